@@ -1,5 +1,6 @@
 //! GCS.
 #![no_std]
+
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
@@ -10,18 +11,23 @@ mod digest;
 mod error;
 mod hash;
 mod index;
+mod keys;
 mod matches;
 mod params;
+pub mod publish;
 mod rice;
 mod set;
 mod wire;
 
-pub use date::*;
-pub use delta::*;
-pub use digest::*;
+pub use date::{DAY_SECONDS, Date};
+pub use delta::Delta;
+pub use digest::Digest;
 pub use error::*;
-pub use hash::*;
-pub use index::*;
-pub use matches::*;
-pub use params::*;
-pub use set::*;
+pub use hash::{ElementHasher, Salt};
+pub use index::Index;
+pub use keys::{DerivationKey, PublicKey, SigningKey};
+pub use matches::{Match, Queries};
+pub use params::HashRange;
+pub use set::{Iter, Set};
+pub use wire::checks::{Record, Verdict};
+pub use wire::keys::{KeyList, SignedKeyList};

@@ -48,6 +48,13 @@ impl Shape {
         HashRange::new(self.range).map_or(0, |range| range.rice_parameter(self.len))
     }
 
+    /// Least and greatest length in bits of a code of this length and parameter.
+    pub(crate) fn possible_bits(&self) -> (u64, u64) {
+        let least = u64::from(self.len) * u64::from(self.parameter + 1);
+        let quotients = if self.len == 0 { 0 } else { self.range >> self.parameter };
+        (least, least + quotients)
+    }
+
     /// Checks that P is the canonical one and that the bit length is possible at all:
     /// each code takes P + 1 bits and its quotient, and all quotients together are at
     /// most `range >> P`. From here on the bit length alone bounds every unary run.
@@ -64,8 +71,7 @@ impl Shape {
                 got: u64::from(self.parameter),
             });
         }
-        let least = u64::from(self.len) * u64::from(parameter + 1);
-        let most = if self.len == 0 { 0 } else { least + (self.range >> parameter) };
+        let (least, most) = self.possible_bits();
         if self.bits < least || self.bits > most {
             return Err(ParseError::BitLength { least, most, got: self.bits });
         }

@@ -103,7 +103,7 @@ impl Set {
     }
 
     /// Writes a set of exactly `len` values, strictly ascending and below the range.
-    fn from_ascending(
+    pub(crate) fn from_ascending(
         salt: Salt,
         range: HashRange,
         len: u32,
@@ -292,6 +292,11 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// The whole file, given back.
     pub fn into_inner(self) -> D {
         self.data
+    }
+
+    /// The same set in bytes of its own.
+    pub fn to_owned_set(&self) -> Set {
+        Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
     }
 
     pub(crate) fn values(&self) -> Values<'_> {

@@ -1,0 +1,35 @@
+//! One published state: a table and its sets.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+use super::day::BuiltDay;
+use crate::digest::Digest;
+use crate::error::PublishError;
+use crate::set::Set;
+use crate::wire::bundle::Side;
+use crate::wire::table::Table;
+
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    pub tick: u32,
+    pub table: Table,
+    /// By identity; shared between snapshots.
+    sets: BTreeMap<Digest, Arc<Set>>,
+}
+
+impl Snapshot {
+    pub(super) fn of(tick: u32, days: &[BuiltDay]) -> Result<Snapshot, PublishError> {
+        let table = Table::from_rows(days.iter().map(|day| day.row).collect())?;
+        let sets = days.iter().map(|day| (day.row.identity, Arc::clone(&day.set))).collect();
+        Ok(Snapshot { tick, table, sets })
+    }
+
+    pub(super) fn set(&self, identity: Digest) -> Option<&Set> {
+        self.sets.get(&identity).map(Arc::as_ref)
+    }
+
+    pub(super) fn side<'s>(&'s self) -> Side<'s, impl Fn(Digest) -> Option<&'s Set>> {
+        Side { table: &self.table, set_of: |identity| self.set(identity) }
+    }
+}
