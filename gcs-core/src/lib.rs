@@ -17,6 +17,7 @@ mod params;
 pub mod publish;
 mod rice;
 mod set;
+pub mod sync;
 mod wire;
 
 pub use date::{DAY_SECONDS, Date};

@@ -177,7 +177,9 @@ pub struct Publication {
 pub struct Publisher {
     policy: Policy,
     epoch: u32,
-    /// The last tick and the last multiples of 4, 24 and 96, ascending.
+    /// The last table, also across epochs: dates keep their salts and ranges.
+    table: Option<Table>,
+    /// The last tick of this epoch and the last multiples of 4, 24 and 96, ascending.
     snapshots: Vec<Snapshot>,
     bundles: Vec<BundleEntry>,
     issued: u64,
@@ -193,6 +195,7 @@ impl Publisher {
         Publisher {
             policy,
             epoch,
+            table: None,
             snapshots: Vec::new(),
             bundles: Vec::new(),
             issued: 0,
@@ -202,7 +205,8 @@ impl Publisher {
     }
 
     /// The publisher of the first tick of the next epoch, after a restore or a recall:
-    /// clients will fetch whole sets. Files that are out there are still retired in time.
+    /// clients will fetch whole the sets that they have not got. Dates keep their salts,
+    /// and files that are out there are still retired in time.
     #[must_use]
     pub fn next_epoch(&self) -> Publisher {
         Publisher {
@@ -229,9 +233,9 @@ impl Publisher {
         self.snapshots.last().map(|snapshot| snapshot.tick)
     }
 
-    /// The table published last in this epoch.
+    /// The table published last.
     pub fn table(&self) -> Option<&Table> {
-        self.snapshots.last().map(|snapshot| &snapshot.table)
+        self.table.as_ref()
     }
 
     /// Makes a publication. O(n log n) time, 16 bytes of memory an element besides the
@@ -291,6 +295,7 @@ impl Publisher {
         let publisher = Publisher {
             policy: self.policy,
             epoch: self.epoch,
+            table: Some(index.table),
             snapshots: self.snapshots_after(snapshot),
             bundles: index.bundles,
             issued: tick.now,

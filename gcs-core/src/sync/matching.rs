@@ -1,0 +1,112 @@
+//! What was heard, against the sets of its dates.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::queue::{Candidate, Hit, Queue, Status};
+use super::store::Store;
+use super::{Contact, Heard, Incident};
+use crate::date::{DAY_SECONDS, Date};
+use crate::publish::ELEMENT_LEN;
+
+/// How close to UTC midnight the neighbouring date counts too, in seconds: clocks differ,
+/// and an identifier may be heard across midnight.
+const MIDNIGHT: u64 = 2 * 3600;
+
+/// The dates whose sets something heard at `time` is tested against.
+pub(super) fn dates_of(time: u64) -> impl Iterator<Item = Date> {
+    let date = Date::of_time(time);
+    let second = time % DAY_SECONDS;
+    let before = if second < MIDNIGHT { date.previous() } else { None };
+    let after = if second >= DAY_SECONDS - MIDNIGHT { date.next() } else { None };
+    [before, Some(date), after].into_iter().flatten()
+}
+
+/// Matches the stored candidates again, and everything heard, against the sets that the
+/// client has; what is no hit any more is gone.
+pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue {
+    let mut queries: BTreeMap<Date, Vec<Query<'_>>> = BTreeMap::new();
+    for (hit, candidate) in &stored.hits {
+        let query = Query { time: hit.time, element: &hit.element, status: candidate.status };
+        queries.entry(hit.date).or_default().push(query);
+    }
+    for (index, Heard { time, element }) in heard.iter().enumerate() {
+        if !ELEMENT_LEN.contains(&element.len()) {
+            store.incidents.push(Incident::HeardLength { index, got: element.len() });
+            continue;
+        }
+        for date in dates_of(*time) {
+            let query = Query { time: *time, element, status: Status::Open };
+            queries.entry(date).or_default().push(query);
+        }
+    }
+    let mut queue = Queue::default();
+    for row in store.table.rows() {
+        let (Some(queries), Some(set)) = (queries.get(&row.date), store.sets.get(&row.identity))
+        else {
+            continue;
+        };
+        let elements: Vec<&[u8]> = queries.iter().map(|query| query.element).collect();
+        for found in set.matches(&elements) {
+            let Query { time, element, status } = queries[found.query];
+            let hit = Hit { time, date: row.date, element: element.to_vec() };
+            // Stored candidates come first, and their status counts.
+            let fresh = Candidate { status, rank: found.rank };
+            queue.hits.entry(hit).or_insert(fresh);
+        }
+    }
+    queue.trim();
+    queue
+}
+
+#[derive(Clone, Copy)]
+struct Query<'h> {
+    time: u64,
+    element: &'h [u8],
+    status: Status,
+}
+
+impl Queue {
+    /// One contact for every episode with a confirmed hit.
+    pub(super) fn contacts(&self) -> Vec<Contact> {
+        let contact = |episode: Vec<(&Hit, &Candidate)>| {
+            let is_confirmed = |entry: &&(&Hit, &Candidate)| entry.1.status == Status::Confirmed;
+            let (hit, _) = episode.iter().find(is_confirmed)?;
+            let (first, last) = (episode.first()?.0.time, episode.last()?.0.time);
+            Some(Contact { first, last, date: hit.date, element: hit.element.clone() })
+        };
+        self.episodes().into_iter().filter_map(contact).collect()
+    }
+
+    /// Hits of episodes without a confirmed one.
+    pub(super) fn undecided(&self) -> usize {
+        self.open_episodes().map(|episode| episode.len()).sum()
+    }
+
+    /// Episodes without a confirmed hit.
+    pub(super) fn open_episodes(&self) -> impl Iterator<Item = Vec<(&Hit, &Candidate)>> {
+        let is_open = |episode: &Vec<(&Hit, &Candidate)>| {
+            episode.iter().all(|(_, candidate)| candidate.status != Status::Confirmed)
+        };
+        self.episodes().into_iter().filter(is_open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_count_within_two_hours_of_midnight() {
+        let date = Date::from_days(18_000).unwrap();
+        let days = |time| dates_of(time).map(|date| date.days()).collect::<Vec<_>>();
+        assert_eq!(days(date.start()), [17_999, 18_000]);
+        assert_eq!(days(date.start() + 7199), [17_999, 18_000]);
+        assert_eq!(days(date.start() + 7200), [18_000]);
+        assert_eq!(days(date.end() - 7201), [18_000]);
+        assert_eq!(days(date.end() - 7200), [18_000, 18_001]);
+        assert_eq!(days(date.end() - 1), [18_000, 18_001]);
+        assert_eq!(days(0), [0]);
+        assert_eq!(days(u64::MAX).len(), 1);
+    }
+}

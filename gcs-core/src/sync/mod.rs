@@ -1,0 +1,200 @@
+//! From files to answers: the client, without I/O.
+//!
+//! A client is a folder of its own and one [`Session`] per wake. The session asks its
+//! driver to fetch files and to keep its own, one [`Step`] at a time, and ends with an
+//! [`Outcome`]: whether it is up to date, the contacts that are confirmed, and when to
+//! wake it again.
+//!
+//! - **Sync.** The manifest is verified up to the pinned root key and never goes back;
+//!   from there the fewest bytes lead to its table, by bundles or by whole sets. Nothing
+//!   is kept that a verified table does not name. A file that is wrong, missing or late
+//!   costs a detour or a retry, never a wrong answer, and an interruption at any point
+//!   costs no more than the file it interrupted.
+//! - **Match.** What was heard on a UTC date is tested against that date's set, and
+//!   against the neighbour's when it was heard within 2 hours of midnight.
+//! - **Confirm.** Every 6 hours, jittered, one check record is fetched: of a candidate
+//!   if there is one, else of a random rank, so that nobody can tell. At most one
+//!   candidate is asked for an *episode*, a run of hits each within 30 minutes of the
+//!   one before, unless it was a false positive.
+//!
+//! What a server learns that links a client's requests: the records that it fetched. A
+//! single real query points to one of at least 2048 identifiers, perhaps hundreds of
+//! patients; a few for the same patient, on several days, narrow that to tens. Who wants
+//! to hide more hides the client's address, as Oblivious HTTP (RFC 9458) does.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use gcs_core::PublicKey;
+//! use gcs_core::sync::{Answer, Heard, Session, Settings, Step, Wake};
+//!
+//! /// A driver: any storage, any HTTP client.
+//! fn wake(session: &mut Session, folder: &mut BTreeMap<String, Vec<u8>>) -> Step {
+//!     let mut answer = Answer::Start;
+//!     loop {
+//!         answer = match session.resume(answer) {
+//!             // GET server + path, with a Range header if there is a range.
+//!             Step::Fetch { .. } => Answer::Failed("offline".into()),
+//!             Step::Get { name } => folder.get(&name).cloned().map_or(Answer::Missing, Answer::Bytes),
+//!             Step::Put { name, bytes } => {
+//!                 folder.insert(name, bytes);
+//!                 Answer::Done
+//!             }
+//!             Step::Delete { name } => {
+//!                 folder.remove(&name);
+//!                 Answer::Done
+//!             }
+//!             done @ Step::Done(_) => return done,
+//!         };
+//!     }
+//! }
+//!
+//! let settings = Settings::new(PublicKey([0; 32])); // The root key that the app pins.
+//! let now = 1_800_000_000;
+//! let heard = vec![Heard { time: now - 3600, element: b"identifier heard".to_vec() }];
+//! let entropy = [7; 32]; // From the system's source of randomness.
+//! let mut session = Session::new(&settings, Wake { now, entropy, heard });
+//! let Step::Done(outcome) = wake(&mut session, &mut BTreeMap::new()) else { unreachable!() };
+//! assert!(outcome.error.is_some(), "offline");
+//! assert!(outcome.next_wake > now);
+//! ```
+
+mod confirm;
+mod engine;
+mod matching;
+mod plan;
+mod queue;
+mod session;
+mod state;
+mod store;
+mod update;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::date::Date;
+use crate::error::{ParseError, SyncError};
+use crate::keys::PublicKey;
+use crate::wire::checks::Verdict;
+
+pub use self::session::{Answer, Session, Step};
+pub use self::state::Version;
+
+/// What an app decides once. All but the key is public: every client keeps the same
+/// schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The key that signs the list of online keys.
+    pub root: PublicKey,
+    /// Mean time between confirmation slots in seconds; the next is drawn from half of it
+    /// to one and a half. Default 6 hours.
+    pub confirm_every: u64,
+    /// The next poll is drawn from the publication expected next to this many seconds
+    /// later. Default 300.
+    pub poll_jitter: u64,
+}
+
+impl Settings {
+    /// The defaults, with this root key.
+    pub fn new(root: PublicKey) -> Settings {
+        Settings { root, confirm_every: 6 * 3600, poll_jitter: 300 }
+    }
+}
+
+/// Something a phone heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Unix time.
+    pub time: u64,
+    /// The element, 16 to 64 bytes: the identifier as broadcast, or whatever the protocol
+    /// makes of it.
+    pub element: Vec<u8>,
+}
+
+/// What a session starts from, besides the client's folder.
+#[derive(Clone, Debug)]
+pub struct Wake {
+    /// Unix time now.
+    pub now: u64,
+    /// 32 bytes from a cryptographic source of randomness, fresh for every wake.
+    pub entropy: [u8; 32],
+    /// Everything heard on the dates that are still of interest, at every wake: dates and
+    /// sets change afterwards, and what was no hit may become one.
+    pub heard: Vec<Heard>,
+}
+
+/// A contact that is confirmed as of this wake. It stands for its whole episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// When the episode's first hit was heard, Unix time.
+    pub first: u64,
+    /// When its last was.
+    pub last: u64,
+    /// Date of the set that holds the confirmed element.
+    pub date: Date,
+    /// The confirmed element.
+    pub element: Vec<u8>,
+}
+
+/// The record that was fetched in this wake's confirmation slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// For a candidate, with this verdict.
+    Candidate(Verdict),
+    /// For nobody: a random rank. Says whether the record was authentic.
+    Dummy {
+        /// Whether it was.
+        authentic: bool,
+    },
+}
+
+/// Something that went wrong and was dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incident {
+    /// A file of the client's own folder was missing or damaged, and will be made anew.
+    /// After the loss of `state` the folder may hold files that nothing names.
+    OwnFile {
+        /// Its name.
+        name: String,
+        /// What is wrong with it, if it was there.
+        error: Option<ParseError>,
+    },
+    /// The folder belonged to another root key and was started over.
+    OtherRoot {
+        /// The key that it belonged to.
+        was: PublicKey,
+    },
+    /// A file was missing or wrong and another way was taken, or a record was not
+    /// authentic.
+    Detour(SyncError),
+    /// Something heard is not 16 to 64 bytes long and was left out.
+    HeardLength {
+        /// Its position among what was heard.
+        index: usize,
+        /// Its length.
+        got: usize,
+    },
+}
+
+/// How a wake ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The publication that the client now has whole, if any.
+    pub held: Option<Version>,
+    /// Whether the client was brought up to date in this wake, or was already.
+    pub up_to_date: bool,
+    /// Why not, if it tried.
+    pub error: Option<SyncError>,
+    /// Every confirmed contact whose element is still published. One that is gone since
+    /// an earlier wake was corrected or has expired.
+    pub contacts: Vec<Contact>,
+    /// Hits that are not decided yet.
+    pub undecided: usize,
+    /// What this wake's confirmation slot was used for, if it was due.
+    pub asked: Option<Asked>,
+    /// What was dealt with on the way.
+    pub incidents: Vec<Incident>,
+    /// Unix time at which to wake the client next.
+    pub next_wake: u64,
+}

@@ -1,0 +1,134 @@
+//! Candidates: what was heard and may be in a set, until it is known.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::date::Date;
+use crate::digest::Digest;
+use crate::error::ParseError;
+use crate::publish::ELEMENT_LEN;
+use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
+
+const MAGIC: &[u8; 6] = b"GCSQUE";
+
+/// Most candidates that are kept. More are found again at the next wake, once there is
+/// room.
+pub(super) const CAPACITY: usize = 256;
+
+/// Longest time between two hits of one episode, in seconds.
+pub(super) const EPISODE_GAP: u64 = 30 * 60;
+
+/// Which hit: an element heard at a time, in the set of a date. Ascends by time first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hit {
+    pub time: u64,
+    pub date: Date,
+    pub element: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// Not answered by a record that can be trusted.
+    Open,
+    /// An authenticated record of this root did not confirm it.
+    Answered(Digest),
+    /// The element is in the set.
+    Confirmed,
+}
+
+/// All hits that matter, in ascending order of time, with their ranks in today's sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Queue {
+    pub hits: BTreeMap<Hit, Candidate>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub status: Status,
+    /// Rank in its date's set; not stored, it changes with the set.
+    pub rank: u32,
+}
+
+impl Queue {
+    /// Hits in runs, each heard within [`EPISODE_GAP`] of the one before.
+    pub(super) fn episodes(&self) -> Vec<Vec<(&Hit, &Candidate)>> {
+        let mut episodes: Vec<Vec<(&Hit, &Candidate)>> = Vec::new();
+        for (hit, candidate) in &self.hits {
+            match episodes.last_mut() {
+                Some(episode)
+                    if episode.last().is_some_and(|last| hit.time - last.0.time <= EPISODE_GAP) =>
+                {
+                    episode.push((hit, candidate));
+                }
+                _ => episodes.push(alloc::vec![(hit, candidate)]),
+            }
+        }
+        episodes
+    }
+
+    /// Keeps [`CAPACITY`] hits: what is confirmed, then the first of every undecided
+    /// episode, the second of every one, and so on; hits of decided episodes last.
+    pub(super) fn trim(&mut self) {
+        if self.hits.len() <= CAPACITY {
+            return;
+        }
+        let mut ranked: Vec<((bool, bool, usize), Hit)> = Vec::with_capacity(self.hits.len());
+        for episode in self.episodes() {
+            let decided =
+                episode.iter().any(|(_, candidate)| candidate.status == Status::Confirmed);
+            ranked.extend(episode.into_iter().enumerate().map(|(position, (hit, candidate))| {
+                let confirmed = candidate.status == Status::Confirmed;
+                ((!confirmed, decided, position), hit.clone())
+            }));
+        }
+        ranked.sort();
+        for (_, hit) in &ranked[CAPACITY..] {
+            self.hits.remove(hit);
+        }
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::open(MAGIC);
+        bytes.put_u32(self.hits.len() as u32);
+        for (hit, candidate) in &self.hits {
+            bytes.put_u64(hit.time).put_u32(hit.date.days());
+            let (status, root) = match candidate.status {
+                Status::Open => (0, Digest::ZERO),
+                Status::Answered(root) => (1, root),
+                Status::Confirmed => (2, Digest::ZERO),
+            };
+            bytes.put_u8(status).put(&root.0);
+            bytes.put_u8(hit.element.len() as u8).put(&hit.element);
+        }
+        cursor::seal(&mut bytes);
+        bytes
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Result<Queue, ParseError> {
+        let mut cursor = Cursor::open(bytes, MAGIC)?;
+        let count = cursor.u32()?;
+        check_limit("candidates", u64::from(count), CAPACITY as u64)?;
+        let mut queue = Queue::default();
+        for _ in 0..count {
+            let (time, date) = (cursor.u64()?, cursor.date()?);
+            let (status, root) = (cursor.u8()?, cursor.digest()?);
+            let status = match status {
+                0 => Status::Open,
+                1 => Status::Answered(root),
+                2 => Status::Confirmed,
+                got => {
+                    let got = u64::from(got);
+                    return Err(ParseError::Limit { field: "status", max: 2, got });
+                }
+            };
+            let length = u64::from(cursor.u8()?);
+            check_limit("element length", length, *ELEMENT_LEN.end() as u64)?;
+            let element = cursor.take(length)?.to_vec();
+            queue.hits.insert(Hit { time, date, element }, Candidate { status, rank: 0 });
+        }
+        cursor.take(TRAILER_LEN as u64)?;
+        cursor.finish()?;
+        cursor::check_trailer(bytes)?;
+        Ok(queue)
+    }
+}

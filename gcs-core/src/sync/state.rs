@@ -1,0 +1,122 @@
+//! What a client remembers between wakes, apart from tables, sets and the queue.
+
+use alloc::vec::Vec;
+
+use crate::digest::Digest;
+use crate::error::ParseError;
+use crate::keys::PublicKey;
+use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
+
+const MAGIC: &[u8; 6] = b"GCSCLI";
+
+/// Most tables whose files wait to be deleted.
+const MAX_RETIRED: usize = 8;
+
+/// Place in the order of publications, which never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// Raised by a restore or a recall.
+    pub epoch: u32,
+    /// Number of the publication.
+    pub tick: u32,
+}
+
+impl core::fmt::Display for Version {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.tick)
+    }
+}
+
+/// A version and the table that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stand {
+    pub version: Version,
+    /// SHA-256 of the table, which also names its file.
+    pub table: Digest,
+}
+
+/// Under 4 KB, and always written last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    /// The key that was pinned.
+    pub root: PublicKey,
+    /// Newest version of the key list seen.
+    pub key_list: u32,
+    /// Newest manifest accepted.
+    pub seen: Option<Stand>,
+    /// What the client has whole.
+    pub held: Option<Stand>,
+    /// What it is on its way to: sets of this table may be there already.
+    pub target: Option<Stand>,
+    /// Tables whose files may still be there.
+    pub retired: Vec<Digest>,
+    /// Unix time of the next poll; 0 at first.
+    pub next_poll: u64,
+    /// Unix time of the next confirmation slot; 0 before the first is drawn.
+    pub next_slot: u64,
+}
+
+impl State {
+    pub(super) fn new(root: PublicKey) -> State {
+        State {
+            root,
+            key_list: 0,
+            seen: None,
+            held: None,
+            target: None,
+            retired: Vec::new(),
+            next_poll: 0,
+            next_slot: 0,
+        }
+    }
+
+    /// Notes that the files of a table are to be deleted.
+    pub(super) fn retire(&mut self, table: Digest) {
+        if !self.retired.contains(&table) {
+            self.retired.push(table);
+        }
+        // Past the limit the oldest is forgotten: its files stay, harmlessly.
+        let excess = self.retired.len().saturating_sub(MAX_RETIRED);
+        self.retired.drain(..excess);
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::open(MAGIC);
+        bytes.put(&self.root.0).put_u32(self.key_list);
+        for stand in [self.seen, self.held, self.target] {
+            let there = u32::from(stand.is_some());
+            let stand = stand
+                .unwrap_or(Stand { version: Version { epoch: 0, tick: 0 }, table: Digest::ZERO });
+            bytes.put_u32(there).put_u32(stand.version.epoch).put_u32(stand.version.tick);
+            bytes.put(&stand.table.0);
+        }
+        bytes.put_u64(self.next_poll).put_u64(self.next_slot).put_u32(self.retired.len() as u32);
+        for table in &self.retired {
+            bytes.put(&table.0);
+        }
+        cursor::seal(&mut bytes);
+        bytes
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Result<State, ParseError> {
+        let mut cursor = Cursor::open(bytes, MAGIC)?;
+        let (root, key_list) = (PublicKey(cursor.array()?), cursor.u32()?);
+        let mut stands = [None; 3];
+        for stand in &mut stands {
+            let there = cursor.u32()?;
+            check_limit("presence", u64::from(there), 1)?;
+            let version = Version { epoch: cursor.u32()?, tick: cursor.u32()? };
+            let table = cursor.digest()?;
+            *stand = (there == 1).then_some(Stand { version, table });
+        }
+        let (next_poll, next_slot) = (cursor.u64()?, cursor.u64()?);
+        let count = cursor.u32()?;
+        check_limit("retired tables", u64::from(count), MAX_RETIRED as u64)?;
+        let retired = (0..count).map(|_| cursor.digest()).collect::<Result<_, _>>()?;
+        cursor.take(TRAILER_LEN as u64)?;
+        cursor.finish()?;
+        cursor::check_trailer(bytes)?;
+        let [seen, held, target] = stands;
+        Ok(State { root, key_list, seen, held, target, retired, next_poll, next_slot })
+    }
+}

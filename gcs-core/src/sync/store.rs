@@ -1,0 +1,262 @@
+//! The client's folder: tables and sets by the name of their hash.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Incident;
+use super::queue::Queue;
+use super::session::Driver;
+use super::state::{Stand, State, Version};
+use crate::digest::Digest;
+use crate::error::{ParseError, SyncError};
+use crate::keys::PublicKey;
+use crate::set::Set;
+use crate::wire::table::{Row, Table};
+
+const STATE: &str = "state";
+const QUEUE: &str = "queue";
+
+fn table_name(state: Digest) -> String {
+    format!("table-{state}")
+}
+
+fn set_name(identity: Digest) -> String {
+    format!("set-{identity}")
+}
+
+/// What the client has, in memory and in its folder.
+///
+/// The state is written before files that it announces and after files that it relies
+/// on, so that at every moment it names all files there are and only files that are
+/// there. (The exception: files announced by `target`, which are looked for.)
+pub(super) struct Store {
+    pub driver: Driver,
+    pub state: State,
+    /// The table that is held; empty at first.
+    pub table: Table,
+    /// Whether all sets of the table are there, so that bundles have a base.
+    pub complete: bool,
+    /// The table on the way to which the client is.
+    pub target: Option<Table>,
+    /// Sets of both tables, as far as they are there.
+    pub sets: BTreeMap<Digest, Set>,
+    pub incidents: Vec<Incident>,
+}
+
+impl Store {
+    /// Reads the folder, checks everything in it, and clears away what is left over.
+    pub(super) async fn open(driver: Driver, root: PublicKey) -> Result<Store, SyncError> {
+        let mut store = Store {
+            driver,
+            state: State::new(root),
+            table: Table::default(),
+            complete: false,
+            target: None,
+            sets: BTreeMap::new(),
+            incidents: Vec::new(),
+        };
+        store.load_state(root).await?;
+        if let Some(held) = store.state.held {
+            let table = store.load_table(held.table, true).await?;
+            store.complete = table.is_some();
+            store.table = table.unwrap_or_default();
+        }
+        if let Some(target) = store.state.target {
+            store.target = store.load_table(target.table, false).await?;
+        }
+        store.load_sets().await?;
+        store.clear_retired().await?;
+        Ok(store)
+    }
+
+    async fn load_state(&mut self, root: PublicKey) -> Result<(), SyncError> {
+        let Some(bytes) = self.get(STATE.to_string()).await? else { return Ok(()) };
+        match State::parse(&bytes) {
+            Ok(state) if state.root == root => self.state = state,
+            Ok(state) => self.incidents.push(Incident::OtherRoot { was: state.root }),
+            Err(error) => self.lost(STATE.to_string(), Some(error)),
+        }
+        Ok(())
+    }
+
+    /// A table of the folder; it counts as lost if it was `expected` to be there.
+    async fn load_table(
+        &mut self,
+        state: Digest,
+        expected: bool,
+    ) -> Result<Option<Table>, SyncError> {
+        let name = table_name(state);
+        let table = match self.get(name.clone()).await? {
+            None if !expected => return Ok(None),
+            None => Err(None),
+            Some(bytes) => {
+                check_hash("table", &bytes, state).and_then(|()| Table::parse(&bytes)).map_err(Some)
+            }
+        };
+        Ok(table.map_err(|error| self.lost(name, error)).ok())
+    }
+
+    /// Reads the sets of both tables. Sets of the target may well be missing.
+    async fn load_sets(&mut self) -> Result<(), SyncError> {
+        let held = self.table.rows().to_vec();
+        for row in held {
+            if !self.load_set(&row, true).await? {
+                self.complete = false;
+            }
+        }
+        let target = self.target.as_ref().map_or(Vec::new(), |table| table.rows().to_vec());
+        for row in target {
+            if !self.sets.contains_key(&row.identity) {
+                self.load_set(&row, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_set(&mut self, row: &Row, expected: bool) -> Result<bool, SyncError> {
+        let name = set_name(row.identity);
+        let set = match self.get(name.clone()).await? {
+            None if !expected => return Ok(false),
+            None => Err(None),
+            Some(bytes) => parse_set(bytes, row).map_err(Some),
+        };
+        match set {
+            Ok(set) => {
+                self.sets.insert(row.identity, set);
+                Ok(true)
+            }
+            Err(error) => {
+                self.lost(name, error);
+                Ok(false)
+            }
+        }
+    }
+
+    fn lost(&mut self, name: String, error: Option<ParseError>) {
+        self.incidents.push(Incident::OwnFile { name, error });
+    }
+
+    /// Announces a table as the target; from here on its sets may be written.
+    pub(super) async fn announce(
+        &mut self,
+        version: Version,
+        table: &Table,
+    ) -> Result<(), SyncError> {
+        let stand = Stand { version, table: table.state() };
+        if let Some(old) = self.state.target.filter(|old| old.table != stand.table) {
+            self.state.retire(old.table);
+        }
+        self.state.target = Some(stand);
+        self.save_state().await?;
+        self.put(table_name(stand.table), table.to_bytes()).await?;
+        self.target = Some(table.clone());
+        self.clear_retired().await
+    }
+
+    /// Gives up the target.
+    pub(super) async fn abandon_target(&mut self) -> Result<(), SyncError> {
+        self.target = None;
+        if let Some(old) = self.state.target.take() {
+            self.state.retire(old.table);
+            self.save_state().await?;
+            self.clear_retired().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a set of the target.
+    pub(super) async fn keep_set(&mut self, set: Set) -> Result<(), SyncError> {
+        self.put(set_name(set.identity()), set.as_bytes().to_vec()).await?;
+        self.sets.insert(set.identity(), set);
+        Ok(())
+    }
+
+    /// Makes the target, all of whose sets are there, what is held.
+    pub(super) async fn reach_target(&mut self) -> Result<(), SyncError> {
+        let (Some(stand), Some(table)) = (self.state.target.take(), self.target.take()) else {
+            return Ok(());
+        };
+        if let Some(old) = self.state.held.replace(stand).filter(|old| old.table != stand.table) {
+            self.state.retire(old.table);
+        }
+        self.table = table;
+        self.complete = true;
+        self.save_state().await?;
+        self.clear_retired().await
+    }
+
+    /// Deletes the files of retired tables that nothing else names, then forgets them.
+    async fn clear_retired(&mut self) -> Result<(), SyncError> {
+        if self.state.retired.is_empty() {
+            return Ok(());
+        }
+        for retired in self.state.retired.clone() {
+            let Some(table) = self.load_table(retired, false).await? else { continue };
+            for row in table.rows() {
+                if !self.is_named(row.identity) {
+                    self.sets.remove(&row.identity);
+                    self.delete(set_name(row.identity)).await?;
+                }
+            }
+            let stands = [self.state.held, self.state.target];
+            if !stands.into_iter().flatten().any(|stand| stand.table == retired) {
+                self.delete(table_name(retired)).await?;
+            }
+        }
+        self.state.retired.clear();
+        self.save_state().await
+    }
+
+    fn is_named(&self, identity: Digest) -> bool {
+        let target = self.target.as_ref();
+        self.table.names(identity) || target.is_some_and(|target| target.names(identity))
+    }
+
+    pub(super) async fn load_queue(&mut self) -> Result<Queue, SyncError> {
+        let Some(bytes) = self.get(QUEUE.to_string()).await? else { return Ok(Queue::default()) };
+        Ok(Queue::parse(&bytes).unwrap_or_else(|error| {
+            self.lost(QUEUE.to_string(), Some(error));
+            Queue::default()
+        }))
+    }
+
+    pub(super) async fn save_queue(&mut self, queue: &Queue) -> Result<(), SyncError> {
+        self.put(QUEUE.to_string(), queue.to_bytes()).await
+    }
+
+    pub(super) async fn save_state(&mut self) -> Result<(), SyncError> {
+        self.put(STATE.to_string(), self.state.to_bytes()).await
+    }
+
+    async fn get(&self, name: String) -> Result<Option<Vec<u8>>, SyncError> {
+        let got = self.driver.get(name.clone()).await;
+        got.map_err(|message| SyncError::Storage { name, message })
+    }
+
+    async fn put(&self, name: String, bytes: Vec<u8>) -> Result<(), SyncError> {
+        let put = self.driver.put(name.clone(), bytes).await;
+        put.map_err(|message| SyncError::Storage { name, message })
+    }
+
+    async fn delete(&self, name: String) -> Result<(), SyncError> {
+        let deleted = self.driver.delete(name.clone()).await;
+        deleted.map_err(|message| SyncError::Storage { name, message })
+    }
+}
+
+fn check_hash(field: &'static str, bytes: &[u8], expected: Digest) -> Result<(), ParseError> {
+    crate::wire::cursor::check_digest(field, bytes, expected)
+}
+
+/// A set, if it is the one that the row describes.
+pub(super) fn parse_set(bytes: Vec<u8>, row: &Row) -> Result<Set, ParseError> {
+    crate::wire::cursor::check_len(&bytes, row.bytes)?;
+    let set = Set::parse(bytes)?;
+    if row.describes(&set) {
+        return Ok(set);
+    }
+    let (expected, got) = (row.identity, set.identity());
+    Err(ParseError::Digest { field: "set identity", expected, got })
+}

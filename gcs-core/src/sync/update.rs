@@ -1,0 +1,279 @@
+//! From what a client has to what is published.
+
+use alloc::collections::BTreeSet;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::Incident;
+use super::engine::Engine;
+use super::plan::{REQUEST_BYTES, cheapest_chain};
+use super::state::{Stand, Version};
+use super::store::parse_set;
+use crate::date::DAY_SECONDS;
+use crate::digest::Digest;
+use crate::error::{ParseError, SyncError};
+use crate::publish::{BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Table};
+use crate::wire::bundle::Bundle;
+use crate::wire::cursor::{check_digest, check_equal, check_len};
+
+/// How many wrong or missing bundles are tried before whole sets are taken.
+const MAX_DETOURS: usize = 4;
+
+/// Brings the client up to date.
+pub(super) async fn run(engine: &mut Engine) -> Result<(), SyncError> {
+    let manifest = engine.fetch_manifest().await?;
+    let version = version_of(&manifest);
+    if engine.is_at(manifest.state) {
+        return engine.stay(version).await;
+    }
+    if engine.take_newest_bundle(&manifest).await? {
+        return Ok(());
+    }
+    let index = engine.fetch_index(&manifest).await?;
+    let mut failed = BTreeSet::new();
+    while !engine.is_at(manifest.state) {
+        match engine.plan(&index, &failed) {
+            Way::Bundle(bundle) => {
+                if let Err(error) = engine.take_bundle(&index, bundle).await {
+                    engine.detour(error)?;
+                    failed.insert((bundle.to, bundle.span));
+                }
+            }
+            Way::Target => {
+                if let Err(error) = engine.take_sets().await {
+                    engine.detour(error)?;
+                    engine.store.abandon_target().await?;
+                }
+            }
+            Way::Whole => {
+                engine.store.announce(version, &index.table).await?;
+                engine.take_sets().await?;
+            }
+        }
+    }
+    engine.stay(version).await
+}
+
+/// The next stretch of the cheapest way.
+enum Way {
+    /// A bundle from the table that is held.
+    Bundle(BundleEntry),
+    /// The rest of the target's sets, begun under an earlier manifest.
+    Target,
+    /// The sets of the published table that are not there.
+    Whole,
+}
+
+fn version_of(manifest: &Manifest) -> Version {
+    Version { epoch: manifest.epoch, tick: manifest.tick }
+}
+
+impl Engine {
+    /// Whether the client has the whole of this table.
+    fn is_at(&self, state: Digest) -> bool {
+        self.store.complete && self.store.state.held.is_some_and(|held| held.table == state)
+    }
+
+    /// Notes that the table that is held is this version's too, and drops what is left of
+    /// other ways.
+    async fn stay(&mut self, version: Version) -> Result<(), SyncError> {
+        if let Some(held) = &mut self.store.state.held {
+            held.version = version;
+        }
+        self.store.abandon_target().await
+    }
+
+    /// The manifest, verified and not older than any seen; schedules the next poll.
+    async fn fetch_manifest(&mut self) -> Result<Manifest, SyncError> {
+        let bytes = self.fetch(Path::Manifest, MAX_MANIFEST_BYTES as u64).await?;
+        let state = &mut self.store.state;
+        let (manifest, key_list) = Manifest::verify(&bytes, &state.root, self.now, state.key_list)?;
+        let got = Stand { version: version_of(&manifest), table: manifest.state };
+        if let Some(seen) = state.seen {
+            if got.version < seen.version {
+                return Err(SyncError::RolledBack { seen: seen.version, got: got.version });
+            }
+            if got.version == seen.version && got.table != seen.table {
+                let (seen, got) = (seen.table, got.table);
+                return Err(SyncError::Equivocation { version: version_of(&manifest), seen, got });
+            }
+        }
+        state.seen = Some(got);
+        state.key_list = key_list;
+        let day = self.now.saturating_add(DAY_SECONDS);
+        let soonest = manifest.next.clamp(self.now.saturating_add(60), day);
+        let jitter = self.random.below(self.settings.poll_jitter.saturating_add(1));
+        state.next_poll = soonest.saturating_add(jitter);
+        self.store.save_state().await?;
+        Ok(manifest)
+    }
+
+    /// One tick behind, the manifest itself names all that is needed.
+    async fn take_newest_bundle(&mut self, manifest: &Manifest) -> Result<bool, SyncError> {
+        let Some(FileHash { bytes, sha256 }) = manifest.bundle else { return Ok(false) };
+        let version = version_of(manifest);
+        let before = version.tick.checked_sub(1).map(|tick| Version { tick, ..version });
+        let held = self.store.state.held.map(|held| held.version);
+        if !self.store.complete || held.is_none() || held != before {
+            return Ok(false);
+        }
+        let entry = BundleEntry { span: 1, to: version.tick, bytes, sha256 };
+        match self.take_bundle_to(version.epoch, entry, Some(manifest.state)).await {
+            Ok(()) => Ok(true),
+            Err(error) => self.detour(error).map(|()| false),
+        }
+    }
+
+    async fn fetch_index(&mut self, manifest: &Manifest) -> Result<IndexFile, SyncError> {
+        let path = Path::Index(manifest.index.sha256);
+        let bytes = self.fetch_hashed(path, manifest.index).await?;
+        parse_index(&bytes, manifest).map_err(|error| file_error(path, error))
+    }
+
+    /// Whichever way costs the fewest bytes.
+    fn plan(&self, index: &IndexFile, failed: &BTreeSet<(u32, u32)>) -> Way {
+        let missing = |table: &Table| {
+            let rows = table.rows().iter();
+            rows.filter(|row| !self.store.sets.contains_key(&row.identity))
+                .map(|row| row.bytes.saturating_add(REQUEST_BYTES))
+                .fold(0, u64::saturating_add)
+        };
+        let chain = |stand: Stand| {
+            let reachable = stand.version.epoch == index.epoch && failed.len() < MAX_DETOURS;
+            let (from, to) = (stand.version.tick, index.tick);
+            reachable.then(|| cheapest_chain(&index.bundles, failed, from, to)).flatten()
+        };
+        let whole = missing(&index.table);
+        let mut way = (whole, Way::Whole);
+        if let (Some(stand), Some(table)) = (self.store.state.target, &self.store.target)
+            && let Some((bytes, _)) = chain(stand)
+        {
+            // What was begun is finished while that is progress, even if starting over
+            // costs less in all: a slow phone would start over for ever.
+            let rest = missing(table);
+            if rest <= whole {
+                way = (rest.saturating_add(bytes), Way::Target);
+            }
+        }
+        let held = self.store.state.held.filter(|_| self.store.complete);
+        if let Some((bytes, chain)) = held.and_then(chain)
+            && bytes <= way.0
+            && let Some(first) = chain.first()
+        {
+            return Way::Bundle(*first);
+        }
+        way.1
+    }
+
+    async fn take_bundle(
+        &mut self,
+        index: &IndexFile,
+        entry: BundleEntry,
+    ) -> Result<(), SyncError> {
+        let last = (entry.to == index.tick).then(|| index.table.state());
+        self.take_bundle_to(index.epoch, entry, last).await
+    }
+
+    /// Fetches a bundle, applies it to what is held, and keeps what comes out, if that is
+    /// the state `expected`, where one is known.
+    async fn take_bundle_to(
+        &mut self,
+        epoch: u32,
+        entry: BundleEntry,
+        expected: Option<Digest>,
+    ) -> Result<(), SyncError> {
+        let BundleEntry { span, to, bytes, sha256 } = entry;
+        let path = Path::Bundle { span, epoch, to };
+        let bytes = self.fetch_hashed(path, FileHash { bytes, sha256 }).await?;
+        let bundle = Bundle::parse(&bytes).map_err(|error| file_error(path, error))?;
+        check_bundle(&bundle, epoch, &entry, expected).map_err(|error| file_error(path, error))?;
+        let (table, sets) = bundle
+            .apply(&self.store.table, |identity| self.store.sets.get(&identity))
+            .map_err(|error| SyncError::Bundle { path: path.to_string(), error })?;
+        self.store.announce(Version { epoch, tick: to }, &table).await?;
+        for set in sets {
+            self.store.keep_set(set).await?;
+        }
+        self.store.reach_target().await
+    }
+
+    /// Fetches the sets of the target that are not there yet.
+    async fn take_sets(&mut self) -> Result<(), SyncError> {
+        let rows = self.store.target.as_ref().map_or(Vec::new(), |table| table.rows().to_vec());
+        for row in rows {
+            if self.store.sets.contains_key(&row.identity) {
+                continue;
+            }
+            let path = Path::Set { date: row.date, identity: row.identity };
+            let bytes = self.fetch(path, row.bytes).await?;
+            let set = parse_set(bytes, &row).map_err(|error| file_error(path, error))?;
+            self.store.keep_set(set).await?;
+        }
+        self.store.reach_target().await
+    }
+
+    /// Whether another way may be tried: not when the network or the storage is at fault.
+    fn detour(&mut self, error: SyncError) -> Result<(), SyncError> {
+        match error {
+            SyncError::Network { .. } | SyncError::Storage { .. } => Err(error),
+            error => {
+                self.note(Incident::Detour(error));
+                Ok(())
+            }
+        }
+    }
+
+    async fn fetch(&mut self, path: Path, limit: u64) -> Result<Vec<u8>, SyncError> {
+        self.fetch_range(path, None, limit).await
+    }
+
+    pub(super) async fn fetch_range(
+        &mut self,
+        path: Path,
+        range: Option<(u64, u64)>,
+        limit: u64,
+    ) -> Result<Vec<u8>, SyncError> {
+        let path = path.to_string();
+        match self.store.driver.fetch(path.clone(), range, limit).await {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(SyncError::Missing { path }),
+            Err(message) => Err(SyncError::Network { path, message }),
+        }
+    }
+
+    async fn fetch_hashed(&mut self, path: Path, hash: FileHash) -> Result<Vec<u8>, SyncError> {
+        let bytes = self.fetch(path, hash.bytes).await?;
+        check_len(&bytes, hash.bytes)
+            .and_then(|()| check_digest("file", &bytes, hash.sha256))
+            .map_err(|error| file_error(path, error))?;
+        Ok(bytes)
+    }
+}
+
+pub(super) fn file_error(path: Path, error: ParseError) -> SyncError {
+    SyncError::File { path: path.to_string(), error }
+}
+
+fn parse_index(bytes: &[u8], manifest: &Manifest) -> Result<IndexFile, ParseError> {
+    let index = IndexFile::parse(bytes)?;
+    check_equal("epoch", u64::from(index.epoch), u64::from(manifest.epoch))?;
+    check_equal("tick", u64::from(index.tick), u64::from(manifest.tick))?;
+    check_state(index.table.state(), manifest.state)?;
+    Ok(index)
+}
+
+fn check_bundle(
+    bundle: &Bundle<'_>,
+    epoch: u32,
+    entry: &BundleEntry,
+    expected: Option<Digest>,
+) -> Result<(), ParseError> {
+    check_equal("epoch", u64::from(bundle.epoch()), u64::from(epoch))?;
+    check_equal("bundle tick", u64::from(bundle.to()), u64::from(entry.to))?;
+    check_equal("bundle span", u64::from(bundle.span()), u64::from(entry.span))?;
+    expected.map_or(Ok(()), |expected| check_state(bundle.after(), expected))
+}
+
+fn check_state(got: Digest, expected: Digest) -> Result<(), ParseError> {
+    if got == expected { Ok(()) } else { Err(ParseError::Digest { field: "state", expected, got }) }
+}

@@ -1,0 +1,367 @@
+//! Clients end in the published state, by any way, interrupted anywhere, and never in a
+//! state that was not published.
+
+mod world;
+
+use std::collections::BTreeSet;
+
+use gcs_core::publish::{Policy, SPANS};
+use gcs_core::sync::{Answer, Incident};
+use gcs_core::{DAY_SECONDS, SyncError};
+use proptest::prelude::*;
+use world::{Client, World};
+
+fn policy() -> Policy {
+    Policy { expected_per_date: 30, ..Policy::default() }
+}
+
+#[test]
+fn a_fresh_client_takes_whole_sets_and_one_tick_later_one_bundle() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut client = Client::new();
+    let outcome = client.wake(&world, world.now);
+    assert!(outcome.up_to_date, "{outcome:?}");
+    assert_eq!(client.fetched.len(), 2 + 3, "manifest, index, three sets");
+    client.assert_clean(world.table());
+
+    world.add(1, 5000);
+    world.remove(2, 2000);
+    world.publish();
+    let outcome = client.wake(&world, outcome.next_wake.max(world.now));
+    assert_eq!(client.fetched, ["/v1/manifest", "/v1/bundles/1/1-2"]);
+    assert!(outcome.up_to_date && outcome.incidents.is_empty(), "{outcome:?}");
+    client.assert_clean(world.table());
+
+    // Nothing is due before the next tick; then nothing has changed.
+    client.wake(&world, world.now);
+    assert!(client.fetched.is_empty());
+    world.publish();
+    let outcome = client.wake(&world, world.now + 400);
+    assert_eq!(client.fetched, ["/v1/manifest"]);
+    assert_eq!(outcome.held.map(|held| held.tick), Some(3));
+}
+
+#[test]
+fn far_behind_the_cheapest_bundles_are_taken() {
+    let mut world = World::new(policy());
+    world.tick = 95;
+    for number in 0..300 {
+        world.add(0, 50_000 + number);
+    }
+    world.publish();
+    let mut client = Client::new();
+    client.settings.confirm_every = 48 * 3600; // No slot on the day that is counted.
+    client.wake(&world, world.now);
+    for number in 0..96 {
+        world.add(number % 3, 10_000 + number);
+        world.publish();
+    }
+    client.wake(&world, world.now);
+    assert_eq!(client.fetched.len(), 3, "{:?}", client.fetched);
+    assert_eq!(client.fetched[2], "/v1/bundles/96/1-192");
+    client.assert_clean(world.table());
+}
+
+#[test]
+fn a_wrong_or_missing_bundle_costs_a_detour() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut synced = Client::new();
+    synced.wake(&world, world.now);
+    world.add(0, 7000);
+    world.publish();
+    let bundle = "/v1/bundles/1/1-2";
+    for broken in [None, Some(vec![]), Some(vec![0; 100]), Some(b"GCSBDL\x01\x00".repeat(50))] {
+        let mut files = world.files.clone();
+        match broken {
+            None => files.remove(bundle),
+            Some(bytes) => files.insert(bundle.into(), bytes),
+        };
+        let mut client = synced.clone();
+        let outcome =
+            client.wake_with(world.now + 400, |path, range| world::serve(&files, path, range));
+        assert!(outcome.up_to_date, "{outcome:?}");
+        assert!(matches!(outcome.incidents[..], [Incident::Detour(_), ..]), "{outcome:?}");
+        client.assert_clean(world.table());
+    }
+}
+
+#[test]
+fn a_new_epoch_means_whole_sets_and_never_back() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut client = Client::new();
+    client.wake(&world, world.now);
+    let old = world.clone();
+    world.publisher = world.publisher.next_epoch();
+    world.add(2, 9000);
+    world.tick = 40;
+    world.publish();
+    let outcome = client.wake(&world, world.now + 400);
+    assert!(outcome.up_to_date);
+    assert_eq!(client.fetched.len(), 3, "manifest, index, the one set that differs");
+    client.assert_clean(world.table());
+    let later = world.now + 2000;
+    let outcome = client.wake(&old, later);
+    assert!(matches!(outcome.error, Some(SyncError::RolledBack { .. })), "{outcome:?}");
+    client.assert_clean(world.table());
+}
+
+/// A phone that is online for one file at a time finishes what it began, while the
+/// publication moves on, and only then follows.
+#[test]
+fn a_slow_phone_gets_there() {
+    let mut world = World::new(policy());
+    for number in 0..6000 {
+        world.add(number % 3, 20_000 + number);
+    }
+    world.publish();
+    let mut client = Client::new();
+    let mut wakes = 0;
+    loop {
+        wakes += 1;
+        let mut budget = 3; // manifest, index, one more
+        let outcome = client.wake_with(world.now + 400, |path, range| {
+            budget -= 1;
+            if budget < 0 { Answer::Failed("offline".into()) } else { world.serve(path, range) }
+        });
+        if outcome.up_to_date {
+            break;
+        }
+        assert!(wakes < 10, "{outcome:?}");
+        for date in 0..3 {
+            world.add(date, 30_000 + wakes * 10 + date);
+        }
+        world.publish();
+    }
+    assert!(wakes > 2);
+    client.assert_clean(world.table());
+}
+
+#[test]
+fn damaged_files_of_its_own_are_made_anew() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut client = Client::new();
+    client.hear(world::START + 40_000, 3);
+    client.wake(&world, world.now);
+    let names: Vec<String> = client.folder.keys().cloned().collect();
+    assert!(names.len() >= 6);
+    world.add(0, 77);
+    world.publish();
+    for name in names {
+        for damage in 0..3 {
+            let mut damaged = client.clone();
+            let bytes = damaged.folder.get_mut(&name).unwrap();
+            match damage {
+                0 => bytes.truncate(bytes.len() / 2),
+                1 => bytes[20] ^= 4,
+                _ => drop(damaged.folder.remove(&name)),
+            }
+            let outcome = damaged.wake(&world, world.now + 400);
+            assert!(outcome.up_to_date, "{name} {damage}: {outcome:?}");
+            let silent = damage == 2 && (name == "state" || name == "queue");
+            assert_eq!(outcome.incidents.is_empty(), silent, "{name} {damage}: {outcome:?}");
+            for row in world.table().rows() {
+                assert!(damaged.folder.contains_key(&format!("set-{}", row.identity)));
+            }
+            assert_eq!(outcome.undecided, 1);
+        }
+    }
+}
+
+#[test]
+fn a_storage_that_fails_loses_nothing() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut steps = 0;
+    loop {
+        let mut client = Client::new();
+        client.wake(&world, world.now);
+        let mut later = world.clone();
+        later.add(0, 123);
+        later.publish();
+        // From step `steps` on the disk is full.
+        let mut session = client.session(later.now + 400);
+        let (mut answer, mut count, mut failed) = (Answer::Start, 0, false);
+        let outcome = loop {
+            let step = session.resume(answer);
+            let is_write = matches!(step, gcs_core::sync::Step::Put { .. });
+            count += 1;
+            if is_write && count > steps {
+                failed = true;
+                answer = Answer::Failed("disk full".into());
+                continue;
+            }
+            match client.answer(step, &mut |path: &str, range| later.serve(path, range)) {
+                Ok(next) => answer = next,
+                Err(outcome) => break outcome,
+            }
+        };
+        assert_eq!(failed, matches!(outcome.error, Some(SyncError::Storage { .. })), "{outcome:?}");
+        assert!(client.wake(&later, later.now + 5000).up_to_date);
+        client.assert_clean(later.table());
+        if !failed {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 5);
+}
+
+/// What happens to the elements between two ticks.
+#[derive(Clone, Debug)]
+enum Change {
+    Add(u64, u64),
+    Remove(u64, u64),
+    DropDate(u64),
+    Pass(u64),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        6 => (0u64..5, 0u64..60).prop_map(|(date, number)| Change::Add(date, number)),
+        3 => (0u64..5, 0u64..60).prop_map(|(date, number)| Change::Remove(date, number)),
+        1 => (0u64..3).prop_map(Change::DropDate),
+        1 => (1u64..5).prop_map(Change::Pass),
+    ]
+}
+
+fn apply(world: &mut World, changes: &[Change]) {
+    for change in changes {
+        match *change {
+            Change::Add(date, number) => world.add(date, number),
+            Change::Remove(date, number) => world.remove(date, number),
+            Change::DropDate(date) => drop(world.days.remove(&world::date(date))),
+            Change::Pass(hours) => world.now += hours * 3600,
+        }
+    }
+}
+
+/// Few bits and a small plan: collisions and re-based dates are frequent.
+fn crowded() -> Policy {
+    Policy { rate_bits: 3, expected_per_date: 10, interval: 900 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn from_any_tick_by_any_way_interrupted_anywhere(
+        first in 0u32..100,
+        ticks in prop::collection::vec(prop::collection::vec(change(), 0..6), 1..20),
+        begin in prop::collection::vec((0usize..20, 0usize..60), 1..6),
+    ) {
+        let mut world = World::new(crowded());
+        world.tick = first;
+        let mut clients: Vec<(usize, usize, Client)> =
+            begin.iter().map(|(tick, steps)| (*tick, *steps, Client::new())).collect();
+        for (tick, changes) in ticks.iter().enumerate() {
+            apply(&mut world, changes);
+            world.publish();
+            for (begin, steps, client) in &mut clients {
+                // At its tick a client syncs, at later ones it is cut off, at some it sleeps.
+                if tick == *begin {
+                    client.wake(&world, world.now);
+                    client.assert_clean(world.table());
+                } else if tick > *begin && tick % 3 == 0 {
+                    client.wake_cut_off(&world, world.now + 400, *steps);
+                }
+            }
+        }
+        for (_, _, client) in &mut clients {
+            let outcome = client.wake(&world, world.now + 2000);
+            prop_assert!(outcome.up_to_date, "{:?}", outcome);
+            client.assert_clean(world.table());
+            let mut fresh = Client::new();
+            fresh.wake(&world, world.now);
+            for (name, bytes) in &fresh.folder {
+                if name.starts_with("set-") || name.starts_with("table-") {
+                    prop_assert_eq!(client.folder.get(name), Some(bytes));
+                }
+            }
+        }
+    }
+
+    /// Whatever a mirror does, what a client holds was published; and once the mirror is
+    /// honest again, the client is up to date.
+    #[test]
+    fn a_hostile_mirror_never_wins(
+        ticks in prop::collection::vec(prop::collection::vec(change(), 0..6), 2..10),
+        mischief in prop::collection::vec((0u8..8, any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1u8..), 1..200),
+    ) {
+        let mut world = World::new(crowded());
+        let mut client = Client::new();
+        let mut past = vec![];
+        let mut mischief = mischief.iter().cycle();
+        for changes in &ticks {
+            apply(&mut world, changes);
+            world.publish();
+            past.push(world.files.clone());
+            let outcome = client.wake_with(world.now + 400, |path, range| {
+                let (kind, at, other, flip) = mischief.next().unwrap();
+                let honest = world.serve(path, range);
+                let Answer::Bytes(mut bytes) = honest else { return honest };
+                match kind {
+                    0 if !bytes.is_empty() => {
+                        let at = at.index(bytes.len());
+                        bytes[at] ^= flip;
+                    }
+                    1 => bytes.truncate(at.index(bytes.len() + 1)),
+                    2 => bytes.extend_from_slice(&[*flip; 9]),
+                    3 => return Answer::Missing,
+                    4 => return world::serve(&past[at.index(past.len())], path, range),
+                    5 => bytes = world.files.values().nth(other.index(world.files.len())).unwrap().clone(),
+                    _ => {}
+                }
+                Answer::Bytes(bytes)
+            });
+            assert_published(&client, &world, outcome.up_to_date);
+        }
+        let outcome = client.wake(&world, world.now + 2 * 3600);
+        prop_assert!(outcome.up_to_date, "{:?}", outcome);
+        client.assert_clean(world.table());
+    }
+}
+
+/// Every table in the folder was published; a client that believes to be up to date is.
+fn assert_published(client: &Client, world: &World, up_to_date: bool) {
+    let published: BTreeSet<String> =
+        world.states.iter().map(|state| format!("table-{state}")).collect();
+    for name in client.folder.keys().filter(|name| name.starts_with("table-")) {
+        assert!(published.contains(name));
+    }
+    if up_to_date {
+        let table = format!("table-{}", world.table().state());
+        assert!(client.folder.contains_key(&table) || world.states.len() > 1);
+    }
+}
+
+#[test]
+fn bundles_exist_only_at_multiples_of_their_span_and_files_live_a_day() {
+    let mut world = World::new(policy());
+    let mut gone: Vec<(String, u32)> = Vec::new();
+    for number in 1..=400u32 {
+        world.add(u64::from(number) % 3, 100_000 + u64::from(number));
+        let before: BTreeSet<String> = world.files.keys().cloned().collect();
+        let publication = world.publish();
+        let made: Vec<u32> = SPANS
+            .into_iter()
+            .filter(|span| world.files.contains_key(&format!("/v1/bundles/{span}/1-{number}")))
+            .collect();
+        let due: Vec<u32> =
+            SPANS.into_iter().filter(|span| number > *span && number % span == 0).collect();
+        assert_eq!(made, due, "tick {number}");
+        for path in publication.delete {
+            assert!(before.contains(&path.to_string()));
+            gone.push((path.to_string(), number));
+        }
+    }
+    let bundle = |to: u32| gone.iter().find(|(path, _)| *path == format!("/v1/bundles/1/1-{to}"));
+    // Listed for 192 ticks, then a day of 96 ticks.
+    assert_eq!(bundle(2).unwrap().1, 2 + 192 + 96);
+    let checks = gone.iter().filter(|(path, _)| path.starts_with("/v1/checks/")).count();
+    assert_eq!(checks, 398, "one date changes a tick; its checks live for two manifests");
+    assert_eq!(DAY_SECONDS / 900, 96);
+}
