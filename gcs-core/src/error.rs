@@ -520,3 +520,39 @@ pub enum SyncError {
         got: Digest,
     },
 }
+
+/// An exact-match request that is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExactError {
+    /// It is larger than any request.
+    #[error("a request has at most {max} bytes, got {got}")]
+    TooLarge {
+        /// The limit.
+        max: usize,
+        /// Length at hand.
+        got: usize,
+    },
+    /// It is not the JSON that it should be.
+    #[error("{message}")]
+    Json {
+        /// What the parser says.
+        message: String,
+    },
+    /// It has too many queries.
+    #[error("a request has at most {max} queries, got {got}")]
+    TooMany {
+        /// The limit.
+        max: usize,
+        /// How many it has.
+        got: usize,
+    },
+    /// An element is too short or too long.
+    #[error("query {index}: expected an element of 16 to 64 bytes, got {got}")]
+    ElementLength {
+        /// Position of the query.
+        index: usize,
+        /// Length of its element.
+        got: usize,
+    },
+}

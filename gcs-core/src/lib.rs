@@ -9,6 +9,7 @@ mod date;
 mod delta;
 mod digest;
 mod error;
+pub mod exact;
 mod hash;
 mod index;
 mod keys;

@@ -4,6 +4,7 @@ use alloc::string::ToString;
 use core::fmt;
 use core::str::FromStr;
 
+use super::index::SPANS;
 use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::PathError;
@@ -102,8 +103,8 @@ fn parse(text: &str) -> Option<Path> {
         }
         ("bundles", Some(span), Some(numbers)) => {
             let (epoch, to) = numbers.split_once('-')?;
-            let (span, epoch) = (span.parse().ok()?, epoch.parse().ok()?);
-            Some(Path::Bundle { span, epoch, to: to.parse().ok()? })
+            let span = SPANS.into_iter().find(|known| span.parse() == Ok(*known))?;
+            Some(Path::Bundle { span, epoch: epoch.parse().ok()?, to: to.parse().ok()? })
         }
         ("checks", Some(date), Some(root)) => {
             Some(Path::Checks { date: date.parse().ok()?, root: root.parse().ok()? })
@@ -139,6 +140,7 @@ mod tests {
             "/v2/manifest",
             "/v1/manifests/1",
             "/v1/manifests/+1-2",
+            "/v1/bundles/2/1-2",
             "/v1/sets/2020-01-01/..",
             "/v1/../manifest",
         ] {
