@@ -1,15 +1,19 @@
 //! From elements to bytes: hashing, sorting, coding; ours seals with SHA-256 as well.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
 use gcs_benches::{SEEDS, SIZES, bip158, elements, set};
 
+const SLOW: Duration = Duration::from_secs(15);
+
 fn build(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("build");
-    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    // The peer takes more than a second a time.
+    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(SLOW);
     for len in SIZES {
         let elements = elements(SEEDS.base, len);
         group.throughput(Throughput::Elements(len as u64));

@@ -107,9 +107,9 @@ pub fn beyond(set: &Set) -> Element {
 /// How everything is measured: few samples, for the whole run to take minutes.
 pub fn criterion() -> Criterion {
     let criterion = Criterion::default()
-        .sample_size(20)
+        .sample_size(15)
         .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(4));
+        .measurement_time(Duration::from_secs(3));
     if cfg!(feature = "plots") { criterion } else { criterion.without_plots() }
 }
 

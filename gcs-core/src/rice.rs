@@ -219,37 +219,37 @@ impl<'a> RiceReader<'a> {
         if self.bit > self.end { Err(Overrun) } else { Ok(()) }
     }
 
-    /// Two codes a load; returns the odd one left to read.
+    /// Two codes a load; returns what is left to read.
+    ///
+    /// One chain limits the speed: load, shift, count, shift, count, advance. So whatever
+    /// can be added or shifted before a count is known is.
     #[inline]
     fn fill_pairs<'o>(&mut self, out: &'o mut [u64]) -> &'o mut [u64] {
-        let parameter = self.parameter;
+        let RiceReader { bytes, end, parameter, .. } = *self;
         let mask = (1u64 << parameter) - 1;
+        let fixed = parameter + 1;
         let (mut bit, mut next) = (self.bit, self.next);
         let mut done = 0;
         for pair in out.chunks_exact_mut(2) {
-            let Some(word) = load(self.bytes, bit) else { break };
+            let Some(word) = load(bytes, bit) else { break };
             let first = word.trailing_ones();
-            let first_bits = first + 1 + parameter;
-            let rest = word.wrapping_shr(first_bits);
+            let rest = word.wrapping_shr(fixed).wrapping_shr(first);
+            let after_first = bit + u64::from(2 * fixed) + u64::from(first);
             let second = rest.trailing_ones();
-            let both_bits = first_bits + second + 1 + parameter;
-            if both_bits > LOAD_BITS {
+            if first + second + 2 * fixed > LOAD_BITS {
                 // Rare: a long quotient. Take the pair one by one.
-                (self.bit, self.next) = (bit, next);
-                match (self.read_one(), self.read_one()) {
-                    (Ok(a), Ok(b)) => (pair[0], pair[1]) = (a, b),
-                    _ => break,
-                }
-                (bit, next) = (self.bit, self.next);
-                done += 2;
-                continue;
+                let mut slow = RiceReader { bytes, bit, end, parameter, next };
+                let (Ok(a), Ok(b)) = (slow.read_one(), slow.read_one()) else { break };
+                (pair[0], pair[1]) = (a, b);
+                (bit, next) = (slow.bit, slow.next);
+            } else {
+                bit = after_first + u64::from(second);
+                let gap = (u64::from(first) << parameter) | (((word >> 1) >> first) & mask);
+                pair[0] = next.wrapping_add(gap);
+                let gap = (u64::from(second) << parameter) | (((rest >> 1) >> second) & mask);
+                pair[1] = pair[0].wrapping_add(1).wrapping_add(gap);
+                next = pair[1].wrapping_add(1);
             }
-            let gap = (u64::from(first) << parameter) | ((word >> (first + 1)) & mask);
-            pair[0] = next.wrapping_add(gap);
-            let gap = (u64::from(second) << parameter) | ((rest >> (second + 1)) & mask);
-            pair[1] = pair[0].wrapping_add(1).wrapping_add(gap);
-            next = pair[1].wrapping_add(1);
-            bit += u64::from(both_bits);
             done += 2;
         }
         (self.bit, self.next) = (bit, next);

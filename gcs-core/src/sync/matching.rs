@@ -78,9 +78,10 @@ impl Queue {
         self.episodes().into_iter().filter_map(contact).collect()
     }
 
-    /// Hits of episodes without a confirmed one.
+    /// Hits that no authentic record has answered, in episodes without a confirmed one.
     pub(super) fn undecided(&self) -> usize {
-        self.open_episodes().map(|episode| episode.len()).sum()
+        let hits = self.open_episodes().flatten();
+        hits.filter(|(_, candidate)| candidate.status == Status::Open).count()
     }
 
     /// Episodes without a confirmed hit.

@@ -189,7 +189,7 @@ pub struct Outcome {
     /// Every confirmed contact whose element is still published. One that is gone since
     /// an earlier wake was corrected or has expired.
     pub contacts: Vec<Contact>,
-    /// Hits that are not decided yet.
+    /// Hits that no authentic record has answered yet, apart from those of a contact.
     pub undecided: usize,
     /// What this wake's confirmation slot was used for, if it was due.
     pub asked: Option<Asked>,

@@ -1,0 +1,124 @@
+//! Patients and the identifiers that their phones broadcast.
+
+use gcs_core::{DAY_SECONDS, Date};
+use sha2::{Digest as _, Sha256};
+
+/// Seconds of a DP-3T epoch.
+pub(crate) const EPOCH_SECONDS: u64 = 900;
+
+/// Epochs of a day.
+pub(crate) const EPOCHS_A_DAY: u64 = DAY_SECONDS / EPOCH_SECONDS;
+
+/// Days for which a patient reports.
+pub(crate) const CONTAGIOUS_DAYS: u64 = 5;
+
+/// What a phone can hear and test: 16 or 32 bytes here.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Element {
+    bytes: [u8; 32],
+    length: u8,
+}
+
+impl AsRef<[u8]> for Element {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl From<[u8; 32]> for Element {
+    fn from(bytes: [u8; 32]) -> Element {
+        Element { bytes, length: 32 }
+    }
+}
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// The element of a seed in the DP-3T unlinkable design (white paper of 25 May 2020,
+/// section 3): EphID = LEFTMOST128(SHA-256(seed)); element = SHA-256(EphID ‖ i), where i is
+/// the epoch as a big-endian u32.
+pub(crate) fn dp3t_unlinkable(seed: &[u8; 32], epoch: u32) -> Element {
+    let ephemeral_id = &sha256(&[seed])[..16];
+    Element::from(sha256(&[ephemeral_id, &epoch.to_be_bytes()]))
+}
+
+/// A patient: a number, and the epochs for which the phone reports its seeds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patient {
+    pub(crate) number: u32,
+    pub(crate) first: Date,
+    pub(crate) epochs: u64,
+}
+
+impl Patient {
+    /// Everything the patient reports: the time at which each epoch began, and its element.
+    pub(crate) fn reports(self) -> impl Iterator<Item = (u64, Element)> {
+        (0..self.epochs).map(move |at| self.report(at))
+    }
+
+    /// One of the patient's epochs.
+    pub(crate) fn report(self, at: u64) -> (u64, Element) {
+        let time = self.first.start() + at * EPOCH_SECONDS;
+        let epoch = (time / EPOCH_SECONDS) as u32;
+        // Stands for 32 random bytes, so that every tour is the same.
+        let number = self.number.to_be_bytes();
+        let seed = sha256(&[b"tour patient", &number, &epoch.to_be_bytes()]);
+        (time, dp3t_unlinkable(&seed, epoch))
+    }
+}
+
+/// Someone who is not infected: an element that nobody reports.
+pub(crate) fn stranger(number: u64) -> Element {
+    Element::from(sha256(&[b"tour stranger", &number.to_be_bytes()]))
+}
+
+/// One day of a phone with Apple's and Google's Exposure Notification: the 144 rolling
+/// proximity identifiers of the official test vectors, each with the time it was first
+/// broadcast.
+pub(crate) fn exposure_notification_day() -> Result<Vec<(u64, Element)>, Box<dyn std::error::Error>>
+{
+    let file = include_str!("../../../data/gaen-rpi-144.json");
+    let file: serde_json::Value = serde_json::from_str(file)?;
+    let start = file["rolling_start_interval"].as_u64().ok_or("no start interval")?;
+    let identifiers = file["rpis"].as_array().ok_or("no identifiers")?;
+    let element = |(at, hex): (u64, &serde_json::Value)| {
+        let bytes = u128::from_str_radix(hex.as_str()?, 16).ok()?.to_be_bytes();
+        let mut element = Element { bytes: [0; 32], length: 16 };
+        element.bytes[..16].copy_from_slice(&bytes);
+        Some(((start + at) * 600, element))
+    };
+    let day: Option<Vec<_>> = (0u64..).zip(identifiers).map(element).collect();
+    Ok(day.ok_or("an identifier is not 16 bytes of hex")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From DP-3T's reference implementation.
+    #[test]
+    fn elements_are_those_of_the_reference_implementation() {
+        let mut seed = [0; 32];
+        let hex = "eaa2054637009757b9988b28998209d253eede69345f835bb91b3b333108d229";
+        for (at, byte) in seed.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+        }
+        let shown = |epoch| {
+            let element = dp3t_unlinkable(&seed, epoch);
+            element.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        assert_eq!(
+            shown(1_762_781),
+            "93e8cffb4f828baf9e36b658ab8988b9afd39bec9f95b24930768157148adcc9"
+        );
+        assert_eq!(
+            shown(1_763_386),
+            "db1e699e198e3cc2791416dcb2db7b97b2b7f783b93534910bee1d74f02d9921"
+        );
+    }
+}

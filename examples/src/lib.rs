@@ -1,0 +1,145 @@
+//! Drivers over local folders: all the I/O that a publisher and a client need.
+//!
+//! A real app does the same with HTTP and its own storage; the library does not care.
+
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use gcs_core::publish::Publication;
+use gcs_core::sync::{Answer, Outcome, Session, Settings, Step, Wake};
+
+/// Writes a publication below `folder`: files in their order, then deletions.
+pub fn write_publication(folder: &Path, publication: &Publication) -> io::Result<()> {
+    for file in &publication.files {
+        write_whole(&below(folder, &file.path.to_string()), &file.bytes)?;
+    }
+    for path in &publication.delete {
+        fs::remove_file(below(folder, &path.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The place of a served path below a folder.
+pub fn below(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path.trim_start_matches('/'))
+}
+
+/// Writes a file whole or not at all: under another name first, then renamed.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let partial = path.with_extension("partial");
+    fs::write(&partial, bytes)?;
+    fs::rename(partial, path)
+}
+
+/// What a client fetched, by kind of file, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Number of requests.
+    pub requests: u64,
+    /// Manifests.
+    pub manifests: u64,
+    /// Bundles and the indexes that list them.
+    pub bundles: u64,
+    /// Whole sets.
+    pub sets: u64,
+    /// Check records.
+    pub confirmations: u64,
+}
+
+impl Traffic {
+    /// All bytes.
+    pub fn total(&self) -> u64 {
+        self.manifests + self.bundles + self.sets + self.confirmations
+    }
+
+    fn count(&mut self, path: &str, bytes: u64) {
+        self.requests += 1;
+        *(match path.split('/').nth(2) {
+            Some("sets") => &mut self.sets,
+            Some("checks") => &mut self.confirmations,
+            Some("bundles" | "index") => &mut self.bundles,
+            _ => &mut self.manifests,
+        }) += bytes;
+    }
+}
+
+/// A client whose storage is a folder, and whose server is another one.
+#[derive(Debug)]
+pub struct FolderClient {
+    /// The client's own folder.
+    pub own: PathBuf,
+    /// The published files.
+    pub server: PathBuf,
+    /// What the app has decided.
+    pub settings: Settings,
+    /// What was fetched so far.
+    pub traffic: Traffic,
+}
+
+impl FolderClient {
+    /// A client that keeps its files in `own` and fetches from `server`.
+    pub fn new(own: PathBuf, server: PathBuf, settings: Settings) -> io::Result<FolderClient> {
+        fs::create_dir_all(&own)?;
+        Ok(FolderClient { own, server, settings, traffic: Traffic::default() })
+    }
+
+    /// One wake, from beginning to end.
+    pub fn wake(&mut self, wake: Wake) -> Outcome {
+        self.wake_with(wake, |_path, bytes| bytes)
+    }
+
+    /// One wake through a mirror that may change what it hands over.
+    pub fn wake_with(&mut self, wake: Wake, mirror: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Outcome {
+        let mut session = Session::new(&self.settings, wake);
+        let mut answer = Answer::Start;
+        loop {
+            answer = match session.resume(answer) {
+                Step::Fetch { path, range, limit } => {
+                    let fetched = read(&below(&self.server, &path), range, limit);
+                    let fetched = fetched.map(|bytes| mirror(&path, bytes));
+                    if let Ok(bytes) = &fetched {
+                        self.traffic.count(&path, bytes.len() as u64);
+                    }
+                    answer_of(fetched)
+                }
+                Step::Get { name } => answer_of(fs::read(self.own.join(name))),
+                Step::Put { name, bytes } => done(write_whole(&self.own.join(name), &bytes)),
+                Step::Delete { name } => done(fs::remove_file(self.own.join(name))),
+                Step::Done(outcome) => return *outcome,
+            };
+        }
+    }
+}
+
+/// Reads a file or a range of it, but never more than one byte above the limit.
+fn read(path: &Path, range: Option<(u64, u64)>, limit: u64) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut most = limit.saturating_add(1);
+    if let Some((from, length)) = range {
+        file.seek(SeekFrom::Start(from))?;
+        most = length;
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn answer_of(read: io::Result<Vec<u8>>) -> Answer {
+    match read {
+        Ok(bytes) => Answer::Bytes(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::Missing,
+        Err(error) => Answer::Failed(error.to_string()),
+    }
+}
+
+fn done(result: io::Result<()>) -> Answer {
+    match result {
+        Ok(()) => Answer::Done,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::Missing,
+        Err(error) => Answer::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,255 @@
+//! Matching and confirmation: who is told what, and when.
+
+mod world;
+
+use gcs_core::publish::Policy;
+use gcs_core::sync::{Answer, Asked, Incident, Outcome};
+use gcs_core::{DAY_SECONDS, Set, Verdict};
+use world::{Client, START, World, date, element};
+
+fn policy() -> Policy {
+    Policy { expected_per_date: 1000, ..Policy::default() }
+}
+
+/// Wakes at every moment the client asks for, while the world stands still.
+fn confirm_all(client: &mut Client, world: &World) -> (Outcome, Vec<Asked>) {
+    client.settings.confirm_every = 600;
+    let (mut now, mut asked) = (world.now, Vec::new());
+    loop {
+        let outcome = client.wake(world, now);
+        assert!(outcome.up_to_date || outcome.error.is_none(), "{outcome:?}");
+        asked.extend(outcome.asked);
+        if outcome.undecided == 0 && outcome.asked.is_some() {
+            return (outcome, asked);
+        }
+        assert!(outcome.next_wake > now && now < world.now + DAY_SECONDS);
+        now = outcome.next_wake;
+    }
+}
+
+#[test]
+fn contacts_are_confirmed_by_episode_and_withdrawn_when_corrected() {
+    let mut world = World::new(policy());
+    world.publish();
+    let noon = START + 12 * 3600;
+    let mut client = Client::new();
+    // Two hits within half an hour are one episode, a third much later another.
+    client.hear(noon, 3);
+    client.hear(noon + 1800, 4);
+    client.hear(noon + 1800 + 1801, 5);
+    client.hear(noon, 999_999);
+    let (outcome, asked) = confirm_all(&mut client, &world);
+    assert_eq!(asked, [Asked::Candidate(Verdict::Confirmed); 2]);
+    let spans: Vec<_> = outcome.contacts.iter().map(|c| (c.first, c.last)).collect();
+    assert_eq!(spans, [(noon, noon + 1800), (noon + 3601, noon + 3601)]);
+
+    // From then on, only dummies; the contacts stay until the element is gone.
+    let outcome = client.wake(&world, outcome.next_wake);
+    assert_eq!(outcome.contacts.len(), 2);
+    world.remove(0, 5);
+    world.publish();
+    let outcome = client.wake(&world, world.now + 4000);
+    assert_eq!(outcome.contacts.len(), 1);
+    assert_eq!(outcome.asked, Some(Asked::Dummy { authentic: true }));
+    world.days.remove(&date(0));
+    world.publish();
+    let outcome = client.wake(&world, world.now + 8000);
+    assert!(outcome.contacts.is_empty() && outcome.undecided == 0);
+}
+
+#[test]
+fn midnight_belongs_to_both_dates() {
+    let mut world = World::new(policy());
+    world.publish();
+    let midnight = START + DAY_SECONDS;
+    // Element 3 was broadcast on date 0, element 1003 on date 1.
+    for (time, number, hit) in [
+        (midnight + 7199, 3, true),
+        (midnight + 7200, 3, false),
+        (midnight - 7200, 1003, true),
+        (midnight - 7201, 1003, false),
+    ] {
+        let mut client = Client::new();
+        client.hear(time, number);
+        let outcome = client.wake(&world, world.now);
+        assert_eq!(outcome.undecided, usize::from(hit), "{time} {number}");
+    }
+}
+
+#[test]
+fn false_positives_are_rejected_and_asked_again_when_the_checks_change() {
+    let mut world = World::new(Policy { rate_bits: 1, expected_per_date: 20, interval: 900 });
+    world.publish();
+    let row = *world.table().row(date(1)).unwrap();
+    let set = Set::parse(&world.files[&format!("/v1/sets/{}/{}", row.date, row.identity)]).unwrap();
+    let stranger = (50_000..).find(|number| set.contains(&element(*number))).unwrap();
+    let mut client = Client::new();
+    client.hear(START + DAY_SECONDS + 40_000, stranger);
+    let (outcome, asked) = confirm_all(&mut client, &world);
+    assert_eq!(asked, [Asked::Candidate(Verdict::FalsePositive)]);
+    assert!(outcome.contacts.is_empty());
+
+    // Nothing has changed: dummies. Then the stranger is reported too. Its fingerprint is
+    // in the set already; only the checks change, and the verdict with them.
+    let outcome = client.wake(&world, outcome.next_wake);
+    assert!(!matches!(outcome.asked, Some(Asked::Candidate(_))));
+    world.add(1, stranger);
+    world.publish();
+    let after = world.table().row(date(1)).unwrap();
+    assert_eq!(after.identity, row.identity);
+    assert_ne!(after.check_root, row.check_root);
+    let outcome = client.wake(&world, world.now + 4000);
+    assert_eq!(outcome.asked, Some(Asked::Candidate(Verdict::Confirmed)));
+    assert_eq!(outcome.contacts.len(), 1);
+}
+
+#[test]
+fn one_of_two_colliding_elements_can_be_removed() {
+    let mut world = World::new(Policy { rate_bits: 1, expected_per_date: 20, interval: 900 });
+    world.publish();
+    let row = *world.table().row(date(1)).unwrap();
+    let hasher = gcs_core::ElementHasher::new(row.salt, row.range);
+    let fingerprint = hasher.fingerprint(&element(1003));
+    let twin = (60_000..).find(|n| hasher.fingerprint(&element(*n)) == fingerprint).unwrap();
+    world.add(1, twin);
+    world.publish();
+    let noon = START + DAY_SECONDS + 43_200;
+    let verdict = |world: &World, number| {
+        let mut client = Client::new();
+        client.hear(noon, number);
+        confirm_all(&mut client, world).1
+    };
+    assert_eq!(verdict(&world, 1003), [Asked::Candidate(Verdict::Confirmed)]);
+    assert_eq!(verdict(&world, twin), [Asked::Candidate(Verdict::Confirmed)]);
+    world.remove(1, 1003);
+    world.publish();
+    assert_eq!(world.table().row(date(1)).unwrap().identity, row.identity);
+    assert_eq!(verdict(&world, 1003), [Asked::Candidate(Verdict::FalsePositive)]);
+    assert_eq!(verdict(&world, twin), [Asked::Candidate(Verdict::Confirmed)]);
+}
+
+#[test]
+fn a_record_that_cannot_be_trusted_is_unknown() {
+    let mut world = World::new(policy());
+    world.publish();
+    let before = world.files.clone();
+    world.add(0, 500);
+    world.publish();
+    let row = *world.table().row(date(0)).unwrap();
+    let path = format!("/v1/checks/{}/{}", row.date, row.check_root);
+    let honest = world.files[&path].clone();
+    let stale: Vec<u8> = {
+        let name = before.keys().find(|name| name.starts_with(&path[..21])).unwrap();
+        before[name].clone()
+    };
+    let other: Vec<u8> = {
+        let row = world.table().row(date(1)).unwrap();
+        world.files[&format!("/v1/checks/{}/{}", row.date, row.check_root)].clone()
+    };
+    let mut flipped = honest.clone();
+    flipped[56] ^= 1;
+    let answers = [
+        Answer::Bytes(flipped),
+        Answer::Bytes(stale),
+        Answer::Bytes(other),
+        Answer::Bytes(honest[..honest.len() - 1].to_vec()),
+        Answer::Bytes([&honest[..], &[0]].concat()),
+        Answer::Bytes(Vec::new()),
+        Answer::Missing,
+        Answer::Failed("timed out".into()),
+    ];
+    for answer in answers {
+        let mut client = Client::new();
+        client.settings.confirm_every = 1; // The first slot is now.
+        client.hear(START + 40_000, 500);
+        let deceive = |path: &str, range| {
+            if path.starts_with("/v1/checks/") { answer.clone() } else { world.serve(path, range) }
+        };
+        let outcome = client.wake_with(world.now, deceive);
+        assert_eq!(outcome.asked, Some(Asked::Candidate(Verdict::Unknown)));
+        assert!(matches!(outcome.incidents[..], [Incident::Detour(_)]), "{outcome:?}");
+        assert_eq!((outcome.undecided, outcome.contacts.len()), (1, 0));
+        // It stays queued, also without being heard again, and is asked for again.
+        client.heard.clear();
+        let outcome = client.wake(&world, world.now + 10);
+        assert_eq!(outcome.asked, Some(Asked::Candidate(Verdict::Confirmed)));
+    }
+}
+
+/// Every slot is one request of the same length, whatever is queued.
+#[test]
+fn slots_look_alike() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut lengths = Vec::new();
+    for hits in [0, 1, 5] {
+        let mut client = Client::new();
+        client.settings.confirm_every = 1;
+        for hit in 0..hits {
+            client.hear(START + 3600 * (4 + hit), hit);
+        }
+        client.wake(&world, world.now);
+        let checks = client.fetched.iter().filter(|path| path.starts_with("/v1/checks/")).count();
+        assert_eq!(checks, 1);
+        lengths.push(client.bytes);
+    }
+    assert!(lengths.windows(2).all(|pair| pair[0] == pair[1]), "{lengths:?}");
+}
+
+/// A dummy asks for any rank of any date, in proportion to the dates' sizes.
+#[test]
+fn dummies_are_spread_over_all_fingerprints() {
+    let mut world = World::new(policy());
+    for number in 0..300 {
+        world.add(0, 10_000 + number);
+    }
+    world.publish();
+    let mut counts = [0u32; 3];
+    for wake in 0..200u8 {
+        let mut client = Client::new();
+        client.wakes = wake;
+        client.settings.confirm_every = 1;
+        client.wake(&world, world.now);
+        let path = client.fetched.iter().find(|path| path.starts_with("/v1/checks/")).unwrap();
+        let at = (0..3).find(|n| path.contains(&date(*n).to_string())).unwrap();
+        counts[at as usize] += 1;
+    }
+    // 320, 20 and 20 of 360 elements.
+    assert!(counts[0] > 150 && counts[1] > 2 && counts[2] > 2, "{counts:?}");
+}
+
+/// An unlimited number of hits: the queue keeps 256 and lets every episode have its turn.
+#[test]
+fn more_hits_than_the_queue_holds_are_not_lost() {
+    let mut world = World::new(policy());
+    for number in 0..2000 {
+        world.add(1, 20_000 + number);
+    }
+    world.publish();
+    let mut client = Client::new();
+    // Three long episodes of 600 hits each, six hours apart.
+    for episode in 0..3 {
+        for hit in 0..600 {
+            client.hear(START + DAY_SECONDS + 7200 + episode * 21_600 + hit * 10, 20_000 + hit);
+        }
+    }
+    let (outcome, asked) = confirm_all(&mut client, &world);
+    assert_eq!(asked.len(), 3, "one question an episode");
+    assert_eq!(outcome.contacts.len(), 3);
+    assert!(client.folder["queue"].len() < 256 * 110);
+}
+
+#[test]
+fn what_cannot_be_an_element_is_named_and_left_out() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut client = Client::new();
+    for length in [0, 15, 16, 64, 65, 1000] {
+        let element = vec![1; length];
+        client.heard.push(gcs_core::sync::Heard { time: START + 40_000, element });
+    }
+    let outcome = client.wake(&world, world.now);
+    let left_out = [(0, 0), (1, 15), (4, 65), (5, 1000)];
+    let expected = left_out.map(|(index, got)| Incident::HeardLength { index, got });
+    assert_eq!(outcome.incidents, expected);
+}
