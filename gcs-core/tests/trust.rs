@@ -215,3 +215,31 @@ fn no_other_bytes_are_a_manifest() {
         assert_eq!(outcome.held, None);
     }
 }
+
+/// A publisher that was saved and restored at every tick makes the same files.
+#[test]
+fn a_restart_changes_nothing() {
+    let mut world = World::new(Policy { expected_per_date: 20, ..Policy::default() });
+    world.tick = 90;
+    let mut restarted = world.clone();
+    for number in 0..120 {
+        for world in [&mut world, &mut restarted] {
+            world.add(number % 3, 80_000 + number);
+        }
+        if number == 100 {
+            world.publisher = world.publisher.next_epoch();
+            restarted.publisher = restarted.publisher.next_epoch();
+        }
+        let bytes = restarted.publisher.to_bytes();
+        restarted.publisher = Publisher::from_bytes(&bytes).unwrap();
+        let (one, two) = (world.publish(), restarted.publish());
+        assert_eq!((one.files, one.delete), (two.files, two.delete));
+        if number % 40 == 0 {
+            let mut damaged = bytes;
+            let at = (number as usize * 97) % damaged.len();
+            damaged[at] ^= 1;
+            assert!(Publisher::from_bytes(&damaged).is_err());
+            assert!(Publisher::from_bytes(&damaged[..at]).is_err());
+        }
+    }
+}

@@ -32,6 +32,7 @@
 //! ```
 
 mod day;
+mod saved;
 mod snapshot;
 
 use alloc::collections::{BTreeMap, BTreeSet};

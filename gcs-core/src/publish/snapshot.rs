@@ -1,11 +1,12 @@
 //! One published state: a table and its sets.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use super::day::BuiltDay;
 use crate::digest::Digest;
-use crate::error::PublishError;
+use crate::error::{ParseError, PublishError};
 use crate::set::Set;
 use crate::wire::bundle::Side;
 use crate::wire::table::Table;
@@ -23,6 +24,27 @@ impl Snapshot {
         let table = Table::from_rows(days.iter().map(|day| day.row).collect())?;
         let sets = days.iter().map(|day| (day.row.identity, Arc::clone(&day.set))).collect();
         Ok(Snapshot { tick, table, sets })
+    }
+
+    /// A snapshot whose sets are among `sets`.
+    pub(super) fn restore(
+        tick: u32,
+        table: Table,
+        sets: &BTreeMap<Digest, Arc<Set>>,
+    ) -> Result<Snapshot, ParseError> {
+        let mut own = BTreeMap::new();
+        for row in table.rows() {
+            let set = sets.get(&row.identity).filter(|set| row.describes(set));
+            let (date, expected) = (row.date, row.identity);
+            let error = ParseError::Digest { field: "set", expected, got: Digest::ZERO };
+            let set = set.ok_or(ParseError::Part { date, error: Box::new(error) })?;
+            own.insert(row.identity, Arc::clone(set));
+        }
+        Ok(Snapshot { tick, table, sets: own })
+    }
+
+    pub(super) fn sets(&self) -> impl Iterator<Item = &Arc<Set>> {
+        self.sets.values()
     }
 
     pub(super) fn set(&self, identity: Digest) -> Option<&Set> {

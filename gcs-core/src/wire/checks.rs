@@ -341,3 +341,132 @@ impl Slots {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Salt;
+    use crate::params::HashRange;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    /// A date whose fingerprints are 0, 1, 2, … and have the given checks each.
+    fn date_of(checks: &[Vec<u64>]) -> (CheckFile, Row, Vec<Entry>) {
+        let pairs = (0u64..).zip(checks);
+        let pairs = pairs.flat_map(|(value, checks)| checks.iter().map(move |c| (value, *c)));
+        let entries: Vec<Entry> = pairs.collect::<BTreeSet<Entry>>().into_iter().collect();
+        let date = Date::of_time(1_700_000_000);
+        let (len, identity) = (checks.len() as u32, Digest::of(b"a set"));
+        let file = CheckFile::build(date, identity, len, &entries, &DerivationKey::new([5; 32]));
+        let row = Row {
+            date,
+            salt: Salt([0; 16]),
+            range: HashRange::MAX,
+            len,
+            identity,
+            bytes: 0,
+            check_root: file.root,
+            spare_slots: file.spare_slots,
+        };
+        (file, row, entries)
+    }
+
+    /// Asks the right record for one rank and check.
+    fn verdict(file: &CheckFile, row: &Row, rank: u32, check: u64) -> Verdict {
+        let (number, length) = (rank / row.record_ranks(), row.record_len() as usize);
+        let bytes = &file.bytes[number as usize * length..][..length];
+        Record::verify(bytes, row, number).unwrap().verdict(rank, check)
+    }
+
+    /// Every entry is confirmed, or left out and then Unknown; anything else is a false
+    /// positive, or Unknown where its rank is incomplete.
+    fn assert_answers(checks: &[Vec<u64>]) -> (CheckFile, Row) {
+        let (file, row, entries) = date_of(checks);
+        let left_out: BTreeSet<Entry> = file.left_out.iter().copied().collect();
+        for entry in entries {
+            let expected =
+                if left_out.contains(&entry) { Verdict::Unknown } else { Verdict::Confirmed };
+            assert_eq!(verdict(&file, &row, entry.0 as u32, entry.1), expected);
+        }
+        for rank in 0..checks.len() as u64 {
+            let incomplete = left_out.iter().any(|entry| entry.0 == rank);
+            let expected = if incomplete { Verdict::Unknown } else { Verdict::FalsePositive };
+            assert_eq!(verdict(&file, &row, rank as u32, 0x1234_5678_9abc), expected);
+        }
+        (file, row)
+    }
+
+    /// `count` checks that no other rank has.
+    fn some(rank: u64, count: u64) -> Vec<u64> {
+        (0..count).map(|at| 1 + rank * 1_000_003 + at * 100_000_007).collect()
+    }
+
+    #[test]
+    fn spare_slots_grow_with_the_fullest_record() {
+        for (extras, slots) in [(0, 16), (16, 16), (17, 64), (64, 64), (65, 256), (256, 256)] {
+            let count = |rank| 1 + u64::from(rank < extras);
+            let checks: Vec<_> = (0..300).map(|rank| some(rank, count(rank))).collect();
+            let (file, row) = assert_answers(&checks);
+            assert_eq!((row.spare_slots, file.left_out.len()), (slots, 0));
+        }
+    }
+
+    #[test]
+    fn an_overfull_rank_pushes_out_nobody_but_itself() {
+        let mut checks: Vec<_> = (0..100).map(|rank| some(rank, 2)).collect();
+        checks[40] = some(40, 1000);
+        let (file, row) = assert_answers(&checks);
+        assert_eq!(row.spare_slots, 256);
+        // 99 slots for the others, 157 for rank 40.
+        assert_eq!(file.left_out.len(), 1000 - 157);
+        assert!(file.left_out.iter().all(|entry| entry.0 == 40));
+    }
+
+    #[test]
+    fn more_crowded_ranks_than_slots_are_left_out_one_by_one() {
+        let checks: Vec<_> = (0..1000).map(|rank| some(rank, 2)).collect();
+        let (file, _) = assert_answers(&checks);
+        assert_eq!(file.left_out.len(), 2 * (1000 - 256));
+    }
+
+    #[test]
+    fn trees_of_every_shape_lead_to_their_root() {
+        for records in [1u64, 2, 3, 4, 5, 7, 8, 9] {
+            let checks: Vec<_> = (0..records * 2048 - 5).map(|rank| some(rank, 1)).collect();
+            let (file, row, _) = date_of(&checks);
+            assert_eq!(u64::from(row.records()), records);
+            let length = row.record_len() as usize;
+            assert_eq!(file.bytes.len(), length * records as usize);
+            for (number, bytes) in (0..).zip(file.bytes.chunks(length)) {
+                assert!(Record::verify(bytes, &row, number).is_ok());
+                let other = (number + 1) % records as u32;
+                assert!(records == 1 || Record::verify(bytes, &row, other).is_err());
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn every_element_gets_its_answer(
+            crowd in prop::collection::vec((0usize..200, 2u64..40), 0..40),
+        ) {
+            let mut checks: Vec<_> = (0..200).map(|rank| some(rank, 1)).collect();
+            for (rank, count) in crowd {
+                checks[rank] = some(rank as u64, count);
+            }
+            assert_answers(&checks);
+        }
+
+        #[test]
+        fn one_changed_byte_never_passes(at in any::<prop::sample::Index>(), flip in 1u8..) {
+            let checks: Vec<_> = (0..2100).map(|rank| some(rank, 1)).collect();
+            let (file, row, _) = date_of(&checks);
+            let mut bytes = file.bytes[..row.record_len() as usize].to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            prop_assert!(Record::verify(&bytes, &row, 0).is_err());
+        }
+    }
+}

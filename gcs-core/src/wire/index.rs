@@ -31,6 +31,18 @@ pub struct BundleEntry {
     pub sha256: Digest,
 }
 
+impl BundleEntry {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<BundleEntry, ParseError> {
+        let (span, to) = (cursor.u32()?, cursor.u32()?);
+        let (bytes, sha256) = (cursor.u64()?, cursor.digest()?);
+        Ok(BundleEntry { span, to, bytes, sha256 })
+    }
+
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u32(self.span).put_u32(self.to).put_u64(self.bytes).put(&self.sha256.0);
+    }
+}
+
 /// The table of one publication and the bundles that lead to it or near it.
 ///
 /// ```text
@@ -64,12 +76,7 @@ impl IndexFile {
         let table = Table::parse(cursor.take(table_bytes)?)?;
         let mut bundles: Vec<BundleEntry> = Vec::new();
         for position in 0..count {
-            let entry = BundleEntry {
-                span: cursor.u32()?,
-                to: cursor.u32()?,
-                bytes: cursor.u64()?,
-                sha256: cursor.digest()?,
-            };
+            let entry = BundleEntry::parse(&mut cursor)?;
             check_span(entry.span, entry.to, tick)?;
             if bundles.last().is_some_and(|last| (last.to, last.span) >= (entry.to, entry.span)) {
                 return Err(ParseError::Order { field: "bundle", position });
@@ -90,7 +97,7 @@ impl IndexFile {
             .put_u32(self.bundles.len() as u32)
             .put(&self.table.to_bytes());
         for entry in &self.bundles {
-            bytes.put_u32(entry.span).put_u32(entry.to).put_u64(entry.bytes).put(&entry.sha256.0);
+            entry.append_to(&mut bytes);
         }
         bytes
     }

@@ -1,0 +1,138 @@
+//! A publisher as bytes, to go on after a restart.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::snapshot::Snapshot;
+use super::{BundleEntry, Path, Policy, Publisher, Table};
+use crate::digest::Digest;
+use crate::error::ParseError;
+use crate::set::Set;
+use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
+
+const MAGIC: &[u8; 6] = b"GCSPUB";
+
+/// Most snapshots: one for each span.
+const MAX_SNAPSHOTS: u64 = 4;
+
+impl Publisher {
+    /// Everything that the publisher knows, its sets included: about as many bytes as
+    /// four publications. For the publisher's own storage; the layout is private to this
+    /// version of the library.
+    ///
+    /// ```
+    /// use gcs_core::publish::{Policy, Publisher};
+    ///
+    /// let publisher = Publisher::new(Policy::default(), 7);
+    /// let restored = Publisher::from_bytes(&publisher.to_bytes())?;
+    /// assert_eq!(restored.epoch(), 7);
+    /// # Ok::<(), gcs_core::ParseError>(())
+    /// ```
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::open(MAGIC);
+        bytes
+            .put_u32(self.policy.rate_bits)
+            .put_u32(self.policy.expected_per_date)
+            .put_u64(self.policy.interval)
+            .put_u32(self.epoch)
+            .put_u64(self.issued);
+        let tables: Vec<&Table> = self.table.iter().collect();
+        bytes.put_u32(tables.len() as u32);
+        tables.into_iter().for_each(|table| put_block(&mut bytes, &table.to_bytes()));
+
+        bytes.put_u32(self.snapshots.len() as u32);
+        for snapshot in &self.snapshots {
+            bytes.put_u32(snapshot.tick);
+            put_block(&mut bytes, &snapshot.table.to_bytes());
+        }
+        let sets = self.snapshots.iter().flat_map(Snapshot::sets);
+        let sets: BTreeMap<Digest, &Arc<Set>> = sets.map(|set| (set.identity(), set)).collect();
+        bytes.put_u32(sets.len() as u32);
+        sets.values().for_each(|set| put_block(&mut bytes, set.as_bytes()));
+
+        bytes.put_u32(self.bundles.len() as u32);
+        self.bundles.iter().for_each(|entry| entry.append_to(&mut bytes));
+        bytes.put_u32(self.live.len() as u32);
+        self.live.iter().for_each(|path| put_block(&mut bytes, path.to_string().as_bytes()));
+        bytes.put_u32(self.retired.len() as u32);
+        for (path, until) in &self.retired {
+            put_block(&mut bytes, path.to_string().as_bytes());
+            bytes.put_u64(*until);
+        }
+        cursor::seal(&mut bytes);
+        bytes
+    }
+
+    /// A publisher from what [`Publisher::to_bytes`] wrote. Everything is checked, each
+    /// set included.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as a [`ParseError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Publisher, ParseError> {
+        let mut cursor = Cursor::open(bytes, MAGIC)?;
+        cursor::check_trailer(bytes)?;
+        let policy = Policy {
+            rate_bits: cursor.u32()?,
+            expected_per_date: cursor.u32()?,
+            interval: cursor.u64()?,
+        };
+        let (epoch, issued) = (cursor.u32()?, cursor.u64()?);
+        let tables = take_list(&mut cursor, 1, |cursor| Table::parse(take_block(cursor)?))?;
+        let stands = take_list(&mut cursor, MAX_SNAPSHOTS, |cursor| {
+            Ok((cursor.u32()?, Table::parse(take_block(cursor)?)?))
+        })?;
+        let sets = take_list(&mut cursor, u64::MAX, |cursor| {
+            let set = Set::parse(take_block(cursor)?)?.to_owned_set();
+            Ok((set.identity(), Arc::new(set)))
+        })?;
+        let sets: BTreeMap<Digest, Arc<Set>> = sets.into_iter().collect();
+        let snapshots = stands
+            .into_iter()
+            .map(|(tick, table)| Snapshot::restore(tick, table, &sets))
+            .collect::<Result<_, _>>()?;
+        let bundles = take_list(&mut cursor, u64::MAX, BundleEntry::parse)?;
+        let live = take_list(&mut cursor, u64::MAX, take_path)?;
+        let retired =
+            take_list(&mut cursor, u64::MAX, |cursor| Ok((take_path(cursor)?, cursor.u64()?)))?;
+        cursor.take(TRAILER_LEN as u64)?;
+        cursor.finish()?;
+        Ok(Publisher {
+            policy,
+            epoch,
+            table: tables.into_iter().next(),
+            snapshots,
+            bundles,
+            issued,
+            live: live.into_iter().collect::<BTreeSet<Path>>(),
+            retired: retired.into_iter().collect(),
+        })
+    }
+}
+
+/// Appends bytes behind their length.
+fn put_block(bytes: &mut Vec<u8>, block: &[u8]) {
+    bytes.put_u64(block.len() as u64).put(block);
+}
+
+fn take_block<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
+    let length = cursor.u64()?;
+    cursor.take(length)
+}
+
+fn take_path(cursor: &mut Cursor<'_>) -> Result<Path, ParseError> {
+    let text = core::str::from_utf8(take_block(cursor)?).unwrap_or_default();
+    text.parse().map_err(|_| ParseError::Limit { field: "path", max: 0, got: 1 })
+}
+
+/// Reads a list behind its length. Nothing is allocated before its bytes are there.
+fn take_list<'a, T>(
+    cursor: &mut Cursor<'a>,
+    max: u64,
+    take: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
+) -> Result<Vec<T>, ParseError> {
+    let count = cursor.u32()?;
+    check_limit("list", u64::from(count), max)?;
+    (0..count).map(|_| take(cursor)).collect()
+}
