@@ -1,4 +1,82 @@
-//! GCS.
+//! Golomb-coded sets of truncated hashes, and both ends of a protocol that publishes them.
+//!
+//! A service that must tell millions of clients "is this identifier in the set?", without
+//! learning who asks, publishes the set itself: small, checkable, quickly updated and
+//! correctable. This crate is all of that but the I/O.
+//!
+//! # Sets
+//!
+//! An **element** is hashed under the set's public **salt** to a **fingerprint** in the
+//! **hash range** `[0, F)`; the sorted fingerprints are stored as Rice-coded gaps, within
+//! 0.03 bit of the bound for stored sets. At a false-positive rate of 2^-20 an element
+//! takes 22.1 bits, and a million take 2.8 MB.
+//!
+//! ```
+//! use gcs_core::{Delta, HashRange, Salt, Set};
+//!
+//! let salt = Salt(*b"16 public bytes.");
+//! let range = HashRange::for_expected(1_000, 20)?; // A rate below 2^-20.
+//! let monday = Set::build(salt, range, (0..1_000u64).map(u64::to_le_bytes))?;
+//! let tuesday = Set::build(salt, range, (100..1_100u64).map(u64::to_le_bytes))?;
+//!
+//! // Which of these are in it? Positions of the hits, in one pass.
+//! let heard: Vec<[u8; 8]> = [5, 5_000, 999].map(u64::to_le_bytes).to_vec();
+//! let hits: Vec<usize> = monday.matches(&heard).iter().map(|hit| hit.query).collect();
+//! assert_eq!(hits, [0, 2]);
+//!
+//! // A delta carries additions and removals, and gives the target byte for byte.
+//! let delta = Delta::between(&monday, &tuesday)?;
+//! assert!(delta.as_bytes().len() < tuesday.as_bytes().len() / 3);
+//! let received = Delta::parse(delta.as_bytes())?;
+//! assert_eq!(received.apply(&monday)?, tuesday);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | type | is |
+//! |---|---|
+//! | [`HashRange`] | the plan: F, and the Rice parameter that follows from it |
+//! | [`ElementHasher`] | fingerprints and checks of elements |
+//! | [`Set`] | the set: build, parse, enumerate, match; bytes are canonical |
+//! | [`Index`], [`Queries`] | for many queries against one set, for one batch against many |
+//! | [`Delta`] | what changed between two sets, exactly |
+//!
+//! # The protocol
+//!
+//! | module | is |
+//! |---|---|
+//! | [`publish`] | from day sets to signed files: [`Publisher`](publish::Publisher) |
+//! | [`sync`] | from files to contacts: [`Session`](sync::Session) |
+//! | [`exact`] | exact match, for backends |
+//!
+//! A filter says *possible*; a 64-bit **check** decides. A client fetches one
+//! authenticated [`Record`] of checks, on a schedule that does not depend on what it
+//! heard, and reads its [`Verdict`] there.
+//!
+//! # What to expect
+//!
+//! - **Checked once, then infallible.** Parsing validates every byte, in one pass and
+//!   without trusting any declared length; a value that exists is sound. Corrupt bytes
+//!   are an error, never "not in the set".
+//! - **No panic** on any input, no unsafe code, `no_std` with `alloc`.
+//! - **Elements must be of high entropy**, 16 bytes or more: the salt is public, so whoever
+//!   can enumerate the possible elements can enumerate the set's. Telephone numbers are
+//!   not elements.
+//! - A seed from which identifiers are expanded (a Temporary Exposure Key, SK_t) is not an
+//!   element: a phone hears identifiers.
+//! - **Not the smallest filter** (a 256-bit ribbon takes 5 % less) **nor the fastest
+//!   point lookup** (a binary fuse filter's is). What neither can do: be listed, be
+//!   updated by exact deltas, be checked byte for byte.
+//!
+//! The bytes are specified in [FORMAT.md], with golden files in `tests/vectors/`.
+//!
+//! [FORMAT.md]: https://docs.rs/crate/gcs-core/latest/source/FORMAT.md
+//!
+//! # Features
+//!
+//! | feature | default | does |
+//! |---|---|---|
+//! | `std` | yes | turns on `std` in the dependencies; the crate itself needs only `alloc` |
+
 #![no_std]
 
 extern crate alloc;
@@ -24,7 +102,10 @@ mod wire;
 pub use date::{DAY_SECONDS, Date};
 pub use delta::Delta;
 pub use digest::Digest;
-pub use error::*;
+pub use error::{
+    BuildError, BundleError, DateError, DeltaError, DigestError, ExactError, ManifestError,
+    ParamsError, ParseError, PathError, PublishError, SyncError,
+};
 pub use hash::{ElementHasher, Salt};
 pub use index::Index;
 pub use keys::{DerivationKey, PublicKey, SigningKey};

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn neighbours_count_within_two_hours_of_midnight() {
         let date = Date::from_days(18_000).unwrap();
-        let days = |time| dates_of(time).map(|date| date.days()).collect::<Vec<_>>();
+        let days = |time| dates_of(time).map(Date::days).collect::<Vec<_>>();
         assert_eq!(days(date.start()), [17_999, 18_000]);
         assert_eq!(days(date.start() + 7199), [17_999, 18_000]);
         assert_eq!(days(date.start() + 7200), [18_000]);
