@@ -2,9 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::engine::Engine;
+use super::engine::{Engine, file_error};
 use super::queue::{Candidate, Hit, Queue, Status};
-use super::update::file_error;
 use super::{Asked, Incident};
 use crate::date::Date;
 use crate::error::SyncError;

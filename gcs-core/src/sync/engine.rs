@@ -1,35 +1,16 @@
-//! One wake, from beginning to end.
+//! What every part of a wake works with.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::queue::Queue;
-use super::session::Driver;
 use super::store::Store;
-use super::{Asked, Incident, Outcome, Settings, Wake, confirm, matching, update};
-use crate::error::SyncError;
+use super::{Incident, Settings};
+use crate::error::{ParseError, SyncError};
 use crate::keys::Stream;
+use crate::publish::{FileHash, Path};
+use crate::wire::cursor::{check_digest, check_len};
 
-/// How long to wait after a sync that failed, in seconds, and as much again at random.
-const RETRY_AFTER: u64 = 600;
-
-/// Does everything that is due: syncs, matches, confirms.
-pub(super) async fn run(driver: Driver, settings: Settings, wake: Wake) -> Outcome {
-    let mut random = Stream::new(wake.entropy);
-    match Store::open(driver, settings.root).await {
-        Ok(store) => Engine { store, settings, now: wake.now, random }.run(wake).await,
-        Err(error) => Outcome {
-            held: None,
-            up_to_date: false,
-            error: Some(error),
-            contacts: Vec::new(),
-            undecided: 0,
-            asked: None,
-            incidents: Vec::new(),
-            next_wake: wake.now.saturating_add(RETRY_AFTER + random.below(RETRY_AFTER)),
-        },
-    }
-}
-
+/// The client's folder, its settings, the time and some randomness.
 pub(super) struct Engine {
     pub store: Store,
     pub settings: Settings,
@@ -38,73 +19,41 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    async fn run(mut self, wake: Wake) -> Outcome {
-        if self.store.state.next_slot == 0 {
-            let first = self.random.below(self.settings.confirm_every);
-            self.store.state.next_slot = self.now.saturating_add(first);
-        }
-        let slot_is_due = self.now >= self.store.state.next_slot;
-        let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
-        let mut error = None;
-        if sync_is_due && let Err(failure) = update::run(&mut self).await {
-            self.postpone_poll();
-            error = Some(failure);
-        }
-        let synced = sync_is_due && error.is_none();
-        let mut queue = Queue::default();
-        let mut asked = None;
-        match self.match_and_confirm(&wake, &mut queue, synced && slot_is_due).await {
-            Ok(answer) => asked = answer,
-            Err(failure) => error = error.or(Some(failure)),
-        }
-        self.outcome(&queue, asked, synced, error)
-    }
-
-    async fn match_and_confirm(
-        &mut self,
-        wake: &Wake,
-        queue: &mut Queue,
-        ask: bool,
-    ) -> Result<Option<Asked>, SyncError> {
-        let stored = self.store.load_queue().await?;
-        *queue = matching::find(&mut self.store, &stored, &wake.heard);
-        let asked = if ask { confirm::ask(self, queue).await? } else { None };
-        if *queue != stored {
-            self.store.save_queue(queue).await?;
-        }
-        self.store.save_state().await?;
-        Ok(asked)
-    }
-
-    /// Puts the next poll off, unless it is far enough away.
-    fn postpone_poll(&mut self) {
-        let later = self.now.saturating_add(RETRY_AFTER + self.random.below(RETRY_AFTER));
-        self.store.state.next_poll = self.store.state.next_poll.max(later);
-    }
-
-    fn outcome(
-        self,
-        queue: &Queue,
-        asked: Option<Asked>,
-        synced: bool,
-        error: Option<SyncError>,
-    ) -> Outcome {
-        let state = &self.store.state;
-        // A slot that is overdue because syncing failed waits for the next poll.
-        let slot = if state.next_slot > self.now { state.next_slot } else { u64::MAX };
-        Outcome {
-            held: state.held.filter(|_| self.store.complete).map(|held| held.version),
-            up_to_date: synced,
-            error,
-            contacts: queue.contacts(),
-            undecided: queue.undecided(),
-            asked,
-            next_wake: state.next_poll.min(slot),
-            incidents: self.store.incidents,
-        }
-    }
-
     pub(super) fn note(&mut self, incident: Incident) {
         self.store.incidents.push(incident);
     }
+
+    pub(super) async fn fetch(&mut self, path: Path, limit: u64) -> Result<Vec<u8>, SyncError> {
+        self.fetch_range(path, None, limit).await
+    }
+
+    pub(super) async fn fetch_range(
+        &mut self,
+        path: Path,
+        range: Option<(u64, u64)>,
+        limit: u64,
+    ) -> Result<Vec<u8>, SyncError> {
+        let path = path.to_string();
+        match self.store.driver.fetch(path.clone(), range, limit).await {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(SyncError::Missing { path }),
+            Err(message) => Err(SyncError::Network { path, message }),
+        }
+    }
+
+    pub(super) async fn fetch_hashed(
+        &mut self,
+        path: Path,
+        hash: FileHash,
+    ) -> Result<Vec<u8>, SyncError> {
+        let bytes = self.fetch(path, hash.bytes).await?;
+        check_len(&bytes, hash.bytes)
+            .and_then(|()| check_digest("file", &bytes, hash.sha256))
+            .map_err(|error| file_error(path, error))?;
+        Ok(bytes)
+    }
+}
+
+pub(super) fn file_error(path: Path, error: ParseError) -> SyncError {
+    SyncError::File { path: path.to_string(), error }
 }

@@ -59,6 +59,7 @@
 //! ```
 
 mod confirm;
+mod driver;
 mod engine;
 mod matching;
 mod plan;
@@ -67,6 +68,7 @@ mod session;
 mod state;
 mod store;
 mod update;
+mod wake;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -76,7 +78,8 @@ use crate::error::{ParseError, SyncError};
 use crate::keys::PublicKey;
 use crate::wire::checks::Verdict;
 
-pub use self::session::{Answer, Session, Step};
+pub use self::driver::{Answer, Step};
+pub use self::session::Session;
 pub use self::state::Version;
 
 /// What an app decides once. All but the key is public: every client keeps the same

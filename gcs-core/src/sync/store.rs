@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Incident;
+use super::driver::Driver;
 use super::queue::Queue;
-use super::session::Driver;
 use super::state::{Stand, State, Version};
 use crate::digest::Digest;
 use crate::error::{ParseError, SyncError};

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Incident;
-use super::engine::Engine;
+use super::engine::{Engine, file_error};
 use super::plan::{REQUEST_BYTES, cheapest_chain};
 use super::state::{Stand, Version};
 use super::store::parse_set;
@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::error::{ParseError, SyncError};
 use crate::publish::{BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Table};
 use crate::wire::bundle::Bundle;
-use crate::wire::cursor::{check_digest, check_equal, check_len};
+use crate::wire::cursor::check_equal;
 
 /// How many wrong or missing bundles are tried before whole sets are taken.
 const MAX_DETOURS: usize = 4;
@@ -222,36 +222,6 @@ impl Engine {
             }
         }
     }
-
-    async fn fetch(&mut self, path: Path, limit: u64) -> Result<Vec<u8>, SyncError> {
-        self.fetch_range(path, None, limit).await
-    }
-
-    pub(super) async fn fetch_range(
-        &mut self,
-        path: Path,
-        range: Option<(u64, u64)>,
-        limit: u64,
-    ) -> Result<Vec<u8>, SyncError> {
-        let path = path.to_string();
-        match self.store.driver.fetch(path.clone(), range, limit).await {
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err(SyncError::Missing { path }),
-            Err(message) => Err(SyncError::Network { path, message }),
-        }
-    }
-
-    async fn fetch_hashed(&mut self, path: Path, hash: FileHash) -> Result<Vec<u8>, SyncError> {
-        let bytes = self.fetch(path, hash.bytes).await?;
-        check_len(&bytes, hash.bytes)
-            .and_then(|()| check_digest("file", &bytes, hash.sha256))
-            .map_err(|error| file_error(path, error))?;
-        Ok(bytes)
-    }
-}
-
-pub(super) fn file_error(path: Path, error: ParseError) -> SyncError {
-    SyncError::File { path: path.to_string(), error }
 }
 
 fn parse_index(bytes: &[u8], manifest: &Manifest) -> Result<IndexFile, ParseError> {

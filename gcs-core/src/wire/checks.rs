@@ -6,21 +6,14 @@
 
 use alloc::vec::Vec;
 
-use super::cursor::{Cursor, PREFIX_LEN, Put, check_equal, check_len, check_limit};
-use super::table::Row;
+use super::cursor::{Cursor, Put, check_equal, check_len, check_limit};
+use super::table::{CHECK_LEN, NODE_LEN, Row, SPARE_LEN, SPARE_SLOTS, record_len, record_ranks};
 use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::keys::{DerivationKey, Stream};
 
 const MAGIC: &[u8; 6] = b"GCSCHK";
-const HEADER_LEN: usize = PREFIX_LEN + 48;
-const CHECK_LEN: usize = 8;
-const SPARE_LEN: usize = 12;
-const NODE_LEN: usize = 32;
-
-/// How many spare slots the records of a date may have.
-pub(crate) const SPARE_SLOTS: [u32; 3] = [16, 64, 256];
 
 /// In place of the first check of a rank that has more checks than its record holds.
 const INCOMPLETE: u64 = 0;
@@ -35,26 +28,6 @@ pub enum Verdict {
     FalsePositive,
     /// The record cannot tell, or there is no record that can be trusted.
     Unknown,
-}
-
-/// Ranks of one record, for a set of `len`.
-pub(crate) fn record_ranks(len: u32) -> u32 {
-    len.div_ceil(256).next_power_of_two().max(2048)
-}
-
-/// Height of the Merkle tree over the records of a set of `len`.
-fn depth(len: u32) -> u32 {
-    len.div_ceil(record_ranks(len)).max(1).next_power_of_two().ilog2()
-}
-
-/// Length of a record without its path.
-fn body_len(ranks: u32, spare_slots: u32) -> usize {
-    HEADER_LEN + ranks as usize * CHECK_LEN + spare_slots as usize * SPARE_LEN
-}
-
-/// Length of a record of a set of `len`.
-pub(crate) fn record_len(len: u32, spare_slots: u32) -> u64 {
-    (body_len(record_ranks(len), spare_slots) + depth(len) as usize * NODE_LEN) as u64
 }
 
 fn leaf_hash(body: &[u8]) -> Digest {

@@ -13,9 +13,6 @@ use crate::params::HashRange;
 /// Version of every binary file.
 pub(crate) const VERSION: u16 = 1;
 
-/// Length of magic and version.
-pub(crate) const PREFIX_LEN: usize = 8;
-
 /// Length of a SHA-256 trailer.
 pub(crate) const TRAILER_LEN: usize = 32;
 

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::checks;
 use super::cursor::{Cursor, Put, check_equal, check_len, check_limit};
 use crate::date::Date;
 use crate::digest::Digest;
@@ -15,6 +14,16 @@ use crate::set::{self, Set};
 const MAGIC: &[u8; 6] = b"GCSTBL";
 const HEADER_LEN: usize = 16;
 const ROW_LEN: usize = 112;
+
+/// Length of a check record before its checks.
+const RECORD_HEADER_LEN: usize = 56;
+/// Length of a main slot, a spare slot and a node of the path.
+pub(super) const CHECK_LEN: usize = 8;
+pub(super) const SPARE_LEN: usize = 12;
+pub(super) const NODE_LEN: usize = 32;
+
+/// How many spare slots the records of a date may have.
+pub(super) const SPARE_SLOTS: [u32; 3] = [16, 64, 256];
 
 /// Most dates a table holds.
 pub const MAX_DATES: usize = 32;
@@ -63,7 +72,7 @@ impl Row {
 
     /// Ranks a check record covers: max(2048, the next power of two ≥ N/256).
     pub fn record_ranks(&self) -> u32 {
-        checks::record_ranks(self.len)
+        record_ranks(self.len)
     }
 
     /// Number of check records.
@@ -73,7 +82,7 @@ impl Row {
 
     /// Length of one check record in bytes.
     pub fn record_len(&self) -> u64 {
-        checks::record_len(self.len, self.spare_slots)
+        record_len(self.len, self.spare_slots)
     }
 
     /// Whether `set` is the set that this row describes.
@@ -105,8 +114,8 @@ impl Row {
         }
         let (ranks, expected) = (u64::from(record_ranks), u64::from(self.record_ranks()));
         check_equal("ranks of a check record", ranks, expected)?;
-        if !checks::SPARE_SLOTS.contains(&self.spare_slots) {
-            let max = u64::from(checks::SPARE_SLOTS[2]);
+        if !SPARE_SLOTS.contains(&self.spare_slots) {
+            let max = u64::from(SPARE_SLOTS[2]);
             let got = u64::from(self.spare_slots);
             return Err(ParseError::Limit { field: "spare slots (16, 64 or 256)", max, got });
         }
@@ -203,6 +212,19 @@ impl Table {
     pub(crate) fn names(&self, identity: Digest) -> bool {
         self.rows.iter().any(|row| row.identity == identity)
     }
+}
+
+/// Ranks of one record, for a set of `len`.
+pub(super) fn record_ranks(len: u32) -> u32 {
+    len.div_ceil(256).next_power_of_two().max(2048)
+}
+
+/// Length of a record of a set of `len`, its path included.
+pub(super) fn record_len(len: u32, spare_slots: u32) -> u64 {
+    let ranks = record_ranks(len);
+    let leaves = len.div_ceil(ranks).max(1).next_power_of_two();
+    let slots = ranks as usize * CHECK_LEN + spare_slots as usize * SPARE_LEN;
+    (RECORD_HEADER_LEN + slots + leaves.ilog2() as usize * NODE_LEN) as u64
 }
 
 /// Length of the table of `rows` rows.

@@ -1,0 +1,100 @@
+//! One wake, from beginning to end: syncs, matches, confirms.
+
+use alloc::vec::Vec;
+
+use super::driver::Driver;
+use super::engine::Engine;
+use super::queue::Queue;
+use super::store::Store;
+use super::{Asked, Outcome, Settings, Wake, confirm, matching, update};
+use crate::error::SyncError;
+use crate::keys::Stream;
+
+/// How long to wait after a sync that failed, in seconds, and as much again at random.
+const RETRY_AFTER: u64 = 600;
+
+/// Does everything that is due: syncs, matches, confirms.
+pub(super) async fn run(driver: Driver, settings: Settings, wake: Wake) -> Outcome {
+    let mut random = Stream::new(wake.entropy);
+    match Store::open(driver, settings.root).await {
+        Ok(store) => Engine { store, settings, now: wake.now, random }.run(wake).await,
+        Err(error) => Outcome {
+            held: None,
+            up_to_date: false,
+            error: Some(error),
+            contacts: Vec::new(),
+            undecided: 0,
+            asked: None,
+            incidents: Vec::new(),
+            next_wake: wake.now.saturating_add(RETRY_AFTER + random.below(RETRY_AFTER)),
+        },
+    }
+}
+
+impl Engine {
+    async fn run(mut self, wake: Wake) -> Outcome {
+        if self.store.state.next_slot == 0 {
+            let first = self.random.below(self.settings.confirm_every);
+            self.store.state.next_slot = self.now.saturating_add(first);
+        }
+        let slot_is_due = self.now >= self.store.state.next_slot;
+        let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
+        let mut error = None;
+        if sync_is_due && let Err(failure) = update::run(&mut self).await {
+            self.postpone_poll();
+            error = Some(failure);
+        }
+        let synced = sync_is_due && error.is_none();
+        let mut queue = Queue::default();
+        let mut asked = None;
+        match self.match_and_confirm(&wake, &mut queue, synced && slot_is_due).await {
+            Ok(answer) => asked = answer,
+            Err(failure) => error = error.or(Some(failure)),
+        }
+        self.outcome(&queue, asked, synced, error)
+    }
+
+    async fn match_and_confirm(
+        &mut self,
+        wake: &Wake,
+        queue: &mut Queue,
+        ask: bool,
+    ) -> Result<Option<Asked>, SyncError> {
+        let stored = self.store.load_queue().await?;
+        *queue = matching::find(&mut self.store, &stored, &wake.heard);
+        let asked = if ask { confirm::ask(self, queue).await? } else { None };
+        if *queue != stored {
+            self.store.save_queue(queue).await?;
+        }
+        self.store.save_state().await?;
+        Ok(asked)
+    }
+
+    /// Puts the next poll off, unless it is far enough away.
+    fn postpone_poll(&mut self) {
+        let later = self.now.saturating_add(RETRY_AFTER + self.random.below(RETRY_AFTER));
+        self.store.state.next_poll = self.store.state.next_poll.max(later);
+    }
+
+    fn outcome(
+        self,
+        queue: &Queue,
+        asked: Option<Asked>,
+        synced: bool,
+        error: Option<SyncError>,
+    ) -> Outcome {
+        let state = &self.store.state;
+        // A slot that is overdue because syncing failed waits for the next poll.
+        let slot = if state.next_slot > self.now { state.next_slot } else { u64::MAX };
+        Outcome {
+            held: state.held.filter(|_| self.store.complete).map(|held| held.version),
+            up_to_date: synced,
+            error,
+            contacts: queue.contacts(),
+            undecided: queue.undecided(),
+            asked,
+            next_wake: state.next_poll.min(slot),
+            incidents: self.store.incidents,
+        }
+    }
+}
