@@ -253,3 +253,24 @@ fn what_cannot_be_an_element_is_named_and_left_out() {
     let expected = left_out.map(|(index, got)| Incident::HeardLength { index, got });
     assert_eq!(outcome.incidents, expected);
 }
+
+/// Without a network, the loss of a set must not look like a correction.
+#[test]
+fn a_contact_outlives_the_loss_of_a_file() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut client = Client::new();
+    client.hear(START + 40_000, 3);
+    let (outcome, _) = confirm_all(&mut client, &world);
+    assert_eq!(outcome.contacts.len(), 1);
+    let names: Vec<String> =
+        client.folder.keys().filter(|name| *name != "queue").cloned().collect();
+    for name in names {
+        let mut damaged = client.clone();
+        damaged.folder.remove(&name);
+        let offline = |_: &str, _| Answer::Failed("offline".into());
+        let now = outcome.next_wake + 50_000;
+        assert_eq!(damaged.wake_with(now, offline).contacts, outcome.contacts, "{name}");
+        assert_eq!(damaged.wake(&world, now + 4000).contacts, outcome.contacts, "{name}");
+    }
+}

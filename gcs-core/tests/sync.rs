@@ -6,8 +6,8 @@ mod world;
 use std::collections::BTreeSet;
 
 use gcs_core::publish::{Policy, SPANS};
-use gcs_core::sync::{Answer, Incident};
-use gcs_core::{DAY_SECONDS, SyncError};
+use gcs_core::sync::{Answer, Incident, Outcome};
+use gcs_core::{DAY_SECONDS, Set, SyncError};
 use proptest::prelude::*;
 use world::{Client, World};
 
@@ -294,6 +294,7 @@ proptest! {
         let mut world = World::new(crowded());
         let mut client = Client::new();
         let mut past = vec![];
+        let mut held = None;
         let mut mischief = mischief.iter().cycle();
         for changes in &ticks {
             apply(&mut world, changes);
@@ -317,7 +318,9 @@ proptest! {
                 }
                 Answer::Bytes(bytes)
             });
-            assert_published(&client, &world, outcome.up_to_date);
+            assert_published(&client, &world, &outcome);
+            prop_assert!(outcome.held >= held, "{:?} after {:?}", outcome.held, held);
+            held = outcome.held;
         }
         let outcome = client.wake(&world, world.now + 2 * 3600);
         prop_assert!(outcome.up_to_date, "{:?}", outcome);
@@ -325,17 +328,27 @@ proptest! {
     }
 }
 
-/// Every table in the folder was published; a client that believes to be up to date is.
-fn assert_published(client: &Client, world: &World, up_to_date: bool) {
-    let published: BTreeSet<String> =
-        world.states.iter().map(|state| format!("table-{state}")).collect();
-    for name in client.folder.keys().filter(|name| name.starts_with("table-")) {
-        assert!(published.contains(name));
+/// What the client says it holds was published as just that version, and all of it is
+/// there; every other table in its folder was published too.
+fn assert_published(client: &Client, world: &World, outcome: &Outcome) {
+    let states: BTreeSet<String> =
+        world.history.values().map(|table| format!("table-{}", table.state())).collect();
+    for (name, bytes) in &client.folder {
+        assert!(!name.starts_with("table-") || states.contains(name));
+        if let Some(identity) = name.strip_prefix("set-") {
+            assert_eq!(Set::parse(bytes).unwrap().identity().to_string(), identity);
+        }
     }
-    if up_to_date {
-        let table = format!("table-{}", world.table().state());
-        assert!(client.folder.contains_key(&table) || world.states.len() > 1);
+    if let Some(held) = outcome.held {
+        let table = &world.history[&held];
+        assert_eq!(client.folder[&format!("table-{}", table.state())], table.to_bytes());
+        for row in table.rows() {
+            let set = &client.folder[&format!("set-{}", row.identity)];
+            assert_eq!(Set::parse(set).unwrap().len(), row.len);
+        }
     }
+    // A mirror may pass off a manifest that has not expired, but none before one seen.
+    assert!(!outcome.up_to_date || outcome.held.is_some());
 }
 
 #[test]

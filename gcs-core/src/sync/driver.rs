@@ -20,7 +20,8 @@ pub enum Step {
         /// Its path, to append to the server's address.
         path: String,
         /// Offset and length in bytes of the part to ask for with a Range header, or
-        /// everything.
+        /// everything. The answer is that part alone, also when a server sends the whole
+        /// file: then the driver cuts the part out.
         range: Option<(u64, u64)>,
         /// The longest legal answer in bytes: the driver may stop reading there.
         limit: u64,

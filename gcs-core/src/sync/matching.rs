@@ -23,7 +23,8 @@ pub(super) fn dates_of(time: u64) -> impl Iterator<Item = Date> {
 }
 
 /// Matches the stored candidates again, and everything heard, against the sets that the
-/// client has; what is no hit any more is gone.
+/// client has; what is no hit any more is gone. What cannot be told, because a file of the
+/// client's own was lost, stays as it was.
 pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue {
     let mut queries: BTreeMap<Date, Vec<Query<'_>>> = BTreeMap::new();
     for (hit, candidate) in &stored.hits {
@@ -53,6 +54,12 @@ pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue 
             // Stored candidates come first, and their status counts.
             let fresh = Candidate { status, rank: found.rank };
             queue.hits.entry(hit).or_insert(fresh);
+        }
+    }
+    for (hit, candidate) in &stored.hits {
+        let set = store.table.row(hit.date).map(|row| store.sets.contains_key(&row.identity));
+        if !set.unwrap_or(store.complete) {
+            queue.hits.insert(hit.clone(), *candidate);
         }
     }
     queue.trim();

@@ -1,11 +1,12 @@
 //! A publisher, what it has put out, and clients with folders in memory.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may fail here")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::publish::{Day, Keys, Policy, Publication, Publisher, Table, Tick};
-use gcs_core::sync::{Answer, Heard, Outcome, Session, Settings, Step, Wake};
+use gcs_core::sync::{Answer, Heard, Outcome, Session, Settings, Step, Version, Wake};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, KeyList, PublishError, SigningKey};
 
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -54,8 +55,8 @@ pub struct World {
     pub days: BTreeMap<Date, BTreeSet<Vec<u8>>>,
     pub tick: u32,
     pub now: u64,
-    /// States of all tables that were ever published.
-    pub states: BTreeSet<Digest>,
+    /// All tables that were ever published.
+    pub history: BTreeMap<Version, Table>,
 }
 
 impl World {
@@ -68,7 +69,7 @@ impl World {
             days: BTreeMap::new(),
             tick: 0,
             now: START + 3 * DAY_SECONDS + 3 * 3600,
-            states: BTreeSet::new(),
+            history: BTreeMap::new(),
         };
         for number in 0..3 {
             for at in 0..20 {
@@ -113,7 +114,8 @@ impl World {
         self.publisher = publication.publisher.clone();
         self.tick += 1;
         self.now += 900;
-        self.states.insert(publication.manifest.state);
+        let version = Version { epoch: publication.manifest.epoch, tick: self.tick };
+        self.history.insert(version, self.table().clone());
         publication
     }
 
