@@ -121,6 +121,10 @@ impl<D: AsRef<[u8]>> Delta<D> {
         if base.identity() != self.header.base {
             return Err(DeltaError::Base { expected: self.header.base, got: base.identity() });
         }
+        if base.len() != self.header.base_len {
+            let (expected, got) = (self.header.base_len, base.len());
+            return Err(DeltaError::BaseLength { expected, got });
+        }
         self.body().apply(base, self.header.target)
     }
 

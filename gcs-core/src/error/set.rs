@@ -55,6 +55,15 @@ pub enum DeltaError {
         /// Identity of the set at hand.
         got: Digest,
     },
+    /// The base has the right identity, but not the length that the delta declares: the
+    /// delta is malformed.
+    #[error("expected a base of {expected} fingerprints, got {got}")]
+    BaseLength {
+        /// Length that the delta declares.
+        expected: u32,
+        /// Length of the set at hand.
+        got: u32,
+    },
     /// The result is not the set that the delta promised.
     #[error("expected a result of identity {expected}, got {got}")]
     Target {
@@ -63,7 +72,7 @@ pub enum DeltaError {
         /// Identity of the result.
         got: Digest,
     },
-    /// The delta adds a fingerprint that is in the base and not removed.
+    /// The delta adds a fingerprint that is in the base, perhaps one that it removes.
     #[error("fingerprint {value} is added, but is in the base already")]
     AlreadyPresent {
         /// The fingerprint.

@@ -53,6 +53,8 @@ fn node_hash(left: Digest, right: Digest) -> Digest {
 pub struct Record<'a> {
     number: u32,
     ranks: u32,
+    /// Length of the set.
+    len: u32,
     checks: &'a [u8],
     spares: &'a [u8],
 }
@@ -86,14 +88,15 @@ impl<'a> Record<'a> {
         let spares = cursor.take(u64::from(row.spare_slots) * SPARE_LEN as u64)?;
         let body = &bytes[..cursor.position() as usize];
         check_path(body, cursor.rest(), number, row.check_root)?;
-        let record = Record { number, ranks, checks, spares };
+        let record = Record { number, ranks, len: row.len, checks, spares };
         record.check_order()?;
         Ok(record)
     }
 
-    /// What the record says of an element of this rank and check.
+    /// What the record says of an element of this rank and check; Unknown for a rank of
+    /// another record or beyond the set, and for a check of 0, which no element has.
     pub fn verdict(&self, rank: u32, check: u64) -> Verdict {
-        if rank / self.ranks != self.number {
+        if rank >= self.len || rank / self.ranks != self.number || check == INCOMPLETE {
             return Verdict::Unknown;
         }
         let slot = rank % self.ranks;

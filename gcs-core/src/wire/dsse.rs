@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
+use super::json::Object;
 use crate::digest::Digest;
 use crate::error::ManifestError;
 use crate::keys::{PublicKey, SigningKey};
@@ -21,7 +22,7 @@ pub(crate) struct Envelope {
     #[serde(rename = "payloadType")]
     payload_type: String,
     payload: String,
-    signatures: Vec<EnvelopeSignature>,
+    signatures: Vec<Object<EnvelopeSignature>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,10 +40,10 @@ impl Envelope {
         Envelope {
             payload_type: payload_type.to_string(),
             payload: BASE64.encode(payload),
-            signatures: alloc::vec![EnvelopeSignature {
+            signatures: alloc::vec![Object(EnvelopeSignature {
                 keyid: HEXLOWER.encode(&Digest::of(&key.public().0).0[..4]),
                 sig: BASE64.encode(&signature),
-            }],
+            })],
         }
     }
 
@@ -69,7 +70,7 @@ impl Envelope {
         let message = pre_authentication_encoding(&self.payload_type, payload);
         Ok(self.signatures.iter().any(|signature| {
             BASE64
-                .decode(signature.sig.as_bytes())
+                .decode(signature.0.sig.as_bytes())
                 .is_ok_and(|signature| keys.iter().any(|key| key.verifies(&message, &signature)))
         }))
     }

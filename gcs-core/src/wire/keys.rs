@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::dsse::Envelope;
+use super::json;
 use crate::error::ManifestError;
 use crate::keys::{PublicKey, SigningKey};
 
@@ -54,7 +55,7 @@ impl SignedKeyList {
             part: "key list",
             message: error.to_string(),
         };
-        serde_json::from_str(json).map(SignedKeyList).map_err(error)
+        json::from_slice(json.as_bytes()).map(SignedKeyList).map_err(error)
     }
 
     /// The list, if `root` signed it.
@@ -87,8 +88,9 @@ impl KeyList {
     }
 
     fn from_json(payload: &[u8]) -> Result<KeyList, ManifestError> {
-        let json: KeyListJson = serde_json::from_slice(payload).map_err(|error| {
-            ManifestError::Json { part: "key list", message: error.to_string() }
+        let json: KeyListJson = json::from_slice(payload).map_err(|error| ManifestError::Json {
+            part: "key list",
+            message: error.to_string(),
         })?;
         check_count(json.keys.len())?;
         let key = |text: &String| {

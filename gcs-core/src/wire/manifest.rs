@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::dsse::Envelope;
+use super::json::{self, Object};
 use super::keys::SignedKeyList;
 use crate::date::DAY_SECONDS;
 use crate::digest::Digest;
@@ -70,9 +71,9 @@ struct ManifestJson {
     expires: u64,
     next: u64,
     state: Digest,
-    index: FileHash,
-    bundle: Option<FileHash>,
-    keys: Envelope,
+    index: Object<FileHash>,
+    bundle: Option<Object<FileHash>>,
+    keys: Object<Envelope>,
 }
 
 /// Just the format, which decides whether the rest may be read at all.
@@ -91,7 +92,7 @@ impl Manifest {
         key: &SigningKey,
         key_list: &SignedKeyList,
     ) -> Result<Vec<u8>, ManifestError> {
-        let json = ManifestJson {
+        let members = ManifestJson {
             format: FORMAT,
             epoch: self.epoch,
             tick: self.tick,
@@ -99,11 +100,11 @@ impl Manifest {
             expires: self.expires,
             next: self.next,
             state: self.state,
-            index: self.index,
-            bundle: self.bundle,
-            keys: key_list.0.clone(),
+            index: Object(self.index),
+            bundle: self.bundle.map(Object),
+            keys: Object(key_list.0.clone()),
         };
-        let payload = serde_json::to_vec(&json).map_err(json_error("manifest"))?;
+        let payload = serde_json::to_vec(&members).map_err(json_error("manifest"))?;
         let envelope = Envelope::sign(PAYLOAD_TYPE, &payload, key);
         let bytes = serde_json::to_vec(&envelope).map_err(json_error("envelope"))?;
         check_size(&bytes)?;
@@ -123,16 +124,14 @@ impl Manifest {
         least_keys: u32,
     ) -> Result<(Manifest, u32), ManifestError> {
         check_size(bytes)?;
-        let envelope: Envelope = serde_json::from_slice(bytes).map_err(json_error("envelope"))?;
+        let envelope: Envelope = json::from_slice(bytes).map_err(json_error("envelope"))?;
         let payload = envelope.payload(PAYLOAD_TYPE)?;
-        let FormatJson { format } =
-            serde_json::from_slice(&payload).map_err(json_error("manifest"))?;
+        let FormatJson { format } = json::from_slice(&payload).map_err(json_error("manifest"))?;
         if format != FORMAT {
             return Err(ManifestError::Format { expected: FORMAT, got: format });
         }
-        let json: ManifestJson =
-            serde_json::from_slice(&payload).map_err(json_error("manifest"))?;
-        let list = SignedKeyList(json.keys).verify(root)?;
+        let members: ManifestJson = json::from_slice(&payload).map_err(json_error("manifest"))?;
+        let list = SignedKeyList(members.keys.0).verify(root)?;
         if !envelope.is_signed(&payload, &list.keys)? {
             return Err(ManifestError::OnlineSignature { keys: list.keys.len() });
         }
@@ -142,7 +141,7 @@ impl Manifest {
         if list.expires <= now {
             return Err(ManifestError::KeysExpired { expires: list.expires, now });
         }
-        let (issued, expires) = (json.issued, json.expires);
+        let (issued, expires) = (members.issued, members.expires);
         if expires.checked_sub(issued) != Some(DAY_SECONDS) {
             return Err(ManifestError::Lifetime { issued, expires });
         }
@@ -150,14 +149,14 @@ impl Manifest {
             return Err(ManifestError::Expired { expires, now });
         }
         let manifest = Manifest {
-            epoch: json.epoch,
-            tick: json.tick,
+            epoch: members.epoch,
+            tick: members.tick,
             issued,
             expires,
-            next: json.next,
-            state: json.state,
-            index: json.index,
-            bundle: json.bundle,
+            next: members.next,
+            state: members.state,
+            index: members.index.0,
+            bundle: members.bundle.map(|Object(bundle)| bundle),
         };
         Ok((manifest, list.version))
     }

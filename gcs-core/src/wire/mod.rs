@@ -8,6 +8,7 @@ pub(crate) mod checks;
 pub(crate) mod cursor;
 pub(crate) mod dsse;
 pub(crate) mod index;
+pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod manifest;
 pub(crate) mod path;

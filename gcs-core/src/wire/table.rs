@@ -120,8 +120,10 @@ impl Row {
             return Err(ParseError::Limit { field: "spare slots (16, 64 or 256)", max, got });
         }
         if (self.len == 0) != (self.check_root == Digest::ZERO) {
+            let field =
+                if self.len == 0 { "check root of no records" } else { "check root, not 0" };
             let got = self.check_root;
-            return Err(ParseError::Digest { field: "check root", expected: Digest::ZERO, got });
+            return Err(ParseError::Digest { field, expected: Digest::ZERO, got });
         }
         Ok(())
     }

@@ -1,0 +1,114 @@
+//! JSON as section 10 wants it: objects keep all their members, integers are told from other numbers.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::{Outcome, check};
+
+/// A JSON value.
+#[derive(Clone, Debug)]
+pub(crate) enum Json {
+    Null,
+    Bool,
+    /// Without sign, fraction and exponent.
+    Integer(u64),
+    OtherNumber,
+    Text(String),
+    Array(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Bool)
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Integer(value))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+impl Json {
+    /// Reads a text with nothing but white space behind it.
+    pub(crate) fn parse(bytes: &[u8]) -> Outcome<Self> {
+        serde_json::from_slice(bytes).map_err(|_| "Json".to_owned())
+    }
+
+    /// The member of that name; none if it is missing. It is an error if there is more than one, or
+    /// if this is no object.
+    pub(crate) fn optional(&self, name: &str) -> Outcome<Option<&Self>> {
+        let Self::Object(members) = self else { return Err("Json".into()) };
+        let mut named = members.iter().filter(|member| member.0 == name);
+        let first = named.next();
+        check(named.next().is_none(), "Json")?;
+        Ok(first.map(|member| &member.1))
+    }
+
+    /// The member of that name.
+    pub(crate) fn member(&self, name: &str) -> Outcome<&Self> {
+        Ok(self.optional(name)?.ok_or("Json")?)
+    }
+
+    pub(crate) fn integer(&self) -> Outcome<u64> {
+        if let Self::Integer(value) = self { Ok(*value) } else { Err("Json".into()) }
+    }
+
+    pub(crate) fn u32(&self) -> Outcome<u32> {
+        Ok(u32::try_from(self.integer()?).map_err(|_| "Json")?)
+    }
+
+    pub(crate) fn text(&self) -> Outcome<&str> {
+        if let Self::Text(text) = self { Ok(text) } else { Err("Json".into()) }
+    }
+
+    pub(crate) fn array(&self) -> Outcome<&[Self]> {
+        if let Self::Array(items) = self { Ok(items) } else { Err("Json".into()) }
+    }
+}

@@ -1,0 +1,137 @@
+//! A second reader of the format, written from `FORMAT.md` alone: slow, literal, and without a line
+//! of the library. A refusal is the name of its class.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it reads anything")]
+
+pub(crate) mod bits;
+pub(crate) mod bundle;
+pub(crate) mod delta;
+mod json;
+pub(crate) mod manifest;
+pub(crate) mod paths;
+pub(crate) mod records;
+pub(crate) mod set;
+pub(crate) mod table;
+
+use sha2::{Digest as _, Sha256};
+
+/// What was read, or the class of the refusal.
+pub(crate) type Outcome<T> = Result<T, String>;
+
+/// A SHA-256.
+pub(crate) type Digest = [u8; 32];
+
+/// The digest that stands for none.
+pub(crate) const ZERO: Digest = [0; 32];
+
+/// 9999-12-31.
+const LAST_DATE: u32 = 2_932_896;
+
+/// Refuses with `class` unless `ok`.
+pub(crate) fn check(ok: bool, class: &str) -> Outcome<()> {
+    if ok { Ok(()) } else { Err(class.to_owned()) }
+}
+
+/// Puts `part` and a dot before the class of a refusal.
+pub(crate) fn within<T>(part: &str, outcome: Outcome<T>) -> Outcome<T> {
+    outcome.map_err(|class| format!("{part}.{class}"))
+}
+
+/// SHA-256 of some byte strings, joined.
+pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
+    Sha256::digest(parts.concat()).into()
+}
+
+/// Section 1: a date is a number of days up to 9999-12-31.
+pub(crate) fn check_date(date: u32) -> Outcome<()> {
+    check(date <= LAST_DATE, "Limit")
+}
+
+/// Section 1, limits: a hash range is 1 to 2^53 - 1.
+pub(crate) fn check_range(range: u64) -> Outcome<()> {
+    check((1..1 << 53).contains(&range), "Limit")
+}
+
+/// The fields of a file, by ascending offset.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What was not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next `len` bytes.
+    pub(crate) fn bytes(&mut self, len: u128) -> Outcome<&'a [u8]> {
+        let len = usize::try_from(len).map_err(|_| "Length")?;
+        let (field, rest) = self.rest.split_at_checked(len).ok_or("Length")?;
+        self.rest = rest;
+        Ok(field)
+    }
+
+    fn array<const LEN: usize>(&mut self) -> Outcome<[u8; LEN]> {
+        let (field, rest) = self.rest.split_first_chunk().ok_or("Length")?;
+        self.rest = rest;
+        Ok(*field)
+    }
+
+    pub(crate) fn u8(&mut self) -> Outcome<u8> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn u16(&mut self) -> Outcome<u16> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn u32(&mut self) -> Outcome<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn u64(&mut self) -> Outcome<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn digest(&mut self) -> Outcome<Digest> {
+        self.array()
+    }
+
+    pub(crate) fn salt(&mut self) -> Outcome<[u8; 16]> {
+        self.array()
+    }
+
+    /// Six bytes of magic, then the version, which is 1.
+    pub(crate) fn magic(&mut self, magic: &[u8; 6]) -> Outcome<()> {
+        check(self.array::<6>()? == *magic, "Magic")?;
+        check(self.u16()? == 1, "Version")
+    }
+
+    /// A date, checked as it is read.
+    pub(crate) fn date(&mut self) -> Outcome<u32> {
+        let date = self.u32()?;
+        check_date(date)?;
+        Ok(date)
+    }
+
+    /// A hash range, checked as it is read.
+    pub(crate) fn range(&mut self) -> Outcome<u64> {
+        let range = self.u64()?;
+        check_range(range)?;
+        Ok(range)
+    }
+
+    /// `len` reserved bytes, which are zero.
+    pub(crate) fn reserved(&mut self, len: u128) -> Outcome<()> {
+        check(self.bytes(len)?.iter().all(|byte| *byte == 0), "Padding")
+    }
+
+    /// Nothing follows.
+    pub(crate) fn end(&self) -> Outcome<()> {
+        check(self.rest.is_empty(), "Length")
+    }
+}

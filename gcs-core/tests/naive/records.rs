@@ -1,0 +1,100 @@
+//! Section 9: check records and their verdicts.
+
+use super::table::Row;
+use super::{Digest, Outcome, Reader, check, sha256};
+
+/// What a record says about an element.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    Confirmed,
+    Unknown,
+    FalsePositive,
+}
+
+/// A record that was authenticated.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    number: u32,
+    ranks: u32,
+    main: Vec<u64>,
+    spare: Vec<(u32, u64)>,
+}
+
+/// ceil(N/k).
+pub(crate) fn records(row: &Row) -> u32 {
+    row.count.div_ceil(row.ranks.max(1))
+}
+
+/// h: the least with 2^h ≥ the number of records.
+fn height(records: u32) -> u32 {
+    (0..32).find(|h| 1u64 << h >= u64::from(records)).unwrap_or(32)
+}
+
+/// 56 + 8·k + 12·s, without the path.
+fn bare_length(row: &Row) -> u64 {
+    56 + 8 * u64::from(row.ranks) + 12 * u64::from(row.spares)
+}
+
+/// The length of one record.
+pub(crate) fn length(row: &Row) -> u64 {
+    bare_length(row) + 32 * u64::from(height(records(row)))
+}
+
+fn leaf(bare: &[u8]) -> Digest {
+    sha256(&[&[0], bare])
+}
+
+fn node(left: &[u8], right: &[u8]) -> Digest {
+    sha256(&[&[1], left, right])
+}
+
+impl Record {
+    /// Reads record `number` of the row's date.
+    pub(crate) fn parse(record: &[u8], row: &Row, number: u32) -> Outcome<Self> {
+        check(number < records(row), "Limit")?;
+        check(record.len() as u64 == length(row), "Length")?;
+        let mut reader = Reader::new(record);
+        reader.magic(b"GCSCHK")?;
+        check(reader.digest()? == row.identity, "Digest")?;
+        check(reader.date()? == row.date, "Date")?;
+        check(reader.u32()? == number, "Mismatch")?;
+        check(reader.u32()? == row.ranks, "Mismatch")?;
+        check(reader.u32()? == row.spares, "Mismatch")?;
+        let main = (0..row.ranks).map(|_| reader.u64()).collect::<Outcome<Vec<_>>>()?;
+        let spare = (0..row.spares).map(|_| Ok((reader.u32()?, reader.u64()?)));
+        let spare = spare.collect::<Outcome<Vec<_>>>()?;
+
+        let path = reader.rest();
+        let mut at = leaf(&record[..record.len() - path.len()]);
+        for (level, sibling) in path.chunks(32).enumerate() {
+            let is_right = number >> level & 1 == 1;
+            at = if is_right { node(sibling, &at) } else { node(&at, sibling) };
+        }
+        check(at == row.check_root, "Digest")?;
+
+        let mut before = (0, 0);
+        for slot in &spare {
+            let main = main.get(slot.0 as usize).ok_or("Limit")?;
+            check(*slot >= before && slot.1 >= *main, "Order")?;
+            before = *slot;
+        }
+        Ok(Self { number, ranks: row.ranks, main, spare })
+    }
+}
+
+/// What a record says about the element of that rank and check.
+pub(crate) fn verdict(row: &Row, record: &Outcome<Record>, rank: u32, element: u64) -> Verdict {
+    let Ok(record) = record else { return Verdict::Unknown };
+    if rank >= row.count || rank.checked_div(record.ranks) != Some(record.number) {
+        return Verdict::Unknown;
+    }
+    let slot = rank % record.ranks;
+    let main = record.main.get(slot as usize).copied().unwrap_or(0);
+    if main == element || record.spare.contains(&(slot, element)) {
+        Verdict::Confirmed
+    } else if main == 0 {
+        Verdict::Unknown
+    } else {
+        Verdict::FalsePositive
+    }
+}

@@ -1,0 +1,178 @@
+//! Sections 6 and 7: the table and the index.
+
+use super::bits::parameter;
+use super::set::Set;
+use super::{Digest, Outcome, Reader, ZERO, check, sha256};
+
+/// What a client holds for one date.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) date: u32,
+    pub(crate) count: u32,
+    pub(crate) salt: [u8; 16],
+    pub(crate) range: u64,
+    /// Bytes of the set's file.
+    pub(crate) length: u64,
+    pub(crate) identity: Digest,
+    pub(crate) check_root: Digest,
+    /// k: ranks of a check record.
+    pub(crate) ranks: u32,
+    /// s: spare slots of a check record.
+    pub(crate) spares: u32,
+}
+
+impl Row {
+    /// Reads the next 112 bytes: step 2 of section 6.
+    pub(crate) fn parse(reader: &mut Reader<'_>) -> Outcome<Self> {
+        let row = Self {
+            date: reader.date()?,
+            count: reader.u32()?,
+            salt: reader.salt()?,
+            range: reader.range()?,
+            length: reader.u64()?,
+            identity: reader.digest()?,
+            check_root: reader.digest()?,
+            ranks: reader.u32()?,
+            spares: reader.u32()?,
+        };
+        check(u64::from(row.count) <= row.range, "Limit")?;
+        let p = parameter(row.range, row.count);
+        let least = u128::from(row.count) * (u128::from(p) + 1);
+        let unary = if row.count == 0 { 0 } else { u128::from(row.range >> p) };
+        check(u128::from(row.length) <= 80 + (least + unary).div_ceil(8), "Limit")?;
+        check(u128::from(row.length) >= 80 + least.div_ceil(8), "Length")?;
+        let ranks = u64::from(row.count).div_ceil(256).next_power_of_two().max(2048);
+        check(u64::from(row.ranks) == ranks, "Mismatch")?;
+        check([16, 64, 256].contains(&row.spares), "Limit")?;
+        check((row.check_root == ZERO) == (row.count == 0), "Digest")?;
+        Ok(row)
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut row = Vec::new();
+        row.extend(self.date.to_le_bytes());
+        row.extend(self.count.to_le_bytes());
+        row.extend(self.salt);
+        row.extend(self.range.to_le_bytes());
+        row.extend(self.length.to_le_bytes());
+        row.extend(self.identity);
+        row.extend(self.check_root);
+        row.extend(self.ranks.to_le_bytes());
+        row.extend(self.spares.to_le_bytes());
+        row
+    }
+
+    /// Whether a set fits this row.
+    pub(crate) fn fits(&self, set: &Set) -> bool {
+        self.salt == set.salt
+            && self.range == set.range
+            && self.count == set.count()
+            && self.identity == set.identity
+            && self.length == set.length
+    }
+}
+
+/// Whether some values ascend strictly.
+pub(crate) fn ascend<T: PartialOrd>(values: &[T]) -> bool {
+    values.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+/// One row per published date.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Table {
+    /// Reads a file.
+    pub(crate) fn parse(file: &[u8]) -> Outcome<Self> {
+        let mut reader = Reader::new(file);
+        reader.magic(b"GCSTBL")?;
+        let rows = reader.u32()?;
+        reader.reserved(4)?;
+        check(rows <= 32, "Limit")?;
+        check(file.len() as u128 == 16 + 112 * u128::from(rows), "Length")?;
+        let rows = (0..rows).map(|_| Row::parse(&mut reader)).collect::<Outcome<Vec<_>>>()?;
+        let dates: Vec<_> = rows.iter().map(|row| row.date).collect();
+        check(ascend(&dates), "Order")?;
+        Ok(Self { rows })
+    }
+
+    /// Writes the file.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut file = b"GCSTBL\x01\x00".to_vec();
+        file.extend((self.rows.len() as u32).to_le_bytes());
+        file.extend([0; 4]);
+        for row in &self.rows {
+            file.extend(row.write());
+        }
+        file
+    }
+
+    /// SHA-256 of the file.
+    pub(crate) fn state(&self) -> Digest {
+        sha256(&[&self.write()])
+    }
+
+    /// The row of a date.
+    pub(crate) fn row(&self, date: u32) -> Option<&Row> {
+        self.rows.iter().find(|row| row.date == date)
+    }
+}
+
+/// A bundle that an index lists.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) span: u32,
+    pub(crate) to: u32,
+    pub(crate) length: u64,
+    pub(crate) digest: Digest,
+}
+
+/// The table of one publication, and its bundles.
+#[derive(Clone, Debug)]
+pub(crate) struct Index {
+    pub(crate) epoch: u32,
+    pub(crate) tick: u32,
+    pub(crate) table: Table,
+    pub(crate) bundles: Vec<Listed>,
+}
+
+/// The span checks of section 7.
+pub(crate) fn check_span(span: u32, to: u32, tick: u32) -> Outcome<()> {
+    check([1, 4, 24, 96].contains(&span), "Limit")?;
+    check(to <= tick, "Limit")?;
+    check(tick - to <= 191, "Limit")?;
+    check(span <= to, "Limit")?;
+    check(to.is_multiple_of(span), "Mismatch")
+}
+
+impl Index {
+    /// Reads a file.
+    pub(crate) fn parse(file: &[u8]) -> Outcome<Self> {
+        let mut reader = Reader::new(file);
+        reader.magic(b"GCSIDX")?;
+        let epoch = reader.u32()?;
+        let tick = reader.u32()?;
+        let table = reader.u32()?;
+        let count = reader.u32()?;
+        check(count <= 250, "Limit")?;
+        let table = Table::parse(reader.bytes(table.into())?)?;
+        let mut bundles: Vec<Listed> = Vec::new();
+        for _ in 0..count {
+            let next = Listed {
+                span: reader.u32()?,
+                to: reader.u32()?,
+                length: reader.u64()?,
+                digest: reader.digest()?,
+            };
+            check_span(next.span, next.to, tick)?;
+            if let Some(before) = bundles.last() {
+                check((before.to, before.span) < (next.to, next.span), "Order")?;
+            }
+            bundles.push(next);
+        }
+        reader.end()?;
+        Ok(Self { epoch, tick, table, bundles })
+    }
+}

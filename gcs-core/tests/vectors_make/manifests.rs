@@ -1,0 +1,539 @@
+//! Manifests.
+
+use data_encoding::{BASE64, BASE64URL};
+use gcs_core::publish::{FileHash, Manifest};
+use serde_json::{Value, json};
+
+use crate::common::hex;
+use crate::out::{Case, Vectors};
+use crate::raw::{self, envelope, envelope_with, signature};
+use crate::world::{ONLINE, ROOT, World, keys_expire, signer};
+
+const MANIFEST: &str = "application/vnd.gcs.manifest+json";
+const KEYS: &str = "application/vnd.gcs.keys+json";
+
+/// Seed of a key that nobody listed.
+const STRANGER: u8 = 9;
+
+pub(crate) fn add(vectors: &mut Vectors, world: &World) {
+    let made = Made::new(world);
+    made.valid(vectors);
+    made.valid_variants(vectors);
+    made.times(vectors);
+    made.signers(vectors);
+    made.key_lists(vectors);
+    made.payloads(vectors);
+    made.envelopes(vectors);
+}
+
+/// The manifest of tick 5, taken apart.
+struct Made<'w> {
+    world: &'w World,
+    manifest: &'w Manifest,
+    /// Its payload and that of its key list, as text.
+    payload: String,
+    keys: String,
+}
+
+/// One manifest and what a reader must know beforehand.
+struct Given {
+    bytes: Vec<u8>,
+    root: [u8; 32],
+    now: u64,
+    least_keys: u32,
+}
+
+impl Given {
+    fn case(self, vectors: &mut Vectors, name: &str, note: &str) -> Case {
+        vectors
+            .file_case("manifest", name, note, &self.bytes)
+            .with("root", hex(&self.root))
+            .with("now", self.now)
+            .with("least_keys", self.least_keys)
+    }
+}
+
+/// The payload of an envelope as text.
+fn payload_of(envelope: &Value) -> String {
+    let payload = BASE64.decode(envelope["payload"].as_str().unwrap().as_bytes()).unwrap();
+    String::from_utf8(payload).unwrap()
+}
+
+/// `text` with its one `from` replaced.
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert_eq!(text.matches(from).count(), 1, "{from} in {text}");
+    text.replace(from, to)
+}
+
+/// The key list's envelope in a manifest's payload.
+fn keys_of(payload: &str) -> &str {
+    let at = payload.find(r#""keys":"#).unwrap() + 7;
+    &payload[at..payload.len() - 1]
+}
+
+impl<'w> Made<'w> {
+    fn new(world: &'w World) -> Made<'w> {
+        let signed = &world.ticks[&5].files.last().unwrap().bytes;
+        let payload = payload_of(&serde_json::from_slice(signed).unwrap());
+        let keys = payload_of(&serde_json::from_str(keys_of(&payload)).unwrap());
+        let made = Made { world, manifest: world.manifest(5), payload, keys };
+        assert_eq!(made.signed(&made.payload).bytes, *signed, "the naive writer agrees");
+        made
+    }
+
+    fn given(&self, bytes: impl Into<Vec<u8>>) -> Given {
+        let root = *signer(ROOT).dalek.verifying_key().as_bytes();
+        Given { bytes: bytes.into(), root, now: self.manifest.issued + 60, least_keys: 3 }
+    }
+
+    /// A payload signed by the online key.
+    fn signed(&self, payload: &str) -> Given {
+        self.given(envelope(MANIFEST, payload.as_bytes(), &signer(ONLINE).dalek))
+    }
+
+    /// The manifest with another envelope for its key list.
+    fn with_key_envelope(&self, envelope: &str) -> Given {
+        self.signed(&replaced(&self.payload, keys_of(&self.payload), envelope))
+    }
+
+    /// The manifest with another key list, signed by the root.
+    fn with_keys(&self, keys: &str) -> Given {
+        self.with_key_envelope(&envelope(KEYS, keys.as_bytes(), &signer(ROOT).dalek))
+    }
+
+    /// The manifest with a change in the text of its payload.
+    fn changed(&self, from: &str, to: &str) -> Given {
+        self.signed(&replaced(&self.payload, from, to))
+    }
+
+    fn expect(&self, manifest: &Manifest, keys: u32) -> Value {
+        let file =
+            |file: FileHash| json!({ "bytes": file.bytes, "sha256": file.sha256.to_string() });
+        json!({
+            "epoch": manifest.epoch, "tick": manifest.tick, "issued": manifest.issued,
+            "expires": manifest.expires, "next": manifest.next,
+            "state": manifest.state.to_string(), "index": file(manifest.index),
+            "bundle": manifest.bundle.map(file), "key_list_version": keys,
+        })
+    }
+
+    fn valid(&self, vectors: &mut Vectors) {
+        for (tick, name, note) in [
+            (5, "manifest-second", "a tick with a bundle"),
+            (4, "manifest-first", "the first tick of an epoch: bundle is null"),
+        ] {
+            let bytes = self.world.ticks[&tick].files.last().unwrap().bytes.clone();
+            let case = self.given(bytes).case(vectors, name, note);
+            vectors.valid(case, self.expect(self.world.manifest(tick), 3));
+        }
+    }
+
+    fn valid_variants(&self, vectors: &mut Vectors) {
+        let text = |given: Given| String::from_utf8(given.bytes).unwrap();
+        let whole = text(self.signed(&self.payload));
+        let sig = signature(MANIFEST, self.payload.as_bytes(), &signer(ONLINE).dalek);
+        let keyid = &sig[..sig.find(r#""sig""#).unwrap()];
+        let other = signature(MANIFEST, self.payload.as_bytes(), &signer(STRANGER).dalek);
+        let two = envelope_with(MANIFEST, self.payload.as_bytes(), &[other, sig.clone()]);
+        let junk = r#"{"keyid":"","sig":"not base64"}"#.to_string();
+        let four = [junk.clone(), junk.clone(), junk, sig.clone()];
+        let four = envelope_with(MANIFEST, self.payload.as_bytes(), &four);
+        let padded = format!("{whole}{}", " ".repeat(2048 - whole.len()));
+        let spaced = whole.replace(",\"", ",\n  \"").replace("\":", "\" :\t");
+        let extra = self.payload.replacen('{', r#"{"more":[1,{"than":"asked"}],"#, 1);
+        let extra = extra.replacen(r#""keyid""#, r#""not":null,"keyid""#, 1);
+        let all = self.with_list_of(&[10, 11, 12, ONLINE]);
+        for (name, note, given) in [
+            ("manifest-extra-members", "members that nobody knows", self.signed(&extra)),
+            (
+                "manifest-extra-outside",
+                "such in the envelope",
+                self.given(replaced(&whole, r#"{"payloadType"#, r#"{"x":{},"payloadType"#)),
+            ),
+            (
+                "manifest-extra-in-keys",
+                "such in the key list",
+                self.with_keys(&self.keys.replacen('{', r#"{"x":1,"#, 1)),
+            ),
+            ("manifest-no-keyid", "keyid is missing", self.given(replaced(&whole, keyid, "{"))),
+            (
+                "manifest-other-keyid",
+                "keyid is of another key",
+                self.given(replaced(&whole, keyid, r#"{"keyid":"00000000","#)),
+            ),
+            ("manifest-two-signatures", "the second signature counts", self.given(two)),
+            (
+                "manifest-four-signatures",
+                "the fourth counts, the others are no base64",
+                self.given(four),
+            ),
+            ("manifest-four-keys", "signed by the last of four listed keys", all),
+            ("manifest-2048-bytes", "the largest: white space behind it", self.given(padded)),
+            ("manifest-white-space", "line breaks and spaces", self.given(spaced)),
+            (
+                "manifest-last-second",
+                "valid for one second more",
+                Given { now: self.manifest.expires - 1, ..self.signed(&self.payload) },
+            ),
+            (
+                "manifest-older-keys-seen",
+                "key list 2 was seen, this is 3",
+                Given { least_keys: 2, ..self.signed(&self.payload) },
+            ),
+        ] {
+            let case = given.case(vectors, name, note);
+            vectors.valid(case, self.expect(self.manifest, 3));
+        }
+        let mut without = self.manifest.clone();
+        without.bundle = None;
+        let bundle = self.manifest.bundle.unwrap();
+        let member =
+            format!(r#""bundle":{{"bytes":{},"sha256":"{}"}},"#, bundle.bytes, bundle.sha256);
+        let case =
+            self.changed(&member, "").case(vectors, "manifest-no-bundle", "bundle is missing");
+        vectors.valid(case, self.expect(&without, 3));
+    }
+
+    /// The manifest with the public keys of these seeds on its key list.
+    fn with_list_of(&self, seeds: &[u8]) -> Given {
+        let keys: Vec<String> = seeds.iter().map(|seed| public(*seed)).collect();
+        let keys = replaced(&self.keys, &public(ONLINE), &keys.join(r#"",""#));
+        self.with_keys(&keys)
+    }
+
+    fn times(&self, vectors: &mut Vectors) {
+        let (issued, expires) = (self.manifest.issued, self.manifest.expires);
+        let expiry = format!(r#""expires":{expires}"#);
+        let lives =
+            |seconds: u64| self.changed(&expiry, &format!(r#""expires":{}"#, issued + seconds));
+        let at = |now| Given { now, ..self.signed(&self.payload) };
+        let backwards = Given {
+            now: issued - 9,
+            ..self.changed(&expiry, &format!(r#""expires":{}"#, issued - 1))
+        };
+        for (name, note, given, error) in [
+            ("manifest-expired", "now is the second of expiry", at(expires), "Expired"),
+            ("manifest-long-expired", "a week later", at(expires + 7 * 86_400), "Expired"),
+            (
+                "manifest-keys-expired",
+                "the key list has expired too",
+                at(keys_expire()),
+                "KeysExpired",
+            ),
+            ("manifest-lives-longer", "24 h and a second", lives(86_401), "Lifetime"),
+            ("manifest-lives-shorter", "an hour", lives(3_600), "Lifetime"),
+            ("manifest-ends-before-issue", "expires before it was issued", backwards, "Lifetime"),
+        ] {
+            let case = given.case(vectors, name, note);
+            vectors.invalid(case, error);
+        }
+    }
+
+    fn signers(&self, vectors: &mut Vectors) {
+        let payload = self.payload.as_bytes();
+        let by = |seed| self.given(envelope(MANIFEST, payload, &signer(seed).dalek));
+        let whole = String::from_utf8(by(ONLINE).bytes).unwrap();
+        let sig = BASE64.encode(&raw::sign(MANIFEST, payload, &signer(ONLINE).dalek));
+        let url = BASE64URL.encode(&raw::sign(MANIFEST, payload, &signer(ONLINE).dalek));
+        assert_ne!(sig, url, "has a digit in which the alphabets differ");
+        let bare = BASE64.encode(&raw::sign(KEYS, payload, &signer(ONLINE).dalek));
+        let malleable =
+            BASE64.encode(&plus_order(raw::sign(MANIFEST, payload, &signer(ONLINE).dalek)));
+        let with_sig = |new: &str| self.given(replaced(&whole, &sig, new));
+        let none = envelope_with(MANIFEST, payload, &[]);
+        let one = signature(MANIFEST, payload, &signer(ONLINE).dalek);
+        let five = envelope_with(MANIFEST, payload, &vec![one; 5]);
+        let altered = replaced(&self.payload, r#""tick":5"#, r#""tick":6"#);
+        let altered = replaced(&whole, &BASE64.encode(payload), &BASE64.encode(altered.as_bytes()));
+        for (name, note, given, error) in [
+            (
+                "manifest-unknown-signer",
+                "signed by a key that is not listed",
+                by(STRANGER),
+                "OnlineSignature",
+            ),
+            (
+                "manifest-signed-by-root",
+                "the root key is not an online key",
+                by(ROOT),
+                "OnlineSignature",
+            ),
+            (
+                "manifest-altered",
+                "another tick under the old signature",
+                self.given(altered),
+                "OnlineSignature",
+            ),
+            (
+                "manifest-sig-of-other-type",
+                "signed as a key list",
+                with_sig(&bare),
+                "OnlineSignature",
+            ),
+            (
+                "manifest-sig-url-safe",
+                "the signature in url-safe base64",
+                with_sig(&url),
+                "OnlineSignature",
+            ),
+            (
+                "manifest-sig-short",
+                "a signature of 63 bytes",
+                with_sig(&BASE64.encode(&[7; 63])),
+                "OnlineSignature",
+            ),
+            (
+                "manifest-sig-not-reduced",
+                "S + L in place of S",
+                with_sig(&malleable),
+                "OnlineSignature",
+            ),
+            ("manifest-no-signature", "no signature", self.given(none), "Count"),
+            ("manifest-five-signatures", "the same five times", self.given(five), "Count"),
+        ] {
+            let case = given.case(vectors, name, note);
+            vectors.invalid(case, error);
+        }
+    }
+
+    fn key_lists(&self, vectors: &mut Vectors) {
+        let by = |seed| {
+            self.with_key_envelope(&envelope(KEYS, self.keys.as_bytes(), &signer(seed).dalek))
+        };
+        let other_root =
+            Given { root: *signer(STRANGER).dalek.verifying_key().as_bytes(), ..by(ROOT) };
+        let typed = envelope(MANIFEST, self.keys.as_bytes(), &signer(ROOT).dalek);
+        let unsigned = envelope_with(KEYS, self.keys.as_bytes(), &[]);
+        let listed = format!(r#"["{}"]"#, public(ONLINE));
+        let with_keys = |keys: &str| self.with_keys(&replaced(&self.keys, &listed, keys));
+        let raised = replaced(&self.keys, r#""version":3"#, r#""version":4"#);
+        let raised = replaced(
+            keys_of(&self.payload),
+            &BASE64.encode(self.keys.as_bytes()),
+            &BASE64.encode(raised.as_bytes()),
+        );
+        let expires = format!(r#""expires":{}"#, keys_expire());
+        let expired =
+            replaced(&self.keys, &expires, &format!(r#""expires":{}"#, self.manifest.issued + 60));
+        let rolled_back = Given { least_keys: 4, ..by(ROOT) };
+        for (name, note, given, error) in [
+            (
+                "manifest-keys-by-stranger",
+                "the key list is signed by another key",
+                by(STRANGER),
+                "RootSignature",
+            ),
+            (
+                "manifest-keys-by-online",
+                "the key list is signed by a key on it",
+                by(ONLINE),
+                "RootSignature",
+            ),
+            ("manifest-other-root", "another root key is pinned", other_root, "RootSignature"),
+            (
+                "manifest-keys-altered",
+                "version raised under the old signature",
+                self.with_key_envelope(&raised),
+                "RootSignature",
+            ),
+            (
+                "manifest-keys-type",
+                "the key list has the type of a manifest",
+                self.with_key_envelope(&typed),
+                "PayloadType",
+            ),
+            (
+                "manifest-keys-unsigned",
+                "the key list has no signature",
+                self.with_key_envelope(&unsigned),
+                "Count",
+            ),
+            (
+                "manifest-keys-rolled-back",
+                "key list 4 was seen, this is 3",
+                rolled_back,
+                "KeysRolledBack",
+            ),
+            (
+                "manifest-keys-expire-now",
+                "the key list expires now",
+                self.with_keys(&expired),
+                "KeysExpired",
+            ),
+            ("manifest-keys-none", "no online keys", with_keys("[]"), "Count"),
+            (
+                "manifest-keys-five",
+                "five online keys",
+                self.with_list_of(&[10, 11, 12, 13, ONLINE]),
+                "Count",
+            ),
+            (
+                "manifest-keys-short",
+                "an online key of 31 bytes",
+                with_keys(&format!(r#"["{}"]"#, BASE64.encode(&[7; 31]))),
+                "Base64",
+            ),
+            (
+                "manifest-keys-missing",
+                "the key list has no keys",
+                self.with_keys(r#"{"version":3,"expires":99999999999}"#),
+                "Json",
+            ),
+        ] {
+            let case = given.case(vectors, name, note);
+            vectors.invalid(case, error);
+        }
+    }
+
+    fn payloads(&self, vectors: &mut Vectors) {
+        let state = self.manifest.state.to_string();
+        let without_keys =
+            replaced(&self.payload, &format!(r#","keys":{}"#, keys_of(&self.payload)), "");
+        let index = self.manifest.index;
+        let index_object = format!(r#"{{"bytes":{},"sha256":"{}"}}"#, index.bytes, index.sha256);
+        let index_list = format!(r#"[{},"{}"]"#, index.bytes, index.sha256);
+        for (name, note, given, error) in [
+            (
+                "manifest-format-2",
+                "format 2",
+                self.changed(r#""format":1"#, r#""format":2"#),
+                "Format",
+            ),
+            (
+                "manifest-format-2-only",
+                "format 2 and nothing that format 1 has",
+                self.signed(r#"{"format":2}"#),
+                "Format",
+            ),
+            (
+                "manifest-format-text",
+                "format is text",
+                self.changed(r#""format":1"#, r#""format":"1""#),
+                "Json",
+            ),
+            ("manifest-no-format", "format is missing", self.changed(r#""format":1,"#, ""), "Json"),
+            ("manifest-no-keys", "the key list is missing", self.signed(&without_keys), "Json"),
+            (
+                "manifest-tick-2-32",
+                "tick 2^32",
+                self.changed(r#""tick":5"#, r#""tick":4294967296"#),
+                "Json",
+            ),
+            (
+                "manifest-tick-negative",
+                "tick -1",
+                self.changed(r#""tick":5"#, r#""tick":-1"#),
+                "Json",
+            ),
+            (
+                "manifest-upper-case",
+                "a digest in upper case",
+                self.changed(&state, &state.to_uppercase()),
+                "Json",
+            ),
+            (
+                "manifest-short-digest",
+                "a digest of 31 bytes",
+                self.changed(&state, &state[2..]),
+                "Json",
+            ),
+            (
+                "manifest-index-list",
+                "index is a list",
+                self.changed(&index_object, &index_list),
+                "Json",
+            ),
+            (
+                "manifest-payload-cut",
+                "the payload lacks its last brace",
+                self.signed(&self.payload[..self.payload.len() - 1]),
+                "Json",
+            ),
+            (
+                "manifest-payload-garbage",
+                "a brace behind the payload",
+                self.signed(&format!("{}}}", self.payload)),
+                "Json",
+            ),
+            ("manifest-payload-empty", "no payload", self.signed(""), "Json"),
+        ] {
+            let case = given.case(vectors, name, note);
+            vectors.invalid(case, error);
+        }
+    }
+
+    fn envelopes(&self, vectors: &mut Vectors) {
+        let whole = String::from_utf8(self.signed(&self.payload).bytes).unwrap();
+        let payload = BASE64.encode(self.payload.as_bytes());
+        // A member in whose base64 the alphabets differ.
+        let odd = self.payload.replacen('{', "{\"?\":\"???>>>\",", 1);
+        let url = BASE64URL.encode(odd.as_bytes());
+        let right = BASE64.encode(odd.as_bytes());
+        assert_ne!(url, right);
+        let odd = envelope(MANIFEST, odd.as_bytes(), &signer(ONLINE).dalek);
+        let odd = replaced(&odd, &right, &url);
+        // White space before the payload until its base64 ends in `=`.
+        let spaces = ["", " ", "  "].map(|spaces| format!("{spaces}{}", self.payload));
+        let spaced = spaces.iter().find(|text| !text.len().is_multiple_of(3)).unwrap();
+        let unpadded = envelope(MANIFEST, spaced.as_bytes(), &signer(ONLINE).dalek);
+        let right = BASE64.encode(spaced.as_bytes());
+        let unpadded = replaced(&unpadded, &right, right.trim_end_matches('='));
+        let broken = format!("{}\\n{}", &payload[..76], &payload[76..]);
+        let broken = replaced(&whole, &payload, &broken);
+        let typed = envelope(KEYS, self.payload.as_bytes(), &signer(ONLINE).dalek);
+        let large = format!("{whole}{}", " ".repeat(2049 - whole.len()));
+        let parsed: Value = serde_json::from_str(&whole).unwrap();
+        let list = json!([parsed["payloadType"], parsed["payload"], parsed["signatures"]]);
+        let bom = [&[0xef, 0xbb, 0xbf], whole.as_bytes()].concat();
+        for (name, note, bytes, error) in [
+            (
+                "manifest-2049-bytes",
+                "one byte more than a manifest has",
+                large.into_bytes(),
+                "TooLarge",
+            ),
+            ("manifest-payload-type", "the type of a key list", typed.into_bytes(), "PayloadType"),
+            ("manifest-url-safe", "the payload in url-safe base64", odd.into_bytes(), "Base64"),
+            ("manifest-unpadded", "the payload without =", unpadded.into_bytes(), "Base64"),
+            ("manifest-broken-base64", "a line break in the base64", broken.into_bytes(), "Base64"),
+            (
+                "manifest-trailing-garbage",
+                "an x behind it",
+                format!("{whole}x").into_bytes(),
+                "Json",
+            ),
+            ("manifest-cut", "the last byte is missing", whole[..whole.len() - 1].into(), "Json"),
+            ("manifest-nothing", "no bytes at all", vec![], "Json"),
+            ("manifest-byte-order-mark", "a byte order mark before it", bom, "Json"),
+            (
+                "manifest-envelope-list",
+                "the envelope is a list",
+                list.to_string().into_bytes(),
+                "Json",
+            ),
+        ] {
+            let case = self.given(bytes).case(vectors, name, note);
+            vectors.invalid(case, error);
+        }
+    }
+}
+
+/// The public key of a seed, as a key list has it.
+fn public(seed: u8) -> String {
+    BASE64.encode(signer(seed).dalek.verifying_key().as_bytes())
+}
+
+/// The signature with the order of the group added to S: congruent, but not canonical.
+fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
+    let order = crate::common::bytes_of_hex(
+        "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010",
+    );
+    let mut carry = 0;
+    for (digit, add) in signature[32..].iter_mut().zip(order) {
+        let sum = u16::from(*digit) + u16::from(add) + carry;
+        *digit = sum as u8;
+        carry = sum >> 8;
+    }
+    assert_eq!(carry, 0);
+    signature
+}
