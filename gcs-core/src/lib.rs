@@ -96,6 +96,7 @@ mod params;
 pub mod publish;
 mod rice;
 mod set;
+mod sort;
 pub mod sync;
 mod wire;
 

@@ -331,12 +331,13 @@ proptest! {
 /// What the client says it holds was published as just that version, and all of it is
 /// there; every other table in its folder was published too.
 fn assert_published(client: &Client, world: &World, outcome: &Outcome) {
+    let parse = |bytes: &Vec<u8>| Set::parse(bytes.clone()).expect("a set that was kept is whole");
     let states: BTreeSet<String> =
         world.history.values().map(|table| format!("table-{}", table.state())).collect();
     for (name, bytes) in &client.folder {
         assert!(!name.starts_with("table-") || states.contains(name));
         if let Some(identity) = name.strip_prefix("set-") {
-            assert_eq!(Set::parse(bytes).unwrap().identity().to_string(), identity);
+            assert_eq!(parse(bytes).identity().to_string(), identity);
         }
     }
     if let Some(held) = outcome.held {
@@ -344,7 +345,7 @@ fn assert_published(client: &Client, world: &World, outcome: &Outcome) {
         assert_eq!(client.folder[&format!("table-{}", table.state())], table.to_bytes());
         for row in table.rows() {
             let set = &client.folder[&format!("set-{}", row.identity)];
-            assert_eq!(Set::parse(set).unwrap().len(), row.len);
+            assert_eq!(parse(set).len(), row.len);
         }
     }
     // A mirror may pass off a manifest that has not expired, but none before one seen.

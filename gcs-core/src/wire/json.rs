@@ -1,11 +1,15 @@
 //! JSON objects that are objects.
 
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
+
+use crate::error::ManifestError;
 
 /// A `T` written as a JSON object. Derived readers of structs would also take a list of
 /// the members' values, and so a second encoding of the same thing.
@@ -38,7 +42,23 @@ impl<T: Serialize> Serialize for Object<T> {
     }
 }
 
-/// Reads a JSON object, and nothing behind it.
-pub(crate) fn from_slice<T: for<'de> Deserialize<'de>>(json: &[u8]) -> serde_json::Result<T> {
-    serde_json::from_slice(json).map(|Object(value)| value)
+/// Reads `part`: a JSON object in UTF-8, and nothing behind it.
+pub(crate) fn from_slice<T: for<'de> Deserialize<'de>>(
+    part: &'static str,
+    json: &[u8],
+) -> Result<T, ManifestError> {
+    let error = |error: &dyn ToString| ManifestError::Json { part, message: error.to_string() };
+    // serde_json does not look at the encoding of members that it skips.
+    let text = core::str::from_utf8(json).map_err(|utf8| error(&utf8))?;
+    let Object(value) = serde_json::from_str(text).map_err(|json| error(&json))?;
+    Ok(value)
+}
+
+/// Writes `part` without white space.
+pub(crate) fn to_vec<T: Serialize>(
+    part: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, ManifestError> {
+    let error = |error: serde_json::Error| ManifestError::Json { part, message: error.to_string() };
+    serde_json::to_vec(value).map_err(error)
 }

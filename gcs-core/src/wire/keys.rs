@@ -1,6 +1,6 @@
 //! The list of online keys, signed by the root.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use data_encoding::BASE64;
@@ -51,11 +51,7 @@ impl SignedKeyList {
     /// # Errors
     /// [`ManifestError::Json`] for anything but an envelope.
     pub fn from_json(json: &str) -> Result<SignedKeyList, ManifestError> {
-        let error = |error: serde_json::Error| ManifestError::Json {
-            part: "key list",
-            message: error.to_string(),
-        };
-        json::from_slice(json.as_bytes()).map(SignedKeyList).map_err(error)
+        json::from_slice("key list", json.as_bytes()).map(SignedKeyList)
     }
 
     /// The list, if `root` signed it.
@@ -78,27 +74,24 @@ impl KeyList {
     /// [`ManifestError::Count`] for no key or more than [`MAX_KEYS`].
     pub fn sign(&self, root: &SigningKey) -> Result<SignedKeyList, ManifestError> {
         check_count(self.keys.len())?;
-        let json = KeyListJson {
+        let members = KeyListJson {
             version: self.version,
             expires: self.expires,
             keys: self.keys.iter().map(|key| BASE64.encode(&key.0)).collect(),
         };
-        let payload = serde_json::to_vec(&json).unwrap_or_default();
+        let payload = json::to_vec("key list", &members)?;
         Ok(SignedKeyList(Envelope::sign(PAYLOAD_TYPE, &payload, root)))
     }
 
     fn from_json(payload: &[u8]) -> Result<KeyList, ManifestError> {
-        let json: KeyListJson = json::from_slice(payload).map_err(|error| ManifestError::Json {
-            part: "key list",
-            message: error.to_string(),
-        })?;
-        check_count(json.keys.len())?;
+        let members: KeyListJson = json::from_slice("key list", payload)?;
+        check_count(members.keys.len())?;
         let key = |text: &String| {
             let bytes = BASE64.decode(text.as_bytes()).ok().and_then(|key| key.try_into().ok());
             bytes.map(PublicKey).ok_or(ManifestError::Base64 { part: "online key" })
         };
-        let keys = json.keys.iter().map(key).collect::<Result<_, _>>()?;
-        Ok(KeyList { version: json.version, expires: json.expires, keys })
+        let keys = members.keys.iter().map(key).collect::<Result<_, _>>()?;
+        Ok(KeyList { version: members.version, expires: members.expires, keys })
     }
 }
 

@@ -1,6 +1,5 @@
 //! The manifest: the one file that changes, and the one that is signed.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -104,9 +103,9 @@ impl Manifest {
             bundle: self.bundle.map(Object),
             keys: Object(key_list.0.clone()),
         };
-        let payload = serde_json::to_vec(&members).map_err(json_error("manifest"))?;
+        let payload = json::to_vec("manifest", &members)?;
         let envelope = Envelope::sign(PAYLOAD_TYPE, &payload, key);
-        let bytes = serde_json::to_vec(&envelope).map_err(json_error("envelope"))?;
+        let bytes = json::to_vec("envelope", &envelope)?;
         check_size(&bytes)?;
         Ok(bytes)
     }
@@ -124,13 +123,13 @@ impl Manifest {
         least_keys: u32,
     ) -> Result<(Manifest, u32), ManifestError> {
         check_size(bytes)?;
-        let envelope: Envelope = json::from_slice(bytes).map_err(json_error("envelope"))?;
+        let envelope: Envelope = json::from_slice("envelope", bytes)?;
         let payload = envelope.payload(PAYLOAD_TYPE)?;
-        let FormatJson { format } = json::from_slice(&payload).map_err(json_error("manifest"))?;
+        let FormatJson { format } = json::from_slice("manifest", &payload)?;
         if format != FORMAT {
             return Err(ManifestError::Format { expected: FORMAT, got: format });
         }
-        let members: ManifestJson = json::from_slice(&payload).map_err(json_error("manifest"))?;
+        let members: ManifestJson = json::from_slice("manifest", &payload)?;
         let list = SignedKeyList(members.keys.0).verify(root)?;
         if !envelope.is_signed(&payload, &list.keys)? {
             return Err(ManifestError::OnlineSignature { keys: list.keys.len() });
@@ -160,10 +159,6 @@ impl Manifest {
         };
         Ok((manifest, list.version))
     }
-}
-
-fn json_error(part: &'static str) -> impl Fn(serde_json::Error) -> ManifestError {
-    move |error| ManifestError::Json { part, message: error.to_string() }
 }
 
 fn check_size(bytes: &[u8]) -> Result<(), ManifestError> {
