@@ -485,6 +485,7 @@ impl<'w> Made<'w> {
         let parsed: Value = serde_json::from_str(&whole).unwrap();
         let list = json!([parsed["payloadType"], parsed["payload"], parsed["signatures"]]);
         let bom = [&[0xef, 0xbb, 0xbf], whole.as_bytes()].concat();
+        let latin = [br#"{"more":""#, &[0xff][..], br#"","#, &whole.as_bytes()[1..]].concat();
         for (name, note, bytes, error) in [
             (
                 "manifest-2049-bytes",
@@ -505,6 +506,7 @@ impl<'w> Made<'w> {
             ("manifest-cut", "the last byte is missing", whole[..whole.len() - 1].into(), "Json"),
             ("manifest-nothing", "no bytes at all", vec![], "Json"),
             ("manifest-byte-order-mark", "a byte order mark before it", bom, "Json"),
+            ("manifest-not-utf-8", "a member to ignore is not UTF-8", latin, "Json"),
             (
                 "manifest-envelope-list",
                 "the envelope is a list",
