@@ -274,3 +274,20 @@ fn a_contact_outlives_the_loss_of_a_file() {
         assert_eq!(damaged.wake(&world, now + 4000).contacts, outcome.contacts, "{name}");
     }
 }
+
+/// A clock that was years ahead for one wake must not silence the client for years.
+#[test]
+fn a_clock_that_comes_back_does_not_stall_the_client() {
+    let mut world = World::new(policy());
+    world.publish();
+    let mut client = Client::new();
+    client.hear(START + 40_000, 3);
+    for wrong in [world.now + 70 * 365 * DAY_SECONDS, u64::MAX, 0] {
+        client.wake(&world, wrong);
+        let outcome = client.wake(&world, world.now);
+        assert!(outcome.up_to_date, "{wrong}: {outcome:?}");
+        assert!(outcome.next_wake <= world.now + DAY_SECONDS);
+    }
+    let (outcome, _) = confirm_all(&mut client, &world);
+    assert_eq!(outcome.contacts.len(), 1);
+}

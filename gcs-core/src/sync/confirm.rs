@@ -18,7 +18,7 @@ pub(super) async fn ask(
     queue: &mut Queue,
 ) -> Result<Option<Asked>, SyncError> {
     let every = engine.settings.confirm_every.max(1);
-    let wait = every / 2 + engine.random.below(every);
+    let wait = (every / 2).saturating_add(engine.random.below(every));
     engine.store.state.next_slot = engine.now.saturating_add(wait.max(1));
 
     let candidate = choose(queue, &engine.store.table, &mut engine.random);

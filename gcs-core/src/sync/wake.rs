@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::queue::Queue;
 use super::store::Store;
 use super::{Asked, Outcome, Settings, Wake, confirm, matching, update};
+use crate::date::DAY_SECONDS;
 use crate::error::SyncError;
 use crate::keys::Stream;
 
@@ -33,10 +34,7 @@ pub(super) async fn run(driver: Driver, settings: Settings, wake: Wake) -> Outco
 
 impl Engine {
     async fn run(mut self, wake: Wake) -> Outcome {
-        if self.store.state.next_slot == 0 {
-            let first = self.random.below(self.settings.confirm_every);
-            self.store.state.next_slot = self.now.saturating_add(first);
-        }
+        self.check_schedule();
         let slot_is_due = self.now >= self.store.state.next_slot;
         let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
         let mut error = None;
@@ -52,6 +50,21 @@ impl Engine {
             Err(failure) => error = error.or(Some(failure)),
         }
         self.outcome(&queue, asked, synced, error)
+    }
+
+    /// Draws the first slot; and anew whatever is further away than was ever drawn, which
+    /// happens when the phone's clock went wrong and came back.
+    fn check_schedule(&mut self) {
+        let every = self.settings.confirm_every;
+        let state = &mut self.store.state;
+        let last_poll = self.now.saturating_add(DAY_SECONDS + RETRY_AFTER);
+        if state.next_poll > last_poll.saturating_add(self.settings.poll_jitter) {
+            state.next_poll = self.now;
+        }
+        let last_slot = self.now.saturating_add(every).saturating_add(every / 2 + 1);
+        if state.next_slot == 0 || state.next_slot > last_slot {
+            state.next_slot = self.now.saturating_add(self.random.below(every));
+        }
     }
 
     async fn match_and_confirm(
