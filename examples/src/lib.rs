@@ -3,21 +3,34 @@
 //! A real app does the same with HTTP and its own storage; the library does not care.
 
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use gcs_core::publish::Publication;
+use gcs_core::publish::{File, Publication};
 use gcs_core::sync::{Answer, Outcome, Session, Settings, Step, Wake};
 
-/// Writes a publication below `folder`: files in their order, then deletions.
-pub fn write_publication(folder: &Path, publication: &Publication) -> io::Result<()> {
-    for file in &publication.files {
-        write_whole(&below(folder, &file.path.to_string()), &file.bytes)?;
+/// Writes a publication below `folder`: the files, then whatever `save` does to save the
+/// publisher, then the manifest, then deletions.
+pub fn write_publication(
+    folder: &Path,
+    publication: &Publication,
+    save: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    let write = |file: &File| write_whole(&below(folder, &file.path.to_string()), &file.bytes);
+    if let Some((manifest, others)) = publication.files.split_last() {
+        others.iter().try_for_each(write)?;
+        save()?;
+        write(manifest)?;
     }
-    for path in &publication.delete {
-        fs::remove_file(below(folder, &path.to_string()))?;
+    publication.delete.iter().try_for_each(|path| delete(&below(folder, &path.to_string())))
+}
+
+/// Deletes a file; that there is none is fine.
+fn delete(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The place of a served path below a folder.
@@ -25,14 +38,17 @@ pub fn below(folder: &Path, path: &str) -> PathBuf {
     folder.join(path.trim_start_matches('/'))
 }
 
-/// Writes a file whole or not at all: under another name first, then renamed.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
+/// Writes a file whole or not at all, and durably: under another name first, then renamed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
     let partial = path.with_extension("partial");
-    fs::write(&partial, bytes)?;
-    fs::rename(partial, path)
+    let mut file = fs::File::create(&partial)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(partial, path)?;
+    // The new name is in the folder's own data.
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// What a client fetched, by kind of file, in bytes.
@@ -108,7 +124,7 @@ impl FolderClient {
                 }
                 Step::Get { name } => answer_of(fs::read(self.own.join(name))),
                 Step::Put { name, bytes } => done(write_whole(&self.own.join(name), &bytes)),
-                Step::Delete { name } => done(fs::remove_file(self.own.join(name))),
+                Step::Delete { name } => done(delete(&self.own.join(name))),
                 Step::Done(outcome) => return *outcome,
             };
         }
@@ -139,7 +155,6 @@ fn answer_of(read: io::Result<Vec<u8>>) -> Answer {
 fn done(result: io::Result<()>) -> Answer {
     match result {
         Ok(()) => Answer::Done,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::Missing,
         Err(error) => Answer::Failed(error.to_string()),
     }
 }

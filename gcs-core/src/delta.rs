@@ -40,8 +40,8 @@ const BODY_LEN: usize = 28;
 /// use gcs_core::{Delta, HashRange, Salt, Set};
 ///
 /// let (salt, range) = (Salt([0; 16]), HashRange::for_expected(3, 20)?);
-/// let monday = Set::build(salt, range, ["a", "b", "c"])?;
-/// let tuesday = Set::build(salt, range, ["b", "c", "d"])?;
+/// let monday = Set::build(salt, range, ["identifier one..", "identifier two.."])?;
+/// let tuesday = Set::build(salt, range, ["identifier two..", "identifier three"])?;
 /// let delta = Delta::between(&monday, &tuesday)?;
 /// assert_eq!((delta.removed_len(), delta.added_len()), (1, 1));
 /// assert_eq!(delta.apply(&monday)?, tuesday);

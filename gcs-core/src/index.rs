@@ -112,11 +112,15 @@ impl<'a, D: AsRef<[u8]>> Index<'a, D> {
 
     /// Which of the elements may be in the set, as [`Set::matches`]. O(q).
     pub fn matches<E: AsRef<[u8]>>(&self, elements: &[E]) -> Vec<Match> {
-        self.matches_fingerprints(&Queries::of_elements(&self.set.hasher(), elements))
+        self.look_up(&Queries::of_elements(&self.set.hasher(), elements))
     }
 
-    /// [`Index::matches`] for fingerprints hashed before.
-    pub fn matches_fingerprints(&self, queries: &Queries) -> Vec<Match> {
+    /// [`Index::matches`] for fingerprints under this set's salt and range, in any order.
+    pub fn matches_fingerprints(&self, fingerprints: &[u64]) -> Vec<Match> {
+        self.look_up(&fingerprints.iter().copied().collect())
+    }
+
+    fn look_up(&self, queries: &Queries) -> Vec<Match> {
         let found = |&(fingerprint, query): &(u64, usize)| {
             self.rank_of(fingerprint).map(|rank| Match { query, rank })
         };

@@ -8,7 +8,7 @@
 //!
 //! An **element** is hashed under the set's public **salt** to a **fingerprint** in the
 //! **hash range** `[0, F)`; the sorted fingerprints are stored as Rice-coded gaps, within
-//! 0.03 bit of the bound for stored sets. At a false-positive rate of 2^-20 an element
+//! 0.03 bit of the bound for stored sets at the planned size. At a false-positive rate of 2^-20 an element
 //! takes 22.1 bits, and a million take 2.8 MB.
 //!
 //! ```
@@ -16,11 +16,11 @@
 //!
 //! let salt = Salt(*b"16 public bytes.");
 //! let range = HashRange::for_expected(1_000, 20)?; // A rate below 2^-20.
-//! let monday = Set::build(salt, range, (0..1_000u64).map(u64::to_le_bytes))?;
-//! let tuesday = Set::build(salt, range, (100..1_100u64).map(u64::to_le_bytes))?;
+//! let monday = Set::build(salt, range, (0..1_000u128).map(u128::to_le_bytes))?;
+//! let tuesday = Set::build(salt, range, (100..1_100u128).map(u128::to_le_bytes))?;
 //!
 //! // Which of these are in it? Positions of the hits, in one pass.
-//! let heard: Vec<[u8; 8]> = [5, 5_000, 999].map(u64::to_le_bytes).to_vec();
+//! let heard = [5u128, 5_000, 999].map(u128::to_le_bytes);
 //! let hits: Vec<usize> = monday.matches(&heard).iter().map(|hit| hit.query).collect();
 //! assert_eq!(hits, [0, 2]);
 //!
@@ -37,7 +37,7 @@
 //! | [`HashRange`] | the plan: F, and the Rice parameter that follows from it |
 //! | [`ElementHasher`] | fingerprints and checks of elements |
 //! | [`Set`] | the set: build, parse, enumerate, match; bytes are canonical |
-//! | [`Index`], [`Queries`] | for many queries against one set, for one batch against many |
+//! | [`Index`] | for many batches of queries against one set |
 //! | [`Delta`] | what changed between two sets, exactly |
 //!
 //! # The protocol
@@ -110,7 +110,7 @@ pub use error::{
 pub use hash::{ElementHasher, Salt};
 pub use index::Index;
 pub use keys::{DerivationKey, PublicKey, SigningKey};
-pub use matches::{Match, Queries};
+pub use matches::Match;
 pub use params::HashRange;
 pub use set::{Iter, Set};
 pub use wire::checks::{Record, Verdict};

@@ -15,28 +15,15 @@ pub struct Match {
 }
 
 /// Fingerprints to look for, sorted, each with its position.
-///
-/// Hash and sort once, then match against as many sets of the same salt and range as
-/// there are.
 #[derive(Clone, Debug, Default)]
-pub struct Queries {
+pub(crate) struct Queries {
     sorted: Vec<(u64, usize)>,
 }
 
 impl Queries {
-    /// Hashes elements for the sets of one salt and range.
-    pub fn of_elements<E: AsRef<[u8]>>(hasher: &ElementHasher, elements: &[E]) -> Queries {
+    /// Hashes elements as a set's hasher does.
+    pub(crate) fn of_elements<E: AsRef<[u8]>>(hasher: &ElementHasher, elements: &[E]) -> Queries {
         elements.iter().map(|element| hasher.fingerprint(element.as_ref())).collect()
-    }
-
-    /// Number of queries.
-    pub fn len(&self) -> usize {
-        self.sorted.len()
-    }
-
-    /// Whether there are no queries.
-    pub fn is_empty(&self) -> bool {
-        self.sorted.is_empty()
     }
 
     pub(crate) fn sorted(&self) -> &[(u64, usize)] {

@@ -88,7 +88,7 @@ impl HashRange {
         if ratio == 0 { 0 } else { ratio.ilog2() }
     }
 
-    /// How many elements keep the false-positive rate below `2^-rate_bits`.
+    /// How many elements keep the false-positive rate at `2^-rate_bits` or below.
     pub const fn capacity(self, rate_bits: u32) -> u64 {
         match self.0.checked_shr(rate_bits) {
             Some(capacity) => capacity,

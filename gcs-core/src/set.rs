@@ -277,12 +277,12 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// queries, in ascending order of position. One pass over the set, whatever the
     /// number of queries: O(n + q log q).
     pub fn matches<E: AsRef<[u8]>>(&self, elements: &[E]) -> Vec<Match> {
-        self.matches_fingerprints(&Queries::of_elements(&self.hasher(), elements))
+        Queries::of_elements(&self.hasher(), elements).scan(self.values())
     }
 
-    /// [`Set::matches`] for fingerprints hashed before.
-    pub fn matches_fingerprints(&self, queries: &Queries) -> Vec<Match> {
-        queries.scan(self.values())
+    /// [`Set::matches`] for fingerprints under this set's salt and range, in any order.
+    pub fn matches_fingerprints(&self, fingerprints: &[u64]) -> Vec<Match> {
+        fingerprints.iter().copied().collect::<Queries>().scan(self.values())
     }
 
     /// The whole file.
@@ -407,7 +407,6 @@ impl FusedIterator for Iter<'_> {}
 mod tests {
     use super::*;
     use crate::delta::Delta;
-    use crate::matches::Queries;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -454,7 +453,6 @@ mod tests {
                     expected.push(Match { query, rank });
                 }
             }
-            let queries: Queries = queries.into_iter().collect();
             prop_assert_eq!(&set.matches_fingerprints(&queries), &expected);
             prop_assert_eq!(&index.matches_fingerprints(&queries), &expected);
 

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use gcs_core::exact::{Query, Request, Response};
 use gcs_core::publish::{Day, Keys, Policy, Publication, Publisher, Tick};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, KeyList, SigningKey};
-use gcs_examples::write_publication;
+use gcs_examples::{write_publication, write_whole};
 
-/// Live elements by date, and a folder that any static file server can serve.
+/// Live elements by date, and a folder of which any static file server can serve `public`.
 struct Backend {
     live: BTreeMap<Date, BTreeSet<Vec<u8>>>,
     publisher: Publisher,
@@ -29,7 +29,8 @@ impl Backend {
         self.live.get_mut(&date).is_some_and(|day| day.remove(element))
     }
 
-    /// Publishes what is live. Should writing fail, the next call repeats the tick.
+    /// Publishes what is live. A failure before the publisher is saved repeats the tick
+    /// number at the next call, one after it skips it; clients mind neither.
     fn publish(&mut self, now: u64) -> Result<Publication, Box<dyn Error>> {
         let days: Vec<Day<&Vec<u8>>> = self
             .live
@@ -38,9 +39,10 @@ impl Backend {
             .collect();
         let number = self.publisher.last_tick().map_or(1, |last| last + 1);
         let publication = self.publisher.publish(&Tick { number, now, days: &days }, &self.keys)?;
-        write_publication(&self.folder, &publication)?;
-        self.publisher = publication.publisher.clone();
-        fs::write(self.folder.join("publisher"), self.publisher.to_bytes())?;
+        write_publication(&self.folder.join("public"), &publication, || {
+            self.publisher = publication.publisher.clone();
+            write_whole(&self.folder.join("publisher"), &self.publisher.to_bytes())
+        })?;
         Ok(publication)
     }
 

@@ -2,10 +2,15 @@
 //!
 //! [`Publisher::publish`] is a pure function: the present elements by date, the tick, the
 //! time and the keys go in; files to write, paths to delete and the publisher of the next
-//! tick come out. The same inputs give the same bytes. Whoever calls it writes the files
-//! in the order given (the manifest is last), deletes the paths, and only then replaces
-//! the publisher; should anything fail on the way, publishing the same tick again with
-//! the old publisher repairs it.
+//! tick come out. The same inputs give the same bytes. Whoever calls it
+//!
+//! 1. writes the files but the last, which is the manifest;
+//! 2. saves the publisher that came out, unless the inputs can be had again;
+//! 3. writes the manifest, and deletes the paths, of which some may be gone already.
+//!
+//! Should anything fail on the way, the old publisher and *the same inputs* repeat the
+//! tick exactly. Other inputs under the same number would be two publications of one
+//! version, which clients refuse as equivocation; go on with the next number instead.
 //!
 //! ```
 //! use gcs_core::publish::{Day, Keys, Policy, Publisher, Tick};
@@ -184,6 +189,8 @@ pub struct Publisher {
     snapshots: Vec<Snapshot>,
     bundles: Vec<BundleEntry>,
     issued: u64,
+    /// Version of the key list of the last manifest, which must not fall.
+    key_list: u32,
     /// Files that the last manifest named.
     live: BTreeSet<Path>,
     /// Files that no manifest names any more, and the time from which they may go.
@@ -200,6 +207,7 @@ impl Publisher {
             snapshots: Vec::new(),
             bundles: Vec::new(),
             issued: 0,
+            key_list: 0,
             live: BTreeSet::new(),
             retired: BTreeMap::new(),
         }
@@ -207,13 +215,15 @@ impl Publisher {
 
     /// The publisher of the first tick of the next epoch, after a restore or a recall:
     /// clients will fetch whole the sets that they have not got. Dates keep their salts,
-    /// and files that are out there are still retired in time.
+    /// and files that are out there are still retired in time. The time may go back to
+    /// before the last tick, should that have been issued by a clock that was wrong.
     #[must_use]
     pub fn next_epoch(&self) -> Publisher {
         Publisher {
             epoch: self.epoch.saturating_add(1),
             snapshots: Vec::new(),
             bundles: Vec::new(),
+            issued: 0,
             ..self.clone()
         }
     }
@@ -239,8 +249,8 @@ impl Publisher {
         self.table.as_ref()
     }
 
-    /// Makes a publication. O(n log n) time, 16 bytes of memory an element besides the
-    /// files. Before it returns, every bundle has been applied to the state it starts
+    /// Makes a publication. O(n log n) time, some 50 bytes of memory an element of one date
+    /// at a time, besides the files. Before it returns, every bundle has been applied to the state it starts
     /// from and gave the sets that are published, and the manifest has been verified.
     ///
     /// # Errors
@@ -276,7 +286,7 @@ impl Publisher {
             bundle: new_bundles.iter().find(|new| new.0.span == 1).map(|new| FileHash::of(&new.1)),
         };
         let signed = manifest.sign(&keys.online, &keys.key_list)?;
-        Manifest::verify(&signed, &keys.root, tick.now, 0)?;
+        let (_, key_list) = Manifest::verify(&signed, &keys.root, tick.now, self.key_list)?;
 
         let left_out = days.iter().flat_map(|day| day.left_out.iter().copied()).collect();
         let index_path = Path::Index(manifest.index.sha256);
@@ -300,6 +310,7 @@ impl Publisher {
             snapshots: self.snapshots_after(snapshot),
             bundles: index.bundles,
             issued: tick.now,
+            key_list,
             live,
             retired,
         };
@@ -308,8 +319,9 @@ impl Publisher {
 
     /// Ticks count up by one; time does not go back; an online key is on the list.
     fn check_order<E>(&self, tick: &Tick<'_, E>) -> Result<(), PublishError> {
-        let expected = self.last_tick().map(|last| last.saturating_add(1));
-        if let Some(expected) = expected.filter(|expected| *expected != tick.number) {
+        if let Some(last) = self.last_tick().filter(|last| last.checked_add(1) != Some(tick.number))
+        {
+            let expected = last.saturating_add(1);
             return Err(PublishError::Tick { expected, got: tick.number });
         }
         if tick.now < self.issued {
@@ -384,6 +396,10 @@ impl Publisher {
             retired.insert(*path, until);
         }
         retired.retain(|path, _| !live.contains(path));
+        // No file has to outlive today's manifests by more than a day, whatever a clock said.
+        retired
+            .values_mut()
+            .for_each(|until| *until = (*until).min(now.saturating_add(DAY_SECONDS)));
         // What was live until now is still the previous manifest's.
         let is_due = |path: &Path, until: u64| until <= now && !self.live.contains(path);
         let delete: Vec<Path> = retired

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::set::Set;
 use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
+use crate::wire::index::check_span;
 
 const MAGIC: &[u8; 6] = b"GCSPUB";
 
@@ -37,7 +38,8 @@ impl Publisher {
             .put_u32(self.policy.expected_per_date)
             .put_u64(self.policy.interval)
             .put_u32(self.epoch)
-            .put_u64(self.issued);
+            .put_u64(self.issued)
+            .put_u32(self.key_list);
         let tables: Vec<&Table> = self.table.iter().collect();
         bytes.put_u32(tables.len() as u32);
         tables.into_iter().for_each(|table| put_block(&mut bytes, &table.to_bytes()));
@@ -78,7 +80,7 @@ impl Publisher {
             expected_per_date: cursor.u32()?,
             interval: cursor.u64()?,
         };
-        let (epoch, issued) = (cursor.u32()?, cursor.u64()?);
+        let (epoch, issued, key_list) = (cursor.u32()?, cursor.u64()?, cursor.u32()?);
         let tables = take_list(&mut cursor, 1, |cursor| Table::parse(take_block(cursor)?))?;
         let stands = take_list(&mut cursor, MAX_SNAPSHOTS, |cursor| {
             Ok((cursor.u32()?, Table::parse(take_block(cursor)?)?))
@@ -91,13 +93,18 @@ impl Publisher {
         let snapshots = stands
             .into_iter()
             .map(|(tick, table)| Snapshot::restore(tick, table, &sets))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let bundles = take_list(&mut cursor, u64::MAX, BundleEntry::parse)?;
         let live = take_list(&mut cursor, u64::MAX, take_path)?;
         let retired =
             take_list(&mut cursor, u64::MAX, |cursor| Ok((take_path(cursor)?, cursor.u64()?)))?;
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
+        let last = snapshots.last().map_or(0, |snapshot: &Snapshot| snapshot.tick);
+        bundles.iter().try_for_each(|entry| check_span(entry.span, entry.to, last))?;
+        if let Some(at) = snapshots.windows(2).position(|pair| pair[0].tick >= pair[1].tick) {
+            return Err(ParseError::Order { field: "snapshot", position: at as u64 + 1 });
+        }
         Ok(Publisher {
             policy,
             epoch,
@@ -105,6 +112,7 @@ impl Publisher {
             snapshots,
             bundles,
             issued,
+            key_list,
             live: live.into_iter().collect::<BTreeSet<Path>>(),
             retired: retired.into_iter().collect(),
         })

@@ -3,14 +3,20 @@
 use alloc::vec::Vec;
 
 use super::engine::{Engine, file_error};
-use super::queue::{Candidate, Hit, Queue, Status};
+use super::queue::{Hit, Queue, Status};
+use super::state::Dummy;
 use super::{Asked, Incident};
-use crate::date::Date;
 use crate::error::SyncError;
 use crate::hash::ElementHasher;
-use crate::keys::Stream;
-use crate::publish::{Path, Row, Table};
+use crate::publish::{Path, Row};
 use crate::wire::checks::{Record, Verdict};
+
+/// What a slot is used for.
+#[derive(Clone)]
+enum Question {
+    Candidate(Hit),
+    Dummy(Dummy),
+}
 
 /// Uses the slot, and draws the next.
 pub(super) async fn ask(
@@ -20,81 +26,98 @@ pub(super) async fn ask(
     let every = engine.settings.confirm_every.max(1);
     let wait = (every / 2).saturating_add(engine.random.below(every));
     engine.store.state.next_slot = engine.now.saturating_add(wait.max(1));
-
-    let candidate = choose(queue, &engine.store.table, &mut engine.random);
-    let place = match &candidate {
-        Some(hit) => queue.hits.get(hit).map(|candidate| (hit.date, candidate.rank)),
-        None => random_place(&engine.store.table, &mut engine.random),
-    };
-    let row = place.and_then(|(date, _)| engine.store.table.row(date).copied());
-    let (Some((_, rank)), Some(row)) = (place, row) else { return Ok(None) };
-    let judged = match fetch_verdict(engine, &row, rank, candidate.as_ref()).await {
-        Ok(verdict) => Some(verdict),
+    let question = choose(engine, queue);
+    if let Some(Question::Dummy(dummy)) = &question {
+        engine.store.state.dummy = Some(*dummy);
+    }
+    // The slot is spent before the request is made: whoever stalls the answer until the
+    // app is stopped learns no second question.
+    engine.store.save_state().await?;
+    let Some(question) = question else { return Ok(None) };
+    let Some((row, rank)) = engine.place_of(&question, queue) else { return Ok(None) };
+    let answered = match judge(engine, queue, &row, rank).await {
+        Ok(()) => true,
         Err(error) => {
             engine.note(Incident::Detour(error));
-            None
+            false
         }
     };
-    let Some(hit) = candidate else {
-        return Ok(Some(Asked::Dummy { authentic: judged.is_some() }));
-    };
-    if let (Some(verdict), Some(entry)) = (judged, queue.hits.get_mut(&hit)) {
-        entry.status = match verdict {
-            Verdict::Confirmed => Status::Confirmed,
-            Verdict::FalsePositive | Verdict::Unknown => Status::Answered(row.check_root),
-        };
-    }
-    Ok(Some(Asked::Candidate(judged.unwrap_or(Verdict::Unknown))))
+    Ok(Some(match question {
+        Question::Dummy(_) => {
+            if answered {
+                engine.store.state.dummy = None;
+            }
+            Asked::Dummy { authentic: answered }
+        }
+        Question::Candidate(hit) => {
+            let status = queue.hits.get(&hit).map(|candidate| candidate.status);
+            Asked::Candidate(match status.filter(|_| answered) {
+                Some(Status::Confirmed) => Verdict::Confirmed,
+                Some(Status::Rejected) => Verdict::FalsePositive,
+                _ => Verdict::Unknown,
+            })
+        }
+    }))
 }
 
-/// The candidate to ask for: of a random episode that is not decided, the first that no
-/// authentic record has answered. If there is none, one that was answered under another
-/// check root: since then the very element may have been published too.
-fn choose(queue: &Queue, table: &Table, random: &mut Stream) -> Option<Hit> {
-    let open = |entry: &&(&Hit, &Candidate)| entry.1.status == Status::Open;
-    let next: Vec<Hit> = queue
+/// One of the questions that wait for an answer: of every undecided episode its first open
+/// hit, and the last dummy, which is treated as a candidate would be if its answer did not
+/// come. If none waits, a new dummy: a uniformly random rank over all fingerprints.
+fn choose(engine: &mut Engine, queue: &Queue) -> Option<Question> {
+    let is_open = |status: Status| status == Status::Open;
+    let mut waiting: Vec<Question> = queue
         .open_episodes()
-        .filter_map(|episode| episode.iter().find(open).map(|entry| entry.0.clone()))
+        .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry.status)))
+        .map(|(hit, _)| Question::Candidate(hit.clone()))
         .collect();
-    if !next.is_empty() {
-        return pick(next, random);
+    let dummy = engine.store.state.dummy.map(Question::Dummy);
+    waiting.extend(dummy.filter(|dummy| engine.place_of(dummy, queue).is_some()));
+    if waiting.is_empty() {
+        return engine.new_dummy().map(Question::Dummy);
     }
-    let is_stale = |entry: &(&Hit, &Candidate)| {
-        let root = table.row(entry.0.date).map(|row| row.check_root);
-        matches!(entry.1.status, Status::Answered(answered) if Some(answered) != root)
-    };
-    let stale = queue.open_episodes().flatten().filter(is_stale).map(|entry| entry.0.clone());
-    pick(stale.collect(), random)
+    let at = engine.random.below(waiting.len() as u64) as usize;
+    Some(waiting.swap_remove(at))
 }
 
-fn pick<T>(mut from: Vec<T>, random: &mut Stream) -> Option<T> {
-    if from.is_empty() {
-        return None;
-    }
-    let at = random.below(from.len() as u64) as usize;
-    Some(from.swap_remove(at))
-}
-
-/// A uniformly random rank over all fingerprints that are held.
-fn random_place(table: &Table, random: &mut Stream) -> Option<(Date, u32)> {
-    let total: u64 = table.rows().iter().map(|row| u64::from(row.len)).sum();
-    let mut at = random.below(total);
-    for row in table.rows() {
-        if at < u64::from(row.len) {
-            return Some((row.date, at as u32));
+impl Engine {
+    /// The row and the rank that a question is about, unless its fingerprint is gone.
+    fn place_of(&self, question: &Question, queue: &Queue) -> Option<(Row, u32)> {
+        match question {
+            Question::Candidate(hit) => {
+                let rank = queue.hits.get(hit)?.rank;
+                Some((*self.store.table.row(hit.date)?, rank))
+            }
+            Question::Dummy(Dummy { date, fingerprint }) => {
+                let row = *self.store.table.row(*date)?;
+                let set = self.store.sets.get(&row.identity)?;
+                let is_in = set.contains_fingerprint(*fingerprint);
+                is_in.then(|| (row, set.rank(*fingerprint)))
+            }
         }
-        at -= u64::from(row.len);
     }
-    None
+
+    fn new_dummy(&mut self) -> Option<Dummy> {
+        let rows = self.store.table.rows();
+        let total: u64 = rows.iter().map(|row| u64::from(row.len)).sum();
+        let mut at = self.random.below(total);
+        for row in rows {
+            if at < u64::from(row.len) {
+                let set = self.store.sets.get(&row.identity)?;
+                return Some(Dummy { date: row.date, fingerprint: set.iter().nth(at as usize)? });
+            }
+            at -= u64::from(row.len);
+        }
+        None
+    }
 }
 
-/// Fetches the record of a rank and verifies it; what it says of the hit, if there is one.
-async fn fetch_verdict(
+/// Fetches and verifies the record of a rank, and judges every hit that lies in it.
+async fn judge(
     engine: &mut Engine,
+    queue: &mut Queue,
     row: &Row,
     rank: u32,
-    hit: Option<&Hit>,
-) -> Result<Verdict, SyncError> {
+) -> Result<(), SyncError> {
     let number = rank / row.record_ranks();
     let length = row.record_len();
     let path = Path::Checks { date: row.date, root: row.check_root };
@@ -102,5 +125,15 @@ async fn fetch_verdict(
     let bytes = engine.fetch_range(path, Some(range), length).await?;
     let record = Record::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
     let hasher = ElementHasher::new(row.salt, row.range);
-    Ok(hit.map_or(Verdict::Unknown, |hit| record.verdict(rank, hasher.check(&hit.element))))
+    for (hit, candidate) in queue.hits.iter_mut().filter(|(hit, _)| hit.date == row.date) {
+        if candidate.rank / row.record_ranks() == number {
+            let check = hasher.check(&hit.element);
+            candidate.status = match record.verdict(candidate.rank, check) {
+                Verdict::Confirmed => Status::Confirmed,
+                Verdict::FalsePositive => Status::Rejected,
+                Verdict::Unknown => Status::Incomplete(row.check_root),
+            };
+        }
+    }
+    Ok(())
 }

@@ -16,6 +16,8 @@ pub(super) struct Engine {
     pub settings: Settings,
     pub now: u64,
     pub random: Stream,
+    /// Whether the network failed once in this wake.
+    pub offline: bool,
 }
 
 impl Engine {

@@ -3,11 +3,11 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::queue::{Candidate, Hit, Queue, Status};
+use super::queue::{Candidate, Entry, Hit, Queue, Status};
 use super::store::Store;
 use super::{Contact, Heard, Incident};
 use crate::date::{DAY_SECONDS, Date};
-use crate::publish::ELEMENT_LEN;
+use crate::publish::{ELEMENT_LEN, Row};
 
 /// How close to UTC midnight the neighbouring date counts too, in seconds: clocks differ,
 /// and an identifier may be heard across midnight.
@@ -52,8 +52,8 @@ pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue 
             let Query { time, element, status } = queries[found.query];
             let hit = Hit { time, date: row.date, element: element.to_vec() };
             // Stored candidates come first, and their status counts.
-            let fresh = Candidate { status, rank: found.rank };
-            queue.hits.entry(hit).or_insert(fresh);
+            let candidate = Candidate { status: renew(status, row), rank: found.rank };
+            queue.hits.entry(hit).or_insert(candidate);
         }
     }
     for (hit, candidate) in &stored.hits {
@@ -62,8 +62,15 @@ pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue 
             queue.hits.insert(hit.clone(), *candidate);
         }
     }
-    queue.trim();
     queue
+}
+
+/// Other checks may be complete.
+fn renew(status: Status, row: &Row) -> Status {
+    match status {
+        Status::Incomplete(root) if root != row.check_root => Status::Open,
+        status => status,
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -76,8 +83,8 @@ struct Query<'h> {
 impl Queue {
     /// One contact for every episode with a confirmed hit.
     pub(super) fn contacts(&self) -> Vec<Contact> {
-        let contact = |episode: Vec<(&Hit, &Candidate)>| {
-            let is_confirmed = |entry: &&(&Hit, &Candidate)| entry.1.status == Status::Confirmed;
+        let contact = |episode: Vec<Entry<'_>>| {
+            let is_confirmed = |entry: &&Entry<'_>| entry.1.status == Status::Confirmed;
             let (hit, _) = episode.iter().find(is_confirmed)?;
             let (first, last) = (episode.first()?.0.time, episode.last()?.0.time);
             Some(Contact { first, last, date: hit.date, element: hit.element.clone() })
@@ -92,8 +99,8 @@ impl Queue {
     }
 
     /// Episodes without a confirmed hit.
-    pub(super) fn open_episodes(&self) -> impl Iterator<Item = Vec<(&Hit, &Candidate)>> {
-        let is_open = |episode: &Vec<(&Hit, &Candidate)>| {
+    pub(super) fn open_episodes(&self) -> impl Iterator<Item = Vec<Entry<'_>>> {
+        let is_open = |episode: &Vec<Entry<'_>>| {
             episode.iter().all(|(_, candidate)| candidate.status != Status::Confirmed)
         };
         self.episodes().into_iter().filter(is_open)

@@ -13,9 +13,11 @@
 //! - **Match.** What was heard on a UTC date is tested against that date's set, and
 //!   against the neighbour's when it was heard within 2 hours of midnight.
 //! - **Confirm.** Every 6 hours, jittered, one check record is fetched: of a candidate
-//!   if there is one, else of a random rank, so that nobody can tell. At most one
+//!   if there is one, else of a random rank; a question that was not answered is asked
+//!   again in either case. Every hit that lies in the record is judged by it. At most one
 //!   candidate is asked for an *episode*, a run of hits each within 30 minutes of the
-//!   one before, unless it was a false positive.
+//!   one before, unless it was a false positive. A false positive is not asked for again,
+//!   though its very element may be published later: that has the filter's own rate.
 //!
 //! What a server learns that links a client's requests: the records that it fetched. A
 //! single real query points to one of at least 2048 identifiers, perhaps hundreds of
@@ -155,7 +157,8 @@ pub enum Asked {
 #[non_exhaustive]
 pub enum Incident {
     /// A file of the client's own folder was missing or damaged, and will be made anew.
-    /// After the loss of `state` the folder may hold files that nothing names.
+    /// After the loss of `state` or of a table the folder may hold sets that nothing names;
+    /// after the loss of `queue`, contacts are gone until they are confirmed again.
     OwnFile {
         /// Its name.
         name: String,
@@ -185,13 +188,14 @@ pub enum Incident {
 pub struct Outcome {
     /// The publication that the client now has whole, if any.
     pub held: Option<Version>,
-    /// Whether the client was brought up to date in this wake, or was already.
+    /// Whether that is what the newest manifest seen names, and it has not expired.
     pub up_to_date: bool,
-    /// Why not, if it tried.
+    /// What went wrong, if the wake could not do all that was due.
     pub error: Option<SyncError>,
-    /// Every confirmed contact whose element is still published. One that is gone since
-    /// an earlier wake was corrected or has expired.
-    pub contacts: Vec<Contact>,
+    /// Every confirmed contact whose fingerprint is still published. One that is gone since
+    /// an earlier wake was corrected or has expired. `None` if the client's own folder
+    /// could not be read: then what was said before still stands.
+    pub contacts: Option<Vec<Contact>>,
     /// Hits that no authentic record has answered yet, apart from those of a contact.
     pub undecided: usize,
     /// What this wake's confirmation slot was used for, if it was due.

@@ -11,8 +11,7 @@ use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
 
 const MAGIC: &[u8; 6] = b"GCSQUE";
 
-/// Most candidates that are kept. More are found again at the next wake, once there is
-/// room.
+/// Most candidates that are stored. More are found again at the next wake.
 pub(super) const CAPACITY: usize = 256;
 
 /// Longest time between two hits of one episode, in seconds.
@@ -30,8 +29,10 @@ pub(super) struct Hit {
 pub(super) enum Status {
     /// Not answered by a record that can be trusted.
     Open,
-    /// An authenticated record of this root did not confirm it.
-    Answered(Digest),
+    /// An authentic record says that it is a false positive.
+    Rejected,
+    /// An authentic record of this root has not got all checks of its rank.
+    Incomplete(Digest),
     /// The element is in the set.
     Confirmed,
 }
@@ -49,10 +50,13 @@ pub(super) struct Candidate {
     pub rank: u32,
 }
 
+/// A hit and what is known of it.
+pub(super) type Entry<'q> = (&'q Hit, &'q Candidate);
+
 impl Queue {
     /// Hits in runs, each heard within [`EPISODE_GAP`] of the one before.
-    pub(super) fn episodes(&self) -> Vec<Vec<(&Hit, &Candidate)>> {
-        let mut episodes: Vec<Vec<(&Hit, &Candidate)>> = Vec::new();
+    pub(super) fn episodes(&self) -> Vec<Vec<Entry<'_>>> {
+        let mut episodes: Vec<Vec<Entry<'_>>> = Vec::new();
         for (hit, candidate) in &self.hits {
             match episodes.last_mut() {
                 Some(episode)
@@ -66,36 +70,38 @@ impl Queue {
         episodes
     }
 
-    /// Keeps [`CAPACITY`] hits: what is confirmed, then the first of every undecided
-    /// episode, the second of every one, and so on; hits of decided episodes last.
-    pub(super) fn trim(&mut self) {
-        if self.hits.len() <= CAPACITY {
-            return;
-        }
-        let mut ranked: Vec<((bool, bool, usize), Hit)> = Vec::with_capacity(self.hits.len());
+    /// The [`CAPACITY`] hits to keep when there are more: what is confirmed, then the
+    /// first open hit of every undecided episode, the second of every one, and so on.
+    fn kept(&self) -> BTreeMap<&Hit, &Candidate> {
+        let mut ranked: Vec<((u8, usize), Entry<'_>)> = Vec::new();
         for episode in self.episodes() {
-            let decided =
-                episode.iter().any(|(_, candidate)| candidate.status == Status::Confirmed);
-            ranked.extend(episode.into_iter().enumerate().map(|(position, (hit, candidate))| {
-                let confirmed = candidate.status == Status::Confirmed;
-                ((!confirmed, decided, position), hit.clone())
+            let decided = episode.iter().any(|entry| entry.1.status == Status::Confirmed);
+            let mut counts = [0; 3];
+            ranked.extend(episode.into_iter().map(|entry| {
+                let class = match entry.1.status {
+                    Status::Confirmed => 0,
+                    Status::Open if !decided => 1,
+                    _ => 2,
+                };
+                counts[class] += 1;
+                ((class as u8, counts[class]), entry)
             }));
         }
-        ranked.sort();
-        for (_, hit) in &ranked[CAPACITY..] {
-            self.hits.remove(hit);
-        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().take(CAPACITY).map(|(_, entry)| entry).collect()
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let kept = self.kept();
         let mut bytes = Vec::open(MAGIC);
-        bytes.put_u32(self.hits.len() as u32);
-        for (hit, candidate) in &self.hits {
+        bytes.put_u32(kept.len() as u32);
+        for (hit, candidate) in kept {
             bytes.put_u64(hit.time).put_u32(hit.date.days());
             let (status, root) = match candidate.status {
                 Status::Open => (0, Digest::ZERO),
-                Status::Answered(root) => (1, root),
-                Status::Confirmed => (2, Digest::ZERO),
+                Status::Rejected => (1, Digest::ZERO),
+                Status::Incomplete(root) => (2, root),
+                Status::Confirmed => (3, Digest::ZERO),
             };
             bytes.put_u8(status).put(&root.0);
             bytes.put_u8(hit.element.len() as u8).put(&hit.element);
@@ -114,11 +120,12 @@ impl Queue {
             let (status, root) = (cursor.u8()?, cursor.digest()?);
             let status = match status {
                 0 => Status::Open,
-                1 => Status::Answered(root),
-                2 => Status::Confirmed,
+                1 => Status::Rejected,
+                2 => Status::Incomplete(root),
+                3 => Status::Confirmed,
                 got => {
                     let got = u64::from(got);
-                    return Err(ParseError::Limit { field: "status", max: 2, got });
+                    return Err(ParseError::Limit { field: "status", max: 3, got });
                 }
             };
             let length = u64::from(cursor.u8()?);

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::keys::PublicKey;
@@ -35,6 +36,13 @@ pub(super) struct Stand {
     pub table: Digest,
 }
 
+/// A dummy question that has not been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dummy {
+    pub date: Date,
+    pub fingerprint: u64,
+}
+
 /// Under 4 KB, and always written last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
@@ -44,6 +52,8 @@ pub(super) struct State {
     pub key_list: u32,
     /// Newest manifest accepted.
     pub seen: Option<Stand>,
+    /// Unix time at which it expires.
+    pub expires: u64,
     /// What the client has whole.
     pub held: Option<Stand>,
     /// What it is on its way to: sets of this table may be there already.
@@ -54,6 +64,8 @@ pub(super) struct State {
     pub next_poll: u64,
     /// Unix time of the next confirmation slot; 0 before the first is drawn.
     pub next_slot: u64,
+    /// The question of the last slot, if it was a dummy and was not answered.
+    pub dummy: Option<Dummy>,
 }
 
 impl State {
@@ -62,11 +74,13 @@ impl State {
             root,
             key_list: 0,
             seen: None,
+            expires: 0,
             held: None,
             target: None,
             retired: Vec::new(),
             next_poll: 0,
             next_slot: 0,
+            dummy: None,
         }
     }
 
@@ -90,7 +104,12 @@ impl State {
             bytes.put_u32(there).put_u32(stand.version.epoch).put_u32(stand.version.tick);
             bytes.put(&stand.table.0);
         }
-        bytes.put_u64(self.next_poll).put_u64(self.next_slot).put_u32(self.retired.len() as u32);
+        bytes.put_u64(self.expires).put_u64(self.next_poll).put_u64(self.next_slot);
+        let there = u32::from(self.dummy.is_some());
+        let (date, fingerprint) =
+            self.dummy.map_or((0, 0), |dummy| (dummy.date.days(), dummy.fingerprint));
+        bytes.put_u32(there).put_u32(date).put_u64(fingerprint);
+        bytes.put_u32(self.retired.len() as u32);
         for table in &self.retired {
             bytes.put(&table.0);
         }
@@ -103,13 +122,15 @@ impl State {
         let (root, key_list) = (PublicKey(cursor.array()?), cursor.u32()?);
         let mut stands = [None; 3];
         for stand in &mut stands {
-            let there = cursor.u32()?;
-            check_limit("presence", u64::from(there), 1)?;
+            let there = take_presence(&mut cursor)?;
             let version = Version { epoch: cursor.u32()?, tick: cursor.u32()? };
             let table = cursor.digest()?;
-            *stand = (there == 1).then_some(Stand { version, table });
+            *stand = there.then_some(Stand { version, table });
         }
-        let (next_poll, next_slot) = (cursor.u64()?, cursor.u64()?);
+        let (expires, next_poll, next_slot) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+        let there = take_presence(&mut cursor)?;
+        let dummy = Dummy { date: cursor.date()?, fingerprint: cursor.u64()? };
+        let dummy = there.then_some(dummy);
         let count = cursor.u32()?;
         check_limit("retired tables", u64::from(count), MAX_RETIRED as u64)?;
         let retired = (0..count).map(|_| cursor.digest()).collect::<Result<_, _>>()?;
@@ -117,6 +138,23 @@ impl State {
         cursor.finish()?;
         cursor::check_trailer(bytes)?;
         let [seen, held, target] = stands;
-        Ok(State { root, key_list, seen, held, target, retired, next_poll, next_slot })
+        Ok(State {
+            root,
+            key_list,
+            seen,
+            expires,
+            held,
+            target,
+            retired,
+            next_poll,
+            next_slot,
+            dummy,
+        })
     }
+}
+
+fn take_presence(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
+    let there = cursor.u32()?;
+    check_limit("presence", u64::from(there), 1)?;
+    Ok(there == 1)
 }

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::error::{ParseError, SyncError};
 use crate::keys::PublicKey;
 use crate::set::Set;
+use crate::wire::cursor::{check_digest, check_len};
 use crate::wire::table::{Row, Table};
 
 const STATE: &str = "state";
@@ -43,6 +44,11 @@ pub(super) struct Store {
     /// Sets of both tables, as far as they are there.
     pub sets: BTreeMap<Digest, Set>,
     pub incidents: Vec<Incident>,
+    /// State and queue as they are in the folder.
+    written: State,
+    written_queue: Vec<u8>,
+    /// Whether the folder belonged to another root.
+    other_root: bool,
 }
 
 impl Store {
@@ -56,6 +62,9 @@ impl Store {
             target: None,
             sets: BTreeMap::new(),
             incidents: Vec::new(),
+            written: State::new(root),
+            written_queue: Vec::new(),
+            other_root: false,
         };
         store.load_state(root).await?;
         if let Some(held) = store.state.held {
@@ -74,8 +83,18 @@ impl Store {
     async fn load_state(&mut self, root: PublicKey) -> Result<(), SyncError> {
         let Some(bytes) = self.get(STATE.to_string()).await? else { return Ok(()) };
         match State::parse(&bytes) {
-            Ok(state) if state.root == root => self.state = state,
-            Ok(state) => self.incidents.push(Incident::OtherRoot { was: state.root }),
+            Ok(state) if state.root == root => {
+                self.written = state.clone();
+                self.state = state;
+            }
+            Ok(state) => {
+                // Started over: its tables and sets are cleared away.
+                let stands = [state.held, state.target].into_iter().flatten();
+                let tables = stands.map(|stand| stand.table).chain(state.retired);
+                tables.for_each(|table| self.state.retire(table));
+                self.incidents.push(Incident::OtherRoot { was: state.root });
+                self.other_root = true;
+            }
             Err(error) => self.lost(STATE.to_string(), Some(error)),
         }
         Ok(())
@@ -91,11 +110,18 @@ impl Store {
         let table = match self.get(name.clone()).await? {
             None if !expected => return Ok(None),
             None => Err(None),
-            Some(bytes) => {
-                check_hash("table", &bytes, state).and_then(|()| Table::parse(&bytes)).map_err(Some)
-            }
+            Some(bytes) => check_digest("table", &bytes, state)
+                .and_then(|()| Table::parse(&bytes))
+                .map_err(Some),
         };
-        Ok(table.map_err(|error| self.lost(name, error)).ok())
+        match table {
+            Ok(table) => Ok(Some(table)),
+            Err(error) => {
+                self.delete(name.clone()).await?;
+                self.lost(name, error);
+                Ok(None)
+            }
+        }
     }
 
     /// Reads the sets of both tables. Sets of the target may well be missing.
@@ -215,19 +241,35 @@ impl Store {
     }
 
     pub(super) async fn load_queue(&mut self) -> Result<Queue, SyncError> {
-        let Some(bytes) = self.get(QUEUE.to_string()).await? else { return Ok(Queue::default()) };
-        Ok(Queue::parse(&bytes).unwrap_or_else(|error| {
-            self.lost(QUEUE.to_string(), Some(error));
-            Queue::default()
-        }))
+        let stored = self.get(QUEUE.to_string()).await?;
+        let Some(bytes) = stored.filter(|_| !self.other_root) else { return Ok(Queue::default()) };
+        match Queue::parse(&bytes) {
+            Ok(queue) => {
+                self.written_queue = bytes;
+                Ok(queue)
+            }
+            Err(error) => {
+                self.lost(QUEUE.to_string(), Some(error));
+                Ok(Queue::default())
+            }
+        }
     }
 
     pub(super) async fn save_queue(&mut self, queue: &Queue) -> Result<(), SyncError> {
-        self.put(QUEUE.to_string(), queue.to_bytes()).await
+        let bytes = queue.to_bytes();
+        if bytes != self.written_queue {
+            self.put(QUEUE.to_string(), bytes.clone()).await?;
+            self.written_queue = bytes;
+        }
+        Ok(())
     }
 
     pub(super) async fn save_state(&mut self) -> Result<(), SyncError> {
-        self.put(STATE.to_string(), self.state.to_bytes()).await
+        if self.state != self.written {
+            self.put(STATE.to_string(), self.state.to_bytes()).await?;
+            self.written = self.state.clone();
+        }
+        Ok(())
     }
 
     async fn get(&self, name: String) -> Result<Option<Vec<u8>>, SyncError> {
@@ -246,13 +288,9 @@ impl Store {
     }
 }
 
-fn check_hash(field: &'static str, bytes: &[u8], expected: Digest) -> Result<(), ParseError> {
-    crate::wire::cursor::check_digest(field, bytes, expected)
-}
-
 /// A set, if it is the one that the row describes.
 pub(super) fn parse_set(bytes: Vec<u8>, row: &Row) -> Result<Set, ParseError> {
-    crate::wire::cursor::check_len(&bytes, row.bytes)?;
+    check_len(&bytes, row.bytes)?;
     let set = Set::parse(bytes)?;
     if row.describes(&set) {
         return Ok(set);

@@ -26,11 +26,11 @@ pub(super) async fn run(engine: &mut Engine) -> Result<(), SyncError> {
     if engine.is_at(manifest.state) {
         return engine.stay(version).await;
     }
-    if engine.take_newest_bundle(&manifest).await? {
+    let mut failed = BTreeSet::new();
+    if engine.take_newest_bundle(&manifest, &mut failed).await? {
         return Ok(());
     }
     let index = engine.fetch_index(&manifest).await?;
-    let mut failed = BTreeSet::new();
     while !engine.is_at(manifest.state) {
         match engine.plan(&index, &failed) {
             Way::Bundle(bundle) => {
@@ -100,6 +100,7 @@ impl Engine {
         }
         state.seen = Some(got);
         state.key_list = key_list;
+        state.expires = manifest.expires;
         let day = self.now.saturating_add(DAY_SECONDS);
         let soonest = manifest.next.clamp(self.now.saturating_add(60), day);
         let jitter = self.random.below(self.settings.poll_jitter.saturating_add(1));
@@ -109,7 +110,11 @@ impl Engine {
     }
 
     /// One tick behind, the manifest itself names all that is needed.
-    async fn take_newest_bundle(&mut self, manifest: &Manifest) -> Result<bool, SyncError> {
+    async fn take_newest_bundle(
+        &mut self,
+        manifest: &Manifest,
+        failed: &mut BTreeSet<(u32, u32)>,
+    ) -> Result<bool, SyncError> {
         let Some(FileHash { bytes, sha256 }) = manifest.bundle else { return Ok(false) };
         let version = version_of(manifest);
         let before = version.tick.checked_sub(1).map(|tick| Version { tick, ..version });
@@ -120,7 +125,10 @@ impl Engine {
         let entry = BundleEntry { span: 1, to: version.tick, bytes, sha256 };
         match self.take_bundle_to(version.epoch, entry, Some(manifest.state)).await {
             Ok(()) => Ok(true),
-            Err(error) => self.detour(error).map(|()| false),
+            Err(error) => {
+                failed.insert((entry.to, entry.span));
+                self.detour(error).map(|()| false)
+            }
         }
     }
 
@@ -212,15 +220,17 @@ impl Engine {
         self.store.reach_target().await
     }
 
-    /// Whether another way may be tried: not when the network or the storage is at fault.
+    /// Whether another way may be tried: not when the storage is at fault, nor when the
+    /// network is for the second time. (The first may have been one file's trouble.)
     fn detour(&mut self, error: SyncError) -> Result<(), SyncError> {
-        match error {
-            SyncError::Network { .. } | SyncError::Storage { .. } => Err(error),
-            error => {
-                self.note(Incident::Detour(error));
-                Ok(())
-            }
+        let is_network = matches!(error, SyncError::Network { .. });
+        let is_final = matches!(error, SyncError::Storage { .. }) || (is_network && self.offline);
+        if is_final {
+            return Err(error);
         }
+        self.offline |= is_network;
+        self.note(Incident::Detour(error));
+        Ok(())
     }
 }
 

@@ -18,12 +18,14 @@ const RETRY_AFTER: u64 = 600;
 pub(super) async fn run(driver: Driver, settings: Settings, wake: Wake) -> Outcome {
     let mut random = Stream::new(wake.entropy);
     match Store::open(driver, settings.root).await {
-        Ok(store) => Engine { store, settings, now: wake.now, random }.run(wake).await,
+        Ok(store) => {
+            Engine { store, settings, now: wake.now, random, offline: false }.run(wake).await
+        }
         Err(error) => Outcome {
             held: None,
             up_to_date: false,
             error: Some(error),
-            contacts: Vec::new(),
+            contacts: None,
             undecided: 0,
             asked: None,
             incidents: Vec::new(),
@@ -39,17 +41,16 @@ impl Engine {
         let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
         let mut error = None;
         if sync_is_due && let Err(failure) = update::run(&mut self).await {
-            self.postpone_poll();
+            self.postpone();
             error = Some(failure);
         }
         let synced = sync_is_due && error.is_none();
-        let mut queue = Queue::default();
-        let mut asked = None;
+        let (mut queue, mut asked) = (None, None);
         match self.match_and_confirm(&wake, &mut queue, synced && slot_is_due).await {
             Ok(answer) => asked = answer,
             Err(failure) => error = error.or(Some(failure)),
         }
-        self.outcome(&queue, asked, synced, error)
+        self.outcome(queue.as_ref(), asked, error)
     }
 
     /// Draws the first slot; and anew whatever is further away than was ever drawn, which
@@ -70,43 +71,41 @@ impl Engine {
     async fn match_and_confirm(
         &mut self,
         wake: &Wake,
-        queue: &mut Queue,
+        matched: &mut Option<Queue>,
         ask: bool,
     ) -> Result<Option<Asked>, SyncError> {
         let stored = self.store.load_queue().await?;
-        *queue = matching::find(&mut self.store, &stored, &wake.heard);
+        let queue = matched.insert(matching::find(&mut self.store, &stored, &wake.heard));
         let asked = if ask { confirm::ask(self, queue).await? } else { None };
-        if *queue != stored {
-            self.store.save_queue(queue).await?;
-        }
+        self.store.save_queue(queue).await?;
         self.store.save_state().await?;
         Ok(asked)
     }
 
-    /// Puts the next poll off, unless it is far enough away.
-    fn postpone_poll(&mut self) {
+    /// Puts the next poll off, and a slot that was due with it.
+    fn postpone(&mut self) {
         let later = self.now.saturating_add(RETRY_AFTER + self.random.below(RETRY_AFTER));
-        self.store.state.next_poll = self.store.state.next_poll.max(later);
+        let state = &mut self.store.state;
+        state.next_poll = state.next_poll.max(later);
+        state.next_slot = state.next_slot.max(state.next_poll);
     }
 
     fn outcome(
         self,
-        queue: &Queue,
+        queue: Option<&Queue>,
         asked: Option<Asked>,
-        synced: bool,
         error: Option<SyncError>,
     ) -> Outcome {
         let state = &self.store.state;
-        // A slot that is overdue because syncing failed waits for the next poll.
-        let slot = if state.next_slot > self.now { state.next_slot } else { u64::MAX };
+        let held = state.held.filter(|_| self.store.complete);
         Outcome {
-            held: state.held.filter(|_| self.store.complete).map(|held| held.version),
-            up_to_date: synced,
+            held: held.map(|held| held.version),
+            up_to_date: held.is_some() && held == state.seen && self.now < state.expires,
             error,
-            contacts: queue.contacts(),
-            undecided: queue.undecided(),
+            contacts: queue.map(Queue::contacts),
+            undecided: queue.map_or(0, Queue::undecided),
             asked,
-            next_wake: state.next_poll.min(slot),
+            next_wake: state.next_poll.min(state.next_slot),
             incidents: self.store.incidents,
         }
     }

@@ -6,6 +6,8 @@
 
 use alloc::vec::Vec;
 
+use sha2::{Digest as _, Sha256};
+
 use super::cursor::{Cursor, Put, check_equal, check_len, check_limit};
 use super::table::{CHECK_LEN, NODE_LEN, Row, SPARE_LEN, SPARE_SLOTS, record_len, record_ranks};
 use crate::date::Date;
@@ -175,7 +177,8 @@ impl CheckFile {
     /// `entries` are distinct and ascend.
     ///
     /// Unused slots are noise derived from `key` and from what is written, so that
-    /// nobody can tell how many elements share a fingerprint.
+    /// nobody who sees one publication can tell how many elements share a fingerprint. All
+    /// noise is new whenever the date's entries change.
     pub(crate) fn build(
         date: Date,
         identity: Digest,
@@ -227,11 +230,12 @@ fn extras(ranks: &[&[Entry]]) -> usize {
 }
 
 fn content_digest(entries: &[Entry]) -> Digest {
-    let mut bytes = Vec::with_capacity(entries.len() * 16);
+    let mut hasher = Sha256::new();
     for (fingerprint, check) in entries {
-        bytes.put_u64(*fingerprint).put_u64(*check);
+        hasher.update(fingerprint.to_le_bytes());
+        hasher.update(check.to_le_bytes());
     }
-    Digest::of(&bytes)
+    Digest(hasher.finalize().into())
 }
 
 /// Writes each record's path behind it; returns the root.

@@ -16,7 +16,7 @@ const HEADER_LEN: usize = 16;
 const ROW_LEN: usize = 112;
 
 /// Length of a check record before its checks.
-const RECORD_HEADER_LEN: usize = 56;
+const RECORD_HEADER_LEN: u64 = 56;
 /// Length of a main slot, a spare slot and a node of the path.
 pub(super) const CHECK_LEN: usize = 8;
 pub(super) const SPARE_LEN: usize = 12;
@@ -225,8 +225,8 @@ pub(super) fn record_ranks(len: u32) -> u32 {
 pub(super) fn record_len(len: u32, spare_slots: u32) -> u64 {
     let ranks = record_ranks(len);
     let leaves = len.div_ceil(ranks).max(1).next_power_of_two();
-    let slots = ranks as usize * CHECK_LEN + spare_slots as usize * SPARE_LEN;
-    (RECORD_HEADER_LEN + slots + leaves.ilog2() as usize * NODE_LEN) as u64
+    let slots = u64::from(ranks) * CHECK_LEN as u64 + u64::from(spare_slots) * SPARE_LEN as u64;
+    RECORD_HEADER_LEN + slots + u64::from(leaves.ilog2()) * NODE_LEN as u64
 }
 
 /// Length of the table of `rows` rows.

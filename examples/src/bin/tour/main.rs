@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use gcs_core::publish::Policy;
-use gcs_core::sync::{Asked, Settings};
+use gcs_core::sync::{Asked, Contact, Outcome, Settings};
 use gcs_core::{DAY_SECONDS, Date, Verdict};
 
 use backend::Backend;
@@ -167,10 +167,10 @@ impl<'f> Story<'f> {
         ));
         ensure(self.sleeper.wake(now).up_to_date, || "the sleeper could not sync".into())?;
         let outcome = self.relieved.confirm_all(now)?;
-        self.relieved.check(&outcome.contacts)?;
+        self.relieved.check(&contacts_of(&outcome)?)?;
         say(format!(
             "A phone that was near two patients confirms {} contacts.",
-            outcome.contacts.len()
+            contacts_of(&outcome)?.len()
         ));
         Ok(())
     }
@@ -249,7 +249,7 @@ impl<'f> Story<'f> {
         self.relieved.true_hits.retain(|(_, element)| {
             !near.iter().any(|retracted| retracted.as_ref() == &element[..])
         });
-        self.relieved.check(&outcome.contacts)?;
+        self.relieved.check(&contacts_of(&outcome)?)?;
         say("The contact with the patient whose report was retracted is withdrawn.");
         Ok(())
     }
@@ -263,8 +263,8 @@ impl<'f> Story<'f> {
             let mut phone = Phone::new(self.folder, &name, &self.backend.folder, settings)?;
             self.hear_a_fortnight(&mut phone, number);
             let outcome = phone.confirm_all(self.backend.now + 500)?;
-            phone.check(&outcome.contacts)?;
-            contacts += outcome.contacts.len();
+            phone.check(&contacts_of(&outcome)?)?;
+            contacts += contacts_of(&outcome)?.len();
             requests += phone.client.traffic.requests;
             self.phones_confirmed += 1;
             self.heard += phone.heard.len();
@@ -313,13 +313,15 @@ impl<'f> Story<'f> {
             });
             if let Some(asked) = outcome.asked {
                 let unknown = asked == Asked::Candidate(Verdict::Unknown);
-                ensure(unknown && outcome.contacts.is_empty(), || format!("deceived: {asked:?}"))?;
+                ensure(unknown && contacts_of(&outcome)?.is_empty(), || {
+                    format!("deceived: {asked:?}")
+                })?;
                 if forge { forged += 1 } else { stale_asked += 1 }
             }
             now = outcome.next_wake;
         }
         let outcome = phone.confirm_all(now)?;
-        phone.check(&outcome.contacts)?;
+        phone.check(&contacts_of(&outcome)?)?;
         say(format!(
             "{forged} forged and {stale_asked} stale check records end as Unknown; then {expected} contacts are confirmed after all."
         ));
@@ -355,7 +357,7 @@ impl<'f> Story<'f> {
             let mut phone = Phone::new(self.folder, &name, &coarse.folder, settings)?;
             self.hear_a_fortnight(&mut phone, number);
             let outcome = phone.confirm_all(coarse.now + 500)?;
-            phone.check(&outcome.contacts)?;
+            phone.check(&contacts_of(&outcome)?)?;
             ensure(phone.false_positives > 5, || {
                 format!("only {} false positives at rate 2^-8", phone.false_positives)
             })?;
@@ -383,6 +385,14 @@ fn patients(first: Date, elements: usize) -> Vec<Patient> {
         left -= epochs;
     }
     patients
+}
+
+/// The contacts of a wake that could read its folder.
+fn contacts_of(outcome: &Outcome) -> Checked<Vec<Contact>> {
+    outcome
+        .contacts
+        .clone()
+        .ok_or_else(|| format!("the folder could not be read: {outcome:?}").into())
 }
 
 /// Fails unless two clients have the same tables and sets.
