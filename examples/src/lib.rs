@@ -4,51 +4,91 @@
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gcs_core::publish::{File, Publication};
 use gcs_core::sync::{Answer, Outcome, Session, Settings, Step, Wake};
 
-/// Writes a publication below `folder`: the files, then whatever `save` does to save the
-/// publisher, then the manifest, then deletions.
-pub fn write_publication(
-    folder: &Path,
-    publication: &Publication,
-    save: impl FnOnce() -> io::Result<()>,
-) -> io::Result<()> {
-    let write = |file: &File| write_whole(&below(folder, &file.path.to_string()), &file.bytes);
-    if let Some((manifest, others)) = publication.files.split_last() {
-        others.iter().try_for_each(write)?;
-        save()?;
-        write(manifest)?;
+/// A folder of files by name or by path below it.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+    durable: bool,
+}
+
+impl Folder {
+    /// A folder whose files outlive a power cut from the moment they are written.
+    pub fn durable(path: PathBuf) -> Folder {
+        Folder { path, durable: true }
     }
-    publication.delete.iter().try_for_each(|path| delete(&below(folder, &path.to_string())))
-}
 
-/// Deletes a file; that there is none is fine.
-fn delete(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    /// A folder that nobody will miss: written several times as fast.
+    pub fn temporary(path: PathBuf) -> Folder {
+        Folder { path, durable: false }
     }
-}
 
-/// The place of a served path below a folder.
-pub fn below(folder: &Path, path: &str) -> PathBuf {
-    folder.join(path.trim_start_matches('/'))
-}
+    /// Where a file is.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.path.join(name.trim_start_matches('/'))
+    }
 
-/// Writes a file whole or not at all, and durably: under another name first, then renamed.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let partial = path.with_extension("partial");
-    let mut file = fs::File::create(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(partial, path)?;
-    // The new name is in the folder's own data.
-    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
+    /// Writes a file whole or not at all: under another name first, then renamed.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let place = self.place(name);
+        let partial = place.with_extension("partial");
+        let parent = place.parent().unwrap_or(&self.path);
+        fs::create_dir_all(parent)?;
+        let mut file = fs::File::create(&partial)?;
+        file.write_all(bytes)?;
+        if self.durable {
+            file.sync_all()?;
+        }
+        fs::rename(partial, &place)?;
+        // The new name is in the folder's own data.
+        if self.durable && cfg!(unix) { fs::File::open(parent)?.sync_all() } else { Ok(()) }
+    }
+
+    /// Deletes a file; that there is none is fine.
+    pub fn delete(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.place(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a file.
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.place(name))
+    }
+
+    /// Reads a file or a range of it, but never more than one byte above the limit.
+    fn serve(&self, path: &str, range: Option<(u64, u64)>, limit: u64) -> io::Result<Vec<u8>> {
+        let mut file = fs::File::open(self.place(path))?;
+        let mut most = limit.saturating_add(1);
+        if let Some((from, length)) = range {
+            file.seek(SeekFrom::Start(from))?;
+            most = length;
+        }
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes a publication: the files, then whatever `save` does to save the publisher,
+    /// then the manifest, then deletions.
+    pub fn publish(
+        &self,
+        publication: &Publication,
+        save: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let write = |file: &File| self.write(&file.path.to_string(), &file.bytes);
+        if let Some((manifest, others)) = publication.files.split_last() {
+            others.iter().try_for_each(write)?;
+            save()?;
+            write(manifest)?;
+        }
+        publication.delete.iter().try_for_each(|path| self.delete(&path.to_string()))
+    }
 }
 
 /// What a client fetched, by kind of file, in bytes.
@@ -87,9 +127,9 @@ impl Traffic {
 #[derive(Debug)]
 pub struct FolderClient {
     /// The client's own folder.
-    pub own: PathBuf,
+    pub own: Folder,
     /// The published files.
-    pub server: PathBuf,
+    pub server: Folder,
     /// What the app has decided.
     pub settings: Settings,
     /// What was fetched so far.
@@ -98,9 +138,8 @@ pub struct FolderClient {
 
 impl FolderClient {
     /// A client that keeps its files in `own` and fetches from `server`.
-    pub fn new(own: PathBuf, server: PathBuf, settings: Settings) -> io::Result<FolderClient> {
-        fs::create_dir_all(&own)?;
-        Ok(FolderClient { own, server, settings, traffic: Traffic::default() })
+    pub fn new(own: Folder, server: Folder, settings: Settings) -> FolderClient {
+        FolderClient { own, server, settings, traffic: Traffic::default() }
     }
 
     /// One wake, from beginning to end.
@@ -115,33 +154,20 @@ impl FolderClient {
         loop {
             answer = match session.resume(answer) {
                 Step::Fetch { path, range, limit } => {
-                    let fetched = read(&below(&self.server, &path), range, limit);
+                    let fetched = self.server.serve(&path, range, limit);
                     let fetched = fetched.map(|bytes| mirror(&path, bytes));
                     if let Ok(bytes) = &fetched {
                         self.traffic.count(&path, bytes.len() as u64);
                     }
                     answer_of(fetched)
                 }
-                Step::Get { name } => answer_of(fs::read(self.own.join(name))),
-                Step::Put { name, bytes } => done(write_whole(&self.own.join(name), &bytes)),
-                Step::Delete { name } => done(delete(&self.own.join(name))),
+                Step::Get { name } => answer_of(self.own.read(&name)),
+                Step::Put { name, bytes } => done(self.own.write(&name, &bytes)),
+                Step::Delete { name } => done(self.own.delete(&name)),
                 Step::Done(outcome) => return *outcome,
             };
         }
     }
-}
-
-/// Reads a file or a range of it, but never more than one byte above the limit.
-fn read(path: &Path, range: Option<(u64, u64)>, limit: u64) -> io::Result<Vec<u8>> {
-    let mut file = fs::File::open(path)?;
-    let mut most = limit.saturating_add(1);
-    if let Some((from, length)) = range {
-        file.seek(SeekFrom::Start(from))?;
-        most = length;
-    }
-    let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn answer_of(read: io::Result<Vec<u8>>) -> Answer {

@@ -4,20 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fs;
-use std::path::PathBuf;
 
 use gcs_core::exact::{Query, Request, Response};
 use gcs_core::publish::{Day, Keys, Policy, Publication, Publisher, Tick};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, KeyList, SigningKey};
-use gcs_examples::{write_publication, write_whole};
+use gcs_examples::Folder;
 
-/// Live elements by date, and a folder of which any static file server can serve `public`.
+/// Live elements by date, a publisher, and where both ends keep their files.
 struct Backend {
     live: BTreeMap<Date, BTreeSet<Vec<u8>>>,
     publisher: Publisher,
     keys: Keys,
-    folder: PathBuf,
+    /// For any static file server.
+    public: Folder,
+    own: Folder,
 }
 
 impl Backend {
@@ -39,9 +39,9 @@ impl Backend {
             .collect();
         let number = self.publisher.last_tick().map_or(1, |last| last + 1);
         let publication = self.publisher.publish(&Tick { number, now, days: &days }, &self.keys)?;
-        write_publication(&self.folder.join("public"), &publication, || {
+        self.public.publish(&publication, || {
             self.publisher = publication.publisher.clone();
-            write_whole(&self.folder.join("publisher"), &self.publisher.to_bytes())
+            self.own.write("publisher", &self.publisher.to_bytes())
         })?;
         Ok(publication)
     }
@@ -66,15 +66,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let derivation = DerivationKey::new([3; 32]);
     let keys = Keys { root: root.public(), key_list: list.sign(&root)?, online, derivation };
     let publisher = Publisher::new(Policy::default(), 1);
-    let folder_path = folder.path().to_path_buf();
-    let mut backend = Backend { live: BTreeMap::new(), publisher, keys, folder: folder_path };
+    let public = Folder::durable(folder.path().join("public"));
+    let own = Folder::durable(folder.path().join("own"));
+    let mut backend = Backend { live: BTreeMap::new(), publisher, keys, public, own };
 
     backend.insert(date, b"identifier one..");
     backend.insert(date, b"identifier two..");
     println!("tick 1: {} files", backend.publish(now)?.files.len());
 
     // After a restart, go on where the last tick left off.
-    let saved = fs::read(backend.folder.join("publisher"))?;
+    let saved = backend.own.read("publisher")?;
     backend.publisher = Publisher::from_bytes(&saved)?;
     assert!(backend.remove(date, b"identifier two.."));
     let publication = backend.publish(now + 900)?;

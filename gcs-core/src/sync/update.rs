@@ -41,6 +41,9 @@ pub(super) async fn run(engine: &mut Engine) -> Result<(), SyncError> {
             }
             Way::Target => {
                 if let Err(error) = engine.take_sets().await {
+                    if matches!(error, SyncError::Network { .. }) {
+                        return Err(error); // What is there of the target stays.
+                    }
                     engine.detour(error)?;
                     engine.store.abandon_target().await?;
                 }

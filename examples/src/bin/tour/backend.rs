@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use gcs_core::publish::{Day, Keys, Policy, Publication, Publisher, Table, Tick};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, KeyList, PublicKey, SigningKey};
-use gcs_examples::write_publication;
+use gcs_examples::Folder;
 
 use crate::people::{Element, Patient};
 
@@ -23,7 +22,7 @@ pub(crate) struct Sizes {
 }
 
 pub(crate) struct Backend {
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Folder,
     pub(crate) days: BTreeMap<Date, Vec<Element>>,
     pub(crate) publisher: Publisher,
     pub(crate) keys: Keys,
@@ -45,7 +44,7 @@ pub(crate) fn keys(now: u64) -> Result<Keys, Box<dyn Error>> {
 
 impl Backend {
     pub(crate) fn new(
-        folder: PathBuf,
+        folder: Folder,
         policy: Policy,
         tick: u32,
         now: u64,
@@ -94,7 +93,7 @@ impl Backend {
         let begin = Instant::now();
         let publication = self.publisher.publish(&tick, &self.keys)?;
         let took = begin.elapsed();
-        write_publication(&self.folder, &publication, || Ok(()))?;
+        self.folder.publish(&publication, || Ok(()))?;
         let length = |path: String| {
             let file = publication.files.iter().find(|file| file.path.to_string() == path);
             file.map_or(0, |file| file.bytes.len() as u64)

@@ -18,6 +18,7 @@ use gcs_core::sync::{Asked, Contact, Outcome, Settings};
 use gcs_core::{DAY_SECONDS, Date, Verdict};
 
 use backend::Backend;
+use gcs_examples::Folder;
 use people::{CONTAGIOUS_DAYS, EPOCHS_A_DAY, Patient, exposure_notification_day};
 use phones::Phone;
 
@@ -95,7 +96,7 @@ impl<'f> Story<'f> {
         let first = Date::of_time(broadcast[0].0 - 4 * DAY_SECONDS);
         let now = first.start() + DATES * DAY_SECONDS + 2 * 3600;
         let policy = Policy { interval: INTERVAL, ..Policy::default() };
-        let mut backend = Backend::new(folder.join("server"), policy, DAY_TICKS, now)?;
+        let mut backend = Backend::new(below(folder, "server"), policy, DAY_TICKS, now)?;
         say(format!("Patients report what their phones broadcast from {first} on."));
         for (time, element) in &broadcast {
             backend.days.entry(Date::of_time(*time)).or_default().push(*element);
@@ -115,9 +116,9 @@ impl<'f> Story<'f> {
 
         let settings = Settings::new(backend.root());
         let often = Settings { confirm_every: INTERVAL, ..settings };
-        let phone = |name, settings| Phone::new(folder, name, &backend.folder, settings);
-        let (mut steady, mut sleeper) = (phone("steady", settings)?, phone("sleeper", settings)?);
-        let mut relieved = phone("relieved", often)?;
+        let phone = |name, settings| Phone::new(below(folder, name), &backend.folder, settings);
+        let (mut steady, mut sleeper) = (phone("steady", settings), phone("sleeper", settings));
+        let mut relieved = phone("relieved", often);
         steady.meet_for_an_hour(patients[705], 100);
         for (time, element) in broadcast.iter().skip(60).take(6) {
             sleeper.meet(*time + 30, *element);
@@ -237,11 +238,11 @@ impl<'f> Story<'f> {
             self.backend.table()?.rows().iter().map(|row| row.bytes).sum::<u64>()
         ));
         let settings = self.sleeper.client.settings;
-        let mut fresh = Phone::new(self.folder, "fresh", &self.backend.folder, settings)?;
+        let mut fresh = Phone::new(below(self.folder, "fresh"), &self.backend.folder, settings);
         fresh.hear_strangers(9, self.first, DATES);
         ensure(fresh.wake(now).up_to_date, || "the fresh client could not sync".into())?;
         for phone in [&self.steady, &self.sleeper] {
-            compare(&phone.client.own, &fresh.client.own)?;
+            compare(&phone.client.own.place(""), &fresh.client.own.place(""))?;
         }
         say("A client 1 tick behind, one 96 ticks behind and a fresh one hold the same files.");
         let outcome = self.relieved.confirm_all(now)?;
@@ -260,7 +261,7 @@ impl<'f> Story<'f> {
         let (mut contacts, mut requests) = (0, 0);
         for number in 0..20u32 {
             let name = format!("phone-{number}");
-            let mut phone = Phone::new(self.folder, &name, &self.backend.folder, settings)?;
+            let mut phone = Phone::new(below(self.folder, &name), &self.backend.folder, settings);
             self.hear_a_fortnight(&mut phone, number);
             let outcome = phone.confirm_all(self.backend.now + 500)?;
             phone.check(&contacts_of(&outcome)?)?;
@@ -290,7 +291,7 @@ impl<'f> Story<'f> {
     /// A mirror that forges records, or hands out the ones of an earlier table.
     fn forged_and_stale_records_are_unknown(&mut self) -> Checked<()> {
         let settings = Settings { confirm_every: INTERVAL, ..self.steady.client.settings };
-        let mut phone = Phone::new(self.folder, "deceived", &self.backend.folder, settings)?;
+        let mut phone = Phone::new(below(self.folder, "deceived"), &self.backend.folder, settings);
         self.hear_a_fortnight(&mut phone, 3);
         let expected = phone.episodes();
         let mut now = self.backend.now + 500;
@@ -332,7 +333,7 @@ impl<'f> Story<'f> {
     fn stale_checks(&self) -> Checked<std::collections::BTreeMap<String, Vec<u8>>> {
         let mut stale = std::collections::BTreeMap::new();
         for row in self.backend.table()?.rows() {
-            let dir = self.backend.folder.join(format!("v1/checks/{}", row.date));
+            let dir = self.backend.folder.place(&format!("v1/checks/{}", row.date));
             for entry in fs::read_dir(dir)? {
                 let entry = entry?;
                 if entry.file_name().to_string_lossy() != row.check_root.to_string() {
@@ -347,14 +348,14 @@ impl<'f> Story<'f> {
     /// The same elements at rate 2^-8, where every phone meets false positives.
     fn coarse_filter(&mut self) -> Checked<()> {
         let policy = Policy { rate_bits: 8, interval: INTERVAL, ..Policy::default() };
-        let server = self.folder.join("coarse");
+        let server = below(self.folder, "coarse");
         let mut coarse = Backend::new(server, policy, 1, self.backend.now)?;
         coarse.days = self.backend.days.clone();
         coarse.publish()?;
         let settings = Settings { confirm_every: INTERVAL, ..Settings::new(coarse.root()) };
         for number in 0..4u32 {
             let name = format!("coarse-phone-{number}");
-            let mut phone = Phone::new(self.folder, &name, &coarse.folder, settings)?;
+            let mut phone = Phone::new(below(self.folder, &name), &coarse.folder, settings);
             self.hear_a_fortnight(&mut phone, number);
             let outcome = phone.confirm_all(coarse.now + 500)?;
             phone.check(&contacts_of(&outcome)?)?;
@@ -369,6 +370,11 @@ impl<'f> Story<'f> {
         ));
         Ok(())
     }
+}
+
+/// A folder of the tour, which goes when the tour ends.
+fn below(folder: &Path, name: &str) -> Folder {
+    Folder::temporary(folder.join(name))
 }
 
 /// Patients with exactly `elements` elements in all, spread over the dates from `first`.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::Path;
 
 use gcs_core::sync::{Asked, Contact, Heard, Outcome, Settings, Wake};
 use gcs_core::{DAY_SECONDS, Date, Verdict};
-use gcs_examples::FolderClient;
+use gcs_examples::{Folder, FolderClient};
 
 use crate::ensure;
 use crate::people::{EPOCH_SECONDS, EPOCHS_A_DAY, Element, Patient, stranger};
@@ -29,21 +28,15 @@ pub(crate) struct Phone {
 
 impl Phone {
     /// A phone that has heard nothing yet.
-    pub(crate) fn new(
-        folder: &Path,
-        name: &str,
-        server: &Path,
-        settings: Settings,
-    ) -> Result<Phone, Box<dyn Error>> {
-        let client = FolderClient::new(folder.join(name), server.to_path_buf(), settings)?;
-        Ok(Phone {
-            client,
+    pub(crate) fn new(own: Folder, server: &Folder, settings: Settings) -> Phone {
+        Phone {
+            client: FolderClient::new(own, server.clone(), settings),
             heard: Vec::new(),
             true_hits: BTreeSet::new(),
             wakes: 0,
             false_positives: 0,
             next_wake: 0,
-        })
+        }
     }
 
     fn hear(&mut self, time: u64, element: Element) {
