@@ -1,0 +1,47 @@
+//! What the fuzz targets do, as ordinary functions, so that an ordinary test can do it too.
+//!
+//! Every body takes any bytes and checks a property: against a slow decoder written from
+//! FORMAT.md, by a round trip, or by what a deployment promises. None only looks for
+//! crashes.
+
+mod files;
+mod manifest;
+mod publisher;
+mod reader;
+mod reference;
+pub mod seeds;
+mod sets;
+mod sync;
+mod text;
+mod world;
+
+pub use files::{bundle, bundle_resealed, index, record, table};
+pub use manifest::{manifest, manifest_resealed};
+pub use publisher::publisher;
+pub use sets::{delta, delta_of_sets, delta_resealed, set, set_resealed};
+pub use sync::sync;
+pub use text::{date, exact, path};
+
+/// A target: its name, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 17] = [
+    ("set", set),
+    ("set_resealed", set_resealed),
+    ("delta", delta),
+    ("delta_resealed", delta_resealed),
+    ("delta_of_sets", delta_of_sets),
+    ("table", table),
+    ("index", index),
+    ("bundle", bundle),
+    ("bundle_resealed", bundle_resealed),
+    ("record", record),
+    ("manifest", manifest),
+    ("manifest_resealed", manifest_resealed),
+    ("path", path),
+    ("date", date),
+    ("exact", exact),
+    ("publisher", publisher),
+    ("sync", sync),
+];

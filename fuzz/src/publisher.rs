@@ -1,0 +1,49 @@
+//! A publisher's own memory.
+
+use std::collections::BTreeMap;
+
+use gcs_core::publish::{BundleFile, Day, IndexFile, Manifest, Path, Publisher, Tick};
+
+use crate::reference::sealed;
+use crate::world::{date, element, keys, root};
+
+/// The input is a saved publisher without its trailer, which is put behind it: one that is
+/// read is written and read to the same again, and publishes what clients can read, or
+/// says why not.
+pub fn publisher(data: &[u8]) {
+    let Ok(publisher) = Publisher::from_bytes(&sealed(data)) else { return };
+    let bytes = publisher.to_bytes();
+    let again = Publisher::from_bytes(&bytes).expect("what a publisher wrote");
+    assert_eq!(again.to_bytes(), bytes);
+    let knows = |publisher: &Publisher| (publisher.epoch(), publisher.last_tick());
+    assert_eq!(knows(&again), knows(&publisher));
+    assert_eq!(again.table(), publisher.table());
+
+    let number = publisher.last_tick().map_or(24, |last| last.saturating_add(1));
+    let days = [1, 0].map(|at| Day { date: date(at), elements: (at..5).map(element).collect() });
+    for now in [date(10).start(), u64::MAX] {
+        let Ok(publication) = publisher.publish(&Tick { number, now, days: &days }, &keys()) else {
+            continue;
+        };
+        let mut files: BTreeMap<Path, Vec<u8>> = BTreeMap::new();
+        files.extend(publication.files.into_iter().map(|file| (file.path, file.bytes)));
+        let verified = Manifest::verify(&files[&Path::Manifest], &root(), now, 0);
+        assert_eq!(verified.map(|(manifest, _)| manifest), Ok(publication.manifest.clone()));
+        assert!(publication.delete.iter().all(|path| !files.contains_key(path)));
+        for (path, bytes) in &files {
+            match path {
+                Path::Index(_) => {
+                    let index = IndexFile::parse(bytes).expect("an index");
+                    assert_eq!(index.table.state(), publication.manifest.state);
+                }
+                Path::Bundle { span, epoch, to } => {
+                    let bundle = BundleFile::parse(bytes).expect("a bundle");
+                    let place = (bundle.span(), bundle.epoch(), bundle.to());
+                    assert_eq!(place, (*span, *epoch, *to));
+                    assert_eq!(bundle.after(), publication.manifest.state);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Inputs to begin with: valid files, so that a fuzzer need not find magics and hashes.
+
+use data_encoding::BASE64;
+use gcs_core::publish::{Path, Policy, Publisher, Table};
+use gcs_core::{Delta, HashRange, Salt, Set};
+
+use crate::reader::join;
+use crate::world::{Tick, World, date, element, keys, publish_days};
+
+/// A name and an input.
+pub type Seed = (String, Vec<u8>);
+
+/// The seeds of a target; none if there is no such target.
+pub fn of(target: &str) -> Vec<Seed> {
+    match target {
+        "set" => named(sets().iter().map(|set| set.as_bytes().to_vec())),
+        "set_resealed" => named(sets().iter().map(|set| unsealed(set.as_bytes()))),
+        "delta" => named(deltas().iter().map(|(old, delta)| join(old.as_bytes(), delta))),
+        "delta_resealed" => {
+            let parts =
+                |(old, delta): &(Set, Vec<u8>)| join(&unsealed(old.as_bytes()), &unsealed(delta));
+            named(deltas().iter().map(parts))
+        }
+        "delta_of_sets" => named(numbers().chain(runs())),
+        "table" => {
+            let tables = World::get().ticks.iter().step_by(10).map(|tick| tick.table.to_bytes());
+            named(tables.chain([Table::default().to_bytes()]))
+        }
+        "index" => {
+            let ticks = World::get().ticks.iter().step_by(6);
+            let of_tick = |tick: &Tick| tick.files[&tick.index().to_string()].to_vec();
+            named(ticks.map(of_tick))
+        }
+        "bundle" | "bundle_resealed" => {
+            let of_last = World::get().last().version;
+            let is_some = |path: Path| match path {
+                Path::Bundle { span, to, .. } => span > 1 || to % 4 == 1 || to == of_last.tick,
+                _ => false,
+            };
+            named(files_of(1, is_some))
+        }
+        "record" => named(records()),
+        "manifest" => {
+            let manifests = files_of(20, |path| path == Path::Manifest);
+            named(manifests.into_iter().chain([keys().key_list.to_json().into_bytes()]))
+        }
+        "manifest_resealed" => {
+            named(files_of(20, |path| path == Path::Manifest).iter().map(|bytes| payload(bytes)))
+        }
+        "path" => named(paths().into_iter().map(String::into_bytes).chain(numbers())),
+        "date" => {
+            let texts = ["1970-01-01", "2020-02-29", "2100-02-28", "9999-12-31", "2023-02-29"];
+            named(texts.map(|text| text.as_bytes().to_vec()).into_iter().chain(numbers()))
+        }
+        "exact" => named(requests().map(String::into_bytes)),
+        "publisher" => named(publishers().iter().map(|saved| unsealed(&saved.to_bytes()))),
+        "sync" => named(scripts()),
+        _ => Vec::new(),
+    }
+}
+
+fn named(inputs: impl IntoIterator<Item = Vec<u8>>) -> Vec<Seed> {
+    let inputs = inputs.into_iter().enumerate();
+    inputs.map(|(number, input)| (format!("seed-{number:02}"), input)).collect()
+}
+
+fn unsealed(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len() - 32].to_vec()
+}
+
+/// Bytes that look random, the same every time.
+fn noise(number: u64, len: usize) -> Vec<u8> {
+    (0..).flat_map(|at| element(number * 1000 + at)).take(len).collect()
+}
+
+fn set_of(range: u64, values: impl IntoIterator<Item = u64>) -> Set {
+    let range = HashRange::new(range).expect("a legal range");
+    let values = values.into_iter().filter(|value| *value < range.get());
+    Set::from_fingerprints(Salt([7; 16]), range, values).expect("below the range")
+}
+
+/// Sets of every kind: none and one, dense, planned, in clusters with long runs between.
+fn sets() -> Vec<Set> {
+    let max = HashRange::MAX.get();
+    let planned = HashRange::for_expected(200, 20).expect("a legal plan");
+    let elements = (0..200).map(element);
+    vec![
+        set_of(1, []),
+        set_of(1, [0]),
+        set_of(max, [0, max - 1]),
+        set_of(300, 0..300),
+        set_of(300, (0..300).step_by(2)),
+        set_of(1 << 30, (0..20).chain((1 << 30) - 5..1 << 30)),
+        set_of(100_000, (0..280).chain([99_990])),
+        set_of(max, (0..40).map(|at| (max / 50) * at)),
+        Set::build(Salt([9; 16]), planned, elements).expect("few elements"),
+    ]
+}
+
+/// Bases, and deltas from them.
+fn deltas() -> Vec<(Set, Vec<u8>)> {
+    let pair = |old: Set, new: Set| {
+        let delta = Delta::between(&old, &new).expect("salt and range are the same");
+        (old, delta.into_inner())
+    };
+    vec![
+        pair(set_of(1, []), set_of(1, [0])),
+        pair(set_of(500, 0..500), set_of(500, [])),
+        pair(set_of(500, []), set_of(500, (0..500).step_by(3))),
+        pair(set_of(500, 0..400), set_of(500, 300..500)),
+        pair(
+            set_of(1 << 40, 0..30),
+            set_of(1 << 40, (0..30).step_by(7).chain(1 << 39..(1 << 39) + 9)),
+        ),
+        pair(
+            set_of(1 << 20, (0..1 << 20).step_by(9999)),
+            set_of(1 << 20, (0..1 << 20).step_by(6666)),
+        ),
+    ]
+}
+
+/// Inputs of numbers alone.
+fn numbers() -> impl Iterator<Item = Vec<u8>> {
+    [1, 8, 60, 300].into_iter().enumerate().map(|(at, len)| noise(at as u64, len))
+}
+
+/// Descriptions of sets of many values: some in both, some in one; of three densities.
+fn runs() -> impl Iterator<Item = Vec<u8>> {
+    [(1u32, 39), (1000, 25), (1 << 30, 0)].into_iter().map(|(gap, shift)| {
+        let run = |kind: u8| [&[kind][..], &gap.to_le_bytes(), &1500u16.to_le_bytes()].concat();
+        let runs = [12, 13, 14, 15].map(run).concat().repeat(2);
+        [&[0xff; 24][..], &[shift], &runs].concat()
+    })
+}
+
+/// Files of every n-th tick, each once.
+fn files_of(every: usize, is_wanted: impl Fn(Path) -> bool) -> Vec<Vec<u8>> {
+    let ticks = World::get().ticks.iter().step_by(every);
+    let files =
+        ticks.flat_map(|tick| &tick.files).filter(|(path, _)| path.parse().is_ok_and(&is_wanted));
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    for (_, bytes) in files {
+        if !found.contains(bytes) {
+            found.push(bytes.to_vec());
+        }
+    }
+    found
+}
+
+/// The record asked for, the record that comes, which of its elements; then changes.
+fn records() -> Vec<Vec<u8>> {
+    vec![
+        vec![0, 0, 5],
+        vec![1, 1, 100],
+        vec![2, 2, 200],
+        vec![0, 1, 0],
+        vec![3, 2, 0],
+        vec![0, 0, 0, 2, 56, 0, 0, 2, 57, 0, 0, 2, 58, 0, 0, 2, 59, 0, 0, 2, 60, 0, 0],
+        vec![1, 1, 8, 1, 0, 0, 0, 1, 1, 0, 0, 1, 2, 0, 0, 1, 11, 0, 255],
+    ]
+}
+
+/// What an envelope carries.
+fn payload(envelope: &[u8]) -> Vec<u8> {
+    let envelope: serde_json::Value = serde_json::from_slice(envelope).expect("JSON");
+    let payload = envelope["payload"].as_str().expect("an envelope");
+    BASE64.decode(payload.as_bytes()).expect("base64")
+}
+
+/// One path of every kind.
+fn paths() -> Vec<String> {
+    let mut paths: Vec<String> = World::get().last().files.keys().cloned().collect();
+    let kind = |path: &String| path.split('/').nth(2).map(str::to_string);
+    paths.dedup_by_key(|path| kind(path));
+    paths
+}
+
+fn requests() -> impl Iterator<Item = String> {
+    let query = |length: usize| {
+        let element = BASE64.encode(&noise(9, length));
+        format!(r#"{{"date":"{}","element":"{element}"}}"#, date(2))
+    };
+    let lists = [String::new(), query(16), format!("{}, {}", query(64), query(33)), query(15)];
+    lists.into_iter().map(|list| format!(r#"{{"queries":[{list}]}}"#))
+}
+
+/// Publishers of nothing yet, after a tick, after a few, and of the next epoch.
+fn publishers() -> Vec<Publisher> {
+    let mut publishers = vec![Publisher::new(Policy::default(), 1)];
+    for number in 3..9 {
+        let days = (0..2).map(|at| (date(at), (number..number + at + 2).map(element).collect()));
+        let published = publish_days(
+            &publishers[publishers.len() - 1],
+            number as u32,
+            date(4).start() + number * 900,
+            &days.collect(),
+        );
+        publishers.push(published.publisher);
+    }
+    publishers.push(publishers[6].next_epoch());
+    publishers.into_iter().step_by(2).collect()
+}
+
+/// Scripts: every kind of mischief by the mirror, then by the folder, at several places.
+fn scripts() -> Vec<Vec<u8>> {
+    let mirror = (0..12).map(|kind| {
+        let wake = |number: u8| [0x10 * (number % 4 + 1), 1, 0, 0, kind, kind, 1, kind, 0, 0];
+        [&[kind * 16 + 1][..], &(0..5).flat_map(wake).collect::<Vec<_>>()].concat()
+    });
+    let folder = (0..16).map(|kind| {
+        let wake = |number: u8| {
+            let mut bytes = [0; 40];
+            let fault = if number % 2 == 1 { 0x10 } else { 0 };
+            bytes[..2].copy_from_slice(&[0x10 * (number % 3 + 1), 1 | fault]);
+            bytes[2 + usize::from(number) * 3] = kind;
+            bytes
+        };
+        [&[0][..], &(0..6).flat_map(wake).collect::<Vec<_>>()].concat()
+    });
+    let clock = (0..4).map(|clock| [0, 0x10, 0x49, clock, 0, 0, 0, 0, 0x10, 1, 0, 0].repeat(3));
+    let honest = [vec![], vec![0; 40], [0, 0x10, 1, 0, 0, 0, 0, 0, 0].repeat(9), noise(5, 400)];
+    honest.into_iter().chain(clock).chain(mirror).chain(folder).collect()
+}

@@ -1,0 +1,182 @@
+//! Sets and deltas.
+
+use std::ops::{Bound, Range};
+
+use gcs_core::{Delta, HashRange, Match, Salt, Set};
+
+use crate::reader::{Reader, pair};
+use crate::reference::{self, sealed};
+
+/// About as many values as two sets of [`delta_of_sets`] have together at most.
+const MOST_VALUES: usize = 12_000;
+
+/// Where a delta file has the lengths of its base and target, their identities, its body.
+const LENGTHS: usize = 32;
+const BASE: Range<usize> = 40..72;
+const TARGET: Range<usize> = 72..104;
+const BODY: usize = 104;
+
+/// The input is a set file: it is one for the slow reference decoder if and only if it is
+/// one for [`Set::parse`], with the same values; encoding them gives the same bytes; scan,
+/// index, iterators and a sorted vector answer alike.
+pub fn set(data: &[u8]) {
+    let parsed = Set::parse(data);
+    let reference = reference::Set::decode(data);
+    assert_eq!(parsed.is_ok(), reference.is_some(), "{parsed:?}");
+    let (Ok(set), Some(reference)) = (parsed, reference) else { return };
+    let values = &reference.values[..];
+    assert_eq!((set.salt(), set.range().get()), (reference.salt, reference.range));
+    assert_eq!((set.len() as usize, set.is_empty()), (values.len(), values.is_empty()));
+    assert!(set.iter().eq(values.iter().copied()));
+    assert_eq!(set.iter().len(), values.len());
+    assert_eq!(set.identity().0, data[data.len() - 32..]);
+
+    let again = Set::from_fingerprints(set.salt(), set.range(), set.iter());
+    let again = again.expect("fingerprints of a set make a set");
+    assert_eq!(again, set);
+    assert_eq!(again.identity(), set.identity());
+    ask(&set, values);
+}
+
+/// [`set`], with a right trailer behind the input.
+pub fn set_resealed(data: &[u8]) {
+    set(&sealed(data));
+}
+
+/// Every way of asking, against a sorted vector.
+fn ask<D: AsRef<[u8]>>(set: &Set<D>, values: &[u64]) {
+    let sum = values.iter().fold(0, |sum: u64, value| sum.wrapping_add(*value));
+    assert_eq!(set.iter().fold(0, u64::wrapping_add), sum);
+
+    let range = set.range().get();
+    let edges = [0, 1, range / 2, range - 1, range, u64::MAX];
+    let some = values.iter().step_by(values.len() / 8 + 1).chain(values.last());
+    let around = some.flat_map(|value| [value.saturating_sub(1), *value, value + 1]);
+    let queries: Vec<u64> = edges.into_iter().chain(around).collect();
+    let index = set.index();
+    let mut expected = Vec::new();
+    for (query, value) in queries.iter().enumerate() {
+        let rank = values.partition_point(|other| other < value) as u32;
+        let is_there = values.binary_search(value).is_ok();
+        assert_eq!(set.rank(*value), rank);
+        assert_eq!(set.contains_fingerprint(*value), is_there);
+        assert_eq!(index.rank_of(*value), is_there.then_some(rank));
+        if is_there {
+            expected.push(Match { query, rank });
+        }
+        let above = values.iter().copied().filter(|other| other > value);
+        assert!(set.range_iter((Bound::Excluded(*value), Bound::Unbounded)).eq(above));
+    }
+    assert_eq!(set.matches_fingerprints(&queries), expected);
+    assert_eq!(index.matches_fingerprints(&queries), expected);
+}
+
+/// The input is a set file behind its length, then a delta file: it is a delta for the
+/// reference decoder if and only if it is one for [`Delta::parse`], with the same changes;
+/// it applies to the set if and only if the reference can apply it, with the same result;
+/// and the delta between base and result is the same bytes.
+pub fn delta(data: &[u8]) {
+    let Some((set, delta)) = pair(data) else { return };
+    check_delta(&Set::parse(set).ok(), delta);
+}
+
+/// [`delta`] of a set and a delta without trailers, which are put behind them; and the
+/// delta is made to name that set as its base, the length of its target that follows from
+/// the others, and what the reference makes of it, if it applies at all, as its target.
+pub fn delta_resealed(data: &[u8]) {
+    let Some((set, delta)) = pair(data) else { return };
+    let set = sealed(set);
+    let base = Set::parse(&set[..]).ok();
+    let mut delta = delta.to_vec();
+    if let Some(base) = base.as_ref().filter(|_| delta.len() >= BODY + 8) {
+        delta[BASE].copy_from_slice(&base.identity().0);
+        let number = |at| delta[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let length = number(LENGTHS).wrapping_sub(number(BODY)).wrapping_add(number(BODY + 4));
+        delta[LENGTHS + 4..BASE.start].copy_from_slice(&length.to_le_bytes());
+        if let Some(target) = reference::Delta::decode(&sealed(&delta))
+            .and_then(|delta| delta.apply(&base.iter().collect::<Vec<_>>()))
+            .and_then(|values| Set::from_fingerprints(base.salt(), base.range(), values).ok())
+        {
+            delta[TARGET].copy_from_slice(&target.identity().0);
+        }
+    }
+    check_delta(&base, &sealed(&delta));
+}
+
+fn check_delta(base: &Option<Set<&[u8]>>, bytes: &[u8]) {
+    let parsed = Delta::parse(bytes);
+    let reference = reference::Delta::decode(bytes);
+    assert_eq!(parsed.is_ok(), reference.is_some(), "{parsed:?}");
+    let (Ok(delta), Some(reference)) = (parsed, reference) else { return };
+    assert_eq!((delta.salt(), delta.range().get()), (reference.salt, reference.range));
+    assert_eq!((delta.base(), delta.target()), (reference.base, reference.target));
+    assert!(delta.removed().map(u64::from).eq(reference.removed.iter().copied()));
+    assert!(delta.added().eq(reference.added.iter().copied()));
+    assert_eq!(delta.removed_len() as usize, reference.removed.len());
+    assert_eq!(delta.added_len() as usize, reference.added.len());
+
+    let Some(base) = base else { return };
+    let same =
+        (base.salt(), base.range(), base.identity()) == (delta.salt(), delta.range(), delta.base());
+    let values = base.iter().collect::<Vec<_>>();
+    let expected = Some(()).filter(|()| same).and_then(|()| reference.apply(&values));
+    let expected =
+        expected.and_then(|new| Set::from_fingerprints(base.salt(), base.range(), new).ok());
+    let expected = expected.filter(|set| set.identity() == delta.target());
+    let applied = delta.apply(base);
+    assert_eq!(applied.as_ref().ok(), expected.as_ref(), "{applied:?}");
+    if let Ok(target) = applied {
+        let again = Delta::between(base, &target).expect("salt and range are the same");
+        assert_eq!(again.as_bytes(), bytes);
+        set(target.as_bytes());
+    }
+}
+
+/// The input describes two sets of one salt and range: the delta between them takes one
+/// to the other, byte for byte, changes what sorted vectors say it changes, and does not
+/// apply to the wrong side.
+pub fn delta_of_sets(data: &[u8]) {
+    let mut reader = Reader::new(data);
+    let salt = Salt(reader.array());
+    let range = HashRange::new(reader.u64() >> (11 + reader.u8() % 53)).unwrap_or(HashRange::MAX);
+    let (mut base, mut target) = (Vec::new(), Vec::new());
+    let mut next = 0u64;
+    while !reader.is_empty() && base.len() + target.len() < MOST_VALUES {
+        // Two bits say which sets the values are in, two how wide their gaps are: below 16,
+        // below 2^16, of any width; or many values with one gap.
+        let kind = reader.u8();
+        let (gap, count) = match (kind >> 2) & 3 {
+            0 => (u64::from(kind >> 4), 1),
+            1 => (u64::from(reader.u16()), 1),
+            2 => (reader.u64() >> (11 + 3 * (kind >> 4)), 1),
+            _ => (u64::from(reader.u32() >> (2 * (kind >> 4))), reader.u16() % 2048),
+        };
+        for _ in 0..count {
+            let value = next.saturating_add(gap);
+            if value >= range.get() {
+                break;
+            }
+            next = value + 1;
+            if kind & 3 != 1 {
+                base.push(value);
+            }
+            if kind & 3 != 2 {
+                target.push(value);
+            }
+        }
+    }
+    let build = |values: &[u64]| {
+        Set::from_fingerprints(salt, range, values.iter().rev().copied()).expect("below the range")
+    };
+    let (old, new) = (build(&base), build(&target));
+    set(old.as_bytes());
+    set(new.as_bytes());
+    let delta = Delta::between(&old, &new).expect("salt and range are the same");
+    assert!(delta.added().eq(target.iter().copied().filter(|v| base.binary_search(v).is_err())));
+    let removed = (0u32..).zip(&base).filter(|(_, value)| target.binary_search(value).is_err());
+    assert!(delta.removed().eq(removed.map(|(rank, _)| rank)));
+    assert_eq!(delta.apply(&old).as_ref(), Ok(&new));
+    assert_eq!(delta.apply(&new).is_ok(), old == new);
+    let base = Set::parse(old.as_bytes()).expect("a set that was built is a set");
+    check_delta(&Some(base), delta.as_bytes());
+}

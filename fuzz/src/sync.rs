@@ -1,0 +1,384 @@
+//! A client, a mirror that cannot be trusted, and a folder that fails.
+
+use std::collections::BTreeMap;
+
+use gcs_core::publish::Path;
+use gcs_core::sync::{Answer, Heard, Outcome, Session, Settings, Step, Version, Wake};
+use gcs_core::{Digest, Set};
+
+use crate::reader::Reader;
+use crate::reference::sealed;
+use crate::world::{Tick, World, date, element, root};
+
+/// Most wakes of one script before the world is honest again.
+const MAX_WAKES: u8 = 12;
+
+/// More steps than any wake takes: files are few, and no detour is taken twice.
+const MAX_STEPS: usize = 2000;
+
+/// The input is a script: when the client wakes, by a clock that may be wrong, and what
+/// becomes of each of its steps.
+/// The mirror answers as it should, or with other bytes, another tick's file, another
+/// file, nothing, an error; the folder answers as it should, or as if it were damaged or
+/// full; and every now and then the phone is switched off.
+///
+/// Whatever happens: a wake ends; what is in the folder under a hash is what was published
+/// under it; a version that is held is there whole, and never goes back; a contact is
+/// confirmed only if it was published; one check record is asked for at most. And once
+/// everybody is honest again, one wake brings the client up to date.
+pub fn sync(data: &[u8]) {
+    let world = World::get();
+    let mut script = Reader::new(data);
+    let mut client = Client::new(world, script.u8());
+    let (mut at, mut wakes) = (0, 0);
+    while !script.is_empty() && wakes < MAX_WAKES {
+        wakes += 1;
+        let (steps, when) = (script.u8(), script.u8());
+        at = (at + usize::from(steps >> 4)).min(world.last_hostile());
+        // Some wakes are early, some late; none so late that the last manifest expires.
+        let late = [60, 400, 1200, 5 * 3600][usize::from(when & 3)];
+        let now = (world.ticks[at].issued + late).max(if when & 4 == 0 { client.due } else { 0 });
+        let last = world.last().issued - 26 * 3600;
+        let own_faults = when & 0x30 == 0x10;
+        let due = client.due;
+        if when & 0xc8 == 0x48 {
+            // The phone's clock is wrong this time.
+            let wrong = [0, u64::MAX, now + (1 << 28), now - (1 << 28)];
+            client.wake(at, wrong[script.position(4)], &mut script, own_faults);
+            client.due = due;
+        } else {
+            client.wake(at, now.min(last), &mut script, own_faults);
+        }
+    }
+    client.recover();
+}
+
+/// A phone. Files are never damaged where they lie, only as they are read: so the folder
+/// can be held against what was published.
+struct Client {
+    world: &'static World,
+    settings: Settings,
+    folder: BTreeMap<String, Vec<u8>>,
+    /// What was written under each name before.
+    history: BTreeMap<String, Vec<Vec<u8>>>,
+    heard: Vec<Heard>,
+    wakes: u8,
+    due: u64,
+    /// The version of which the client's own files rule out that it goes back.
+    floor: Option<Version>,
+    /// Whether a file without a hash was changed by somebody who could make its trailer
+    /// right: then nothing holds but what is in the folder under hashes.
+    is_forged: bool,
+    /// Whether the folder ever failed, so that files may be left over.
+    has_failed: bool,
+}
+
+/// What one wake went through.
+#[derive(Default)]
+struct Faults {
+    /// The client read another state than the one in its folder.
+    lost_state: bool,
+    /// Some step was not answered as it should.
+    any: bool,
+}
+
+impl Client {
+    fn new(world: &'static World, settings: u8) -> Client {
+        let hear = |(at, number): (u64, u64)| Heard {
+            time: date(number % 5).start() + number * 7001 % 86_400,
+            element: element(number % 5 * 1000 + at * 3),
+        };
+        let mut heard: Vec<Heard> = (0..40).zip(3..).map(hear).collect();
+        heard.extend([0, 15, 65, 300].map(|length| Heard { time: 0, element: vec![1; length] }));
+        let mut defaults = Settings::new(root());
+        if settings & 1 == 1 {
+            defaults.confirm_every = u64::from(settings >> 1) * 100;
+        }
+        Client {
+            world,
+            settings: defaults,
+            folder: BTreeMap::new(),
+            history: BTreeMap::new(),
+            heard,
+            wakes: 0,
+            due: 0,
+            floor: None,
+            is_forged: false,
+            has_failed: false,
+        }
+    }
+
+    fn session(&mut self, now: u64) -> Session {
+        self.wakes = self.wakes.wrapping_add(1);
+        let wake = Wake { now, entropy: [self.wakes; 32], heard: self.heard.clone() };
+        Session::new(&self.settings, wake)
+    }
+
+    /// One wake by the script.
+    fn wake(&mut self, at: usize, now: u64, script: &mut Reader<'_>, own_faults: bool) {
+        let mut session = self.session(now);
+        let mut answer = Answer::Start;
+        let mut faults = Faults::default();
+        let mut asked = 0;
+        for _ in 0..MAX_STEPS {
+            let step = session.resume(answer);
+            let answered = match step {
+                Step::Done(outcome) => {
+                    self.check(&outcome, now, &faults);
+                    return;
+                }
+                Step::Fetch { path, range, limit } => {
+                    self.check_fetch(&path, range, limit, &mut asked);
+                    self.fetch(at, &path, range, script)
+                }
+                step if own_faults => self.fail(step, script, &mut faults),
+                step => Some(self.keep(step)),
+            };
+            match answered {
+                Some(next) => answer = next,
+                None => {
+                    self.check_folder();
+                    self.floor = self.floor.filter(|_| !faults.lost_state);
+                    return;
+                }
+            }
+        }
+        unreachable!("a wake of more than {MAX_STEPS} steps");
+    }
+
+    /// What the mirror makes of a request; nothing if the phone is switched off.
+    fn fetch(
+        &self,
+        at: usize,
+        path: &str,
+        range: Option<(u64, u64)>,
+        script: &mut Reader<'_>,
+    ) -> Option<Answer> {
+        let ticks = &self.world.ticks;
+        let honest = serve(&ticks[at], path, range);
+        let kind = script.u8();
+        Some(match kind % 12 {
+            0..=2 => honest,
+            3..=6 => change(honest, kind % 12, script),
+            7 => serve(&ticks[script.position(ticks.len())], path, range),
+            8 => {
+                let files = &ticks[at].files;
+                let other = files.values().nth(script.position(files.len()));
+                other.map_or(Answer::Missing, |bytes| Answer::Bytes(bytes.to_vec()))
+            }
+            9 => Answer::Failed("offline".into()),
+            10 => Answer::Done,
+            _ => return None,
+        })
+    }
+
+    /// What an honest folder makes of a step.
+    fn keep(&mut self, step: Step) -> Answer {
+        match step {
+            Step::Get { name } => {
+                self.folder.get(&name).cloned().map_or(Answer::Missing, Answer::Bytes)
+            }
+            Step::Put { name, bytes } => {
+                assert!(name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')));
+                assert!(name != "state" || bytes.len() <= 4096);
+                self.history.entry(name.clone()).or_default().push(bytes.clone());
+                self.folder.insert(name, bytes);
+                Answer::Done
+            }
+            Step::Delete { name } => {
+                self.folder.remove(&name);
+                Answer::Done
+            }
+            Step::Fetch { .. } | Step::Done(_) => Answer::Start,
+        }
+    }
+
+    /// What a failing folder makes of a step; nothing if the phone is switched off.
+    fn fail(&mut self, step: Step, script: &mut Reader<'_>, faults: &mut Faults) -> Option<Answer> {
+        let kind = script.u8() % 16;
+        if kind < 6 {
+            return Some(self.keep(step));
+        }
+        (self.has_failed, faults.any) = (true, true);
+        let Step::Get { name } = &step else {
+            return match kind {
+                // Not done, and said so; done, and not said so; switched off before and after.
+                6 | 7 => Some(Answer::Failed("disk full".into())),
+                8 | 9 => {
+                    self.keep(step);
+                    Some(Answer::Failed("timed out".into()))
+                }
+                10 => Some(Answer::Missing).filter(|_| matches!(step, Step::Delete { .. })),
+                11 => None,
+                12 => {
+                    self.keep(step);
+                    None
+                }
+                _ => Some(self.keep(step)),
+            };
+        };
+        let name = name.clone();
+        faults.lost_state |= name == "state";
+        let honest = self.keep(step);
+        Some(match kind {
+            6..=9 => change(honest, kind - 3, script),
+            10 => {
+                // What is deleted does not come back.
+                let is_there = self.folder.contains_key(&name);
+                let old = self.history.get(&name).filter(|_| is_there).map_or(&[][..], |old| old);
+                let old = old.get(script.position(old.len())).cloned();
+                old.map_or(Answer::Missing, Answer::Bytes)
+            }
+            11 => {
+                let other = self.folder.values().nth(script.position(self.folder.len()));
+                other.cloned().map_or(Answer::Missing, Answer::Bytes)
+            }
+            12 => Answer::Failed("not now".into()),
+            13 => Answer::Done,
+            14 => return None,
+            _ => {
+                let Answer::Bytes(bytes) = change(honest, 3, script) else { return None };
+                let body = &bytes[..bytes.len().saturating_sub(32)];
+                self.is_forged |= matches!(&name[..], "state" | "queue");
+                Answer::Bytes(sealed(body))
+            }
+        })
+    }
+
+    fn check_fetch(&self, path: &str, range: Option<(u64, u64)>, limit: u64, asked: &mut u32) {
+        let parsed: Result<Path, _> = path.parse();
+        let parsed = parsed.expect("the path of a request");
+        let is_check = matches!(parsed, Path::Checks { .. });
+        assert_eq!(range.map(|range| range.1), is_check.then_some(limit));
+        *asked += u32::from(is_check);
+        assert!(*asked <= 1, "one check record a wake");
+        if parsed != Path::Manifest {
+            let was_published = self.world.ticks.iter().any(|tick| tick.files.contains_key(path));
+            assert!(was_published || self.is_forged, "{path}");
+        }
+    }
+
+    /// After a wake that ended.
+    fn check(&mut self, outcome: &Outcome, now: u64, faults: &Faults) {
+        self.check_folder();
+        self.due = outcome.next_wake;
+        if self.is_forged {
+            return;
+        }
+        assert!(outcome.next_wake > now || now == u64::MAX);
+        if faults.lost_state {
+            self.floor = None;
+        }
+        if let Some(held) = outcome.held {
+            let tick = self.world.with_version(held).expect("a version that was published");
+            self.check_has(tick);
+            assert!(self.floor.is_none_or(|floor| floor <= held), "{:?}, {held}", self.floor);
+        }
+        if outcome.up_to_date {
+            assert!(outcome.held.is_some());
+            if !faults.any && outcome.error.is_none() {
+                self.floor = outcome.held;
+            }
+        } else if !self.has_failed {
+            assert!(outcome.held.is_some() || self.floor.is_none(), "{outcome:?}");
+        }
+        for contact in outcome.contacts.iter().flatten() {
+            let published = (contact.date, contact.element.clone());
+            assert!(self.world.elements.contains(&published), "{contact:?}");
+            assert!(contact.first <= contact.last);
+        }
+    }
+
+    /// What is in the folder under a hash is what was published under it.
+    fn check_folder(&self) {
+        for (name, bytes) in &self.folder {
+            if let Some(state) = name.strip_prefix("table-") {
+                let state = state.parse().expect("a digest");
+                assert_eq!(Digest::of(bytes), state);
+                assert!(self.world.with_state(state).is_some(), "{name}");
+            } else if let Some(identity) = name.strip_prefix("set-") {
+                let set = self.world.sets.get(&identity.parse().expect("a digest"));
+                assert_eq!(set.map(Set::as_bytes), Some(&bytes[..]), "{name}");
+            } else {
+                assert!(name == "state" || name == "queue", "{name}");
+            }
+        }
+    }
+
+    /// The table of a tick and all its sets are there (with [`Client::check_folder`]: right).
+    fn check_has(&self, tick: &Tick) {
+        assert!(self.folder.contains_key(&format!("table-{}", tick.manifest.state)));
+        for row in tick.table.rows() {
+            assert!(self.folder.contains_key(&format!("set-{}", row.identity)), "{}", row.date);
+        }
+    }
+
+    /// Everybody is honest again.
+    fn recover(&mut self) {
+        let last = self.world.last();
+        let until = last.issued + 23 * 3600;
+        let mut now = last.issued + 60;
+        for number in 0..3 {
+            let honest = &mut Reader::new(&[]);
+            let at = self.world.ticks.len() - 1;
+            let mut session = self.session(now);
+            let mut answer = Answer::Start;
+            let outcome = loop {
+                match session.resume(answer) {
+                    Step::Done(outcome) => break outcome,
+                    Step::Fetch { path, range, .. } => {
+                        let served = self.fetch(at, &path, range, honest);
+                        answer = served.unwrap_or(Answer::Missing);
+                    }
+                    step => answer = self.keep(step),
+                }
+            };
+            self.check(&outcome, now, &Faults::default());
+            if !self.is_forged {
+                assert!(outcome.error.is_none(), "{outcome:?}");
+                assert_eq!(outcome.held, Some(last.version));
+                assert!(outcome.up_to_date || number > 0, "{outcome:?}");
+                if !self.has_failed {
+                    let mut left = self.folder.keys().filter(|name| name.contains('-'));
+                    let named = |name: &&String| {
+                        **name == format!("table-{}", last.manifest.state)
+                            || last
+                                .table
+                                .rows()
+                                .iter()
+                                .any(|r| **name == format!("set-{}", r.identity))
+                    };
+                    assert_eq!(left.find(|name| !named(name)), None);
+                }
+            }
+            now = outcome.next_wake.clamp(now, until);
+        }
+    }
+}
+
+/// What an honest server answers.
+fn serve(tick: &Tick, path: &str, range: Option<(u64, u64)>) -> Answer {
+    let Some(bytes) = tick.files.get(path) else { return Answer::Missing };
+    let part = match range {
+        None => Some(&bytes[..]),
+        Some((from, length)) => bytes.get(from as usize..(from.saturating_add(length)) as usize),
+    };
+    part.map_or(Answer::Missing, |part| Answer::Bytes(part.to_vec()))
+}
+
+/// Other bytes: one changed, fewer, more, or none at all.
+fn change(answer: Answer, kind: u8, script: &mut Reader<'_>) -> Answer {
+    let Answer::Bytes(mut bytes) = answer else { return answer };
+    match kind {
+        3 => {
+            let at = script.position(bytes.len());
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= script.u8().max(1);
+            }
+        }
+        4 => bytes.truncate(script.position(bytes.len())),
+        5 => bytes.extend_from_slice(&[script.u8(); 9]),
+        _ => return Answer::Missing,
+    }
+    Answer::Bytes(bytes)
+}

@@ -1,0 +1,106 @@
+//! Small texts: paths, dates, exact-match requests.
+
+use gcs_core::exact::{MAX_QUERIES, Request};
+use gcs_core::publish::{ELEMENT_LEN, Path, SPANS};
+use gcs_core::{Date, Digest};
+
+use crate::reader::Reader;
+
+/// The input is a text, and also the fields of a path: a text that is a path is shown as
+/// the same text, has no way out of its folder, and nothing longer or shorter than it by
+/// a byte is the same path; every path of legal fields is read back.
+pub fn path(data: &[u8]) {
+    if let Ok(text) = str::from_utf8(data)
+        && let Ok(path) = text.parse::<Path>()
+    {
+        assert_eq!(path.to_string(), text);
+        assert!(text.starts_with("/v1/") && !text.contains("//") && !text.ends_with('/'));
+        let is_legal = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'/');
+        assert!(text.bytes().all(is_legal), "{text}");
+        assert_eq!(path.is_immutable(), text != "/v1/manifest");
+        for other in [&text[1..], &text[..text.len() - 1], &format!("{text}/")] {
+            assert_ne!(other.parse(), Ok(path));
+        }
+    }
+
+    let mut reader = Reader::new(data);
+    let kind = reader.u8() % 6;
+    let (epoch, number, digest) = (reader.u32(), reader.u32(), Digest(reader.array()));
+    let date = Date::from_days(number).unwrap_or(Date::MAX);
+    let path = match kind {
+        0 => Path::Manifest,
+        1 => Path::KeptManifest { epoch, tick: number },
+        2 => Path::Index(digest),
+        3 => Path::Set { date, identity: digest },
+        4 => Path::Bundle { span: SPANS[reader.position(4)], epoch, to: number },
+        _ => Path::Checks { date, root: digest },
+    };
+    assert_eq!(path.to_string().parse(), Ok(path));
+}
+
+/// The input is a text, and also a day number: a text is a date if and only if a calendar
+/// that counts year by year and month by month has that day, and both give it the same
+/// number; every number is shown as that calendar shows it.
+pub fn date(data: &[u8]) {
+    let by_calendar = str::from_utf8(data).ok().and_then(days_of);
+    let parsed = str::from_utf8(data).ok().and_then(|text| text.parse::<Date>().ok());
+    assert_eq!(parsed.map(Date::days), by_calendar);
+
+    let mut reader = Reader::new(data);
+    let days = reader.u32() & 0x3f_ffff;
+    let Ok(date) = Date::from_days(days) else {
+        assert!(days > Date::MAX.days());
+        return;
+    };
+    let text = date.to_string();
+    assert_eq!(days_of(&text), Some(days));
+    assert_eq!(text.parse(), Ok(date));
+    assert_eq!(date.next().and_then(Date::previous), (date < Date::MAX).then_some(date));
+    assert_eq!(Date::of_time(date.start() + reader.u64() % 86_400), date);
+    assert_eq!(date.next().map_or(date.end(), Date::start), date.end());
+}
+
+/// Days from 1970-01-01 to a date `YYYY-MM-DD`, counted one year and one month at a time.
+fn days_of(text: &str) -> Option<u32> {
+    let is_shaped = text.len() == 10
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if !is_shaped {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| text[range].parse::<u32>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let is_leap = |year: u32| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let february = if is_leap(year) { 29 } else { 28 };
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let length = *months.get((month as usize).checked_sub(1)?)?;
+    if year < 1970 || !(1..=length).contains(&day) {
+        return None;
+    }
+    let years: u32 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
+    Some(years + months.iter().take(month as usize - 1).sum::<u32>() + day - 1)
+}
+
+/// The input is an exact-match request in JSON: one that is read keeps the limits, is
+/// read back from what it is written as, and is answered query by query.
+pub fn exact(data: &[u8]) {
+    let Ok(request) = Request::from_json(data) else { return };
+    assert!(request.queries.len() <= MAX_QUERIES);
+    assert!(request.queries.iter().all(|query| ELEMENT_LEN.contains(&query.element.len())));
+    let json: serde_json::Value = serde_json::from_slice(data).expect("a request is JSON");
+    let queries = json["queries"].as_array().expect("an object with queries");
+    assert!(queries.iter().all(serde_json::Value::is_object), "{json}");
+    let json = serde_json::to_vec(&request).expect("a request is JSON");
+    assert_eq!(Request::from_json(&json).as_ref(), Ok(&request));
+    let mut asked = Vec::new();
+    let response = request.answer(|date, element| {
+        asked.push((date, element.to_vec()));
+        element[0] & 1 == 1
+    });
+    assert!(asked.iter().map(|(_, element)| element[0] & 1 == 1).eq(response.present));
+    assert!(asked.into_iter().eq(request.queries.into_iter().map(|q| (q.date, q.element))));
+}
