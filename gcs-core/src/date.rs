@@ -20,7 +20,7 @@ pub const DAY_SECONDS: u64 = 86_400;
 /// assert_eq!(date.to_string(), "2020-04-02");
 /// # Ok::<(), gcs_core::DateError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(u32);
 
 impl Date {
@@ -80,6 +80,12 @@ impl fmt::Display for Date {
         let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
         let year = era * 400 + year_of_era + u32::from(month <= 2);
         write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+impl fmt::Debug for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

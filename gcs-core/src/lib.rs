@@ -8,8 +8,8 @@
 //!
 //! An **element** is hashed under the set's public **salt** to a **fingerprint** in the
 //! **hash range** `[0, F)`; the sorted fingerprints are stored as Rice-coded gaps, within
-//! 0.03 bit of the bound for stored sets at the planned size. At a false-positive rate of 2^-20 an element
-//! takes 22.1 bits, and a million take 2.8 MB.
+//! 0.03 bit of the bound for stored sets at the planned size. A date planned for a rate
+//! below 2^-20 takes 22.1 bits an element; a million take 2.8 MB.
 //!
 //! ```
 //! use gcs_core::{Delta, HashRange, Salt, Set};
@@ -67,9 +67,8 @@
 //!   point lookup** (a binary fuse filter's is). What neither can do: be listed, be
 //!   updated by exact deltas, be checked byte for byte.
 //!
-//! The bytes are specified in [FORMAT.md], with golden files in `tests/vectors/`.
-//!
-//! [FORMAT.md]: https://docs.rs/crate/gcs-core/latest/source/FORMAT.md
+//! The bytes are specified in FORMAT.md beside this crate's manifest, with golden files in
+//! `tests/vectors/`.
 //!
 //! # Features
 //!

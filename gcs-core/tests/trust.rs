@@ -56,6 +56,7 @@ fn only_keys_that_the_root_lists_may_sign() {
 fn lists_and_manifests_expire_and_never_go_back() {
     let mut world = World::new(Policy::default());
     let soon = world.now + 3600;
+    let mut older = world.clone();
     publish_with(&mut world, keys_of(&root_key(), &online_key(), 5, soon));
     let mut client = Client::new();
     assert!(client.wake(&world, world.now).up_to_date);
@@ -65,8 +66,7 @@ fn lists_and_manifests_expire_and_never_go_back() {
     let now = soon + 5000;
     assert_eq!(error, SyncError::Manifest(ManifestError::KeysExpired { expires: soon, now }));
 
-    // An older list comes back.
-    let mut older = world.clone();
+    // An older list comes back, from a publisher that knows no better.
     let expires = START + 400 * DAY_SECONDS;
     publish_with(&mut older, keys_of(&root_key(), &online_key(), 4, expires));
     let error = refusal(&mut client, &older, now + 2000);

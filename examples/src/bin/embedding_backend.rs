@@ -29,8 +29,9 @@ impl Backend {
         self.live.get_mut(&date).is_some_and(|day| day.remove(element))
     }
 
-    /// Publishes what is live. A failure before the publisher is saved repeats the tick
-    /// number at the next call, one after it skips it; clients mind neither.
+    /// Publishes what is live. The publisher is saved before the manifest is written: so
+    /// a tick number whose manifest may be out is never used for anything else. (One that
+    /// was not written is skipped or used again, which clients do not mind.)
     fn publish(&mut self, now: u64) -> Result<Publication, Box<dyn Error>> {
         let days: Vec<Day<&Vec<u8>>> = self
             .live

@@ -9,8 +9,9 @@
 //! 3. writes the manifest, and deletes the paths, of which some may be gone already.
 //!
 //! Should anything fail on the way, the old publisher and *the same inputs* repeat the
-//! tick exactly. Other inputs under the same number would be two publications of one
-//! version, which clients refuse as equivocation; go on with the next number instead.
+//! tick exactly. Once the manifest may be out, other inputs under the same number would
+//! be two publications of one version, which clients refuse as equivocation: with other
+//! inputs, go on from [`Publication::publisher`] with the next number.
 //!
 //! ```
 //! use gcs_core::publish::{Day, Keys, Policy, Publisher, Tick};

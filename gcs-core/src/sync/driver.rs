@@ -14,8 +14,9 @@ use super::Outcome;
 /// What the driver is to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Fetch a file from the server or a mirror. Answer with its bytes, with
-    /// [`Answer::Missing`] if there is no such file, or with [`Answer::Failed`].
+    /// Fetch a file from the server or a mirror. Answer with its bytes (HTTP 200 and 206),
+    /// with [`Answer::Missing`] if there is no such file (404, 410), or else with
+    /// [`Answer::Failed`].
     Fetch {
         /// Its path, to append to the server's address.
         path: String,
@@ -23,7 +24,9 @@ pub enum Step {
         /// everything. The answer is that part alone, also when a server sends the whole
         /// file: then the driver cuts the part out.
         range: Option<(u64, u64)>,
-        /// The longest legal answer in bytes: the driver may stop reading there.
+        /// The longest legal answer in bytes. A driver that stops reading just behind it,
+        /// and answers with what it has, is safe from endless files; the engine refuses
+        /// what is too long.
         limit: u64,
     },
     /// Read a file of the client's own folder. Answer with its bytes, or with

@@ -18,25 +18,42 @@
 //!   candidate is asked for an *episode*, a run of hits each within 30 minutes of the
 //!   one before, unless it was a false positive. A false positive is not asked for again,
 //!   though its very element may be published later: that has the filter's own rate.
+//!   The first slot comes within 6 hours of the first wake. A wake before a poll or a slot
+//!   is due only matches; [`Outcome::next_wake`] is the earlier of the two.
 //!
 //! What a server learns that links a client's requests: the records that it fetched. A
 //! single real query points to one of at least 2048 identifiers, perhaps hundreds of
 //! patients; a few for the same patient, on several days, narrow that to tens. Who wants
 //! to hide more hides the client's address, as Oblivious HTTP (RFC 9458) does.
 //!
+//! # A client in full
+//!
+//! The driver below keeps everything in maps; a real one does the same with its own
+//! storage and HTTP.
+//!
 //! ```
 //! use std::collections::BTreeMap;
-//! use gcs_core::PublicKey;
-//! use gcs_core::sync::{Answer, Heard, Session, Settings, Step, Wake};
 //!
-//! /// A driver: any storage, any HTTP client.
-//! fn wake(session: &mut Session, folder: &mut BTreeMap<String, Vec<u8>>) -> Step {
+//! use gcs_core::publish::{Day, Keys, Policy, Publisher, Tick};
+//! use gcs_core::sync::{Answer, Heard, Outcome, Session, Settings, Step, Wake};
+//! use gcs_core::{Date, DerivationKey, KeyList, SigningKey};
+//!
+//! type Files = BTreeMap<String, Vec<u8>>;
+//!
+//! /// The driver: answers every step of one wake.
+//! fn drive(mut session: Session, folder: &mut Files, server: &Files) -> Outcome {
+//!     let found = |file: Option<&Vec<u8>>| file.cloned().map_or(Answer::Missing, Answer::Bytes);
 //!     let mut answer = Answer::Start;
 //!     loop {
 //!         answer = match session.resume(answer) {
-//!             // GET server + path, with a Range header if there is a range.
-//!             Step::Fetch { .. } => Answer::Failed("offline".into()),
-//!             Step::Get { name } => folder.get(&name).cloned().map_or(Answer::Missing, Answer::Bytes),
+//!             Step::Fetch { path, range: None, .. } => found(server.get(&path)),
+//!             Step::Fetch { path, range: Some((from, length)), .. } => match server.get(&path) {
+//!                 Some(file) => {
+//!                     Answer::Bytes(file[from as usize..(from + length) as usize].to_vec())
+//!                 }
+//!                 None => Answer::Missing,
+//!             },
+//!             Step::Get { name } => found(folder.get(&name)),
 //!             Step::Put { name, bytes } => {
 //!                 folder.insert(name, bytes);
 //!                 Answer::Done
@@ -45,19 +62,54 @@
 //!                 folder.remove(&name);
 //!                 Answer::Done
 //!             }
-//!             done @ Step::Done(_) => return done,
+//!             Step::Done(outcome) => return *outcome,
 //!         };
 //!     }
 //! }
 //!
-//! let settings = Settings::new(PublicKey([0; 32])); // The root key that the app pins.
-//! let now = 1_800_000_000;
-//! let heard = vec![Heard { time: now - 3600, element: b"identifier heard".to_vec() }];
-//! let entropy = [7; 32]; // From the system's source of randomness.
-//! let mut session = Session::new(&settings, Wake { now, entropy, heard });
-//! let Step::Done(outcome) = wake(&mut session, &mut BTreeMap::new()) else { unreachable!() };
-//! assert!(outcome.error.is_some(), "offline");
-//! assert!(outcome.next_wake > now);
+//! // Somebody publishes one identifier.
+//! let root = SigningKey::from_seed([1; 32]);
+//! let online = SigningKey::from_seed([2; 32]);
+//! let list = KeyList { version: 1, expires: 2_000_000_000, keys: vec![online.public()] };
+//! let derivation = DerivationKey::new([3; 32]);
+//! let keys = Keys { root: root.public(), key_list: list.sign(&root)?, online, derivation };
+//! let date: Date = "2026-01-05".parse()?;
+//! let mut day = Day { date, elements: vec![*b"identifier heard", *b"another patient."] };
+//! let mut now = date.end() + 2 * 3600;
+//! let mut server = Files::new();
+//! let mut publisher = Publisher::new(Policy::default(), 1);
+//! let mut publish = |number, now, day: &Day<[u8; 16]>, server: &mut Files| {
+//!     let tick = Tick { number, now, days: &[day.clone()] };
+//!     let publication = publisher.publish(&tick, &keys)?;
+//!     publisher = publication.publisher;
+//!     server.extend(publication.files.into_iter().map(|file| (file.path.to_string(), file.bytes)));
+//!     Ok::<(), gcs_core::PublishError>(())
+//! };
+//! publish(1, now, &day, &mut server)?;
+//!
+//! // A phone heard it at noon. It wakes when it is told to, until a slot has answered.
+//! let settings = Settings::new(root.public());
+//! let heard = vec![Heard { time: date.start() + 43_200, element: b"identifier heard".to_vec() }];
+//! let mut folder = Files::new();
+//! let mut wake = |now: u64, server: &Files| {
+//!     let entropy = [now as u8; 32]; // Really: from the system's source of randomness.
+//!     let wake = Wake { now, entropy, heard: heard.clone() };
+//!     drive(Session::new(&settings, wake), &mut folder, server)
+//! };
+//! let mut outcome = wake(now, &server);
+//! assert_eq!(outcome.undecided, 1);
+//! while outcome.undecided > 0 {
+//!     now = outcome.next_wake;
+//!     outcome = wake(now, &server);
+//! }
+//! assert_eq!(outcome.contacts.unwrap()[0].element, b"identifier heard");
+//!
+//! // The report was a mistake: the next tick takes it back, and so does the phone.
+//! day.elements.remove(0);
+//! publish(2, now, &day, &mut server)?;
+//! let outcome = wake(now + 4000, &server);
+//! assert_eq!(outcome.contacts, Some(vec![]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod confirm;
@@ -122,8 +174,9 @@ pub struct Wake {
     pub now: u64,
     /// 32 bytes from a cryptographic source of randomness, fresh for every wake.
     pub entropy: [u8; 32],
-    /// Everything heard on the dates that are still of interest, at every wake: dates and
-    /// sets change afterwards, and what was no hit may become one.
+    /// Everything heard on the dates that are published (at most 32; as many as the
+    /// authority says) and a day to either side, at every wake: dates and sets change
+    /// afterwards, and what was no hit may become one.
     pub heard: Vec<Heard>,
 }
 
@@ -193,7 +246,8 @@ pub struct Outcome {
     /// What went wrong, if the wake could not do all that was due.
     pub error: Option<SyncError>,
     /// Every confirmed contact whose fingerprint is still published. One that is gone since
-    /// an earlier wake was corrected or has expired. `None` if the client's own folder
+    /// an earlier wake has expired, if its date is past the authority's window, or else was
+    /// corrected. `None` if the client's own folder
     /// could not be read: then what was said before still stands.
     pub contacts: Option<Vec<Contact>>,
     /// Hits that no authentic record has answered yet, apart from those of a contact.
@@ -202,6 +256,7 @@ pub struct Outcome {
     pub asked: Option<Asked>,
     /// What was dealt with on the way.
     pub incidents: Vec<Incident>,
-    /// Unix time at which to wake the client next.
+    /// Unix time at which to wake the client next: the next poll or the next confirmation
+    /// slot. Waking it earlier does no harm.
     pub next_wake: u64,
 }

@@ -9,7 +9,8 @@ use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::PathError;
 
-/// The path of a file, and so its name and kind.
+/// The path of a file, and so its name and kind. It begins with `/`, to be appended to a
+/// server's address; below a local folder, take that off.
 ///
 /// ```
 /// use gcs_core::publish::Path;

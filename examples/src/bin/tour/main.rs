@@ -193,7 +193,7 @@ impl<'f> Story<'f> {
             if tick == 50 {
                 self.backend.retract(self.patients[1]);
                 self.removed += self.patients[1].epochs as usize;
-                say("  tick 146: one report is retracted");
+                say("  50 of 96: one report is retracted");
             }
             let before = self.dates_by_identity()?;
             if tick == DAY_TICKS {
@@ -215,7 +215,10 @@ impl<'f> Story<'f> {
         let table = self.backend.table()?;
         ensure(table.row(self.first).is_none(), || "the first date should be gone".into())?;
         ensure(table.rows().len() as u64 == DATES, || "expected 14 dates again".into())?;
-        say(format!("  the last one dropped {}, and let the date that ended in", self.first));
+        say(format!(
+            "  the last one dropped {} and let in the date that had just ended",
+            self.first
+        ));
         Ok(())
     }
 

@@ -32,8 +32,8 @@ pub(super) fn print(story: &Story<'_>) -> Checked<()> {
     let line = |what: &str, figure: String| say(format!("| {what} | {figure} |"));
     line("elements at the first tick, dates", format!("{ELEMENTS}, {DATES}"));
     line("the first tick's sets", format!("{} bytes", story.first_sets));
-    line("elements at the last tick", format!("{elements}"));
-    line("bits per element, all bytes counted", format!("{bits:.3}"));
+    line("elements at the last tick (a date dropped, one let in)", format!("{elements}"));
+    line("bits per element at rates below 2^-20, all bytes counted", format!("{bits:.3}"));
     line("the bound for stored sets, same ranges", format!("{bound:.3}"));
     line("full: the last tick's sets", format!("{bytes} bytes"));
     line("delta over 1 tick, every date changed (mean)", format!("{mean_bundle} bytes"));
@@ -49,10 +49,11 @@ pub(super) fn print(story: &Story<'_>) -> Checked<()> {
         "their DP-3T unlinkable seeds, 36 bytes each",
         format!("{} bytes", story.added * SEED_BYTES),
     );
-    line("phones, identifiers heard, false positives at 2^-8", {
-        format!("{}, {}, {}", story.phones_confirmed, story.heard, story.false_positives)
+    line("phones, identifiers heard", format!("{}, {}", story.phones_confirmed, story.heard));
+    line("false positives met and rejected, 4 other phones at rate 2^-8", {
+        format!("{}", story.false_positives)
     });
-    line("time per tick (median, slowest)", {
+    line("time per tick on this machine (median, slowest)", {
         let (median, slowest) = (times[times.len() / 2], times[times.len() - 1]);
         format!("{} ms, {} ms", median.as_millis(), slowest.as_millis())
     });
