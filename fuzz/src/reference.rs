@@ -71,28 +71,30 @@ fn rice(code: &[u8], range: u64, len: u32, parameter: u8, bits: u64) -> Option<V
     if u64::from(len) > range || u32::from(parameter) != rice_parameter(range, len) {
         return None;
     }
-    let mut all = code.iter().flat_map(|byte| (0..8).map(move |bit| u128::from(byte >> bit & 1)));
-    let mut taken = 0;
+    let mut at = 0;
     let mut bit = || {
-        taken += 1;
-        if taken <= bits { all.next() } else { None }
+        let bit = (at < bits).then(|| code[(at / 8) as usize] >> (at % 8) & 1);
+        at += 1;
+        bit
     };
     let mut values = Vec::new();
     let mut next = 0u128;
     for _ in 0..len {
-        let mut quotient = 0;
+        let mut quotient = 0u128;
         while bit()? == 1 {
             quotient += 1;
         }
         let mut remainder = 0;
         for place in 0..parameter {
-            remainder |= bit()? << place;
+            remainder |= u64::from(bit()?) << place;
         }
-        let value = next + ((quotient << parameter) | remainder);
+        let value = next + ((quotient << parameter) | u128::from(remainder));
         values.push(u64::try_from(value).ok().filter(|value| *value < range)?);
         next = value + 1;
     }
-    (taken == bits && all.all(|bit| bit == 0)).then_some(values)
+    let used = bits % 8;
+    let is_padded = used == 0 || code.last().is_some_and(|last| last >> used == 0);
+    (at == bits && is_padded).then_some(values)
 }
 
 /// A set, decoded.

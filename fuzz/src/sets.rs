@@ -8,7 +8,7 @@ use crate::reader::{Reader, pair};
 use crate::reference::{self, sealed};
 
 /// About as many values as two sets of [`delta_of_sets`] have together at most.
-const MOST_VALUES: usize = 12_000;
+const MOST_VALUES: usize = 9_000;
 
 /// Where a delta file has the lengths of its base and target, their identities, its body.
 const LENGTHS: usize = 32;
@@ -50,7 +50,7 @@ fn ask<D: AsRef<[u8]>>(set: &Set<D>, values: &[u64]) {
 
     let range = set.range().get();
     let edges = [0, 1, range / 2, range - 1, range, u64::MAX];
-    let some = values.iter().step_by(values.len() / 8 + 1).chain(values.last());
+    let some = values.iter().step_by(values.len() / 5 + 1).chain(values.last());
     let around = some.flat_map(|value| [value.saturating_sub(1), *value, value + 1]);
     let queries: Vec<u64> = edges.into_iter().chain(around).collect();
     let index = set.index();
@@ -76,17 +76,19 @@ fn ask<D: AsRef<[u8]>>(set: &Set<D>, values: &[u64]) {
 /// it applies to the set if and only if the reference can apply it, with the same result;
 /// and the delta between base and result is the same bytes.
 pub fn delta(data: &[u8]) {
-    let Some((set, delta)) = pair(data) else { return };
-    check_delta(&Set::parse(set).ok(), delta);
+    let Some((base, delta)) = pair(data) else { return };
+    if let Some(target) = check_delta(Set::parse(base).ok().as_ref(), delta) {
+        set(target.as_bytes());
+    }
 }
 
 /// [`delta`] of a set and a delta without trailers, which are put behind them; and the
 /// delta is made to name that set as its base, the length of its target that follows from
 /// the others, and what the reference makes of it, if it applies at all, as its target.
 pub fn delta_resealed(data: &[u8]) {
-    let Some((set, delta)) = pair(data) else { return };
-    let set = sealed(set);
-    let base = Set::parse(&set[..]).ok();
+    let Some((base, delta)) = pair(data) else { return };
+    let base = sealed(base);
+    let base = Set::parse(&base[..]).ok();
     let mut delta = delta.to_vec();
     if let Some(base) = base.as_ref().filter(|_| delta.len() >= BODY + 8) {
         delta[BASE].copy_from_slice(&base.identity().0);
@@ -100,14 +102,17 @@ pub fn delta_resealed(data: &[u8]) {
             delta[TARGET].copy_from_slice(&target.identity().0);
         }
     }
-    check_delta(&base, &sealed(&delta));
+    if let Some(target) = check_delta(base.as_ref(), &sealed(&delta)) {
+        set(target.as_bytes());
+    }
 }
 
-fn check_delta(base: &Option<Set<&[u8]>>, bytes: &[u8]) {
+/// Checks all but the resulting set, which is returned if there is one.
+fn check_delta(base: Option<&Set<&[u8]>>, bytes: &[u8]) -> Option<Set> {
     let parsed = Delta::parse(bytes);
     let reference = reference::Delta::decode(bytes);
     assert_eq!(parsed.is_ok(), reference.is_some(), "{parsed:?}");
-    let (Ok(delta), Some(reference)) = (parsed, reference) else { return };
+    let (Ok(delta), Some(reference)) = (parsed, reference) else { return None };
     assert_eq!((delta.salt(), delta.range().get()), (reference.salt, reference.range));
     assert_eq!((delta.base(), delta.target()), (reference.base, reference.target));
     assert!(delta.removed().map(u64::from).eq(reference.removed.iter().copied()));
@@ -115,7 +120,7 @@ fn check_delta(base: &Option<Set<&[u8]>>, bytes: &[u8]) {
     assert_eq!(delta.removed_len() as usize, reference.removed.len());
     assert_eq!(delta.added_len() as usize, reference.added.len());
 
-    let Some(base) = base else { return };
+    let base = base?;
     let same =
         (base.salt(), base.range(), base.identity()) == (delta.salt(), delta.range(), delta.base());
     let values = base.iter().collect::<Vec<_>>();
@@ -125,11 +130,10 @@ fn check_delta(base: &Option<Set<&[u8]>>, bytes: &[u8]) {
     let expected = expected.filter(|set| set.identity() == delta.target());
     let applied = delta.apply(base);
     assert_eq!(applied.as_ref().ok(), expected.as_ref(), "{applied:?}");
-    if let Ok(target) = applied {
-        let again = Delta::between(base, &target).expect("salt and range are the same");
-        assert_eq!(again.as_bytes(), bytes);
-        set(target.as_bytes());
-    }
+    let target = applied.ok()?;
+    let again = Delta::between(base, &target).expect("salt and range are the same");
+    assert_eq!(again.as_bytes(), bytes);
+    Some(target)
 }
 
 /// The input describes two sets of one salt and range: the delta between them takes one
@@ -178,5 +182,5 @@ pub fn delta_of_sets(data: &[u8]) {
     assert_eq!(delta.apply(&old).as_ref(), Ok(&new));
     assert_eq!(delta.apply(&new).is_ok(), old == new);
     let base = Set::parse(old.as_bytes()).expect("a set that was built is a set");
-    check_delta(&Some(base), delta.as_bytes());
+    assert_eq!(check_delta(Some(&base), delta.as_bytes()), Some(new));
 }

@@ -252,7 +252,7 @@ impl Publisher {
 
     /// Makes a publication. O(n log n) time, some 50 bytes of memory an element of one date
     /// at a time, besides the files. Before it returns, every bundle has been applied to the state it starts
-    /// from and gave the sets that are published, and the manifest has been verified.
+    /// from and gave the sets that are published, and index and manifest have been read back.
     ///
     /// # Errors
     /// A [`PublishError`]; nothing has happened then.
@@ -276,6 +276,7 @@ impl Publisher {
         let table = snapshot.table.clone();
         let index = IndexFile { epoch: self.epoch, tick: tick.number, table, bundles };
         let index_bytes = index.to_bytes();
+        IndexFile::parse(&index_bytes)?;
         let manifest = Manifest {
             epoch: self.epoch,
             tick: tick.number,

@@ -11,7 +11,6 @@ use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::set::Set;
 use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
-use crate::wire::index::check_span;
 
 const MAGIC: &[u8; 6] = b"GCSPUB";
 
@@ -101,7 +100,9 @@ impl Publisher {
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
         let last = snapshots.last().map_or(0, |snapshot: &Snapshot| snapshot.tick);
-        bundles.iter().try_for_each(|entry| check_span(entry.span, entry.to, last))?;
+        for (at, entry) in bundles.iter().enumerate() {
+            entry.check_after(&bundles[..at], last)?;
+        }
         if let Some(at) = snapshots.windows(2).position(|pair| pair[0].tick >= pair[1].tick) {
             return Err(ParseError::Order { field: "snapshot", position: at as u64 + 1 });
         }

@@ -14,6 +14,9 @@ use crate::keys::Stream;
 /// How long to wait after a sync that failed, in seconds, and as much again at random.
 const RETRY_AFTER: u64 = 600;
 
+/// Shortest time from one wake to the next, in seconds.
+const SOONEST: u64 = 60;
+
 /// Does everything that is due: syncs, matches, confirms.
 pub(super) async fn run(driver: Driver, settings: Settings, wake: Wake) -> Outcome {
     let mut random = Stream::new(wake.entropy);
@@ -98,6 +101,8 @@ impl Engine {
     ) -> Outcome {
         let state = &self.store.state;
         let held = state.held.filter(|_| self.store.complete);
+        // A slot that could not be used because the folder failed is still due.
+        let soonest = self.now.saturating_add(SOONEST);
         Outcome {
             held: held.map(|held| held.version),
             up_to_date: held.is_some() && held == state.seen && self.now < state.expires,
@@ -105,7 +110,7 @@ impl Engine {
             contacts: queue.map(Queue::contacts),
             undecided: queue.map_or(0, Queue::undecided),
             asked,
-            next_wake: state.next_poll.min(state.next_slot),
+            next_wake: state.next_poll.min(state.next_slot).max(soonest),
             incidents: self.store.incidents,
         }
     }

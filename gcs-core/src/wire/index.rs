@@ -38,6 +38,15 @@ impl BundleEntry {
         Ok(BundleEntry { span, to, bytes, sha256 })
     }
 
+    /// Checks that the bundle may be kept at `tick`, and comes behind those `before` it.
+    pub(crate) fn check_after(&self, before: &[BundleEntry], tick: u32) -> Result<(), ParseError> {
+        check_span(self.span, self.to, tick)?;
+        if before.last().is_some_and(|last| (last.to, last.span) >= (self.to, self.span)) {
+            return Err(ParseError::Order { field: "bundle", position: before.len() as u64 });
+        }
+        Ok(())
+    }
+
     pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
         bytes.put_u32(self.span).put_u32(self.to).put_u64(self.bytes).put(&self.sha256.0);
     }
@@ -75,12 +84,9 @@ impl IndexFile {
         check_limit("number of bundles", count, MAX_BUNDLES)?;
         let table = Table::parse(cursor.take(table_bytes)?)?;
         let mut bundles: Vec<BundleEntry> = Vec::new();
-        for position in 0..count {
+        for _ in 0..count {
             let entry = BundleEntry::parse(&mut cursor)?;
-            check_span(entry.span, entry.to, tick)?;
-            if bundles.last().is_some_and(|last| (last.to, last.span) >= (entry.to, entry.span)) {
-                return Err(ParseError::Order { field: "bundle", position });
-            }
+            entry.check_after(&bundles, tick)?;
             bundles.push(entry);
         }
         cursor.finish()?;
