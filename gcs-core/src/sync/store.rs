@@ -117,7 +117,6 @@ impl Store {
         match table {
             Ok(table) => Ok(Some(table)),
             Err(error) => {
-                self.delete(name.clone()).await?;
                 self.lost(name, error);
                 Ok(None)
             }
@@ -219,11 +218,12 @@ impl Store {
             return Ok(());
         }
         for retired in self.state.retired.clone() {
-            let Some(table) = self.load_table(retired, false).await? else { continue };
-            for row in table.rows() {
-                if !self.is_named(row.identity) {
-                    self.sets.remove(&row.identity);
-                    self.delete(set_name(row.identity)).await?;
+            if let Some(table) = self.load_table(retired, false).await? {
+                for row in table.rows() {
+                    if !self.is_named(row.identity) {
+                        self.sets.remove(&row.identity);
+                        self.delete(set_name(row.identity)).await?;
+                    }
                 }
             }
             let stands = [self.state.held, self.state.target];
