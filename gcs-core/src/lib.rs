@@ -95,7 +95,6 @@ mod params;
 pub mod publish;
 mod rice;
 mod set;
-mod sort;
 pub mod sync;
 mod wire;
 
