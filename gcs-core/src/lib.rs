@@ -85,6 +85,7 @@ extern crate std;
 mod date;
 mod delta;
 mod digest;
+pub mod dp3t;
 mod error;
 pub mod exact;
 mod hash;

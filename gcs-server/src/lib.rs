@@ -1,5 +1,28 @@
-//! Parts of the server that stand on their own, ahead of the server itself.
+//! A log, a judge and a clock around [`gcs_core`]: the server of a health authority.
 //!
-//! - [`code`]: one-time codes of healthcare providers.
+//! ```text
+//! http ──▶ judge ──▶ log (store) ──▶ state ──▶ publishing ──▶ files
+//! ```
+//!
+//! - [`log`]: numbered events in a chain of hashes, kept by a [`store`]. The truth.
+//! - [`state`]: what the events add up to.
+//! - [`judge`]: whether an act is accepted, and as which events.
+//! - [`node`]: the one thread that judges, appends and applies.
+//! - [`publishing`]: from a tick to files that phones fetch.
+//! - [`http`]: the public and the private listener.
+//! - [`code`], [`item`]: one-time codes, and what is reported with them.
 
+pub mod clock;
 pub mod code;
+pub mod item;
+pub mod judge;
+pub mod keyfile;
+pub mod log;
+pub mod node;
+pub mod policy;
+pub mod publishing;
+pub mod random;
+pub mod rejection;
+pub mod state;
+pub mod store;
+pub mod token;

@@ -250,6 +250,12 @@ impl Publisher {
         self.table.as_ref()
     }
 
+    /// The files that the last manifest names, directly or through its index: they must be
+    /// out there. A kept manifest is not among them.
+    pub fn live_files(&self) -> impl Iterator<Item = &Path> {
+        self.live.iter()
+    }
+
     /// Makes a publication. O(n log n) time, some 50 bytes of memory an element of one date
     /// at a time, besides the files. Before it returns, every bundle has been applied to the state it starts
     /// from and gave the sets that are published, and index and manifest have been read back.

@@ -1,10 +1,8 @@
 //! Patients and the identifiers that their phones broadcast.
 
+use gcs_core::dp3t::{self, EPOCH_SECONDS};
 use gcs_core::{DAY_SECONDS, Date};
 use sha2::{Digest as _, Sha256};
-
-/// Seconds of a DP-3T epoch.
-pub(crate) const EPOCH_SECONDS: u64 = 900;
 
 /// Epochs of a day.
 pub(crate) const EPOCHS_A_DAY: u64 = DAY_SECONDS / EPOCH_SECONDS;
@@ -39,14 +37,6 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// The element of a seed in the DP-3T unlinkable design (white paper of 25 May 2020,
-/// section 3): EphID = LEFTMOST128(SHA-256(seed)); element = SHA-256(EphID ‖ i), where i is
-/// the epoch as a big-endian u32.
-pub(crate) fn dp3t_unlinkable(seed: &[u8; 32], epoch: u32) -> Element {
-    let ephemeral_id = &sha256(&[seed])[..16];
-    Element::from(sha256(&[ephemeral_id, &epoch.to_be_bytes()]))
-}
-
 /// A patient: a number, and the epochs for which the phone reports its seeds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patient {
@@ -68,7 +58,7 @@ impl Patient {
         // Stands for 32 random bytes, so that every tour is the same.
         let number = self.number.to_be_bytes();
         let seed = sha256(&[b"tour patient", &number, &epoch.to_be_bytes()]);
-        (time, dp3t_unlinkable(&seed, epoch))
+        (time, Element::from(dp3t::unlinkable_element(&seed, epoch)))
     }
 }
 
@@ -94,31 +84,4 @@ pub(crate) fn exposure_notification_day() -> Result<Vec<(u64, Element)>, Box<dyn
     };
     let day: Option<Vec<_>> = (0u64..).zip(identifiers).map(element).collect();
     Ok(day.ok_or("an identifier is not 16 bytes of hex")?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// From DP-3T's reference implementation.
-    #[test]
-    fn elements_are_those_of_the_reference_implementation() {
-        let mut seed = [0; 32];
-        let hex = "eaa2054637009757b9988b28998209d253eede69345f835bb91b3b333108d229";
-        for (at, byte) in seed.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
-        }
-        let shown = |epoch| {
-            let element = dp3t_unlinkable(&seed, epoch);
-            element.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        };
-        assert_eq!(
-            shown(1_762_781),
-            "93e8cffb4f828baf9e36b658ab8988b9afd39bec9f95b24930768157148adcc9"
-        );
-        assert_eq!(
-            shown(1_763_386),
-            "db1e699e198e3cc2791416dcb2db7b97b2b7f783b93534910bee1d74f02d9921"
-        );
-    }
 }

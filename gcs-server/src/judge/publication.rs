@@ -1,0 +1,144 @@
+//! Ticks, epochs, policy and purges.
+
+use gcs_core::publish::KEPT_TICKS;
+use gcs_core::{DAY_SECONDS, SignedKeyList};
+
+use super::{Decision, Judgement};
+use crate::item;
+use crate::keyfile::{KEY_LIST_SECONDS, KeyFile};
+use crate::log::Event;
+use crate::log::event::{
+    ClockResumed, CodeId, EpochRaised, KeyListSet, PolicySet, Purge, Tick,
+};
+use crate::policy::Policy;
+use crate::rejection::Rejection;
+use crate::state::{LastTick, Report, State, Version};
+
+/// How far the clock may move on from the last tick before someone has to look.
+const LEAP: u64 = DAY_SECONDS;
+
+/// Ticks after which nothing that is published depends on a dropped date any more: every
+/// kept bundle, and the state that the longest of them reaches back to.
+const SETTLED_TICKS: u32 = KEPT_TICKS + 96 + 1;
+
+/// Time after which nothing that is published depends on a dropped date any more, and in
+/// which a clock that was wrong is noticed.
+const SETTLED_SECONDS: u64 = 3 * DAY_SECONDS;
+
+/// Most reports that one purge erases.
+const PURGE_REPORTS: usize = 10_000;
+
+/// The next publication. With it comes a new list of online keys, when half the time of
+/// the present one is over.
+///
+/// # Errors
+/// When the clock leapt.
+pub fn tick(state: &State, keys: &KeyFile, now: u64) -> Judgement<Version> {
+    check_clock(state, now)?;
+    let number = state.last_tick.map_or(1, |last| last.version.tick.saturating_add(1));
+    let epoch = state.epoch;
+    let mut events: Vec<Event> = renewed_key_list(state, keys, now)?.into_iter().collect();
+    events.push(Tick { epoch, number }.into());
+    Ok(Decision { events, answer: Version { epoch, tick: number } })
+}
+
+/// A clock that goes back, or leaps ahead, would drop dates or be refused by phones.
+fn check_clock(state: &State, now: u64) -> Result<(), Rejection> {
+    if now < state.clock {
+        let seconds = state.clock - now;
+        return Err(Rejection::ClockLeap { seconds, direction: "before" });
+    }
+    match now - state.clock {
+        seconds if seconds > LEAP => Err(Rejection::ClockLeap { seconds, direction: "after" }),
+        _ => Ok(()),
+    }
+}
+
+fn renewed_key_list(state: &State, keys: &KeyFile, now: u64) -> Result<Option<Event>, Rejection> {
+    let present = SignedKeyList::from_json(&state.key_list)
+        .and_then(|list| list.verify(&keys.root()))
+        .map_err(|_| Rejection::Internal)?;
+    let is_listed = present.keys.contains(&keys.online().public());
+    if is_listed && present.expires.saturating_sub(now) > KEY_LIST_SECONDS / 2 {
+        return Ok(None);
+    }
+    let signed = keys.sign_key_list(present.version.saturating_add(1), now);
+    let signed = signed.map_err(|_| Rejection::Internal)?.to_json();
+    Ok(Some(KeyListSet { signed }.into()))
+}
+
+/// The first list of online keys.
+///
+/// # Errors
+/// Only for a list out of bounds, which this is not.
+pub fn set_key_list(keys: &KeyFile, now: u64) -> Result<Event, Rejection> {
+    let signed = keys.sign_key_list(1, now).map_err(|_| Rejection::Internal)?;
+    Ok(KeyListSet { signed: signed.to_json() }.into())
+}
+
+/// Takes the clock for right, after a leap.
+///
+/// # Errors
+/// When it is behind the last tick: phones would refuse what goes back. Then the epoch
+/// must be raised.
+pub fn resume_clock(state: &State, now: u64) -> Judgement<()> {
+    match state.last_tick {
+        Some(last) if last.version.epoch == state.epoch && now < last.time => {
+            Err(Rejection::ClockLeap { seconds: last.time - now, direction: "before" })
+        }
+        _ => Ok(Decision::one(ClockResumed {}, ())),
+    }
+}
+
+/// Raises the epoch: phones fetch whole whatever differs.
+///
+/// # Errors
+/// None.
+pub fn raise_epoch(state: &State) -> Judgement<u32> {
+    let epoch = state.epoch.saturating_add(1);
+    Ok(Decision::one(EpochRaised { epoch }, epoch))
+}
+
+/// Replaces the settings.
+///
+/// # Errors
+/// A setting out of bounds.
+pub fn set_policy(state: &State, policy: &Policy) -> Judgement<()> {
+    policy.check()?;
+    if *policy == state.policy {
+        return Ok(Decision::nothing(()));
+    }
+    Ok(Decision::one(PolicySet { policy: policy.clone() }, ()))
+}
+
+/// Erases reports on which nothing depends any more.
+///
+/// # Errors
+/// None.
+pub fn purge(state: &State) -> Judgement<Vec<u64>> {
+    let Some(last) = state.last_tick else { return Ok(Decision::nothing(Vec::new())) };
+    let old = state.reports.iter().filter(|(_, report)| is_settled(state, last, report));
+    let old: Vec<(u64, CodeId)> =
+        old.take(PURGE_REPORTS).map(|(position, report)| (position, report.code)).collect();
+    if old.is_empty() {
+        return Ok(Decision::nothing(Vec::new()));
+    }
+    let reports: Vec<u64> = old.iter().map(|(position, _)| *position).collect();
+    let mut used: Vec<CodeId> = old.into_iter().map(|(_, code)| code).collect();
+    used.sort_unstable();
+    Ok(Decision::one(Purge { reports: reports.clone(), used }, reports))
+}
+
+/// Whether all dates of a report were dropped, long enough ago.
+fn is_settled(state: &State, last: LastTick, report: &Report) -> bool {
+    let retention = state.policy.retention_days;
+    report.days.iter().all(|day| {
+        let is_gone = !state.days.contains_key(&day.date)
+            && item::is_expired(day.date, last.time, retention);
+        is_gone
+            && state.dropped.get(&day.date).is_none_or(|dropped| {
+                last.version.tick.saturating_sub(dropped.version.tick) >= SETTLED_TICKS
+                    && last.time.saturating_sub(dropped.time) >= SETTLED_SECONDS
+            })
+    })
+}

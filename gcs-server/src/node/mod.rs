@@ -1,0 +1,168 @@
+//! The node: the one thread that judges, appends and applies.
+//!
+//! Requests hand it jobs. It takes as many as have gathered, judges them against the state,
+//! appends all events in one batch (so that one fsync makes all of them durable), applies
+//! them, and only then answers. The state never runs ahead of the log.
+
+mod appender;
+mod replay;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::appender::Appender;
+use crate::clock::Clock;
+use crate::judge::{Decision, Judgement};
+use crate::log::Event;
+use crate::rejection::Rejection;
+use crate::state::State;
+use crate::store::Store;
+
+pub use self::replay::{Edition, ReplayError, replay};
+
+/// Most jobs that wait; more are told to come again.
+const QUEUE: usize = 4096;
+
+/// A handle to the node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    state: Arc<RwLock<State>>,
+    jobs: mpsc::Sender<Box<dyn Job>>,
+}
+
+/// What other jobs of a batch a job can stand beside.
+pub(crate) enum Needs {
+    /// None: it depends on everything.
+    All,
+    /// Those that do not need this provider and serial number.
+    Code(u16, u32),
+}
+
+/// Something to judge, append and answer.
+pub(crate) trait Job: Send {
+    fn needs(&self) -> Needs;
+    fn judge(&mut self, state: &State, now: u64) -> Vec<Event>;
+    fn answer(self: Box<Self>, stored: bool);
+}
+
+struct Request<T, F> {
+    needs: Needs,
+    judge: F,
+    judged: Result<T, Rejection>,
+    reply: oneshot::Sender<Result<T, Rejection>>,
+}
+
+impl<T: Send, F: FnMut(&State, u64) -> Judgement<T> + Send> Job for Request<T, F> {
+    fn needs(&self) -> Needs {
+        match self.needs {
+            Needs::All => Needs::All,
+            Needs::Code(provider, serial) => Needs::Code(provider, serial),
+        }
+    }
+
+    fn judge(&mut self, state: &State, now: u64) -> Vec<Event> {
+        match (self.judge)(state, now) {
+            Ok(Decision { events, answer }) => {
+                self.judged = Ok(answer);
+                events
+            }
+            Err(rejection) => {
+                self.judged = Err(rejection);
+                Vec::new()
+            }
+        }
+    }
+
+    fn answer(self: Box<Self>, stored: bool) {
+        // Whoever asked may have gone; what was decided stands all the same.
+        let _gone = self.reply.send(match stored {
+            true => self.judged,
+            false => Err(Rejection::StorageUnavailable),
+        });
+    }
+}
+
+impl Node {
+    /// Starts the node on a state that is up to date with the store.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        store: Box<dyn Store>,
+        state: State,
+        clock: Clock,
+        editions: mpsc::Sender<Edition>,
+    ) -> std::io::Result<(Node, JoinHandle<()>)> {
+        let state = Arc::new(RwLock::new(state));
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let appender = Appender::new(store, Arc::clone(&state), clock, editions);
+        let thread =
+            std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
+        Ok((Node { state, jobs }, thread))
+    }
+
+    /// The state, to read. Hold it briefly: nothing is accepted meanwhile.
+    pub fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges an act alone, appends what it gives, and answers once that is durable.
+    ///
+    /// # Errors
+    /// What the judge says; [`Rejection::StorageUnavailable`] if the log cannot be written.
+    pub async fn act<T: Send + 'static>(
+        &self,
+        judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        self.submit(Needs::All, judge).await
+    }
+
+    /// The same for an act that depends on one code only: many go into one batch.
+    ///
+    /// # Errors
+    /// As [`Node::act`].
+    pub async fn act_on_code<T: Send + 'static>(
+        &self,
+        provider: u16,
+        serial: u32,
+        judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        self.submit(Needs::Code(provider, serial), judge).await
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        needs: Needs,
+        judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { needs, judge, judged: Err(Rejection::Unavailable), reply };
+        self.jobs.try_send(Box::new(request)).map_err(|_| Rejection::Unavailable)?;
+        answer.await.unwrap_or(Err(Rejection::Unavailable))
+    }
+}
+
+/// Which codes a batch touches already.
+#[derive(Default)]
+struct Taken {
+    all: bool,
+    codes: BTreeSet<(u16, u32)>,
+}
+
+impl Taken {
+    /// Takes a job into the batch, unless it cannot stand beside the others.
+    fn take(&mut self, needs: &Needs) -> bool {
+        match needs {
+            _ if self.all => false,
+            Needs::All if self.codes.is_empty() => {
+                self.all = true;
+                true
+            }
+            Needs::All => false,
+            Needs::Code(provider, serial) => self.codes.insert((*provider, *serial)),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From a log to a state, and to the publications on the way.
+
+use gcs_core::Date;
+use gcs_core::publish::Day;
+use thiserror::Error;
+
+use crate::item::Element;
+use crate::keyfile::KeyFile;
+use crate::log::{Event, LogError, Reader, Record};
+use crate::policy::Policy;
+use crate::state::{State, Version};
+use crate::store::Store;
+
+/// Everything that one publication depends on besides the one before.
+#[derive(Clone, Debug)]
+pub struct Edition {
+    /// Its epoch and tick.
+    pub version: Version,
+    /// Its Unix time.
+    pub now: u64,
+    /// Position of the tick in the log.
+    pub position: u64,
+    /// Hash of the tick's header.
+    pub head: [u8; 32],
+    /// The settings.
+    pub policy: Policy,
+    /// The online keys as signed JSON.
+    pub key_list: String,
+    /// What is published, by date.
+    pub days: Vec<Day<Element>>,
+}
+
+impl Edition {
+    /// The edition of a tick that was just applied; `None` for other events.
+    pub fn of(state: &State, record: &Record) -> Option<Edition> {
+        let Some(Event::Tick(tick)) = &record.event else { return None };
+        Some(Edition {
+            version: Version { epoch: tick.epoch, tick: tick.number },
+            now: record.header.time,
+            position: record.header.position,
+            head: record.header.hash(),
+            policy: state.policy.clone(),
+            key_list: state.key_list.clone(),
+            days: state.published(),
+        })
+    }
+
+    /// The dates that it publishes.
+    pub fn dates(&self) -> impl Iterator<Item = Date> {
+        self.days.iter().map(|day| day.date)
+    }
+}
+
+/// Why a log cannot be replayed.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The key file is of another deployment.
+    #[error(
+        "the key file belongs to another deployment than the log; \
+         give the key file that was made with this log"
+    )]
+    OtherKeys,
+    /// Bodies are missing that no purge names.
+    #[error("event {position}: its body is missing, and no purge says so")]
+    Missing {
+        /// Position of the first such event.
+        position: u64,
+    },
+}
+
+/// Reads the whole log, applies it, and hands every tick over right after it was applied.
+/// Erases what a purge named and a crash left. Returns the state and the number of events.
+///
+/// # Errors
+/// The first event that is wrong; a key file of another deployment.
+pub fn replay(
+    store: &mut dyn Store,
+    keys: &KeyFile,
+    mut tick: impl FnMut(&State, &Record) -> Result<(), LogError>,
+) -> Result<State, ReplayError> {
+    let mut state = State::new(keys.filler());
+    let mut missing = std::collections::BTreeSet::new();
+    let mut present = Vec::new();
+    let mut is_ours = true;
+    Reader::new().read(store, |record| {
+        let position = record.header.position;
+        match &record.event {
+            None => {
+                missing.insert(position);
+            }
+            Some(Event::Deployment(deployment)) => {
+                is_ours = deployment.master_check == keys.master_check()
+                    && deployment.root == keys.root().0;
+            }
+            Some(Event::Purge(purge)) => {
+                for report in &purge.reports {
+                    if !missing.remove(report) {
+                        present.push(*report);
+                    }
+                }
+            }
+            Some(_) => {}
+        }
+        state.apply(&record)?;
+        match record.event {
+            Some(Event::Tick(_)) if is_ours => tick(&state, &record),
+            _ => Ok(()),
+        }
+    })?;
+    if !is_ours {
+        return Err(ReplayError::OtherKeys);
+    }
+    if let Some(position) = missing.first() {
+        return Err(ReplayError::Missing { position: *position });
+    }
+    if !present.is_empty() {
+        store.erase(&present).map_err(LogError::from)?;
+    }
+    Ok(state)
+}

@@ -1,0 +1,89 @@
+//! Files in an object store: a local folder by default.
+
+use std::path::Path as Folder;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+
+/// Named files.
+#[derive(Clone, Debug)]
+pub struct Files {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Files {
+    /// Files below a local folder, which is made if it is not there. What is written is on
+    /// disk when the call returns, its name included.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or used.
+    pub fn local(folder: &Folder) -> Result<Files, Error> {
+        let generic = |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
+        std::fs::create_dir_all(folder).map_err(generic)?;
+        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
+        Ok(Files { store: Arc::new(store) })
+    }
+
+    /// Writes a file whole or not at all, and reads it back.
+    pub(super) async fn put(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.put_opts(path, bytes, PutMode::Overwrite).await?;
+        if self.get(path).await? == bytes { Ok(()) } else { Err(read_back(path)) }
+    }
+
+    /// Writes a file that is not there, or is there with just these bytes. `false` if it
+    /// is there with others.
+    pub(super) async fn put_new(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
+        match self.put_opts(path, bytes, PutMode::Create).await {
+            Ok(()) | Err(Error::AlreadyExists { .. }) => Ok(self.get(path).await? == bytes),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_opts(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
+        let payload = PutPayload::from(bytes.to_vec());
+        self.store.put_opts(&object(path)?, payload, mode.into()).await.map(drop)
+    }
+
+    /// A whole file.
+    pub(crate) async fn get(&self, path: &str) -> Result<Bytes, Error> {
+        self.store.get(&object(path)?).await?.bytes().await
+    }
+
+    /// A part of a file.
+    pub(crate) async fn get_range(
+        &self,
+        path: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<Bytes, Error> {
+        self.store.get_range(&object(path)?, range).await
+    }
+
+    /// A file's length; `None` if there is no such file.
+    pub(crate) async fn length(&self, path: &str) -> Result<Option<u64>, Error> {
+        match self.store.head(&object(path)?).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes a file; that there is none is fine.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Error> {
+        match self.store.delete(&object(path)?).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn object(path: &str) -> Result<Path, Error> {
+    Ok(Path::parse(path.trim_start_matches('/'))?)
+}
+
+fn read_back(path: &str) -> Error {
+    let what = format!("{path} does not read back as it was written");
+    Error::Generic { store: "read back", source: what.into() }
+}

@@ -1,0 +1,123 @@
+//! Publishing: from ticks to files.
+//!
+//! [`Press`] computes publications and does no I/O; [`Outbox`] gathers what has to be
+//! written; [`Publishing`] writes it, in the order that [`gcs_core::publish`] asks for:
+//! immutable files, read back; the manifest under its own name, which must be new; the
+//! publisher, to go on from; `/v1/manifest` last; then deletions. Whatever fails is tried
+//! again with the same bytes, and until then phones see the publication before.
+
+mod files;
+mod press;
+mod worker;
+
+use bytes::Bytes;
+use gcs_core::publish::Path;
+use thiserror::Error;
+
+pub use self::files::Files;
+pub use self::press::{Outbox, Press, PressError, Stamp};
+pub use self::worker::{Published, Worker};
+use crate::state::Version;
+
+/// Name of the file that a restart goes on from.
+const SAVED: &str = "publisher";
+
+/// Why something was not published. It is tried again.
+#[derive(Debug, Error)]
+pub enum PublishingError {
+    /// A file could not be written or read.
+    #[error(transparent)]
+    Files(#[from] object_store::Error),
+    /// Another manifest is out there under this number. Phones that saw it would refuse
+    /// ours, so nothing is published until someone looks.
+    #[error(
+        "another manifest is there already as {path}: two servers with one key file and two \
+         logs? Stop one of them; go on with `gcs-server recover`"
+    )]
+    Equivocation {
+        /// Where.
+        path: Path,
+    },
+}
+
+/// Where files are written to.
+#[derive(Clone, Debug)]
+pub struct Publishing {
+    /// What phones fetch.
+    pub public: Files,
+    /// What only this server reads.
+    pub private: Files,
+}
+
+impl Publishing {
+    /// The press as it was saved, if it was, and if every file that phones may ask for
+    /// next is there; otherwise everything has to be computed from the log.
+    ///
+    /// # Errors
+    /// When files cannot be read, which is not the same as their not being there.
+    pub async fn saved(&self) -> Result<Option<(gcs_core::publish::Publisher, Stamp)>, PublishingError> {
+        let bytes = match self.private.get(SAVED).await {
+            Ok(bytes) => bytes,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some((stamp, publisher)) = Stamp::read(&bytes) else {
+            tracing::warn!("the saved publisher cannot be read: computing everything from the log");
+            return Ok(None);
+        };
+        for path in publisher.live_files() {
+            if self.public.length(&path.to_string()).await?.is_none() {
+                tracing::warn!(%path, "a published file is missing: computing everything from the log");
+                return Ok(None);
+            }
+        }
+        Ok(Some((publisher, stamp)))
+    }
+
+    /// The manifest of a version, as it was published.
+    pub(crate) async fn kept_manifest(&self, version: Version) -> Result<Bytes, PublishingError> {
+        Ok(self.public.get(&kept(version).to_string()).await?)
+    }
+
+    /// Writes `/v1/manifest` again if it is not this one.
+    pub(crate) async fn ensure_manifest(&self, manifest: &[u8]) -> Result<(), PublishingError> {
+        let path = Path::Manifest.to_string();
+        match self.public.get(&path).await {
+            Ok(present) if present == manifest => Ok(()),
+            _ => Ok(self.public.put(&path, manifest).await?),
+        }
+    }
+
+    /// Writes everything in the outbox.
+    ///
+    /// # Errors
+    /// Whatever fails; the outbox can be written again.
+    pub async fn write(&self, outbox: &Outbox) -> Result<(), PublishingError> {
+        let Some((stamp, publisher, manifest)) = outbox.last() else { return Ok(()) };
+        let (kept, others): (Vec<_>, Vec<_>) =
+            outbox.files().partition(|(path, _)| matches!(path, Path::KeptManifest { .. }));
+        for (path, bytes) in others {
+            let path = path.to_string();
+            if self.public.length(&path).await? != Some(bytes.len() as u64)
+                || self.public.get(&path).await? != bytes
+            {
+                self.public.put(&path, bytes).await?;
+            }
+        }
+        for (path, bytes) in kept {
+            if !self.public.put_new(&path.to_string(), bytes).await? {
+                return Err(PublishingError::Equivocation { path: *path });
+            }
+        }
+        self.private.put(SAVED, &stamp.with(publisher)).await?;
+        self.public.put(&Path::Manifest.to_string(), manifest).await?;
+        for path in outbox.deletions() {
+            self.public.delete(&path.to_string()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn kept(version: Version) -> Path {
+    Path::KeptManifest { epoch: version.epoch, tick: version.tick }
+}

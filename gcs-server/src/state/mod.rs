@@ -1,0 +1,259 @@
+//! State: what the events of the log add up to.
+//!
+//! [`State::apply`] applies what was recorded and judges nothing, so every release reads
+//! history alike. It needs no clock and no randomness: filler comes from the key and the
+//! tick.
+
+mod days;
+mod providers;
+mod reports;
+
+use std::collections::BTreeMap;
+
+use gcs_core::publish::{Day as PublishedDay, ENTRY_DELAY};
+use gcs_core::{Date, Digest};
+use serde::Serialize;
+
+pub use self::days::{Change, Day, FillerKey};
+pub use self::providers::{CodeStanding, Provider, Range};
+pub use self::reports::{Report, ReportDay, Reports};
+use crate::item::{self, Element};
+use crate::log::event::{Act, CodeId, Deployment, Standing};
+use crate::log::{Event, LogError, Record};
+use crate::policy::Policy;
+
+/// A publication as phones name it.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+pub struct Version {
+    /// The epoch.
+    pub epoch: u32,
+    /// The tick.
+    pub tick: u32,
+}
+
+/// The last tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LastTick {
+    /// What it published.
+    pub version: Version,
+    /// Its Unix time.
+    pub time: u64,
+}
+
+/// Everything that the log says.
+#[derive(Debug, Serialize)]
+pub struct State {
+    /// Position of the last event that was applied.
+    pub position: u64,
+    /// Hash of its header.
+    pub head: [u8; 32],
+    /// Which deployment this is.
+    pub deployment: Option<Deployment>,
+    /// Its settings.
+    pub policy: Policy,
+    /// The online keys as signed JSON.
+    pub key_list: String,
+    /// SHA-256 of the operator's token.
+    pub operator: [u8; 32],
+    /// Providers by number.
+    pub providers: BTreeMap<u16, Provider>,
+    /// Reports that have not been purged.
+    pub reports: Reports,
+    /// Dates that have not expired, with what was reported for them.
+    pub days: BTreeMap<Date, Day>,
+    /// Dates that expired, and the tick that dropped them, until their reports are purged.
+    pub dropped: BTreeMap<Date, LastTick>,
+    /// The epoch.
+    pub epoch: u32,
+    /// The last tick.
+    pub last_tick: Option<LastTick>,
+    /// The time that was last taken for right: of the last tick, or of an operator's word.
+    pub clock: u64,
+    #[serde(skip)]
+    filler: FillerKey,
+}
+
+impl State {
+    /// The state before the first event.
+    pub fn new(filler: FillerKey) -> State {
+        State {
+            position: 0,
+            head: [0; 32],
+            deployment: None,
+            policy: Policy::default(),
+            key_list: String::new(),
+            operator: [0; 32],
+            providers: BTreeMap::new(),
+            reports: Reports::default(),
+            days: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            epoch: 1,
+            last_tick: None,
+            clock: 0,
+            filler,
+        }
+    }
+
+    /// SHA-256 over everything in it: two nodes at one position have the same.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&postcard::to_allocvec(self).expect("writing to memory does not fail"))
+    }
+
+    /// Applies the next event.
+    ///
+    /// # Errors
+    /// [`LogError::Broken`] if it cannot follow from the events before: then the log was
+    /// not written by this server.
+    pub fn apply(&mut self, record: &Record) -> Result<(), LogError> {
+        let position = record.header.position;
+        if self.deployment.is_none() && !matches!(record.event, Some(Event::Deployment(_))) {
+            return Err(LogError::broken(position, "the log does not begin with a deployment"));
+        }
+        if let Some(event) = &record.event {
+            self.apply_event(event, position, record.header.time)
+                .map_err(|Unfit(what)| LogError::broken(position, what))?;
+        }
+        self.position = position;
+        self.head = record.header.hash();
+        Ok(())
+    }
+
+    fn apply_event(&mut self, event: &Event, position: u64, time: u64) -> Result<(), Unfit> {
+        match event {
+            Event::Deployment(deployment) => {
+                if self.deployment.is_some() {
+                    return Err(Unfit("a second deployment"));
+                }
+                self.deployment = Some(deployment.clone());
+                self.clock = time;
+            }
+            Event::PolicySet(set) => self.policy = set.policy.clone(),
+            Event::KeyListSet(set) => self.key_list.clone_from(&set.signed),
+            Event::OperatorTokenSet(set) => self.operator = set.token,
+            Event::ProviderAdded(added) => {
+                let provider = Provider::new(added.name.clone(), added.token);
+                if self.providers.insert(added.provider, provider).is_some() {
+                    return Err(Unfit("a provider that is there already"));
+                }
+            }
+            Event::ProviderStanding(set) => {
+                self.provider(set.provider)?.standing = set.standing;
+            }
+            Event::ProviderTokenSet(set) => self.provider(set.provider)?.token = set.token,
+            Event::ProviderKeyRaised(raised) => {
+                self.provider(raised.provider)?.raise_key(raised.generation);
+            }
+            Event::RangeOpened(opened) => self.provider(opened.provider)?.open(opened),
+            Event::RangeClosed(closed) => {
+                self.provider(closed.provider)?.range(closed.first)?.closed = true;
+            }
+            Event::CodeRevoked(revoked) => self.provider(revoked.code.provider)?.revoke(revoked.code)?,
+            Event::Report(report) => {
+                self.provider(report.code.provider)?.mark_used(report.code)?;
+                let added = self.reports.add(position, time, report, &mut self.days);
+                added.map_err(|()| Unfit("a second report by one code"))?;
+            }
+            Event::Correction(correction) => {
+                for report in &correction.reports {
+                    self.reports.correct(*report, correction.act, &mut self.days);
+                }
+            }
+            Event::Tick(tick) => {
+                let version = Version { epoch: tick.epoch, tick: tick.number };
+                self.tick(LastTick { version, time });
+            }
+            Event::EpochRaised(raised) => {
+                // A restored clock may have been wrong: see `Publisher::next_epoch`.
+                self.epoch = raised.epoch;
+                self.clock = time;
+            }
+            Event::ClockResumed(_) => self.clock = time,
+            Event::Purge(purge) => {
+                for report in &purge.reports {
+                    self.reports.remove(*report);
+                }
+                for code in &purge.used {
+                    self.provider(code.provider)?.mark_used(*code)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn provider(&mut self, number: u16) -> Result<&mut Provider, Unfit> {
+        self.providers.get_mut(&number).ok_or(Unfit("a provider that is not there"))
+    }
+
+    /// Drops expired dates, lets go what waited long enough or in enough company.
+    fn tick(&mut self, tick: LastTick) {
+        let retention = self.policy.retention_days;
+        let days = std::mem::take(&mut self.days);
+        for (date, mut day) in days {
+            if item::is_expired(date, tick.time, retention) {
+                self.dropped.insert(date, tick);
+                continue;
+            }
+            if day.listed || date.end() + ENTRY_DELAY <= tick.time {
+                day.release(date, tick, &self.policy, &mut self.reports, &self.filler);
+            }
+            self.days.insert(date, day);
+        }
+        let forget = |date: &Date| item::is_expired(*date, tick.time, retention + FORGET_DAYS);
+        self.dropped.retain(|date, _| !forget(date));
+        for provider in self.providers.values_mut() {
+            provider.forget_expired(tick.time);
+        }
+        self.last_tick = Some(tick);
+        self.clock = tick.time;
+    }
+
+    /// What is published at the present tick, by date.
+    pub fn published(&self) -> Vec<PublishedDay<Element>> {
+        let listed = self.days.iter().filter(|(_, day)| day.listed);
+        listed.map(|(date, day)| PublishedDay { date: *date, elements: day.published() }).collect()
+    }
+
+    /// Whether this very element is published for a date.
+    pub fn is_published(&self, date: Date, element: &[u8]) -> bool {
+        self.days.get(&date).is_some_and(|day| day.is_published(element))
+    }
+
+    /// What a code is worth, once it is known to be authentic.
+    pub fn code_standing(&self, code: CodeId, now: u64) -> CodeStanding {
+        let Some(provider) = self.providers.get(&code.provider) else {
+            return CodeStanding::NotOpen;
+        };
+        if self.reports.by_code(code).is_some() {
+            return CodeStanding::Used;
+        }
+        match provider.standing {
+            Standing::Revoked => CodeStanding::Revoked,
+            Standing::Suspended => CodeStanding::Suspended,
+            Standing::Active => provider.code_standing(code, now),
+        }
+    }
+
+    /// Counts what a correction of these reports would change, without doing it.
+    pub fn preview(&self, act: Act, reports: &[u64]) -> BTreeMap<Date, Change> {
+        self.reports.preview(act, reports, &self.days)
+    }
+}
+
+/// Days for which the tick that dropped a date is remembered, at least until its reports
+/// have been purged.
+const FORGET_DAYS: u32 = 60;
+
+/// An event that does not follow from those before.
+#[derive(Debug)]
+pub(crate) struct Unfit(pub(crate) &'static str);

@@ -1,0 +1,194 @@
+//! Where the log is kept: one contract, one suite of tests for every store.
+//!
+//! The log is a sequence of events at positions 1, 2, 3, …, appended in batches and never
+//! changed, but for one thing: the body of an event can be erased for good. Its header
+//! stays. What is in headers and bodies is no business of the store.
+//!
+//! A writer names the position that it takes the log to have reached. Where two writers
+//! meet, one of them gets [`AppendError::Conflict`] and nothing of its batch is stored.
+//!
+//! ```
+//! use gcs_server::store::{Batch, Body, MemoryStore, Store, Stored};
+//!
+//! let mut store = MemoryStore::new();
+//! let body = Body { salt: [7; 32], bytes: b"a report".to_vec() };
+//! let event = Stored { header: vec![1; 64], body: Some(body) };
+//! store.append(&Batch { first: 1, id: [9; 16], events: vec![event] })?;
+//! store.erase(&[1])?;
+//!
+//! let page = store.read(1, 1 << 20)?;
+//! assert_eq!(page[0].events, [Stored { header: vec![1; 64], body: None }]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod memory;
+mod sqlite;
+
+use std::{fmt, io};
+
+use thiserror::Error;
+
+pub use memory::{Failure, MemoryStore};
+pub use sqlite::SqliteStore;
+
+/// Longest header, in bytes.
+pub const MAX_HEADER: usize = 256;
+
+/// An event as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// What stays for ever: 1 to [`MAX_HEADER`] bytes.
+    pub header: Vec<u8>,
+    /// What can be erased; `None` once it is.
+    pub body: Option<Body>,
+}
+
+/// The part of an event that can be erased.
+///
+/// `Debug` shows its length only: a salt or a body in some diagnostic would outlive its
+/// erasure.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Erased with the bytes, so that a hash in the header tells nothing of them then.
+    pub salt: [u8; 32],
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// Events that are stored together or not at all, at positions `first`, `first` + 1, ….
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Position of the first event.
+    pub first: u64,
+    /// Chosen at random by the writer: tells its batch from another's at that position.
+    pub id: [u8; 16],
+    /// The events, at least one.
+    pub events: Vec<Stored>,
+}
+
+impl Batch {
+    /// Position of the last event.
+    fn last(&self) -> u64 {
+        self.first.saturating_add(self.events.len() as u64).saturating_sub(1)
+    }
+
+    /// What the batch counts for against the limit of a read.
+    fn size(&self) -> usize {
+        let body = |body: &Body| body.salt.len() + body.bytes.len();
+        let event = |event: &Stored| event.header.len() + event.body.as_ref().map_or(0, body);
+        self.events.iter().map(event).sum()
+    }
+
+    /// What no store takes, whatever its position.
+    fn check(&self) -> Result<(), StoreError> {
+        if self.events.is_empty() {
+            return Err(StoreError::Invalid("it has no events"));
+        }
+        if !self.events.iter().all(|event| (1..=MAX_HEADER).contains(&event.header.len())) {
+            return Err(StoreError::Invalid("a header is empty or longer than 256 bytes"));
+        }
+        Ok(())
+    }
+}
+
+/// An append-only log whose bodies can be erased.
+pub trait Store: Send {
+    /// Position of the last event, 0 if there is none.
+    fn last(&mut self) -> Result<u64, StoreError>;
+
+    /// Appends a batch right after the last event. It is durable when this returns `Ok`.
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError>;
+
+    /// Batches in order from the one that contains position `from`, the first one if
+    /// `from` is 0. Stops before headers, salts and bodies exceed `max_bytes` in total,
+    /// but not before one batch if there is one.
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError>;
+
+    /// Removes the bodies and salts of events for good, in one atomic step. Events whose
+    /// body is gone already are fine, so it can be repeated after any error.
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
+}
+
+/// Why a batch was not appended, or may not have been.
+#[derive(Debug, Error)]
+pub enum AppendError {
+    /// The batch's position is not the next one. Nothing of it is stored.
+    #[error("the log does not end right before the batch: nothing was stored")]
+    Conflict,
+    /// Nothing of the batch is stored, now or later.
+    #[error("the batch was not stored: {0}")]
+    Failed(#[source] StoreError),
+    /// The batch may be stored. Reading back from its position and comparing its id
+    /// tells. If it is not there, a crash can still bring it back until some batch is
+    /// appended at its position.
+    #[error("the batch may not have been stored: {0}")]
+    Unknown(#[source] StoreError),
+}
+
+/// Why a store cannot do what it should. Which store it is, the caller knows and says.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// What is stored is not what was appended.
+    #[error("the log is corrupt at position {position}: {what}")]
+    Corrupt {
+        /// Position of the event, or of the first event of its batch.
+        position: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The file is not, or no longer, an SQLite database.
+    #[error("the file is damaged or no SQLite database: {0}")]
+    Damaged(#[source] rusqlite::Error),
+    /// The database has nothing in it, not even an empty log.
+    #[error(
+        "the database is empty: its log is lost, or its creation was cut short; restore it, \
+         or delete the file to begin a new log"
+    )]
+    Empty,
+    /// The database was not made by this server.
+    #[error("the database belongs to another application (application id {application:#x})")]
+    Foreign {
+        /// Its `PRAGMA application_id`.
+        application: i32,
+    },
+    /// The database was made by a later version of this server.
+    #[error("the log has schema version {found}, this server knows up to {known}: upgrade it")]
+    Newer {
+        /// The database's version.
+        found: i32,
+        /// The latest version that this server knows.
+        known: i32,
+    },
+    /// The batch is one that no store takes.
+    #[error("not a batch to store: {0}")]
+    Invalid(&'static str),
+    /// There is no event at a position whose body is to be erased. Nothing is erased.
+    #[error("there is no event at position {position}: nothing was erased")]
+    Missing {
+        /// The position.
+        position: u64,
+    },
+    /// The bodies are erased from the database, but a reader of an earlier state keeps
+    /// their bytes in the write-ahead log.
+    #[error("erased bytes remain on disk while another connection reads: erase again later")]
+    Lingering,
+    /// Another connection holds the database.
+    #[error("another connection keeps the database locked: try again later")]
+    Busy,
+    /// The store was opened for reading, or its file cannot be written to.
+    #[error("the log is open for reading only")]
+    ReadOnly,
+    /// The file system refused.
+    #[error("{0}")]
+    Io(#[source] io::Error),
+    /// SQLite refused.
+    #[error("SQLite: {0}")]
+    Sqlite(#[source] rusqlite::Error),
+}

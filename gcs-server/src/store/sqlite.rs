@@ -1,0 +1,456 @@
+//! The log in an SQLite database: one row per batch.
+//!
+//! `headers` and `bodies` are a chunk for each event: its length as u32, big-endian, then
+//! its bytes. The chunk of a body is a 1, the salt and the content. Erased, it is zeros of
+//! the same length: a row that keeps its size is overwritten where it is, whereas one that
+//! shrinks makes SQLite move its neighbours, and pages rebuilt in the course may keep
+//! stale copies of them, which `secure_delete` does not reach.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{
+    Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension as _, Row, TransactionBehavior,
+    ffi, params,
+};
+
+use super::{AppendError, Batch, Body, Store, StoreError, Stored};
+
+/// "gcsl", in the header of the file.
+const APPLICATION: i32 = 0x6763_736c;
+
+/// Version of the schema.
+const VERSION: i32 = 1;
+
+/// How long to wait for another connection.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const PRESENT: u8 = 1;
+
+const IDENTITY: &str = "
+    SELECT (SELECT application_id FROM pragma_application_id),
+           (SELECT user_version FROM pragma_user_version),
+           EXISTS (SELECT * FROM sqlite_schema)";
+
+const CREATE: &str = "
+    CREATE TABLE batch(
+        first INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        headers BLOB NOT NULL,
+        bodies BLOB NOT NULL
+    ) STRICT";
+
+const LAST: &str = "SELECT first, last FROM batch ORDER BY first DESC LIMIT 1";
+
+const APPEND: &str = "
+    INSERT INTO batch SELECT ?1, ?2, ?3, ?4, ?5
+    WHERE COALESCE((SELECT last FROM batch ORDER BY first DESC LIMIT 1), 0) = ?1 - 1
+    ON CONFLICT DO NOTHING";
+
+const READ: &str = "
+    SELECT first, last, id, headers, bodies FROM batch
+    WHERE first >= COALESCE((SELECT MAX(first) FROM batch WHERE first BETWEEN 1 AND ?1), 1)
+        AND last >= ?1
+    ORDER BY first";
+
+const BODIES: &str = "
+    SELECT first, last, bodies FROM batch WHERE first BETWEEN 1 AND ?1
+    ORDER BY first DESC LIMIT 1";
+
+const REPLACE: &str = "UPDATE batch SET bodies = ?2 WHERE first = ?1";
+
+/// A log in an SQLite database, durable on every append.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+}
+
+impl SqliteStore {
+    /// Opens a log, or creates it, for its owner's eyes only, if there is no such file.
+    pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+        // Closing a file drops this process's locks on it (POSIX), those of SQLite too:
+        // no connection may come between the file's creation and its closing.
+        static OPENING: Mutex<()> = Mutex::new(());
+        let opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let created = create_private(path)?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        writable(&connection)?;
+        if !created {
+            identify(&connection)?;
+        }
+        configure(&connection)?;
+        if created {
+            create_schema(&mut connection)?;
+        }
+        drop(opening);
+        // A crash may have left in the write-ahead log what was being erased.
+        checkpoint(&connection)?;
+        check_length(&connection, path)?;
+        Ok(SqliteStore { connection })
+    }
+
+    /// Opens a log to look at it, be it beside a running server. Appending and erasing
+    /// fail.
+    pub fn open_read_only(path: &Path) -> Result<SqliteStore, StoreError> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        identify(&connection)?;
+        Ok(SqliteStore { connection })
+    }
+}
+
+impl Store for SqliteStore {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        last(&self.connection)
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        writable(&self.connection).and_then(|()| batch.check()).map_err(AppendError::Failed)?;
+        // A position that SQLite cannot hold is far from the next one.
+        let (Ok(first), Ok(last)) = (i64::try_from(batch.first), i64::try_from(batch.last()))
+        else {
+            return Err(AppendError::Conflict);
+        };
+        let (headers, bodies) = encode(&batch.events).map_err(AppendError::Failed)?;
+        let row = params![first, last, batch.id, headers, bodies];
+        let statement = self.connection.prepare_cached(APPEND);
+        match statement.and_then(|mut statement| statement.execute(row)) {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(AppendError::Conflict),
+            Err(error) if changed_nothing(&error) => Err(AppendError::Failed(error.into())),
+            Err(error) => Err(AppendError::Unknown(error.into())),
+        }
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        // One state for all that follows, whatever another connection appends.
+        let snapshot = self.connection.transaction()?;
+        let last = last(&snapshot)?;
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut next = from.max(1);
+        let Ok(from) = i64::try_from(next) else { return Ok(batches) };
+        let mut room = max_bytes;
+        let mut statement = snapshot.prepare_cached(READ)?;
+        let mut rows = statement.query([from])?;
+        while next <= last {
+            let batch = rows.next()?.map(decode).transpose()?;
+            let follows =
+                |batch: &Batch| batch.first == next || batches.is_empty() && batch.first < next;
+            let missing = StoreError::Corrupt { position: next, what: "no batch has it" };
+            let batch = batch.filter(follows).ok_or(missing)?;
+            if !batches.is_empty() && batch.size() > room {
+                break;
+            }
+            room = room.saturating_sub(batch.size());
+            next = batch.last() + 1;
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        writable(&self.connection)?;
+        let mut events = events.to_vec();
+        events.sort_unstable();
+        let mut rest = events.as_slice();
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        while let [event, ..] = rest {
+            rest = erase_in_one_batch(&transaction, *event, rest)?;
+        }
+        transaction.commit()?;
+        if checkpoint(&self.connection)? { Ok(()) } else { Err(StoreError::Lingering) }
+    }
+}
+
+fn last(connection: &Connection) -> Result<u64, StoreError> {
+    let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?));
+    match connection.prepare_cached(LAST)?.query_row([], row).optional()? {
+        None => Ok(0),
+        Some((first @ 1.., Some(last))) if first <= last => Ok(last.unsigned_abs()),
+        Some((first, _)) => {
+            let what = "the last batch ends before it begins";
+            Err(StoreError::Corrupt { position: first.unsigned_abs(), what })
+        }
+    }
+}
+
+/// Erases those of the ascending `events` that are in the first one's batch. Returns the
+/// others.
+fn erase_in_one_batch<'a>(
+    connection: &Connection,
+    event: u64,
+    events: &'a [u64],
+) -> Result<&'a [u64], StoreError> {
+    let missing = StoreError::Missing { position: event };
+    let Ok(key) = i64::try_from(event) else { return Err(missing) };
+    let found = connection
+        .prepare_cached(BODIES)?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((key, last, mut bodies)): Option<(i64, i64, Vec<u8>)> = found else {
+        return Err(missing);
+    };
+    let (first, last) = (key.unsigned_abs(), last.unsigned_abs());
+    if event > last {
+        return Err(missing);
+    }
+    let what = "its bodies are no chunks";
+    let chunks = chunks(&bodies).ok_or(StoreError::Corrupt { position: first, what })?;
+    let (named, others) = events.split_at(events.partition_point(|event| *event <= last));
+    for event in named {
+        let what = "its body is missing";
+        let corrupt = StoreError::Corrupt { position: *event, what };
+        let chunk = chunks.get((event - first) as usize).ok_or(corrupt)?;
+        bodies[chunk.clone()].fill(0);
+    }
+    connection.prepare_cached(REPLACE)?.execute(params![key, bodies])?;
+    Ok(others)
+}
+
+/// Creates the file; false if there is one. SQLite gives its other files the same mode.
+fn create_private(path: &Path) -> Result<bool, StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(StoreError::Io(error)),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    // SQLite's own words for it are less clear.
+    if path.is_dir() {
+        return Err(StoreError::Io(io::Error::from(ErrorKind::IsADirectory)));
+    }
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
+fn writable(connection: &Connection) -> Result<(), StoreError> {
+    if connection.is_readonly(MAIN_DB)? { Err(StoreError::ReadOnly) } else { Ok(()) }
+}
+
+/// Refuses a database that is no log of this version.
+fn identify(connection: &Connection) -> Result<(), StoreError> {
+    let identity = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    match connection.query_row(IDENTITY, [], identity)? {
+        (APPLICATION, VERSION, true) => Ok(()),
+        (0, 0, false) => Err(StoreError::Empty),
+        (APPLICATION, found, _) if found > VERSION => {
+            Err(StoreError::Newer { found, known: VERSION })
+        }
+        (application, _, _) => Err(StoreError::Foreign { application }),
+    }
+}
+
+fn configure(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")?;
+    let set = "PRAGMA journal_mode = WAL";
+    let mode: String = connection.query_row(set, [], |row| row.get(0))?;
+    if mode != "wal" {
+        let what = "the file system cannot hold a write-ahead log";
+        return Err(StoreError::Io(io::Error::new(ErrorKind::Unsupported, what)));
+    }
+    Ok(())
+}
+
+fn create_schema(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(CREATE)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+/// Moves the write-ahead log into the database and empties it; false if a reader of an
+/// earlier state, or a writer, is in the way.
+fn checkpoint(connection: &Connection) -> Result<bool, StoreError> {
+    let empty = "PRAGMA wal_checkpoint(TRUNCATE)";
+    Ok(connection.query_row(empty, [], |row| row.get::<_, i64>(0))? == 0)
+}
+
+/// SQLite itself reads a page that is cut off as if zeros followed.
+fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let length = fs::metadata(path).map_err(StoreError::Io)?.len();
+    if length.is_multiple_of(page.unsigned_abs()) {
+        return Ok(());
+    }
+    let what = Some("the file ends within a page".into());
+    let error = ffi::Error::new(ffi::SQLITE_CORRUPT);
+    Err(StoreError::Damaged(rusqlite::Error::SqliteFailure(error, what)))
+}
+
+/// Whether SQLite gave up before the batch was complete in the write-ahead log. A failed
+/// write or sync leaves that open, and so does anything not known here.
+fn changed_nothing(error: &rusqlite::Error) -> bool {
+    use ErrorCode::*;
+    let code = error.sqlite_error_code();
+    matches!(code, Some(DatabaseBusy | DatabaseLocked | ReadOnly | DiskFull))
+        || matches!(code, Some(DatabaseCorrupt | NotADatabase | TooBig))
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Damaged(error)
+            }
+            _ => StoreError::Sqlite(error),
+        }
+    }
+}
+
+/// The columns `headers` and `bodies`.
+fn encode(events: &[Stored]) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let (mut headers, mut bodies) = (Vec::new(), Vec::new());
+    for event in events {
+        put(&mut headers, &[&event.header])?;
+        match &event.body {
+            Some(body) => put(&mut bodies, &[&[PRESENT], &body.salt, &body.bytes])?,
+            None => put(&mut bodies, &[])?,
+        }
+    }
+    Ok((headers, bodies))
+}
+
+/// Appends a chunk.
+fn put(blob: &mut Vec<u8>, parts: &[&[u8]]) -> Result<(), StoreError> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let too_long = |_| StoreError::Invalid("a body is longer than 4 GiB");
+    blob.extend(u32::try_from(length).map_err(too_long)?.to_be_bytes());
+    blob.extend(parts.iter().copied().flatten());
+    Ok(())
+}
+
+/// Where the chunks are, without their lengths; `None` if the last one is not complete.
+fn chunks(blob: &[u8]) -> Option<Vec<Range<usize>>> {
+    let mut chunks = Vec::new();
+    let mut rest = blob;
+    while !rest.is_empty() {
+        let (length, tail) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        rest = tail.get(length..)?;
+        let end = blob.len() - rest.len();
+        chunks.push(end - length..end);
+    }
+    Some(chunks)
+}
+
+/// A row of [`READ`].
+fn decode(row: &Row<'_>) -> Result<Batch, StoreError> {
+    let first = row.get::<_, i64>(0)?.unsigned_abs();
+    let corrupt = |what| StoreError::Corrupt { position: first, what };
+    let blob = |column, what| row.get_ref(column)?.as_blob().map_err(|_| corrupt(what));
+    let id = blob(2, "its id is no blob")?;
+    let id = id.try_into().map_err(|_| corrupt("its id is not 16 bytes"))?;
+    let headers = blob(3, "its headers are no blob")?;
+    let bodies = blob(4, "its bodies are no blob")?;
+    let header_chunks = chunks(headers).ok_or_else(|| corrupt("its headers are no chunks"))?;
+    let body_chunks = chunks(bodies).ok_or_else(|| corrupt("its bodies are no chunks"))?;
+    if header_chunks.len() != body_chunks.len() {
+        return Err(corrupt("headers and bodies are not as many"));
+    }
+    let both = (first..).zip(header_chunks.into_iter().zip(body_chunks));
+    let event = |(position, (header, body))| {
+        decode_event(&headers[header], &bodies[body])
+            .map_err(|what| StoreError::Corrupt { position, what })
+    };
+    let events = both.map(event).collect::<Result<_, _>>()?;
+    let batch = Batch { first, id, events };
+    let last: i64 = row.get(1).map_err(|_| corrupt("its last position is no number"))?;
+    let spans = !batch.events.is_empty() && i64::try_from(batch.last()) == Ok(last);
+    if spans { Ok(batch) } else { Err(corrupt("its events do not fill its positions")) }
+}
+
+fn decode_event(header: &[u8], body: &[u8]) -> Result<Stored, &'static str> {
+    if !(1..=super::MAX_HEADER).contains(&header.len()) {
+        return Err("its header is empty or too long");
+    }
+    let body = if body.iter().all(|byte| *byte == 0) { None } else { Some(decode_body(body)?) };
+    Ok(Stored { header: header.to_vec(), body })
+}
+
+fn decode_body(chunk: &[u8]) -> Result<Body, &'static str> {
+    let Some((&PRESENT, rest)) = chunk.split_first() else {
+        return Err("its body is neither present nor erased");
+    };
+    let (salt, bytes) = rest.split_first_chunk().ok_or("its body has no salt")?;
+    Ok(Body { salt: *salt, bytes: bytes.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn batch(first: u64, length: usize) -> Batch {
+        let body = Some(Body { salt: [3; 32], bytes: vec![5; length] });
+        Batch { first, id: [1; 16], events: vec![Stored { header: vec![2; 8], body }] }
+    }
+
+    #[test]
+    fn the_connection_is_durable_and_erases_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for _ in ["created", "opened again"] {
+            let store = SqliteStore::open(&path).unwrap();
+            let pragma = |name| {
+                let value = |row: &Row<'_>| Ok(format!("{:?}", row.get_ref(0)?));
+                store.connection.pragma_query_value(None, name, value).unwrap()
+            };
+            assert_eq!(pragma("synchronous"), "Integer(2)");
+            assert_eq!(pragma("secure_delete"), "Integer(1)");
+            assert_eq!(
+                pragma("journal_mode"),
+                format!("{:?}", rusqlite::types::ValueRef::Text(b"wal"))
+            );
+            assert_eq!(pragma("application_id"), format!("Integer({APPLICATION})"));
+            assert_eq!(pragma("user_version"), format!("Integer({VERSION})"));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_certain_and_a_failed_sync_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(&folder.path().join("log")).unwrap();
+        store.append(&batch(1, 10)).unwrap();
+        store.connection.execute_batch("PRAGMA max_page_count = 3").unwrap();
+        let error = store.append(&batch(2, 100_000)).unwrap_err();
+        assert!(matches!(error, AppendError::Failed(StoreError::Sqlite(_))), "{error}");
+        assert_eq!(store.last().unwrap(), 1);
+        store.append(&batch(2, 10)).unwrap();
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_NOMEM] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert!(!changed_nothing(&error), "{error}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the bytes, chunks cover them all and read the same when written again.
+        #[test]
+        fn any_bytes_are_chunks_or_not(
+            blob in prop::collection::vec(prop_oneof![4 => Just(0), 1 => 0u8..9, 1 => any::<u8>()], 0..99),
+        ) {
+            if let Some(chunks) = chunks(&blob) {
+                let mut again = Vec::new();
+                for chunk in chunks {
+                    let _ = decode_event(b"header", &blob[chunk.clone()]);
+                    put(&mut again, &[&blob[chunk]]).unwrap();
+                }
+                prop_assert_eq!(again, blob);
+            }
+        }
+    }
+}
