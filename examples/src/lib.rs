@@ -1,6 +1,9 @@
-//! Drivers over local folders: all the I/O that a publisher and a client need.
+//! Drivers: all the I/O that a publisher and a client need, over local folders, and over
+//! HTTP for a client.
 //!
-//! A real app does the same with HTTP and its own storage; the library does not care.
+//! A real app does the same with its own storage; the library does not care.
+
+pub mod http;
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -12,17 +12,25 @@
 //! - [`http`]: the public and the private listener.
 //! - [`code`], [`item`]: one-time codes, and what is reported with them.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod code;
+pub mod config;
+pub mod demo;
+pub mod http;
 pub mod item;
 pub mod judge;
 pub mod keyfile;
 pub mod log;
+pub mod metrics;
 pub mod node;
 pub mod policy;
+pub mod print;
 pub mod publishing;
 pub mod random;
 pub mod rejection;
+pub mod service;
 pub mod state;
 pub mod store;
 pub mod token;

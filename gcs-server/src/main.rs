@@ -1,9 +1,7 @@
-//! The server: not built yet. What it will rest on is, and a tour of that.
+//! The server of a health authority, and its command line.
 
-fn main() {
-    eprintln!(
-        "gcs-server has no server in it yet.\n\
-         See the whole protocol at work: cargo run --release -p gcs-examples --bin tour"
-    );
-    std::process::exit(1);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gcs_server::cli::run()
 }

@@ -1,5 +1,6 @@
 //! Everything that can be refused, in one table: code, status, retry, what to do.
 
+use gcs_core::ExactError;
 use thiserror::Error;
 
 use crate::item::ItemProblem;
@@ -204,6 +205,19 @@ pub enum Rejection {
     /// A fault of the server.
     #[error("a fault of the server; it is in its log")]
     Internal,
+}
+
+impl From<ExactError> for Rejection {
+    /// What `serde_json` says may repeat values, so of wrong JSON only that is told.
+    fn from(error: ExactError) -> Rejection {
+        match error {
+            ExactError::TooLarge { max, .. } => Rejection::TooLarge { max },
+            ExactError::Json { .. } => Rejection::ExactInvalid {
+                message: "the JSON has another shape than is asked for".to_owned(),
+            },
+            other => Rejection::ExactInvalid { message: other.to_string() },
+        }
+    }
 }
 
 /// One row of the table of refusals.

@@ -219,34 +219,37 @@ fn what_is_no_batch_is_refused() {
 
 #[test]
 fn of_two_handles_one_wins_each_position() {
-    const EACH: u64 = 40;
     let (_folder, logs) = logs();
     for log in logs {
         let barrier = Arc::new(Barrier::new(2));
         let racers = [(log.handle)(), (log.handle)()].map(|mut store| {
             let barrier = Arc::clone(&barrier);
-            thread::spawn(move || {
+            let round = move |round: u64| {
                 barrier.wait();
-                let (mut won, mut conflicts) = (Vec::new(), 0);
-                while (won.len() as u64) < EACH {
-                    let batch = batch(store.last().unwrap() + 1, 1 + won.len() as u64 % 3);
+                let batch = batch(store.last().unwrap() + 1, 1 + round % 3);
+                barrier.wait();
+                loop {
                     match store.append(&batch) {
-                        Ok(()) => won.push(batch),
-                        Err(AppendError::Conflict) => conflicts += 1,
+                        Ok(()) => return Ok(batch),
                         Err(AppendError::Failed(StoreError::Busy)) => {}
-                        Err(error) => panic!("{error}"),
+                        Err(error) => return Err(error),
                     }
                 }
-                (won, conflicts)
-            })
+            };
+            thread::spawn(move || (0..60).map(round).collect::<Vec<_>>())
         });
-        let [(mut won, here), (others, there)] = racers.map(|racer| racer.join().unwrap());
-        println!("{}: {here} and {there} conflicts", log.kind);
-        won.extend(others);
-        won.sort_by_key(|batch| batch.first);
-        let stored = (log.handle)().read(1, ALL).unwrap();
-        assert_eq!(stored, won, "{}", log.kind);
-        assert!(stored.windows(2).all(|pair| last(&pair[0]) + 1 == pair[1].first));
+        let [one, two] = racers.map(|racer| racer.join().unwrap());
+        let won: Vec<Batch> = one
+            .into_iter()
+            .zip(two)
+            .map(|pair| match pair {
+                (Ok(batch), Err(AppendError::Conflict))
+                | (Err(AppendError::Conflict), Ok(batch)) => batch,
+                pair => panic!("{}: {pair:?}", log.kind),
+            })
+            .collect();
+        assert!(won.windows(2).all(|pair| last(&pair[0]) + 1 == pair[1].first));
+        assert_eq!((log.handle)().read(1, ALL).unwrap(), won, "{}", log.kind);
     }
 }
 
@@ -371,6 +374,25 @@ fn erased_bytes_are_in_no_file() {
     check(&files(&folder));
     drop(store);
     check(&files(&folder));
+}
+
+/// Rows that moved could leave copies behind that no later erasure finds.
+#[test]
+fn erasing_moves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let mut store = SqliteStore::open(&path).unwrap();
+    for first in 1..=200 {
+        store.append(&batch(first, 1)).unwrap();
+    }
+    store.erase(&[]).unwrap();
+    let before = fs::read(&path).unwrap();
+    store.erase(&(1..=190).collect::<Vec<_>>()).unwrap();
+    let after = fs::read(&path).unwrap();
+    assert_eq!(before.len(), after.len());
+    // Behind SQLite's header, which counts changes.
+    let mut bytes = before.iter().zip(&after).skip(100);
+    assert!(bytes.all(|(before, after)| after == before || *after == 0));
 }
 
 #[test]
@@ -500,7 +522,10 @@ fn a_folder_without_permission_is_refused() {
 fn databases_of_others_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other");
-    let is_foreign = |error: &StoreError, id| matches!(error, StoreError::Foreign { application } if *application == id);
+    let is_foreign = |error: &StoreError, expected: i32| match error {
+        StoreError::Foreign { application } => *application == expected,
+        _ => false,
+    };
     let other = Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE theirs(x)").unwrap();
     let before = fs::read(&path).unwrap();

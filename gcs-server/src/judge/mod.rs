@@ -14,7 +14,8 @@ pub use providers::{
     revoke_code, set_provider_token, set_standing,
 };
 pub use publication::{purge, raise_epoch, resume_clock, set_key_list, set_policy, tick};
-pub use reports::{MAX_ITEMS, ReportAnswer, Submission, report};
+pub(crate) use corrections::parse_tracking;
+pub use reports::{MAX_ITEMS, ProblemItem, ReportAnswer, Submission, report};
 
 use crate::log::Event;
 use crate::rejection::Rejection;

@@ -60,14 +60,16 @@ impl ReportAnswer {
         ReportAnswer {
             tracking_id: data_encoding::HEXLOWER.encode(tracking),
             accepted,
-            problems: problem_items(problems),
+            problems: ProblemItem::list(problems),
         }
     }
 }
 
-pub(crate) fn problem_items(problems: &[(u32, ItemProblem)]) -> Vec<ProblemItem> {
-    let item = |(index, code): &(u32, ItemProblem)| ProblemItem { index: *index, code: *code };
-    problems.iter().map(item).collect()
+impl ProblemItem {
+    pub(crate) fn list(problems: &[(u32, ItemProblem)]) -> Vec<ProblemItem> {
+        let item = |(index, code): &(u32, ItemProblem)| ProblemItem { index: *index, code: *code };
+        problems.iter().map(item).collect()
+    }
 }
 
 /// Accepts a report, gives a retry its first answer, or says why not.

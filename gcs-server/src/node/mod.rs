@@ -21,7 +21,7 @@ use crate::rejection::Rejection;
 use crate::state::State;
 use crate::store::Store;
 
-pub use self::replay::{Edition, ReplayError, replay};
+pub use self::replay::{Edition, ReplayError, Replayed, replay};
 
 /// Most jobs that wait; more are told to come again.
 const QUEUE: usize = 4096;

@@ -8,7 +8,7 @@ use crate::item::Element;
 use crate::keyfile::KeyFile;
 use crate::log::{Event, LogError, Reader, Record};
 use crate::policy::Policy;
-use crate::state::{State, Version};
+use crate::state::{FillerKey, State, Version};
 use crate::store::Store;
 
 /// Everything that one publication depends on besides the one before.
@@ -71,19 +71,29 @@ pub enum ReplayError {
     },
 }
 
+/// What a log adds up to.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The state at its end.
+    pub state: State,
+    /// Bodies that a purge named, and that are still there because of a crash.
+    pub unerased: Vec<u64>,
+}
+
 /// Reads the whole log, applies it, and hands every tick over right after it was applied.
-/// Erases what a purge named and a crash left. Returns the state and the number of events.
+/// Without keys everything is checked but that they belong to the log, and the state lacks
+/// its filler.
 ///
 /// # Errors
 /// The first event that is wrong; a key file of another deployment.
 pub fn replay(
     store: &mut dyn Store,
-    keys: &KeyFile,
+    keys: Option<&KeyFile>,
     mut tick: impl FnMut(&State, &Record) -> Result<(), LogError>,
-) -> Result<State, ReplayError> {
-    let mut state = State::new(keys.filler());
+) -> Result<Replayed, ReplayError> {
+    let mut state = State::new(keys.map_or(FillerKey([0; 32]), KeyFile::filler));
     let mut missing = std::collections::BTreeSet::new();
-    let mut present = Vec::new();
+    let mut unerased = Vec::new();
     let mut is_ours = true;
     Reader::new().read(store, |record| {
         let position = record.header.position;
@@ -92,13 +102,15 @@ pub fn replay(
                 missing.insert(position);
             }
             Some(Event::Deployment(deployment)) => {
-                is_ours = deployment.master_check == keys.master_check()
-                    && deployment.root == keys.root().0;
+                is_ours = keys.is_none_or(|keys| {
+                    deployment.master_check == keys.master_check()
+                        && deployment.root == keys.root().0
+                });
             }
             Some(Event::Purge(purge)) => {
                 for report in &purge.reports {
                     if !missing.remove(report) {
-                        present.push(*report);
+                        unerased.push(*report);
                     }
                 }
             }
@@ -116,8 +128,5 @@ pub fn replay(
     if let Some(position) = missing.first() {
         return Err(ReplayError::Missing { position: *position });
     }
-    if !present.is_empty() {
-        store.erase(&present).map_err(LogError::from)?;
-    }
-    Ok(state)
+    Ok(Replayed { state, unerased })
 }

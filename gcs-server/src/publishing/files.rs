@@ -4,6 +4,7 @@ use std::path::Path as Folder;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
@@ -68,6 +69,12 @@ impl Files {
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The paths of all files below a folder.
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let metas = self.store.list(Some(&object(folder)?));
+        metas.map_ok(|meta| format!("/{}", meta.location)).try_collect().await
     }
 
     /// Deletes a file; that there is none is fine.

@@ -88,6 +88,47 @@ impl Publishing {
         }
     }
 
+    /// The highest epoch that any manifest was published in, and forgets what a restart
+    /// would go on from: the next one computes everything from the log.
+    ///
+    /// # Errors
+    /// When files cannot be read or deleted.
+    pub async fn forget(&self) -> Result<u32, PublishingError> {
+        let epochs = self.public.list("v1/manifests").await?.into_iter().filter_map(|path| {
+            match path.parse().ok()? {
+                Path::KeptManifest { epoch, .. } => Some(epoch),
+                _ => None,
+            }
+        });
+        let epoch = epochs.max().unwrap_or(0);
+        self.private.delete(SAVED).await?;
+        Ok(epoch)
+    }
+
+    /// Compares what is out with everything in an outbox that holds all there should be.
+    ///
+    /// # Errors
+    /// When files cannot be read.
+    pub async fn compare(&self, outbox: &Outbox) -> Result<Comparison, PublishingError> {
+        let mut comparison = Comparison::default();
+        let mut expected = std::collections::BTreeSet::new();
+        let manifest = outbox.last().map(|(_, _, manifest)| (Path::Manifest, manifest.to_vec()));
+        let others = outbox.files().map(|(path, bytes)| (*path, bytes.clone()));
+        for (path, bytes) in others.chain(manifest) {
+            let name = path.to_string();
+            match self.public.get(&name).await {
+                Ok(present) if present == bytes => comparison.equal += 1,
+                Ok(_) => comparison.different.push(path),
+                Err(object_store::Error::NotFound { .. }) => comparison.missing.push(path),
+                Err(error) => return Err(error.into()),
+            }
+            expected.insert(name);
+        }
+        let present = self.public.list("v1").await?;
+        comparison.extra = present.into_iter().filter(|name| !expected.contains(name)).collect();
+        Ok(comparison)
+    }
+
     /// Writes everything in the outbox.
     ///
     /// # Errors
@@ -116,6 +157,19 @@ impl Publishing {
         }
         Ok(())
     }
+}
+
+/// What is out, beside what should be.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Files that are as they should be.
+    pub equal: usize,
+    /// Files that are not there.
+    pub missing: Vec<Path>,
+    /// Files with other bytes.
+    pub different: Vec<Path>,
+    /// Files that nothing names: left by a crash, harmless.
+    pub extra: Vec<String>,
 }
 
 fn kept(version: Version) -> Path {

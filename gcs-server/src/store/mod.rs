@@ -111,7 +111,8 @@ pub trait Store: Send {
     fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError>;
 
     /// Removes the bodies and salts of events for good, in one atomic step. Events whose
-    /// body is gone already are fine, so it can be repeated after any error.
+    /// body is gone already are fine, so it can be repeated after any error. A position
+    /// without an event is not: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
 }
 

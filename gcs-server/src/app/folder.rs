@@ -1,0 +1,227 @@
+//! The data folder.
+//!
+//! ```text
+//! lock           held by the server that uses the folder
+//! log.sqlite     the log: the truth
+//! keys.json      the secret keys, unless the configuration names another file
+//! public/        what phones fetch; computed from the log
+//! private/       what a restart goes on from; computed from the log
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::judge;
+use crate::keyfile::{KeyFile, KeyFileError};
+use crate::log::event::{Deployment, OperatorTokenSet, PolicySet};
+use crate::log::{Event, Writer};
+use crate::policy::Policy;
+use crate::random;
+use crate::store::{AppendError, Batch, SqliteStore, Store, StoreError};
+use crate::token::{Role, Token};
+
+/// Why the data folder cannot be used.
+#[derive(Debug, Error)]
+pub enum FolderError {
+    /// It cannot be made, read or written.
+    #[error("data folder {path}: {error}")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Another server uses it.
+    #[error(
+        "data folder {path} is in use by another gcs-server: stop that one first, or give this \
+         one another folder with --data-dir"
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A log without its keys.
+    #[error(
+        "there is a log in {log}, but no key file {keys}. Put the key file there that was made \
+         with this log, or name it with --key-file. Without it the log cannot be used."
+    )]
+    NoKeys {
+        /// The log.
+        log: PathBuf,
+        /// Where the key file should be.
+        keys: PathBuf,
+    },
+    /// Keys without their log.
+    #[error(
+        "there is a key file {keys}, but no log {log}. Put the log there, from a copy. To begin \
+         a new deployment, which no app of the old one will follow, move the key file away."
+    )]
+    NoLog {
+        /// The log.
+        log: PathBuf,
+        /// The key file.
+        keys: PathBuf,
+    },
+    /// The log cannot be opened.
+    #[error("log {path}: {error}\nRestore it from a copy. Nothing has been changed.")]
+    Store {
+        /// The log.
+        path: PathBuf,
+        /// Why not.
+        error: StoreError,
+    },
+    /// The key file.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The first events could not be written.
+    #[error("the log cannot be begun: {0}")]
+    Begin(String),
+}
+
+/// A data folder that nobody else uses.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// The lock goes with the file.
+    _lock: File,
+}
+
+/// A folder, and what is in it.
+pub struct Opened {
+    /// The folder.
+    pub folder: Folder,
+    /// The log.
+    pub store: Box<dyn Store>,
+    /// The secrets.
+    pub keys: KeyFile,
+    /// What was made, if there was nothing.
+    pub new: Option<NewDeployment>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// What the first start made.
+#[derive(Debug)]
+pub struct NewDeployment {
+    /// The operator's token, which is shown only now.
+    pub token: Token,
+    /// Whether every report is published at once.
+    pub publishes_at_once: bool,
+}
+
+impl Folder {
+    /// Opens a folder, or makes a new deployment in it if there is neither log nor keys.
+    ///
+    /// # Errors
+    /// A [`FolderError`] that says what to do; nothing has changed then.
+    pub fn open(config: &Config, now: u64) -> Result<Opened, FolderError> {
+        let folder = Folder::lock(&config.data_dir)?;
+        let (log, keys) = (folder.log(), config.key_file.clone());
+        match (log.exists(), keys.exists()) {
+            (true, true) => {
+                let store = folder.store()?;
+                let keys = KeyFile::read(&keys)?;
+                Ok(Opened { folder, store: Box::new(store), keys, new: None })
+            }
+            (true, false) => Err(FolderError::NoKeys { log, keys }),
+            (false, true) => Err(FolderError::NoLog { log, keys }),
+            (false, false) => folder.begin(config, now),
+        }
+    }
+
+    /// Opens the folder of a deployment that is there.
+    ///
+    /// # Errors
+    /// As [`Folder::open`], and when there is none.
+    pub fn open_existing(config: &Config) -> Result<Opened, FolderError> {
+        let log = config.data_dir.join(LOG);
+        if !log.exists() {
+            let error = io::Error::from(io::ErrorKind::NotFound);
+            return Err(FolderError::Io { path: log, error });
+        }
+        Folder::open(config, 0)
+    }
+
+    fn lock(path: &Path) -> Result<Folder, FolderError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |error| FolderError::Io { path, error }
+        };
+        fs::create_dir_all(path).map_err(io(path))?;
+        let place = path.join("lock");
+        let mut options = File::options();
+        let lock = options.create(true).truncate(false).write(true).open(&place);
+        let lock = lock.map_err(io(&place))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Folder { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(FolderError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(io(&place)(error)),
+        }
+    }
+
+    /// The log.
+    pub fn log(&self) -> PathBuf {
+        self.path.join(LOG)
+    }
+
+    /// What phones fetch.
+    pub fn public(&self) -> PathBuf {
+        self.path.join("public")
+    }
+
+    /// What a restart goes on from.
+    pub fn private(&self) -> PathBuf {
+        self.path.join("private")
+    }
+
+    fn store(&self) -> Result<SqliteStore, FolderError> {
+        let path = self.log();
+        SqliteStore::open(&path).map_err(|error| FolderError::Store { path, error })
+    }
+
+    /// Makes keys and the first events.
+    fn begin(self, config: &Config, now: u64) -> Result<Opened, FolderError> {
+        let keys = KeyFile::draw().map_err(KeyFileError::from)?;
+        let token = Token::draw(Role::Operator).map_err(KeyFileError::from)?;
+        let mut policy = Policy::default();
+        if config.is_loopback() {
+            // Somebody tries it out: let them see their report.
+            policy.min_reports = 1;
+        }
+        let publishes_at_once = policy.min_reports == 1;
+        let begin = |error: &dyn std::fmt::Display| FolderError::Begin(error.to_string());
+        let deployment = Deployment {
+            id: random::bytes().map_err(KeyFileError::from)?,
+            root: keys.root().0,
+            master_check: keys.master_check(),
+        };
+        let events: [Event; 4] = [
+            deployment.into(),
+            PolicySet { policy }.into(),
+            judge::set_key_list(&keys, now).map_err(|error| begin(&error))?,
+            OperatorTokenSet { token: token.hash() }.into(),
+        ];
+        let mut writer = Writer { position: 0, head: [0; 32] };
+        let sealed: Result<Vec<_>, random::Error> =
+            events.iter().map(|event| Ok(writer.seal(event, now)?.1)).collect();
+        let events = sealed.map_err(KeyFileError::from)?;
+        let id = random::bytes().map_err(KeyFileError::from)?;
+
+        keys.create(&config.key_file)?;
+        let mut store = self.store()?;
+        let begun = store.append(&Batch { first: 1, id, events });
+        begun.map_err(|error: AppendError| begin(&error))?;
+        let new = Some(NewDeployment { token, publishes_at_once });
+        Ok(Opened { folder: self, store: Box::new(store), keys, new })
+    }
+}
+
+const LOG: &str = "log.sqlite";

@@ -1,0 +1,240 @@
+//! Starting and stopping.
+
+mod folder;
+mod ticker;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use actix_web::dev::{Server, ServerHandle};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+pub use self::folder::{Folder, FolderError, NewDeployment, Opened};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{self, Listener};
+use crate::log::LogError;
+use crate::node::{Edition, Node, ReplayError, Replayed, replay};
+use crate::publishing::{
+    Outbox, Press, Published, Publishing, PublishingError, Stamp, Worker,
+};
+use crate::service::Service;
+use crate::state::State;
+
+/// Editions that wait to be published: the clock makes none before the last one is out.
+const EDITIONS: usize = 2;
+
+/// Why the server does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The log.
+    #[error("the log cannot be used: {0}\nRestore it from a copy. Nothing has been changed.")]
+    Replay(#[from] ReplayError),
+    /// The log lacks what was published from it.
+    #[error(
+        "the log does not have tick {tick}, which was published from it: its end is missing, or \
+         it is another log.\nRestore the log from a copy; if there is none that is newer, \
+         `gcs-server recover` goes on from this one. Nothing has been changed."
+    )]
+    Behind {
+        /// The tick.
+        tick: u32,
+    },
+    /// The published files.
+    #[error("the published files cannot be used: {0}")]
+    Publishing(#[from] PublishingError),
+    /// The folder of files cannot be used.
+    #[error("the published files cannot be used: {0}")]
+    Files(#[from] object_store::Error),
+    /// A listener.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Its address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The system refuses.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A server that has started.
+pub struct App {
+    service: Service,
+    public: (SocketAddr, Server),
+    private: (SocketAddr, Server),
+    node_thread: JoinHandle<()>,
+    worker: tokio::task::JoinHandle<()>,
+    ticker: Option<tokio::task::JoinHandle<()>>,
+    new: Option<NewDeployment>,
+    /// Held until the end: no other server may use the folder.
+    _folder: Folder,
+}
+
+impl App {
+    /// Starts a server: opens the data folder or makes it, replays the log, listens.
+    /// With a clock that is not the system's, ticks are made on command only.
+    ///
+    /// # Errors
+    /// A [`StartError`] that says what to do.
+    pub async fn build(config: &Config, clock: Clock) -> Result<App, StartError> {
+        let Opened { folder, mut store, keys, new } = Folder::open(config, clock.now())?;
+        let publishing = Publishing {
+            public: crate::publishing::Files::local(&folder.public())?,
+            private: crate::publishing::Files::local(&folder.private())?,
+        };
+        let saved = publishing.saved().await?;
+        let stamp = saved.as_ref().map(|(_, stamp)| *stamp);
+        let keys = Arc::new(keys);
+        let replayed = {
+            let keys = Arc::clone(&keys);
+            let publisher = saved.map(|(publisher, _)| publisher);
+            let press = Press::new(&keys, publisher);
+            tokio::task::spawn_blocking(move || {
+                let caught_up = catch_up(&mut *store, &keys, press, stamp)?;
+                if !caught_up.unerased.is_empty() {
+                    store.erase(&caught_up.unerased).map_err(LogError::from).map_err(ReplayError::from)?;
+                }
+                Ok::<_, StartError>((store, caught_up))
+            })
+        };
+        let (store, CaughtUp { state, press, outbox, .. }) = replayed.await.map_err(io::Error::other)??;
+
+        let (sender, published) = watch::channel(None);
+        if let (Some(stamp), None) = (stamp, outbox.last()) {
+            let manifest = publishing.kept_manifest(stamp.version).await?;
+            publishing.ensure_manifest(&manifest).await?;
+            sender.send_replace(Some(Published { stamp, manifest }));
+        }
+        let public = listen(config.public_listen)?;
+        let private = listen(config.private_listen)?;
+        let (editions, queue) = mpsc::channel(EDITIONS);
+        let (node, node_thread) = Node::start(store, state, clock.clone(), editions)?;
+        let files = publishing.public.clone();
+        let worker = tokio::spawn(Worker::new(publishing, press, sender).run(outbox, queue));
+        let ticks = matches!(clock, Clock::System);
+        let metrics = Arc::default();
+        let service = Service { node, keys, clock, published, files, metrics };
+        let serve = |listener, (address, socket): (SocketAddr, TcpListener)| {
+            http::serve(listener, socket, service.clone()).map(|server| (address, server))
+        };
+        Ok(App {
+            public: serve(Listener::Public, public)?,
+            private: serve(Listener::Private, private)?,
+            node_thread,
+            worker,
+            ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
+            service,
+            new,
+            _folder: folder,
+        })
+    }
+
+    /// The public listener's address.
+    pub fn public(&self) -> SocketAddr {
+        self.public.0
+    }
+
+    /// The private listener's address.
+    pub fn private(&self) -> SocketAddr {
+        self.private.0
+    }
+
+    /// What was made, if this was the first start.
+    pub fn new_deployment(&self) -> Option<&NewDeployment> {
+        self.new.as_ref()
+    }
+
+    /// What requests are answered from.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Handles to stop both listeners; then [`App::run`] returns.
+    pub fn handles(&self) -> [ServerHandle; 2] {
+        [self.public.1.handle(), self.private.1.handle()]
+    }
+
+    /// Runs until both listeners are stopped, then until everything accepted is written.
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn run(self) -> io::Result<()> {
+        let App { service, public, private, node_thread, worker, ticker, .. } = self;
+        let listened = futures_util::future::try_join(public.1, private.1).await;
+        if let Some(ticker) = ticker {
+            ticker.abort();
+            // Only that it has ended counts: it holds a handle to the node.
+            let _aborted = ticker.await;
+        }
+        drop(service);
+        let joined = tokio::task::spawn_blocking(move || node_thread.join()).await;
+        // A publication that cannot be written now is written at the next start.
+        let _written = tokio::time::timeout(std::time::Duration::from_secs(10), worker).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the node did not end well");
+        }
+        listened.map(drop)
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (public, private) = (self.public.0, self.private.0);
+        f.debug_struct("App").field("public", &public).field("private", &private).finish_non_exhaustive()
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
+    let bound = TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
+    bound.map_err(|error| StartError::Listen { address, error })
+}
+
+/// What a replay gives.
+#[derive(Debug)]
+pub struct CaughtUp {
+    /// The state at the end of the log.
+    pub state: State,
+    /// The press after the last tick.
+    pub press: Press,
+    /// What has not been written yet.
+    pub outbox: Outbox,
+    /// Bodies that a purge named and a crash left.
+    pub unerased: Vec<u64>,
+}
+
+/// Replays the log, and computes the publications after `stamp`.
+///
+/// # Errors
+/// A log that is wrong, or lacks what was published from it.
+pub fn catch_up(
+    store: &mut dyn crate::store::Store,
+    keys: &crate::keyfile::KeyFile,
+    mut press: Press,
+    stamp: Option<Stamp>,
+) -> Result<CaughtUp, StartError> {
+    let mut outbox = Outbox::default();
+    let mut is_there = stamp.is_none();
+    let Replayed { state, unerased } = replay(store, Some(keys), |state, record| {
+        let position = record.header.position;
+        if let Some(stamp) = stamp.filter(|stamp| position <= stamp.position) {
+            is_there |= position == stamp.position && record.header.hash() == stamp.head;
+            return Ok(());
+        }
+        let Some(edition) = Edition::of(state, record) else { return Ok(()) };
+        press
+            .print(&edition, &mut outbox)
+            .map_err(|error| LogError::broken(position, format!("cannot be published: {error}")))
+    })?;
+    if let Some(stamp) = stamp.filter(|_| !is_there) {
+        return Err(StartError::Behind { tick: stamp.version.tick });
+    }
+    Ok(CaughtUp { state, press, outbox, unerased })
+}

@@ -1,0 +1,127 @@
+//! The command line.
+
+mod offline;
+mod remote;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Options};
+use crate::print::Format;
+
+/// Publishes compact sets of infected identifiers, and receives authorised reports of them.
+///
+/// Without a command it serves: on loopback, with a data folder below the working directory.
+#[derive(Debug, Parser)]
+#[command(name = "gcs-server", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT (the default)
+    Serve,
+    /// Live through two weeks of an epidemic on a temporary folder, and check everything
+    Demo {
+        /// Leave the server running at the end
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Show the configuration in force, as a configuration file
+    ShowConfig,
+    /// Check a log, which may be in use, and name the first bad event
+    VerifyLog {
+        /// The log [default: that of the data folder]
+        file: Option<PathBuf>,
+    },
+    /// Compute state and files from log and key file alone, and compare them with what is there
+    Rebuild {
+        /// Write files that are missing or different
+        #[arg(long)]
+        write: bool,
+    },
+    /// Go on from a log whose end is lost, in a new epoch
+    Recover {
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Print codes offline, with a provider's exported key; open their range first
+    PrintCodes(PrintCodes),
+    /// Tell whether a code has a typing mistake, without asking a server
+    CheckCode {
+        /// The code as it was typed
+        code: String,
+    },
+    /// Print the OpenAPI document
+    Openapi,
+    #[command(flatten)]
+    Remote(remote::Command),
+}
+
+/// Codes to print offline.
+#[derive(Args, Debug)]
+struct PrintCodes {
+    /// File that `provider key` gave
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// First serial number of the range
+    #[arg(long)]
+    first: u32,
+    /// Number of codes
+    #[arg(long)]
+    count: u32,
+    /// Unix time at which the range expires, to print it beside the codes
+    #[arg(long, value_name = "TIME")]
+    expires: u64,
+    /// Form of the sheet
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Runs the command line.
+pub fn run() -> ExitCode {
+    let Cli { options, command } = Cli::parse();
+    match dispatch(&options, command.unwrap_or(Command::Serve)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gcs-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+fn dispatch(options: &Options, command: Command) -> Outcome {
+    let config = Config::load(options)?;
+    match command {
+        Command::Serve => serve::serve(&config),
+        Command::Demo { keep } => Ok(crate::demo::run(keep)),
+        Command::ShowConfig => {
+            print!("{}", config.to_toml());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::VerifyLog { file } => offline::verify_log(&config, file),
+        Command::Rebuild { write } => offline::rebuild(&config, write),
+        Command::Recover { yes } => offline::recover(&config, yes),
+        Command::PrintCodes(codes) => offline::print_codes(&codes),
+        Command::CheckCode { code } => {
+            code.parse::<crate::code::Code>()?;
+            println!("no typing mistake; whether the code counts, only the server knows");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Openapi => {
+            println!("{}", crate::http::openapi().to_pretty_json()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Remote(command) => remote::run(&config, command),
+    }
+}

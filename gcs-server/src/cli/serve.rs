@@ -1,0 +1,110 @@
+//! Serving.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Outcome;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, LogFormat};
+use crate::policy::Policy;
+
+pub(super) fn serve(config: &Config) -> Outcome {
+    log_to_stderr(config.log_format);
+    let clock = config.clock_file.clone().map_or(Clock::System, Clock::File);
+    actix_web::rt::System::new().block_on(async {
+        let app = App::build(config, clock).await?;
+        // Whoever started us may have closed standard output: no reason not to serve.
+        let _told = std::io::stdout().write_all(greeting(config, &app).as_bytes());
+        warn(config, &app);
+        let handles = app.handles();
+        actix_web::rt::spawn(async move {
+            stop_signal().await;
+            tracing::info!("stopping");
+            for handle in handles {
+                handle.stop(true).await;
+            }
+        });
+        app.run().await?;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_terminal = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .with_target(false);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// What is said once, on standard output.
+fn greeting(config: &Config, app: &App) -> String {
+    let (public, private) = (app.public(), app.private());
+    let root = data_encoding::HEXLOWER.encode(&app.service().keys.root().0);
+    let mut text = format!("public:  http://{public}\nprivate: http://{private}\nroot key: {root}\n");
+    let Some(new) = app.new_deployment() else { return text };
+    text += &format!("operator token: {}\n", new.token);
+    text += &format!(
+        "\nThis is a new deployment in {data}. The operator token is shown only now: keep it.\n\
+         Keep a copy of {keys} in a safe place: without it nothing can be restored.\n\n\
+         Next:\n  \
+           export GCS_SERVER_TOKEN={token} GCS_SERVER_URL=http://{private}\n  \
+           gcs-server provider add 'City hospital'    # gives a provider token\n  \
+           gcs-server --help\n",
+        data = config.data_dir.display(),
+        keys = config.key_file.display(),
+        token = new.token,
+    );
+    text
+}
+
+/// What somebody should know before it harms.
+fn warn(config: &Config, app: &App) {
+    let policy: Policy = app.service().node.state().policy.clone();
+    if policy.min_reports == 1 {
+        tracing::warn!(
+            "min_reports is 1: every report is published at once, and who watches the files can \
+             tell one patient's identifiers by when they came. Before real use: \
+             gcs-server policy set min_reports=10"
+        );
+    }
+    if policy.raw {
+        tracing::warn!("raw elements are accepted: whoever heard an identifier can report it");
+    }
+    if !config.private_listen.ip().is_loopback() {
+        tracing::warn!("the private listener is not on loopback: put TLS in front of it");
+    }
+    if config.clock_file.is_some() {
+        tracing::warn!("the time comes from a file: this is a demonstration");
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            let interrupt = tokio::signal::ctrl_c();
+            futures_util::pin_mut!(interrupt);
+            let terminate = terminate.recv();
+            futures_util::pin_mut!(terminate);
+            futures_util::future::select(interrupt, terminate).await;
+            return;
+        }
+    }
+    // Without signals the server runs until it is killed, which loses nothing either.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

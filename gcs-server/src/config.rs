@@ -1,0 +1,247 @@
+//! Configuration: addresses, paths and local limits. Everything that changes what is
+//! accepted or published is policy, and lives in the log.
+//!
+//! A flag goes before an environment variable, that before the file, that before the
+//! default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What every environment variable of ours begins with.
+const PREFIX: &str = "GCS_SERVER_";
+
+/// Settings as flags and environment variables.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Options {
+    /// TOML file with settings by the names below, with underscores [default: none]
+    #[arg(long, global = true, value_name = "FILE", env = "GCS_SERVER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of the log and of what is computed from it [default: gcs-data]
+    #[arg(long, global = true, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// File with the secret keys [default: keys.json in the data folder]
+    #[arg(long, global = true, value_name = "FILE", env = "GCS_SERVER_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Where phones and CDNs connect [default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN")]
+    pub public_listen: Option<SocketAddr>,
+    /// Where operators, providers and backends connect [default: 127.0.0.1:8081]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN")]
+    pub private_listen: Option<SocketAddr>,
+    /// Form of the log lines on standard error [default: text]
+    #[arg(long, global = true, value_enum, env = "GCS_SERVER_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// For demonstrations: read the time from this file, and tick on command only
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    pub clock_file: Option<PathBuf>,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings as a file has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileSettings {
+    data_dir: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    public_listen: Option<SocketAddr>,
+    private_listen: Option<SocketAddr>,
+    log_format: Option<LogFormat>,
+}
+
+/// Settings in force.
+#[derive(Clone, Debug, Serialize)]
+pub struct Config {
+    /// Folder of the log and of what is computed from it.
+    pub data_dir: PathBuf,
+    /// File with the secret keys.
+    pub key_file: PathBuf,
+    /// Where phones and CDNs connect.
+    pub public_listen: SocketAddr,
+    /// Where operators, providers and backends connect.
+    pub private_listen: SocketAddr,
+    /// Form of the log lines.
+    pub log_format: LogFormat,
+    /// Where the time comes from, if not from the system.
+    #[serde(skip)]
+    pub clock_file: Option<PathBuf>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration file {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The file has unknown or wrong settings.
+    #[error("configuration file {path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        error: toml::de::Error,
+    },
+    /// An environment variable that looks like ours and is not.
+    #[error("environment variable {name} is none of ours; known: {known}")]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// Ours.
+        known: String,
+    },
+    /// A made-up time on an address that others can reach.
+    #[error("--clock-file is for demonstrations: both listeners must be on loopback addresses")]
+    ClockFile,
+    /// Phones could reach what is not for them.
+    #[error("the public and the private listener must not be the same address: {address}")]
+    SameListener {
+        /// The address.
+        address: SocketAddr,
+    },
+}
+
+impl Config {
+    /// Puts flags, environment, file and defaults together.
+    ///
+    /// # Errors
+    /// A file that cannot be read, an unknown setting, or settings that do not go together.
+    pub fn load(options: &Options) -> Result<Config, ConfigError> {
+        check_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+        let file = options.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let data_dir = options.data_dir.clone().or(file.data_dir);
+        let data_dir = data_dir.unwrap_or_else(|| PathBuf::from("gcs-data"));
+        let key_file = options.key_file.clone().or(file.key_file);
+        let key_file = key_file.unwrap_or_else(|| data_dir.join("keys.json"));
+        let listen = |flag: Option<SocketAddr>, file: Option<SocketAddr>, port| {
+            flag.or(file).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)))
+        };
+        let config = Config {
+            data_dir,
+            key_file,
+            public_listen: listen(options.public_listen, file.public_listen, 8080),
+            private_listen: listen(options.private_listen, file.private_listen, 8081),
+            log_format: options.log_format.or(file.log_format).unwrap_or_default(),
+            clock_file: options.clock_file.clone(),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.clock_file.is_some() && !self.is_loopback() {
+            return Err(ConfigError::ClockFile);
+        }
+        if self.public_listen == self.private_listen && self.public_listen.port() != 0 {
+            return Err(ConfigError::SameListener { address: self.public_listen });
+        }
+        Ok(())
+    }
+
+    /// Whether nobody else can reach the server.
+    pub fn is_loopback(&self) -> bool {
+        self.public_listen.ip().is_loopback() && self.private_listen.ip().is_loopback()
+    }
+
+    /// The settings as a configuration file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+}
+
+fn read(path: &Path) -> Result<FileSettings, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
+    toml::from_str(&text).map_err(|error| ConfigError::File { path: path.to_owned(), error })
+}
+
+/// Refuses a variable that looks like ours and is not: a typing mistake would go unnoticed.
+fn check_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    const OURS: [&str; 8] = [
+        "CONFIG",
+        "DATA_DIR",
+        "KEY_FILE",
+        "PUBLIC_LISTEN",
+        "PRIVATE_LISTEN",
+        "LOG_FORMAT",
+        "TOKEN",
+        "URL",
+    ];
+    let is_unknown =
+        |name: &String| name.strip_prefix(PREFIX).is_some_and(|rest| !OURS.contains(&rest));
+    match names.into_iter().find(is_unknown) {
+        None => Ok(()),
+        Some(name) => {
+            let known = OURS.map(|rest| format!("{PREFIX}{rest}")).join(", ");
+            Err(ConfigError::UnknownVariable { name, known })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_go_before_files_and_files_before_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, "data_dir = \"a\"\npublic_listen = \"127.0.0.1:1\"\n").unwrap();
+        let options = Options { config: Some(path.clone()), ..Options::default() };
+        let config = Config::load(&options).unwrap();
+        assert_eq!(config.data_dir, PathBuf::from("a"));
+        assert_eq!(config.key_file, PathBuf::from("a/keys.json"));
+        assert_eq!((config.public_listen.port(), config.private_listen.port()), (1, 8081));
+        let options = Options { data_dir: Some("b".into()), ..options };
+        assert_eq!(Config::load(&options).unwrap().data_dir, PathBuf::from("b"));
+
+        // What is shown can be read again.
+        std::fs::write(&path, config.to_toml()).unwrap();
+        let again = Config::load(&Options { config: Some(path), ..Options::default() }).unwrap();
+        assert_eq!(again.to_toml(), config.to_toml());
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, "data_directory = \"a\"\n").unwrap();
+        let options = Options { config: Some(path), ..Options::default() };
+        let error = Config::load(&options).unwrap_err().to_string();
+        assert!(error.contains("data_directory") && error.contains("data_dir"), "{error}");
+
+        let names = ["PATH", "GCS_SERVER_DATA_DIR", "GCS_SERVER_PUBLIC_LISTENER"];
+        let error = check_variables(names.into_iter().map(String::from)).unwrap_err();
+        assert!(error.to_string().contains("GCS_SERVER_PUBLIC_LISTENER is none of ours"));
+    }
+
+    #[test]
+    fn settings_that_do_not_go_together_are_refused() {
+        let same: SocketAddr = "127.0.0.1:8081".parse().unwrap();
+        let options = Options { public_listen: Some(same), ..Options::default() };
+        assert!(matches!(Config::load(&options), Err(ConfigError::SameListener { .. })));
+        let open = Options {
+            clock_file: Some("clock".into()),
+            public_listen: Some("0.0.0.0:80".parse().unwrap()),
+            ..Options::default()
+        };
+        assert!(matches!(Config::load(&open), Err(ConfigError::ClockFile)));
+    }
+}

@@ -1,0 +1,419 @@
+//! What the operator does.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, get, post, put, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::auth::Operator;
+use super::body::Json;
+use super::problem::Problem;
+use super::provider::parse_number;
+use crate::code::Code;
+use crate::judge::{self, NewProvider};
+use crate::log::event::{OperatorTokenSet, Standing};
+use crate::policy::Policy;
+use crate::rejection::Rejection;
+use crate::service::Service;
+use crate::state::Version;
+use crate::token::{Role, Token};
+
+/// A provider to add.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProviderRequest {
+    /// Its name.
+    #[schema(example = "City hospital")]
+    name: String,
+}
+
+/// Add a provider
+#[utoipa::path(
+    tag = "operator",
+    request_body = ProviderRequest,
+    security(("operator" = [])),
+    responses(
+        (status = 201, description = "With its token, which is shown only here", body = NewProvider),
+        (status = 401, description = "unauthorized", body = Problem),
+        (status = 409, description = "providers_exhausted", body = Problem),
+        (status = 422, description = "provider_name", body = Problem),
+    ),
+)]
+#[post("/v1/admin/providers")]
+pub(super) async fn add_provider(
+    service: web::Data<Service>,
+    _: Operator,
+    Json(request): Json<ProviderRequest>,
+) -> Result<HttpResponse, Rejection> {
+    let added =
+        service.node.act(move |state, _| judge::add_provider(state, &request.name)).await?;
+    Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(added))
+}
+
+/// All providers.
+#[derive(Serialize, ToSchema)]
+struct ProviderList {
+    /// By number.
+    providers: Vec<ProviderEntry>,
+}
+
+/// One provider.
+#[derive(Serialize, ToSchema)]
+struct ProviderEntry {
+    /// Its number.
+    provider: u16,
+    /// Its name.
+    name: String,
+    /// What it may do.
+    state: Standing,
+    /// Generation of its key.
+    generation: u32,
+    /// Unused codes that count.
+    open_codes: u64,
+    /// Codes that brought a report, of ranges that have not been forgotten.
+    used_codes: u64,
+}
+
+/// List the providers
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "All of them", body = ProviderList),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[get("/v1/admin/providers")]
+pub(super) async fn list_providers(service: web::Data<Service>, _: Operator) -> HttpResponse {
+    let now = service.clock.now();
+    let state = service.node.state();
+    let providers = state.providers.iter().map(|(number, provider)| {
+        let (open_codes, used_codes) = provider.code_counts(now);
+        ProviderEntry {
+            provider: *number,
+            name: provider.name.clone(),
+            state: provider.standing,
+            generation: provider.generation,
+            open_codes,
+            used_codes,
+        }
+    });
+    HttpResponse::Ok().json(ProviderList { providers: providers.collect() })
+}
+
+/// What can be done to a provider.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ProviderAct {
+    /// Its codes wait.
+    Suspend,
+    /// It is active again.
+    Resume,
+    /// Its codes are revoked for good.
+    Revoke,
+    /// It gets a new token, and the old one is void.
+    Token,
+    /// It gets a new key, and its unused codes are void.
+    Rotate,
+    /// Its present key is shown, to print codes offline.
+    Key,
+}
+
+/// A provider's key, as secret as the codes that it can make.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExportedKey {
+    /// The provider.
+    pub(crate) provider: u16,
+    /// The key's generation.
+    pub(crate) generation: u32,
+    /// 64 hexadecimal digits.
+    pub(crate) key: String,
+}
+
+/// Suspend, resume or revoke a provider, or give it a new token or key
+#[utoipa::path(
+    tag = "operator",
+    params(
+        ("provider" = u16, Path, description = "Its number"),
+        ("act" = ProviderAct, Path, description = "What is done"),
+    ),
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The new token, the key, or the new key's generation",
+         content((NewProvider = "application/json"), (ExportedKey = "application/json"))),
+        (status = 204, description = "Done"),
+        (status = 401, description = "unauthorized", body = Problem),
+        (status = 403, description = "forbidden, provider_inactive", body = Problem),
+        (status = 404, description = "provider_unknown", body = Problem),
+    ),
+)]
+#[post("/v1/admin/providers/{provider}/{act}")]
+pub(super) async fn change_provider(
+    service: web::Data<Service>,
+    _: Operator,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Rejection> {
+    let (provider, act) = path.into_inner();
+    let provider = parse_number(&provider)?;
+    let act: ProviderAct = serde_json::from_value(act.into()).map_err(|_| Rejection::NotFound)?;
+    let node = &service.node;
+    let standing = |standing| {
+        node.act(move |state, _| judge::set_standing(state, provider, standing))
+    };
+    match act {
+        ProviderAct::Suspend => standing(Standing::Suspended).await?,
+        ProviderAct::Resume => standing(Standing::Active).await?,
+        ProviderAct::Revoke => standing(Standing::Revoked).await?,
+        ProviderAct::Token => {
+            let set = node.act(move |state, _| judge::set_provider_token(state, provider)).await?;
+            return Ok(secret(&set));
+        }
+        ProviderAct::Rotate => {
+            node.act(move |state, _| judge::raise_key(state, provider)).await?;
+        }
+        ProviderAct::Key => return export_key(&service, provider),
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn secret(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
+}
+
+fn export_key(service: &Service, provider: u16) -> Result<HttpResponse, Rejection> {
+    let state = service.node.state();
+    let known = state.providers.get(&provider).ok_or(Rejection::ProviderUnknown { provider })?;
+    let generation = known.generation;
+    let key = service.keys.provider(provider, generation).to_bytes();
+    let key = data_encoding::HEXLOWER.encode(&key);
+    Ok(secret(&ExportedKey { provider, generation, key }))
+}
+
+/// A code.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CodeRequest {
+    /// As printed.
+    code: String,
+}
+
+/// Revoke one unused code
+#[utoipa::path(
+    tag = "operator",
+    request_body = CodeRequest,
+    security(("operator" = [])),
+    responses(
+        (status = 204, description = "It counts no more"),
+        (status = 401, description = "unauthorized", body = Problem),
+        (status = 403, description = "forbidden, code_invalid, code_not_open", body = Problem),
+        (status = 409, description = "code_used: retract its report instead", body = Problem),
+        (status = 410, description = "code_expired", body = Problem),
+    ),
+)]
+#[post("/v1/admin/codes/revoke")]
+pub(super) async fn revoke_code(
+    service: web::Data<Service>,
+    _: Operator,
+    Json(request): Json<CodeRequest>,
+) -> Result<HttpResponse, Rejection> {
+    let code: Code = request.code.parse().map_err(|_| Rejection::CodeInvalid)?;
+    let keys = Arc::clone(&service.keys);
+    service.node.act(move |state, now| judge::revoke_code(state, &keys, now, &code)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Publish now
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "What is out", body = Version),
+        (status = 401, description = "unauthorized", body = Problem),
+        (status = 409, description = "tick_pending, clock_leap", body = Problem),
+        (status = 503, description = "Try again", body = Problem),
+    ),
+)]
+#[post("/v1/admin/tick")]
+pub(super) async fn tick(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    Ok(HttpResponse::Ok().json(service.tick().await?))
+}
+
+/// Take the clock for right, after a leap
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 204, description = "Ticks go on"),
+        (status = 401, description = "unauthorized", body = Problem),
+        (status = 409, description = "clock_leap: it is behind the last tick", body = Problem),
+    ),
+)]
+#[post("/v1/admin/clock/resume")]
+pub(super) async fn resume_clock(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    service.node.act(judge::resume_clock).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The epoch.
+#[derive(Serialize, ToSchema)]
+struct Epoch {
+    /// From the next tick on.
+    epoch: u32,
+}
+
+/// Raise the epoch, after a restore or to recall what is published
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "Phones fetch whole whatever differs", body = Epoch),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[post("/v1/admin/epoch")]
+pub(super) async fn raise_epoch(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    let epoch = service.node.act(|state, _| judge::raise_epoch(state)).await?;
+    Ok(HttpResponse::Ok().json(Epoch { epoch }))
+}
+
+/// The settings
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "All of them", body = Policy),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[get("/v1/admin/policy")]
+pub(super) async fn get_policy(service: web::Data<Service>, _: Operator) -> HttpResponse {
+    HttpResponse::Ok().json(&service.node.state().policy)
+}
+
+/// Replace the settings
+#[utoipa::path(
+    tag = "operator",
+    request_body = Policy,
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "They hold from now on", body = Policy),
+        (status = 400, description = "json_shape: all of them are asked for", body = Problem),
+        (status = 401, description = "unauthorized", body = Problem),
+        (status = 422, description = "policy_invalid", body = Problem),
+    ),
+)]
+#[put("/v1/admin/policy")]
+pub(super) async fn set_policy(
+    service: web::Data<Service>,
+    _: Operator,
+    Json(policy): Json<Policy>,
+) -> Result<HttpResponse, Rejection> {
+    let wanted = policy.clone();
+    service.node.act(move |state, _| judge::set_policy(state, &wanted)).await?;
+    Ok(HttpResponse::Ok().json(policy))
+}
+
+/// A new token.
+#[derive(Serialize, ToSchema)]
+struct NewToken {
+    /// It is shown only here.
+    token: String,
+}
+
+/// Replace the operator token
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The old one is void", body = NewToken),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[post("/v1/admin/token")]
+pub(super) async fn new_token(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    let token = Token::draw(Role::Operator).map_err(|_| Rejection::Internal)?;
+    let hash = token.hash();
+    service
+        .node
+        .act(move |_, _| Ok(judge::Decision::one(OperatorTokenSet { token: hash }, ())))
+        .await?;
+    Ok(secret(&NewToken { token: token.to_string() }))
+}
+
+/// Where the server stands.
+#[derive(Serialize, ToSchema)]
+struct StatusAnswer {
+    /// Position of the last event.
+    position: u64,
+    /// Hash of its header.
+    head: String,
+    /// SHA-256 of the state: equal on every node at this position.
+    state: String,
+    /// The last tick that is out.
+    published: Option<Version>,
+    /// Reports that have not been purged.
+    reports: usize,
+    /// By date.
+    dates: Vec<DateEntry>,
+}
+
+/// One date.
+#[derive(Serialize, ToSchema)]
+struct DateEntry {
+    /// The date.
+    #[schema(value_type = String, example = "2026-01-05")]
+    date: gcs_core::Date,
+    /// Whether it is published.
+    listed: bool,
+    /// Elements that phones test, filler included.
+    elements: u64,
+    /// Filler among them.
+    filler: u64,
+    /// Reports whose additions wait.
+    waiting: u64,
+}
+
+/// Where the server stands
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "Log, state and dates", body = StatusAnswer),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[get("/v1/admin/status")]
+pub(super) async fn server_status(service: web::Data<Service>, _: Operator) -> HttpResponse {
+    let published = service.version();
+    let state = service.node.state();
+    let date = |(date, day): (&gcs_core::Date, &crate::state::Day)| DateEntry {
+        date: *date,
+        listed: day.listed,
+        elements: day.published_len(),
+        filler: day.filler_len(),
+        waiting: day.waiting_len(),
+    };
+    HttpResponse::Ok().json(StatusAnswer {
+        position: state.position,
+        head: data_encoding::HEXLOWER.encode(&state.head),
+        state: state.digest().to_string(),
+        published,
+        reports: state.reports.len(),
+        dates: state.days.iter().map(date).collect(),
+    })
+}

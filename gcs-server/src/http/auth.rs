@@ -1,0 +1,67 @@
+//! Who asks: bearer tokens (RFC 6750).
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+
+use crate::rejection::Rejection;
+use crate::service::Service;
+use crate::state::State;
+use crate::token;
+
+/// The operator asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operator;
+
+/// This provider asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsProvider(pub(crate) u16);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Operator,
+    Provider(u16),
+}
+
+impl FromRequest for Operator {
+    type Error = Rejection;
+    type Future = Ready<Result<Self, Rejection>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(role(request).and_then(|role| match role {
+            Role::Operator => Ok(Operator),
+            Role::Provider(_) => Err(Rejection::Forbidden),
+        }))
+    }
+}
+
+impl FromRequest for AsProvider {
+    type Error = Rejection;
+    type Future = Ready<Result<Self, Rejection>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(role(request).and_then(|role| match role {
+            Role::Provider(provider) => Ok(AsProvider(provider)),
+            Role::Operator => Err(Rejection::Forbidden),
+        }))
+    }
+}
+
+fn role(request: &HttpRequest) -> Result<Role, Rejection> {
+    let service = request.app_data::<web::Data<Service>>().ok_or(Rejection::Internal)?;
+    let header = request.headers().get(header::AUTHORIZATION).ok_or(Rejection::Unauthorized)?;
+    let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+    let hash = token::hash(token.ok_or(Rejection::Unauthorized)?.trim());
+    find(&service.node.state(), &hash).ok_or(Rejection::Unauthorized)
+}
+
+/// Looks at every token there is, so that time tells nothing.
+fn find(state: &State, hash: &[u8; 32]) -> Option<Role> {
+    let providers = state.providers.iter().map(|(number, provider)| {
+        token::same(&provider.token, hash).then_some(Role::Provider(*number))
+    });
+    let operator = token::same(&state.operator, hash).then_some(Role::Operator);
+    providers.fold(operator, Option::or)
+}

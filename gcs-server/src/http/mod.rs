@@ -1,0 +1,123 @@
+//! The public and the private listener.
+//!
+//! | listener | paths |
+//! |---|---|
+//! | public | the published files, `/v1/reports`, `/v1/openapi.json` |
+//! | private | `/v1/provider`, `/v1/admin`, `/v1/exact`, `/healthz`, `/readyz`, `/metrics` |
+
+mod admin;
+mod auth;
+mod body;
+mod corrections;
+mod files;
+mod observe;
+mod openapi;
+mod ops;
+mod problem;
+mod provider;
+mod reports;
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, web};
+use utoipa_actix_web::AppExt as _;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use self::openapi::openapi;
+pub(crate) use self::admin::ExportedKey;
+use self::openapi::Methods;
+use crate::rejection::Rejection;
+use crate::service::Service;
+
+/// Which listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// What apps need.
+    Public,
+    /// What operators, providers and backends need.
+    Private,
+}
+
+/// Requests that are under way when the server stops get so long to end.
+const SHUTDOWN_SECONDS: u64 = 10;
+
+/// How long a client may take to send the head of a request.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Every route of a listener.
+fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
+    move |config| match listener {
+        Listener::Public => {
+            config
+                .service(files::get_manifest)
+                .service(files::get_kept_manifest)
+                .service(files::get_index)
+                .service(files::get_set)
+                .service(files::get_bundle)
+                .service(files::get_checks)
+                .service(reports::post_report)
+                .service(reports::get_report)
+                .service(openapi::get_document);
+        }
+        Listener::Private => {
+            config
+                .service(ops::healthz)
+                .service(ops::readyz)
+                .service(ops::metrics)
+                .service(ops::exact)
+                .service(provider::open_range)
+                .service(provider::list_ranges)
+                .service(provider::print_codes)
+                .service(provider::close_range)
+                .service(admin::add_provider)
+                .service(admin::list_providers)
+                .service(admin::change_provider)
+                .service(admin::revoke_code)
+                .service(admin::tick)
+                .service(admin::resume_clock)
+                .service(admin::raise_epoch)
+                .service(admin::get_policy)
+                .service(admin::set_policy)
+                .service(admin::new_token)
+                .service(admin::server_status)
+                .service(corrections::preview)
+                .service(corrections::correct);
+        }
+    }
+}
+
+/// Serves one listener until it is stopped.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::Result<Server> {
+    let data = web::Data::new(service);
+    let methods = web::Data::new(Methods::of(listener));
+    let server = HttpServer::new(move || {
+        let (app, _) =
+            App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
+        app.app_data(data.clone())
+            .app_data(methods.clone())
+            .default_service(web::to(nothing_here))
+            .wrap(from_fn(observe::observe))
+            .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
+    });
+    let server = server
+        .client_request_timeout(HEAD_PATIENCE)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen(socket)?;
+    Ok(server.run())
+}
+
+/// Tells a path that is not there from a method that is not.
+async fn nothing_here(request: HttpRequest, methods: web::Data<Methods>) -> HttpResponse {
+    let known = methods.know(request.path());
+    let refusal = if known { Rejection::MethodNotAllowed } else { Rejection::NotFound };
+    refusal.error_response()
+}

@@ -1,0 +1,55 @@
+//! Log lines and counters. What is in neither: addresses, user agents, tokens, codes,
+//! elements, tracking ids. Paths stand in them by their patterns.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+
+use crate::metrics::RequestLabels;
+use crate::rejection::Row;
+use crate::service::Service;
+
+pub(super) async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let began = Instant::now();
+    let method = name(request.method());
+    let service = request.app_data::<web::Data<Service>>().cloned();
+    let response = next.call(request).await?;
+    let route = response.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
+    let status = response.status().as_u16();
+    let code = response.response().extensions().get::<Row>().map_or("", |row| row.code);
+    let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
+    if status >= 500 {
+        tracing::warn!(method, route, status, code, milliseconds, "request");
+    } else {
+        tracing::info!(method, route, status, code, milliseconds, "request");
+    }
+    if let Some(service) = service {
+        let metrics = &service.metrics;
+        metrics.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+        if !code.is_empty() {
+            metrics.refusals.get_or_create(&vec![("code", code)]).inc();
+        }
+    }
+    Ok(response)
+}
+
+/// A method that is not known is not repeated: anybody can make one up.
+fn name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}

@@ -1,0 +1,80 @@
+//! Refusals as problem details (RFC 9457).
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::judge::ProblemItem;
+use crate::rejection::Rejection;
+
+/// Problem details. `code` is stable; `detail` is for people.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always "about:blank": the code says more.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// Stable name of what is wrong.
+    #[schema(example = "code_invalid")]
+    code: &'static str,
+    /// Whether the same request may succeed later.
+    retry: bool,
+    /// What is wrong, for people.
+    detail: String,
+    /// What is wrong with each item, when all of them are bad.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ProblemItem>,
+}
+
+impl From<&Rejection> for Problem {
+    fn from(rejection: &Rejection) -> Problem {
+        let row = rejection.row();
+        let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let problems = match rejection {
+            Rejection::NoItems { problems } => ProblemItem::list(problems),
+            _ => Vec::new(),
+        };
+        Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: row.status,
+            code: row.code,
+            retry: row.retry,
+            detail: rejection.to_string(),
+            problems,
+        }
+    }
+}
+
+impl ResponseError for Rejection {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status_code());
+        response.content_type("application/problem+json");
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        match self {
+            Rejection::Unauthorized => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Rejection::StorageUnavailable | Rejection::Unavailable => {
+                response.insert_header((header::RETRY_AFTER, "10"));
+            }
+            Rejection::RangeNotSatisfiable { length } => {
+                response.insert_header((header::CONTENT_RANGE, format!("bytes */{length}")));
+            }
+            _ => {}
+        }
+        let body = serde_json::to_vec(&Problem::from(self)).unwrap_or_default();
+        let mut response = response.body(body);
+        response.extensions_mut().insert(self.row());
+        response
+    }
+}

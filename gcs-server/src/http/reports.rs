@@ -1,0 +1,231 @@
+//! Reports of patients.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, get, post, web};
+use data_encoding::BASE64;
+use gcs_core::Date;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+
+use super::body::{self, Raw};
+use super::problem::Problem;
+use crate::code::Code;
+use crate::item::{Element, Item, ItemProblem};
+use crate::judge::{self, MAX_ITEMS, ReportAnswer, Submission};
+use crate::rejection::Rejection;
+use crate::service::Service;
+use crate::state::{Report, ReportDay, State, Version};
+
+/// Largest body of a report: room for [`MAX_ITEMS`] of the longest items.
+const MAX_BYTES: usize = 640 << 10;
+
+/// A report.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReportRequest<'a> {
+    /// The one-time code, as it was typed.
+    #[schema(example = "000A-0002-5XYZ-JK7Q")]
+    code: String,
+    /// 1 to 4096 items.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<WireItem>)]
+    items: Vec<&'a RawValue>,
+}
+
+/// What is reported.
+#[derive(Deserialize, ToSchema)]
+#[serde(tag = "kind", deny_unknown_fields)]
+enum WireItem {
+    /// A seed of DP-3T's unlinkable design.
+    #[serde(rename = "dp3t-unlinkable")]
+    Dp3tUnlinkable {
+        /// Its epoch: Unix time divided by 900.
+        epoch: u32,
+        /// 32 bytes in base64.
+        seed: String,
+    },
+    /// An element as it was broadcast, if the policy allows.
+    #[serde(rename = "raw")]
+    Raw {
+        /// The UTC date on which it was broadcast.
+        #[schema(value_type = String, example = "2026-01-05")]
+        date: Date,
+        /// 16 to 64 bytes in base64.
+        element: String,
+    },
+}
+
+impl WireItem {
+    fn read(raw: &RawValue) -> Result<Item, ItemProblem> {
+        let decode = |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| ItemProblem::Shape);
+        match serde_json::from_str(raw.get()).map_err(|_| ItemProblem::Shape)? {
+            WireItem::Dp3tUnlinkable { epoch, seed } => {
+                let seed = decode(&seed)?.try_into().map_err(|_| ItemProblem::SeedLength)?;
+                Ok(Item::Dp3tUnlinkable { epoch, seed })
+            }
+            WireItem::Raw { date, element } => {
+                Ok(Item::Raw { date, element: Element::from_vec(decode(&element)?) })
+            }
+        }
+    }
+}
+
+/// Reads a report. Items are read one by one, so that a bad one spoils no other.
+fn submission(json: &[u8]) -> Result<Submission, Rejection> {
+    let request: ReportRequest<'_> = body::parse(json)?;
+    let code: Code = request.code.parse().map_err(|_| Rejection::CodeInvalid)?;
+    if request.items.len() > MAX_ITEMS {
+        return Err(Rejection::TooManyItems { max: MAX_ITEMS, got: request.items.len() });
+    }
+    let items: Vec<_> = request.items.iter().map(|raw| WireItem::read(raw)).collect();
+    let payload = payload(&items, &request.items);
+    Ok(Submission { code, items, payload })
+}
+
+/// SHA-256 of what the items say, so that a retry is known however its JSON is written.
+fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for (item, raw) in items.iter().zip(raw) {
+        let (tag, bytes) = match item {
+            Ok(item) => (0u8, postcard::to_allocvec(item).unwrap_or_default()),
+            Err(_) => (1, raw.get().as_bytes().to_vec()),
+        };
+        hasher.update([tag]);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().into()
+}
+
+/// Report infected identifiers with a one-time code
+///
+/// Durable before the answer. The same code with the same items gets the first answer again,
+/// whatever happened in between. Items that cannot be accepted are named; the others are
+/// kept. A code is spent once an item was accepted.
+#[utoipa::path(
+    tag = "reports",
+    request_body = ReportRequest,
+    responses(
+        (status = 201, description = "Accepted and durable", body = ReportAnswer),
+        (status = 400, description = "No JSON, or of another shape", body = Problem),
+        (status = 403, description = "code_invalid, code_suspended, code_not_open", body = Problem),
+        (status = 408, description = "The body took too long", body = Problem),
+        (status = 409, description = "code_used: by another report", body = Problem),
+        (status = 410, description = "code_expired, code_revoked", body = Problem),
+        (status = 413, description = "The body is too large", body = Problem),
+        (status = 422, description = "too_many_items, no_items", body = Problem),
+        (status = 503, description = "Try again", body = Problem),
+    ),
+)]
+#[post("/v1/reports")]
+pub(super) async fn post_report(
+    service: web::Data<Service>,
+    Raw(body): Raw<MAX_BYTES>,
+) -> Result<HttpResponse, Rejection> {
+    let arrived = Instant::now();
+    let submission = submission(&body)?;
+    let (provider, serial) = (submission.code.provider(), submission.code.serial());
+    let keys = Arc::clone(&service.keys);
+    let answer: ReportAnswer = service
+        .node
+        .act_on_code(provider, serial, move |state, now| {
+            judge::report(state, &keys, now, &submission)
+        })
+        .await?;
+    service.metrics.report_seconds.0.observe(arrived.elapsed().as_secs_f64());
+    let location = format!("/v1/reports/{}", answer.tracking_id);
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(answer))
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// It waits for its publication.
+    Held,
+    /// All of it that has not expired is published.
+    Published,
+    /// It was retracted.
+    Retracted,
+    /// All its dates have expired.
+    Expired,
+}
+
+/// What became of a report.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReportStatus {
+    /// Of all of it.
+    state: Status,
+    /// By date.
+    dates: Vec<DateStatus>,
+}
+
+/// What became of a report's elements of one date.
+#[derive(Debug, Serialize, ToSchema)]
+struct DateStatus {
+    /// The UTC date.
+    #[schema(value_type = String, example = "2026-01-05")]
+    date: Date,
+    /// What became of them.
+    state: Status,
+    /// The publication that first had them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Version>,
+}
+
+/// What became of a report
+#[utoipa::path(
+    tag = "reports",
+    params(("tracking_id" = String, Path, description = "From the answer to the report")),
+    responses(
+        (status = 200, description = "Its status", body = ReportStatus),
+        (status = 404, description = "report_unknown", body = Problem),
+    ),
+)]
+#[get("/v1/reports/{tracking_id}")]
+pub(super) async fn get_report(
+    service: web::Data<Service>,
+    tracking: web::Path<String>,
+) -> Result<HttpResponse, Rejection> {
+    let tracking = judge::parse_tracking(&tracking)?;
+    let out = service.version();
+    let state = service.node.state();
+    let (_, report) = state.reports.by_tracking(&tracking).ok_or(Rejection::ReportUnknown)?;
+    let status = status_of(&state, report, out);
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status))
+}
+
+fn status_of(state: &State, report: &Report, out: Option<Version>) -> ReportStatus {
+    let date = |day: &ReportDay| {
+        // The log may be ahead of what is out.
+        let since = day.since.filter(|since| out >= Some(*since));
+        let status = match since {
+            _ if !state.days.contains_key(&day.date) => Status::Expired,
+            _ if report.retracted => Status::Retracted,
+            Some(_) => Status::Published,
+            None => Status::Held,
+        };
+        let since = since.filter(|_| status == Status::Published);
+        DateStatus { date: day.date, state: status, since }
+    };
+    let dates: Vec<DateStatus> = report.days.iter().map(date).collect();
+    let any = |status| dates.iter().any(|date| date.state == status);
+    let state = if report.retracted {
+        Status::Retracted
+    } else if any(Status::Held) {
+        Status::Held
+    } else if any(Status::Published) {
+        Status::Published
+    } else {
+        Status::Expired
+    };
+    ReportStatus { state, dates }
+}
