@@ -35,6 +35,9 @@ pub struct Options {
     /// Form of the log lines on standard error [default: text]
     #[arg(long, global = true, value_enum, env = "GCS_SERVER_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Seconds that the body of a request may take to arrive [default: 10]
+    #[arg(long, global = true, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS")]
+    pub body_seconds: Option<u32>,
     /// For demonstrations: read the time from this file, and tick on command only
     #[arg(long, global = true, hide = true, value_name = "FILE")]
     pub clock_file: Option<PathBuf>,
@@ -60,6 +63,7 @@ struct FileSettings {
     public_listen: Option<SocketAddr>,
     private_listen: Option<SocketAddr>,
     log_format: Option<LogFormat>,
+    body_seconds: Option<u32>,
 }
 
 /// Settings in force.
@@ -75,6 +79,8 @@ pub struct Config {
     pub private_listen: SocketAddr,
     /// Form of the log lines.
     pub log_format: LogFormat,
+    /// Seconds that the body of a request may take to arrive.
+    pub body_seconds: u32,
     /// Where the time comes from, if not from the system.
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
@@ -139,6 +145,7 @@ impl Config {
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
+            body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
             clock_file: options.clock_file.clone(),
         };
         config.check()?;
@@ -174,13 +181,14 @@ fn read(path: &Path) -> Result<FileSettings, ConfigError> {
 
 /// Refuses a variable that looks like ours and is not: a typing mistake would go unnoticed.
 fn check_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 9] = [
         "CONFIG",
         "DATA_DIR",
         "KEY_FILE",
         "PUBLIC_LISTEN",
         "PRIVATE_LISTEN",
         "LOG_FORMAT",
+        "BODY_SECONDS",
         "TOKEN",
         "URL",
     ];

@@ -41,8 +41,11 @@ pub enum Rejection {
     #[error("there is nothing here")]
     NotFound,
     /// The path is there, the method is not.
-    #[error("this path does not take this method")]
-    MethodNotAllowed,
+    #[error("this path takes {allow}")]
+    MethodNotAllowed {
+        /// The methods that it takes.
+        allow: &'static str,
+    },
     /// The request took too long to arrive.
     #[error("the body took more than {seconds} seconds to arrive")]
     Timeout {
@@ -250,7 +253,7 @@ impl Rejection {
             R::ReportUnknown => ("report_unknown", 404, false),
             R::ProviderUnknown { .. } => ("provider_unknown", 404, false),
             R::RangeUnknown { .. } => ("range_unknown", 404, false),
-            R::MethodNotAllowed => ("method_not_allowed", 405, false),
+            R::MethodNotAllowed { .. } => ("method_not_allowed", 405, false),
             R::Timeout { .. } => ("timeout", 408, true),
             R::CodeUsed => ("code_used", 409, false),
             R::QuotaExceeded { .. } => ("quota_exceeded", 409, false),

@@ -1,6 +1,7 @@
 //! What requests are answered from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -26,6 +27,8 @@ pub struct Service {
     pub published: watch::Receiver<Option<Published>>,
     /// The files that phones fetch.
     pub files: Files,
+    /// How long the body of a request may take to arrive.
+    pub body_patience: Duration,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use thiserror::Error;
@@ -121,7 +122,8 @@ impl App {
         let worker = tokio::spawn(Worker::new(publishing, press, sender).run(outbox, queue));
         let ticks = matches!(clock, Clock::System);
         let metrics = Arc::default();
-        let service = Service { node, keys, clock, published, files, metrics };
+        let body_patience = Duration::from_secs(config.body_seconds.into());
+        let service = Service { node, keys, clock, published, files, body_patience, metrics };
         let serve = |listener, (address, socket): (SocketAddr, TcpListener)| {
             http::serve(listener, socket, service.clone()).map(|server| (address, server))
         };
@@ -177,7 +179,7 @@ impl App {
         drop(service);
         let joined = tokio::task::spawn_blocking(move || node_thread.join()).await;
         // A publication that cannot be written now is written at the next start.
-        let _written = tokio::time::timeout(std::time::Duration::from_secs(10), worker).await;
+        let _written = tokio::time::timeout(Duration::from_secs(10), worker).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the node did not end well");
         }

@@ -3,8 +3,6 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
-
 use super::Outcome;
 use crate::app::App;
 use crate::clock::Clock;
@@ -34,10 +32,10 @@ pub(super) fn serve(config: &Config) -> Outcome {
 }
 
 fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // The level is fixed: below it, libraries log addresses.
     let is_terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(tracing::Level::INFO)
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal)
         .with_target(false);

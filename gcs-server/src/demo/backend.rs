@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use gcs_core::exact::{Query, Request};
 use gcs_core::{Date, PublicKey};
 use serde_json::{Value, json};
 
 use super::api::{self, Api, number};
 use super::{Checked, ensure};
-use crate::keyfile::KeyFile;
 
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +22,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Names of the files beside the server's data folder.
 const CLOCK: &str = "clock";
-const KEYS: &str = "keys.json";
 const OUTPUT: &str = "server.out";
 const LOG: &str = "server.log";
 
@@ -33,6 +32,8 @@ pub(super) struct Backend {
     pub(super) public: String,
     pub(super) private: String,
     pub(super) token: String,
+    /// The key that apps would ship with.
+    pub(super) root: PublicKey,
     /// What the server takes for the time.
     pub(super) now: u64,
     operator: Api,
@@ -62,6 +63,7 @@ impl Backend {
             public: none(),
             private: none(),
             token: none(),
+            root: PublicKey([0; 32]),
             now,
             operator: Api::new("", None),
         };
@@ -69,6 +71,8 @@ impl Backend {
         backend.spawn("127.0.0.1:0", "127.0.0.1:0")?;
         backend.public = backend.printed("public:")?;
         backend.private = backend.printed("private:")?;
+        let root = HEXLOWER.decode(backend.printed("root key:")?.as_bytes())?;
+        backend.root = PublicKey(root.try_into().map_err(|_| "the root key is not 32 bytes")?);
         backend.token = backend.printed("operator token:")?;
         backend.operator = Api::new(&backend.private, Some(&backend.token));
         backend.wait_until("/healthz")?;
@@ -79,7 +83,6 @@ impl Backend {
         let append = |name| OpenOptions::new().create(true).append(true).open(self.place(name));
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--data-dir").arg(self.place("data"));
-        command.arg("--key-file").arg(self.place(KEYS));
         command.args(["--public-listen", public, "--private-listen", private]);
         command.arg("--clock-file").arg(self.place(CLOCK)).arg("serve");
         // Settings of this machine are none of the demonstration's.
@@ -122,11 +125,9 @@ impl Backend {
                 return Ok(found);
             }
             let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
-            let log = || fs::read_to_string(self.place(LOG)).unwrap_or_default();
-            if let Some(status) = ended {
-                return Err(format!("the server ended ({status}):\n{}", log()).into());
-            }
-            ensure(begin.elapsed() < PATIENCE, || format!("no {what:?} yet; log:\n{}", log()))?;
+            ensure(ended.is_none(), || format!("the server has ended: {ended:?}"))?;
+            let waiting = begin.elapsed() < PATIENCE;
+            ensure(waiting, || format!("waited {PATIENCE:?} for {what} of the server"))?;
             std::thread::sleep(PAUSE);
         }
     }
@@ -162,18 +163,9 @@ impl Backend {
         Ok(())
     }
 
-    /// The key that apps would ship with.
-    pub(super) fn root(&self) -> Checked<PublicKey> {
-        Ok(KeyFile::read(&self.place(KEYS))?.root())
-    }
-
     /// The public listener.
     pub(super) fn apps(&self) -> Api {
         Api::new(&self.public, None)
-    }
-
-    pub(super) fn operator(&self) -> &Api {
-        &self.operator
     }
 
     pub(super) fn status(&self) -> Checked<Value> {
@@ -236,6 +228,14 @@ impl Backend {
         ensure(done == preview, || format!("previewed {preview}, done {done}"))?;
         Ok(done)
     }
+}
+
+/// The last things that went wrong in the server, for whoever wonders.
+pub(super) fn troubles(folder: &Path) -> String {
+    let log = fs::read_to_string(folder.join(LOG)).unwrap_or_default();
+    let mut troubles: Vec<&str> = log.lines().filter(|line| !line.contains(" INFO ")).collect();
+    let last = troubles.split_off(troubles.len().saturating_sub(10));
+    if last.is_empty() { String::new() } else { format!("\nThe server said:\n{}", last.join("\n")) }
 }
 
 impl Drop for Backend {

@@ -6,7 +6,7 @@ use gcs_core::{DAY_SECONDS, Date};
 use serde_json::json;
 
 use super::api::{number, text};
-use super::backend::Backend;
+use super::backend::{Backend, Ticked};
 use super::client::Traffic;
 use super::people::Patient;
 use super::phones::{Phone, confirm_all};
@@ -117,7 +117,7 @@ impl Story {
         let caught = sleepers.iter().map(|phone| phone.client.traffic.bundles).sum::<u64>();
         self.figures.catch_up = caught / (PHONES - 1);
 
-        let settings = Settings::new(self.backend.root()?);
+        let settings = Settings::new(self.backend.root);
         let mut fresh = Phone::new(99, &self.backend.public, settings);
         fresh.hear_strangers(self.first, DATES);
         fresh.confirm_all(now)?;
@@ -144,6 +144,7 @@ impl Story {
         let before = self.backend.date(date)?.ok_or("the date is not there")?;
         let apps = self.backend.apps();
         let tracking = self.report_of(lone)?.accepted(&apps)?;
+        self.tracking.push(tracking.clone());
 
         self.backend.set_clock(self.backend.now + INTERVAL)?;
         self.backend.tick()?;
@@ -195,7 +196,8 @@ impl Story {
         Ok(())
     }
 
-    /// Killed again, now with everything in the log: the same state, the same manifest.
+    /// Killed again, now with everything in the log: the same state, the same manifest, and
+    /// the next tick goes on from there.
     pub(super) fn killed_with_everything_in_it(&mut self) -> Checked<()> {
         let manifest = |backend: &Backend| backend.apps().text("/v1/manifest");
         let before = (self.backend.status()?, manifest(&self.backend)?);
@@ -203,13 +205,23 @@ impl Story {
         let restart = self.backend.restart()?;
         let after = (self.backend.status()?, manifest(&self.backend)?);
         ensure(before == after, || format!("before: {before:?}\nafter: {after:?}"))?;
-        let reports = number(&after.0, "reports")?;
-        ensure(reports as usize == self.tracking.len() + 1, || format!("{reports} reports"))?;
+        let reports = number(&after.0, "reports")? as usize;
+        ensure(reports == self.tracking.len(), || format!("{reports} reports"))?;
         say(format!(
             "kill -9 once more: ready after {} ms, with the same {reports} reports and manifest.",
             restart.as_millis()
         ));
-        self.figures.restarts.push(restart);
+        self.backend.set_clock(self.backend.now + INTERVAL)?;
+        let Ticked { tick, .. } = self.backend.tick()?;
+        for phone in &mut self.phones {
+            phone.client.traffic = Traffic::default();
+        }
+        confirm_all(&mut self.phones, self.backend.now + 60)?;
+        let by_bundle = |traffic: Traffic| traffic.bundles > 0 && traffic.sets == 0;
+        let others = self.phones.iter().filter(|phone| !by_bundle(phone.client.traffic)).count();
+        ensure(others == 0, || format!("{others} phones needed more than a bundle"))?;
+        say(format!("Tick {tick} goes on from there: for the phones it is one more delta."));
+        self.figures.restarts.push((restart, reports));
         Ok(())
     }
 }

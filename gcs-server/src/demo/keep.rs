@@ -20,10 +20,10 @@ pub(super) fn leave(story: Story, folder: TempDir) -> Checked<()> {
     }
     std::fs::write(backend.place(HEARD), heard)?;
     let (public, private, token) = (&backend.public, &backend.private, &backend.token);
-    let (root, now) = (HEXLOWER.encode(&backend.root()?.0), backend.now);
+    let (root, now) = (HEXLOWER.encode(&backend.root.0), backend.now);
     let path = |name: &str| backend.place(name).display().to_string();
     let (clock, heard, phone) = (path("clock"), path(HEARD), path("phone"));
-    let later = now + 900;
+    let (later, confirming) = (now + 900, now + 6 * 3600);
     let text = format!(
         "
 The server lives on. Its clock stands still, and it ticks on command only.
@@ -46,11 +46,12 @@ A quarter of an hour passes, and a tick:
   echo {later} > {clock}
   curl -X POST -H 'Authorization: Bearer {token}' {private}/v1/admin/tick
 
-A phone; run it again with a later time to see it confirm:
+A phone that heard what is in a file, and again six hours later, to see it confirm:
 
-  cargo run --release -p gcs-examples --bin app_client -- --server {public} \\
+  cargo build --release -p gcs-examples --bin app_client
+  for now in {now} {confirming}; do target/release/app_client --server {public} \\
     --root {root} --state {phone} \\
-    --heard {heard} --now {now}
+    --heard {heard} --now $now; done
 ",
         folder = folder.path().display(),
     );

@@ -14,6 +14,7 @@ mod report;
 mod reporting;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -71,8 +72,20 @@ fn say(text: impl AsRef<str>) {
 fn demonstrate(keep: bool) -> Checked<()> {
     let begin = Instant::now();
     let folder = tempfile::Builder::new().prefix("gcs-demo-").tempdir()?;
-    // Dropped, and with it the server stopped, before the folder goes.
-    let mut story = Story::begin(folder.path())?;
+    let story = live_through(folder.path());
+    let story = story.map_err(|error| format!("{error}{}", backend::troubles(folder.path())))?;
+    report::print(&story)?;
+    say(format!("\nEverything was as it should be, in {:.1} s.", begin.elapsed().as_secs_f64()));
+    if keep {
+        return keep::leave(story, folder);
+    }
+    // The server is stopped before its folder goes.
+    drop(story);
+    Ok(folder.close()?)
+}
+
+fn live_through(folder: &Path) -> Checked<Story> {
+    let mut story = Story::begin(folder)?;
     story.mistakes_are_told_apart()?;
     story.a_thousand_reports()?;
     story.first_tick()?;
@@ -82,9 +95,7 @@ fn demonstrate(keep: bool) -> Checked<()> {
     story.a_lone_report_is_held()?;
     story.a_date_expires()?;
     story.killed_with_everything_in_it()?;
-    report::print(&story)?;
-    say(format!("\nEverything was as it should be, in {:.1} s.", begin.elapsed().as_secs_f64()));
-    if keep { keep::leave(story, folder) } else { Ok(()) }
+    Ok(story)
 }
 
 /// A provider with codes to hand out.
@@ -107,7 +118,8 @@ struct Figures {
     acknowledged: usize,
     stored_unheard: usize,
     retried: usize,
-    restarts: Vec<Duration>,
+    /// How long each took, with how many reports in the log.
+    restarts: Vec<(Duration, usize)>,
     first_tick: Duration,
     first_sets: u64,
     confirmed: usize,
@@ -139,7 +151,7 @@ struct Story {
 }
 
 impl Story {
-    fn begin(folder: &std::path::Path) -> Checked<Story> {
+    fn begin(folder: &Path) -> Checked<Story> {
         let broadcast = exposure_notification_day()?;
         let first = Date::of_time(broadcast[0].0 - 3 * DAY_SECONDS);
         let now = first.start() + DATES * DAY_SECONDS + 2 * 3600;
@@ -159,7 +171,7 @@ impl Story {
         };
         let desks =
             [desk("City hospital", &[REPORTS, MORE_CODES])?, desk("Test centre North", &[100])?];
-        let settings = Settings::new(backend.root()?);
+        let settings = Settings::new(backend.root);
         let mut steady = Phone::new(0, &backend.public, settings);
         let patients = patients(first, ELEMENTS - broadcast.len() as u64);
         steady.meet_for_an_hour(patients[705], 100);
@@ -239,7 +251,8 @@ impl Story {
         *acknowledged = reported.acknowledged;
         *stored_unheard = reported.stored_unheard;
         *retried = reported.retried;
-        self.figures.restarts.push(reported.restart);
+        let stored = reported.acknowledged + reported.stored_unheard;
+        self.figures.restarts.push((reported.restart, stored));
         Ok(())
     }
 
@@ -271,7 +284,7 @@ impl Story {
 
     /// Phones that heard 10,000 identifiers each.
     fn contacts_are_confirmed(&mut self) -> Checked<()> {
-        let often = Settings { confirm_every: INTERVAL, ..Settings::new(self.backend.root()?) };
+        let often = Settings { confirm_every: INTERVAL, ..Settings::new(self.backend.root) };
         self.phones = (0..PHONES).map(|number| self.phone(number, often)).collect();
         let confirmed = confirm_all(&mut self.phones, self.backend.now + 60)?;
         let requests = self.phones.iter().map(|phone| phone.client.traffic.requests).sum();

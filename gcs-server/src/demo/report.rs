@@ -32,10 +32,11 @@ pub(super) fn print(story: &Story) -> Checked<()> {
     line("sent again with the same bytes; lost or doubled in the end", {
         format!("{}; 0", figures.retried)
     });
-    let restarts = (figures.restarts[0], figures.restarts[1]);
-    line("from kill -9 to ready, a third and all of the reports in the log", {
-        format!("{}, {}", milliseconds(restarts.0), milliseconds(restarts.1))
-    });
+    for (restart, reports) in &figures.restarts {
+        line(&format!("killed with {reports} reports in the log: new process to ready"), {
+            milliseconds(*restart)
+        });
+    }
     line("first tick, from the request until it is out", milliseconds(figures.first_tick));
     line("its sets", bytes(figures.first_sets));
     line("elements added and retracted in the day", {

@@ -36,13 +36,13 @@ impl Report {
 
     /// Sends it once, expects that it is accepted whole, and gives its tracking id.
     pub(super) fn accepted(&self, apps: &Api) -> Checked<String> {
-        self.tracking(self.send(apps)?)
+        self.tracking(&self.send(apps)?)
     }
 
-    fn tracking(&self, answer: Value) -> Checked<String> {
-        let accepted = number(&answer, "accepted")?;
+    fn tracking(&self, answer: &Value) -> Checked<String> {
+        let accepted = number(answer, "accepted")?;
         ensure(accepted == self.good, || format!("{accepted} items of {}", self.good))?;
-        text(&answer, "tracking_id")
+        text(answer, "tracking_id")
     }
 }
 
@@ -98,7 +98,7 @@ impl Crowd<'_> {
         loop {
             match apps.post_bytes("/v1/reports", &report.body) {
                 Ok(reply) if reply.status == 503 => {}
-                Ok(reply) => return report.tracking(reply.expect(201)?),
+                Ok(reply) => return report.tracking(&reply.expect(201)?),
                 Err(error) if begin.elapsed() > PATIENCE => return Err(error.into()),
                 Err(_) => {}
             }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
@@ -13,9 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::rejection::Rejection;
-
-/// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::service::Service;
 
 /// Largest body of everything but reports and exact match.
 const SMALL: usize = 16 << 10;
@@ -34,9 +32,9 @@ impl<const MAX: usize> FromRequest for Raw<MAX> {
     type Error = Rejection;
     type Future = Extraction<Self>;
 
-    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let payload = payload.take();
-        Box::pin(async move { read(payload, MAX).await.map(Raw) })
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (payload, patience) = (payload.take(), patience(request));
+        Box::pin(async move { read(payload, MAX, patience?).await.map(Raw) })
     }
 }
 
@@ -44,16 +42,21 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Error = Rejection;
     type Future = Extraction<Self>;
 
-    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let payload = payload.take();
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (payload, patience) = (payload.take(), patience(request));
         Box::pin(async move {
-            let body = read(payload, SMALL).await?;
+            let body = read(payload, SMALL, patience?).await?;
             parse(if body.is_empty() { b"{}" } else { &body }).map(Json)
         })
     }
 }
 
-async fn read(mut payload: Payload, max: usize) -> Result<Bytes, Rejection> {
+fn patience(request: &HttpRequest) -> Result<Duration, Rejection> {
+    let service = request.app_data::<web::Data<Service>>().ok_or(Rejection::Internal)?;
+    Ok(service.body_patience)
+}
+
+async fn read(mut payload: Payload, max: usize, patience: Duration) -> Result<Bytes, Rejection> {
     let read = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
@@ -65,8 +68,8 @@ async fn read(mut payload: Payload, max: usize) -> Result<Bytes, Rejection> {
         }
         Ok(body.freeze())
     };
-    let timed = tokio::time::timeout(PATIENCE, read).await;
-    timed.unwrap_or(Err(Rejection::Timeout { seconds: PATIENCE.as_secs() }))
+    let timed = tokio::time::timeout(patience, read).await;
+    timed.unwrap_or(Err(Rejection::Timeout { seconds: patience.as_secs() }))
 }
 
 /// Reads JSON. Of what is wrong only the place is told: values may be secrets.

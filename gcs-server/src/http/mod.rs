@@ -117,7 +117,9 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
 
 /// Tells a path that is not there from a method that is not.
 async fn nothing_here(request: HttpRequest, methods: web::Data<Methods>) -> HttpResponse {
-    let known = methods.know(request.path());
-    let refusal = if known { Rejection::MethodNotAllowed } else { Rejection::NotFound };
-    refusal.error_response()
+    match methods.at(request.path()) {
+        Some(allow) => Rejection::MethodNotAllowed { allow },
+        None => Rejection::NotFound,
+    }
+    .error_response()
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{App, HttpResponse, get};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem};
 use utoipa_actix_web::AppExt as _;
 
 use super::Listener;
@@ -48,18 +48,31 @@ pub(super) async fn get_document() -> HttpResponse {
     HttpResponse::Ok().json(openapi())
 }
 
-/// The paths of a listener.
+/// The paths of a listener, and the methods that each takes.
 #[derive(Debug)]
-pub(super) struct Methods(Vec<String>);
+pub(super) struct Methods(Vec<(String, &'static str)>);
 
 impl Methods {
     pub(super) fn of(listener: Listener) -> Methods {
-        Methods(of(listener).paths.paths.into_keys().collect())
+        let paths = of(listener).paths.paths.into_iter();
+        Methods(paths.map(|(pattern, item)| (pattern, allowed(&item))).collect())
     }
 
-    /// Whether a path is there, with some method.
-    pub(super) fn know(&self, path: &str) -> bool {
-        self.0.iter().any(|pattern| fits(pattern, path))
+    /// The methods that a path takes, as the Allow header has them; `None` if there is no
+    /// such path.
+    pub(super) fn at(&self, path: &str) -> Option<&'static str> {
+        let known = self.0.iter().find(|(pattern, _)| fits(pattern, path));
+        known.map(|(_, methods)| *methods)
+    }
+}
+
+fn allowed(item: &PathItem) -> &'static str {
+    match (&item.get, &item.put, &item.post) {
+        (Some(_), Some(_), _) => "GET, PUT",
+        (Some(_), _, Some(_)) => "GET, POST",
+        (Some(get), ..) if get.tags.iter().flatten().any(|tag| tag == "files") => "GET, HEAD",
+        (Some(_), ..) => "GET",
+        _ => "POST",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::rejection::Rejection;
 
 /// Problem details. `code` is stable; `detail` is for people.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Always "about:blank": the code says more.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
@@ -63,6 +63,9 @@ impl ResponseError for Rejection {
         match self {
             Rejection::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Rejection::MethodNotAllowed { allow } => {
+                response.insert_header((header::ALLOW, *allow));
             }
             Rejection::StorageUnavailable | Rejection::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, "10"));

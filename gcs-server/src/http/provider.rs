@@ -135,6 +135,7 @@ struct SheetQuery {
     ),
 )]
 #[get("/v1/provider/ranges/{first}/codes")]
+#[allow(unused_qualifications, reason = "in code that utoipa makes")]
 pub(super) async fn print_codes(
     service: web::Data<Service>,
     AsProvider(number): AsProvider,

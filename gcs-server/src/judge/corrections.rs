@@ -33,7 +33,7 @@ pub struct Selection {
     /// key or of the generation that is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<u32>,
-    /// The generation of the provider's key that the range belongs to.
+    /// Reports of this generation of the provider's key. Without a range: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
     /// Reports accepted at this Unix time or later.
@@ -73,7 +73,8 @@ struct Filter {
     tracking: Option<TrackingId>,
     code: Option<crate::log::event::CodeId>,
     provider: Option<u16>,
-    serials: Option<(u32, std::ops::Range<u32>)>,
+    generation: Option<u32>,
+    serials: Option<std::ops::Range<u32>>,
     received: std::ops::Range<u64>,
     until: u64,
 }
@@ -87,42 +88,39 @@ impl Filter {
     ) -> Result<Filter, Rejection> {
         let Selection { report, code, provider, range, generation, received_from, received_until } =
             selection;
+        if provider.is_none() && (range.is_some() || generation.is_some()) {
+            return Err(Rejection::SelectionRange);
+        }
         if report.is_none()
             && code.is_none()
             && provider.is_none()
             && received_from.is_none()
             && received_until.is_none()
         {
-            return Err(if range.is_some() || generation.is_some() {
-                Rejection::SelectionRange
-            } else {
-                Rejection::SelectionEmpty
-            });
+            return Err(Rejection::SelectionEmpty);
         }
         let tracking = report.as_deref().map(parse_tracking).transpose()?;
         let code = code.as_deref().map(|code| {
             let code: Code = code.parse().map_err(|_| Rejection::CodeInvalid)?;
             authenticate(state, keys, &code).ok_or(Rejection::CodeInvalid)
         });
-        let serials = range.map(|first| {
-            let provider = provider.ok_or(Rejection::SelectionRange)?;
+        let (mut generation, mut serials) = (*generation, None);
+        if let Some(provider) = *provider {
             let known = state.providers.get(&provider);
             let known = known.ok_or(Rejection::ProviderUnknown { provider })?;
-            let generation = generation.unwrap_or(known.generation);
-            let range = known.ranges.get(&(generation, first));
-            let range = range.ok_or(Rejection::RangeUnknown { first })?;
-            Ok::<_, Rejection>((generation, first..first + range.count))
-        });
-        if let Some(provider) = *provider
-            && !state.providers.contains_key(&provider)
-        {
-            return Err(Rejection::ProviderUnknown { provider });
+            if let Some(first) = *range {
+                let of = generation.unwrap_or(known.generation);
+                let range = known.ranges.get(&(of, first));
+                let range = range.ok_or(Rejection::RangeUnknown { first })?;
+                (generation, serials) = (Some(of), Some(first..first + range.count));
+            }
         }
         Ok(Filter {
             tracking,
             code: code.transpose()?,
             provider: *provider,
-            serials: serials.transpose()?,
+            generation,
+            serials,
             received: received_from.unwrap_or(0)..received_until.unwrap_or(u64::MAX),
             until,
         })
@@ -134,9 +132,8 @@ impl Filter {
             && self.tracking.is_none_or(|tracking| report.tracking == tracking)
             && self.code.is_none_or(|code| report.code == code)
             && self.provider.is_none_or(|provider| report.code.provider == provider)
-            && self.serials.as_ref().is_none_or(|(generation, serials)| {
-                report.code.generation == *generation && serials.contains(&report.code.serial)
-            })
+            && self.generation.is_none_or(|generation| report.code.generation == generation)
+            && self.serials.as_ref().is_none_or(|serials| serials.contains(&report.code.serial))
     }
 }
 

@@ -98,6 +98,9 @@ events! {
     17 Purge;
 }
 
+/// The kind of events whose bodies a purge erases: reports.
+pub(crate) const ERASABLE: u16 = 12;
+
 /// Bytes that are no event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -347,6 +350,7 @@ mod tests {
             "010704",
         ]
         .concat();
+        assert_eq!(Event::from(report.clone()).kind(), ERASABLE);
         round_trip(&report.into(), &golden);
         round_trip(&Tick { epoch: 1, number: 200 }.into(), "01c801");
         round_trip(&CodeRevoked { code }.into(), "ac020105");

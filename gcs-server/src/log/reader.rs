@@ -43,6 +43,17 @@ pub enum LogError {
         /// Its kind.
         kind: u16,
     },
+    /// An event with an outcome that this release does not know.
+    #[error(
+        "event {position} is of outcome {outcome}, which this release does not know: \
+         it was written by a newer one; install that"
+    )]
+    UnknownOutcome {
+        /// Its position.
+        position: u64,
+        /// Its outcome.
+        outcome: u8,
+    },
 }
 
 impl LogError {
@@ -85,6 +96,9 @@ impl Reader {
         mut each: impl FnMut(Record) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
         let last = store.last()?;
+        if last < self.position {
+            return Err(LogError::broken(last + 1, "missing: the log had it before"));
+        }
         while self.position < last {
             let batches = store.read(self.position + 1, PAGE_BYTES)?;
             let Some(first) = batches.first() else {
@@ -113,6 +127,9 @@ impl Reader {
         }
         if header.previous != self.head {
             return Err(broken("it does not follow from the event before (its hash differs)"));
+        }
+        if header.outcome != header::ACCEPTED {
+            return Err(LogError::UnknownOutcome { position, outcome: header.outcome });
         }
         let event = match &stored.body {
             None => None,

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::item::Element;
 use crate::keyfile::KeyFile;
-use crate::log::{Event, LogError, Reader, Record};
+use crate::log::{Event, LogError, Reader, Record, event};
 use crate::policy::Policy;
 use crate::state::{FillerKey, State, Version};
 use crate::store::Store;
@@ -99,6 +99,10 @@ pub fn replay(
         let position = record.header.position;
         match &record.event {
             None => {
+                if record.header.kind != event::ERASABLE {
+                    let what = "its body is missing, and no purge erases such a body";
+                    return Err(LogError::broken(position, what));
+                }
                 missing.insert(position);
             }
             Some(Event::Deployment(deployment)) => {
@@ -122,6 +126,11 @@ pub fn replay(
             _ => Ok(()),
         }
     })?;
+    if state.deployment.is_none() {
+        let what = "missing: the log is empty. If the very first start was cut short, delete \
+                    the log and its key file to begin again";
+        return Err(LogError::broken(1, what).into());
+    }
     if !is_ours {
         return Err(ReplayError::OtherKeys);
     }

@@ -51,8 +51,11 @@ struct Support {
 }
 
 /// A date that has not expired.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Day {
+    /// Position of its first report. Those before it brought something to the same date
+    /// when it was there before: it was dropped since, and came back under another policy.
+    begun: u64,
     elements: IndexMap<Element, Support>,
     /// Reports with additions that wait, by position.
     waiting: Vec<u64>,
@@ -77,6 +80,22 @@ pub struct Change {
 }
 
 impl Day {
+    /// A date that a report brings.
+    pub(super) fn new(begun: u64) -> Day {
+        Day {
+            begun,
+            elements: IndexMap::new(),
+            waiting: Vec::new(),
+            filler: Vec::new(),
+            listed: false,
+        }
+    }
+
+    /// Whether it has the elements of the report at a position.
+    pub(super) fn knows(&self, report: u64) -> bool {
+        self.begun <= report
+    }
+
     /// Adds a supporter to an element and returns its place.
     pub(super) fn support(&mut self, element: Element) -> u32 {
         let entry = self.elements.entry(element);

@@ -8,7 +8,7 @@ mod days;
 mod providers;
 mod reports;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::publish::{Day as PublishedDay, ENTRY_DELAY};
 use gcs_core::{Date, Digest};
@@ -183,6 +183,10 @@ impl State {
                 for report in &purge.reports {
                     self.reports.remove(*report);
                 }
+                // A fold of the log without their bodies has never seen their dates.
+                let kept = self.reports.iter().flat_map(|(_, report)| &report.days);
+                let kept: BTreeSet<Date> = kept.map(|brought| brought.date).collect();
+                self.dropped.retain(|date, _| kept.contains(date));
                 for code in &purge.used {
                     self.provider(code.provider)?.mark_used(*code)?;
                 }
@@ -237,10 +241,13 @@ impl State {
         if self.reports.by_code(code).is_some() {
             return CodeStanding::Used;
         }
-        match provider.standing {
-            Standing::Revoked => CodeStanding::Revoked,
-            Standing::Suspended => CodeStanding::Suspended,
-            Standing::Active => provider.code_standing(code, now),
+        // Used stays used, whatever its provider may do, and whether or not its report is
+        // still there. A suspension is only told of codes that would count without it.
+        match (provider.code_standing(code, now), provider.standing) {
+            (CodeStanding::Used, _) => CodeStanding::Used,
+            (_, Standing::Revoked) => CodeStanding::Revoked,
+            (CodeStanding::Open, Standing::Suspended) => CodeStanding::Suspended,
+            (standing, _) => standing,
         }
     }
 

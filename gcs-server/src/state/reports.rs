@@ -96,12 +96,13 @@ impl Reports {
         let mut places: BTreeMap<Date, Vec<u32>> = BTreeMap::new();
         for item in &report.items {
             let date = item.date();
-            let place = days.entry(date).or_default().support(item.element());
+            let day = days.entry(date).or_insert_with(|| Day::new(position));
+            let place = day.support(item.element());
             places.entry(date).or_default().push(place);
         }
         let mut brought = Vec::with_capacity(places.len());
         for (date, elements) in places {
-            days.entry(date).or_default().wait(position);
+            days.entry(date).or_insert_with(|| Day::new(position)).wait(position);
             brought.push(ReportDay { date, elements, since: None });
         }
         let added = Report {
@@ -131,7 +132,7 @@ impl Reports {
         }
         report.retracted = retract;
         for brought in &report.days {
-            if let Some(day) = days.get_mut(&brought.date) {
+            if let Some(day) = days.get_mut(&brought.date).filter(|day| day.knows(position)) {
                 day.correct(&brought.elements, retract);
             }
         }
@@ -144,17 +145,20 @@ impl Reports {
         days: &BTreeMap<Date, Day>,
     ) -> BTreeMap<Date, Change> {
         let retract = act == Act::Retract;
-        let reports = positions.iter().filter_map(|position| self.by_position.get(position));
-        let mut places: BTreeMap<Date, Vec<&[u32]>> = BTreeMap::new();
-        for report in reports.filter(|report| report.retracted != retract) {
+        let reports =
+            positions.iter().filter_map(|position| Some((position, self.get(*position)?)));
+        let mut places: BTreeMap<Date, (&Day, Vec<&[u32]>)> = BTreeMap::new();
+        for (position, report) in reports.filter(|(_, report)| report.retracted != retract) {
             for brought in &report.days {
-                places.entry(brought.date).or_default().push(&brought.elements);
+                let day = days.get(&brought.date).filter(|day| day.knows(*position));
+                let Some(day) = day else { continue };
+                places.entry(brought.date).or_insert((day, Vec::new())).1.push(&brought.elements);
             }
         }
-        let change = |(date, places): (Date, Vec<&[u32]>)| {
-            days.get(&date).map(|day| (date, day.preview(&places, retract)))
+        let change = |(date, (day, places)): (Date, (&Day, Vec<&[u32]>))| {
+            (date, day.preview(&places, retract))
         };
-        places.into_iter().filter_map(change).collect()
+        places.into_iter().map(change).collect()
     }
 
     pub(super) fn published(&mut self, position: u64, date: Date, version: Version) {

@@ -1,0 +1,160 @@
+//! Bad input: a clear refusal, nothing stored by halves, nothing secret repeated.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::server::{Server, ago, ask, bearer, seed};
+
+fn post(server: &Server, body: &str) -> (u16, String) {
+    ask(server.public, "POST", "/v1/reports", &[], body).refused()
+}
+
+#[test]
+fn json_of_every_wrong_kind_is_refused_and_not_repeated() {
+    let server = Server::new();
+    let before = server.status();
+    let secret = "SECR-ETSE-CRET-0000";
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for (body, code) in [
+        ("", "json_invalid"),
+        ("{", "json_invalid"),
+        ("nul", "json_invalid"),
+        ("{\"code\":\"\u{0}\"}", "json_invalid"),
+        ("[]", "json_shape"),
+        ("7", "json_shape"),
+        ("{}", "json_shape"),
+        (&format!("{{\"code\":\"{secret}\"}}"), "json_shape"),
+        (&format!("{{\"code\":\"{secret}\",\"items\":{{}}}}"), "json_shape"),
+        (&format!("{{\"code\":[\"{secret}\"],\"items\":[]}}"), "json_shape"),
+        (&format!("{{\"code\":\"{secret}\",\"items\":[],\"{secret}\":1}}"), "json_shape"),
+        (&format!("{{\"code\":\"{secret}\",\"code\":\"{secret}\",\"items\":[]}}"), "json_shape"),
+        (&format!("{{\"code\":1e999,\"items\":[],\"x\":\"{secret}\"}}"), "json_invalid"),
+        (&deep, "json_shape"),
+    ] {
+        let answer = ask(server.public, "POST", "/v1/reports", &[], body);
+        let shown = &body[..body.len().min(60)];
+        let (status, got) = answer.refused();
+        assert_eq!(status, 400, "{shown}");
+        let is_either = got == code || got == "json_invalid" || got == "json_shape";
+        assert!(is_either, "{shown}: {got}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains("SECR"), "{shown}");
+    }
+    assert_eq!(post(&server, "{\"code\":\"x\",\"items\":[]}"), (403, "code_invalid".to_owned()));
+    assert_eq!(server.status(), before);
+    // Among the items, depth is one bad item like any other.
+    let (_, token) = server.provider("City");
+    let code = server.codes(&token, 1).remove(0);
+    let items = format!("{{\"code\":\"{code}\",\"items\":[{deep},{}]}}", seed(ago(1), 1));
+    let report = ask(server.public, "POST", "/v1/reports", &[], &items).ok();
+    assert_eq!(report["problems"], json!([{ "index": 0, "code": "shape" }]));
+}
+
+#[test]
+fn bodies_that_are_too_large_are_cut_short() {
+    let server = Server::new();
+    let large = " ".repeat((640 << 10) + 1);
+    assert_eq!(post(&server, &large), (413, "too_large".to_owned()));
+    let large = json!({ "name": "x".repeat(17_000) });
+    let answer = server.operate("POST", "/v1/admin/providers", large);
+    assert_eq!(answer.refused(), (413, "too_large".to_owned()));
+    let large = " ".repeat(gcs_core::exact::MAX_REQUEST_BYTES + 1);
+    let answer = ask(server.private, "POST", "/v1/exact", &[bearer(&server.operator)], &large);
+    assert_eq!(answer.refused(), (413, "too_large".to_owned()));
+}
+
+/// Speaks HTTP by hand and reads whatever comes back.
+fn speak(server: &Server, text: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.public).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    // The server may hang up before all of it is sent.
+    let _sent = stream.write_all(text);
+    let mut answer = Vec::new();
+    let _read = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn slow_and_broken_requests_end() {
+    let server = Server::new();
+    let slow = speak(&server, b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
+    assert!(slow.starts_with("HTTP/1.1 408") && slow.contains("\"timeout\""), "{slow}");
+    let mut stream = TcpStream::connect(server.public).unwrap();
+    stream.write_all(b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").unwrap();
+    drop(stream);
+    for bad in [
+        &b"\0\0\0\0\r\n\r\n"[..],
+        b"GET /v1/manifest\r\n\r\n",
+        b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n",
+        b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+    ] {
+        let answer = speak(&server, bad);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(100_000));
+    let answer = speak(&server, many.as_bytes());
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    server.status();
+}
+
+#[test]
+fn exact_match_takes_what_the_library_takes() {
+    let server = Server::new();
+    let ask = |body: Value| server.operate("POST", "/v1/exact", body);
+    assert_eq!(ask(json!({ "queries": [] })).ok(), json!({ "present": [] }));
+    let query = json!({ "date": "2026-01-19", "element": "AAAAAAAAAAAAAAAAAAAAAA==" });
+    let most = json!({ "queries": vec![query.clone(); 1000] });
+    assert_eq!(ask(most).ok()["present"].as_array().unwrap().len(), 1000);
+    for bad in [
+        json!({ "queries": vec![query; 1001] }),
+        json!({ "queries": [{ "date": "2026-01-19", "element": "AAAA" }] }),
+        json!({ "queries": [{ "date": "x", "element": "SECRET" }] }),
+        json!([]),
+    ] {
+        let answer = ask(bad);
+        assert_eq!(answer.refused(), (422, "exact_invalid".to_owned()));
+        assert!(!String::from_utf8_lossy(&answer.body).contains("SECRET"));
+    }
+}
+
+#[test]
+fn policies_out_of_bounds_are_refused_by_name() {
+    let server = Server::new();
+    let before = server.operate("GET", "/v1/admin/policy", Value::Null).ok();
+    for (setting, value, code) in [
+        ("retention_days", json!(29), (422, "policy_invalid".to_owned())),
+        ("interval", json!(59), (422, "policy_invalid".to_owned())),
+        ("rate_bits", json!(33), (422, "policy_invalid".to_owned())),
+        ("min_reports", json!(0), (422, "policy_invalid".to_owned())),
+        ("min_reports", json!(-1), (400, "json_shape".to_owned())),
+        ("minimum", json!(1), (400, "json_shape".to_owned())),
+    ] {
+        let mut policy = before.clone();
+        policy[setting] = value;
+        let answer = server.operate("PUT", "/v1/admin/policy", policy);
+        assert_eq!(answer.refused(), code, "{setting}");
+    }
+    assert_eq!(server.operate("GET", "/v1/admin/policy", Value::Null).ok(), before);
+}
+
+#[test]
+fn a_clock_that_leaps_stops_ticks_and_nothing_else() {
+    let server = Server::new();
+    let (_, token) = server.provider("City");
+    let codes = server.codes(&token, 2);
+    server.tick();
+    server.pass(86_400 + 1);
+    let tick = || server.operate("POST", "/v1/admin/tick", Value::Null);
+    assert_eq!(tick().refused(), (409, "clock_leap".to_owned()));
+    server.report(&codes[0], vec![seed(ago(1), 1)]).ok();
+    assert_eq!(tick().refused(), (409, "clock_leap".to_owned()));
+    server.operate("POST", "/v1/admin/clock/resume", Value::Null).ok();
+    tick().ok();
+    server.clock.fetch_sub(10, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(tick().refused(), (409, "clock_leap".to_owned()));
+    let resume = server.operate("POST", "/v1/admin/clock/resume", Value::Null);
+    assert_eq!(resume.refused(), (409, "clock_leap".to_owned()));
+    server.pass(10);
+    tick().ok();
+}

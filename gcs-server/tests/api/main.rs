@@ -1,0 +1,12 @@
+//! The server over HTTP: the real one, on ports of its own, with time injected.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod bad_input;
+mod corrections;
+mod documents;
+mod files;
+mod providers;
+mod reports;
+mod roles;
+mod server;

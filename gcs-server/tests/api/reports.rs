@@ -1,0 +1,292 @@
+//! Reports.
+
+use serde_json::json;
+
+use crate::server::{Server, ago, ask, noon, raw, seed, today};
+
+fn one_code(server: &Server) -> String {
+    let (_, token) = server.provider("City");
+    server.codes(&token, 1).remove(0)
+}
+
+#[test]
+fn a_report_is_published_at_the_next_tick() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let items = vec![seed(ago(1), 1), seed(ago(2), 2)];
+    let answer = server.report(&code, items);
+    assert_eq!(answer.status, 201);
+    let report = answer.json();
+    assert_eq!((&report["accepted"], &report["problems"]), (&json!(2), &json!([])));
+    let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
+    assert_eq!(answer.header("location"), path);
+
+    let status = server.get(&path).ok();
+    assert_eq!(status["state"], "held");
+    assert_eq!(server.present(&[(ago(1), 1)]), [false]);
+    let tick = server.tick();
+    let status = server.get(&path).ok();
+    assert_eq!(status["state"], "published");
+    let since = |date| json!({ "date": date, "state": "published", "since": tick });
+    assert_eq!(status["dates"], json!([since(ago(2)), since(ago(1))]));
+    assert_eq!(server.present(&[(ago(1), 1), (ago(2), 2), (ago(2), 1)]), [true, true, false]);
+}
+
+#[test]
+fn todays_items_wait_until_two_hours_after_midnight() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let report = server.report(&code, vec![seed(today(), 1), seed(ago(1), 1)]).ok();
+    let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
+    server.tick();
+    let status = server.get(&path).ok();
+    assert_eq!((&status["state"], &status["dates"][0]["state"]), (&json!("held"), &json!("published")));
+    server.pass(43_200 + 7200 - 1);
+    server.tick();
+    assert_eq!(server.get(&path).ok()["state"], "held");
+    server.pass(1);
+    server.tick();
+    assert_eq!(server.get(&path).ok()["state"], "published");
+}
+
+#[test]
+fn a_retry_gets_the_first_answer_whatever_happened_since() {
+    let mut server = Server::new();
+    let (provider, token) = server.provider("City");
+    let codes = server.codes(&token, 2);
+    let items = || vec![seed(ago(1), 1), seed(ago(30), 2), json!({ "kind": "x" })];
+    let first = server.report(&codes[0], items()).ok();
+    assert_eq!(first["accepted"], 1);
+    let problems = json!([
+        { "index": 1, "code": "date_too_old" }, { "index": 2, "code": "shape" },
+    ]);
+    assert_eq!(first["problems"], problems);
+    let retry = |server: &Server| assert_eq!(server.report(&codes[0], items()).ok(), first);
+    retry(&server);
+    // However the JSON is written.
+    let spaced = format!(
+        "{{ \"items\": {} , \"code\" : {:?} }}",
+        json!([seed(ago(1), 1), seed(ago(30), 2)]).to_string().replace(',', " , ").replace(
+            ']',
+            ",{\"kind\":\"x\"}]"
+        ),
+        codes[0].to_lowercase().replace('-', " "),
+    );
+    assert_eq!(ask(server.public, "POST", "/v1/reports", &[], &spaced).ok(), first);
+    server = server.restart();
+    retry(&server);
+    server.tick();
+    retry(&server);
+    server.pass(86_400);
+    server.tick();
+    server.operate("POST", &format!("/v1/admin/providers/{provider}/rotate"), json!(null)).ok();
+    retry(&server);
+    server.operate("POST", &format!("/v1/admin/providers/{provider}/revoke"), json!(null)).ok();
+    retry(&server);
+    for _ in 0..25 {
+        server.pass(86_400);
+        server.tick();
+    }
+    retry(&server);
+    // The other code has expired with its key.
+    let other = server.report(&codes[1], items()).refused();
+    assert_eq!(other, (410, "code_revoked".to_owned()));
+}
+
+#[test]
+fn a_code_is_for_one_report() {
+    let server = Server::new();
+    let code = one_code(&server);
+    server.report(&code, vec![seed(ago(1), 1)]).ok();
+    let other = server.report(&code, vec![seed(ago(1), 2)]).refused();
+    assert_eq!(other, (409, "code_used".to_owned()));
+    let order = server.report(&code, vec![seed(ago(1), 1), seed(ago(1), 1)]).refused();
+    assert_eq!(order, (409, "code_used".to_owned()));
+}
+
+#[test]
+fn a_report_without_a_good_item_does_not_spend_the_code() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let bad = vec![seed(ago(40), 1), raw(ago(1), 16)];
+    let answer = server.report(&code, bad);
+    assert_eq!(answer.refused(), (422, "no_items".to_owned()));
+    let problems = json!([
+        { "index": 0, "code": "date_too_old" }, { "index": 1, "code": "raw_not_allowed" },
+    ]);
+    assert_eq!(answer.json()["problems"], problems);
+    assert_eq!(server.report(&code, vec![]).refused(), (422, "no_items".to_owned()));
+    server.report(&code, vec![seed(ago(1), 1)]).ok();
+}
+
+#[test]
+fn duplicates_count_once() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let report = server.report(&code, vec![seed(ago(1), 1); 1000]).ok();
+    assert_eq!((&report["accepted"], &report["problems"]), (&json!(1), &json!([])));
+    server.tick();
+    assert_eq!(server.elements(ago(1)), 1);
+}
+
+#[test]
+fn every_kind_of_bad_item_is_named() {
+    let server = Server::new();
+    let code = one_code(&server);
+    server.set("raw", json!(true));
+    server.set("max_items_per_date", json!(2));
+    let seed_of = |text: &str| json!({ "kind": "dp3t-unlinkable", "epoch": 1_965_000, "seed": text });
+    let unknown = {
+        let mut item = seed(ago(1), 1);
+        item["more"] = json!(1);
+        item
+    };
+    let items = vec![
+        (seed(ago(1), 1), None),
+        (json!(null), Some("shape")),
+        (json!([]), Some("shape")),
+        (json!({ "kind": "gaen" }), Some("shape")),
+        (unknown, Some("shape")),
+        (seed_of("?"), Some("shape")),
+        (seed_of("AAAA"), Some("seed_length")),
+        (raw(ago(1), 15), Some("element_length")),
+        (raw(ago(1), 65), Some("element_length")),
+        (raw(ago(1), 64), None),
+        (seed(ago(15), 1), Some("date_too_old")),
+        (seed(ago(14), 1), None),
+        (seed("2026-01-22".parse().unwrap(), 1), Some("date_in_future")),
+        (json!({ "kind": "raw", "date": "2026-01-32", "element": "" }), Some("shape")),
+        (json!({ "kind": "dp3t-unlinkable", "epoch": -1, "seed": "" }), Some("shape")),
+        (json!({ "kind": "dp3t-unlinkable", "epoch": 1e300, "seed": "" }), Some("shape")),
+        (raw(ago(1), 16), Some("too_many_for_date")),
+    ];
+    let expected: Vec<_> = (0..)
+        .zip(&items)
+        .filter_map(|(index, (_, code))| code.map(|code| json!({ "index": index, "code": code })))
+        .collect();
+    let report = server.report(&code, items.into_iter().map(|item| item.0).collect()).ok();
+    assert_eq!(report["problems"], json!(expected));
+    assert_eq!(report["accepted"], 3);
+}
+
+#[test]
+fn too_many_items_are_refused_whole() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let answer = server.report(&code, vec![json!(0); 4097]);
+    assert_eq!(answer.refused(), (422, "too_many_items".to_owned()));
+    let most: Vec<_> = (0..4096).map(|_| raw(ago(1), 64)).collect();
+    // Fits into the limit of bytes; raw is not allowed here.
+    assert_eq!(server.report(&code, most).refused(), (422, "no_items".to_owned()));
+}
+
+#[test]
+fn every_code_that_does_not_count_says_why() {
+    let server = Server::new();
+    let (provider, token) = server.provider("City");
+    let codes = server.codes(&token, 6);
+    let report = |code: &str| server.report(code, vec![seed(ago(1), 1)]).refused();
+    let invalid = (403, "code_invalid".to_owned());
+    let mut mistyped = codes[0].clone();
+    mistyped.replace_range(0..1, if codes[0].starts_with('0') { "1" } else { "0" });
+    assert_eq!(report(&mistyped), invalid);
+    assert_eq!(report(""), invalid);
+    assert_eq!(report(&"0".repeat(10_000)), invalid);
+    assert_eq!(report("0000-0000-0000-0000"), invalid);
+    // Authentic for another deployment's master key.
+    let other = gcs_server::code::ProviderKey::derive(&[1; 32], provider as u16, 1);
+    let foreign = gcs_server::code::Code::issue(&other, provider as u16, 1).unwrap();
+    assert_eq!(report(&foreign.to_string()), invalid);
+
+    let act = |act: &str| {
+        server.operate("POST", &format!("/v1/admin/providers/{provider}/{act}"), json!(null)).ok()
+    };
+    act("suspend");
+    assert_eq!(report(&codes[0]), (403, "code_suspended".to_owned()));
+    act("resume");
+    server.operate("POST", "/v1/admin/codes/revoke", json!({ "code": codes[1] })).ok();
+    assert_eq!(report(&codes[1]), (410, "code_revoked".to_owned()));
+    let key = act("key");
+    let key = data_encoding::HEXLOWER.decode(key["key"].as_str().unwrap().as_bytes()).unwrap();
+    let key = gcs_server::code::ProviderKey::from_bytes(key.try_into().unwrap());
+    let unopened = gcs_server::code::Code::issue(&key, provider as u16, 6).unwrap();
+    assert_eq!(report(&unopened.to_string()), (403, "code_not_open".to_owned()));
+    // Printed offline, it counts once its range is open.
+    server.codes(&token, 1);
+    server.report(&unopened.to_string(), vec![seed(ago(1), 1)]).ok();
+
+    server.provide(&token, "POST", "/v1/provider/ranges/0/close", json!(null)).ok();
+    assert_eq!(report(&codes[2]), (410, "code_revoked".to_owned()));
+    let late = server.codes(&token, 2);
+    for _ in 0..20 {
+        server.pass(86_400);
+        server.tick();
+    }
+    assert_eq!(server.clock.load(std::sync::atomic::Ordering::SeqCst), noon() + 20 * 86_400);
+    assert_eq!(report(&late[0]), (410, "code_expired".to_owned()));
+    act("revoke");
+    assert_eq!(report(&late[1]), (410, "code_revoked".to_owned()));
+}
+
+#[test]
+fn additions_wait_for_company_and_get_filler_when_none_comes() {
+    let server = Server::new();
+    server.set("min_reports", json!(3));
+    let (_, token) = server.provider("City");
+    let codes = server.codes(&token, 6);
+    let path = |answer: &serde_json::Value| {
+        format!("/v1/reports/{}", answer["tracking_id"].as_str().unwrap())
+    };
+    let two = |byte| vec![seed(ago(1), byte), seed(ago(2), byte)];
+    let alone = path(&server.report(&codes[0], two(1)).ok());
+    server.tick();
+    assert_eq!(server.get(&alone).ok()["state"], "held");
+    assert_eq!(server.elements(ago(1)), 0);
+    for byte in [2, 3] {
+        server.report(&codes[usize::from(byte)], vec![seed(ago(1), byte)]).ok();
+    }
+    let tick = server.tick();
+    let status = server.get(&alone).ok();
+    assert_eq!(status["state"], "held");
+    assert_eq!(status["dates"][1]["since"], tick);
+    assert_eq!((server.elements(ago(1)), server.elements(ago(2))), (3, 0));
+    server.pass(7199);
+    server.tick();
+    assert_eq!(server.elements(ago(2)), 0);
+    server.pass(1);
+    server.tick();
+    assert_eq!(server.get(&alone).ok()["state"], "published");
+    // One element, and as many for each of the two patients that did not come.
+    assert_eq!(server.elements(ago(2)), 3);
+    let status = server.status();
+    assert_eq!(status["dates"][0]["filler"], 2);
+}
+
+#[test]
+fn an_unknown_report_is_not_there() {
+    let server = Server::new();
+    for id in ["00000000000000000000000000000000", "x", "%00"] {
+        let answer = server.get(&format!("/v1/reports/{id}"));
+        assert_eq!(answer.refused(), (404, "report_unknown".to_owned()));
+    }
+}
+
+#[test]
+fn a_date_expires_and_its_report_with_it() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let report = server.report(&code, vec![seed(ago(13), 1)]).ok();
+    let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
+    server.tick();
+    assert_eq!(server.get(&path).ok()["state"], "published");
+    server.pass(86_400);
+    server.tick();
+    assert_eq!(server.elements(ago(13)), 1);
+    server.pass(43_199);
+    server.tick();
+    assert_eq!(server.elements(ago(13)), 1);
+    server.pass(1);
+    server.tick();
+    assert_eq!(server.elements(ago(13)), 0);
+    assert_eq!(server.get(&path).ok()["state"], "expired");
+}

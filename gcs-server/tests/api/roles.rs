@@ -1,0 +1,115 @@
+//! Who may do what, and where.
+
+use serde_json::{Value, json};
+
+use crate::server::{Server, ask, bearer};
+
+/// Every path of the private listener that needs a token: method, path, role.
+const PROTECTED: [(&str, &str, &str); 17] = [
+    ("POST", "/v1/exact", "operator"),
+    ("POST", "/v1/provider/ranges", "provider"),
+    ("GET", "/v1/provider/ranges", "provider"),
+    ("GET", "/v1/provider/ranges/0/codes", "provider"),
+    ("POST", "/v1/provider/ranges/0/close", "provider"),
+    ("POST", "/v1/admin/providers", "operator"),
+    ("GET", "/v1/admin/providers", "operator"),
+    ("POST", "/v1/admin/providers/1/token", "operator"),
+    ("POST", "/v1/admin/codes/revoke", "operator"),
+    ("POST", "/v1/admin/tick", "operator"),
+    ("POST", "/v1/admin/clock/resume", "operator"),
+    ("POST", "/v1/admin/epoch", "operator"),
+    ("PUT", "/v1/admin/policy", "operator"),
+    ("POST", "/v1/admin/token", "operator"),
+    ("GET", "/v1/admin/status", "operator"),
+    ("POST", "/v1/admin/corrections/preview", "operator"),
+    ("POST", "/v1/admin/corrections", "operator"),
+];
+
+#[test]
+fn wrong_missing_and_other_roles_tokens_are_refused() {
+    let server = Server::new();
+    let (_, provider) = server.provider("City");
+    let before = server.status();
+    for (method, path, role) in PROTECTED {
+        let ask = |headers: &[(&str, String)]| {
+            ask(server.private, method, path, headers, "{}").refused()
+        };
+        let unauthorized = (401, "unauthorized".to_owned());
+        assert_eq!(ask(&[]), unauthorized, "{path}");
+        assert_eq!(ask(&[bearer("")]), unauthorized, "{path}");
+        assert_eq!(ask(&[bearer("gcs_operator_x")]), unauthorized, "{path}");
+        let basic = ("authorization", format!("Basic {}", server.operator));
+        assert_eq!(ask(&[basic]), unauthorized, "{path}");
+        let other = if role == "operator" { &provider } else { &server.operator };
+        assert_eq!(ask(&[bearer(other)]), (403, "forbidden".to_owned()), "{path}");
+    }
+    assert_eq!(server.status(), before);
+}
+
+/// So that no protected path is forgotten above.
+#[test]
+fn the_list_above_is_whole() {
+    let document = serde_json::to_value(gcs_server::http::openapi()).unwrap();
+    let mut protected = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let Some(security) = operation.get("security") else { continue };
+            let role = security[0].as_object().unwrap().keys().next().unwrap().clone();
+            protected += 1;
+            let fits = |entry: &&(&str, &str, &str)| {
+                let pattern: Vec<&str> = path.split('/').collect();
+                let parts: Vec<&str> = entry.1.split('/').collect();
+                let same = |(a, b): (&&str, &&str)| a == b || a.starts_with('{');
+                entry.0.eq_ignore_ascii_case(method)
+                    && entry.2 == role
+                    && pattern.len() == parts.len()
+                    && pattern.iter().zip(&parts).all(same)
+            };
+            // GET and PUT of the policy stand for each other.
+            let known = PROTECTED.iter().any(|entry| fits(&entry)) || path == "/v1/admin/policy";
+            assert!(known, "{method} {path}");
+        }
+    }
+    assert_eq!(protected, PROTECTED.len() + 1);
+}
+
+#[test]
+fn the_public_listener_has_only_what_apps_need() {
+    let server = Server::new();
+    for (method, path, _) in PROTECTED {
+        let answer = ask(server.public, method, path, &[bearer(&server.operator)], "{}");
+        assert_eq!(answer.refused(), (404, "not_found".to_owned()), "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+        let answer = ask(server.private, "GET", path, &[], "");
+        assert_eq!(answer.status, if path == "/readyz" { 503 } else { 200 }, "{path}");
+    }
+    server.tick();
+    assert_eq!(ask(server.private, "GET", "/readyz", &[], "").status, 200);
+}
+
+#[test]
+fn a_replaced_token_is_void() {
+    let mut server = Server::new();
+    let (number, old) = server.provider("City");
+    let path = format!("/v1/admin/providers/{number}/token");
+    let new = server.operate("POST", &path, Value::Null).ok();
+    let new = new["token"].as_str().unwrap();
+    let list = |token: &str| server.provide(token, "GET", "/v1/provider/ranges", Value::Null);
+    assert_eq!(list(&old).refused().0, 401);
+    assert_eq!(list(new).ok(), json!({ "ranges": [] }));
+
+    let token = server.operate("POST", "/v1/admin/token", Value::Null).ok();
+    assert_eq!(server.operate("GET", "/v1/admin/status", Value::Null).status, 401);
+    server.operator = token["token"].as_str().unwrap().to_owned();
+    server.status();
+    // It holds after a restart, and was never written down.
+    let server = server.restart();
+    server.status();
+    for name in ["log.sqlite", "log.sqlite-wal", "keys.json"] {
+        let Ok(bytes) = std::fs::read(server.data().join(name)) else { continue };
+        let secret = &server.operator.as_bytes()[20..];
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name}");
+    }
+}

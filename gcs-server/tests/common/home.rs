@@ -1,0 +1,203 @@
+//! A data folder, and servers on it whose clock stands still.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gcs_core::DAY_SECONDS;
+use gcs_server::app::{App, StartError};
+use gcs_server::clock::Clock;
+use gcs_server::code::Code;
+use gcs_server::config::{Config, Options};
+use gcs_server::item::Item;
+use gcs_server::judge::{self, ReportAnswer};
+use gcs_server::policy::Policy;
+use gcs_server::rejection::Rejection;
+use gcs_server::service::Service;
+use gcs_server::state::Version;
+use tempfile::TempDir;
+
+use super::{HOUR, START, policy, submission};
+
+/// A folder that is gone when the test is over.
+pub struct Home {
+    pub folder: TempDir,
+    pub time: Arc<AtomicU64>,
+}
+
+impl Home {
+    pub fn new() -> Home {
+        let time = Arc::new(AtomicU64::new(START + 3 * DAY_SECONDS + 12 * HOUR));
+        Home { folder: tempfile::tempdir().unwrap(), time }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn config(&self) -> Config {
+        let anywhere = "127.0.0.1:0".parse().ok();
+        let options = Options {
+            data_dir: Some(self.folder.path().to_owned()),
+            public_listen: anywhere,
+            private_listen: anywhere,
+            ..Options::default()
+        };
+        Config::load(&options).unwrap()
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.time.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub async fn try_start(&self) -> Result<Running, StartError> {
+        self.start_with(&self.config()).await
+    }
+
+    pub async fn start_with(&self, config: &Config) -> Result<Running, StartError> {
+        let app = App::build(config, Clock::Manual(Arc::clone(&self.time))).await?;
+        let (service, handles) = (app.service().clone(), app.handles());
+        let task = actix_web::rt::spawn(app.run());
+        Ok(Running { service: Some(service), handles, task })
+    }
+
+    pub async fn start(&self) -> Running {
+        self.try_start().await.unwrap()
+    }
+
+    /// A running server of a new deployment with 1,000 codes of provider 1.
+    pub async fn begin(&self) -> Running {
+        let running = self.start().await;
+        running.set_policy(policy()).await;
+        let node = &running.service().node;
+        node.act(|state, _| judge::add_provider(state, "a clinic")).await.unwrap();
+        node.act(|state, now| judge::open_range(state, now, 1, 1000, 365)).await.unwrap();
+        running
+    }
+
+    /// Why a start was refused; the folder is as it was before.
+    pub async fn refusal(&self) -> String {
+        let before = self.contents();
+        let refusal = match self.try_start().await {
+            Ok(_) => panic!("the server started"),
+            Err(error) => error.to_string(),
+        };
+        let difference = difference(&before, &self.contents());
+        assert!(difference.is_empty(), "a refused start changed {difference:?}");
+        refusal
+    }
+
+    /// Every file but the lock, which has nothing in it.
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = files(self.folder.path());
+        files.remove("lock");
+        files
+    }
+
+    /// What phones can fetch.
+    pub fn public(&self) -> BTreeMap<String, Vec<u8>> {
+        files(&self.path("public"))
+    }
+
+    pub fn manifest(&self) -> Vec<u8> {
+        fs::read(self.path("public/v1/manifest")).unwrap()
+    }
+
+    /// The same folder elsewhere, as a crash at this moment would leave it.
+    pub fn copy(&self) -> Home {
+        let copy = Home { folder: tempfile::tempdir().unwrap(), time: Arc::default() };
+        copy.time.store(self.time.load(Ordering::SeqCst), Ordering::SeqCst);
+        for (name, bytes) in files(self.folder.path()) {
+            let path = copy.path(&name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        copy
+    }
+}
+
+/// Names that are in one of two folders only, or with other bytes.
+pub fn difference(
+    a: &BTreeMap<String, Vec<u8>>,
+    b: &BTreeMap<String, Vec<u8>>,
+) -> Vec<String> {
+    let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
+    names.filter(|name| a.get(*name) != b.get(*name)).cloned().collect()
+}
+
+/// Every file below a folder, by its path from there.
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// A server that runs.
+pub struct Running {
+    service: Option<Service>,
+    handles: [actix_web::dev::ServerHandle; 2],
+    task: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    pub fn service(&self) -> &Service {
+        self.service.as_ref().unwrap()
+    }
+
+    pub async fn stop(mut self) {
+        self.service = None;
+        for handle in &self.handles {
+            handle.stop(true).await;
+        }
+        self.task.await.unwrap().unwrap();
+    }
+
+    pub async fn set_policy(&self, policy: Policy) {
+        let node = &self.service().node;
+        node.act(move |state, _| judge::set_policy(state, &policy)).await.unwrap();
+    }
+
+    pub fn code(&self, serial: u32) -> Code {
+        Code::issue(&self.service().keys.provider(1, 1), 1, serial).unwrap()
+    }
+
+    /// A report by a code of provider 1.
+    pub async fn report(&self, serial: u32, items: &[Item]) -> Result<ReportAnswer, Rejection> {
+        let (keys, submission) =
+            (Arc::clone(&self.service().keys), submission(self.code(serial), items));
+        let node = &self.service().node;
+        node.act_on_code(1, serial, move |state, now| judge::report(state, &keys, now, &submission))
+            .await
+    }
+
+    pub async fn tick(&self) -> Version {
+        self.service().tick().await.unwrap()
+    }
+
+    /// Waits until what the log says is out.
+    pub async fn settle(&self) {
+        let last = self.service().node.state().last_tick.map(|last| last.version);
+        let mut published = self.service().published.clone();
+        let is_out = |published: &Option<gcs_server::publishing::Published>| {
+            published.as_ref().map(|published| published.stamp.version) >= last
+        };
+        published.wait_for(is_out).await.unwrap();
+    }
+
+    pub fn digest(&self) -> gcs_core::Digest {
+        self.service().node.state().digest()
+    }
+}

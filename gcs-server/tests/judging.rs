@@ -1,0 +1,409 @@
+//! What the judge says of codes, reports, providers, ticks and purges.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::{HOUR, Ledger, date, element, policy, raw, submission};
+use gcs_core::{DAY_SECONDS, SignedKeyList};
+use gcs_server::code::{Code, MAX_SERIAL};
+use gcs_server::item::{Element, Item, ItemProblem};
+use gcs_server::judge::{self, MAX_RANGE};
+use gcs_server::keyfile::{KEY_LIST_SECONDS, KeyFile};
+use gcs_server::log::event::{CodeId, RangeOpened, Standing};
+use gcs_server::policy::Policy;
+use gcs_server::rejection::Rejection;
+use gcs_server::state::Version;
+
+fn ledger() -> Ledger {
+    Ledger::with_codes(&policy(), 100)
+}
+
+/// How a report of one good item by this code is answered.
+fn answer(ledger: &mut Ledger, code: Code) -> &'static str {
+    match ledger.submit(&submission(code, &[raw(2, 1)])) {
+        Ok(_) => "accepted",
+        Err(rejection) => rejection.row().code,
+    }
+}
+
+fn set_standing(ledger: &mut Ledger, standing: Standing) {
+    ledger.act(|state, _, _| judge::set_standing(state, 1, standing)).unwrap();
+}
+
+#[test]
+fn every_kind_of_code_has_its_answer() {
+    let mut ledger = ledger();
+    let short = ledger.open(5, 1);
+    assert_eq!(short, 100);
+    let foreign = KeyFile::draw().unwrap();
+    let foreign = Code::issue(&foreign.provider(1, 1), 1, 0).unwrap();
+    assert_eq!(answer(&mut ledger, foreign), "code_invalid");
+    let of_nobody = ledger.code_of(2, 1, 0);
+    assert_eq!(answer(&mut ledger, of_nobody), "code_invalid");
+    let of_next_key = ledger.code_of(1, 2, 0);
+    assert_eq!(answer(&mut ledger, of_next_key), "code_invalid");
+    for (serial, expected) in [(0, "accepted"), (104, "accepted"), (105, "code_not_open")] {
+        let code = ledger.code(serial);
+        assert_eq!(answer(&mut ledger, code), expected, "{serial}");
+    }
+    let code = ledger.code(1);
+    ledger.act(|state, keys, now| judge::revoke_code(state, keys, now, &code)).unwrap();
+    assert_eq!(answer(&mut ledger, code), "code_revoked");
+
+    let expiring = ledger.code(101);
+    ledger.now += DAY_SECONDS - 1;
+    assert_eq!(answer(&mut ledger, expiring), "accepted");
+    ledger.now += 1;
+    let expired = ledger.code(102);
+    assert_eq!(answer(&mut ledger, expired), "code_expired");
+
+    let code = ledger.code(2);
+    set_standing(&mut ledger, Standing::Suspended);
+    assert_eq!(answer(&mut ledger, code), "code_suspended");
+    set_standing(&mut ledger, Standing::Active);
+    assert_eq!(answer(&mut ledger, code), "accepted");
+
+    ledger.act(|state, _, _| judge::close_range(state, 1, 0)).unwrap();
+    let code = ledger.code(3);
+    assert_eq!(answer(&mut ledger, code), "code_revoked");
+    ledger.act(|state, _, _| judge::raise_key(state, 1)).unwrap();
+    let (old, new) = (ledger.code(102), ledger.code_of(1, 2, 0));
+    assert_eq!(answer(&mut ledger, old), "code_revoked");
+    assert_eq!(answer(&mut ledger, new), "code_not_open");
+    ledger.open(1, 1);
+    set_standing(&mut ledger, Standing::Revoked);
+    assert_eq!(answer(&mut ledger, new), "code_revoked");
+}
+
+#[test]
+fn a_retry_gets_the_first_answer_whatever_has_happened_since() {
+    let mut ledger = ledger();
+    ledger.open(1, 1);
+    let bad = Item::Raw { date: date(2), element: Element::from_slice(&[1; 3]) };
+    let sent = submission(ledger.code(100), &[raw(2, 1), bad, raw(1, 1)]);
+    let first = ledger.submit(&sent).unwrap();
+    assert_eq!((first.accepted, first.problems.len()), (2, 1));
+    let other = submission(ledger.code(100), &[raw(2, 2)]);
+    let position = ledger.state.position;
+    let assert_same = |ledger: &mut Ledger, after: &str| {
+        let position = ledger.state.position;
+        assert_eq!(ledger.submit(&sent).unwrap(), first, "{after}");
+        let refused = ledger.submit(&other).unwrap_err();
+        assert!(matches!(refused, Rejection::CodeUsed), "{after}: {refused}");
+        assert_eq!(ledger.state.position, position, "{after}: a retry is no event");
+        assert_eq!(ledger.folded().digest(), ledger.state.digest(), "{after}");
+        ledger.state = ledger.folded();
+        assert_eq!(ledger.submit(&sent).unwrap(), first, "{after}, restarted");
+    };
+    assert_same(&mut ledger, "nothing");
+    ledger.tick();
+    assert_same(&mut ledger, "a tick");
+    set_standing(&mut ledger, Standing::Suspended);
+    assert_same(&mut ledger, "suspension");
+    set_standing(&mut ledger, Standing::Active);
+    ledger.live(2 * DAY_SECONDS);
+    assert_same(&mut ledger, "expiry of the code");
+    ledger.act(|state, _, _| judge::close_range(state, 1, 100)).unwrap();
+    assert_same(&mut ledger, "its range was closed");
+    for rotation in 1..=4 {
+        ledger.act(|state, _, _| judge::raise_key(state, 1)).unwrap();
+        assert_same(&mut ledger, &format!("{rotation} rotations"));
+    }
+    let all = judge::Selection { provider: Some(1), ..judge::Selection::default() };
+    ledger
+        .act(|state, keys, _| {
+            judge::correct(state, keys, gcs_server::log::event::Act::Retract, &all, position)
+        })
+        .unwrap();
+    assert_same(&mut ledger, "retraction");
+    set_standing(&mut ledger, Standing::Revoked);
+    assert_same(&mut ledger, "revocation of the provider");
+    ledger.live(13 * DAY_SECONDS);
+    assert!(ledger.published(2).is_none());
+    assert_same(&mut ledger, "expiry of the dates");
+}
+
+#[test]
+fn a_code_stays_used_when_its_report_is_purged() {
+    let mut ledger = ledger();
+    let sent = submission(ledger.code(7), &[raw(2, 1)]);
+    ledger.submit(&sent).unwrap();
+    ledger.live(25 * DAY_SECONDS);
+    assert_eq!(ledger.purge(true).len(), 1);
+    let unused = ledger.code(8);
+    for restarted in [false, true] {
+        if restarted {
+            ledger.state = ledger.folded();
+        }
+        for standing in [Standing::Active, Standing::Suspended, Standing::Active] {
+            ledger.act(|state, _, _| judge::set_standing(state, 1, standing)).unwrap();
+            let refused = ledger.submit(&sent).unwrap_err();
+            assert!(matches!(refused, Rejection::CodeUsed), "{standing:?}: {refused}");
+        }
+        let code = ledger.code(7);
+        let refused = ledger.act(|state, keys, now| judge::revoke_code(state, keys, now, &code));
+        assert!(matches!(refused, Err(Rejection::CodeUsed)));
+    }
+    assert_eq!(answer(&mut ledger, unused), "no_items");
+}
+
+#[test]
+fn nothing_good_spends_nothing_and_one_bad_item_drops_no_other() {
+    let mut ledger = ledger();
+    let code = ledger.code(0);
+    let position = ledger.state.position;
+    let late = 40;
+    let bad = [raw(late, 1), Item::Dp3tUnlinkable { epoch: 0, seed: [1; 32] }];
+    let refused = ledger.submit(&submission(code, &bad)).unwrap_err();
+    let Rejection::NoItems { problems } = refused else { panic!("{refused}") };
+    assert_eq!(problems, [(0, ItemProblem::DateInFuture), (1, ItemProblem::DateTooOld)]);
+    assert!(matches!(ledger.submit(&submission(code, &[])), Err(Rejection::NoItems { .. })));
+    assert_eq!(ledger.state.position, position);
+
+    let mut mixed = submission(code, &[raw(late, 1), raw(2, 1), raw(2, 2), bad[1].clone()]);
+    mixed.items.insert(1, Err(ItemProblem::SeedLength));
+    let answer = ledger.submit(&mixed).unwrap();
+    let problems: Vec<_> = answer.problems.iter().map(|item| (item.index, item.code)).collect();
+    let expected = [
+        (0, ItemProblem::DateInFuture),
+        (1, ItemProblem::SeedLength),
+        (4, ItemProblem::DateTooOld),
+    ];
+    assert_eq!((answer.accepted, problems.as_slice()), (2, expected.as_slice()));
+    ledger.tick();
+    assert_eq!(ledger.published(2).unwrap(), common::elements(&[1, 2]));
+}
+
+#[test]
+fn duplicates_are_no_error_and_the_bound_per_date_is_exact() {
+    let limit = Policy { max_items_per_date: 3, ..policy() };
+    let mut ledger = Ledger::with_codes(&limit, 10);
+    let same = vec![raw(2, 1); 1000];
+    let answer = ledger.submit(&submission(ledger.code(0), &same)).unwrap();
+    assert_eq!((answer.accepted, answer.problems.len()), (1, 0));
+
+    let numbers = [1, 2, 3, 4, 2, 5, 1];
+    let mut items: Vec<Item> = numbers.iter().map(|number| raw(2, *number)).collect();
+    items.extend([1, 2, 3].map(|number| raw(1, number)));
+    let answer = ledger.submit(&submission(ledger.code(1), &items)).unwrap();
+    let problems: Vec<_> = answer.problems.iter().map(|item| (item.index, item.code)).collect();
+    let too_many = ItemProblem::TooManyForDate;
+    assert_eq!((answer.accepted, problems.as_slice()), (6, [(3, too_many), (5, too_many)].as_slice()));
+    ledger.tick();
+    assert_eq!(ledger.published(2).unwrap(), common::elements(&[1, 2, 3]));
+    assert_eq!(ledger.published(1).unwrap(), common::elements(&[1, 2, 3]));
+}
+
+#[test]
+fn an_element_brought_as_seed_and_raw_goes_with_its_only_report() {
+    let mut ledger = ledger();
+    let seed = Item::Dp3tUnlinkable { epoch: (date(2).start() / 900) as u32, seed: [9; 32] };
+    let both = [seed.clone(), Item::Raw { date: date(2), element: seed.element() }];
+    let position = ledger.report(0, &both);
+    ledger.tick();
+    assert_eq!(ledger.published(2).unwrap(), [seed.element()]);
+    let select = judge::Selection { provider: Some(1), ..judge::Selection::default() };
+    let retract = gcs_server::log::event::Act::Retract;
+    let answer = ledger.act(|state, keys, _| judge::correct(state, keys, retract, &select, position));
+    assert_eq!(answer.unwrap().dates[0].change.elements_out, 1);
+    assert_eq!(ledger.published(2).unwrap(), Vec::<Element>::new());
+}
+
+#[test]
+fn ranges_have_exact_bounds() {
+    let mut ledger = Ledger::new(&Policy { max_open_codes: 10_500, max_code_days: 30, ..policy() });
+    let open = |ledger: &mut Ledger, count, days| {
+        match ledger.act(|state, _, now| judge::open_range(state, now, 1, count, days)) {
+            Ok(range) => Ok(range.first),
+            Err(rejection) => Err(rejection.row().code),
+        }
+    };
+    assert_eq!(open(&mut ledger, 0, 1), Err("range_count"));
+    assert_eq!(open(&mut ledger, MAX_RANGE + 1, 1), Err("range_count"));
+    assert_eq!(open(&mut ledger, 1, 0), Err("range_days"));
+    assert_eq!(open(&mut ledger, 1, 31), Err("range_days"));
+    assert_eq!(open(&mut ledger, MAX_RANGE, 30), Ok(0));
+    assert_eq!(open(&mut ledger, 501, 30), Err("quota_exceeded"));
+    assert_eq!(open(&mut ledger, 500, 1), Ok(10_000));
+    assert_eq!(open(&mut ledger, 1, 1), Err("quota_exceeded"));
+    ledger.report(10_499, &[raw(2, 1)]);
+    assert_eq!(open(&mut ledger, 1, 1), Ok(10_500), "a used code leaves the quota");
+    ledger.now += DAY_SECONDS;
+    assert_eq!(open(&mut ledger, 500, 1), Ok(10_501), "so do expired ones");
+    let unknown = ledger.act(|state, _, _| judge::close_range(state, 1, 9));
+    assert!(matches!(unknown, Err(Rejection::RangeUnknown { first: 9 })));
+    let unknown = ledger.act(|state, _, now| judge::open_range(state, now, 2, 1, 1));
+    assert!(matches!(unknown, Err(Rejection::ProviderUnknown { provider: 2 })));
+}
+
+#[test]
+fn serial_numbers_end_and_a_new_key_begins_again() {
+    let mut ledger = Ledger::new(&policy());
+    let (first, count) = (MAX_SERIAL - 9, 5);
+    let expires = ledger.now + DAY_SECONDS;
+    let nearly = RangeOpened { provider: 1, generation: 1, first, count, expires };
+    ledger.append(&[nearly.into()]);
+    let too_many = ledger.act(|state, _, now| judge::open_range(state, now, 1, 6, 1));
+    assert!(matches!(too_many, Err(Rejection::SerialsExhausted)));
+    assert_eq!(ledger.open(5, 1), MAX_SERIAL - 4);
+    let none = ledger.act(|state, _, now| judge::open_range(state, now, 1, 1, 1));
+    assert!(matches!(none, Err(Rejection::SerialsExhausted)));
+    let last = ledger.code(MAX_SERIAL);
+    assert_eq!(answer(&mut ledger, last), "accepted");
+    ledger.act(|state, _, _| judge::raise_key(state, 1)).unwrap();
+    assert_eq!(ledger.open(5, 1), 0);
+    // The same serial number of two keys is two codes.
+    let again = ledger.code_of(1, 2, 4);
+    assert_eq!(answer(&mut ledger, again), "accepted");
+}
+
+#[test]
+fn a_provider_that_is_not_active_opens_nothing_and_revoked_is_for_good() {
+    let mut ledger = ledger();
+    for (standing, name) in [(Standing::Suspended, "suspended"), (Standing::Revoked, "revoked")] {
+        set_standing(&mut ledger, standing);
+        let refused = ledger.act(|state, _, now| judge::open_range(state, now, 1, 1, 1));
+        let Err(Rejection::ProviderInactive { standing }) = refused else { panic!() };
+        assert_eq!(standing, name);
+    }
+    let resumed = ledger.act(|state, _, _| judge::set_standing(state, 1, Standing::Active));
+    assert!(matches!(resumed, Err(Rejection::ProviderInactive { .. })));
+    let token = ledger.act(|state, _, _| judge::set_provider_token(state, 1));
+    assert!(matches!(token, Err(Rejection::ProviderInactive { .. })));
+    let key = ledger.act(|state, _, _| judge::raise_key(state, 1));
+    assert!(matches!(key, Err(Rejection::ProviderInactive { .. })));
+    let position = ledger.state.position;
+    set_standing(&mut ledger, Standing::Revoked);
+    assert_eq!(ledger.state.position, position, "what is so already is no event");
+}
+
+/// Whatever is revoked while its provider is suspended, the event must fit the log.
+#[test]
+fn revoking_a_code_of_a_suspended_provider_is_judged_like_any_other() {
+    let mut ledger = ledger();
+    ledger.open(1, 1);
+    ledger.report(5, &[raw(2, 1)]);
+    ledger.now += 2 * DAY_SECONDS;
+    set_standing(&mut ledger, Standing::Suspended);
+    let revoke = |ledger: &mut Ledger, serial| {
+        let code = ledger.code(serial);
+        let revoked = ledger.act(|state, keys, now| judge::revoke_code(state, keys, now, &code));
+        revoked.map_err(|rejection| rejection.row().code)
+    };
+    assert_eq!(revoke(&mut ledger, 500), Err("code_not_open"));
+    assert_eq!(revoke(&mut ledger, 100), Err("code_expired"));
+    assert_eq!(revoke(&mut ledger, 5), Err("code_used"));
+    assert_eq!(revoke(&mut ledger, 6), Ok(()));
+    assert_eq!(revoke(&mut ledger, 6), Ok(()));
+    set_standing(&mut ledger, Standing::Active);
+    let code = ledger.code(6);
+    assert_eq!(answer(&mut ledger, code), "code_revoked");
+    let id = CodeId { provider: 1, generation: 1, serial: 7 };
+    let standing = ledger.folded().code_standing(id, ledger.now);
+    assert_eq!(standing, gcs_server::state::CodeStanding::Open);
+}
+
+#[test]
+fn the_clock_may_move_a_day_and_never_back() {
+    let mut ledger = ledger();
+    let began = ledger.now;
+    ledger.now = began + DAY_SECONDS;
+    ledger.tick();
+    let tick = |ledger: &mut Ledger, now| {
+        ledger.now = now;
+        ledger.act(judge::tick).map_err(|rejection| rejection.to_string())
+    };
+    let last = ledger.now;
+    let error = tick(&mut ledger, last + DAY_SECONDS + 1).unwrap_err();
+    assert!(error.contains("86401 seconds after") && error.contains("clock resume"), "{error}");
+    let code = ledger.code(0);
+    ledger.submit(&submission(code, &[raw(4, 1)])).unwrap();
+    assert!(tick(&mut ledger, last + DAY_SECONDS + 1).is_err(), "only the operator's word counts");
+    ledger.act(|state, _, now| judge::resume_clock(state, now)).unwrap();
+    tick(&mut ledger, last + DAY_SECONDS + 1).unwrap();
+
+    let last = ledger.now;
+    let error = tick(&mut ledger, last - 1).unwrap_err();
+    assert!(error.contains("1 seconds before"), "{error}");
+    let refused = ledger.act(|state, _, now| judge::resume_clock(state, now));
+    assert!(matches!(refused, Err(Rejection::ClockLeap { .. })), "phones would refuse it");
+    assert_eq!(ledger.act(|state, _, _| judge::raise_epoch(state)).unwrap(), 2);
+    let version = tick(&mut ledger, last - 1).unwrap();
+    assert_eq!(version, Version { epoch: 2, tick: 3 });
+    assert_eq!(tick(&mut ledger, last - 1).unwrap(), Version { epoch: 2, tick: 4 });
+}
+
+#[test]
+fn the_list_of_online_keys_is_renewed_at_half_its_life() {
+    let mut ledger = ledger();
+    let versions = |ledger: &Ledger| {
+        let list = SignedKeyList::from_json(&ledger.state.key_list).unwrap();
+        let list = list.verify(&ledger.keys.root()).unwrap();
+        (list.version, list.expires)
+    };
+    let began = ledger.now;
+    assert_eq!(versions(&ledger), (1, began + KEY_LIST_SECONDS));
+    let tick_at = |ledger: &mut Ledger, now| {
+        ledger.now = now;
+        ledger.act(|state, _, now| judge::resume_clock(state, now)).unwrap();
+        ledger.tick();
+    };
+    tick_at(&mut ledger, began + KEY_LIST_SECONDS / 2 - 1);
+    assert_eq!(versions(&ledger).0, 1);
+    tick_at(&mut ledger, began + KEY_LIST_SECONDS / 2);
+    assert_eq!(versions(&ledger), (2, ledger.now + KEY_LIST_SECONDS));
+    tick_at(&mut ledger, began + 3 * KEY_LIST_SECONDS);
+    assert_eq!(versions(&ledger), (3, ledger.now + KEY_LIST_SECONDS));
+    assert_eq!(ledger.folded().key_list, ledger.state.key_list);
+}
+
+#[test]
+fn a_policy_out_of_bounds_is_refused_and_the_same_one_is_no_event() {
+    let mut ledger = ledger();
+    let position = ledger.state.position;
+    let bad = Policy { interval: 59, ..policy() };
+    let refused = ledger.act(|state, _, _| judge::set_policy(state, &bad));
+    assert!(matches!(refused, Err(Rejection::PolicyInvalid(_))));
+    ledger.act(|state, _, _| judge::set_policy(state, &policy())).unwrap();
+    assert_eq!(ledger.state.position, position);
+}
+
+#[test]
+fn a_purge_waits_for_every_date_of_a_report_and_then_some() {
+    let mut ledger = ledger();
+    let old = ledger.report(0, &[raw(1, 1)]);
+    let both = ledger.report(1, &[raw(1, 2), raw(3, 2)]);
+    // Far apart, so that it is the number of ticks that is missing.
+    while ledger.published(1).is_some() || ledger.state.last_tick.is_none() {
+        ledger.now += DAY_SECONDS;
+        ledger.tick();
+    }
+    for _ in 0..9 {
+        ledger.now += DAY_SECONDS;
+        ledger.tick();
+        assert!(ledger.purge(false).is_empty(), "too few ticks");
+    }
+    assert!(ledger.published(3).is_none());
+    // And without a tick no time counts.
+    ledger.now += 30 * DAY_SECONDS;
+    assert!(ledger.purge(false).is_empty());
+    ledger.now -= 30 * DAY_SECONDS;
+    let mut purged = Vec::new();
+    while purged.is_empty() {
+        ledger.now += 60;
+        ledger.tick();
+        purged = ledger.purge(true);
+    }
+    assert_eq!(purged, [old]);
+    while purged == [old] || purged.is_empty() {
+        ledger.now += 60;
+        ledger.tick();
+        purged = ledger.purge(true);
+    }
+    assert_eq!(purged, [both]);
+    assert!(ledger.state.reports.is_empty());
+    assert!(ledger.batches().iter().flat_map(|batch| &batch.events).any(|event| event.body.is_none()));
+    assert_eq!(ledger.folded().digest(), ledger.state.digest());
+    assert!(ledger.purge(true).is_empty());
+    let _ = (element(0), HOUR);
+}

@@ -1,0 +1,362 @@
+//! The log: every change to it is found, and what it looks like stays as it is.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::{HOUR, Ledger, date, policy, raw};
+use data_encoding::HEXLOWER;
+use gcs_core::DAY_SECONDS;
+use gcs_server::app::{StartError, catch_up};
+use gcs_server::item::{Element, Item, ItemProblem};
+use gcs_server::keyfile::KeyFile;
+use gcs_server::log::event::{self, Act, CodeId, Standing};
+use gcs_server::log::{Event, HEADER_LEN, Header, RULES};
+use gcs_server::node::{ReplayError, replay};
+use gcs_server::policy::Policy;
+use gcs_server::publishing::{Press, Stamp};
+use gcs_server::state::Version;
+use gcs_server::store::{AppendError, Batch, Body, Store, StoreError, Stored};
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+/// A store of whatever batches it is given.
+struct Tampered(Vec<Batch>);
+
+fn last(batch: &Batch) -> u64 {
+    batch.first + batch.events.len() as u64 - 1
+}
+
+impl Store for Tampered {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        Ok(self.0.last().map_or(0, last))
+    }
+
+    fn append(&mut self, _: &Batch) -> Result<(), AppendError> {
+        Err(AppendError::Conflict)
+    }
+
+    fn read(&mut self, from: u64, _: usize) -> Result<Vec<Batch>, StoreError> {
+        Ok(self.0.iter().filter(|batch| last(batch) >= from).cloned().collect())
+    }
+
+    fn erase(&mut self, _: &[u64]) -> Result<(), StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+}
+
+/// A log of about twenty events, some of them in one batch, ending with a tick.
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::with_codes(&policy(), 10);
+    let reports = [ledger.report(0, &[raw(1, 1), raw(2, 2)]), ledger.report(1, &[raw(2, 3)])];
+    ledger.tick();
+    for serial in 2..6 {
+        ledger.report(serial, &[raw(2, u64::from(serial))]);
+    }
+    let correction = |act| event::Correction { act, reports: reports.to_vec(), selection: "x".into() };
+    ledger.append(&[correction(Act::Retract).into(), correction(Act::Reinstate).into()]);
+    ledger.now += HOUR;
+    ledger.tick();
+    ledger.tick();
+    ledger
+}
+
+/// What is said of a log, without keys, as `verify-log` does it.
+fn verify(batches: &[Batch]) -> Result<gcs_core::Digest, String> {
+    let replayed = replay(&mut Tampered(batches.to_vec()), None, |_, _| Ok(()));
+    replayed.map(|replayed| replayed.state.digest()).map_err(|error| error.to_string())
+}
+
+/// The event at a position.
+fn at(batches: &mut [Batch], position: u64) -> &mut Stored {
+    let batch = batches.iter_mut().find(|batch| last(batch) >= position).unwrap();
+    let at = position - batch.first;
+    &mut batch.events[at as usize]
+}
+
+fn names(error: &str, position: u64) -> bool {
+    error.contains(&format!("event {position}:")) || error.contains(&format!("event {position} is"))
+}
+
+#[test]
+fn a_flipped_bit_is_found_where_it_is_or_by_the_next_event() {
+    let batches = ledger().batches();
+    let count = last(batches.last().unwrap());
+    verify(&batches).unwrap();
+    for position in 1..=count {
+        for byte in 0..HEADER_LEN {
+            let mut bad = batches.clone();
+            at(&mut bad, position).header[byte] ^= 1 << (byte % 8);
+            let verdict = verify(&bad);
+            // Time and rules are bound by the next header's hash only, so the last ones
+            // are as good as any; the saved stamp knows them once they are published.
+            let is_bound = !matches!(byte, 40..48 | 51..53);
+            match verdict {
+                Ok(_) => assert!(position == count && !is_bound, "{position}, byte {byte}"),
+                Err(error) if is_bound => assert!(names(&error, position), "{position}, byte {byte}: {error}"),
+                Err(error) => {
+                    assert!(names(&error, position + 1), "{position}, byte {byte}: {error}");
+                    assert!(error.contains("the event before"), "{error}");
+                }
+            }
+        }
+        for bit in [0, 100, 255] {
+            let mut bad = batches.clone();
+            at(&mut bad, position).body.as_mut().unwrap().salt[bit / 8] ^= 1 << (bit % 8);
+            assert!(names(&verify(&bad).unwrap_err(), position), "{position}, salt");
+        }
+        let length = at(&mut batches.clone(), position).body.as_ref().unwrap().bytes.len();
+        for byte in 0..length {
+            let mut bad = batches.clone();
+            at(&mut bad, position).body.as_mut().unwrap().bytes[byte] ^= 0x10;
+            assert!(names(&verify(&bad).unwrap_err(), position), "{position}, body {byte}");
+        }
+        let mut bad = batches.clone();
+        at(&mut bad, position).header.pop();
+        assert!(names(&verify(&bad).unwrap_err(), position), "{position}, a byte less");
+    }
+}
+
+#[test]
+fn swapped_missing_and_foreign_events_are_found() {
+    let mut batches = ledger().batches();
+    let other = ledger().batches();
+    let singles: Vec<usize> =
+        (0..batches.len()).filter(|at| batches[*at].events.len() == 1).collect();
+    for pair in singles.windows(2) {
+        let mut bad = batches.clone();
+        let (one, two) = (bad[pair[0]].events.clone(), bad[pair[1]].events.clone());
+        (bad[pair[0]].events, bad[pair[1]].events) = (two, one);
+        assert!(names(&verify(&bad).unwrap_err(), batches[pair[0]].first));
+    }
+    for gap in 0..batches.len() - 1 {
+        let mut bad = batches.clone();
+        let removed = bad.remove(gap);
+        let error = verify(&bad).unwrap_err();
+        assert!(names(&error, removed.first), "{error}");
+    }
+    for foreign in 1..batches.len() {
+        let mut bad = batches.clone();
+        bad[foreign] = other[foreign].clone();
+        assert!(names(&verify(&bad).unwrap_err(), batches[foreign].first));
+    }
+    // Another body with its own salt, though it says the same.
+    let twin = at(&mut other.clone(), 6).body.clone();
+    at(&mut batches, 6).body = twin;
+    assert!(names(&verify(&batches).unwrap_err(), 6));
+}
+
+#[test]
+fn a_body_that_no_purge_names_is_missed() {
+    let batches = ledger().batches();
+    for position in 1..=last(batches.last().unwrap()) {
+        let mut bad = batches.clone();
+        at(&mut bad, position).body = None;
+        let error = verify(&bad).unwrap_err();
+        assert!(names(&error, position), "{position}: {error}");
+    }
+}
+
+#[test]
+fn an_empty_log_is_no_log() {
+    let error = verify(&[]).unwrap_err();
+    assert!(error.contains("event 1"), "{error}");
+}
+
+#[test]
+fn an_event_of_an_unknown_kind_or_outcome_is_named_with_what_to_do() {
+    let mut ledger = ledger();
+    let mut batches = ledger.batches();
+    let position = last(batches.last().unwrap()) + 1;
+    let (head, now) = (ledger.state.head, ledger.now);
+    for (kind, outcome) in [(900, 1), (14, 2), (14, 0)] {
+        let event = event::Tick { epoch: 1, number: 4 };
+        let batch = common::seal(position - 1, head, &[event.into()], now);
+        let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
+        (header.kind, header.outcome) = (kind, outcome);
+        let mut batch = batch;
+        batch.events[0].header = header.to_bytes().to_vec();
+        batches.push(batch);
+        let error = verify(&batches).unwrap_err();
+        assert!(names(&error, position) && error.contains("newer"), "{error}");
+        batches.pop();
+    }
+    ledger.tick();
+    verify(&ledger.batches()).unwrap();
+}
+
+#[test]
+fn a_log_without_the_tick_that_was_published_is_refused() {
+    let ledger = ledger();
+    let batches = ledger.batches();
+    let last_tick = batches.last().unwrap();
+    let stamp = Stamp {
+        version: Version { epoch: 1, tick: 3 },
+        time: ledger.now,
+        position: last_tick.first,
+        head: ledger.state.head,
+    };
+    let start = |batches: &[Batch], stamp| {
+        let press = Press::new(&ledger.keys, None);
+        catch_up(&mut Tampered(batches.to_vec()), &ledger.keys, press, Some(stamp))
+    };
+    start(&batches, stamp).unwrap();
+    let cut = start(&batches[..batches.len() - 1], stamp).unwrap_err();
+    assert!(matches!(cut, StartError::Behind { tick: 3 }));
+    assert!(cut.to_string().contains("recover"), "{cut}");
+    // Another event at that position.
+    let other = start(&batches, Stamp { head: [1; 32], ..stamp }).unwrap_err();
+    assert!(matches!(other, StartError::Behind { tick: 3 }));
+    // What was flipped in the last header, which no other header is bound to.
+    let mut flipped = batches.clone();
+    at(&mut flipped, last_tick.first).header[40] ^= 1;
+    assert!(start(&flipped, stamp).is_err());
+}
+
+#[test]
+fn a_log_is_only_read_with_the_keys_that_it_was_made_with() {
+    let ledger = ledger();
+    let other = KeyFile::draw().unwrap();
+    let error = replay(&mut ledger.store.clone(), Some(&other), |_, _| panic!("a tick")).unwrap_err();
+    assert!(matches!(error, ReplayError::OtherKeys), "{error}");
+}
+
+/// One event of every kind.
+fn every_kind() -> Vec<Event> {
+    let code = CodeId { provider: 300, generation: 2, serial: 70_000 };
+    let days = date(1);
+    let seed = Item::Dp3tUnlinkable { epoch: (days.start() / 900) as u32, seed: [2; 32] };
+    let element = Item::Raw { date: days, element: Element::from_slice(&[3; 40]) };
+    let problems = [
+        ItemProblem::Shape,
+        ItemProblem::SeedLength,
+        ItemProblem::ElementLength,
+        ItemProblem::RawNotAllowed,
+        ItemProblem::DateTooOld,
+        ItemProblem::DateInFuture,
+        ItemProblem::TooManyForDate,
+    ];
+    let report = event::Report {
+        code,
+        payload: [4; 32],
+        tracking: [5; 16],
+        items: vec![seed, element],
+        problems: (200..).zip(problems).collect(),
+    };
+    let standing = |standing| event::ProviderStanding { provider: 300, standing };
+    let (generation, first, count) = (2, 69_999, 1000);
+    let expires = common::START + 400 * DAY_SECONDS;
+    let selection = r#"{"provider":300}"#.to_owned();
+    let correction = event::Correction { act: Act::Retract, reports: vec![14], selection };
+    let reinstate = event::Correction { act: Act::Reinstate, ..correction.clone() };
+    vec![
+        event::Deployment { id: [6; 16], root: [7; 32], master_check: [8; 32] }.into(),
+        event::PolicySet { policy: Policy::default() }.into(),
+        event::KeyListSet { signed: "{}".into() }.into(),
+        event::OperatorTokenSet { token: [9; 32] }.into(),
+        event::ProviderAdded { provider: 300, name: "Städtisches Labor".into(), token: [10; 32] }.into(),
+        standing(Standing::Suspended).into(),
+        standing(Standing::Active).into(),
+        event::ProviderTokenSet { provider: 300, token: [11; 32] }.into(),
+        event::ProviderKeyRaised { provider: 300, generation }.into(),
+        event::RangeOpened { provider: 300, generation, first, count, expires }.into(),
+        event::RangeOpened { provider: 300, generation, first: 71_000, count: 5, expires }.into(),
+        event::RangeClosed { provider: 300, first: 71_000 }.into(),
+        event::CodeRevoked { code: CodeId { serial: 70_001, ..code } }.into(),
+        report.into(),
+        event::Tick { epoch: 1, number: 1 }.into(),
+        correction.into(),
+        reinstate.into(),
+        event::EpochRaised { epoch: 2 }.into(),
+        event::ClockResumed {}.into(),
+        event::Purge { reports: vec![14], used: vec![code] }.into(),
+        standing(Standing::Revoked).into(),
+    ]
+}
+
+/// Those events as the log of 2026 has them: header, salt and body in hexadecimal.
+fn golden() -> String {
+    let mut previous = [0; 32];
+    let mut lines = String::new();
+    for (position, event) in (1..).zip(every_kind()) {
+        let (salt, bytes) = ([position as u8; 32], event.encode());
+        let commitment = Sha256::new().chain_update(salt).chain_update(&bytes).finalize().into();
+        let (kind, time) = (event.kind(), common::START + 4 * DAY_SECONDS + position);
+        let header = Header { position, previous, time, kind, outcome: 1, rules: 1, commitment };
+        previous = header.hash();
+        let hex = [&header.to_bytes()[..], &salt, &bytes].map(|part| HEXLOWER.encode(part));
+        lines += &format!("{} {} {} {}\n", event.name(), hex[0], hex[1], hex[2]);
+    }
+    lines
+}
+
+/// What is in a log today must be read for ever: this file is never written again.
+#[test]
+fn a_log_with_every_kind_of_event_is_the_golden_one() {
+    let file = include_str!("vectors/log.txt");
+    if file.is_empty() { std::fs::write("tests/vectors/log.txt", golden()).unwrap(); }
+    assert_eq!(golden(), file);
+    assert_eq!(RULES, 1);
+    let stored = |line: &str| {
+        let hex: Vec<&str> = line.split(' ').collect();
+        let bytes = |at: usize| HEXLOWER.decode(hex[at].as_bytes()).unwrap();
+        let body = Body { salt: bytes(2).try_into().unwrap(), bytes: bytes(3) };
+        Stored { header: bytes(1), body: Some(body) }
+    };
+    let events: Vec<Stored> = file.lines().map(stored).collect();
+    for (stored, event) in events.iter().zip(every_kind()) {
+        let body = &stored.body.as_ref().unwrap().bytes;
+        assert_eq!(Event::decode(event.kind(), body), Ok(event));
+    }
+    let kinds: std::collections::BTreeSet<u16> = every_kind().iter().map(Event::kind).collect();
+    assert_eq!(kinds, (1..=17).collect(), "a kind of event is missing here");
+    let mut batch = Batch { first: 1, id: [0; 16], events };
+    let replayed = replay(&mut Tampered(vec![batch.clone()]), None, |_, _| Ok(())).unwrap();
+    assert_eq!((replayed.state.position, replayed.unerased), (21, vec![14]));
+    let digest = replayed.state.digest();
+    batch.events[13].body = None;
+    assert_eq!(verify(&[batch]), Ok(digest));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_event_or_say_why_not(
+        kind in 0..20u16,
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        if let Ok(event) = Event::decode(kind, &bytes) {
+            prop_assert_eq!(event.kind(), kind);
+            prop_assert_eq!(Event::decode(kind, &event.encode()), Ok(event));
+        }
+        let header = Header::from_bytes(&bytes);
+        prop_assert_eq!(header.is_some(), bytes.len() == HEADER_LEN);
+    }
+
+    /// Bodies that are nearly right are the likeliest to go wrong.
+    #[test]
+    fn damaged_bodies_are_an_event_or_say_why_not(
+        which in any::<prop::sample::Index>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let events = every_kind();
+        let event = which.get(&events);
+        let mut bytes = event.encode();
+        for (at, byte) in damage {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+        }
+        for bytes in [&bytes[..], &bytes[..cut.index(bytes.len() + 1)]] {
+            if let Ok(read) = Event::decode(event.kind(), bytes) {
+                prop_assert_eq!(Event::decode(event.kind(), &read.encode()), Ok(read));
+            }
+        }
+    }
+
+    #[test]
+    fn headers_are_bytes_and_back(bytes in prop::collection::vec(any::<u8>(), HEADER_LEN)) {
+        let header = Header::from_bytes(&bytes).unwrap();
+        prop_assert_eq!(header.to_bytes().to_vec(), bytes);
+    }
+}

@@ -1,0 +1,358 @@
+//! Nodes under load, on stores that fail, and beside each other.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{ALL, Ledger, begin, fold, policy, raw, seal, submission};
+use futures_util::future::join_all;
+use gcs_server::clock::Clock;
+use gcs_server::code::Code;
+use gcs_server::judge::{self, Decision, ReportAnswer};
+use gcs_server::keyfile::KeyFile;
+use gcs_server::log::Event;
+use gcs_server::log::event::ProviderAdded;
+use gcs_server::node::{Edition, Node};
+use gcs_server::policy::Policy;
+use gcs_server::rejection::Rejection;
+use gcs_server::state::State;
+use gcs_server::store::{
+    AppendError, Batch, Failure, MemoryStore, SqliteStore, Store, StoreError,
+};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+const NOW: u64 = common::START + 3 * 86_400 + 12 * 3600;
+
+/// A node, and what it would publish.
+struct Host {
+    node: Node,
+    editions: mpsc::Receiver<Edition>,
+    keys: Arc<KeyFile>,
+}
+
+impl Host {
+    fn on(mut store: Box<dyn Store>, keys: &Arc<KeyFile>) -> Host {
+        let state = fold(&mut *store, keys);
+        let clock = Clock::Manual(Arc::new(NOW.into()));
+        let (sender, editions) = mpsc::channel(100);
+        let (node, _thread) = Node::start(store, state, clock, sender).unwrap();
+        Host { node, editions, keys: Arc::clone(keys) }
+    }
+
+    fn code(&self, serial: u32) -> Code {
+        Code::issue(&self.keys.provider(1, 1), 1, serial).unwrap()
+    }
+
+    /// A report of one element by a code.
+    async fn report(&self, serial: u32, element: u64) -> Result<ReportAnswer, Rejection> {
+        let sent = submission(self.code(serial), &[raw(2, element)]);
+        let keys = Arc::clone(&self.keys);
+        let judge = move |state: &State, now| judge::report(state, &keys, now, &sent);
+        // A node that hangs would hang the test.
+        let answer = self.node.act_on_code(1, serial, judge);
+        tokio::time::timeout(Duration::from_secs(20), answer).await.expect("an answer in time")
+    }
+
+    async fn set_hold(&self, max_hold: u64) -> Result<(), Rejection> {
+        let policy = Policy { max_hold, ..policy() };
+        self.node.act(move |state, _| judge::set_policy(state, &policy)).await
+    }
+
+    fn position(&self) -> u64 {
+        self.node.state().position
+    }
+}
+
+/// A log with one provider and 1,000 codes, in any store.
+fn furnish(store: &mut dyn Store) -> Arc<KeyFile> {
+    let keys = Arc::new(KeyFile::draw().unwrap());
+    let mut events = begin(&keys, &policy(), NOW);
+    events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());
+    store.append(&seal(0, [0; 32], &events, NOW)).unwrap();
+    let state = fold(store, &keys);
+    let range = judge::open_range(&state, NOW, 1, 1000, 100).unwrap();
+    store.append(&seal(state.position, state.head, &range.events, NOW)).unwrap();
+    keys
+}
+
+fn database() -> (TempDir, std::path::PathBuf, Arc<KeyFile>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.sqlite");
+    let keys = furnish(&mut open(&path));
+    (folder, path, keys)
+}
+
+fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(path).unwrap()
+}
+
+fn is_used(answer: &Result<ReportAnswer, Rejection>) -> bool {
+    matches!(answer, Err(Rejection::CodeUsed))
+}
+
+#[actix_web::test]
+async fn a_hundred_at_once_are_all_answered_and_durable_in_few_batches() {
+    let (_folder, path, keys) = database();
+    let before = open(&path).last().unwrap();
+    let host = Host::on(Box::new(open(&path)), &keys);
+    let answers =
+        join_all((0..100).map(|serial| host.report(serial, serial.into()))).await;
+    let tracking: BTreeSet<String> =
+        answers.into_iter().map(|answer| answer.unwrap().tracking_id).collect();
+    assert_eq!(tracking.len(), 100);
+    // What another connection finds was durable before it was answered.
+    let found = fold(&mut open(&path), &keys);
+    assert_eq!((found.reports.len(), found.position), (100, before + 100));
+    assert_eq!(found.digest(), host.node.state().digest());
+    let batches = open(&path).read(before + 1, ALL).unwrap();
+    assert!(batches.len() <= 50, "{} batches", batches.len());
+}
+
+#[actix_web::test]
+async fn one_code_many_times_at_once_brings_one_report() {
+    let (_folder, path, keys) = database();
+    let host = Host::on(Box::new(open(&path)), &keys);
+    let same = join_all((0..30).map(|_| host.report(0, 1))).await;
+    let first = same[0].as_ref().unwrap();
+    assert!(same.iter().all(|answer| answer.as_ref().unwrap() == first));
+
+    let mixed = join_all((0..30).map(|number| host.report(1, number % 3))).await;
+    let accepted: BTreeSet<_> =
+        mixed.iter().flatten().map(|answer| answer.tracking_id.clone()).collect();
+    assert_eq!(accepted.len(), 1);
+    assert_eq!(mixed.iter().flatten().count(), 10);
+    assert_eq!(mixed.iter().filter(|answer| is_used(answer)).count(), 20);
+    assert_eq!(host.node.state().reports.len(), 2);
+    // And the same after a restart.
+    let again = Host::on(Box::new(open(&path)), &keys);
+    assert_eq!(again.report(0, 1).await.unwrap(), *first);
+    assert!(is_used(&again.report(0, 2).await));
+    assert_eq!(again.position(), host.position());
+}
+
+#[actix_web::test]
+async fn what_was_not_stored_is_refused_and_succeeds_when_tried_again() {
+    let store = MemoryStore::new();
+    let keys = furnish(&mut store.clone());
+    let host = Host::on(Box::new(store.clone()), &keys);
+    let (position, digest) = (host.position(), host.node.state().digest());
+    store.fail_next(Some(Failure::BeforeStoring));
+    let refused = host.report(0, 1).await.unwrap_err();
+    assert!(matches!(refused, Rejection::StorageUnavailable) && refused.row().retry);
+    assert_eq!((host.position(), host.node.state().digest()), (position, digest));
+    assert_eq!(store.clone().last().unwrap(), position);
+    assert_eq!(host.report(0, 1).await.unwrap().accepted, 1);
+    assert_eq!(fold(&mut store.clone(), &keys).digest(), host.node.state().digest());
+}
+
+#[actix_web::test]
+async fn what_was_stored_without_a_word_is_accepted_once() {
+    let store = MemoryStore::new();
+    let keys = furnish(&mut store.clone());
+    let host = Host::on(Box::new(store.clone()), &keys);
+    let position = host.position();
+    store.fail_next(Some(Failure::AfterStoring));
+    let first = host.report(0, 1).await.unwrap();
+    assert_eq!(host.position(), position + 1);
+    assert_eq!(host.report(0, 1).await.unwrap(), first);
+    assert_eq!(store.clone().last().unwrap(), position + 1);
+    assert_eq!(fold(&mut store.clone(), &keys).digest(), host.node.state().digest());
+}
+
+/// A store that can be told to misbehave.
+#[derive(Clone, Default)]
+struct Faulty {
+    inner: MemoryStore,
+    faults: Arc<Mutex<Faults>>,
+}
+
+#[derive(Default)]
+struct Faults {
+    /// Reads that fail from now on.
+    reads: u32,
+    /// The log is cut after this position.
+    cut: Option<u64>,
+}
+
+impl Store for Faulty {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        let last = self.inner.last()?;
+        Ok(self.faults.lock().unwrap().cut.map_or(last, |cut| cut.min(last)))
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        if batch.first != self.last().unwrap() + 1 {
+            return Err(AppendError::Conflict);
+        }
+        self.inner.append(batch)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.reads > 0 {
+            faults.reads -= 1;
+            return Err(StoreError::Busy);
+        }
+        self.inner.read(from, max_bytes)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.inner.erase(events)
+    }
+}
+
+#[actix_web::test]
+async fn what_cannot_even_be_looked_up_is_found_by_the_retry() {
+    let mut store = Faulty::default();
+    let keys = furnish(&mut store);
+    let host = Host::on(Box::new(store.clone()), &keys);
+    let position = host.position();
+    store.inner.fail_next(Some(Failure::AfterStoring));
+    store.faults.lock().unwrap().reads = 1;
+    let refused = host.report(0, 1).await;
+    assert!(matches!(refused, Err(Rejection::StorageUnavailable)));
+    assert_eq!((host.position(), store.last().unwrap()), (position, position + 1));
+    // The next one meets a conflict, folds what is there, and goes on; the retry is known.
+    let (other, retried) = futures_util::join!(host.report(1, 2), host.report(0, 1));
+    assert_eq!((other.unwrap().accepted, retried.unwrap().accepted), (1, 1));
+    assert_eq!(host.node.state().reports.len(), 2);
+    assert_eq!(fold(&mut store, &keys).digest(), host.node.state().digest());
+}
+
+#[actix_web::test]
+async fn a_conflict_that_cannot_be_folded_is_answered_and_applied_later() {
+    let mut store = Faulty::default();
+    let keys = furnish(&mut store);
+    let host = Host::on(Box::new(store.clone()), &keys);
+    let other = Host::on(Box::new(store.clone()), &keys);
+    other.report(0, 1).await.unwrap();
+    store.faults.lock().unwrap().reads = 1;
+    let answers = join_all((1..5).map(|serial| host.report(serial, 1))).await;
+    assert!(matches!(answers[0], Err(Rejection::StorageUnavailable)));
+    for (serial, answer) in (1..5).zip(answers) {
+        if answer.is_err() {
+            host.report(serial, 1).await.unwrap();
+        }
+    }
+    assert_eq!(host.node.state().reports.len(), 5);
+    assert_eq!(fold(&mut store, &keys).digest(), host.node.state().digest());
+}
+
+/// Restored from an older copy under a running server, say.
+#[actix_web::test]
+async fn a_log_that_lost_its_end_is_told_and_not_waited_for() {
+    let mut store = Faulty::default();
+    let keys = furnish(&mut store);
+    let host = Host::on(Box::new(store.clone()), &keys);
+    host.report(0, 1).await.unwrap();
+    let position = host.position();
+    store.faults.lock().unwrap().cut = Some(position - 1);
+    assert!(matches!(host.report(1, 1).await, Err(Rejection::StorageUnavailable)));
+    assert_eq!(host.position(), position);
+}
+
+#[actix_web::test]
+async fn an_event_of_a_newer_release_stops_writing_but_not_reading() {
+    let store = MemoryStore::new();
+    let keys = furnish(&mut store.clone());
+    let host = Host::on(Box::new(store.clone()), &keys);
+    let state = fold(&mut store.clone(), &keys);
+    let mut batch = seal(state.position, state.head, &[Event::from(gcs_server::log::event::ClockResumed {})], NOW);
+    batch.events[0].header[48..50].copy_from_slice(&900u16.to_le_bytes());
+    store.clone().append(&batch).unwrap();
+    for serial in 0..2 {
+        let refused = host.report(serial, 1).await;
+        assert!(matches!(refused, Err(Rejection::StorageUnavailable)));
+    }
+    assert_eq!(host.position(), state.position);
+    assert_eq!(host.node.state().digest(), state.digest());
+}
+
+#[actix_web::test]
+async fn two_nodes_on_one_database_agree_on_every_code() {
+    let (_folder, path, keys) = database();
+    let hosts = [0, 1].map(|_| Host::on(Box::new(open(&path)), &keys));
+    // Each code at both nodes at once: even ones with one payload, odd ones with two.
+    let sent = (0..60u32).flat_map(|serial| [(serial, 0), (serial, 1)]);
+    let answers = join_all(sent.clone().map(|(serial, at)| {
+        let element = u64::from(serial * 10) + if serial % 2 == 0 { 0 } else { at as u64 };
+        hosts[at].report(serial, element)
+    }))
+    .await;
+    for ((serial, _), pair) in sent.step_by(2).zip(answers.chunks(2)) {
+        let accepted: BTreeSet<_> =
+            pair.iter().flatten().map(|answer| answer.tracking_id.clone()).collect();
+        let used = pair.iter().filter(|answer| is_used(answer)).count();
+        assert_eq!((accepted.len(), used), (1, serial as usize % 2), "{serial}: {pair:?}");
+    }
+    // Whoever appends next has folded everything.
+    hosts[0].set_hold(1).await.unwrap();
+    hosts[1].set_hold(2).await.unwrap();
+    let found = fold(&mut open(&path), &keys);
+    assert_eq!(found.reports.len(), 60);
+    assert_eq!(found.digest(), hosts[1].node.state().digest());
+    hosts[0].set_hold(3).await.unwrap();
+    assert_eq!(fold(&mut open(&path), &keys).digest(), hosts[0].node.state().digest());
+    assert!(is_used(&hosts[1].report(3, 1).await) || hosts[1].report(3, 30).await.is_err());
+}
+
+#[actix_web::test]
+async fn a_code_used_at_one_node_is_used_at_the_other() {
+    let (_folder, path, keys) = database();
+    let [one, two] = [0, 1].map(|_| Host::on(Box::new(open(&path)), &keys));
+    let first = one.report(0, 1).await.unwrap();
+    assert_eq!(two.report(0, 1).await.unwrap(), first);
+    assert!(is_used(&two.report(0, 2).await));
+    two.node.act(|state, _| judge::close_range(state, 1, 0)).await.unwrap();
+    assert!(matches!(one.report(1, 1).await, Err(Rejection::CodeRevoked)));
+    assert_eq!(one.report(0, 1).await.unwrap(), first);
+    assert_eq!(one.node.state().digest(), two.node.state().digest());
+}
+
+#[actix_web::test]
+async fn a_tick_of_another_node_is_published_here_as_well() {
+    let (_folder, path, keys) = database();
+    let [mut one, mut two] = [0, 1].map(|_| Host::on(Box::new(open(&path)), &keys));
+    one.report(0, 1).await.unwrap();
+    let tick = {
+        let keys = Arc::clone(&keys);
+        move |state: &State, now| judge::tick(state, &keys, now)
+    };
+    one.node.act(tick.clone()).await.unwrap();
+    two.report(1, 2).await.unwrap();
+    two.node.act(tick).await.unwrap();
+    one.set_hold(1).await.unwrap();
+    for number in [1, 2] {
+        let (at_one, at_two) = (one.editions.recv().await.unwrap(), two.editions.recv().await.unwrap());
+        assert_eq!((at_one.version.tick, at_one.head), (number, at_two.head));
+        let elements = |edition: &Edition| edition.days[0].elements.clone();
+        assert_eq!(elements(&at_one).len(), number as usize);
+        assert_eq!(elements(&at_one), elements(&at_two));
+    }
+    assert!(one.editions.try_recv().is_err());
+}
+
+#[actix_web::test]
+async fn whoever_does_not_wait_for_the_answer_changes_nothing() {
+    let store = MemoryStore::new();
+    let keys = furnish(&mut store.clone());
+    let host = Host::on(Box::new(store.clone()), &keys);
+    {
+        let impatient = host.report(0, 1);
+        futures_util::pin_mut!(impatient);
+        assert!(futures_util::poll!(impatient).is_pending());
+    }
+    let retried = host.report(0, 1).await.unwrap();
+    assert_eq!(host.report(0, 1).await.unwrap(), retried);
+    assert_eq!(host.node.state().reports.len(), 1);
+    // An act that decides nothing stores nothing.
+    let position = host.position();
+    host.node.act(|_, _| Ok(Decision { events: Vec::new(), answer: () })).await.unwrap();
+    assert_eq!((host.position(), store.clone().last().unwrap()), (position, position));
+    let _ = Ledger::new;
+}

@@ -1,0 +1,321 @@
+//! The program itself, as an operator runs it: command line, log lines, signals, kill -9.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gcs-server");
+
+/// A server in a process of its own.
+struct Process {
+    child: Child,
+    log: File,
+    public: String,
+    private: String,
+    operator: Option<String>,
+}
+
+impl Process {
+    fn start(folder: &Path, flags: &[&str]) -> Process {
+        let is_new = !folder.join("log.sqlite").exists();
+        let log = tempfile::tempfile().unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(["--data-dir", folder.to_str().unwrap()])
+            .args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let mut line = |name: &str| {
+            let line = lines.next().unwrap().unwrap();
+            line.strip_prefix(name).unwrap_or_else(|| panic!("{line}")).trim().to_owned()
+        };
+        let (public, private) = (line("public:"), line("private:"));
+        assert_eq!(line("root key:").len(), 64);
+        let operator = is_new.then(|| line("operator token:"));
+        Process { child, log, public, private, operator }
+    }
+
+    /// Runs a command against the server.
+    fn run(&self, token: &str, command: &[&str]) -> Output {
+        Command::new(PROGRAM)
+            .args(command)
+            .env("GCS_SERVER_URL", &self.private)
+            .env("GCS_SERVER_TOKEN", token)
+            .output()
+            .unwrap()
+    }
+
+    fn json(&self, token: &str, command: &[&str]) -> Value {
+        let output = self.run(token, command);
+        assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let killed = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Stops in good order and returns what was logged.
+    fn stop(mut self) -> String {
+        self.signal("-TERM");
+        let status = self.child.wait().unwrap();
+        let mut logged = String::new();
+        self.log.rewind().unwrap();
+        self.log.read_to_string(&mut logged).unwrap();
+        assert!(status.success(), "{status}: {logged}");
+        logged
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs the program without a server.
+fn alone(folder: &Path, command: &[&str]) -> Output {
+    let folder = ["--data-dir", folder.to_str().unwrap()];
+    Command::new(PROGRAM).args(folder).args(command).output().unwrap()
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+/// A seed of yesterday.
+fn seed(number: u64) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    let epoch = (now - 86_400) / 900;
+    json!({ "kind": "dp3t-unlinkable", "epoch": epoch, "seed": BASE64.encode(&seed) })
+}
+
+/// Status and body of a report's answer; `None` when no answer came.
+fn report(agent: &ureq::Agent, public: &str, code: &str, seed_number: u64) -> Option<(u16, Value)> {
+    let body = json!({ "code": code, "items": [seed(seed_number)] }).to_string();
+    let request = agent.post(format!("{public}/v1/reports")).header("user-agent", "nosy-agent/7");
+    let mut answer = request.send(body).ok()?;
+    let status = answer.status().as_u16();
+    Some((status, answer.body_mut().read_json().ok()?))
+}
+
+fn codes(server: &Process, token: &str, count: u32) -> Vec<String> {
+    let output = server.run(token, &["codes", "open", "--count", &count.to_string()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let sheet = text(&output.stdout);
+    sheet.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+fn new_provider(server: &Process, operator: &str) -> String {
+    let added = server.json(operator, &["provider", "add", "City hospital"]);
+    added["token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_operators_day_on_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Process::start(&data, &[]);
+    let operator = server.operator.clone().unwrap();
+    let provider = new_provider(&server, &operator);
+    let sheet = codes(&server, &provider, 3);
+    assert_eq!(sheet.len(), 3);
+    assert!(alone(&data, &["check-code", &sheet[0].to_lowercase()]).status.success());
+    let mistyped = alone(&data, &["check-code", &sheet[0].replace('-', "")[1..]]);
+    assert!(!mistyped.status.success() && text(&mistyped.stderr).contains("16 symbols, got 15"));
+
+    let (status, answer) = report(&agent(), &server.public, &sheet[0], 1).unwrap();
+    assert_eq!(status, 201, "{answer}");
+    let set = server.json(&operator, &["policy", "set", "min_reports=1", "raw=true"]);
+    assert_eq!(set["raw"], true);
+    let wrong = server.run(&operator, &["policy", "set", "min_report=1"]);
+    assert!(text(&wrong.stderr).contains("there is no setting min_report"));
+
+    // Offline: the key, a range that is open, and the same codes.
+    let key = server.run(&operator, &["provider", "key", "1"]);
+    let key_file = folder.path().join("key.json");
+    std::fs::write(&key_file, &key.stdout).unwrap();
+    let print = ["print-codes", "--first", "0", "--count", "3", "--expires", "1800000000", "--key"];
+    let printed = alone(&data, &[&print[..], &[key_file.to_str().unwrap()]].concat());
+    let printed = text(&printed.stdout);
+    assert_eq!(printed.lines().skip(1).collect::<Vec<_>>(), sheet);
+
+    // A correction: nothing happens without --yes, and --yes needs the position.
+    let output = server.run(&operator, &["retract", "--provider", "1"]);
+    let preview = text(&output.stdout);
+    assert!(preview.contains("nothing has changed yet"), "{preview}");
+    let position = preview.split("--position ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(!server.run(&operator, &["retract", "--provider", "1", "--yes"]).status.success());
+    let act = ["retract", "--provider", "1", "--position", position, "--yes"];
+    assert_eq!(server.json(&operator, &act)["reports"], 1);
+    let wrong = server.run(&operator, &["retract"]);
+    assert!(text(&wrong.stderr).contains("(422, selection_empty)"), "{}", text(&wrong.stderr));
+    let wrong = server.run(&provider, &["status"]);
+    assert!(text(&wrong.stderr).contains("(403, forbidden)"));
+
+    // Beside the running server the log can be checked, and nothing else.
+    let verified = alone(&data, &["verify-log"]);
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
+    for command in [&["serve"][..], &["rebuild"], &["recover", "--yes"]] {
+        let refused = alone(&data, command);
+        let said = text(&refused.stderr);
+        assert!(!refused.status.success() && said.contains("in use by another gcs-server"), "{said}");
+    }
+    let status = server.json(&operator, &["status"]);
+    server.stop();
+
+    let rebuilt = alone(&data, &["rebuild"]);
+    let said = text(&rebuilt.stdout);
+    assert!(rebuilt.status.success(), "{said}{}", text(&rebuilt.stderr));
+    assert!(said.contains(&format!("state {}", status["state"].as_str().unwrap())), "{said}");
+    assert!(said.contains("0 missing, 0 different") && said.contains("a second"), "{said}");
+
+    // What is missing or damaged is found, and written again.
+    let manifest = data.join("public/v1/manifest");
+    let good = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, b"damaged").unwrap();
+    let found = alone(&data, &["rebuild"]);
+    assert!(!found.status.success() && text(&found.stdout).contains("wrong: /v1/manifest"));
+    assert!(alone(&data, &["rebuild", "--write"]).status.success());
+    assert_eq!(std::fs::read(&manifest).unwrap(), good);
+}
+
+#[test]
+fn log_lines_say_nothing_of_who_asked_or_what() {
+    for format in ["text", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Process::start(folder.path(), &["--log-format", format]);
+        let operator = server.operator.clone().unwrap();
+        let provider = new_provider(&server, &operator);
+        let sheet = codes(&server, &provider, 2);
+        let agent = agent();
+        let (_, answer) = report(&agent, &server.public, &sheet[0], 1).unwrap();
+        let tracking = answer["tracking_id"].as_str().unwrap().to_owned();
+        agent.get(format!("{}/v1/reports/{tracking}", server.public)).call().unwrap();
+        report(&agent, &server.public, &sheet[0], 2).unwrap();
+        report(&agent, &server.public, "SOME-CODE-WITH-MISTAKE", 2).unwrap();
+        let odd = format!("{}/v1/sets/secret-path?secret=query", server.public);
+        agent.get(odd).header("x-forwarded-for", "192.0.2.77").call().unwrap();
+        server.run("gcs_operator_wrong", &["status"]);
+        let client_port = server.public.rsplit(':').next().unwrap().to_owned();
+        let logged = server.stop();
+        assert!(logged.contains("/v1/reports/{tracking_id}"), "{logged}");
+        assert!(logged.contains("code_invalid") && logged.contains("unauthorized"), "{logged}");
+        // Our own listeners are named once at the start; nobody else's address is.
+        let lines = logged.lines().filter(|line| !line.contains(&client_port));
+        let lines: Vec<&str> = lines.filter(|line| !line.contains("listening on")).collect();
+        let seed = seed(1)["seed"].as_str().unwrap().to_owned();
+        let plain = sheet[0].replace('-', "");
+        for secret in [
+            "127.0.0.1", "192.0.2.77", "nosy-agent", "ureq", &sheet[0], &plain, "SOME-CODE",
+            "secret", &seed, &tracking, &operator, &provider, "gcs_operator_wrong",
+        ] {
+            let found = lines.iter().find(|line| line.contains(secret));
+            assert!(found.is_none(), "{secret}: {found:?}");
+        }
+        if format == "json" {
+            let is_json = |line: &str| serde_json::from_str::<Value>(line).is_ok();
+            assert!(logged.lines().all(is_json), "{logged}");
+        }
+    }
+}
+
+/// What was acknowledged, by code.
+type Acknowledged = Arc<Mutex<Vec<(String, u64, Value)>>>;
+
+/// Reports from many threads until the server is gone.
+fn submit(server: &Process, sheet: &[String], first: u64, acknowledged: &Acknowledged) {
+    std::thread::scope(|scope| {
+        for (thread, part) in (0u64..).zip(sheet.chunks(sheet.len().div_ceil(16))) {
+            let acknowledged = Arc::clone(acknowledged);
+            scope.spawn(move || {
+                let agent = agent();
+                for (number, code) in (first + thread * 1000..).zip(part) {
+                    match report(&agent, &server.public, code, number) {
+                        Some((201, answer)) => {
+                            acknowledged.lock().unwrap().push((code.clone(), number, answer));
+                        }
+                        Some(other) => panic!("{other:?}"),
+                        None => return,
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            let enough = acknowledged.lock().unwrap().len() + 100;
+            while acknowledged.lock().unwrap().len() < enough {
+                std::thread::yield_now();
+            }
+            server.signal("-KILL");
+        });
+    });
+}
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
+    let folder: TempDir = tempfile::tempdir().unwrap();
+    let mut server = Process::start(folder.path(), &[]);
+    let operator = server.operator.clone().unwrap();
+    let provider = new_provider(&server, &operator);
+    let acknowledged = Acknowledged::default();
+    for cycle in 0..3 {
+        let sheet = codes(&server, &provider, 4000);
+        submit(&server, &sheet, 1_000_000 * cycle, &acknowledged);
+        drop(server);
+        server = Process::start(folder.path(), &[]);
+        let agent = agent();
+        let known = acknowledged.lock().unwrap().clone();
+        assert!(known.len() as u64 >= 100 * (cycle + 1));
+        for (code, number, first) in &known {
+            // A retry gets the first answer; the same code with anything else does not count.
+            let (status, again) = report(&agent, &server.public, code, *number).unwrap();
+            assert_eq!((status, &again), (201, first));
+        }
+        let (code, number, _) = &known[0];
+        assert_eq!(report(&agent, &server.public, code, number + 1).unwrap().0, 409);
+    }
+    let verified = alone(folder.path(), &["verify-log"]);
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "public_listener = \"127.0.0.1:1\"\n").unwrap();
+    let output = alone(folder.path(), &["show-config", "--config", file.to_str().unwrap()]);
+    assert!(!output.status.success() && text(&output.stderr).contains("public_listener"));
+    let output = Command::new(PROGRAM).arg("show-config").env("GCS_SERVER_DATADIR", "x").output();
+    let output = output.unwrap();
+    assert!(text(&output.stderr).contains("GCS_SERVER_DATADIR is none of ours"));
+    let shown = alone(folder.path(), &["show-config"]);
+    std::fs::write(&file, &shown.stdout).unwrap();
+    let again = ["show-config", "--config", file.to_str().unwrap()];
+    let again = Command::new(PROGRAM).args(again).output().unwrap();
+    assert_eq!(text(&again.stdout), text(&shown.stdout));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = alone(folder.path(), &["--public-listen", &address]);
+    assert!(text(&output.stderr).contains(&format!("cannot listen on {address}")));
+}
