@@ -105,3 +105,42 @@ impl HttpClient {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that answers one request with these bytes.
+    fn server_of(response: &'static str) -> HttpServer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let _request = connection.read(&mut [0; 4096]).unwrap();
+            connection.write_all(response.as_bytes()).unwrap();
+        });
+        HttpServer::new(&address)
+    }
+
+    #[test]
+    fn every_answer_of_a_server_is_understood() {
+        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
+        let part = "HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\n\r\n456";
+        let gone = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n";
+        let broken = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234";
+        let bytes = |text: &str| Answer::Bytes(text.into());
+        assert_eq!(server_of(whole).fetch("/v1/manifest", None, 10), bytes("0123456789"));
+        // One byte more than is legal, for the library to refuse; no endless file.
+        assert_eq!(server_of(whole).fetch("/v1/manifest", None, 5), bytes("012345"));
+        assert_eq!(server_of(part).fetch("/v1/checks", Some((4, 3)), 3), bytes("456"));
+        assert_eq!(server_of(whole).fetch("/v1/checks", Some((4, 3)), 3), bytes("456"));
+        assert_eq!(server_of(gone).fetch("/v1/checks", Some((4, 3)), 3), Answer::Missing);
+        for failure in [broken, "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n", ""] {
+            let answer = server_of(failure).fetch("/v1/manifest", None, 10);
+            assert!(matches!(answer, Answer::Failed(_)), "{answer:?}");
+        }
+    }
+}

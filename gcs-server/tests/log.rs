@@ -293,7 +293,6 @@ fn golden() -> String {
 #[test]
 fn a_log_with_every_kind_of_event_is_the_golden_one() {
     let file = include_str!("vectors/log.txt");
-    if file.is_empty() { std::fs::write("tests/vectors/log.txt", golden()).unwrap(); }
     assert_eq!(golden(), file);
     assert_eq!(RULES, 1);
     let stored = |line: &str| {
@@ -312,9 +311,9 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     let mut batch = Batch { first: 1, id: [0; 16], events };
     let replayed = replay(&mut Tampered(vec![batch.clone()]), None, |_, _| Ok(())).unwrap();
     assert_eq!((replayed.state.position, replayed.unerased), (21, vec![14]));
-    let digest = replayed.state.digest();
     batch.events[13].body = None;
-    assert_eq!(verify(&[batch]), Ok(digest));
+    let replayed = replay(&mut Tampered(vec![batch]), None, |_, _| Ok(())).unwrap();
+    assert_eq!((replayed.state.position, replayed.unerased), (21, vec![]));
 }
 
 proptest! {

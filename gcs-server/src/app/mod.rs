@@ -17,13 +17,13 @@ pub use self::folder::{Folder, FolderError, NewDeployment, Opened};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Listener};
-use crate::log::LogError;
+use crate::log::{Event, LogError};
 use crate::node::{Edition, Node, ReplayError, Replayed, replay};
 use crate::publishing::{
     Outbox, Press, Published, Publishing, PublishingError, Stamp, Worker,
 };
 use crate::service::Service;
-use crate::state::State;
+use crate::state::{State, Version};
 
 /// Editions that wait to be published: the clock makes none before the last one is out.
 const EDITIONS: usize = 2;
@@ -93,6 +93,11 @@ impl App {
         };
         let saved = publishing.saved().await?;
         let stamp = saved.as_ref().map(|(_, stamp)| *stamp);
+        // What was saved knows what is out; if it is lost, the manifests still do.
+        let newest = match stamp {
+            Some(_) => None,
+            None => publishing.newest().await?,
+        };
         let keys = Arc::new(keys);
         let replayed = {
             let keys = Arc::clone(&keys);
@@ -100,6 +105,9 @@ impl App {
             let press = Press::new(&keys, publisher);
             tokio::task::spawn_blocking(move || {
                 let caught_up = catch_up(&mut *store, &keys, press, stamp)?;
+                if let Some(newest) = newest.filter(|newest| caught_up.is_behind(*newest)) {
+                    return Err(StartError::Behind { tick: newest.tick });
+                }
                 if !caught_up.unerased.is_empty() {
                     store.erase(&caught_up.unerased).map_err(LogError::from).map_err(ReplayError::from)?;
                 }
@@ -212,6 +220,14 @@ pub struct CaughtUp {
     pub unerased: Vec<u64>,
 }
 
+impl CaughtUp {
+    /// Whether the log lacks a tick of its present epoch that was published.
+    fn is_behind(&self, published: Version) -> bool {
+        let last = self.state.last_tick.map(|last| last.version);
+        published.epoch >= self.state.epoch && Some(published) > last
+    }
+}
+
 /// Replays the log, and computes the publications after `stamp`.
 ///
 /// # Errors
@@ -229,6 +245,9 @@ pub fn catch_up(
         if let Some(stamp) = stamp.filter(|stamp| position <= stamp.position) {
             is_there |= position == stamp.position && record.header.hash() == stamp.head;
             return Ok(());
+        }
+        if stamp.is_none() && matches!(record.event, Some(Event::Purge(_))) {
+            outbox.forget_history();
         }
         let Some(edition) = Edition::of(state, record) else { return Ok(()) };
         press

@@ -46,6 +46,9 @@ pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
     let (mut press, mut outbox) = (Press::new(&keys, None), Outbox::default());
     let (began, mut printing, mut ticks) = (Instant::now(), Duration::ZERO, 0);
     let Replayed { state, .. } = replay(&mut *store, Some(&keys), |state, record| {
+        if matches!(record.event, Some(Event::Purge(_))) {
+            outbox.forget_history();
+        }
         let Some(edition) = Edition::of(state, record) else { return Ok(()) };
         let began = Instant::now();
         ticks += 1;

@@ -233,7 +233,8 @@ impl Backend {
 /// The last things that went wrong in the server, for whoever wonders.
 pub(super) fn troubles(folder: &Path) -> String {
     let log = fs::read_to_string(folder.join(LOG)).unwrap_or_default();
-    let mut troubles: Vec<&str> = log.lines().filter(|line| !line.contains(" INFO ")).collect();
+    let is_trouble = |line: &&str| ![" INFO ", " WARN "].iter().any(|level| line.contains(level));
+    let mut troubles: Vec<&str> = log.lines().filter(is_trouble).collect();
     let last = troubles.split_off(troubles.len().saturating_sub(10));
     if last.is_empty() { String::new() } else { format!("\nThe server said:\n{}", last.join("\n")) }
 }

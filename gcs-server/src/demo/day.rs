@@ -23,6 +23,9 @@ const RETRACTION: u64 = 50;
 const NEW_PATIENTS: [u64; 3] = [0, 5, 9];
 const NEW_EPOCHS: u64 = 5 * 96;
 
+/// Number of the patient who reports alone.
+const LONE: u32 = 20_000;
+
 impl Story {
     /// Ticks, each with new patients on every date; one retraction.
     pub(super) fn a_day_of_ticks(&mut self) -> Checked<()> {
@@ -140,7 +143,7 @@ impl Story {
         let max_hold = 2 * 3600;
         self.backend.change_policy(&json!({ "min_reports": 3, "max_hold": max_hold }))?;
         let date = Date::of_time(self.first.start() + 9 * DAY_SECONDS);
-        let lone = Patient { number: 20_000, first: date, epochs: 96 };
+        let lone = Patient { number: LONE, first: date, epochs: 96 };
         let before = self.backend.date(date)?.ok_or("the date is not there")?;
         let apps = self.backend.apps();
         let tracking = self.report_of(lone)?.accepted(&apps)?;
@@ -196,8 +199,7 @@ impl Story {
         Ok(())
     }
 
-    /// Killed again, now with everything in the log: the same state, the same manifest, and
-    /// the next tick goes on from there.
+    /// Killed again, now with everything in the log: the same state, the same manifest.
     pub(super) fn killed_with_everything_in_it(&mut self) -> Checked<()> {
         let manifest = |backend: &Backend| backend.apps().text("/v1/manifest");
         let before = (self.backend.status()?, manifest(&self.backend)?);
@@ -211,17 +213,25 @@ impl Story {
             "kill -9 once more: ready after {} ms, with the same {reports} reports and manifest.",
             restart.as_millis()
         ));
+        self.figures.restarts.push((restart, reports));
+        Ok(())
+    }
+
+    /// The tick after the kill goes on from what was there, with one correction more.
+    pub(super) fn the_next_tick_goes_on(&mut self) -> Checked<()> {
+        let lone = self.tracking.last().ok_or("no reports")?;
+        self.backend.retract(&json!({ "report": lone }))?;
         self.backend.set_clock(self.backend.now + INTERVAL)?;
         let Ticked { tick, .. } = self.backend.tick()?;
         for phone in &mut self.phones {
+            phone.forget_patients(|patient| patient == LONE);
             phone.client.traffic = Traffic::default();
         }
         confirm_all(&mut self.phones, self.backend.now + 60)?;
         let by_bundle = |traffic: Traffic| traffic.bundles > 0 && traffic.sets == 0;
         let others = self.phones.iter().filter(|phone| !by_bundle(phone.client.traffic)).count();
         ensure(others == 0, || format!("{others} phones needed more than a bundle"))?;
-        say(format!("Tick {tick} goes on from there: for the phones it is one more delta."));
-        self.figures.restarts.push((restart, reports));
+        say(format!("Tick {tick} retracts the lone report; for all phones it is a delta more."));
         Ok(())
     }
 }

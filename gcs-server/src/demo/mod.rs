@@ -95,6 +95,7 @@ fn live_through(folder: &Path) -> Checked<Story> {
     story.a_lone_report_is_held()?;
     story.a_date_expires()?;
     story.killed_with_everything_in_it()?;
+    story.the_next_tick_goes_on()?;
     Ok(story)
 }
 

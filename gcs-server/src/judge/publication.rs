@@ -1,6 +1,5 @@
 //! Ticks, epochs, policy and purges.
 
-use gcs_core::publish::KEPT_TICKS;
 use gcs_core::{DAY_SECONDS, SignedKeyList};
 
 use super::{Decision, Judgement};
@@ -17,12 +16,8 @@ use crate::state::{LastTick, Report, State, Version};
 /// How far the clock may move on from the last tick before someone has to look.
 const LEAP: u64 = DAY_SECONDS;
 
-/// Ticks after which nothing that is published depends on a dropped date any more: every
-/// kept bundle, and the state that the longest of them reaches back to.
-const SETTLED_TICKS: u32 = KEPT_TICKS + 96 + 1;
-
-/// Time after which nothing that is published depends on a dropped date any more, and in
-/// which a clock that was wrong is noticed.
+/// Least time from the tick that drops a date to the purge of its reports: in it a clock
+/// that was wrong is noticed.
 const SETTLED_SECONDS: u64 = 3 * DAY_SECONDS;
 
 /// Most reports that one purge erases.
@@ -136,9 +131,11 @@ fn is_settled(state: &State, last: LastTick, report: &Report) -> bool {
         let is_gone = !state.days.contains_key(&day.date)
             && item::is_expired(day.date, last.time, retention);
         is_gone
-            && state.dropped.get(&day.date).is_none_or(|dropped| {
-                last.version.tick.saturating_sub(dropped.version.tick) >= SETTLED_TICKS
-                    && last.time.saturating_sub(dropped.time) >= SETTLED_SECONDS
+            && state.dropped.get(&day.date).is_some_and(|dropped| {
+                // Files outlive the last manifest that named them by a day.
+                let settled = dropped.settled.map(|settled| settled.saturating_add(DAY_SECONDS));
+                settled.is_some_and(|settled| settled <= last.time)
+                    && last.time.saturating_sub(dropped.tick.time) >= SETTLED_SECONDS
             })
     })
 }

@@ -80,7 +80,7 @@ pub struct Replayed {
     pub unerased: Vec<u64>,
 }
 
-/// Reads the whole log, applies it, and hands every tick over right after it was applied.
+/// Reads the whole log, applies it, and hands every event over right after it was applied.
 /// Without keys everything is checked but that they belong to the log, and the state lacks
 /// its filler.
 ///
@@ -89,7 +89,7 @@ pub struct Replayed {
 pub fn replay(
     store: &mut dyn Store,
     keys: Option<&KeyFile>,
-    mut tick: impl FnMut(&State, &Record) -> Result<(), LogError>,
+    mut each: impl FnMut(&State, &Record) -> Result<(), LogError>,
 ) -> Result<Replayed, ReplayError> {
     let mut state = State::new(keys.map_or(FillerKey([0; 32]), KeyFile::filler));
     let mut missing = std::collections::BTreeSet::new();
@@ -121,10 +121,7 @@ pub fn replay(
             Some(_) => {}
         }
         state.apply(&record)?;
-        match record.event {
-            Some(Event::Tick(_)) if is_ours => tick(&state, &record),
-            _ => Ok(()),
-        }
+        if is_ours { each(&state, &record) } else { Ok(()) }
     })?;
     if state.deployment.is_none() {
         let what = "missing: the log is empty. If the very first start was cut short, delete \

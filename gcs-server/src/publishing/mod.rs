@@ -65,7 +65,8 @@ impl Publishing {
             tracing::warn!("the saved publisher cannot be read: computing everything from the log");
             return Ok(None);
         };
-        for path in publisher.live_files() {
+        let kept = kept(stamp.version);
+        for path in publisher.live_files().chain([&kept]) {
             if self.public.length(&path.to_string()).await?.is_none() {
                 tracing::warn!(%path, "a published file is missing: computing everything from the log");
                 return Ok(None);
@@ -88,19 +89,26 @@ impl Publishing {
         }
     }
 
+    /// The highest version that any manifest was published under.
+    ///
+    /// # Errors
+    /// When files cannot be read.
+    pub async fn newest(&self) -> Result<Option<Version>, PublishingError> {
+        let paths = self.public.list("v1/manifests").await?.into_iter();
+        let versions = paths.filter_map(|path| match path.parse().ok()? {
+            Path::KeptManifest { epoch, tick } => Some(Version { epoch, tick }),
+            _ => None,
+        });
+        Ok(versions.max())
+    }
+
     /// The highest epoch that any manifest was published in, and forgets what a restart
     /// would go on from: the next one computes everything from the log.
     ///
     /// # Errors
     /// When files cannot be read or deleted.
     pub async fn forget(&self) -> Result<u32, PublishingError> {
-        let epochs = self.public.list("v1/manifests").await?.into_iter().filter_map(|path| {
-            match path.parse().ok()? {
-                Path::KeptManifest { epoch, .. } => Some(epoch),
-                _ => None,
-            }
-        });
-        let epoch = epochs.max().unwrap_or(0);
+        let epoch = self.newest().await?.map_or(0, |newest| newest.epoch);
         self.private.delete(SAVED).await?;
         Ok(epoch)
     }
@@ -137,6 +145,16 @@ impl Publishing {
         let Some((stamp, publisher, manifest)) = outbox.last() else { return Ok(()) };
         let (kept, others): (Vec<_>, Vec<_>) =
             outbox.files().partition(|(path, _)| matches!(path, Path::KeptManifest { .. }));
+        // Before anything is overwritten that another manifest may name.
+        for (path, bytes) in &kept {
+            match self.public.get(&path.to_string()).await {
+                Ok(present) if present != ***bytes => {
+                    return Err(PublishingError::Equivocation { path: **path });
+                }
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         for (path, bytes) in others {
             let path = path.to_string();
             if self.public.length(&path).await? != Some(bytes.len() as u64)

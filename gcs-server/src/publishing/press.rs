@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::publish::{Keys, Path, Publisher, Tick};
-use gcs_core::{ManifestError, PublishError, SignedKeyList};
+use gcs_core::{Digest, ManifestError, PublishError, SignedKeyList};
 use thiserror::Error;
 
 use crate::keyfile::KeyFile;
@@ -41,11 +41,16 @@ impl Stamp {
         bytes.extend(self.position.to_le_bytes());
         bytes.extend(self.head);
         bytes.extend(publisher.to_bytes());
+        bytes.extend(Digest::of(&bytes).0);
         bytes
     }
 
     /// Reads both; `None` if they cannot be read.
     pub(super) fn read(bytes: &[u8]) -> Option<(Stamp, Publisher)> {
+        let (bytes, sum) = bytes.split_last_chunk()?;
+        if Digest::of(bytes).0 != *sum {
+            return None;
+        }
         let (stamp, publisher) = bytes.split_at_checked(STAMP_LEN)?;
         let number = |at: usize| Some(u64::from_le_bytes(stamp[at..at + 8].try_into().ok()?));
         let version = number(0)?;
@@ -89,6 +94,17 @@ impl Outbox {
     /// The last publication: where it comes from, the publisher after it, its manifest.
     pub fn last(&self) -> Option<(&Stamp, &Publisher, &[u8])> {
         self.last.as_ref().map(|(stamp, publisher, manifest)| (stamp, publisher, manifest.as_slice()))
+    }
+
+    /// Leaves out the manifests before the last one. After a purge a press that began from
+    /// nothing has computed them without what was erased; the last one, and all that it
+    /// names, depend on none of it.
+    pub fn forget_history(&mut self) {
+        let last = self.last.as_ref().map(|(stamp, ..)| stamp.version);
+        self.files.retain(|path, _| match *path {
+            Path::KeptManifest { epoch, tick } => last == Some(Version { epoch, tick }),
+            _ => true,
+        });
     }
 
     fn add(&mut self, path: Path, bytes: Vec<u8>) {

@@ -10,7 +10,7 @@ mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gcs_core::publish::{Day as PublishedDay, ENTRY_DELAY};
+use gcs_core::publish::{Day as PublishedDay, ENTRY_DELAY, KEPT_TICKS};
 use gcs_core::{Date, Digest};
 use serde::Serialize;
 
@@ -51,6 +51,15 @@ pub struct LastTick {
     pub time: u64,
 }
 
+/// A date that expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// The tick that dropped it.
+    pub tick: LastTick,
+    /// Time of the first tick whose manifest names nothing that depends on it.
+    pub settled: Option<u64>,
+}
+
 /// Everything that the log says.
 #[derive(Debug, Serialize)]
 pub struct State {
@@ -72,8 +81,8 @@ pub struct State {
     pub reports: Reports,
     /// Dates that have not expired, with what was reported for them.
     pub days: BTreeMap<Date, Day>,
-    /// Dates that expired, and the tick that dropped them, until their reports are purged.
-    pub dropped: BTreeMap<Date, LastTick>,
+    /// Dates that expired, until their reports are purged.
+    pub dropped: BTreeMap<Date, Dropped>,
     /// The epoch.
     pub epoch: u32,
     /// The last tick.
@@ -205,7 +214,7 @@ impl State {
         let days = std::mem::take(&mut self.days);
         for (date, mut day) in days {
             if item::is_expired(date, tick.time, retention) {
-                self.dropped.insert(date, tick);
+                self.dropped.insert(date, Dropped { tick, settled: None });
                 continue;
             }
             if day.listed || date.end() + ENTRY_DELAY <= tick.time {
@@ -213,8 +222,10 @@ impl State {
             }
             self.days.insert(date, day);
         }
-        let forget = |date: &Date| item::is_expired(*date, tick.time, retention + FORGET_DAYS);
-        self.dropped.retain(|date, _| !forget(date));
+        for dropped in self.dropped.values_mut().filter(|dropped| dropped.settled.is_none()) {
+            let ticks = tick.version.tick.saturating_sub(dropped.tick.version.tick);
+            dropped.settled = (ticks >= SETTLED_TICKS).then_some(tick.time);
+        }
         for provider in self.providers.values_mut() {
             provider.forget_expired(tick.time);
         }
@@ -257,9 +268,9 @@ impl State {
     }
 }
 
-/// Days for which the tick that dropped a date is remembered, at least until its reports
-/// have been purged.
-const FORGET_DAYS: u32 = 60;
+/// Ticks after which a manifest names nothing any more that depends on a dropped date: every
+/// kept bundle, and the state that the longest of them reaches back to.
+const SETTLED_TICKS: u32 = KEPT_TICKS + 96 + 1;
 
 /// An event that does not follow from those before.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod home;
+pub mod shelf;
 
 use std::sync::Arc;
 

@@ -1,0 +1,73 @@
+//! A press, and a public folder in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gcs_core::PublicKey;
+use gcs_core::publish::{IndexFile, Manifest, Path};
+use gcs_server::keyfile::KeyFile;
+use gcs_server::node::Edition;
+use gcs_server::publishing::{Outbox, Press};
+
+use super::Ledger;
+
+/// Files by path, with the slash.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+pub struct Shelf {
+    pub press: Press,
+    pub files: Files,
+}
+
+impl Shelf {
+    pub fn new(keys: &KeyFile) -> Shelf {
+        Shelf { press: Press::new(keys, None), files: Files::new() }
+    }
+
+    /// Publishes the tick that the ledger has just made.
+    pub fn publish(&mut self, ledger: &Ledger) {
+        let mut outbox = Outbox::default();
+        let last = ledger.state.last_tick.unwrap();
+        let edition = Edition {
+            version: last.version,
+            now: last.time,
+            position: ledger.state.position,
+            head: ledger.state.head,
+            policy: ledger.state.policy.clone(),
+            key_list: ledger.state.key_list.clone(),
+            days: ledger.state.published(),
+        };
+        self.press.print(&edition, &mut outbox).unwrap();
+        self.put(&outbox);
+    }
+
+    /// What writing an outbox does.
+    pub fn put(&mut self, outbox: &Outbox) {
+        let Some((_, _, manifest)) = outbox.last() else { return };
+        for (path, bytes) in outbox.files() {
+            self.files.insert(path.to_string(), bytes.clone());
+        }
+        self.files.insert(Path::Manifest.to_string(), manifest.to_vec());
+        for path in outbox.deletions() {
+            self.files.remove(&path.to_string());
+        }
+    }
+}
+
+/// The manifest among some files, and every path that it names.
+pub fn named(files: &Files, root: &PublicKey) -> (Manifest, BTreeSet<String>) {
+    let (manifest, _) = Manifest::verify(&files["/v1/manifest"], root, 0, 0).unwrap();
+    let index = Path::Index(manifest.index.sha256);
+    let file = IndexFile::parse(&files[&index.to_string()]).unwrap();
+    let mut names = BTreeSet::from([index.to_string()]);
+    for row in file.table.rows() {
+        names.insert(Path::Set { date: row.date, identity: row.identity }.to_string());
+        if row.len > 0 {
+            names.insert(Path::Checks { date: row.date, root: row.check_root }.to_string());
+        }
+    }
+    for bundle in &file.bundles {
+        let (span, epoch, to) = (bundle.span, file.epoch, bundle.to);
+        names.insert(Path::Bundle { span, epoch, to }.to_string());
+    }
+    (manifest, names)
+}

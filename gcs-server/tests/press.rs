@@ -1,0 +1,313 @@
+//! From a log to what phones fetch, without a disk: any history is printed, and twice alike.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+#[path = "../../gcs-core/tests/world/mod.rs"]
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::shelf::{Files, Shelf, named};
+use common::{HOUR, Ledger, START, date, element, policy, raw};
+use gcs_core::DAY_SECONDS;
+use gcs_core::sync::Settings;
+use gcs_server::app::catch_up;
+use gcs_server::judge::{self, Selection};
+use gcs_server::log::event::Act;
+use gcs_server::policy::Policy;
+use gcs_server::publishing::{Press, Stamp};
+use proptest::prelude::*;
+use world::{Client, serve};
+
+/// A phone of the deployment.
+fn phone(ledger: &Ledger) -> Client {
+    Client { settings: Settings::new(ledger.keys.root()), ..Client::new() }
+}
+
+/// When every phone that is up has asked for the present manifest.
+fn poll_time(ledger: &Ledger) -> u64 {
+    ledger.now + ledger.state.policy.interval + 301
+}
+
+/// Wakes a phone; it must have everything then, without any detour.
+fn wake(phone: &mut Client, ledger: &Ledger, files: &Files) {
+    let outcome = phone.wake_with(poll_time(ledger), |path, range| serve(files, path, range));
+    assert!(outcome.up_to_date && outcome.error.is_none(), "{outcome:?}");
+    assert!(outcome.incidents.is_empty(), "{outcome:?}");
+    let version = ledger.state.last_tick.unwrap().version;
+    let held = outcome.held.unwrap();
+    assert_eq!((held.epoch, held.tick), (version.epoch, version.tick));
+}
+
+/// What a server gives phones that starts with nothing but the log and the keys.
+fn rebuilt(ledger: &Ledger) -> Files {
+    let press = Press::new(&ledger.keys, None);
+    let caught_up = catch_up(&mut ledger.store.clone(), &ledger.keys, press, None).unwrap();
+    let mut shelf = Shelf::new(&ledger.keys);
+    shelf.put(&caught_up.outbox);
+    shelf.files
+}
+
+/// Files that only one of two shelves has, or with other bytes.
+fn difference<'a>(a: &'a Files, b: &'a Files) -> Vec<&'a String> {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    names.into_iter().filter(|name| a.get(*name) != b.get(*name)).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Report(Vec<(i64, u64)>),
+    Correct(Act, u64),
+    Tick(u64),
+    Leap(i64),
+    Epoch(i64),
+    Policy(Policy),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let items = prop::collection::vec((-5..=0i64, 0..60u64), 1..20);
+    let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
+    let numbers = (1..20u32, 1..100u32, 60..80_000u64, 1..4u32, 0..80_000u64, 1..=28u32);
+    prop_oneof![
+        8 => items.prop_map(Step::Report),
+        2 => (act, any::<u64>()).prop_map(|(act, from)| Step::Correct(act, from)),
+        12 => (0..DAY_SECONDS).prop_map(Step::Tick),
+        1 => (0..300 * DAY_SECONDS as i64).prop_map(Step::Leap),
+        1 => (-20 * DAY_SECONDS as i64..DAY_SECONDS as i64).prop_map(Step::Epoch),
+        2 => numbers.prop_map(|(rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days)| {
+            let raw = true;
+            let rest = Policy::default();
+            Step::Policy(Policy { rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days, raw, ..rest })
+        }),
+    ]
+}
+
+/// A ledger that publishes every tick.
+struct Town {
+    ledger: Ledger,
+    shelf: Shelf,
+    serial: u32,
+}
+
+impl Town {
+    fn new() -> Town {
+        let mut ledger = Ledger::with_codes(&policy(), 1);
+        // Codes that outlive every leap.
+        let expires = START + 100_000 * DAY_SECONDS;
+        let range = gcs_server::log::event::RangeOpened { provider: 1, generation: 1, first: 1, count: 500, expires };
+        ledger.append(&[range.into()]);
+        let shelf = Shelf::new(&ledger.keys);
+        Town { ledger, shelf, serial: 1 }
+    }
+
+    fn tick(&mut self) {
+        self.ledger.tick();
+        self.shelf.publish(&self.ledger);
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Report(items) => {
+                let today = (self.ledger.now - START) / DAY_SECONDS;
+                let items = items.iter().map(|(ago, number)| raw(today.saturating_add_signed(*ago), *number));
+                let items: Vec<_> = items.collect();
+                let sent = common::submission(self.ledger.code(self.serial), &items);
+                self.serial += u32::from(self.ledger.submit(&sent).is_ok());
+            }
+            Step::Correct(act, from) => {
+                let from = START + from % (self.ledger.now - START);
+                let select = Selection { received_from: Some(from), ..Selection::default() };
+                let position = self.ledger.state.position;
+                let corrected = self.ledger.act(|state, keys, _| judge::correct(state, keys, *act, &select, position));
+                assert!(corrected.is_ok() || corrected.unwrap_err().row().code == "selection_none");
+            }
+            Step::Tick(seconds) => {
+                self.ledger.now += seconds;
+                self.tick();
+            }
+            Step::Leap(seconds) => {
+                self.ledger.now = self.ledger.now.saturating_add_signed(*seconds);
+                self.ledger.act(|state, _, now| judge::resume_clock(state, now)).unwrap();
+                self.tick();
+            }
+            Step::Epoch(seconds) => {
+                // A clock that was wrong, put right.
+                self.ledger.now = self.ledger.now.saturating_add_signed(*seconds).max(START + 3 * DAY_SECONDS);
+                self.ledger.act(|state, _, _| judge::raise_epoch(state)).unwrap();
+                self.tick();
+            }
+            Step::Policy(policy) => {
+                self.ledger.act(|state, _, _| judge::set_policy(state, policy)).unwrap();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A history that cannot be printed would stop the server for good.
+    #[test]
+    fn any_history_is_printed_read_by_phones_and_rebuilt(
+        steps in prop::collection::vec(any_step(), 1..40),
+        sleepy in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let mut town = Town::new();
+        let (mut sleeper, mut next_poll) = (phone(&town.ledger), 0);
+        for (step, sleeps) in steps.iter().zip(sleepy) {
+            let before = town.ledger.now;
+            town.step(step);
+            if town.ledger.now < before {
+                (sleeper, next_poll) = (phone(&town.ledger), 0);
+            }
+            if town.ledger.state.last_tick.is_none() || town.ledger.state.epoch != town.ledger.state.last_tick.unwrap().version.epoch {
+                continue;
+            }
+            wake(&mut phone(&town.ledger), &town.ledger, &town.shelf.files);
+            if !sleeps && poll_time(&town.ledger) >= next_poll {
+                wake(&mut sleeper, &town.ledger, &town.shelf.files);
+                next_poll = 2 * poll_time(&town.ledger) - town.ledger.now;
+            }
+        }
+        town.tick();
+        let rebuilt = rebuilt(&town.ledger);
+        prop_assert_eq!(difference(&town.shelf.files, &rebuilt), Vec::<&String>::new());
+    }
+
+    #[test]
+    fn a_press_goes_on_from_any_point_as_if_it_had_never_stopped(
+        steps in prop::collection::vec(any_step(), 1..25),
+        stops in prop::collection::vec(any::<bool>(), 25),
+    ) {
+        let mut town = Town::new();
+        let mut stopping = Shelf::new(&town.ledger.keys);
+        let mut stamp: Option<Stamp> = None;
+        let mut saved = None;
+        for (step, stops) in steps.iter().zip(stops).chain([(&Step::Tick(1), true)]) {
+            town.step(step);
+            if stops {
+                let keys = &town.ledger.keys;
+                let press = Press::new(keys, saved.clone());
+                let caught_up = catch_up(&mut town.ledger.store.clone(), keys, press, stamp).unwrap();
+                stopping.put(&caught_up.outbox);
+                if let Some((last, publisher, _)) = caught_up.outbox.last() {
+                    let bytes = publisher.to_bytes();
+                    saved = Some(gcs_core::publish::Publisher::from_bytes(&bytes).unwrap());
+                    stamp = Some(*last);
+                }
+            }
+        }
+        prop_assert_eq!(difference(&town.shelf.files, &stopping.files), Vec::<&String>::new());
+    }
+}
+
+/// Files as DESIGN says: checks until the manifest after next, others a day longer than
+/// the last manifest that named them.
+#[test]
+fn files_stay_as_long_as_a_slow_phone_needs_them_and_no_longer() {
+    let mut town = Town::new();
+    let (mut slow, mut quick) = (phone(&town.ledger), phone(&town.ledger));
+    let mut slow_server: Option<Files> = None;
+    // When each name was last named, and by which tick.
+    let mut last_named: BTreeMap<String, (u64, u32)> = BTreeMap::new();
+    for number in 0..90u64 {
+        let items: Vec<(i64, u64)> = (0..5).map(|at| (-1 - at % 3, number * 5 + at as u64)).collect();
+        town.step(&Step::Report(items));
+        town.step(&Step::Tick(HOUR + number % 7 * 600));
+        let now = town.ledger.now;
+        // What the manifest before this one named was named until now.
+        for (_, (until, _)) in last_named.iter_mut().filter(|(_, (_, tick))| u64::from(*tick) == number) {
+            *until = now;
+        }
+        let files = &town.shelf.files;
+        let (manifest, names) = named(files, &town.ledger.keys.root());
+        assert_eq!(u64::from(manifest.tick), number + 1);
+        for name in names {
+            assert!(files.contains_key(&name), "{name}");
+            last_named.insert(name, (now, manifest.tick));
+        }
+        for (name, (until, tick)) in &last_named {
+            let is_due = if name.contains("/checks/") {
+                tick + 1 < manifest.tick
+            } else {
+                *tick < manifest.tick && until + DAY_SECONDS <= now
+            };
+            assert_eq!(files.contains_key(name), !is_due, "{name} last named by {tick}, now {}", manifest.tick);
+        }
+        let is_known = |name: &&String| {
+            last_named.contains_key(*name) || name.starts_with("/v1/manifest")
+        };
+        assert!(files.keys().all(|name| is_known(&name)), "a file that nothing named");
+        let outcome = quick.wake_with(now, |path, range| serve(files, path, range));
+        assert!(outcome.error.is_none() && outcome.incidents.is_empty(), "{outcome:?}");
+        // A phone that has read the manifest of a while ago reads all the rest today.
+        if let Some(then) = slow_server.take_if(|_| number % 12 == 11) {
+            let manifest = then["/v1/manifest"].clone();
+            let outcome = slow.wake_with(now, |path, range| match path {
+                "/v1/manifest" => gcs_core::sync::Answer::Bytes(manifest.clone()),
+                path => serve(files, path, range),
+            });
+            assert!(outcome.error.is_none() && outcome.up_to_date, "{outcome:?}");
+        }
+        if number % 12 == 0 {
+            slow_server = Some(files.clone());
+        }
+    }
+    let kept = town.shelf.files.keys().filter(|name| name.starts_with("/v1/manifests/")).count();
+    assert_eq!(kept, 90);
+}
+
+/// Bodies of old reports are gone for good; whatever phones can still ask for does not
+/// depend on them.
+#[test]
+fn what_phones_can_fetch_is_rebuilt_without_purged_bodies() {
+    let mut town = Town::new();
+    let short = Policy { retention_days: 2, ..policy() };
+    town.step(&Step::Policy(short));
+    let mut purges = 0;
+    for number in 0..1000u64 {
+        if number % 16 == 0 {
+            town.step(&Step::Report(vec![(-1, number), (-2, number + 1), (0, number + 2)]));
+        }
+        town.step(&Step::Tick(900));
+        if town.ledger.purge(true).is_empty() {
+            continue;
+        }
+        purges += 1;
+        let rebuilt = rebuilt(&town.ledger);
+        let wrong = difference(&town.shelf.files, &rebuilt);
+        let is_history = |name: &String| {
+            name.starts_with("/v1/manifests/") && !rebuilt.contains_key(name)
+        };
+        let wrong: Vec<_> = wrong.into_iter().filter(|name| !is_history(name)).collect();
+        assert!(wrong.is_empty(), "tick {}: {} wrong: {wrong:?}", number + 1, wrong.len());
+        let mut phone = phone(&town.ledger);
+        wake(&mut phone, &town.ledger, &rebuilt);
+    }
+    assert!(purges > 3, "{purges}");
+}
+
+#[test]
+fn a_phone_finds_confirms_and_forgets_whom_it_met() {
+    let mut town = Town::new();
+    let mut client = phone(&town.ledger);
+    client.hear(date(2).start() + 12 * HOUR, 7);
+    town.step(&Step::Report(vec![(-1, 7), (-1, 8)]));
+    town.step(&Step::Tick(900));
+    let mut contacts = Vec::new();
+    for _ in 0..40 {
+        town.step(&Step::Tick(HOUR));
+        let files = &town.shelf.files;
+        let outcome = client.wake_with(town.ledger.now, |path, range| serve(files, path, range));
+        contacts = outcome.contacts.unwrap();
+        if !contacts.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(contacts[0].element, element(7).to_vec());
+    town.step(&Step::Correct(Act::Retract, 0));
+    town.step(&Step::Tick(HOUR));
+    let files = &town.shelf.files;
+    let outcome = client.wake_with(town.ledger.now, |path, range| serve(files, path, range));
+    assert_eq!(outcome.contacts, Some(vec![]));
+}

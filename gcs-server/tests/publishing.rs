@@ -1,0 +1,273 @@
+//! Publishing to a folder: the same files everywhere, or nothing new.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+#[path = "../../gcs-core/tests/world/mod.rs"]
+mod world;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use common::home::{Home, Running, difference, files};
+use common::shelf::Files as Shelf;
+use common::{HOUR, Ledger, policy, raw};
+use gcs_core::sync::Settings;
+use gcs_server::app::catch_up;
+use gcs_server::policy::Policy;
+use gcs_server::publishing::{Files, Outbox, Press, Publishing, PublishingError};
+use gcs_server::rejection::Rejection;
+use gcs_server::state::Version;
+use world::{Client, serve};
+
+/// Some reports, and a tick at the end of an hour or so.
+async fn live(home: &Home, running: &Running, number: u32) {
+    let date = 2 + u64::from(number) / 24;
+    for serial in 0..3 {
+        let element = u64::from(number + serial);
+        running.report(number * 3 + serial, &[raw(date, element), raw(date - 1, element)]).await.unwrap();
+    }
+    home.pass(HOUR + u64::from(number));
+    running.tick().await;
+}
+
+/// What phones ask for, by path.
+fn served(home: &Home) -> Shelf {
+    home.public().into_iter().map(|(name, bytes)| (format!("/{name}"), bytes)).collect()
+}
+
+#[actix_web::test]
+async fn two_servers_with_one_log_and_one_key_file_publish_the_same_bytes() {
+    let home = Home::new();
+    let mut running = home.begin().await;
+    running.set_policy(Policy { min_reports: 5, max_hold: 2 * HOUR, ..policy() }).await;
+    let mut copies = Vec::new();
+    for number in 0..30 {
+        live(&home, &running, number).await;
+        if number % 7 == 3 {
+            running.stop().await;
+            copies.push(home.copy());
+            running = home.start().await;
+        }
+    }
+    running.stop().await;
+    let public = home.public();
+    // One that has only the log and the keys; ones that went away at some time.
+    let fresh = Home::new();
+    fs::copy(home.path("keys.json"), fresh.path("keys.json")).unwrap();
+    copies.push(fresh);
+    for copy in copies {
+        fs::copy(home.path("log.sqlite"), copy.path("log.sqlite")).unwrap();
+        copy.time.store(home.time.load(std::sync::atomic::Ordering::SeqCst), std::sync::atomic::Ordering::SeqCst);
+        let running = copy.start().await;
+        running.settle().await;
+        assert_eq!(difference(&copy.public(), &public), Vec::<String>::new());
+        assert_eq!(files(&copy.path("private")), files(&home.path("private")));
+        running.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_phone_follows_a_server_over_days() {
+    let home = Home::new();
+    let running = home.begin().await;
+    let root = running.service().keys.root();
+    let client = || Client { settings: Settings::new(root), ..Client::new() };
+    let (mut quick, mut daily) = (client(), client());
+    for number in 0..50 {
+        live(&home, &running, number).await;
+        let (now, files) = (home.time.load(std::sync::atomic::Ordering::SeqCst), served(&home));
+        let mut outcome = quick.wake_with(now, |path, range| serve(&files, path, range));
+        if number % 24 == 0 {
+            outcome = daily.wake_with(now, |path, range| serve(&files, path, range));
+            assert!(outcome.up_to_date, "{outcome:?}");
+        }
+        assert!(outcome.error.is_none() && outcome.incidents.is_empty(), "{outcome:?}");
+    }
+    running.stop().await;
+}
+
+/// A log of two ticks, the publishing of a folder, and what both ticks give.
+struct Desk {
+    ledger: Ledger,
+    home: Home,
+    publishing: Publishing,
+    outboxes: [Outbox; 2],
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let home = Home::new();
+        let mut ledger = Ledger::with_codes(&policy(), 10);
+        ledger.report(0, &[raw(1, 1), raw(2, 1)]);
+        ledger.tick();
+        let (first, stamp, publisher) = {
+            let press = Press::new(&ledger.keys, None);
+            let outbox = catch_up(&mut ledger.store.clone(), &ledger.keys, press, None).unwrap().outbox;
+            let (stamp, publisher) = outbox.last().map(|last| (*last.0, last.1.clone())).unwrap();
+            (outbox, stamp, publisher)
+        };
+        ledger.report(1, &[raw(2, 2)]);
+        ledger.now += HOUR;
+        ledger.tick();
+        let press = Press::new(&ledger.keys, Some(publisher));
+        let second = catch_up(&mut ledger.store.clone(), &ledger.keys, press, Some(stamp)).unwrap().outbox;
+        let open = |name: &str| Files::local(&home.path(name)).unwrap();
+        let publishing = Publishing { public: open("public"), private: open("private") };
+        Desk { ledger, home, publishing, outboxes: [first, second] }
+    }
+}
+
+/// Makes every write below a folder fail, which no permission does for root: it is a file
+/// until `mend`.
+fn break_folder(folder: &Path) {
+    fs::rename(folder, folder.with_extension("away")).unwrap();
+    fs::write(folder, "in the way").unwrap();
+}
+
+fn mend(folder: &Path) {
+    fs::remove_file(folder).unwrap();
+    fs::rename(folder.with_extension("away"), folder).unwrap();
+}
+
+#[actix_web::test]
+async fn wherever_writing_fails_phones_see_the_publication_before() {
+    let whole = Desk::new();
+    for outbox in &whole.outboxes {
+        whole.publishing.write(outbox).await.unwrap();
+    }
+    let names = ["public/v1/index", "public/v1/sets", "public/v1/bundles", "public/v1/checks"];
+    for broken in names.into_iter().chain(["public/v1/manifests", "private"]) {
+        let desk = Desk::new();
+        desk.publishing.write(&desk.outboxes[0]).await.unwrap();
+        let before = desk.home.contents();
+        fs::create_dir_all(desk.home.path(broken)).unwrap();
+        break_folder(&desk.home.path(broken));
+        let failed = desk.publishing.write(&desk.outboxes[1]).await;
+        assert!(matches!(failed, Err(PublishingError::Files(_))), "{broken}: {failed:?}");
+        mend(&desk.home.path(broken));
+        let now = desk.home.contents();
+        // Every file of before is there as it was, the manifest among them.
+        assert!(before.iter().all(|(name, bytes)| now.get(name) == Some(bytes)), "{broken}");
+        let wait = desk.publishing.saved().await.unwrap();
+        assert!(wait.is_some_and(|(_, stamp)| stamp.version.tick == 1), "{broken}");
+        desk.publishing.write(&desk.outboxes[1]).await.unwrap();
+        desk.publishing.write(&desk.outboxes[1]).await.unwrap();
+        assert_ne!(desk.home.manifest(), before["public/v1/manifest"]);
+        let (_, stamp) = desk.publishing.saved().await.unwrap().unwrap();
+        assert_eq!(stamp.version, Version { epoch: 1, tick: 2 });
+        assert_eq!(desk.home.contents().len(), whole.home.contents().len());
+    }
+}
+
+#[actix_web::test]
+async fn a_tick_that_cannot_be_written_is_retried_with_the_same_bytes() {
+    let home = Home::new();
+    let running = home.begin().await;
+    live(&home, &running, 0).await;
+    running.report(10, &[raw(2, 100)]).await.unwrap();
+    let manifest = home.manifest();
+    break_folder(&home.path("public/v1/index"));
+    home.pass(HOUR);
+    let service = running.service().clone();
+    let pending = service.tick();
+    // The only time that a test waits for: whether something is *not* out cannot be awaited.
+    let mut pending = Box::pin(pending);
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut pending).await.is_err());
+    assert_eq!(home.manifest(), manifest);
+    assert_eq!(running.service().version(), Some(Version { epoch: 1, tick: 1 }));
+    let refused = running.service().tick().await.unwrap_err();
+    assert!(matches!(refused, Rejection::TickPending { tick: 2 }) && refused.row().retry);
+    // Reports are accepted all the while, and are none of its business.
+    running.report(11, &[raw(2, 101)]).await.unwrap();
+    mend(&home.path("public/v1/index"));
+    assert_eq!(pending.await.unwrap(), Version { epoch: 1, tick: 2 });
+    drop(service);
+    assert_ne!(home.manifest(), manifest);
+    running.stop().await;
+    let public = home.public();
+    fs::remove_dir_all(home.path("public")).unwrap();
+    let running = home.start().await;
+    running.settle().await;
+    assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_stop_while_a_tick_cannot_be_written_leaves_it_to_the_next_start() {
+    let home = Home::new();
+    let running = home.begin().await;
+    live(&home, &running, 0).await;
+    let manifest = home.manifest();
+    break_folder(&home.path("public/v1/manifests"));
+    home.pass(HOUR);
+    running.report(10, &[raw(2, 100)]).await.unwrap();
+    let keys = running.service().keys.clone();
+    let node = running.service().node.clone();
+    node.act(move |state, now| gcs_server::judge::tick(state, &keys, now)).await.unwrap();
+    drop(node);
+    let copy = home.copy();
+    mend(&home.path("public/v1/manifests"));
+    running.settle().await;
+    running.stop().await;
+    assert_eq!(fs::read(copy.path("public/v1/manifest")).unwrap(), manifest);
+    fs::remove_file(copy.path("public/v1/manifests")).unwrap();
+    fs::rename(copy.path("public/v1/manifests.away"), copy.path("public/v1/manifests")).unwrap();
+    let again = copy.start().await;
+    again.settle().await;
+    assert_eq!(difference(&copy.public(), &home.public()), Vec::<String>::new());
+    again.stop().await;
+}
+
+#[actix_web::test]
+async fn another_manifest_of_the_same_number_stops_publishing_before_anything_is_overwritten() {
+    let desk = Desk::new();
+    desk.publishing.write(&desk.outboxes[0]).await.unwrap();
+    // Another server was faster: its tick 2 is out, with its bundle.
+    fs::write(desk.home.path("public/v1/manifests/1-2"), "its manifest").unwrap();
+    fs::write(desk.home.path("public/v1/bundles/1/1-2"), "its bundle").err();
+    fs::create_dir_all(desk.home.path("public/v1/bundles/1")).unwrap();
+    fs::write(desk.home.path("public/v1/bundles/1/1-2"), "its bundle").unwrap();
+    let before = desk.home.contents();
+    for _ in 0..2 {
+        let stopped = desk.publishing.write(&desk.outboxes[1]).await.unwrap_err();
+        assert!(matches!(stopped, PublishingError::Equivocation { .. }), "{stopped}");
+        let said = stopped.to_string();
+        assert!(said.contains("/v1/manifests/1-2") && said.contains("recover"), "{said}");
+        assert_eq!(difference(&desk.home.contents(), &before), Vec::<String>::new());
+    }
+    // The very same bytes are no other manifest.
+    fs::remove_file(desk.home.path("public/v1/manifests/1-2")).unwrap();
+    desk.publishing.write(&desk.outboxes[1]).await.unwrap();
+    desk.publishing.write(&desk.outboxes[1]).await.unwrap();
+    assert_eq!(desk.ledger.state.last_tick.unwrap().version.tick, 2);
+}
+
+#[actix_web::test]
+async fn a_comparison_names_every_file_that_is_wrong() {
+    let desk = Desk::new();
+    desk.publishing.write(&desk.outboxes[0]).await.unwrap();
+    let press = Press::new(&desk.ledger.keys, None);
+    let all = catch_up(&mut desk.ledger.store.clone(), &desk.ledger.keys, press, None).unwrap().outbox;
+    desk.publishing.write(&all).await.unwrap();
+    let good = desk.publishing.compare(&all).await.unwrap();
+    let count = desk.home.public().len();
+    assert_eq!((good.equal, good.missing.len(), good.different.len()), (count - good.extra.len(), 0, 0));
+    for name in desk.home.public().keys() {
+        let path = desk.home.path("public").join(name);
+        let bytes = fs::read(&path).unwrap();
+        let mut wrong = bytes.clone();
+        wrong[0] ^= 1;
+        fs::write(&path, wrong).unwrap();
+        let found = desk.publishing.compare(&all).await.unwrap();
+        let is_extra = good.extra.contains(&format!("/{name}"));
+        assert_eq!(found.different.len(), usize::from(!is_extra), "{name}");
+        fs::remove_file(&path).unwrap();
+        let found = desk.publishing.compare(&all).await.unwrap();
+        assert_eq!(found.missing.len(), usize::from(!is_extra), "{name}");
+        fs::write(&path, bytes).unwrap();
+    }
+    fs::write(desk.home.path("public/v1/left-over"), "x").unwrap();
+    let found = desk.publishing.compare(&all).await.unwrap();
+    assert_eq!(found.extra.len(), good.extra.len() + 1);
+}

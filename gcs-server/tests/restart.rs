@@ -1,0 +1,311 @@
+//! Starting: on what was left, on what was damaged, and not at all.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use common::home::{Home, Running, difference, files};
+use common::{HOUR, raw};
+use gcs_server::app::StartError;
+use gcs_server::state::Version;
+
+/// A folder whose server has published twice and stopped.
+async fn lived() -> Home {
+    let home = Home::new();
+    let running = home.begin().await;
+    live(&home, &running, 0).await;
+    live(&home, &running, 10).await;
+    running.stop().await;
+    home
+}
+
+/// Two reports and a tick.
+async fn live(home: &Home, running: &Running, number: u32) {
+    let element = u64::from(number);
+    running.report(number, &[raw(2, element), raw(1, element + 1)]).await.unwrap();
+    running.report(number + 1, &[raw(2, element), raw(3, element + 2)]).await.unwrap();
+    home.pass(HOUR);
+    running.tick().await;
+}
+
+#[actix_web::test]
+async fn a_restart_keeps_everything() {
+    let home = Home::new();
+    let first = home.begin().await;
+    live(&home, &first, 0).await;
+    let answer = first.report(5, &[raw(2, 9)]).await.unwrap();
+    let (digest, public) = (first.digest(), home.public());
+    first.stop().await;
+    assert!(!home.path("log.sqlite-wal").exists(), "a stop leaves one file of the log");
+    for _ in 0..2 {
+        let again = home.start().await;
+        again.settle().await;
+        assert_eq!(again.digest(), digest);
+        assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
+        assert_eq!(again.report(5, &[raw(2, 9)]).await.unwrap(), answer);
+        let used = again.report(5, &[raw(2, 8)]).await.unwrap_err();
+        assert_eq!(used.row().code, "code_used");
+        again.stop().await;
+    }
+    let last = home.start().await;
+    live(&home, &last, 20).await;
+    assert_eq!(last.service().version(), Some(Version { epoch: 1, tick: 2 }));
+    last.stop().await;
+}
+
+#[actix_web::test]
+async fn a_crash_at_any_moment_loses_nothing() {
+    let home = Home::new();
+    let running = home.begin().await;
+    for number in 0..4 {
+        running.report(number * 10, &[raw(2, number.into())]).await.unwrap();
+        let copy = home.copy();
+        let digest = running.digest();
+        let again = copy.start().await;
+        again.settle().await;
+        assert_eq!(again.digest(), digest);
+        assert_eq!(difference(&copy.public(), &home.public()), Vec::<String>::new());
+        live(&home, &running, number * 10 + 1).await;
+        copy.pass(HOUR);
+        again.report(number * 10 + 1, &[raw(2, 5)]).await.unwrap();
+        again.tick().await;
+        again.stop().await;
+    }
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_folder_in_use_is_refused() {
+    let home = Home::new();
+    let running = home.begin().await;
+    let refusal = home.refusal().await;
+    assert!(refusal.contains("in use") && refusal.contains("--data-dir"), "{refusal}");
+    live(&home, &running, 0).await;
+    running.stop().await;
+    home.start().await.stop().await;
+}
+
+#[actix_web::test]
+async fn keys_that_are_missing_or_another_deployments_are_refused() {
+    let (home, other) = (lived().await, lived().await);
+    let keys = fs::read(home.path("keys.json")).unwrap();
+    fs::remove_file(home.path("keys.json")).unwrap();
+    let refusal = home.refusal().await;
+    assert!(refusal.contains("no key file") && refusal.contains("--key-file"), "{refusal}");
+
+    fs::copy(other.path("keys.json"), home.path("keys.json")).unwrap();
+    let refusal = home.refusal().await;
+    assert!(refusal.contains("another deployment"), "{refusal}");
+
+    fs::write(home.path("keys.json"), &keys[..keys.len() / 2]).unwrap();
+    let refusal = home.refusal().await;
+    assert!(refusal.contains("keys.json: not a key file"), "{refusal}");
+
+    fs::write(home.path("keys.json"), keys).unwrap();
+    home.start().await.stop().await;
+}
+
+#[actix_web::test]
+async fn a_log_that_is_missing_empty_or_no_log_is_refused() {
+    let home = lived().await;
+    let log = home.path("log.sqlite");
+    let bytes = fs::read(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    let refusal = home.refusal().await;
+    assert!(refusal.contains("no log") && refusal.contains("from a copy"), "{refusal}");
+
+    for garbage in [vec![], b"not a database".to_vec(), vec![0x5a; 100_000], vec![0; 8192]] {
+        fs::write(&log, &garbage).unwrap();
+        let refusal = home.refusal().await;
+        assert!(refusal.contains("log.sqlite") && refusal.contains("estore it"), "{refusal}");
+    }
+    // Made, and cut short before its first event was written.
+    fs::remove_file(&log).unwrap();
+    drop(gcs_server::store::SqliteStore::open(&log).unwrap());
+    let refusal = home.refusal().await;
+    assert!(refusal.contains("the log is empty"), "{refusal}");
+    fs::remove_dir_all(home.path("public")).unwrap();
+    fs::remove_dir_all(home.path("private")).unwrap();
+    let refusal = home.try_start().await.err().unwrap().to_string();
+    assert!(refusal.contains("the log is empty") && refusal.contains("key file"), "{refusal}");
+
+    fs::write(&log, bytes).unwrap();
+    home.start().await.stop().await;
+}
+
+#[actix_web::test]
+async fn a_log_cut_off_in_the_middle_is_refused() {
+    let home = Home::new();
+    let running = home.begin().await;
+    let many: Vec<_> = (0..200).map(|number| raw(2, number)).collect();
+    for serial in 0..5 {
+        running.report(serial, &many).await.unwrap();
+    }
+    running.tick().await;
+    running.stop().await;
+    let log = home.path("log.sqlite");
+    let bytes = fs::read(&log).unwrap();
+    assert!(bytes.len() >= 5 * 4096);
+    for length in [bytes.len() - 1, bytes.len() - 4096, bytes.len() / 2, 4096, 100] {
+        fs::write(&log, &bytes[..length]).unwrap();
+        let refusal = home.refusal().await;
+        assert!(refusal.contains("estore it from a copy"), "{length}: {refusal}");
+        assert!(refusal.contains("Nothing has been changed"), "{length}: {refusal}");
+    }
+    fs::write(&log, bytes).unwrap();
+    home.start().await.stop().await;
+}
+
+#[actix_web::test]
+async fn a_folder_that_cannot_be_made_is_refused() {
+    let home = Home::new();
+    fs::write(home.path("file"), "something").unwrap();
+    let mut config = home.config();
+    config.data_dir = home.path("file/data");
+    let refusal = home.start_with(&config).await.err().unwrap().to_string();
+    assert!(refusal.starts_with("data folder") && refusal.contains("file/data"), "{refusal}");
+
+    let mut config = home.config();
+    config.key_file = home.path("nowhere/keys.json");
+    let refusal = home.start_with(&config).await.err().unwrap().to_string();
+    assert!(refusal.starts_with("key file") && refusal.contains("nowhere"), "{refusal}");
+    assert!(!home.path("log.sqlite").exists(), "no log without its keys");
+    home.start().await.stop().await;
+}
+
+#[cfg(unix)]
+#[actix_web::test]
+async fn a_folder_without_permission_to_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let set = |mode| fs::set_permissions(home.folder.path(), fs::Permissions::from_mode(mode));
+    set(0o500).unwrap();
+    if fs::write(home.path("probe"), "").is_ok() {
+        eprintln!("SKIPPED: this user (root?) may write to any folder");
+        set(0o700).unwrap();
+        return;
+    }
+    let refusal = home.refusal().await;
+    set(0o700).unwrap();
+    assert!(refusal.contains("data folder") && refusal.contains("ermission"), "{refusal}");
+}
+
+#[actix_web::test]
+async fn a_published_file_that_is_missing_is_computed_again() {
+    let home = lived().await;
+    let public = home.public();
+    assert!(public.len() > 10);
+    for name in public.keys() {
+        fs::remove_file(home.path("public").join(name)).unwrap();
+        let running = home.start().await;
+        running.settle().await;
+        running.stop().await;
+        let is_history = name.starts_with("v1/manifests/") && name != "v1/manifests/1-2";
+        let expected = if is_history { vec![name.clone()] } else { vec![] };
+        assert_eq!(difference(&home.public(), &public), expected, "{name}");
+        if is_history {
+            fs::write(home.path("public").join(name), &public[name]).unwrap();
+        }
+    }
+    fs::remove_dir_all(home.path("public")).unwrap();
+    let running = home.start().await;
+    running.settle().await;
+    assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn what_a_restart_goes_on_from_can_be_lost_or_damaged() {
+    let home = lived().await;
+    let (public, saved) = (home.public(), home.path("private/publisher"));
+    let bytes = fs::read(&saved).unwrap();
+    let mut flipped: Vec<Vec<u8>> = Vec::new();
+    for at in [0, 5, 10, 17, 30, 55, 60, bytes.len() / 2, bytes.len() - 1] {
+        flipped.push(bytes.clone());
+        flipped.last_mut().unwrap()[at] ^= 4;
+    }
+    let cut = [0, 1, 55, 56, 57, bytes.len() - 1].map(|length| bytes[..length].to_vec());
+    for damaged in flipped.into_iter().chain(cut).map(Some).chain([None]) {
+        match &damaged {
+            Some(damaged) => fs::write(&saved, damaged).unwrap(),
+            None => fs::remove_file(&saved).unwrap(),
+        }
+        let running = home.start().await;
+        running.settle().await;
+        running.stop().await;
+        assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
+        assert_eq!(fs::read(&saved).unwrap(), bytes);
+    }
+}
+
+#[actix_web::test]
+async fn a_manifest_older_than_the_log_is_written_again() {
+    let home = lived().await;
+    let manifest = home.manifest();
+    fs::copy(home.path("public/v1/manifests/1-1"), home.path("public/v1/manifest")).unwrap();
+    assert_ne!(home.manifest(), manifest);
+    let running = home.start().await;
+    assert_eq!(home.manifest(), manifest);
+    assert_eq!(running.service().version(), Some(Version { epoch: 1, tick: 2 }));
+    running.stop().await;
+}
+
+fn recover(home: &Home, options: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_gcs-server"))
+        .args(["recover", "--data-dir"])
+        .arg(home.folder.path())
+        .args(options)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[actix_web::test]
+async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
+    for saved in [true, false] {
+        let home = Home::new();
+        // The command has the system's clock.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        home.time.store(now - 3 * HOUR, Ordering::SeqCst);
+        let running = home.begin().await;
+        let date = (now - common::START) / 86_400 - 2;
+        running.report(0, &[raw(date, 1)]).await.unwrap();
+        running.tick().await;
+        running.stop().await;
+        let older = fs::read(home.path("log.sqlite")).unwrap();
+        let running = home.start().await;
+        running.report(1, &[raw(date, 2)]).await.unwrap();
+        home.pass(HOUR);
+        running.tick().await;
+        running.stop().await;
+
+        fs::write(home.path("log.sqlite"), older).unwrap();
+        if !saved {
+            fs::remove_file(home.path("private/publisher")).unwrap();
+        }
+        let refusal = home.refusal().await;
+        assert!(refusal.contains("tick 2") && refusal.contains("recover"), "{refusal}");
+        assert!(matches!(home.try_start().await.err(), Some(StartError::Behind { tick: 2 })));
+        let before = files(&home.path("public"));
+        let (succeeded, said) = recover(&home, &[]);
+        assert!(!succeeded && said.contains("--yes"), "{said}");
+        assert!(home.refusal().await.contains("tick 2"));
+        let (succeeded, said) = recover(&home, &["--yes"]);
+        assert!(succeeded && said.contains("epoch 2"), "{said}");
+        assert_eq!(difference(&before, &files(&home.path("public"))), Vec::<String>::new());
+
+        home.time.store(now + HOUR, Ordering::SeqCst);
+        let running = home.start().await;
+        running.settle().await;
+        // The lost report can be sent again.
+        running.report(1, &[raw(date, 2)]).await.unwrap();
+        assert_eq!(running.tick().await, Version { epoch: 2, tick: 2 });
+        running.stop().await;
+        home.start().await.stop().await;
+    }
+}
