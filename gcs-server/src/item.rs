@@ -89,7 +89,12 @@ impl Item {
     }
 
     /// Checks lengths and dates.
-    pub(crate) fn check(&self, now: u64, retention_days: u32, raw: bool) -> Result<(), ItemProblem> {
+    pub(crate) fn check(
+        &self,
+        now: u64,
+        retention_days: u32,
+        raw: bool,
+    ) -> Result<(), ItemProblem> {
         if let Item::Raw { element, .. } = self {
             if !raw {
                 return Err(ItemProblem::RawNotAllowed);

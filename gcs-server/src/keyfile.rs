@@ -221,12 +221,15 @@ mod tests {
         let path = folder.path().join("keys");
         KeyFile::draw().unwrap().create(&path).unwrap();
         let good = fs::read_to_string(&path).unwrap();
-        for bad in [&good[..good.len() / 2], "", "{}", &good.replace("\"format\": 1", "\"format\": 2")]
+        for bad in
+            [&good[..good.len() / 2], "", "{}", &good.replace("\"format\": 1", "\"format\": 2")]
         {
             fs::write(&path, bad).unwrap();
             let error = KeyFile::read(&path).unwrap_err().to_string();
             assert!(error.starts_with("key file "), "{error}");
-            assert!(!good.split('"').filter(|part| part.len() == 64).any(|key| error.contains(key)));
+            assert!(
+                !good.split('"').filter(|part| part.len() == 64).any(|key| error.contains(key))
+            );
         }
     }
 }

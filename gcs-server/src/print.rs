@@ -58,7 +58,9 @@ impl Sheet {
     pub fn print(&self, format: Format) -> String {
         let Sheet { expires, codes } = self;
         let mut text = match format {
-            Format::Text => format!("# {} codes, each for one report before {expires}\n", codes.len()),
+            Format::Text => {
+                format!("# {} codes, each for one report before {expires}\n", codes.len())
+            }
             Format::Csv => "code,expires\n".to_owned(),
             Format::Json => return serde_json::to_string(self).unwrap_or_default() + "\n",
         };

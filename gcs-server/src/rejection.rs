@@ -100,7 +100,9 @@ pub enum Rejection {
         problems: Vec<(u32, ItemProblem)>,
     },
     /// No such report.
-    #[error("there is no report of this tracking id; reports are forgotten some days after their dates expired")]
+    #[error(
+        "there is no report of this tracking id; reports are forgotten some days after their dates expired"
+    )]
     ReportUnknown,
     /// No such provider.
     #[error("there is no provider {provider}")]

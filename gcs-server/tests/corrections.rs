@@ -56,7 +56,12 @@ impl World {
         let position = state.position;
         let decision = judge::correct(&state, keys, Act::Retract, selection, position)
             .map_err(|rejection| rejection.row().code)?;
-        let mut copy = Ledger { state, keys: keys.clone(), store: gcs_server::store::MemoryStore::new(), now: self.ledger.now };
+        let mut copy = Ledger {
+            state,
+            keys: keys.clone(),
+            store: gcs_server::store::MemoryStore::new(),
+            now: self.ledger.now,
+        };
         // Its own log begins in the middle, which is nobody's business here.
         let mut writer = gcs_server::log::Writer { position, head: copy.state.head };
         for event in decision.events {
@@ -95,8 +100,14 @@ fn each_criterion_takes_just_its_reports() {
     assert_eq!(taken(range(10, Some(1))), Ok(vec![2]));
     let from = Some(world.times[1]);
     let until = Some(world.times[3]);
-    assert_eq!(taken(Selection { received_from: from, ..Selection::default() }), Ok(vec![1, 2, 3, 4, 5]));
-    assert_eq!(taken(Selection { received_until: until, ..Selection::default() }), Ok(vec![0, 1, 2]));
+    assert_eq!(
+        taken(Selection { received_from: from, ..Selection::default() }),
+        Ok(vec![1, 2, 3, 4, 5])
+    );
+    assert_eq!(
+        taken(Selection { received_until: until, ..Selection::default() }),
+        Ok(vec![0, 1, 2])
+    );
 }
 
 #[test]
@@ -135,12 +146,18 @@ fn a_selection_of_nothing_is_refused_by_what_is_wrong() {
     let world = World::new();
     assert_eq!(world.taken(&Selection::default()), Err("selection_empty"));
     let provider = Some(9);
-    assert_eq!(world.taken(&Selection { provider, ..Selection::default() }), Err("provider_unknown"));
+    assert_eq!(
+        world.taken(&Selection { provider, ..Selection::default() }),
+        Err("provider_unknown")
+    );
     let range = Selection { provider: Some(1), range: Some(5), ..Selection::default() };
     assert_eq!(world.taken(&range), Err("range_unknown"));
     for report in ["", "xyz", &"0".repeat(31)] {
         let report = Some(report.to_owned());
-        assert_eq!(world.taken(&Selection { report, ..Selection::default() }), Err("report_unknown"));
+        assert_eq!(
+            world.taken(&Selection { report, ..Selection::default() }),
+            Err("report_unknown")
+        );
     }
     let report = Some("0".repeat(32));
     assert_eq!(world.taken(&Selection { report, ..Selection::default() }), Err("selection_none"));
@@ -163,7 +180,10 @@ fn a_selection_of_nothing_is_refused_by_what_is_wrong() {
 fn a_correction_does_what_its_preview_said_and_leaves_later_reports() {
     let mut world = World::new();
     let correct = |world: &mut World, act, position| {
-        world.ledger.act(|state, keys, _| judge::correct(state, keys, act, &all(), position)).unwrap()
+        world
+            .ledger
+            .act(|state, keys, _| judge::correct(state, keys, act, &all(), position))
+            .unwrap()
     };
     let preview = |world: &World, act| {
         judge::preview(&world.ledger.state, &world.ledger.keys, act, &all(), None).unwrap()
@@ -200,7 +220,8 @@ fn a_correction_does_what_its_preview_said_and_leaves_later_reports() {
 fn what_selects_in_secret_is_not_in_the_log() {
     let mut world = World::new();
     let (report, code) = (Some(world.tracking[0].clone()), Some(world.codes[0].clone()));
-    let selection = Selection { report: report.clone(), code: code.clone(), ..Selection::default() };
+    let selection =
+        Selection { report: report.clone(), code: code.clone(), ..Selection::default() };
     let position = world.ledger.state.position;
     world
         .ledger

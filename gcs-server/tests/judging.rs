@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{HOUR, Ledger, date, element, policy, raw, submission};
+use common::{Ledger, date, policy, raw, submission};
 use gcs_core::{DAY_SECONDS, SignedKeyList};
 use gcs_server::code::{Code, MAX_SERIAL};
 use gcs_server::item::{Element, Item, ItemProblem};
@@ -188,7 +188,10 @@ fn duplicates_are_no_error_and_the_bound_per_date_is_exact() {
     let answer = ledger.submit(&submission(ledger.code(1), &items)).unwrap();
     let problems: Vec<_> = answer.problems.iter().map(|item| (item.index, item.code)).collect();
     let too_many = ItemProblem::TooManyForDate;
-    assert_eq!((answer.accepted, problems.as_slice()), (6, [(3, too_many), (5, too_many)].as_slice()));
+    assert_eq!(
+        (answer.accepted, problems.as_slice()),
+        (6, [(3, too_many), (5, too_many)].as_slice())
+    );
     ledger.tick();
     assert_eq!(ledger.published(2).unwrap(), common::elements(&[1, 2, 3]));
     assert_eq!(ledger.published(1).unwrap(), common::elements(&[1, 2, 3]));
@@ -204,7 +207,8 @@ fn an_element_brought_as_seed_and_raw_goes_with_its_only_report() {
     assert_eq!(ledger.published(2).unwrap(), [seed.element()]);
     let select = judge::Selection { provider: Some(1), ..judge::Selection::default() };
     let retract = gcs_server::log::event::Act::Retract;
-    let answer = ledger.act(|state, keys, _| judge::correct(state, keys, retract, &select, position));
+    let answer =
+        ledger.act(|state, keys, _| judge::correct(state, keys, retract, &select, position));
     assert_eq!(answer.unwrap().dates[0].change.elements_out, 1);
     assert_eq!(ledger.published(2).unwrap(), Vec::<Element>::new());
 }
@@ -212,11 +216,11 @@ fn an_element_brought_as_seed_and_raw_goes_with_its_only_report() {
 #[test]
 fn ranges_have_exact_bounds() {
     let mut ledger = Ledger::new(&Policy { max_open_codes: 10_500, max_code_days: 30, ..policy() });
-    let open = |ledger: &mut Ledger, count, days| {
-        match ledger.act(|state, _, now| judge::open_range(state, now, 1, count, days)) {
-            Ok(range) => Ok(range.first),
-            Err(rejection) => Err(rejection.row().code),
-        }
+    let open = |ledger: &mut Ledger, count, days| match ledger
+        .act(|state, _, now| judge::open_range(state, now, 1, count, days))
+    {
+        Ok(range) => Ok(range.first),
+        Err(rejection) => Err(rejection.row().code),
     };
     assert_eq!(open(&mut ledger, 0, 1), Err("range_count"));
     assert_eq!(open(&mut ledger, MAX_RANGE + 1, 1), Err("range_count"));
@@ -402,8 +406,9 @@ fn a_purge_waits_for_every_date_of_a_report_and_then_some() {
     }
     assert_eq!(purged, [both]);
     assert!(ledger.state.reports.is_empty());
-    assert!(ledger.batches().iter().flat_map(|batch| &batch.events).any(|event| event.body.is_none()));
+    assert!(
+        ledger.batches().iter().flat_map(|batch| &batch.events).any(|event| event.body.is_none())
+    );
     assert_eq!(ledger.folded().digest(), ledger.state.digest());
     assert!(ledger.purge(true).is_empty());
-    let _ = (element(0), HOUR);
 }

@@ -117,11 +117,21 @@ impl Model {
 #[derive(Clone, Debug)]
 enum Step {
     Report(Vec<(i64, u64)>),
-    Correct { act: Act, reports: Vec<prop::sample::Index>, unknown: bool },
+    Correct {
+        act: Act,
+        reports: Vec<prop::sample::Index>,
+        unknown: bool,
+    },
     Tick(u64),
-    Policy { min_reports: u32, max_hold: u64, retention_days: u32 },
+    Policy {
+        min_reports: u32,
+        max_hold: u64,
+        retention_days: u32,
+    },
     /// Enough time and ticks for a purge, and whether bodies are erased by it.
-    Weeks { erase: bool },
+    Weeks {
+        erase: bool,
+    },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -182,7 +192,8 @@ impl World {
     fn report(&mut self, items: &[(i64, u64)]) {
         let now = self.ledger.now;
         let today = (now - START) / DAY_SECONDS;
-        let items: Vec<_> = items.iter().map(|(ago, number)| (today.strict_add_signed(*ago), *number)).collect();
+        let items: Vec<_> =
+            items.iter().map(|(ago, number)| (today.strict_add_signed(*ago), *number)).collect();
         let sent: Vec<_> = items.iter().map(|(date, number)| raw(*date, *number)).collect();
         let submission = common::submission(self.ledger.code(self.next_serial), &sent);
         let accepted = self.ledger.submit(&submission).is_ok();
@@ -216,14 +227,26 @@ impl World {
         if unknown {
             reports.push(1_000_000);
         }
-        let correction = Correction { act, reports: [reports.clone(), reports].concat(), selection: String::new() };
+        let correction = Correction {
+            act,
+            reports: [reports.clone(), reports].concat(),
+            selection: String::new(),
+        };
         self.ledger.append(&[correction.into()]);
         let after = self.real();
         assert_eq!(after, self.model.published());
         for (date, before) in before {
             let change = preview.get(&date).copied().unwrap_or_default();
-            assert_eq!(change.elements_out, before.difference(&after[&date]).count() as u64, "{date}");
-            assert_eq!(change.elements_back, after[&date].difference(&before).count() as u64, "{date}");
+            assert_eq!(
+                change.elements_out,
+                before.difference(&after[&date]).count() as u64,
+                "{date}"
+            );
+            assert_eq!(
+                change.elements_back,
+                after[&date].difference(&before).count() as u64,
+                "{date}"
+            );
         }
     }
 
@@ -233,7 +256,12 @@ impl World {
         let real = |elements: Vec<Element>| {
             elements.into_iter().filter(|element| universe.contains(element)).collect()
         };
-        self.ledger.state.published().into_iter().map(|day| (day.date, real(day.elements))).collect()
+        self.ledger
+            .state
+            .published()
+            .into_iter()
+            .map(|day| (day.date, real(day.elements)))
+            .collect()
     }
 
     fn compare(&mut self) {
@@ -247,7 +275,10 @@ impl World {
             let filler: BTreeSet<Element> =
                 distinct.into_iter().filter(|element| element.len() == 32).collect();
             assert_eq!(filler.len(), self.model.filler.get(&day.date).copied().unwrap_or(0));
-            assert!(filler.iter().all(|element| everywhere.insert(element.clone())), "filler twice");
+            assert!(
+                filler.iter().all(|element| everywhere.insert(element.clone())),
+                "filler twice"
+            );
             let earlier = self.filler.insert(day.date, filler.clone()).unwrap_or_default();
             assert!(earlier.is_subset(&filler), "filler went away");
         }
@@ -392,7 +423,12 @@ fn additions_wait_for_company_or_for_max_hold_and_corrections_for_nobody() {
     let published = ledger.published(2).unwrap();
     assert_eq!(published.len(), 2 + 2 * 2);
     assert!(elements(&[1, 2]).iter().all(|element| published.contains(element)));
-    ledger.append(&[Correction { act: Act::Retract, reports: vec![first], selection: String::new() }.into()]);
+    ledger.append(&[Correction {
+        act: Act::Retract,
+        reports: vec![first],
+        selection: String::new(),
+    }
+    .into()]);
     ledger.tick();
     assert_eq!(ledger.published(2).unwrap().len(), 4, "filler stays");
     // Three reports at once wait for nothing, and need no filler.

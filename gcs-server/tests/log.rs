@@ -52,7 +52,8 @@ fn ledger() -> Ledger {
     for serial in 2..6 {
         ledger.report(serial, &[raw(2, u64::from(serial))]);
     }
-    let correction = |act| event::Correction { act, reports: reports.to_vec(), selection: "x".into() };
+    let correction =
+        |act| event::Correction { act, reports: reports.to_vec(), selection: "x".into() };
     ledger.append(&[correction(Act::Retract).into(), correction(Act::Reinstate).into()]);
     ledger.now += HOUR;
     ledger.tick();
@@ -92,7 +93,9 @@ fn a_flipped_bit_is_found_where_it_is_or_by_the_next_event() {
             let is_bound = !matches!(byte, 40..48 | 51..53);
             match verdict {
                 Ok(_) => assert!(position == count && !is_bound, "{position}, byte {byte}"),
-                Err(error) if is_bound => assert!(names(&error, position), "{position}, byte {byte}: {error}"),
+                Err(error) if is_bound => {
+                    assert!(names(&error, position), "{position}, byte {byte}: {error}");
+                }
                 Err(error) => {
                     assert!(names(&error, position + 1), "{position}, byte {byte}: {error}");
                     assert!(error.contains("the event before"), "{error}");
@@ -216,7 +219,8 @@ fn a_log_without_the_tick_that_was_published_is_refused() {
 fn a_log_is_only_read_with_the_keys_that_it_was_made_with() {
     let ledger = ledger();
     let other = KeyFile::draw().unwrap();
-    let error = replay(&mut ledger.store.clone(), Some(&other), |_, _| panic!("a tick")).unwrap_err();
+    let error =
+        replay(&mut ledger.store.clone(), Some(&other), |_, _| panic!("a tick")).unwrap_err();
     assert!(matches!(error, ReplayError::OtherKeys), "{error}");
 }
 
@@ -253,7 +257,8 @@ fn every_kind() -> Vec<Event> {
         event::PolicySet { policy: Policy::default() }.into(),
         event::KeyListSet { signed: "{}".into() }.into(),
         event::OperatorTokenSet { token: [9; 32] }.into(),
-        event::ProviderAdded { provider: 300, name: "Städtisches Labor".into(), token: [10; 32] }.into(),
+        event::ProviderAdded { provider: 300, name: "Städtisches Labor".into(), token: [10; 32] }
+            .into(),
         standing(Standing::Suspended).into(),
         standing(Standing::Active).into(),
         event::ProviderTokenSet { provider: 300, token: [11; 32] }.into(),

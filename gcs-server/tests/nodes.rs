@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{ALL, Ledger, begin, fold, policy, raw, seal, submission};
+use common::{ALL, begin, fold, policy, raw, seal, submission};
 use futures_util::future::join_all;
 use gcs_server::clock::Clock;
 use gcs_server::code::Code;
@@ -20,9 +20,7 @@ use gcs_server::node::{Edition, Node};
 use gcs_server::policy::Policy;
 use gcs_server::rejection::Rejection;
 use gcs_server::state::State;
-use gcs_server::store::{
-    AppendError, Batch, Failure, MemoryStore, SqliteStore, Store, StoreError,
-};
+use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, Store, StoreError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -100,8 +98,7 @@ async fn a_hundred_at_once_are_all_answered_and_durable_in_few_batches() {
     let (_folder, path, keys) = database();
     let before = open(&path).last().unwrap();
     let host = Host::on(Box::new(open(&path)), &keys);
-    let answers =
-        join_all((0..100).map(|serial| host.report(serial, serial.into()))).await;
+    let answers = join_all((0..100).map(|serial| host.report(serial, serial.into()))).await;
     let tracking: BTreeSet<String> =
         answers.into_iter().map(|answer| answer.unwrap().tracking_id).collect();
     assert_eq!(tracking.len(), 100);
@@ -262,7 +259,12 @@ async fn an_event_of_a_newer_release_stops_writing_but_not_reading() {
     let keys = furnish(&mut store.clone());
     let host = Host::on(Box::new(store.clone()), &keys);
     let state = fold(&mut store.clone(), &keys);
-    let mut batch = seal(state.position, state.head, &[Event::from(gcs_server::log::event::ClockResumed {})], NOW);
+    let mut batch = seal(
+        state.position,
+        state.head,
+        &[Event::from(gcs_server::log::event::ClockResumed {})],
+        NOW,
+    );
     batch.events[0].header[48..50].copy_from_slice(&900u16.to_le_bytes());
     store.clone().append(&batch).unwrap();
     for serial in 0..2 {
@@ -328,7 +330,8 @@ async fn a_tick_of_another_node_is_published_here_as_well() {
     two.node.act(tick).await.unwrap();
     one.set_hold(1).await.unwrap();
     for number in [1, 2] {
-        let (at_one, at_two) = (one.editions.recv().await.unwrap(), two.editions.recv().await.unwrap());
+        let (at_one, at_two) =
+            (one.editions.recv().await.unwrap(), two.editions.recv().await.unwrap());
         assert_eq!((at_one.version.tick, at_one.head), (number, at_two.head));
         let elements = |edition: &Edition| edition.days[0].elements.clone();
         assert_eq!(elements(&at_one).len(), number as usize);
@@ -354,5 +357,4 @@ async fn whoever_does_not_wait_for_the_answer_changes_nothing() {
     let position = host.position();
     host.node.act(|_, _| Ok(Decision { events: Vec::new(), answer: () })).await.unwrap();
     assert_eq!((host.position(), store.clone().last().unwrap()), (position, position));
-    let _ = Ledger::new;
 }

@@ -94,7 +94,13 @@ impl Town {
         let mut ledger = Ledger::with_codes(&policy(), 1);
         // Codes that outlive every leap.
         let expires = START + 100_000 * DAY_SECONDS;
-        let range = gcs_server::log::event::RangeOpened { provider: 1, generation: 1, first: 1, count: 500, expires };
+        let range = gcs_server::log::event::RangeOpened {
+            provider: 1,
+            generation: 1,
+            first: 1,
+            count: 500,
+            expires,
+        };
         ledger.append(&[range.into()]);
         let shelf = Shelf::new(&ledger.keys);
         Town { ledger, shelf, serial: 1 }
@@ -109,7 +115,9 @@ impl Town {
         match step {
             Step::Report(items) => {
                 let today = (self.ledger.now - START) / DAY_SECONDS;
-                let items = items.iter().map(|(ago, number)| raw(today.saturating_add_signed(*ago), *number));
+                let items = items
+                    .iter()
+                    .map(|(ago, number)| raw(today.saturating_add_signed(*ago), *number));
                 let items: Vec<_> = items.collect();
                 let sent = common::submission(self.ledger.code(self.serial), &items);
                 self.serial += u32::from(self.ledger.submit(&sent).is_ok());
@@ -118,7 +126,9 @@ impl Town {
                 let from = START + from % (self.ledger.now - START);
                 let select = Selection { received_from: Some(from), ..Selection::default() };
                 let position = self.ledger.state.position;
-                let corrected = self.ledger.act(|state, keys, _| judge::correct(state, keys, *act, &select, position));
+                let corrected = self
+                    .ledger
+                    .act(|state, keys, _| judge::correct(state, keys, *act, &select, position));
                 assert!(corrected.is_ok() || corrected.unwrap_err().row().code == "selection_none");
             }
             Step::Tick(seconds) => {
@@ -132,7 +142,8 @@ impl Town {
             }
             Step::Epoch(seconds) => {
                 // A clock that was wrong, put right.
-                self.ledger.now = self.ledger.now.saturating_add_signed(*seconds).max(START + 3 * DAY_SECONDS);
+                self.ledger.now =
+                    self.ledger.now.saturating_add_signed(*seconds).max(START + 3 * DAY_SECONDS);
                 self.ledger.act(|state, _, _| judge::raise_epoch(state)).unwrap();
                 self.tick();
             }
@@ -211,12 +222,15 @@ fn files_stay_as_long_as_a_slow_phone_needs_them_and_no_longer() {
     // When each name was last named, and by which tick.
     let mut last_named: BTreeMap<String, (u64, u32)> = BTreeMap::new();
     for number in 0..90u64 {
-        let items: Vec<(i64, u64)> = (0..5).map(|at| (-1 - at % 3, number * 5 + at as u64)).collect();
+        let items: Vec<(i64, u64)> =
+            (0..5).map(|at| (-1 - at % 3, number * 5 + at as u64)).collect();
         town.step(&Step::Report(items));
         town.step(&Step::Tick(HOUR + number % 7 * 600));
         let now = town.ledger.now;
         // What the manifest before this one named was named until now.
-        for (_, (until, _)) in last_named.iter_mut().filter(|(_, (_, tick))| u64::from(*tick) == number) {
+        for (_, (until, _)) in
+            last_named.iter_mut().filter(|(_, (_, tick))| u64::from(*tick) == number)
+        {
             *until = now;
         }
         let files = &town.shelf.files;
@@ -232,11 +246,15 @@ fn files_stay_as_long_as_a_slow_phone_needs_them_and_no_longer() {
             } else {
                 *tick < manifest.tick && until + DAY_SECONDS <= now
             };
-            assert_eq!(files.contains_key(name), !is_due, "{name} last named by {tick}, now {}", manifest.tick);
+            assert_eq!(
+                files.contains_key(name),
+                !is_due,
+                "{name} last named by {tick}, now {}",
+                manifest.tick
+            );
         }
-        let is_known = |name: &&String| {
-            last_named.contains_key(*name) || name.starts_with("/v1/manifest")
-        };
+        let is_known =
+            |name: &&String| last_named.contains_key(*name) || name.starts_with("/v1/manifest");
         assert!(files.keys().all(|name| is_known(&name)), "a file that nothing named");
         let outcome = quick.wake_with(now, |path, range| serve(files, path, range));
         assert!(outcome.error.is_none() && outcome.incidents.is_empty(), "{outcome:?}");
@@ -276,9 +294,8 @@ fn what_phones_can_fetch_is_rebuilt_without_purged_bodies() {
         purges += 1;
         let rebuilt = rebuilt(&town.ledger);
         let wrong = difference(&town.shelf.files, &rebuilt);
-        let is_history = |name: &String| {
-            name.starts_with("/v1/manifests/") && !rebuilt.contains_key(name)
-        };
+        let is_history =
+            |name: &String| name.starts_with("/v1/manifests/") && !rebuilt.contains_key(name);
         let wrong: Vec<_> = wrong.into_iter().filter(|name| !is_history(name)).collect();
         assert!(wrong.is_empty(), "tick {}: {} wrong: {wrong:?}", number + 1, wrong.len());
         let mut phone = phone(&town.ledger);
@@ -310,4 +327,28 @@ fn a_phone_finds_confirms_and_forgets_whom_it_met() {
     let files = &town.shelf.files;
     let outcome = client.wake_with(town.ledger.now, |path, range| serve(files, path, range));
     assert_eq!(outcome.contacts, Some(vec![]));
+}
+
+/// However many dates were reported while the clock was wrong, no more are published than
+/// a table holds.
+#[test]
+fn a_clock_that_went_far_back_does_not_stop_publishing() {
+    let mut town = Town::new();
+    town.step(&Step::Policy(Policy { retention_days: 28, ..policy() }));
+    let report = |town: &mut Town| {
+        town.step(&Step::Report((-27..=0).map(|ago| (ago, 1)).collect()));
+        town.step(&Step::Tick(3 * HOUR));
+    };
+    town.step(&Step::Leap(60 * DAY_SECONDS as i64));
+    report(&mut town);
+    town.step(&Step::Epoch(-25 * DAY_SECONDS as i64));
+    report(&mut town);
+    wake(&mut phone(&town.ledger), &town.ledger, &town.shelf.files);
+    // And the dates that were in the future come back in their time.
+    for _ in 0..26 {
+        town.step(&Step::Tick(DAY_SECONDS));
+    }
+    let dates = town.ledger.state.published().len();
+    assert!((20..=28).contains(&dates), "{dates}");
+    wake(&mut phone(&town.ledger), &town.ledger, &town.shelf.files);
 }

@@ -180,7 +180,10 @@ fn an_operators_day_on_the_command_line() {
     for command in [&["serve"][..], &["rebuild"], &["recover", "--yes"]] {
         let refused = alone(&data, command);
         let said = text(&refused.stderr);
-        assert!(!refused.status.success() && said.contains("in use by another gcs-server"), "{said}");
+        assert!(
+            !refused.status.success() && said.contains("in use by another gcs-server"),
+            "{said}"
+        );
     }
     let status = server.json(&operator, &["status"]);
     server.stop();
@@ -228,8 +231,19 @@ fn log_lines_say_nothing_of_who_asked_or_what() {
         let seed = seed(1)["seed"].as_str().unwrap().to_owned();
         let plain = sheet[0].replace('-', "");
         for secret in [
-            "127.0.0.1", "192.0.2.77", "nosy-agent", "ureq", &sheet[0], &plain, "SOME-CODE",
-            "secret", &seed, &tracking, &operator, &provider, "gcs_operator_wrong",
+            "127.0.0.1",
+            "192.0.2.77",
+            "nosy-agent",
+            "ureq",
+            &sheet[0],
+            &plain,
+            "SOME-CODE",
+            "secret",
+            &seed,
+            &tracking,
+            &operator,
+            &provider,
+            "gcs_operator_wrong",
         ] {
             let found = lines.iter().find(|line| line.contains(secret));
             assert!(found.is_none(), "{secret}: {found:?}");

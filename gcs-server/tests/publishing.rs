@@ -25,7 +25,10 @@ async fn live(home: &Home, running: &Running, number: u32) {
     let date = 2 + u64::from(number) / 24;
     for serial in 0..3 {
         let element = u64::from(number + serial);
-        running.report(number * 3 + serial, &[raw(date, element), raw(date - 1, element)]).await.unwrap();
+        running
+            .report(number * 3 + serial, &[raw(date, element), raw(date - 1, element)])
+            .await
+            .unwrap();
     }
     home.pass(HOUR + u64::from(number));
     running.tick().await;
@@ -58,7 +61,10 @@ async fn two_servers_with_one_log_and_one_key_file_publish_the_same_bytes() {
     copies.push(fresh);
     for copy in copies {
         fs::copy(home.path("log.sqlite"), copy.path("log.sqlite")).unwrap();
-        copy.time.store(home.time.load(std::sync::atomic::Ordering::SeqCst), std::sync::atomic::Ordering::SeqCst);
+        copy.time.store(
+            home.time.load(std::sync::atomic::Ordering::SeqCst),
+            std::sync::atomic::Ordering::SeqCst,
+        );
         let running = copy.start().await;
         running.settle().await;
         assert_eq!(difference(&copy.public(), &public), Vec::<String>::new());
@@ -103,7 +109,8 @@ impl Desk {
         ledger.tick();
         let (first, stamp, publisher) = {
             let press = Press::new(&ledger.keys, None);
-            let outbox = catch_up(&mut ledger.store.clone(), &ledger.keys, press, None).unwrap().outbox;
+            let outbox =
+                catch_up(&mut ledger.store.clone(), &ledger.keys, press, None).unwrap().outbox;
             let (stamp, publisher) = outbox.last().map(|last| (*last.0, last.1.clone())).unwrap();
             (outbox, stamp, publisher)
         };
@@ -111,7 +118,8 @@ impl Desk {
         ledger.now += HOUR;
         ledger.tick();
         let press = Press::new(&ledger.keys, Some(publisher));
-        let second = catch_up(&mut ledger.store.clone(), &ledger.keys, press, Some(stamp)).unwrap().outbox;
+        let second =
+            catch_up(&mut ledger.store.clone(), &ledger.keys, press, Some(stamp)).unwrap().outbox;
         let open = |name: &str| Files::local(&home.path(name)).unwrap();
         let publishing = Publishing { public: open("public"), private: open("private") };
         Desk { ledger, home, publishing, outboxes: [first, second] }
@@ -225,7 +233,6 @@ async fn another_manifest_of_the_same_number_stops_publishing_before_anything_is
     desk.publishing.write(&desk.outboxes[0]).await.unwrap();
     // Another server was faster: its tick 2 is out, with its bundle.
     fs::write(desk.home.path("public/v1/manifests/1-2"), "its manifest").unwrap();
-    fs::write(desk.home.path("public/v1/bundles/1/1-2"), "its bundle").err();
     fs::create_dir_all(desk.home.path("public/v1/bundles/1")).unwrap();
     fs::write(desk.home.path("public/v1/bundles/1/1-2"), "its bundle").unwrap();
     let before = desk.home.contents();
@@ -248,11 +255,15 @@ async fn a_comparison_names_every_file_that_is_wrong() {
     let desk = Desk::new();
     desk.publishing.write(&desk.outboxes[0]).await.unwrap();
     let press = Press::new(&desk.ledger.keys, None);
-    let all = catch_up(&mut desk.ledger.store.clone(), &desk.ledger.keys, press, None).unwrap().outbox;
+    let all =
+        catch_up(&mut desk.ledger.store.clone(), &desk.ledger.keys, press, None).unwrap().outbox;
     desk.publishing.write(&all).await.unwrap();
     let good = desk.publishing.compare(&all).await.unwrap();
     let count = desk.home.public().len();
-    assert_eq!((good.equal, good.missing.len(), good.different.len()), (count - good.extra.len(), 0, 0));
+    assert_eq!(
+        (good.equal, good.missing.len(), good.different.len()),
+        (count - good.extra.len(), 0, 0)
+    );
     for name in desk.home.public().keys() {
         let path = desk.home.path("public").join(name);
         let bytes = fs::read(&path).unwrap();

@@ -9,9 +9,13 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::home::{Home, Running, difference, files};
-use common::{HOUR, raw};
+use common::shelf::named;
+use common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_server::app::StartError;
+use gcs_server::keyfile::KeyFile;
+use gcs_server::policy::Policy;
 use gcs_server::state::Version;
+use gcs_server::store::{SqliteStore, Store as _};
 
 /// A folder whose server has published twice and stopped.
 async fn lived() -> Home {
@@ -125,7 +129,7 @@ async fn a_log_that_is_missing_empty_or_no_log_is_refused() {
     }
     // Made, and cut short before its first event was written.
     fs::remove_file(&log).unwrap();
-    drop(gcs_server::store::SqliteStore::open(&log).unwrap());
+    drop(SqliteStore::open(&log).unwrap());
     let refusal = home.refusal().await;
     assert!(refusal.contains("the log is empty"), "{refusal}");
     fs::remove_dir_all(home.path("public")).unwrap();
@@ -195,27 +199,86 @@ async fn a_folder_without_permission_to_write_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_published_file_that_is_missing_is_computed_again() {
+async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
     let home = lived().await;
     let public = home.public();
-    assert!(public.len() > 10);
-    for name in public.keys() {
-        fs::remove_file(home.path("public").join(name)).unwrap();
+    let served = public.iter().map(|(name, bytes)| (format!("/{name}"), bytes.clone())).collect();
+    let root = KeyFile::read(&home.path("keys.json")).unwrap().root();
+    let (_, mut names) = named(&served, &root);
+    names.extend(["/v1/manifest", "/v1/manifests/1-2"].map(String::from));
+    assert!(names.len() >= 8, "{names:?}");
+    for name in names {
+        fs::remove_file(home.path("public").join(&name[1..])).unwrap();
         let running = home.start().await;
         running.settle().await;
         running.stop().await;
-        let is_history = name.starts_with("v1/manifests/") && name != "v1/manifests/1-2";
-        let expected = if is_history { vec![name.clone()] } else { vec![] };
-        assert_eq!(difference(&home.public(), &public), expected, "{name}");
-        if is_history {
-            fs::write(home.path("public").join(name), &public[name]).unwrap();
-        }
+        assert_eq!(difference(&home.public(), &public), Vec::<String>::new(), "{name}");
     }
     fs::remove_dir_all(home.path("public")).unwrap();
     let running = home.start().await;
     running.settle().await;
     assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
     running.stop().await;
+}
+
+/// The log of a ledger, in a folder of its own.
+fn settled(ledger: &Ledger) -> Home {
+    let home = Home::new();
+    ledger.keys.create(&home.path("keys.json")).unwrap();
+    let mut store = SqliteStore::open(&home.path("log.sqlite")).unwrap();
+    ledger.batches().iter().for_each(|batch| store.append(batch).unwrap());
+    home.time.store(ledger.now, Ordering::SeqCst);
+    home
+}
+
+/// How many bodies are gone from the log in a folder.
+fn erased(home: &Home) -> usize {
+    let batches = SqliteStore::open(&home.path("log.sqlite")).unwrap().read(1, ALL).unwrap();
+    batches.iter().flat_map(|batch| &batch.events).filter(|event| event.body.is_none()).count()
+}
+
+#[actix_web::test]
+async fn after_a_purge_everything_is_still_computed_from_the_log() {
+    let short = Policy { retention_days: 1, ..policy() };
+    let mut ledger = Ledger::with_codes(&short, 10);
+    let first = submission(ledger.code(0), &[raw(2, 1), raw(3, 2)]);
+    ledger.submit(&first).unwrap();
+    ledger.live(7 * 86_400);
+    ledger.report(1, &[raw(9, 3)]);
+    ledger.live(86_400);
+    let home = settled(&ledger);
+
+    let running = home.start().await;
+    running.settle().await;
+    assert_eq!(running.service().purge().await.unwrap(), 1);
+    assert_eq!(running.service().purge().await.unwrap(), 0);
+    running.stop().await;
+    assert_eq!(erased(&home), 1);
+    let public = home.public();
+    fs::remove_file(home.path("private/publisher")).unwrap();
+    let running = home.start().await;
+    running.settle().await;
+    assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
+    let used = running.report(0, &[raw(2, 1), raw(3, 2)]).await.unwrap_err();
+    assert_eq!(used.row().code, "code_used");
+    home.pass(900);
+    running.tick().await;
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn bodies_that_a_crash_left_after_a_purge_are_erased_by_the_next_start() {
+    let short = Policy { retention_days: 1, ..policy() };
+    let mut ledger = Ledger::with_codes(&short, 10);
+    ledger.report(0, &[raw(2, 1)]);
+    ledger.live(7 * 86_400);
+    assert_eq!(ledger.purge(false).len(), 1);
+    let home = settled(&ledger);
+    assert_eq!(erased(&home), 0);
+    let running = home.start().await;
+    assert_eq!(running.digest(), ledger.state.digest());
+    running.stop().await;
+    assert_eq!(erased(&home), 1);
 }
 
 #[actix_web::test]

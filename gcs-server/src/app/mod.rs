@@ -19,9 +19,7 @@ use crate::config::Config;
 use crate::http::{self, Listener};
 use crate::log::{Event, LogError};
 use crate::node::{Edition, Node, ReplayError, Replayed, replay};
-use crate::publishing::{
-    Outbox, Press, Published, Publishing, PublishingError, Stamp, Worker,
-};
+use crate::publishing::{Outbox, Press, Published, Publishing, PublishingError, Stamp, Worker};
 use crate::service::Service;
 use crate::state::{State, Version};
 
@@ -109,12 +107,16 @@ impl App {
                     return Err(StartError::Behind { tick: newest.tick });
                 }
                 if !caught_up.unerased.is_empty() {
-                    store.erase(&caught_up.unerased).map_err(LogError::from).map_err(ReplayError::from)?;
+                    store
+                        .erase(&caught_up.unerased)
+                        .map_err(LogError::from)
+                        .map_err(ReplayError::from)?;
                 }
                 Ok::<_, StartError>((store, caught_up))
             })
         };
-        let (store, CaughtUp { state, press, outbox, .. }) = replayed.await.map_err(io::Error::other)??;
+        let (store, CaughtUp { state, press, outbox, .. }) =
+            replayed.await.map_err(io::Error::other)??;
 
         let (sender, published) = watch::channel(None);
         if let (Some(stamp), None) = (stamp, outbox.last()) {
@@ -198,7 +200,10 @@ impl App {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (public, private) = (self.public.0, self.private.0);
-        f.debug_struct("App").field("public", &public).field("private", &private).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("public", &public)
+            .field("private", &private)
+            .finish_non_exhaustive()
     }
 }
 

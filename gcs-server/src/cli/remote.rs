@@ -138,7 +138,7 @@ pub(super) enum ProviderAct {
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum CodesAct {
     /// Open a range and print its codes
     Open {
@@ -228,7 +228,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Codes { server, act } => codes(&Client::new(config, &server)?, act),
         Command::RevokeCode { server, code } => {
             let client = Client::new(config, &server)?;
-            client.show(Method::POST, "/v1/admin/codes/revoke", Some(json!({ "code": code })))
+            client.show(&Method::POST, "/v1/admin/codes/revoke", Some(json!({ "code": code })))
         }
         Command::Retract { server, correction } => {
             correct(&Client::new(config, &server)?, "retract", correction)
@@ -238,22 +238,22 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         }
         Command::Policy { server, act } => policy(&Client::new(config, &server)?, act),
         Command::Tick { server } => {
-            Client::new(config, &server)?.show(Method::POST, "/v1/admin/tick", None)
+            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/tick", None)
         }
         Command::Status { server } => {
-            Client::new(config, &server)?.show(Method::GET, "/v1/admin/status", None)
+            Client::new(config, &server)?.show(&Method::GET, "/v1/admin/status", None)
         }
         Command::Clock { server, act: ClockAct::Resume } => {
-            Client::new(config, &server)?.show(Method::POST, "/v1/admin/clock/resume", None)
+            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/clock/resume", None)
         }
         Command::RaiseEpoch { server: _, yes: false } => {
             Err("every phone will compare all its sets and fetch what differs: say --yes".into())
         }
         Command::RaiseEpoch { server, yes: true } => {
-            Client::new(config, &server)?.show(Method::POST, "/v1/admin/epoch", None)
+            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/epoch", None)
         }
         Command::NewToken { server } => {
-            Client::new(config, &server)?.show(Method::POST, "/v1/admin/token", None)
+            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/token", None)
         }
     }
 }
@@ -262,9 +262,9 @@ fn provider(client: &Client, act: ProviderAct) -> Outcome {
     let (provider, act) = match act {
         ProviderAct::Add { name } => {
             let body = Some(json!({ "name": name }));
-            return client.show(Method::POST, "/v1/admin/providers", body);
+            return client.show(&Method::POST, "/v1/admin/providers", body);
         }
-        ProviderAct::List => return client.show(Method::GET, "/v1/admin/providers", None),
+        ProviderAct::List => return client.show(&Method::GET, "/v1/admin/providers", None),
         ProviderAct::Suspend { provider } => (provider, "suspend"),
         ProviderAct::Resume { provider } => (provider, "resume"),
         ProviderAct::Revoke { provider } => (provider, "revoke"),
@@ -272,7 +272,7 @@ fn provider(client: &Client, act: ProviderAct) -> Outcome {
         ProviderAct::Rotate { provider } => (provider, "rotate"),
         ProviderAct::Key { provider } => (provider, "key"),
     };
-    client.show(Method::POST, &format!("/v1/admin/providers/{provider}/{act}"), None)
+    client.show(&Method::POST, &format!("/v1/admin/providers/{provider}/{act}"), None)
 }
 
 fn codes(client: &Client, act: CodesAct) -> Outcome {
@@ -297,10 +297,10 @@ fn codes(client: &Client, act: CodesAct) -> Outcome {
             }
             print(range["first"].as_u64().ok_or("no serial number in the answer")?, format)
         }
-        CodesAct::List => client.show(Method::GET, "/v1/provider/ranges", None),
+        CodesAct::List => client.show(&Method::GET, "/v1/provider/ranges", None),
         CodesAct::Print { first, format } => print(first.into(), format),
         CodesAct::Close { first } => {
-            client.show(Method::POST, &format!("/v1/provider/ranges/{first}/close"), None)
+            client.show(&Method::POST, &format!("/v1/provider/ranges/{first}/close"), None)
         }
     }
 }
@@ -315,7 +315,7 @@ fn correct(client: &Client, act: &str, correction: Correction) -> Outcome {
     let mut body = json!({ "act": act, "select": select });
     if let (Some(position), true) = (position, yes) {
         body["position"] = position.into();
-        return client.show(Method::POST, "/v1/admin/corrections", Some(body));
+        return client.show(&Method::POST, "/v1/admin/corrections", Some(body));
     }
     let preview = client.ask(&Method::POST, "/v1/admin/corrections/preview", Some(body))?;
     let preview: Value = serde_json::from_str(&preview)?;
@@ -326,17 +326,18 @@ fn correct(client: &Client, act: &str, correction: Correction) -> Outcome {
 
 fn policy(client: &Client, act: PolicyAct) -> Outcome {
     let path = "/v1/admin/policy";
-    let PolicyAct::Set { settings } = act else { return client.show(Method::GET, path, None) };
+    let PolicyAct::Set { settings } = act else { return client.show(&Method::GET, path, None) };
     let mut policy: Map<String, Value> =
         serde_json::from_str(&client.ask(&Method::GET, path, None)?)?;
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or("say SETTING=VALUE")?;
         let known = policy.get_mut(name);
-        let known = known.ok_or_else(|| format!("there is no setting {name}; see `policy show`"))?;
+        let known =
+            known.ok_or_else(|| format!("there is no setting {name}; see `policy show`"))?;
         *known = serde_json::from_str(value)
             .map_err(|_| format!("{value} is neither a number nor true or false"))?;
     }
-    client.show(Method::PUT, path, Some(policy.into()))
+    client.show(&Method::PUT, path, Some(policy.into()))
 }
 
 /// A connection to the private listener.
@@ -357,8 +358,8 @@ impl Client {
     }
 
     /// Asks, and prints the answer.
-    fn show(&self, method: Method, path: &str, body: Option<Value>) -> Outcome {
-        let answer = self.ask(&method, path, body)?;
+    fn show(&self, method: &Method, path: &str, body: Option<Value>) -> Outcome {
+        let answer = self.ask(method, path, body)?;
         match serde_json::from_str::<Value>(&answer) {
             Ok(json) => println!("{json:#}"),
             Err(_) if answer.is_empty() => println!("done"),

@@ -49,7 +49,8 @@ fn log_to_stderr(format: LogFormat) {
 fn greeting(config: &Config, app: &App) -> String {
     let (public, private) = (app.public(), app.private());
     let root = data_encoding::HEXLOWER.encode(&app.service().keys.root().0);
-    let mut text = format!("public:  http://{public}\nprivate: http://{private}\nroot key: {root}\n");
+    let mut text =
+        format!("public:  http://{public}\nprivate: http://{private}\nroot key: {root}\n");
     let Some(new) = app.new_deployment() else { return text };
     text += &format!("operator token: {}\n", new.token);
     text += &format!(

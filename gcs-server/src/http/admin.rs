@@ -47,8 +47,7 @@ pub(super) async fn add_provider(
     _: Operator,
     Json(request): Json<ProviderRequest>,
 ) -> Result<HttpResponse, Rejection> {
-    let added =
-        service.node.act(move |state, _| judge::add_provider(state, &request.name)).await?;
+    let added = service.node.act(move |state, _| judge::add_provider(state, &request.name)).await?;
     Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(added))
 }
 
@@ -160,9 +159,8 @@ pub(super) async fn change_provider(
     let provider = parse_number(&provider)?;
     let act: ProviderAct = serde_json::from_value(act.into()).map_err(|_| Rejection::NotFound)?;
     let node = &service.node;
-    let standing = |standing| {
-        node.act(move |state, _| judge::set_standing(state, provider, standing))
-    };
+    let standing =
+        |standing| node.act(move |state, _| judge::set_standing(state, provider, standing));
     match act {
         ProviderAct::Suspend => standing(Standing::Suspended).await?,
         ProviderAct::Resume => standing(Standing::Active).await?,

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use actix_web::body::SizedStream;
-use actix_web::http::header::{self, ByteRangeSpec, EntityTag, Header as _, HeaderValue, IfNoneMatch};
+use actix_web::http::header::{
+    self, ByteRangeSpec, EntityTag, Header as _, HeaderValue, IfNoneMatch,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, route, web};
 use bytes::Bytes;

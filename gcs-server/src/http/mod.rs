@@ -28,9 +28,9 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, 
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use self::openapi::openapi;
 pub(crate) use self::admin::ExportedKey;
 use self::openapi::Methods;
+pub use self::openapi::openapi;
 use crate::rejection::Rejection;
 use crate::service::Service;
 
@@ -99,8 +99,7 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
     let data = web::Data::new(service);
     let methods = web::Data::new(Methods::of(listener));
     let server = HttpServer::new(move || {
-        let (app, _) =
-            App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
+        let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
         app.app_data(data.clone())
             .app_data(methods.clone())
             .default_service(web::to(nothing_here))

@@ -1,5 +1,7 @@
 //! What providers do: open ranges, print codes.
 
+#![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
@@ -52,9 +54,9 @@ pub(super) async fn open_range(
     Json(request): Json<RangeRequest>,
 ) -> Result<HttpResponse, Rejection> {
     let RangeRequest { count, valid_days } = request;
-    let range = service.node.act(move |state, now| {
-        judge::open_range(state, now, provider, count, valid_days)
-    });
+    let range = service
+        .node
+        .act(move |state, now| judge::open_range(state, now, provider, count, valid_days));
     Ok(HttpResponse::Created().json(range.await?))
 }
 
@@ -135,7 +137,6 @@ struct SheetQuery {
     ),
 )]
 #[get("/v1/provider/ranges/{first}/codes")]
-#[allow(unused_qualifications, reason = "in code that utoipa makes")]
 pub(super) async fn print_codes(
     service: web::Data<Service>,
     AsProvider(number): AsProvider,
@@ -188,5 +189,6 @@ pub(super) async fn close_range(
 }
 
 pub(super) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, Rejection> {
-    text.parse().map_err(|_| Rejection::ParameterInvalid { what: "a number is asked for in the path" })
+    text.parse()
+        .map_err(|_| Rejection::ParameterInvalid { what: "a number is asked for in the path" })
 }

@@ -8,8 +8,8 @@ use super::reports::authenticate;
 use super::{Decision, Judgement};
 use crate::code::Code;
 use crate::keyfile::KeyFile;
-use crate::log::event::{Act, Correction, TrackingId};
 use crate::log::Event;
+use crate::log::event::{Act, Correction, TrackingId};
 use crate::rejection::Rejection;
 use crate::state::{Change, Report, State};
 
@@ -211,7 +211,7 @@ pub fn correct(
 fn describe(selection: &Selection) -> String {
     let code = selection.code.as_ref().map(|_| "(a code)".to_owned());
     let report = selection.report.as_ref().map(|_| "(a tracking id)".to_owned());
-    let shown = Selection { code, report, ..selection.clone() };
+    let shown = Selection { report, code, ..selection.clone() };
     serde_json::to_string(&shown).unwrap_or_default()
 }
 

@@ -8,13 +8,13 @@ mod providers;
 mod publication;
 mod reports;
 
+pub(crate) use corrections::parse_tracking;
 pub use corrections::{CorrectionAnswer, Selection, correct, preview};
 pub use providers::{
     MAX_RANGE, NewProvider, OpenedRange, add_provider, close_range, open_range, raise_key,
     revoke_code, set_provider_token, set_standing,
 };
 pub use publication::{purge, raise_epoch, resume_clock, set_key_list, set_policy, tick};
-pub(crate) use corrections::parse_tracking;
 pub use reports::{MAX_ITEMS, ProblemItem, ReportAnswer, Submission, report};
 
 use crate::log::Event;

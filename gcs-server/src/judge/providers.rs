@@ -175,9 +175,7 @@ pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
 pub fn revoke_code(state: &State, keys: &KeyFile, now: u64, code: &Code) -> Judgement<()> {
     let code = authenticate(state, keys, code).ok_or(Rejection::CodeInvalid)?;
     match state.code_standing(code, now) {
-        CodeStanding::Open | CodeStanding::Suspended => {
-            Ok(Decision::one(CodeRevoked { code }, ()))
-        }
+        CodeStanding::Open | CodeStanding::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),
         CodeStanding::Revoked => Ok(Decision::nothing(())),
         CodeStanding::Used => Err(Rejection::CodeUsed),
         CodeStanding::Expired => Err(Rejection::CodeExpired),

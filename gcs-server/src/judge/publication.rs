@@ -6,9 +6,7 @@ use super::{Decision, Judgement};
 use crate::item;
 use crate::keyfile::{KEY_LIST_SECONDS, KeyFile};
 use crate::log::Event;
-use crate::log::event::{
-    ClockResumed, CodeId, EpochRaised, KeyListSet, PolicySet, Purge, Tick,
-};
+use crate::log::event::{ClockResumed, CodeId, EpochRaised, KeyListSet, PolicySet, Purge, Tick};
 use crate::policy::Policy;
 use crate::rejection::Rejection;
 use crate::state::{LastTick, Report, State, Version};
@@ -128,8 +126,8 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
 fn is_settled(state: &State, last: LastTick, report: &Report) -> bool {
     let retention = state.policy.retention_days;
     report.days.iter().all(|day| {
-        let is_gone = !state.days.contains_key(&day.date)
-            && item::is_expired(day.date, last.time, retention);
+        let is_gone =
+            !state.days.contains_key(&day.date) && item::is_expired(day.date, last.time, retention);
         is_gone
             && state.dropped.get(&day.date).is_some_and(|dropped| {
                 // Files outlive the last manifest that named them by a day.

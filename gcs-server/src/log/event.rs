@@ -359,8 +359,13 @@ mod tests {
         round_trip(&correction.into(), "01020c84070178");
         let standing = ProviderStanding { provider: 1, standing: Standing::Revoked };
         round_trip(&standing.into(), "0102");
-        let range =
-            RangeOpened { provider: 1, generation: 2, first: 0, count: 100, expires: 1_800_000_000 };
+        let range = RangeOpened {
+            provider: 1,
+            generation: 2,
+            first: 0,
+            count: 100,
+            expires: 1_800_000_000,
+        };
         round_trip(&range.into(), "0102006480d2a6da06");
         let policy = PolicySet { policy: Policy::default() };
         round_trip(&policy.into(), "14e80784070aa0380e00800290 03a08d06".replace(' ', "").as_str());

@@ -22,7 +22,8 @@ impl Files {
     /// # Errors
     /// When the folder cannot be made or used.
     pub fn local(folder: &Folder) -> Result<Files, Error> {
-        let generic = |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
+        let generic =
+            |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
         std::fs::create_dir_all(folder).map_err(generic)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Files { store: Arc::new(store) })

@@ -55,7 +55,9 @@ impl Publishing {
     ///
     /// # Errors
     /// When files cannot be read, which is not the same as their not being there.
-    pub async fn saved(&self) -> Result<Option<(gcs_core::publish::Publisher, Stamp)>, PublishingError> {
+    pub async fn saved(
+        &self,
+    ) -> Result<Option<(gcs_core::publish::Publisher, Stamp)>, PublishingError> {
         let bytes = match self.private.get(SAVED).await {
             Ok(bytes) => bytes,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),

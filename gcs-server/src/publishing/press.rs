@@ -93,7 +93,9 @@ impl Outbox {
 
     /// The last publication: where it comes from, the publisher after it, its manifest.
     pub fn last(&self) -> Option<(&Stamp, &Publisher, &[u8])> {
-        self.last.as_ref().map(|(stamp, publisher, manifest)| (stamp, publisher, manifest.as_slice()))
+        self.last
+            .as_ref()
+            .map(|(stamp, publisher, manifest)| (stamp, publisher, manifest.as_slice()))
     }
 
     /// Leaves out the manifests before the last one. After a purge a press that began from

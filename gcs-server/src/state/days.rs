@@ -65,8 +65,9 @@ pub struct Day {
 }
 
 /// What a correction changes on a date.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[derive(utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 pub struct Change {
     /// Reports that have elements for it.
     pub reports: u64,
@@ -201,7 +202,11 @@ impl Day {
         for (place, times) in times {
             let Some((_, support)) = self.elements.get_index(place as usize) else { continue };
             let before = support.out && support.reports > 0;
-            let after = if retract { support.reports.saturating_sub(times) } else { support.reports + times };
+            let after = if retract {
+                support.reports.saturating_sub(times)
+            } else {
+                support.reports + times
+            };
             match (before, support.out && after > 0) {
                 (true, false) => change.elements_out += 1,
                 (false, true) => change.elements_back += 1,

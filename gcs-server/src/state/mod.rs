@@ -167,7 +167,9 @@ impl State {
             Event::RangeClosed(closed) => {
                 self.provider(closed.provider)?.range(closed.first)?.closed = true;
             }
-            Event::CodeRevoked(revoked) => self.provider(revoked.code.provider)?.revoke(revoked.code)?,
+            Event::CodeRevoked(revoked) => {
+                self.provider(revoked.code.provider)?.revoke(revoked.code)?;
+            }
             Event::Report(report) => {
                 self.provider(report.code.provider)?.mark_used(report.code)?;
                 let added = self.reports.add(position, time, report, &mut self.days);
@@ -233,9 +235,13 @@ impl State {
         self.clock = tick.time;
     }
 
-    /// What is published at the present tick, by date.
+    /// What is published at the present tick, by date. A date that is not due yet was
+    /// published by a clock that was wrong and has been put back since: it waits again, or
+    /// there could be more dates than a table holds.
     pub fn published(&self) -> Vec<PublishedDay<Element>> {
-        let listed = self.days.iter().filter(|(_, day)| day.listed);
+        let now = self.last_tick.map_or(0, |tick| tick.time);
+        let is_due = |date: &Date| date.end() + ENTRY_DELAY <= now;
+        let listed = self.days.iter().filter(|(date, day)| day.listed && is_due(date));
         listed.map(|(date, day)| PublishedDay { date: *date, elements: day.published() }).collect()
     }
 

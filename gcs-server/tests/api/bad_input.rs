@@ -78,10 +78,13 @@ fn speak(server: &Server, text: &[u8]) -> String {
 #[test]
 fn slow_and_broken_requests_end() {
     let server = Server::new();
-    let slow = speak(&server, b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
+    let slow =
+        speak(&server, b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
     assert!(slow.starts_with("HTTP/1.1 408") && slow.contains("\"timeout\""), "{slow}");
     let mut stream = TcpStream::connect(server.public).unwrap();
-    stream.write_all(b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").unwrap();
+    stream
+        .write_all(b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        .unwrap();
     drop(stream);
     for bad in [
         &b"\0\0\0\0\r\n\r\n"[..],

@@ -46,7 +46,12 @@ impl Scene {
     fn seeds(&self) -> Vec<u8> {
         let seeds = [1, 2, 3, 9];
         let present = self.server.present(&seeds.map(|byte| (ago(1), byte)));
-        seeds.into_iter().zip(present).filter(|(_, present)| *present).map(|(byte, _)| byte).collect()
+        seeds
+            .into_iter()
+            .zip(present)
+            .filter(|(_, present)| *present)
+            .map(|(byte, _)| byte)
+            .collect()
     }
 }
 

@@ -50,3 +50,26 @@ fn the_document_and_the_routes_are_the_same() {
     }
     assert!(operations > 25, "{operations}");
 }
+
+/// The handbook's table of refusals is the one in the code.
+#[test]
+fn the_table_of_refusals_is_the_codes() {
+    let code = include_str!("../../src/rejection.rs");
+    let rows = code.lines().filter_map(|line| {
+        let row = line.split_once("=> (\"")?.1.trim_end_matches("),");
+        let mut fields = row.split(", ");
+        let name = fields.next()?.trim_end_matches('"');
+        let (status, retry) = (fields.next()?, fields.next()? == "true");
+        Some(format!("| `{name}` | {status} | {} |", if retry { "yes" } else { "no" }))
+    });
+    let rows: Vec<String> = rows.collect();
+    let table = include_str!("../../README.md");
+    let table = table.split("<!-- refusals:begin -->").nth(1).unwrap();
+    let table = table.split("<!-- refusals:end -->").next().unwrap().trim();
+    let told: Vec<&str> = table.lines().skip(2).collect();
+    assert_eq!(told.len(), rows.len());
+    assert!(rows.len() > 30);
+    for (told, row) in told.iter().zip(&rows) {
+        assert!(told.starts_with(row.as_str()), "{told} is not {row}");
+    }
+}

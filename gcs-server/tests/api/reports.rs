@@ -40,7 +40,10 @@ fn todays_items_wait_until_two_hours_after_midnight() {
     let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
     server.tick();
     let status = server.get(&path).ok();
-    assert_eq!((&status["state"], &status["dates"][0]["state"]), (&json!("held"), &json!("published")));
+    assert_eq!(
+        (&status["state"], &status["dates"][0]["state"]),
+        (&json!("held"), &json!("published"))
+    );
     server.pass(43_200 + 7200 - 1);
     server.tick();
     assert_eq!(server.get(&path).ok()["state"], "held");
@@ -66,10 +69,10 @@ fn a_retry_gets_the_first_answer_whatever_happened_since() {
     // However the JSON is written.
     let spaced = format!(
         "{{ \"items\": {} , \"code\" : {:?} }}",
-        json!([seed(ago(1), 1), seed(ago(30), 2)]).to_string().replace(',', " , ").replace(
-            ']',
-            ",{\"kind\":\"x\"}]"
-        ),
+        json!([seed(ago(1), 1), seed(ago(30), 2)])
+            .to_string()
+            .replace(',', " , ")
+            .replace(']', ",{\"kind\":\"x\"}]"),
         codes[0].to_lowercase().replace('-', " "),
     );
     assert_eq!(ask(server.public, "POST", "/v1/reports", &[], &spaced).ok(), first);
@@ -135,7 +138,8 @@ fn every_kind_of_bad_item_is_named() {
     let code = one_code(&server);
     server.set("raw", json!(true));
     server.set("max_items_per_date", json!(2));
-    let seed_of = |text: &str| json!({ "kind": "dp3t-unlinkable", "epoch": 1_965_000, "seed": text });
+    let seed_of =
+        |text: &str| json!({ "kind": "dp3t-unlinkable", "epoch": 1_965_000, "seed": text });
     let unknown = {
         let mut item = seed(ago(1), 1);
         item["more"] = json!(1);

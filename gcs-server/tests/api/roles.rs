@@ -31,9 +31,8 @@ fn wrong_missing_and_other_roles_tokens_are_refused() {
     let (_, provider) = server.provider("City");
     let before = server.status();
     for (method, path, role) in PROTECTED {
-        let ask = |headers: &[(&str, String)]| {
-            ask(server.private, method, path, headers, "{}").refused()
-        };
+        let ask =
+            |headers: &[(&str, String)]| ask(server.private, method, path, headers, "{}").refused();
         let unauthorized = (401, "unauthorized".to_owned());
         assert_eq!(ask(&[]), unauthorized, "{path}");
         assert_eq!(ask(&[bearer("")]), unauthorized, "{path}");

@@ -119,10 +119,7 @@ impl Home {
 }
 
 /// Names that are in one of two folders only, or with other bytes.
-pub fn difference(
-    a: &BTreeMap<String, Vec<u8>>,
-    b: &BTreeMap<String, Vec<u8>>,
-) -> Vec<String> {
+pub fn difference(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
     names.filter(|name| a.get(*name) != b.get(*name)).cloned().collect()
 }
