@@ -14,6 +14,9 @@ use crate::publishing::{Files, Published};
 use crate::rejection::Rejection;
 use crate::state::{State, Version};
 
+/// How long a tick may take until whoever asked for it is told to come again.
+const TICK_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Everything that handlers need.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -54,7 +57,9 @@ impl Service {
         let is_out = |published: &Option<Published>| {
             published.as_ref().is_some_and(|published| published.stamp.version >= version)
         };
-        published.wait_for(is_out).await.map_err(|_| Rejection::Unavailable)?;
+        let out = tokio::time::timeout(TICK_PATIENCE, published.wait_for(is_out)).await;
+        let out = out.map_err(|_| Rejection::TickPending { tick: version.tick })?;
+        out.map_err(|_| Rejection::Unavailable)?;
         Ok(version)
     }
 

@@ -15,6 +15,8 @@ pub enum Role {
     Operator,
     /// A provider.
     Provider,
+    /// Backends and back offices.
+    Backend,
 }
 
 impl Role {
@@ -22,6 +24,7 @@ impl Role {
         match self {
             Role::Operator => "gcs_operator_",
             Role::Provider => "gcs_provider_",
+            Role::Backend => "gcs_backend_",
         }
     }
 }

@@ -185,7 +185,7 @@ fn an_operators_day_on_the_command_line() {
             "{said}"
         );
     }
-    let status = server.json(&operator, &["status"]);
+    let status = server.json(&operator, &["digest"]);
     server.stop();
 
     let rebuilt = alone(&data, &["rebuild"]);

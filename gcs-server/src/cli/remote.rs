@@ -90,6 +90,16 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Operator: show the digest of the state, to compare with a rebuild
+    Digest {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Operator: replace the token of backends, which may ask for exact matches
+    BackendToken {
+        #[command(flatten)]
+        server: Server,
+    },
     /// Operator: replace the operator token
     NewToken {
         #[command(flatten)]
@@ -251,6 +261,12 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         }
         Command::RaiseEpoch { server, yes: true } => {
             Client::new(config, &server)?.show(&Method::POST, "/v1/admin/epoch", None)
+        }
+        Command::Digest { server } => {
+            Client::new(config, &server)?.show(&Method::GET, "/v1/admin/digest", None)
+        }
+        Command::BackendToken { server } => {
+            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/backend-token", None)
         }
         Command::NewToken { server } => {
             Client::new(config, &server)?.show(&Method::POST, "/v1/admin/token", None)

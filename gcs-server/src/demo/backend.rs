@@ -37,6 +37,7 @@ pub(super) struct Backend {
     /// What the server takes for the time.
     pub(super) now: u64,
     operator: Api,
+    back_office: Api,
 }
 
 /// A healthcare provider.
@@ -66,6 +67,7 @@ impl Backend {
             root: PublicKey([0; 32]),
             now,
             operator: Api::new("", None),
+            back_office: Api::new("", None),
         };
         backend.set_clock(now)?;
         backend.spawn("127.0.0.1:0", "127.0.0.1:0")?;
@@ -76,6 +78,8 @@ impl Backend {
         backend.token = backend.printed("operator token:")?;
         backend.operator = Api::new(&backend.private, Some(&backend.token));
         backend.wait_until("/healthz")?;
+        let token = backend.operator.post("/v1/admin/backend-token", &())?.expect(200)?;
+        backend.back_office = Api::new(&backend.private, Some(&api::text(&token, "token")?));
         Ok(backend)
     }
 
@@ -215,7 +219,7 @@ impl Backend {
     /// Whether this very element is published.
     pub(super) fn exact(&self, date: Date, element: &[u8]) -> Checked<bool> {
         let queries = vec![Query { date, element: element.to_vec() }];
-        let answer = self.operator.post("/v1/exact", &Request { queries })?.expect(200)?;
+        let answer = self.back_office.post("/v1/exact", &Request { queries })?.expect(200)?;
         answer["present"][0].as_bool().ok_or_else(|| format!("exact match: {answer}").into())
     }
 

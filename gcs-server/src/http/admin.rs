@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::provider::parse_number;
 use crate::code::Code;
 use crate::judge::{self, NewProvider};
-use crate::log::event::{OperatorTokenSet, Standing};
+use crate::log::event::{BackendTokenSet, OperatorTokenSet, Standing};
 use crate::policy::Policy;
 use crate::rejection::Rejection;
 use crate::service::Service;
@@ -323,6 +323,39 @@ pub(super) async fn set_policy(
     Ok(HttpResponse::Ok().json(policy))
 }
 
+/// What the log adds up to.
+#[derive(Serialize, ToSchema)]
+struct DigestAnswer {
+    /// Position of the last event.
+    position: u64,
+    /// SHA-256 of the state: equal on every node at this position, and after a rebuild.
+    state: String,
+}
+
+/// What the log adds up to, to compare with another node or a rebuild
+///
+/// Takes a tenth of a second or more for a million elements, and nothing is accepted meanwhile.
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The state's digest", body = DigestAnswer),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[get("/v1/admin/digest")]
+pub(super) async fn state_digest(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    let digest = web::block(move || {
+        let state = service.node.state();
+        DigestAnswer { position: state.position, state: state.digest().to_string() }
+    });
+    let digest = digest.await.map_err(|_| Rejection::Internal)?;
+    Ok(HttpResponse::Ok().json(digest))
+}
+
 /// A new token.
 #[derive(Serialize, ToSchema)]
 struct NewToken {
@@ -353,6 +386,29 @@ pub(super) async fn new_token(
     Ok(secret(&NewToken { token: token.to_string() }))
 }
 
+/// Replace the token of backends and back offices, which may ask for exact matches
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The old one is void", body = NewToken),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[post("/v1/admin/backend-token")]
+pub(super) async fn new_backend_token(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    let token = Token::draw(Role::Backend).map_err(|_| Rejection::Internal)?;
+    let hash = token.hash();
+    service
+        .node
+        .act(move |_, _| Ok(judge::Decision::one(BackendTokenSet { token: hash }, ())))
+        .await?;
+    Ok(secret(&NewToken { token: token.to_string() }))
+}
+
 /// Where the server stands.
 #[derive(Serialize, ToSchema)]
 struct StatusAnswer {
@@ -360,8 +416,6 @@ struct StatusAnswer {
     position: u64,
     /// Hash of its header.
     head: String,
-    /// SHA-256 of the state: equal on every node at this position.
-    state: String,
     /// The last tick that is out.
     published: Option<Version>,
     /// Reports that have not been purged.
@@ -409,7 +463,6 @@ pub(super) async fn server_status(service: web::Data<Service>, _: Operator) -> H
     HttpResponse::Ok().json(StatusAnswer {
         position: state.position,
         head: data_encoding::HEXLOWER.encode(&state.head),
-        state: state.digest().to_string(),
         published,
         reports: state.reports.len(),
         dates: state.days.iter().map(date).collect(),

@@ -19,9 +19,14 @@ pub(crate) struct Operator;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AsProvider(pub(crate) u16);
 
+/// A backend or a back office asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backend;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Operator,
+    Backend,
     Provider(u16),
 }
 
@@ -32,7 +37,7 @@ impl FromRequest for Operator {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Operator => Ok(Operator),
-            Role::Provider(_) => Err(Rejection::Forbidden),
+            Role::Provider(_) | Role::Backend => Err(Rejection::Forbidden),
         }))
     }
 }
@@ -44,7 +49,19 @@ impl FromRequest for AsProvider {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Provider(provider) => Ok(AsProvider(provider)),
-            Role::Operator => Err(Rejection::Forbidden),
+            Role::Operator | Role::Backend => Err(Rejection::Forbidden),
+        }))
+    }
+}
+
+impl FromRequest for Backend {
+    type Error = Rejection;
+    type Future = Ready<Result<Self, Rejection>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(role(request).and_then(|role| match role {
+            Role::Backend => Ok(Backend),
+            Role::Operator | Role::Provider(_) => Err(Rejection::Forbidden),
         }))
     }
 }
@@ -63,5 +80,7 @@ fn find(state: &State, hash: &[u8; 32]) -> Option<Role> {
         token::same(&provider.token, hash).then_some(Role::Provider(*number))
     });
     let operator = token::same(&state.operator, hash).then_some(Role::Operator);
-    providers.fold(operator, Option::or)
+    let is_backend = state.backend.is_some_and(|token| token::same(&token, hash));
+    let backend = is_backend.then_some(Role::Backend);
+    providers.fold(operator.or(backend), Option::or)
 }

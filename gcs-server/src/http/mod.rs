@@ -46,6 +46,10 @@ pub enum Listener {
 /// Requests that are under way when the server stops get so long to end.
 const SHUTDOWN_SECONDS: u64 = 10;
 
+/// Connections of one worker, of which there is one a core: with a whole report in each,
+/// they take a gigabyte.
+const CONNECTIONS: usize = 1600;
+
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -85,6 +89,8 @@ fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
                 .service(admin::set_policy)
                 .service(admin::new_token)
                 .service(admin::server_status)
+                .service(admin::state_digest)
+                .service(admin::new_backend_token)
                 .service(corrections::preview)
                 .service(corrections::correct);
         }
@@ -107,6 +113,7 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
     });
     let server = server
+        .max_connections(CONNECTIONS)
         .client_request_timeout(HEAD_PATIENCE)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()

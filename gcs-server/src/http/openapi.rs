@@ -12,7 +12,7 @@ pub fn openapi() -> OpenApi {
     let mut document = of(Listener::Public);
     document.merge(of(Listener::Private));
     let components = document.components.get_or_insert_with(Default::default);
-    for role in ["operator", "provider"] {
+    for role in ["backend", "operator", "provider"] {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
         let bearer = bearer.description(Some(format!("The {role}'s token")));
         components.add_security_scheme(role, SecurityScheme::Http(bearer.build()));

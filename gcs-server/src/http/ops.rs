@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, post, web};
 use gcs_core::exact::{MAX_REQUEST_BYTES, Request};
 
-use super::auth::Operator;
+use super::auth::Backend;
 use super::body::Raw;
 use super::problem::Problem;
 use crate::rejection::Rejection;
@@ -47,7 +47,7 @@ pub(super) async fn metrics(service: web::Data<Service>) -> HttpResponse {
     tag = "operations",
     request_body(content = String, content_type = "application/json",
         description = "`{\"queries\":[{\"date\":\"2026-01-05\",\"element\":\"<base64>\"}]}`, at most 1000"),
-    security(("operator" = [])),
+    security(("backend" = [])),
     responses(
         (status = 200, description = "`{\"present\":[true]}`, in the order of the queries", body = String,
          content_type = "application/json"),
@@ -59,7 +59,7 @@ pub(super) async fn metrics(service: web::Data<Service>) -> HttpResponse {
 #[post("/v1/exact")]
 pub(super) async fn exact(
     service: web::Data<Service>,
-    _: Operator,
+    _: Backend,
     Raw(body): Raw<MAX_REQUEST_BYTES>,
 ) -> Result<HttpResponse, Rejection> {
     let request = Request::from_json(&body).map_err(Rejection::from)?;

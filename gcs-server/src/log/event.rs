@@ -96,6 +96,8 @@ events! {
     16 ClockResumed;
     /// Bodies erased.
     17 Purge;
+    /// Another token for backends.
+    18 BackendTokenSet;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
@@ -148,6 +150,13 @@ pub struct KeyListSet {
 /// Another operator token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorTokenSet {
+    /// SHA-256 of the token.
+    pub token: [u8; 32],
+}
+
+/// Another token for backends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendTokenSet {
     /// SHA-256 of the token.
     pub token: [u8; 32],
 }

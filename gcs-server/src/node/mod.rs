@@ -24,7 +24,7 @@ use crate::store::Store;
 pub use self::replay::{Edition, ReplayError, Replayed, replay};
 
 /// Most jobs that wait; more are told to come again.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 1024;
 
 /// A handle to the node.
 #[derive(Clone, Debug)]

@@ -75,6 +75,8 @@ pub struct State {
     pub key_list: String,
     /// SHA-256 of the operator's token.
     pub operator: [u8; 32],
+    /// SHA-256 of the token of backends, if there is one.
+    pub backend: Option<[u8; 32]>,
     /// Providers by number.
     pub providers: BTreeMap<u16, Provider>,
     /// Reports that have not been purged.
@@ -103,6 +105,7 @@ impl State {
             policy: Policy::default(),
             key_list: String::new(),
             operator: [0; 32],
+            backend: None,
             providers: BTreeMap::new(),
             reports: Reports::default(),
             days: BTreeMap::new(),
@@ -150,6 +153,7 @@ impl State {
             Event::PolicySet(set) => self.policy = set.policy.clone(),
             Event::KeyListSet(set) => self.key_list.clone_from(&set.signed),
             Event::OperatorTokenSet(set) => self.operator = set.token,
+            Event::BackendTokenSet(set) => self.backend = Some(set.token),
             Event::ProviderAdded(added) => {
                 let provider = Provider::new(added.name.clone(), added.token);
                 if self.providers.insert(added.provider, provider).is_some() {

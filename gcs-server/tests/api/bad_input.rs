@@ -60,7 +60,7 @@ fn bodies_that_are_too_large_are_cut_short() {
     let answer = server.operate("POST", "/v1/admin/providers", large);
     assert_eq!(answer.refused(), (413, "too_large".to_owned()));
     let large = " ".repeat(gcs_core::exact::MAX_REQUEST_BYTES + 1);
-    let answer = ask(server.private, "POST", "/v1/exact", &[bearer(&server.operator)], &large);
+    let answer = ask(server.private, "POST", "/v1/exact", &[bearer(&server.backend)], &large);
     assert_eq!(answer.refused(), (413, "too_large".to_owned()));
 }
 
@@ -104,7 +104,7 @@ fn slow_and_broken_requests_end() {
 #[test]
 fn exact_match_takes_what_the_library_takes() {
     let server = Server::new();
-    let ask = |body: Value| server.operate("POST", "/v1/exact", body);
+    let ask = |body: Value| server.exact(&body);
     assert_eq!(ask(json!({ "queries": [] })).ok(), json!({ "present": [] }));
     let query = json!({ "date": "2026-01-19", "element": "AAAAAAAAAAAAAAAAAAAAAA==" });
     let most = json!({ "queries": vec![query.clone(); 1000] });

@@ -1,6 +1,6 @@
 //! The server over HTTP: the real one, on ports of its own, with time injected.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "tests")]
 
 mod bad_input;
 mod corrections;

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::server::{Server, ask, bearer};
 
 /// Every path of the private listener that needs a token: method, path, role.
-const PROTECTED: [(&str, &str, &str); 17] = [
-    ("POST", "/v1/exact", "operator"),
+const PROTECTED: [(&str, &str, &str); 19] = [
+    ("POST", "/v1/exact", "backend"),
     ("POST", "/v1/provider/ranges", "provider"),
     ("GET", "/v1/provider/ranges", "provider"),
     ("GET", "/v1/provider/ranges/0/codes", "provider"),
@@ -20,7 +20,9 @@ const PROTECTED: [(&str, &str, &str); 17] = [
     ("POST", "/v1/admin/epoch", "operator"),
     ("PUT", "/v1/admin/policy", "operator"),
     ("POST", "/v1/admin/token", "operator"),
+    ("POST", "/v1/admin/backend-token", "operator"),
     ("GET", "/v1/admin/status", "operator"),
+    ("GET", "/v1/admin/digest", "operator"),
     ("POST", "/v1/admin/corrections/preview", "operator"),
     ("POST", "/v1/admin/corrections", "operator"),
 ];
@@ -39,8 +41,13 @@ fn wrong_missing_and_other_roles_tokens_are_refused() {
         assert_eq!(ask(&[bearer("gcs_operator_x")]), unauthorized, "{path}");
         let basic = ("authorization", format!("Basic {}", server.operator));
         assert_eq!(ask(&[basic]), unauthorized, "{path}");
-        let other = if role == "operator" { &provider } else { &server.operator };
-        assert_eq!(ask(&[bearer(other)]), (403, "forbidden".to_owned()), "{path}");
+        for (other, token) in
+            [("operator", &server.operator), ("provider", &provider), ("backend", &server.backend)]
+        {
+            if other != role {
+                assert_eq!(ask(&[bearer(token)]), (403, "forbidden".to_owned()), "{path}");
+            }
+        }
     }
     assert_eq!(server.status(), before);
 }

@@ -35,6 +35,7 @@ pub(crate) struct Server {
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
     pub(crate) operator: String,
+    pub(crate) backend: String,
     pub(crate) clock: Arc<AtomicU64>,
     folder: Arc<TempDir>,
     handles: [ServerHandle; 2],
@@ -45,7 +46,10 @@ impl Server {
     /// A new deployment.
     pub(crate) fn new() -> Server {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Server::start(folder, Arc::new(AtomicU64::new(noon())), String::new())
+        let mut server = Server::start(folder, Arc::new(AtomicU64::new(noon())), String::new());
+        let token = server.operate("POST", "/v1/admin/backend-token", Value::Null).ok();
+        server.backend = token["token"].as_str().unwrap().to_owned();
+        server
     }
 
     fn start(folder: Arc<TempDir>, clock: Arc<AtomicU64>, operator: String) -> Server {
@@ -72,14 +76,17 @@ impl Server {
         });
         let (public, private, handles, token) = start.recv().unwrap();
         let operator = token.unwrap_or(operator);
-        Server { public, private, operator, clock, folder, handles, thread: Some(thread) }
+        let (backend, thread) = (String::new(), Some(thread));
+        Server { public, private, operator, backend, clock, folder, handles, thread }
     }
 
     /// Stops and starts again on the same folder.
     pub(crate) fn restart(mut self) -> Server {
         self.stop();
         let (folder, clock) = (Arc::clone(&self.folder), Arc::clone(&self.clock));
-        Server::start(folder, clock, self.operator.clone())
+        let mut started = Server::start(folder, clock, self.operator.clone());
+        started.backend.clone_from(&self.backend);
+        started
     }
 
     fn stop(&mut self) {
@@ -162,6 +169,10 @@ impl Server {
         entry.map_or(0, |entry| entry["elements"].as_u64().unwrap())
     }
 
+    pub(crate) fn exact(&self, body: &Value) -> Answer {
+        ask(self.private, "POST", "/v1/exact", &[bearer(&self.backend)], &body.to_string())
+    }
+
     /// Whether the elements of seeds are published, by exact match.
     pub(crate) fn present(&self, seeds: &[(Date, u8)]) -> Vec<bool> {
         let query = |(date, seed): &(Date, u8)| {
@@ -169,7 +180,7 @@ impl Server {
             json!({ "date": date, "element": BASE64.encode(&element) })
         };
         let queries: Vec<Value> = seeds.iter().map(query).collect();
-        let answer = self.operate("POST", "/v1/exact", json!({ "queries": queries })).ok();
+        let answer = self.exact(&json!({ "queries": queries })).ok();
         let present = answer["present"].as_array().unwrap().iter();
         present.map(|present| present.as_bool().unwrap()).collect()
     }
