@@ -10,6 +10,7 @@ mod publisher;
 mod reader;
 mod reference;
 pub mod seeds;
+mod server;
 mod sets;
 mod sync;
 mod text;
@@ -18,6 +19,7 @@ mod world;
 pub use files::{bundle, bundle_resealed, index, record, table};
 pub use manifest::{manifest, manifest_resealed};
 pub use publisher::publisher;
+pub use server::{code, event, report};
 pub use sets::{delta, delta_of_sets, delta_resealed, set, set_resealed};
 pub use sync::sync;
 pub use text::{date, exact, path};
@@ -26,7 +28,7 @@ pub use text::{date, exact, path};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 20] = [
     ("set", set),
     ("set_resealed", set_resealed),
     ("delta", delta),
@@ -44,4 +46,7 @@ pub const TARGETS: [Target; 17] = [
     ("exact", exact),
     ("publisher", publisher),
     ("sync", sync),
+    ("code", code),
+    ("event", event),
+    ("report", report),
 ];

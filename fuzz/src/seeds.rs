@@ -3,6 +3,10 @@
 use data_encoding::BASE64;
 use gcs_core::publish::{Path, Policy, Publisher, Table};
 use gcs_core::{Delta, HashRange, Salt, Set};
+use gcs_server::code::{Code, ProviderKey};
+use gcs_server::item::{Item, ItemProblem};
+use gcs_server::log::Event;
+use gcs_server::log::event::{self, CodeId};
 
 use crate::reader::join;
 use crate::world::{Tick, World, date, element, keys, publish_days};
@@ -55,6 +59,11 @@ pub fn of(target: &str) -> Vec<Seed> {
         "exact" => named(requests().map(String::into_bytes)),
         "publisher" => named(publishers().iter().map(|saved| unsealed(&saved.to_bytes()))),
         "sync" => named(scripts()),
+        "code" => named([code(), code().to_lowercase().replace('-', "")].map(String::into_bytes)),
+        "event" => named(
+            events().map(|event| [&event.kind().to_le_bytes(), event.encode().as_slice()].concat()),
+        ),
+        "report" => named(reports().map(String::into_bytes)),
         _ => Vec::new(),
     }
 }
@@ -220,4 +229,57 @@ fn scripts() -> Vec<Vec<u8>> {
     let clock = (0..4).map(|clock| [0, 0x10, 0x49, clock, 0, 0, 0, 0, 0x10, 1, 0, 0].repeat(3));
     let honest = [vec![], vec![0; 40], [0, 0x10, 1, 0, 0, 0, 0, 0, 0].repeat(9), noise(5, 400)];
     honest.into_iter().chain(clock).chain(mirror).chain(folder).collect()
+}
+
+fn code() -> String {
+    let key = ProviderKey::derive(&[7; 32], 300, 1);
+    Code::issue(&key, 300, 77).expect("small numbers").to_string()
+}
+
+/// Bodies of reports: both kinds of items, and every kind of what is none.
+fn reports() -> impl Iterator<Item = String> {
+    let code = code();
+    let seed = BASE64.encode(&[5; 32]);
+    let seed = format!(r#"{{"kind":"dp3t-unlinkable","epoch":1965000,"seed":"{seed}"}}"#);
+    let raw =
+        format!(r#"{{"kind":"raw","date":"2026-01-05","element":"{}"}}"#, BASE64.encode(&[6; 16]));
+    let items = ["".to_owned(), seed.clone(), raw.clone(), format!("{seed},{raw},null,[[1]],{{}}")];
+    items.into_iter().map(move |items| format!(r#"{{"code":"{code}","items":[{items}]}}"#))
+}
+
+/// An event of every kind.
+fn events() -> impl Iterator<Item = Event> {
+    let code = CodeId { provider: 300, generation: 2, serial: 77 };
+    let raw = Item::Raw { date: date(0), element: vec![6; 16].into() };
+    let items = vec![Item::Dp3tUnlinkable { epoch: 1_965_000, seed: [5; 32] }, raw];
+    let problems = vec![(3, ItemProblem::DateTooOld)];
+    let token = [8; 32];
+    let signed = "{}".to_owned();
+    [
+        event::Deployment { id: [1; 16], root: [2; 32], master_check: [3; 32] }.into(),
+        event::PolicySet { policy: gcs_server::policy::Policy::default() }.into(),
+        event::KeyListSet { signed }.into(),
+        event::OperatorTokenSet { token }.into(),
+        event::ProviderAdded { provider: 300, name: "City".to_owned(), token }.into(),
+        event::ProviderStanding { provider: 300, standing: event::Standing::Revoked }.into(),
+        event::ProviderTokenSet { provider: 300, token }.into(),
+        event::ProviderKeyRaised { provider: 300, generation: 2 }.into(),
+        event::RangeOpened { provider: 300, generation: 2, first: 0, count: 100, expires: 9 }
+            .into(),
+        event::RangeClosed { provider: 300, first: 0 }.into(),
+        event::CodeRevoked { code }.into(),
+        event::Report { code, payload: [4; 32], tracking: [5; 16], items, problems }.into(),
+        event::Correction {
+            act: event::Act::Reinstate,
+            reports: vec![12, 900],
+            selection: "x".to_owned(),
+        }
+        .into(),
+        event::Tick { epoch: 1, number: 200 }.into(),
+        event::EpochRaised { epoch: 2 }.into(),
+        event::ClockResumed {}.into(),
+        event::Purge { reports: vec![12], used: vec![code] }.into(),
+        event::BackendTokenSet { token }.into(),
+    ]
+    .into_iter()
 }

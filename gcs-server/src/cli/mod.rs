@@ -43,7 +43,7 @@ enum Command {
     },
     /// Compute state and files from log and key file alone, and compare them with what is there
     Rebuild {
-        /// Write files that are missing or different
+        /// Write files that are missing or different, delete those that nothing names
         #[arg(long)]
         write: bool,
     },

@@ -83,7 +83,7 @@ async fn compare(folder: &Folder, outbox: &Outbox, write: bool) -> Outcome {
     );
     let wrong: Vec<&publish::Path> = missing.iter().chain(&different).collect();
     wrong.iter().take(20).for_each(|path| println!("  wrong: {path}"));
-    if wrong.is_empty() {
+    if wrong.is_empty() && !(write && !extra.is_empty()) {
         return Ok(ExitCode::SUCCESS);
     }
     if !write {
@@ -91,7 +91,8 @@ async fn compare(folder: &Folder, outbox: &Outbox, write: bool) -> Outcome {
         return Ok(ExitCode::FAILURE);
     }
     publishing.write(outbox).await?;
-    println!("written");
+    publishing.sweep(&extra).await?;
+    println!("what was missing or different is written, what was extra is deleted");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -31,6 +31,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(crate) use self::admin::ExportedKey;
 use self::openapi::Methods;
 pub use self::openapi::openapi;
+pub use self::reports::read_report;
 use crate::rejection::Rejection;
 use crate::service::Service;
 

@@ -75,8 +75,11 @@ impl WireItem {
     }
 }
 
-/// Reads a report. Items are read one by one, so that a bad one spoils no other.
-fn submission(json: &[u8]) -> Result<Submission, Rejection> {
+/// Reads the body of a report. Items are read one by one, so that a bad one spoils no other.
+///
+/// # Errors
+/// What is wrong with all of it; what is wrong with an item stands in its place.
+pub fn read_report(json: &[u8]) -> Result<Submission, Rejection> {
     let request: ReportRequest<'_> = body::parse(json)?;
     let code: Code = request.code.parse().map_err(|_| Rejection::CodeInvalid)?;
     if request.items.len() > MAX_ITEMS {
@@ -128,7 +131,7 @@ pub(super) async fn post_report(
     Raw(body): Raw<MAX_BYTES>,
 ) -> Result<HttpResponse, Rejection> {
     let arrived = Instant::now();
-    let submission = submission(&body)?;
+    let submission = read_report(&body)?;
     let (provider, serial) = (submission.code.provider(), submission.code.serial());
     let keys = Arc::clone(&service.keys);
     let answer: ReportAnswer = service

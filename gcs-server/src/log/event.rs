@@ -375,9 +375,9 @@ mod tests {
             count: 100,
             expires: 1_800_000_000,
         };
-        round_trip(&range.into(), "0102006480d2a6da06");
+        round_trip(&range.into(), "0102006480a4a7da06");
         let policy = PolicySet { policy: Policy::default() };
-        round_trip(&policy.into(), "14e80784070aa0380e00800290 03a08d06".replace(' ', "").as_str());
+        round_trip(&policy.into(), "14e80784070aa0380e0080029003a08d06");
         round_trip(&ClockResumed {}.into(), "");
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }

@@ -139,6 +139,17 @@ impl Publishing {
         Ok(comparison)
     }
 
+    /// Deletes files that nothing names: a crash may leave some that were due for deletion.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted.
+    pub async fn sweep(&self, extra: &[String]) -> Result<(), PublishingError> {
+        for path in extra {
+            self.public.delete(path).await?;
+        }
+        Ok(())
+    }
+
     /// Writes everything in the outbox.
     ///
     /// # Errors

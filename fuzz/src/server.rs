@@ -1,0 +1,54 @@
+//! What strangers and old logs hand to the server: codes, reports, events.
+
+use gcs_server::code::Code;
+use gcs_server::http::read_report;
+use gcs_server::judge::MAX_ITEMS;
+use gcs_server::log::Event;
+
+/// The input is a text: one that is a code is shown as a text that is the same code, however
+/// it is typed, and no longer when any one symbol is another.
+pub fn code(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let Ok(code) = text.parse::<Code>() else { return };
+    let shown = code.to_string();
+    assert_eq!(shown.parse(), Ok(code));
+    assert_eq!(shown.to_lowercase().replace('-', " ").parse(), Ok(code));
+    for at in (0..shown.len()).filter(|at| shown.as_bytes()[*at] != b'-') {
+        let mut other = shown.clone();
+        let symbol = if &shown[at..=at] == "7" { "8" } else { "7" };
+        other.replace_range(at..=at, symbol);
+        assert!(other.parse::<Code>().is_err(), "{other}");
+    }
+}
+
+/// The input is a kind and a body: an event that can be read is written to bytes that are
+/// the same event.
+pub fn event(data: &[u8]) {
+    let Some((kind, body)) = data.split_first_chunk() else { return };
+    let kind = u16::from_le_bytes(*kind);
+    let Ok(event) = Event::decode(kind, body) else { return };
+    assert_eq!(event.kind(), kind);
+    assert_eq!(Event::decode(kind, &event.encode()), Ok(event));
+}
+
+/// The input is the body of a report: limits hold, and the same JSON written otherwise is
+/// the same report.
+pub fn report(data: &[u8]) {
+    let Ok(submission) = read_report(data) else { return };
+    assert!(submission.items.len() <= MAX_ITEMS);
+    // Items nested too deep for this reader are none, and need no second look.
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };
+    let items = json["items"].as_array().expect("it has items");
+    assert_eq!(items.len(), submission.items.len());
+    let again = serde_json::to_vec_pretty(&json).expect("it is JSON");
+    let again = read_report(&again).expect("the same JSON");
+    assert_eq!(again.code, submission.code);
+    // What is no item may become one: this reader keeps the last of two equal names.
+    for (item, again) in submission.items.iter().zip(&again.items) {
+        assert!(item.is_err() || item == again);
+    }
+    // What is no item is known by its text, and so by its spaces.
+    if submission.items.iter().all(Result::is_ok) {
+        assert_eq!(again.payload, submission.payload);
+    }
+}
