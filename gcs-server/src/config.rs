@@ -11,6 +11,8 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::clock::Clock;
+
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "GCS_SERVER_";
 
@@ -165,6 +167,11 @@ impl Config {
     /// Whether nobody else can reach the server.
     pub fn is_loopback(&self) -> bool {
         self.public_listen.ip().is_loopback() && self.private_listen.ip().is_loopback()
+    }
+
+    /// Where the time comes from.
+    pub fn clock(&self) -> Clock {
+        self.clock_file.clone().map_or(Clock::System, Clock::File)
     }
 
     /// The settings as a configuration file.

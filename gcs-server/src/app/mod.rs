@@ -119,9 +119,12 @@ impl App {
             replayed.await.map_err(io::Error::other)??;
 
         let (sender, published) = watch::channel(None);
-        if let (Some(stamp), None) = (stamp, outbox.last()) {
+        if let Some(stamp) = stamp {
+            // What was out is served until what the log has beyond it is written.
             let manifest = publishing.kept_manifest(stamp.version).await?;
-            publishing.ensure_manifest(&manifest).await?;
+            if outbox.last().is_none() {
+                publishing.ensure_manifest(&manifest).await?;
+            }
             sender.send_replace(Some(Published { stamp, manifest }));
         }
         let public = listen(config.public_listen)?;
@@ -217,8 +220,9 @@ fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> 
 pub struct CaughtUp {
     /// The state at the end of the log.
     pub state: State,
-    /// The press after the last tick.
-    pub press: Press,
+    /// The press after the last tick; `None` if a publication could not be computed. What
+    /// is out stays out then, and reports are accepted, until someone looks.
+    pub press: Option<Press>,
     /// What has not been written yet.
     pub outbox: Outbox,
     /// Bodies that a purge named and a crash left.
@@ -240,9 +244,10 @@ impl CaughtUp {
 pub fn catch_up(
     store: &mut dyn crate::store::Store,
     keys: &crate::keyfile::KeyFile,
-    mut press: Press,
+    press: Press,
     stamp: Option<Stamp>,
 ) -> Result<CaughtUp, StartError> {
+    let mut press = Some(press);
     let mut outbox = Outbox::default();
     let mut is_there = stamp.is_none();
     let Replayed { state, unerased } = replay(store, Some(keys), |state, record| {
@@ -254,10 +259,13 @@ pub fn catch_up(
         if stamp.is_none() && matches!(record.event, Some(Event::Purge(_))) {
             outbox.forget_history();
         }
+        let Some(open) = &mut press else { return Ok(()) };
         let Some(edition) = Edition::of(state, record) else { return Ok(()) };
-        press
-            .print(&edition, &mut outbox)
-            .map_err(|error| LogError::broken(position, format!("cannot be published: {error}")))
+        if let Err(error) = open.print(&edition, &mut outbox) {
+            tracing::error!(%error, position, "a publication cannot be computed; publishing stops");
+            press = None;
+        }
+        Ok(())
     })?;
     if let Some(stamp) = stamp.filter(|_| !is_there) {
         return Err(StartError::Behind { tick: stamp.version.tick });

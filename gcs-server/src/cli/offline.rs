@@ -49,8 +49,8 @@ pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
         if matches!(record.event, Some(Event::Purge(_))) {
             outbox.forget_history();
         }
-        let Some(edition) = Edition::of(state, record) else { return Ok(()) };
         let began = Instant::now();
+        let Some(edition) = Edition::of(state, record) else { return Ok(()) };
         ticks += 1;
         let printed = press.print(&edition, &mut outbox);
         printing += began.elapsed();
@@ -113,7 +113,7 @@ pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
     let epoch = published.max(state.epoch).saturating_add(1);
     let mut writer = Writer { position: state.position, head: state.head };
     let event = Event::from(EpochRaised { epoch });
-    let (_, stored) = writer.seal(&event, crate::clock::Clock::System.now())?;
+    let (_, stored) = writer.seal(&event, config.clock().now())?;
     let batch = Batch { first: state.position + 1, id: random::bytes()?, events: vec![stored] };
     store.append(&batch)?;
     println!("epoch {epoch} begins with the next tick; start the server");

@@ -5,15 +5,13 @@ use std::process::ExitCode;
 
 use super::Outcome;
 use crate::app::App;
-use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::policy::Policy;
 
 pub(super) fn serve(config: &Config) -> Outcome {
     log_to_stderr(config.log_format);
-    let clock = config.clock_file.clone().map_or(Clock::System, Clock::File);
     actix_web::rt::System::new().block_on(async {
-        let app = App::build(config, clock).await?;
+        let app = App::build(config, config.clock()).await?;
         // Whoever started us may have closed standard output: no reason not to serve.
         let _told = std::io::stdout().write_all(greeting(config, &app).as_bytes());
         warn(config, &app);

@@ -34,13 +34,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that tells on `published` what is out.
+    /// A worker that tells on `published` what is out. Without a press it only writes what
+    /// the start left.
     pub fn new(
         publishing: Publishing,
-        press: Press,
+        press: Option<Press>,
         published: watch::Sender<Option<Published>>,
     ) -> Worker {
-        Worker { publishing, press: Some(press), published }
+        Worker { publishing, press, published }
     }
 
     /// Writes what the start left to write, then works until nobody sends editions.
