@@ -313,6 +313,48 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
     assert!(verified.status.success(), "{}", text(&verified.stderr));
 }
 
+/// Resident memory of a process in bytes.
+#[cfg(target_os = "linux")]
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// The server copies what it is given into the connection: it must not be given much.
+#[test]
+#[cfg(target_os = "linux")]
+fn readers_that_stall_take_little_memory() {
+    use std::io::Write as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), &[]);
+    let path = format!("/v1/sets/2026-01-05/{}", "0".repeat(64));
+    let place = folder.path().join(format!("public{path}"));
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(&place, vec![7; 20 << 20]).unwrap();
+    let get = |stream: &mut std::net::TcpStream| {
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+    };
+    let address = server.public.strip_prefix("http://").unwrap();
+    let connect = || std::net::TcpStream::connect(address).unwrap();
+    get(&mut connect());
+    let before = resident(server.child.id());
+    let mut stalled: Vec<_> = (0..200).map(|_| connect()).collect();
+    stalled.iter_mut().for_each(get);
+    // Others are served all the while.
+    let whole = agent().get(format!("{}{path}", server.public)).call().unwrap();
+    assert_eq!(
+        whole.into_body().into_with_config().limit(30 << 20).read_to_vec().unwrap().len(),
+        20 << 20
+    );
+    let grown = resident(server.child.id()).saturating_sub(before);
+    assert!(grown < 64 << 20, "200 readers of 20 MiB: {} MiB more", grown >> 20);
+}
+
 #[test]
 fn mistakes_in_the_configuration_are_told() {
     let folder = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@ use crate::service::Service;
 
 /// How much of a file is held in memory for a reader: the server copies what it is given
 /// into the connection, so a reader that stalls must not have been given much.
-const SLICE: u64 = 256 << 10;
+const SLICE: u64 = 64 << 10;
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const MINUTE: &str = "public, max-age=60";
