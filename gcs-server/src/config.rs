@@ -18,6 +18,7 @@ const PREFIX: &str = "GCS_SERVER_";
 
 /// Settings as flags and environment variables.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings of the server")]
 pub struct Options {
     /// TOML file with settings by the names below, with underscores [default: none]
     #[arg(long, global = true, value_name = "FILE", env = "GCS_SERVER_CONFIG")]
@@ -37,7 +38,7 @@ pub struct Options {
     /// Form of the log lines on standard error [default: text]
     #[arg(long, global = true, value_enum, env = "GCS_SERVER_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Seconds that the body of a request may take to arrive [default: 10]
+    /// Seconds that the body of a request may take to arrive, 1 to 600 [default: 10]
     #[arg(long, global = true, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS")]
     pub body_seconds: Option<u32>,
     /// For demonstrations: read the time from this file, and tick on command only
@@ -147,7 +148,7 @@ impl Config {
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
-            body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
+            body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10).clamp(1, 600),
             clock_file: options.clock_file.clone(),
         };
         config.check()?;

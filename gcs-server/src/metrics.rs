@@ -78,6 +78,7 @@ impl Metrics {
 }
 
 fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
+    let missing = service.published.borrow().as_ref().map_or(0, |published| published.missing);
     let published = service.published.borrow().as_ref().map(|published| published.stamp);
     let state = service.node.state();
     let days = state.days.values();
@@ -101,6 +102,11 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
             "additions_waiting",
             "Additions of reports to dates that wait",
             number(days.map(crate::state::Day::waiting_len).sum()),
+        ),
+        (
+            "files_missing",
+            "Files of the last tick that somebody deleted",
+            i64::try_from(missing).unwrap_or(i64::MAX),
         ),
         ("epoch", "Epoch of the log", i64::from(state.epoch)),
         (

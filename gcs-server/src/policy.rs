@@ -1,7 +1,7 @@
 //! Policy: every setting that changes a published byte or what is accepted. It lives in
 //! the log, so that every node that has the log does the same.
 
-use gcs_core::publish;
+use gcs_core::{HashRange, publish};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ pub struct Policy {
     pub rate_bits: u32,
     /// Elements that a new date is planned for at least; 1 to 100 million.
     pub expected_per_date: u32,
-    /// Seconds from one tick to the next; 60 to 86400.
+    /// Seconds from one tick to the next; 60 to 21600.
     pub interval: u64,
     /// A date's additions wait until so many reports have some for it; 1 to 1000.
     pub min_reports: u32,
@@ -73,7 +73,7 @@ impl Policy {
         let bounds: [(&'static str, u64, u64, u64); 9] = [
             ("rate_bits", self.rate_bits.into(), 1, 32),
             ("expected_per_date", self.expected_per_date.into(), 1, 100_000_000),
-            ("interval", self.interval, 60, 86_400),
+            ("interval", self.interval, 60, 21_600),
             ("min_reports", self.min_reports.into(), 1, 1000),
             ("max_hold", self.max_hold, 0, 86_400),
             ("retention_days", self.retention_days.into(), 1, 28),
@@ -83,8 +83,23 @@ impl Policy {
         ];
         match bounds.into_iter().find(|(_, got, least, most)| !(least..=most).contains(&got)) {
             Some((setting, got, least, most)) => Err(PolicyError { setting, least, most, got }),
-            None => Ok(()),
+            None => self.check_plan(),
         }
+    }
+
+    /// A date of twice the planned size must fit into a range of below 2^53.
+    fn check_plan(&self) -> Result<(), PolicyError> {
+        let fits = |expected: u32| HashRange::for_expected(expected, self.rate_bits).is_ok();
+        if fits(self.expected_per_date.saturating_mul(2)) {
+            return Ok(());
+        }
+        let most = (0..32).rev().map(|bits| (1u32 << bits) / 2).find(|most| fits(most * 2));
+        Err(PolicyError {
+            setting: "expected_per_date (at this rate_bits)",
+            least: 1,
+            most: most.unwrap_or(1).into(),
+            got: self.expected_per_date.into(),
+        })
     }
 
     /// The part that the publisher needs.
@@ -106,5 +121,9 @@ mod tests {
         assert_eq!(Policy::default().check(), Ok(()));
         let error = Policy { retention_days: 29, ..Policy::default() }.check().unwrap_err();
         assert_eq!(error.to_string(), "retention_days is 29; it must be 1 to 28");
+        let fine = Policy { rate_bits: 32, expected_per_date: 500_000, ..Policy::default() };
+        assert_eq!(fine.check(), Ok(()));
+        let error = Policy { expected_per_date: 1_500_000, ..fine }.check().unwrap_err();
+        assert!(error.to_string().starts_with("expected_per_date (at this rate_bits)"), "{error}");
     }
 }

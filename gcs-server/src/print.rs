@@ -75,6 +75,35 @@ impl Sheet {
     }
 }
 
+/// Reads a Unix time in seconds, a UTC date, or a UTC time as RFC 3339 has it.
+///
+/// # Errors
+/// What is asked for.
+pub fn parse_time(text: &str) -> Result<u64, String> {
+    let asked = || {
+        "say a UTC date as 2026-01-31, a UTC time as 2026-01-31T12:00:00Z, or Unix seconds"
+            .to_owned()
+    };
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
+    let date: Date = date.parse().map_err(|_| asked())?;
+    let fields: Vec<&str> = time.strip_suffix('Z').ok_or_else(asked)?.split(':').collect();
+    let number = |field: &str, bound: u64| {
+        let is_number = field.len() == 2 && field.bytes().all(|byte| byte.is_ascii_digit());
+        let number: Option<u64> = field.parse().ok().filter(|_| is_number);
+        number.filter(|number| *number < bound).ok_or_else(asked)
+    };
+    match fields.as_slice() {
+        [hour, minute, second] => {
+            let time = number(hour, 24)? * 3600 + number(minute, 60)? * 60 + number(second, 60)?;
+            Ok(date.start() + time)
+        }
+        _ => Err(asked()),
+    }
+}
+
 /// A Unix time as RFC 3339 in UTC.
 pub fn utc(time: u64) -> String {
     let second = time % gcs_core::DAY_SECONDS;
@@ -86,6 +115,26 @@ pub fn utc(time: u64) -> String {
 mod tests {
     use super::*;
     use crate::code::ProviderKey;
+
+    #[test]
+    fn times_are_read_as_they_are_shown() {
+        for time in [0, 1_767_571_199, 1_767_571_200] {
+            assert_eq!(parse_time(&utc(time)), Ok(time));
+            assert_eq!(parse_time(&time.to_string()), Ok(time));
+        }
+        assert_eq!(parse_time("2026-01-05"), Ok(1_767_571_200));
+        for bad in [
+            "",
+            "today",
+            "2026-01-32",
+            "2026-01-05T24:00:00Z",
+            "2026-01-05T1:00:00Z",
+            "2026-01-05T10:00:00",
+            "-1",
+        ] {
+            assert!(parse_time(bad).unwrap_err().contains("2026-01-31T12:00:00Z"), "{bad}");
+        }
+    }
 
     #[test]
     fn sheets_have_every_code_and_the_expiry() {

@@ -35,8 +35,11 @@ pub enum Rejection {
     #[error("a bearer token is needed, and the one that came is none or unknown")]
     Unauthorized,
     /// A token of another role.
-    #[error("this token is not for this")]
-    Forbidden,
+    #[error("this needs {role} token, and the one that came is another role's")]
+    Forbidden {
+        /// Whose, with an article.
+        role: &'static str,
+    },
     /// No such path.
     #[error("there is nothing here")]
     NotFound,
@@ -73,6 +76,9 @@ pub enum Rejection {
     /// The code has brought another report.
     #[error("this code has been used for another report")]
     CodeUsed,
+    /// The code cannot be revoked any more.
+    #[error("this code has brought a report already; `retract --code` takes that back")]
+    CodeSpent,
     /// The code's time is over.
     #[error("this code has expired")]
     CodeExpired,
@@ -168,8 +174,11 @@ pub enum Rejection {
     #[error("a range is selected together with its provider")]
     SelectionRange,
     /// No report is selected.
-    #[error("no report is selected")]
-    SelectionNone,
+    #[error("no report is selected, up to position {position} of the log")]
+    SelectionNone {
+        /// The position that was looked at.
+        position: u64,
+    },
     /// A log position in the future.
     #[error("the log is at position {last}, before {got}; preview again")]
     PositionAhead {
@@ -184,16 +193,32 @@ pub enum Rejection {
         /// Its number.
         tick: u32,
     },
-    /// The clock leapt.
+    /// The clock leapt ahead.
     #[error(
-        "the clock is {seconds} seconds {direction} the last tick: publishing waits; \
+        "the clock is {seconds} seconds after the last tick: publishing waits; \
          if the clock is right, resume with `gcs-server clock resume`"
     )]
     ClockLeap {
         /// How far.
         seconds: u64,
-        /// "after" or "before".
-        direction: &'static str,
+    },
+    /// The clock went back.
+    #[error(
+        "the clock is {seconds} seconds before the last tick: publishing waits until it is after \
+         it again; if that is too long, because an earlier clock was wrong, raise the epoch"
+    )]
+    ClockBehind {
+        /// How far.
+        seconds: u64,
+    },
+    /// Dates would be dropped for good.
+    #[error(
+        "this drops {dates} dates with all their reports at the next tick, for good; \
+         say --drop-dates (drop_dates=true) if that is meant"
+    )]
+    DatesDropped {
+        /// How many.
+        dates: usize,
     },
     /// An exact-match request that is out of bounds.
     #[error("{message}")]
@@ -207,6 +232,12 @@ pub enum Rejection {
     /// The server is stopping, or has not finished starting.
     #[error("the server is starting or stopping; try again")]
     Unavailable,
+    /// Published files are not there any more.
+    #[error("{count} published files have been deleted; a restart writes them again")]
+    FilesMissing {
+        /// How many.
+        count: usize,
+    },
     /// A fault of the server.
     #[error("a fault of the server; it is in its log")]
     Internal,
@@ -246,7 +277,7 @@ impl Rejection {
             R::ParameterInvalid { .. } => ("parameter_invalid", 400, false),
             R::BodyIncomplete => ("body_incomplete", 400, true),
             R::Unauthorized => ("unauthorized", 401, false),
-            R::Forbidden => ("forbidden", 403, false),
+            R::Forbidden { .. } => ("forbidden", 403, false),
             R::CodeInvalid => ("code_invalid", 403, false),
             R::CodeSuspended => ("code_suspended", 403, true),
             R::CodeNotOpen => ("code_not_open", 403, true),
@@ -258,12 +289,15 @@ impl Rejection {
             R::MethodNotAllowed { .. } => ("method_not_allowed", 405, false),
             R::Timeout { .. } => ("timeout", 408, true),
             R::CodeUsed => ("code_used", 409, false),
+            R::CodeSpent => ("code_spent", 409, false),
             R::QuotaExceeded { .. } => ("quota_exceeded", 409, false),
             R::SerialsExhausted => ("serials_exhausted", 409, false),
             R::ProvidersExhausted { .. } => ("providers_exhausted", 409, false),
             R::PositionAhead { .. } => ("position_ahead", 409, false),
             R::TickPending { .. } => ("tick_pending", 409, true),
             R::ClockLeap { .. } => ("clock_leap", 409, false),
+            R::ClockBehind { .. } => ("clock_behind", 409, true),
+            R::DatesDropped { .. } => ("dates_dropped", 409, false),
             R::CodeExpired => ("code_expired", 410, false),
             R::CodeRevoked => ("code_revoked", 410, false),
             R::TooLarge { .. } => ("too_large", 413, false),
@@ -276,9 +310,10 @@ impl Rejection {
             R::PolicyInvalid(_) => ("policy_invalid", 422, false),
             R::SelectionEmpty => ("selection_empty", 422, false),
             R::SelectionRange => ("selection_range", 422, false),
-            R::SelectionNone => ("selection_none", 422, false),
+            R::SelectionNone { .. } => ("selection_none", 422, false),
             R::ExactInvalid { .. } => ("exact_invalid", 422, false),
             R::Internal => ("internal", 500, true),
+            R::FilesMissing { .. } => ("files_missing", 503, false),
             R::StorageUnavailable => ("storage_unavailable", 503, true),
             R::Unavailable => ("unavailable", 503, true),
         };

@@ -142,7 +142,7 @@ fn a_code_stays_used_when_its_report_is_purged() {
         }
         let code = ledger.code(7);
         let refused = ledger.act(|state, keys, now| judge::revoke_code(state, keys, now, &code));
-        assert!(matches!(refused, Err(Rejection::CodeUsed)));
+        assert!(matches!(refused, Err(Rejection::CodeSpent)));
     }
     assert_eq!(answer(&mut ledger, unused), "no_items");
 }
@@ -296,7 +296,7 @@ fn revoking_a_code_of_a_suspended_provider_is_judged_like_any_other() {
     };
     assert_eq!(revoke(&mut ledger, 500), Err("code_not_open"));
     assert_eq!(revoke(&mut ledger, 100), Err("code_expired"));
-    assert_eq!(revoke(&mut ledger, 5), Err("code_used"));
+    assert_eq!(revoke(&mut ledger, 5), Err("code_spent"));
     assert_eq!(revoke(&mut ledger, 6), Ok(()));
     assert_eq!(revoke(&mut ledger, 6), Ok(()));
     set_standing(&mut ledger, Standing::Active);
@@ -323,14 +323,14 @@ fn the_clock_may_move_a_day_and_never_back() {
     let code = ledger.code(0);
     ledger.submit(&submission(code, &[raw(4, 1)])).unwrap();
     assert!(tick(&mut ledger, last + DAY_SECONDS + 1).is_err(), "only the operator's word counts");
-    ledger.act(|state, _, now| judge::resume_clock(state, now)).unwrap();
+    ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
     tick(&mut ledger, last + DAY_SECONDS + 1).unwrap();
 
     let last = ledger.now;
     let error = tick(&mut ledger, last - 1).unwrap_err();
     assert!(error.contains("1 seconds before"), "{error}");
-    let refused = ledger.act(|state, _, now| judge::resume_clock(state, now));
-    assert!(matches!(refused, Err(Rejection::ClockLeap { .. })), "phones would refuse it");
+    let refused = ledger.act(|state, _, now| judge::resume_clock(state, now, true));
+    assert!(matches!(refused, Err(Rejection::ClockBehind { .. })), "phones would refuse it");
     assert_eq!(ledger.act(|state, _, _| judge::raise_epoch(state)).unwrap(), 2);
     let version = tick(&mut ledger, last - 1).unwrap();
     assert_eq!(version, Version { epoch: 2, tick: 3 });
@@ -349,7 +349,7 @@ fn the_list_of_online_keys_is_renewed_at_half_its_life() {
     assert_eq!(versions(&ledger), (1, began + KEY_LIST_SECONDS));
     let tick_at = |ledger: &mut Ledger, now| {
         ledger.now = now;
-        ledger.act(|state, _, now| judge::resume_clock(state, now)).unwrap();
+        ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
         ledger.tick();
     };
     tick_at(&mut ledger, began + KEY_LIST_SECONDS / 2 - 1);
@@ -366,9 +366,9 @@ fn a_policy_out_of_bounds_is_refused_and_the_same_one_is_no_event() {
     let mut ledger = ledger();
     let position = ledger.state.position;
     let bad = Policy { interval: 59, ..policy() };
-    let refused = ledger.act(|state, _, _| judge::set_policy(state, &bad));
+    let refused = ledger.act(|state, _, now| judge::set_policy(state, now, &bad, true));
     assert!(matches!(refused, Err(Rejection::PolicyInvalid(_))));
-    ledger.act(|state, _, _| judge::set_policy(state, &policy())).unwrap();
+    ledger.act(|state, _, now| judge::set_policy(state, now, &policy(), true)).unwrap();
     assert_eq!(ledger.state.position, position);
 }
 

@@ -76,11 +76,15 @@ impl Model {
     fn release(&mut self, date: Date, now: u64, policy: &Policy) {
         let waiting: Vec<_> = self.supporters(date).filter(|(_, day)| !day.released).collect();
         let is_new = |element: &Element| !self.let_go.contains(&(date, element.clone()));
-        let company: Vec<usize> = waiting
-            .iter()
-            .filter(|(_, day)| day.elements.iter().any(is_new))
-            .map(|(_, day)| day.elements.len())
-            .collect();
+        let mut company = Vec::new();
+        let mut before: Vec<&Element> = Vec::new();
+        for (_, day) in &waiting {
+            let adds = |element: &Element| is_new(element) && !before.contains(&element);
+            if day.elements.iter().any(adds) {
+                company.push(day.elements.len());
+            }
+            before.extend(&day.elements);
+        }
         let entered = date.end() + ENTRY_DELAY;
         let is_late =
             waiting.iter().any(|(sent, _)| sent.received.max(entered) + policy.max_hold <= now);
@@ -180,7 +184,9 @@ impl World {
                 let retention_days = *retention_days;
                 let present = self.ledger.state.policy.clone();
                 let policy = Policy { min_reports, max_hold, retention_days, ..present };
-                self.ledger.act(|state, _, _| judge::set_policy(state, &policy)).unwrap();
+                self.ledger
+                    .act(|state, _, now| judge::set_policy(state, now, &policy, true))
+                    .unwrap();
             }
             Step::Weeks { erase } => {
                 self.ledger.live(10 * DAY_SECONDS);
@@ -375,7 +381,7 @@ fn a_date_that_comes_back_knows_nothing_of_reports_from_before() {
     ledger.live(DAY_SECONDS);
     assert_eq!(ledger.published(2), None);
     let longer = Policy { retention_days: 5, ..ledger.state.policy.clone() };
-    ledger.act(|state, _, _| judge::set_policy(state, &longer)).unwrap();
+    ledger.act(|state, _, now| judge::set_policy(state, now, &longer, true)).unwrap();
     ledger.report(1, &[raw(2, 5), raw(2, 6)]);
     ledger.tick();
     assert_eq!(ledger.published(2).unwrap(), elements(&[5, 6]));

@@ -58,7 +58,7 @@ impl Host {
 
     async fn set_hold(&self, max_hold: u64) -> Result<(), Rejection> {
         let policy = Policy { max_hold, ..policy() };
-        self.node.act(move |state, _| judge::set_policy(state, &policy)).await
+        self.node.act(move |state, now| judge::set_policy(state, now, &policy, true)).await
     }
 
     fn position(&self) -> u64 {

@@ -67,7 +67,7 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     let items = prop::collection::vec((-5..=0i64, 0..60u64), 1..20);
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
-    let numbers = (1..20u32, 1..100u32, 60..80_000u64, 1..4u32, 0..80_000u64, 1..=28u32);
+    let numbers = (1..20u32, 1..100u32, 60..=21_600u64, 1..4u32, 0..80_000u64, 1..=28u32);
     prop_oneof![
         8 => items.prop_map(Step::Report),
         2 => (act, any::<u64>()).prop_map(|(act, from)| Step::Correct(act, from)),
@@ -137,7 +137,7 @@ impl Town {
             }
             Step::Leap(seconds) => {
                 self.ledger.now = self.ledger.now.saturating_add_signed(*seconds);
-                self.ledger.act(|state, _, now| judge::resume_clock(state, now)).unwrap();
+                self.ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
                 self.tick();
             }
             Step::Epoch(seconds) => {
@@ -148,7 +148,9 @@ impl Town {
                 self.tick();
             }
             Step::Policy(policy) => {
-                self.ledger.act(|state, _, _| judge::set_policy(state, policy)).unwrap();
+                self.ledger
+                    .act(|state, _, now| judge::set_policy(state, now, policy, true))
+                    .unwrap();
             }
         }
     }

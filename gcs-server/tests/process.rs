@@ -120,6 +120,14 @@ fn report(agent: &ureq::Agent, public: &str, code: &str, seed_number: u64) -> Op
     Some((status, answer.body_mut().read_json().ok()?))
 }
 
+/// The first tick comes by itself.
+fn until_ready(server: &Process) {
+    let url = format!("{}/readyz", server.private);
+    while agent().get(&url).call().unwrap().status() != 200 {
+        std::thread::yield_now();
+    }
+}
+
 fn codes(server: &Process, token: &str, count: u32) -> Vec<String> {
     let output = server.run(token, &["codes", "open", "--count", &count.to_string()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -156,17 +164,26 @@ fn an_operators_day_on_the_command_line() {
     let key = server.run(&operator, &["provider", "key", "1"]);
     let key_file = folder.path().join("key.json");
     std::fs::write(&key_file, &key.stdout).unwrap();
-    let print = ["print-codes", "--first", "0", "--count", "3", "--expires", "1800000000", "--key"];
-    let printed = alone(&data, &[&print[..], &[key_file.to_str().unwrap()]].concat());
-    let printed = text(&printed.stdout);
-    assert_eq!(printed.lines().skip(1).collect::<Vec<_>>(), sheet);
+    let range = server.run(&provider, &["codes", "open", "--count", "3", "--no-codes"]);
+    let range_file = folder.path().join("range.json");
+    std::fs::write(&range_file, &range.stdout).unwrap();
+    let (key_file, range_file) = (key_file.to_str().unwrap(), range_file.to_str().unwrap());
+    let printed = alone(&data, &["print-codes", "--key", key_file, "--range", range_file]);
+    let online = server.run(&provider, &["codes", "print", "3"]);
+    assert_eq!(text(&printed.stdout), text(&online.stdout));
+    assert_eq!(text(&printed.stdout).lines().count(), 4);
+    let wrong = alone(&data, &["print-codes", "--key", range_file, "--range", range_file]);
+    assert!(text(&wrong.stderr).contains("not what `provider key` gives"));
 
     // A correction: nothing happens without --yes, and --yes needs the position.
     let output = server.run(&operator, &["retract", "--provider", "1"]);
     let preview = text(&output.stdout);
     assert!(preview.contains("nothing has changed yet"), "{preview}");
     let position = preview.split("--position ").nth(1).unwrap().split(' ').next().unwrap();
-    assert!(!server.run(&operator, &["retract", "--provider", "1", "--yes"]).status.success());
+    let hasty = server.run(&operator, &["retract", "--provider", "1", "--yes"]);
+    assert!(!hasty.status.success() && text(&hasty.stderr).contains("look first"));
+    let late = server.run(&operator, &["retract", "--provider", "1", "--from", "2100-01-01"]);
+    assert!(text(&late.stderr).contains("no report is selected"), "{}", text(&late.stderr));
     let act = ["retract", "--provider", "1", "--position", position, "--yes"];
     assert_eq!(server.json(&operator, &act)["reports"], 1);
     let wrong = server.run(&operator, &["retract"]);
@@ -202,6 +219,69 @@ fn an_operators_day_on_the_command_line() {
     assert!(!found.status.success() && text(&found.stdout).contains("wrong: /v1/manifest"));
     assert!(alone(&data, &["rebuild", "--write"]).status.success());
     assert_eq!(std::fs::read(&manifest).unwrap(), good);
+    let healthy = alone(&data, &["recover", "--yes"]);
+    assert!(text(&healthy.stdout).contains("start the server"), "{}", text(&healthy.stdout));
+
+    // A lost token is replaced offline, and the old one is void.
+    let reset = alone(&data, &["reset-token"]);
+    let reset = text(&reset.stdout);
+    let new = reset.trim().strip_prefix("operator token: ").unwrap();
+    let server = Process::start(&data, &[]);
+    assert!(!server.run(&operator, &["status"]).status.success());
+    server.json(new, &["status"]);
+}
+
+/// The log and the key file on a new machine: whether the log is the newest, only the
+/// operator knows.
+#[test]
+fn a_log_on_a_new_machine_starts_when_the_operator_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(&folder.path().join("old"), &[]);
+    let operator = server.operator.clone().unwrap();
+    until_ready(&server);
+    server.stop();
+    let copy = |name: &str| {
+        let place = folder.path().join(name);
+        std::fs::create_dir(&place).unwrap();
+        for file in ["log.sqlite", "keys.json"] {
+            std::fs::copy(folder.path().join("old").join(file), place.join(file)).unwrap();
+        }
+        place
+    };
+    let (newest, older) = (copy("newest"), copy("older"));
+    for place in [&newest, &older] {
+        for _ in 0..2 {
+            let refused = alone(place, &["--public-listen", "127.0.0.1:0"]);
+            let said = text(&refused.stderr);
+            assert!(!refused.status.success() && said.contains("rebuild --write"), "{said}");
+            assert!(said.contains("recover --yes"), "{said}");
+        }
+    }
+    assert!(alone(&newest, &["rebuild", "--write"]).status.success());
+    let server = Process::start(&newest, &[]);
+    until_ready(&server);
+    let status = server.json(&operator, &["status"]);
+    assert_eq!(status["published"]["epoch"], 1);
+    assert!(alone(&older, &["recover", "--yes"]).status.success());
+    let server = Process::start(&older, &[]);
+    // The new epoch's first tick comes at once, whatever the slot.
+    let published = || server.json(&operator, &["status"])["published"]["epoch"].as_u64();
+    while published().unwrap_or(0) < 1_000_000 {
+        std::thread::yield_now();
+    }
+}
+
+/// A port that is taken at the very first start must not cost the operator the token.
+#[test]
+fn a_taken_port_leaves_no_half_made_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let data = folder.path().join("data");
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = alone(&data, &["--public-listen", &address]);
+    assert!(text(&refused.stderr).contains("--public-listen"));
+    assert!(!data.exists());
+    assert!(Process::start(&data, &[]).operator.is_some());
 }
 
 #[test]

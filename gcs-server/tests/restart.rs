@@ -224,6 +224,8 @@ async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
 /// The log of a ledger, in a folder of its own.
 fn settled(ledger: &Ledger) -> Home {
     let home = Home::new();
+    // Says that this log is the newest there is: see `StartError::Elsewhere`.
+    fs::create_dir(home.path("public")).unwrap();
     ledger.keys.create(&home.path("keys.json")).unwrap();
     let mut store = SqliteStore::open(&home.path("log.sqlite")).unwrap();
     ledger.batches().iter().for_each(|batch| store.append(batch).unwrap());
@@ -359,7 +361,9 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         assert!(!succeeded && said.contains("--yes"), "{said}");
         assert!(home.refusal().await.contains("tick 2"));
         let (succeeded, said) = recover(&home, &["--yes"]);
-        assert!(succeeded && said.contains("epoch 2"), "{said}");
+        let epoch = said.split("epoch ").last().unwrap().split(' ').next().unwrap();
+        let epoch: u32 = epoch.parse().unwrap();
+        assert!(succeeded && u64::from(epoch) >= now / 60, "{said}");
         assert_eq!(difference(&before, &files(&home.path("public"))), Vec::<String>::new());
 
         home.time.store(now + HOUR, Ordering::SeqCst);
@@ -367,7 +371,7 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         running.settle().await;
         // The lost report can be sent again.
         running.report(1, &[raw(date, 2)]).await.unwrap();
-        assert_eq!(running.tick().await, Version { epoch: 2, tick: 2 });
+        assert_eq!(running.tick().await, Version { epoch, tick: 2 });
         running.stop().await;
         home.start().await.stop().await;
     }

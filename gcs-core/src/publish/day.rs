@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Day, ELEMENT_LEN, File, LeftOut, Path, Policy};
 use crate::date::Date;
-use crate::error::PublishError;
+use crate::error::{ParamsError, PublishError};
 use crate::hash::{ElementHasher, Salt};
 use crate::keys::DerivationKey;
 use crate::params::HashRange;
@@ -57,15 +57,19 @@ impl BuiltDay {
         let before = before.and_then(|table| table.row(day.date));
         let kept = before.map(|row| Hashed::new(day, row.salt, row.range));
         let fits = |hashed: &Hashed| hashed.distinct <= hashed.range.capacity(policy.rate_bits);
-        let hashed = match kept.filter(fits) {
-            Some(hashed) => hashed,
-            None => {
+        let hashed = match kept {
+            Some(hashed) if fits(&hashed) => hashed,
+            kept => {
                 // A re-based date has grown beyond its plan, and may go on growing.
                 let expected = if before.is_some() { count.saturating_mul(2) } else { count };
                 let expected = expected.max(policy.expected_per_date).max(1);
-                let range = HashRange::for_expected(expected, policy.rate_bits)
+                let range = plan(expected, policy.rate_bits)
                     .map_err(|error| PublishError::Params { date: day.date, error })?;
-                Hashed::new(day, context.salt(day.date), range)
+                // When even the largest range is too small, changing it helps nobody.
+                match kept.filter(|kept| kept.range.get() >= range.get()) {
+                    Some(kept) => kept,
+                    None => Hashed::new(day, context.salt(day.date), range),
+                }
             }
         };
         hashed.finish(day, context.derivation)
@@ -77,6 +81,16 @@ impl BuiltDay {
         let set = File { path: Path::Set { date, identity }, bytes: self.set.as_bytes().to_vec() };
         let checks = File { path: Path::Checks { date, root }, bytes: self.checks };
         [set, checks].into_iter().filter(|file| !file.bytes.is_empty())
+    }
+}
+
+/// The range for `expected` elements; where none is large enough, the largest: a date of more
+/// elements than were ever expected is published all the same, at as low a rate as there is
+/// room for.
+fn plan(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
+    match HashRange::for_expected(expected, rate_bits) {
+        Err(ParamsError::Rate { .. }) if rate_bits <= 52 => Ok(HashRange::MAX),
+        planned => planned,
     }
 }
 
@@ -134,4 +148,34 @@ impl Hashed {
 
 fn entry(hasher: &ElementHasher, element: &[u8]) -> Entry {
     (hasher.fingerprint(element), hasher.check(element))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_plan_for_any_number_of_elements() {
+        assert_eq!(plan(1000, 20), HashRange::for_expected(1000, 20));
+        assert_eq!(plan(2_000_000, 32), Ok(HashRange::MAX));
+        assert_eq!(plan(u32::MAX, 52), Ok(HashRange::MAX));
+        assert!(plan(1, 53).is_err() && plan(0, 20).is_err());
+    }
+
+    #[test]
+    fn a_date_beyond_every_plan_keeps_its_range() {
+        let policy = Policy { rate_bits: 52, expected_per_date: 1, interval: 900 };
+        let date = Date::from_days(20_000).unwrap();
+        let derivation = DerivationKey::new([1; 32]);
+        let context = Context { derivation: &derivation, epoch: 1, tick: 1 };
+        let day = |count: u8| {
+            let elements: Vec<[u8; 16]> = (0..count).map(|byte| [byte; 16]).collect();
+            Day { date, elements }
+        };
+        let first = BuiltDay::build(&day(40), None, policy, &context).unwrap();
+        let (row, _) = (first.row, first.set);
+        let table = Table::from_rows(alloc::vec![row]).unwrap();
+        let second = BuiltDay::build(&day(41), Some(&table), policy, &context).unwrap();
+        assert_eq!((second.row.salt, second.row.range), (row.salt, row.range));
+    }
 }

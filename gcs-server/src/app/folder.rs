@@ -182,6 +182,14 @@ impl Folder {
         self.path.join("private")
     }
 
+    /// Removes the folders of files again that a refused start has made.
+    pub(super) fn remove_if_empty(&self) {
+        for folder in [self.public(), self.private()] {
+            // One that is not empty stays, which is the intent.
+            let _stays = fs::remove_dir(folder);
+        }
+    }
+
     fn store(&self) -> Result<SqliteStore, FolderError> {
         let path = self.log();
         SqliteStore::open(&path).map_err(|error| FolderError::Store { path, error })
@@ -216,9 +224,18 @@ impl Folder {
         let id = random::bytes().map_err(KeyFileError::from)?;
 
         keys.create(&config.key_file)?;
-        let mut store = self.store()?;
-        let begun = store.append(&Batch { first: 1, id, events });
-        begun.map_err(|error: AppendError| begin(&error))?;
+        let first = Batch { first: 1, id, events };
+        let begun = self.store().and_then(|mut store| {
+            store.append(&first).map_err(|error: AppendError| begin(&error))?;
+            Ok(store)
+        });
+        if begun.is_err() {
+            // Nobody has seen these keys: let the next start begin again.
+            for file in [config.key_file.clone(), self.log()] {
+                let _gone = fs::remove_file(file);
+            }
+        }
+        let store = begun?;
         let new = Some(NewDeployment { token, publishes_at_once });
         Ok(Opened { folder: self, store: Box::new(store), keys, new })
     }

@@ -17,11 +17,11 @@ pub use self::folder::{Folder, FolderError, NewDeployment, Opened};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Listener};
-use crate::log::{Event, LogError};
+use crate::log::Event;
 use crate::node::{Edition, Node, ReplayError, Replayed, replay};
 use crate::publishing::{Outbox, Press, Published, Publishing, PublishingError, Stamp, Worker};
 use crate::service::Service;
-use crate::state::{State, Version};
+use crate::state::State;
 
 /// Editions that wait to be published: the clock makes none before the last one is out.
 const EDITIONS: usize = 2;
@@ -33,7 +33,7 @@ pub enum StartError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The log.
-    #[error("the log cannot be used: {0}\nRestore it from a copy. Nothing has been changed.")]
+    #[error("the log cannot be used: {0}\nNothing has been changed.")]
     Replay(#[from] ReplayError),
     /// The log lacks what was published from it.
     #[error(
@@ -45,6 +45,17 @@ pub enum StartError {
         /// The tick.
         tick: u32,
     },
+    /// A log without anything that was published from it, as on a new machine.
+    #[error(
+        "nothing that was published from this log is here (its last tick is {tick}).\nIf no newer \
+         copy of the log has ever been published from: `gcs-server rebuild --write`, then start.\n\
+         If one may have been: `gcs-server recover --yes`, which begins a new epoch; phones that \
+         saw more would refuse anything else. Nothing has been changed."
+    )]
+    Elsewhere {
+        /// The last tick of the log.
+        tick: u32,
+    },
     /// The published files.
     #[error("the published files cannot be used: {0}")]
     Publishing(#[from] PublishingError),
@@ -52,7 +63,10 @@ pub enum StartError {
     #[error("the published files cannot be used: {0}")]
     Files(#[from] object_store::Error),
     /// A listener.
-    #[error("cannot listen on {address}: {error}")]
+    #[error(
+        "cannot listen on {address}: {error}\n\
+         Choose other addresses with --public-listen and --private-listen."
+    )]
     Listen {
         /// Its address.
         address: SocketAddr,
@@ -84,7 +98,11 @@ impl App {
     /// # Errors
     /// A [`StartError`] that says what to do.
     pub async fn build(config: &Config, clock: Clock) -> Result<App, StartError> {
+        // Before anything is made: the token of a new deployment is shown only once.
+        let public = listen(config.public_listen)?;
+        let private = listen(config.private_listen)?;
         let Opened { folder, mut store, keys, new } = Folder::open(config, clock.now())?;
+        let is_elsewhere = !folder.public().exists() && !folder.private().exists();
         let publishing = Publishing {
             public: crate::publishing::Files::local(&folder.public())?,
             private: crate::publishing::Files::local(&folder.private())?,
@@ -103,20 +121,27 @@ impl App {
             let press = Press::new(&keys, publisher);
             tokio::task::spawn_blocking(move || {
                 let caught_up = catch_up(&mut *store, &keys, press, stamp)?;
-                if let Some(newest) = newest.filter(|newest| caught_up.is_behind(*newest)) {
+                if let Some(newest) = newest.filter(|newest| caught_up.state.lacks(*newest)) {
                     return Err(StartError::Behind { tick: newest.tick });
                 }
+                let last = caught_up.state.present_tick().filter(|_| is_elsewhere);
+                if let Some(version) = last {
+                    return Err(StartError::Elsewhere { tick: version.tick });
+                }
                 if !caught_up.unerased.is_empty() {
-                    store
-                        .erase(&caught_up.unerased)
-                        .map_err(LogError::from)
-                        .map_err(ReplayError::from)?;
+                    // A reader that looks at the log keeps the bytes alive; try again then.
+                    if let Err(error) = store.erase(&caught_up.unerased) {
+                        tracing::error!(%error, "purged bodies are erased at the next start");
+                    }
                 }
                 Ok::<_, StartError>((store, caught_up))
             })
         };
-        let (store, CaughtUp { state, press, outbox, .. }) =
-            replayed.await.map_err(io::Error::other)??;
+        let replayed = replayed.await.map_err(io::Error::other)?;
+        if let Err(StartError::Elsewhere { .. }) = replayed {
+            folder.remove_if_empty();
+        }
+        let (store, CaughtUp { state, press, outbox, .. }) = replayed?;
 
         let (sender, published) = watch::channel(None);
         if let Some(stamp) = stamp {
@@ -125,10 +150,8 @@ impl App {
             if outbox.last().is_none() {
                 publishing.ensure_manifest(&manifest).await?;
             }
-            sender.send_replace(Some(Published { stamp, manifest }));
+            sender.send_replace(Some(Published { stamp, manifest, missing: 0 }));
         }
-        let public = listen(config.public_listen)?;
-        let private = listen(config.private_listen)?;
         let (editions, queue) = mpsc::channel(EDITIONS);
         let (node, node_thread) = Node::start(store, state, clock.clone(), editions)?;
         let files = publishing.public.clone();
@@ -227,14 +250,6 @@ pub struct CaughtUp {
     pub outbox: Outbox,
     /// Bodies that a purge named and a crash left.
     pub unerased: Vec<u64>,
-}
-
-impl CaughtUp {
-    /// Whether the log lacks a tick of its present epoch that was published.
-    fn is_behind(&self, published: Version) -> bool {
-        let last = self.state.last_tick.map(|last| last.version);
-        published.epoch >= self.state.epoch && Some(published) > last
-    }
 }
 
 /// Replays the log, and computes the publications after `stamp`.

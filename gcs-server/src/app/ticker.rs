@@ -32,12 +32,15 @@ pub(super) async fn run(service: Service) {
     }
 }
 
-/// Slots begin at multiples of the interval. One that was missed is not made up for.
+/// Slots begin at multiples of the interval. One that was missed is not made up for; a new
+/// epoch begins at once.
 fn is_due(service: &Service) -> bool {
     let state = service.node.state();
     let interval = state.policy.interval.max(1);
     let slot = |time: u64| time / interval;
-    state.last_tick.is_none_or(|last| slot(service.clock.now()) != slot(last.time))
+    state.last_tick.is_none_or(|last| {
+        last.version.epoch < state.epoch || slot(service.clock.now()) != slot(last.time)
+    })
 }
 
 async fn upkeep(service: &Service) {

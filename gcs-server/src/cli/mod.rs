@@ -47,13 +47,15 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Replace a lost operator token, while the server is stopped
+    ResetToken,
     /// Go on from a log whose end is lost, in a new epoch
     Recover {
         /// Do it
         #[arg(long)]
         yes: bool,
     },
-    /// Print codes offline, with a provider's exported key; open their range first
+    /// Print the codes of a range that was opened, offline, with the provider's key
     PrintCodes(PrintCodes),
     /// Tell whether a code has a typing mistake, without asking a server
     CheckCode {
@@ -69,18 +71,12 @@ enum Command {
 /// Codes to print offline.
 #[derive(Args, Debug)]
 struct PrintCodes {
-    /// File that `provider key` gave
+    /// What `provider key` gave
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// First serial number of the range
-    #[arg(long)]
-    first: u32,
-    /// Number of codes
-    #[arg(long)]
-    count: u32,
-    /// Unix time at which the range expires, to print it beside the codes
-    #[arg(long, value_name = "TIME")]
-    expires: u64,
+    /// What `codes open --no-codes` gave
+    #[arg(long, value_name = "FILE")]
+    range: PathBuf,
     /// Form of the sheet
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -111,6 +107,7 @@ fn dispatch(options: &Options, command: Command) -> Outcome {
         }
         Command::VerifyLog { file } => offline::verify_log(&config, file),
         Command::Rebuild { write } => offline::rebuild(&config, write),
+        Command::ResetToken => offline::reset_token(&config),
         Command::Recover { yes } => offline::recover(&config, yes),
         Command::PrintCodes(codes) => offline::print_codes(&codes),
         Command::CheckCode { code } => {

@@ -6,20 +6,23 @@ use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use gcs_core::publish;
+use serde::de::DeserializeOwned;
 
 use super::{Outcome, PrintCodes};
-use crate::app::{CaughtUp, Folder, Opened, catch_up};
+use crate::app::{CaughtUp, Folder, Opened, StartError, catch_up};
 use crate::code::{Code, ProviderKey};
 use crate::config::Config;
 use crate::http::ExportedKey;
-use crate::judge::MAX_RANGE;
-use crate::log::event::EpochRaised;
+use crate::judge::{MAX_RANGE, OpenedRange};
+use crate::log::event::{EpochRaised, OperatorTokenSet};
 use crate::log::{Event, LogError, Writer};
 use crate::node::{Edition, Replayed, replay};
 use crate::print::Sheet;
 use crate::publishing::{Comparison, Files, Outbox, Press, Publishing};
 use crate::random;
-use crate::store::{Batch, SqliteStore};
+use crate::state::State;
+use crate::store::{Batch, SqliteStore, Store};
+use crate::token::{Role, Token};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -35,6 +38,9 @@ pub(super) fn verify_log(config: &Config, file: Option<PathBuf>) -> Outcome {
     println!("{}", rate(state.position, "events", began.elapsed()));
     Ok(ExitCode::SUCCESS)
 }
+
+/// Most wrong files that are named.
+const SHOWN: usize = 20;
 
 fn rate(count: u64, what: &str, time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -60,7 +66,13 @@ pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
     println!("{}", rate(ticks, "publications", printing));
     println!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head));
     println!("state {}", state.digest());
-    block_on(compare(&folder, &outbox, write))
+    block_on(async {
+        let publishing = publishing(&folder)?;
+        match publishing.newest().await?.filter(|newest| state.lacks(*newest)) {
+            Some(newest) => Err(StartError::Behind { tick: newest.tick }.into()),
+            None => compare(&publishing, &outbox, write).await,
+        }
+    })
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -72,8 +84,7 @@ fn publishing(folder: &Folder) -> Result<Publishing, Error> {
     Ok(Publishing { public, private })
 }
 
-async fn compare(folder: &Folder, outbox: &Outbox, write: bool) -> Outcome {
-    let publishing = publishing(folder)?;
+async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outcome {
     let Comparison { equal, missing, different, extra } = publishing.compare(outbox).await?;
     println!(
         "files: {equal} equal, {} missing, {} different, {} extra",
@@ -82,8 +93,11 @@ async fn compare(folder: &Folder, outbox: &Outbox, write: bool) -> Outcome {
         extra.len()
     );
     let wrong: Vec<&publish::Path> = missing.iter().chain(&different).collect();
-    wrong.iter().take(20).for_each(|path| println!("  wrong: {path}"));
-    if wrong.is_empty() && !(write && !extra.is_empty()) {
+    wrong.iter().take(SHOWN).for_each(|path| println!("  wrong: {path}"));
+    if wrong.len() > SHOWN {
+        println!("  and {} more", wrong.len() - SHOWN);
+    }
+    if wrong.is_empty() && (!write || extra.is_empty()) {
         return Ok(ExitCode::SUCCESS);
     }
     if !write {
@@ -101,43 +115,87 @@ pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
     let press = Press::new(&keys, None);
     let CaughtUp { state, .. } = catch_up(&mut *store, &keys, press, None)?;
     let reports = state.reports.len();
-    println!("the log is sound up to event {}, with {reports} reports", state.position);
+    let tick = state.last_tick.map_or(0, |last| last.version.tick);
+    println!(
+        "the log is sound up to event {}: {reports} reports, last tick {tick}",
+        state.position
+    );
+    let newest = block_on(async { publishing(&folder)?.newest().await.map_err(Error::from) })?;
+    match newest {
+        Some(newest) if !state.lacks(newest) => {
+            println!("nothing that was published is missing from it: start the server");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(newest) => println!("tick {} was published: what lies between is lost", newest.tick),
+        None => println!("what was published is not here: anything after it is lost"),
+    }
     if !yes {
         println!(
-            "whatever came after it is lost. `gcs-server recover --yes` goes on from there: \
-             phones will be given everything anew, in a new epoch"
+            "lost means: reports, but also corrections, revocations, suspensions and new tokens \
+             since; do those again.\n`gcs-server recover --yes` goes on from here; phones begin a \
+             new epoch"
         );
         return Ok(ExitCode::FAILURE);
     }
     let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;
-    let epoch = published.max(state.epoch).saturating_add(1);
-    let mut writer = Writer { position: state.position, head: state.head };
-    let event = Event::from(EpochRaised { epoch });
-    let (_, stored) = writer.seal(&event, config.clock().now())?;
-    let batch = Batch { first: state.position + 1, id: random::bytes()?, events: vec![stored] };
-    store.append(&batch)?;
+    // By the time, in minutes: a second recovery, which may know nothing of the first, must
+    // not use the same number for something else.
+    let now = u32::try_from(config.clock().now() / 60).unwrap_or(0);
+    let epoch = published.max(state.epoch).saturating_add(1).max(now);
+    append(config, &mut *store, &state, EpochRaised { epoch })?;
     println!("epoch {epoch} begins with the next tick; start the server");
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn print_codes(codes: &PrintCodes) -> Outcome {
-    let ExportedKey { provider, generation: _, key } = read_key(&codes.key)?;
-    let key = HEXLOWER.decode(key.as_bytes()).ok().and_then(|key| key.try_into().ok());
-    let key = ProviderKey::from_bytes(key.ok_or("the key is not 64 hexadecimal digits")?);
-    if !(1..=MAX_RANGE).contains(&codes.count) {
-        return Err(format!("a range has 1 to {MAX_RANGE} codes, got {}", codes.count).into());
-    }
-    let serials = codes.first..codes.first.saturating_add(codes.count);
-    let issued: Option<Vec<Code>> =
-        serials.map(|serial| Code::issue(&key, provider, serial)).collect();
-    let issued = issued.ok_or("no code has such a provider or serial number")?;
-    print!("{}", Sheet::new(issued.into_iter(), codes.expires).print(codes.format));
+pub(super) fn reset_token(config: &Config) -> Outcome {
+    let Opened { folder: _folder, mut store, keys, .. } = Folder::open_existing(config)?;
+    let Replayed { state, .. } = replay(&mut *store, Some(&keys), |_, _| Ok(()))?;
+    let token = Token::draw(Role::Operator)?;
+    append(config, &mut *store, &state, OperatorTokenSet { token: token.hash() })?;
+    println!("operator token: {token}");
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_key(path: &Path) -> Result<ExportedKey, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("key {}: {error}", path.display()))?;
-    let key = serde_json::from_str(&text);
-    Ok(key.map_err(|_| format!("key {}: not what `provider key` gives", path.display()))?)
+/// Appends one event to a log that no server uses.
+fn append(
+    config: &Config,
+    store: &mut dyn Store,
+    state: &State,
+    event: impl Into<Event>,
+) -> Result<(), Error> {
+    let mut writer = Writer { position: state.position, head: state.head };
+    let (_, stored) = writer.seal(&event.into(), config.clock().now())?;
+    let batch = Batch { first: state.position + 1, id: random::bytes()?, events: vec![stored] };
+    Ok(store.append(&batch)?)
+}
+
+pub(super) fn print_codes(codes: &PrintCodes) -> Outcome {
+    let ExportedKey { provider, generation, key } = read(&codes.key, "provider key")?;
+    let range: OpenedRange = read(&codes.range, "codes open --no-codes")?;
+    if (range.provider, range.generation) != (provider, generation) {
+        return Err(format!(
+            "the range is of provider {} and key generation {}, the key of {provider} and {generation}",
+            range.provider, range.generation
+        )
+        .into());
+    }
+    let key = HEXLOWER.decode(key.as_bytes()).ok().and_then(|key| key.try_into().ok());
+    let key = ProviderKey::from_bytes(key.ok_or("the key is not 64 hexadecimal digits")?);
+    if !(1..=MAX_RANGE).contains(&range.count) {
+        return Err(format!("a range has 1 to {MAX_RANGE} codes, got {}", range.count).into());
+    }
+    let serials = range.first..range.first.saturating_add(range.count);
+    let issued: Option<Vec<Code>> =
+        serials.map(|serial| Code::issue(&key, provider, serial)).collect();
+    let issued = issued.ok_or("no code has such a provider or serial number")?;
+    print!("{}", Sheet::new(issued.into_iter(), range.expires).print(codes.format));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads what a command gave.
+fn read<T: DeserializeOwned>(path: &Path, command: &str) -> Result<T, Error> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let read = serde_json::from_str(&text);
+    Ok(read.map_err(|_| format!("{}: not what `{command}` gives", path.display()))?)
 }

@@ -8,16 +8,16 @@ use ureq::http::Method;
 
 use super::Outcome;
 use crate::config::Config;
-use crate::print::Format;
+use crate::print::{Format, parse_time};
 
 /// Where the server is, and who asks.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Server {
     /// The private listener [default: as configured]
-    #[arg(long, value_name = "URL", env = "GCS_SERVER_URL")]
+    #[arg(long, global = true, value_name = "URL", env = "GCS_SERVER_URL")]
     url: Option<String>,
     /// The operator's or a provider's token
-    #[arg(long, env = "GCS_SERVER_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, env = "GCS_SERVER_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
 
@@ -191,13 +191,20 @@ pub(super) enum PolicyAct {
         /// Setting and value
         #[arg(required = true, value_name = "SETTING=VALUE")]
         settings: Vec<String>,
+        /// Even if dates are dropped, for good
+        #[arg(long)]
+        drop_dates: bool,
     },
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum ClockAct {
     /// Let ticks go on
-    Resume,
+    Resume {
+        /// Even if dates are dropped, for good
+        #[arg(long)]
+        drop_dates: bool,
+    },
 }
 
 /// Which reports, and whether to act.
@@ -215,20 +222,20 @@ pub(super) struct Correction {
     /// Reports of the provider's range that begins with this serial number
     #[arg(long, value_name = "FIRST", requires = "provider")]
     range: Option<u32>,
-    /// Generation of the provider's key that the range belongs to [default: the present one]
-    #[arg(long, requires = "range")]
+    /// Reports of this generation of the provider's key; with --range, the present one by default
+    #[arg(long, requires = "provider")]
     generation: Option<u32>,
-    /// Reports accepted at this Unix time or later
-    #[arg(long, value_name = "TIME")]
+    /// Reports accepted at this UTC time or later, as 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     from: Option<u64>,
-    /// Reports accepted before this Unix time
-    #[arg(long, value_name = "TIME")]
+    /// Reports accepted before this UTC time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<u64>,
     /// Act on what the preview showed at this position of the log
-    #[arg(long, requires = "yes")]
+    #[arg(long)]
     position: Option<u64>,
     /// Do it
-    #[arg(long, requires = "position")]
+    #[arg(long)]
     yes: bool,
 }
 
@@ -253,8 +260,9 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Status { server } => {
             Client::new(config, &server)?.show(&Method::GET, "/v1/admin/status", None)
         }
-        Command::Clock { server, act: ClockAct::Resume } => {
-            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/clock/resume", None)
+        Command::Clock { server, act: ClockAct::Resume { drop_dates } } => {
+            let path = format!("/v1/admin/clock/resume?drop_dates={drop_dates}");
+            Client::new(config, &server)?.show(&Method::POST, &path, None)
         }
         Command::RaiseEpoch { server: _, yes: false } => {
             Err("every phone will compare all its sets and fetch what differs: say --yes".into())
@@ -329,9 +337,14 @@ fn correct(client: &Client, act: &str, correction: Correction) -> Outcome {
         "generation": generation, "received_from": from, "received_until": until,
     });
     let mut body = json!({ "act": act, "select": select });
-    if let (Some(position), true) = (position, yes) {
+    if yes {
+        let position = position.ok_or(
+            "look first, without --yes: that shows what changes, and the --position to act on",
+        )?;
         body["position"] = position.into();
-        return client.show(&Method::POST, "/v1/admin/corrections", Some(body));
+        client.show(&Method::POST, "/v1/admin/corrections", Some(body))?;
+        eprintln!("done; the next tick takes it to phones");
+        return Ok(ExitCode::SUCCESS);
     }
     let preview = client.ask(&Method::POST, "/v1/admin/corrections/preview", Some(body))?;
     let preview: Value = serde_json::from_str(&preview)?;
@@ -342,7 +355,9 @@ fn correct(client: &Client, act: &str, correction: Correction) -> Outcome {
 
 fn policy(client: &Client, act: PolicyAct) -> Outcome {
     let path = "/v1/admin/policy";
-    let PolicyAct::Set { settings } = act else { return client.show(&Method::GET, path, None) };
+    let PolicyAct::Set { settings, drop_dates } = act else {
+        return client.show(&Method::GET, path, None);
+    };
     let mut policy: Map<String, Value> =
         serde_json::from_str(&client.ask(&Method::GET, path, None)?)?;
     for setting in settings {
@@ -351,9 +366,10 @@ fn policy(client: &Client, act: PolicyAct) -> Outcome {
         let known =
             known.ok_or_else(|| format!("there is no setting {name}; see `policy show`"))?;
         *known = serde_json::from_str(value)
-            .map_err(|_| format!("{value} is neither a number nor true or false"))?;
+            .map_err(|_| format!("{name}: {value} is neither a number nor true or false"))?;
     }
-    client.show(&Method::PUT, path, Some(policy.into()))
+    let path = format!("{path}?drop_dates={drop_dates}");
+    client.show(&Method::PUT, &path, Some(policy.into()))
 }
 
 /// A connection to the private listener.

@@ -3,6 +3,11 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 use super::Outcome;
 use crate::app::App;
 use crate::config::{Config, LogFormat};
@@ -32,14 +37,15 @@ pub(super) fn serve(config: &Config) -> Outcome {
 fn log_to_stderr(format: LogFormat) {
     // The level is fixed: below it, libraries log addresses.
     let is_terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
+    let levels = Targets::new().with_default(Level::INFO).with_target("actix_server", Level::WARN);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal)
         .with_target(false);
+    let registry = tracing_subscriber::registry().with(levels);
     match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Text => registry.with(lines).init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
     }
 }
 
@@ -80,6 +86,13 @@ fn warn(config: &Config, app: &App) {
     }
     if !config.private_listen.ip().is_loopback() {
         tracing::warn!("the private listener is not on loopback: put TLS in front of it");
+    }
+    #[cfg(unix)]
+    if let Ok(meta) = std::fs::metadata(&config.key_file)
+        && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o077 != 0
+    {
+        let file = config.key_file.display();
+        tracing::warn!("others than its owner can read the key file: chmod 600 {file}");
     }
     if config.clock_file.is_some() {
         tracing::warn!("the time comes from a file: this is a demonstration");

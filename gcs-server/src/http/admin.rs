@@ -1,11 +1,13 @@
 //! What the operator does.
 
+#![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
+
 use std::sync::Arc;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, put, web};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Operator;
 use super::body::Json;
@@ -24,8 +26,8 @@ use crate::token::{Role, Token};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ProviderRequest {
-    /// Its name.
-    #[schema(example = "City hospital")]
+    /// Its name: 1 to 200 printable characters.
+    #[schema(example = "City hospital", min_length = 1, max_length = 200)]
     name: String,
 }
 
@@ -102,7 +104,10 @@ pub(super) async fn list_providers(service: web::Data<Service>, _: Operator) -> 
     HttpResponse::Ok().json(ProviderList { providers: providers.collect() })
 }
 
-/// What can be done to a provider.
+/// What can be done to a provider: `suspend` (its codes wait), `resume` (it is active again),
+/// `revoke` (its codes are revoked for good), `token` (it gets a new token, and the old one is
+/// void), `rotate` (it gets a new key, and its unused codes are void), `key` (its present key
+/// is shown, to print codes offline).
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ProviderAct {
@@ -129,24 +134,39 @@ pub(crate) struct ExportedKey {
     /// The key's generation.
     pub(crate) generation: u32,
     /// 64 hexadecimal digits.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub(crate) key: String,
 }
 
+/// What is shown of a provider: after `token` its number and new token, after `key` its present
+/// key.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the document")]
+enum ShownProvider {
+    Token(NewProvider),
+    Key(ExportedKey),
+}
+
 /// Suspend, resume or revoke a provider, or give it a new token or key
+///
+/// `token` and `key` are answered with 200 and what they show, `suspend`, `resume`, `revoke`
+/// and `rotate` with 204.
 #[utoipa::path(
     tag = "operator",
     params(
-        ("provider" = u16, Path, description = "Its number"),
-        ("act" = ProviderAct, Path, description = "What is done"),
+        ("provider" = u16, Path, description = "Its number", example = 1),
+        ("act" = inline(ProviderAct), Path, description = "What is done"),
     ),
     security(("operator" = [])),
     responses(
-        (status = 200, description = "The new token, the key, or the new key's generation",
-         content((NewProvider = "application/json"), (ExportedKey = "application/json"))),
-        (status = 204, description = "Done"),
+        (status = 200, description = "After `token`: the new token. After `key`: the present key",
+         body = ShownProvider),
+        (status = 204, description = "After `suspend`, `resume`, `revoke`, `rotate`: done"),
+        (status = 400, description = "parameter_invalid", body = Problem),
         (status = 401, description = "unauthorized", body = Problem),
         (status = 403, description = "forbidden, provider_inactive", body = Problem),
-        (status = 404, description = "provider_unknown", body = Problem),
+        (status = 404, description = "provider_unknown; not_found: no such act", body = Problem),
     ),
 )]
 #[post("/v1/admin/providers/{provider}/{act}")]
@@ -207,7 +227,7 @@ struct CodeRequest {
         (status = 204, description = "It counts no more"),
         (status = 401, description = "unauthorized", body = Problem),
         (status = 403, description = "forbidden, code_invalid, code_not_open", body = Problem),
-        (status = 409, description = "code_used: retract its report instead", body = Problem),
+        (status = 409, description = "code_spent: retract its report instead", body = Problem),
         (status = 410, description = "code_expired", body = Problem),
     ),
 )]
@@ -225,12 +245,13 @@ pub(super) async fn revoke_code(
 
 /// Publish now
 #[utoipa::path(
+    operation_id = "publish_now",
     tag = "operator",
     security(("operator" = [])),
     responses(
         (status = 200, description = "What is out", body = Version),
         (status = 401, description = "unauthorized", body = Problem),
-        (status = 409, description = "tick_pending, clock_leap", body = Problem),
+        (status = 409, description = "tick_pending, clock_leap, clock_behind", body = Problem),
         (status = 503, description = "Try again", body = Problem),
     ),
 )]
@@ -245,20 +266,35 @@ pub(super) async fn tick(
 /// Take the clock for right, after a leap
 #[utoipa::path(
     tag = "operator",
+    params(DropQuery),
     security(("operator" = [])),
     responses(
         (status = 204, description = "Ticks go on"),
+        (status = 400, description = "parameter_invalid", body = Problem),
         (status = 401, description = "unauthorized", body = Problem),
-        (status = 409, description = "clock_leap: it is behind the last tick", body = Problem),
+        (status = 409, description = "clock_behind, dates_dropped", body = Problem),
     ),
 )]
 #[post("/v1/admin/clock/resume")]
 pub(super) async fn resume_clock(
     service: web::Data<Service>,
     _: Operator,
+    web::Query(query): web::Query<DropQuery>,
 ) -> Result<HttpResponse, Rejection> {
-    service.node.act(judge::resume_clock).await?;
+    let DropQuery { drop_dates } = query;
+    service.node.act(move |state, now| judge::resume_clock(state, now, drop_dates)).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Whether dates may be dropped.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DropQuery {
+    /// Go on even if the next tick drops dates, for good
+    #[serde(default)]
+    #[param(default = false)]
+    drop_dates: bool,
 }
 
 /// The epoch.
@@ -303,12 +339,15 @@ pub(super) async fn get_policy(service: web::Data<Service>, _: Operator) -> Http
 /// Replace the settings
 #[utoipa::path(
     tag = "operator",
+    params(DropQuery),
     request_body = Policy,
     security(("operator" = [])),
     responses(
         (status = 200, description = "They hold from now on", body = Policy),
-        (status = 400, description = "json_shape: all of them are asked for", body = Problem),
+        (status = 400, description = "json_shape: all of them are asked for. json_invalid, \
+         body_incomplete, parameter_invalid", body = Problem),
         (status = 401, description = "unauthorized", body = Problem),
+        (status = 409, description = "dates_dropped", body = Problem),
         (status = 422, description = "policy_invalid", body = Problem),
     ),
 )]
@@ -316,10 +355,11 @@ pub(super) async fn get_policy(service: web::Data<Service>, _: Operator) -> Http
 pub(super) async fn set_policy(
     service: web::Data<Service>,
     _: Operator,
+    web::Query(query): web::Query<DropQuery>,
     Json(policy): Json<Policy>,
 ) -> Result<HttpResponse, Rejection> {
-    let wanted = policy.clone();
-    service.node.act(move |state, _| judge::set_policy(state, &wanted)).await?;
+    let (wanted, DropQuery { drop_dates }) = (policy.clone(), query);
+    service.node.act(move |state, now| judge::set_policy(state, now, &wanted, drop_dates)).await?;
     Ok(HttpResponse::Ok().json(policy))
 }
 
@@ -329,6 +369,7 @@ struct DigestAnswer {
     /// Position of the last event.
     position: u64,
     /// SHA-256 of the state: equal on every node at this position, and after a rebuild.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     state: String,
 }
 
@@ -336,6 +377,7 @@ struct DigestAnswer {
 ///
 /// Takes a tenth of a second or more for a million elements, and nothing is accepted meanwhile.
 #[utoipa::path(
+    operation_id = "get_state_digest",
     tag = "operator",
     security(("operator" = [])),
     responses(
@@ -365,6 +407,7 @@ struct NewToken {
 
 /// Replace the operator token
 #[utoipa::path(
+    operation_id = "replace_operator_token",
     tag = "operator",
     security(("operator" = [])),
     responses(
@@ -388,6 +431,7 @@ pub(super) async fn new_token(
 
 /// Replace the token of backends and back offices, which may ask for exact matches
 #[utoipa::path(
+    operation_id = "replace_backend_token",
     tag = "operator",
     security(("operator" = [])),
     responses(
@@ -415,6 +459,7 @@ struct StatusAnswer {
     /// Position of the last event.
     position: u64,
     /// Hash of its header.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     head: String,
     /// The last tick that is out.
     published: Option<Version>,
@@ -428,7 +473,7 @@ struct StatusAnswer {
 #[derive(Serialize, ToSchema)]
 struct DateEntry {
     /// The date.
-    #[schema(value_type = String, example = "2026-01-05")]
+    #[schema(value_type = String, format = Date, example = "2026-01-05")]
     date: gcs_core::Date,
     /// Whether it is published.
     listed: bool,
@@ -442,6 +487,7 @@ struct DateEntry {
 
 /// Where the server stands
 #[utoipa::path(
+    operation_id = "get_status",
     tag = "operator",
     security(("operator" = [])),
     responses(

@@ -37,7 +37,9 @@ impl FromRequest for Operator {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Operator => Ok(Operator),
-            Role::Provider(_) | Role::Backend => Err(Rejection::Forbidden),
+            Role::Provider(_) | Role::Backend => {
+                Err(Rejection::Forbidden { role: "the operator's" })
+            }
         }))
     }
 }
@@ -49,7 +51,7 @@ impl FromRequest for AsProvider {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Provider(provider) => Ok(AsProvider(provider)),
-            Role::Operator | Role::Backend => Err(Rejection::Forbidden),
+            Role::Operator | Role::Backend => Err(Rejection::Forbidden { role: "a provider's" }),
         }))
     }
 }
@@ -61,7 +63,9 @@ impl FromRequest for Backend {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Backend => Ok(Backend),
-            Role::Operator | Role::Provider(_) => Err(Rejection::Forbidden),
+            Role::Operator | Role::Provider(_) => {
+                Err(Rejection::Forbidden { role: "the backends'" })
+            }
         }))
     }
 }

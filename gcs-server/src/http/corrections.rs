@@ -38,6 +38,7 @@ struct CorrectionRequest {
 
 /// What a correction would change
 #[utoipa::path(
+    operation_id = "preview_correction",
     tag = "operator",
     request_body = PreviewRequest,
     security(("operator" = [])),
@@ -63,6 +64,7 @@ pub(super) async fn preview(
 ///
 /// The next tick carries it to phones. Corrections never wait for company.
 #[utoipa::path(
+    operation_id = "make_correction",
     tag = "operator",
     request_body = CorrectionRequest,
     security(("operator" = [])),

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use gcs_core::Digest;
 use gcs_core::publish::Path;
+use utoipa::{IntoParams, ToSchema};
 
+use super::problem::Problem;
 use crate::publishing::Files;
 use crate::rejection::Rejection;
 use crate::service::Service;
@@ -24,17 +26,143 @@ const SLICE: u64 = 64 << 10;
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const MINUTE: &str = "public, max-age=60";
 
+/// Bytes of a file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "for the document")]
+struct FileBytes(Vec<u8>);
+
+/// Request headers of every file.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "for the document")]
+struct FileHeaders {
+    /// One range of bytes. Several, or other units, are answered with the whole file.
+    #[param(rename = "Range", required = false, example = "bytes=0-1023")]
+    range: String,
+    /// An ETag: `Range` counts only if it is still the file's.
+    #[param(rename = "If-Range", required = false)]
+    if_range: String,
+    /// ETags that are at hand: if the file's is among them, it is not sent again.
+    #[param(rename = "If-None-Match", required = false)]
+    if_none_match: String,
+}
+
+/// A DSSE v1.0.2 envelope: what is signed, and Ed25519 signatures over it. A reader ignores
+/// members that it does not know.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "for the document")]
+pub(super) struct Envelope {
+    /// Of the manifest `application/vnd.gcs.manifest+json`, of its key list
+    /// `application/vnd.gcs.keys+json`.
+    #[schema(example = "application/vnd.gcs.manifest+json")]
+    payload_type: String,
+    /// The payload's JSON in base64. A manifest's is a ManifestPayload, a key list's a
+    /// KeyListPayload.
+    #[schema(content_encoding = "base64", content_media_type = "application/json")]
+    payload: String,
+    /// Over `"DSSEv1 " ‖ len(type) ‖ " " ‖ type ‖ " " ‖ len(payload) ‖ " " ‖ payload`:
+    /// lengths in bytes as decimal ASCII, the payload as decoded. One that verifies is enough.
+    #[schema(min_items = 1, max_items = 4)]
+    signatures: Vec<EnvelopeSignature>,
+}
+
+/// A signature of an envelope.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+struct EnvelopeSignature {
+    /// A hint for people; readers try every key.
+    #[schema(required = false)]
+    keyid: String,
+    /// Ed25519, 64 bytes in base64.
+    #[schema(content_encoding = "base64", min_length = 88, max_length = 88)]
+    sig: String,
+}
+
+/// What a manifest's envelope has in `payload`, signed by one of the keys of its key list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+pub(super) struct ManifestPayload {
+    /// Version of the format: 1.
+    #[schema(example = 1)]
+    format: u32,
+    /// Epoch of the publication.
+    epoch: u32,
+    /// Tick of the publication.
+    tick: u32,
+    /// Unix time of issue.
+    issued: u64,
+    /// Unix time of expiry: 86400 seconds later.
+    expires: u64,
+    /// Unix time at which the next publication is expected.
+    next: u64,
+    /// SHA-256 of the table of dates.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    state: String,
+    /// The index, at /v1/index/{sha256}.
+    index: NamedFile,
+    /// The bundle of span 1 that leads to this tick; null or missing when there is none.
+    bundle: Option<NamedFile>,
+    /// The key list, signed by the root key, which clients pin.
+    keys: Envelope,
+}
+
+/// What a key list's envelope has in `payload`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+pub(super) struct KeyListPayload {
+    /// Never below one that was seen before.
+    version: u32,
+    /// Unix time from which the list counts no more.
+    expires: u64,
+    /// Ed25519 public keys that sign manifests, each 32 bytes in base64.
+    #[schema(min_items = 1, max_items = 4)]
+    keys: Vec<String>,
+}
+
+/// Length and hash of a file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+struct NamedFile {
+    /// Its length.
+    bytes: u64,
+    /// Its SHA-256.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    sha256: String,
+}
+
 /// Declares a route for each kind of file; they differ in their documentation only.
 macro_rules! files {
-    ($($name:ident $path:literal $summary:literal $mime:literal;)*) => {$(
+    ($($name:ident $path:literal ($($param:tt)*) $mime:literal $body:ty, $summary:literal $text:literal;)*) => {$(
         #[utoipa::path(
-            get, path = $path, tag = "files", summary = $summary,
+            get, path = $path, tag = "files", summary = $summary, description = $text,
+            params(
+                $($param)*
+                FileHeaders
+            ),
             responses(
-                (status = 200, description = "The file", content_type = $mime, body = Vec<u8>),
-                (status = 206, description = "The range that was asked for"),
-                (status = 304, description = "The file that If-None-Match names"),
-                (status = 404, description = "No such file", body = crate::http::problem::Problem),
-                (status = 416, description = "No such range", body = crate::http::problem::Problem),
+                (status = 200, description = "The whole file", content_type = $mime, body = $body,
+                 headers(
+                    ("ETag" = String, description = "Names the content"),
+                    ("Cache-Control" = String, description = "How long it may be kept"),
+                    ("Accept-Ranges" = String, description = "bytes"),
+                 )),
+                (status = 206, description = "The range that was asked for", content_type = $mime,
+                 body = FileBytes,
+                 headers(
+                    ("ETag" = String, description = "Names the content of the whole file"),
+                    ("Cache-Control" = String, description = "How long it may be kept"),
+                    ("Content-Range" = String, description = "`bytes FIRST-LAST/LENGTH`"),
+                 )),
+                (status = 304, description = "`If-None-Match` names the file's content",
+                 headers(
+                    ("ETag" = String, description = "Names the content"),
+                    ("Cache-Control" = String, description = "How long it may be kept"),
+                 )),
+                (status = 404, description = "not_found: no such file", body = Problem),
+                (status = 416, description = "range_not_satisfiable", body = Problem,
+                 headers(("Content-Range" = String, description = "`bytes */LENGTH`"))),
             ),
         )]
         #[route($path, method = "GET", method = "HEAD")]
@@ -48,12 +176,49 @@ macro_rules! files {
 }
 
 files! {
-    get_manifest "/v1/manifest" "The signed manifest: what is published now" "application/json";
-    get_kept_manifest "/v1/manifests/{version}" "A manifest of the past" "application/json";
-    get_index "/v1/index/{sha256}" "The table of dates and the kept bundles" "application/octet-stream";
-    get_set "/v1/sets/{date}/{identity}" "One date's set" "application/octet-stream";
-    get_bundle "/v1/bundles/{span}/{to}" "What changed over a span of ticks" "application/octet-stream";
-    get_checks "/v1/checks/{date}/{root}" "One date's check records, whole or one by Range" "application/octet-stream";
+    get_manifest "/v1/manifest" () "application/json" Envelope,
+        "The signed manifest: what is published now"
+        "The one file that changes. It is not there before the first publication (503). Follow \
+         its payload: `index` to the index, that to sets, bundles and check records.";
+    get_kept_manifest "/v1/manifests/{version}" (
+        ("version" = String, Path, description = "Epoch and tick, with `-` between",
+            pattern = "^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$", example = "1-96"),
+    ) "application/json" Envelope,
+        "A manifest of the past"
+        "The bytes that /v1/manifest had at that epoch and tick.";
+    get_index "/v1/index/{sha256}" (
+        ("sha256" = String, Path, description = "SHA-256 of the file, from a manifest",
+            pattern = "^[0-9a-f]{64}$",
+            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
+    ) "application/octet-stream" FileBytes,
+        "The table of dates and the kept bundles"
+        "Named by a manifest. gcs-core/FORMAT.md, section 7.";
+    get_set "/v1/sets/{date}/{identity}" (
+        ("date" = String, Path, description = "UTC date", format = Date,
+            pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2026-01-19"),
+        ("identity" = String, Path, description = "The set's identity, from the table in the index",
+            pattern = "^[0-9a-f]{64}$",
+            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
+    ) "application/octet-stream" FileBytes,
+        "One date's set"
+        "A Golomb-coded set of fingerprints. gcs-core/FORMAT.md, section 4.";
+    get_bundle "/v1/bundles/{span}/{to}" (
+        ("span" = String, Path, description = "Ticks that it spans",
+            pattern = "^(1|4|24|96)$", example = "4"),
+        ("to" = String, Path, description = "Epoch and the later tick, with `-` between",
+            pattern = "^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$", example = "1-96"),
+    ) "application/octet-stream" FileBytes,
+        "What changed over a span of ticks"
+        "From tick `to - span` to tick `to` of one epoch. gcs-core/FORMAT.md, section 8.";
+    get_checks "/v1/checks/{date}/{root}" (
+        ("date" = String, Path, description = "UTC date", format = Date,
+            pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2026-01-19"),
+        ("root" = String, Path, description = "The date's check root, from the table in the index",
+            pattern = "^[0-9a-f]{64}$",
+            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
+    ) "application/octet-stream" FileBytes,
+        "One date's check records, whole or one by Range"
+        "Record r is bytes `r·length` to `(r + 1)·length - 1`. gcs-core/FORMAT.md, section 9.";
 }
 
 async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Rejection> {

@@ -17,6 +17,7 @@ mod problem;
 mod provider;
 mod reports;
 
+use std::any::Any;
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -50,6 +51,10 @@ const SHUTDOWN_SECONDS: u64 = 10;
 /// Connections of one worker, of which there is one a core: with a whole report in each,
 /// they take a gigabyte.
 const CONNECTIONS: usize = 1600;
+
+/// How long a client may take nothing of an answer (`TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+const STALL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
@@ -109,17 +114,34 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
         let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
         app.app_data(data.clone())
             .app_data(methods.clone())
+            .app_data(web::QueryConfig::default().error_handler(|_, _| {
+                Rejection::ParameterInvalid { what: "a parameter behind the ? is unknown or wrong" }
+                    .into()
+            }))
             .default_service(web::to(nothing_here))
             .wrap(from_fn(observe::observe))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
     });
     let server = server
+        .on_connect(|connection, _| end_when_stalled(connection))
         .max_connections(CONNECTIONS)
         .client_request_timeout(HEAD_PATIENCE)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
         .listen(socket)?;
     Ok(server.run())
+}
+
+/// Ends a connection whose client takes nothing of what it asked for: there is room for so
+/// many only, and whoever stalls in all of them would shut everybody else out.
+fn end_when_stalled(connection: &dyn Any) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+        // A socket that does not know the option works without it.
+        let _unknown = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALL_PATIENCE));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = connection;
 }
 
 /// Tells a path that is not there from a method that is not.

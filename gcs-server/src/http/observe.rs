@@ -24,7 +24,7 @@ pub(super) async fn observe(
     let route = response.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
     let status = response.status().as_u16();
     let code = response.response().extensions().get::<Row>().map_or("", |row| row.code);
-    let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
+    let milliseconds = began.elapsed().as_micros() as f64 / 1000.0;
     if status >= 500 {
         tracing::warn!(method, route, status, code, milliseconds, "request");
     } else {

@@ -3,6 +3,9 @@
 use actix_web::{HttpResponse, get, post, web};
 use gcs_core::exact::{MAX_REQUEST_BYTES, Request};
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 use super::auth::Backend;
 use super::body::Raw;
 use super::problem::Problem;
@@ -10,7 +13,7 @@ use crate::rejection::Rejection;
 use crate::service::Service;
 
 /// Whether the process lives
-#[utoipa::path(tag = "operations", responses((status = 200, description = "It does", body = String)))]
+#[utoipa::path(operation_id = "get_health", tag = "operations", responses((status = 200, description = "It does", body = String)))]
 #[get("/healthz")]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
@@ -18,21 +21,32 @@ pub(super) async fn healthz() -> &'static str {
 
 /// Whether the server can do its work
 #[utoipa::path(
+    operation_id = "get_readiness",
     tag = "operations",
     responses(
         (status = 200, description = "It can", body = String),
-        (status = 503, description = "Nothing is published yet, or the last tick is not out", body = Problem),
+        (status = 503, description = "unavailable: nothing is published yet, or the last tick is not out. files_missing", body = Problem),
     ),
 )]
 #[get("/readyz")]
 pub(super) async fn readyz(service: web::Data<Service>) -> Result<&'static str, Rejection> {
-    let out = service.version();
+    let published = service.published.borrow();
+    let published = published.as_ref().ok_or(Rejection::Unavailable)?;
     let logged = service.node.state().last_tick.map(|last| last.version);
-    if out.is_some() && out >= logged { Ok("ready\n") } else { Err(Rejection::Unavailable) }
+    let interval = service.node.state().policy.interval;
+    let is_late = service.clock.now() > published.stamp.time.saturating_add(2 * interval);
+    match published.missing {
+        0 if is_late || Some(published.stamp.version) < logged || !service.node.is_well() => {
+            Err(Rejection::Unavailable)
+        }
+        0 => Ok("ready\n"),
+        count => Err(Rejection::FilesMissing { count }),
+    }
 }
 
 /// Metrics in the OpenMetrics text format
-#[utoipa::path(tag = "operations", responses((status = 200, description = "For Prometheus", body = String)))]
+#[utoipa::path(operation_id = "get_metrics", tag = "operations", responses((status = 200, description = "For Prometheus", body = String,
+    content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")))]
 #[get("/metrics")]
 pub(super) async fn metrics(service: web::Data<Service>) -> HttpResponse {
     HttpResponse::Ok()
@@ -40,20 +54,59 @@ pub(super) async fn metrics(service: web::Data<Service>) -> HttpResponse {
         .body(service.metrics.encode(&service))
 }
 
+/// One element on one date.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "for the document")]
+struct ExactQuery {
+    /// The UTC date on which it was broadcast.
+    #[schema(format = Date, example = "2020-04-10")]
+    date: String,
+    /// The element, 16 to 64 bytes in base64, padded with `=`. Of a dp3t-unlinkable seed:
+    /// SHA-256(EphID ‖ epoch as a big-endian u32), where EphID = the first 16 bytes of
+    /// SHA-256(seed) and epoch = Unix time divided by 900.
+    #[schema(
+        content_encoding = "base64",
+        min_length = 24,
+        max_length = 88,
+        example = "k+jP+0+Ci6+eNrZYq4mIua/Tm+yflbJJMHaBVxSK3Mk="
+    )]
+    element: String,
+}
+
+/// What is asked.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "for the document")]
+struct ExactRequest {
+    /// At most 1000 questions.
+    #[schema(max_items = 1000)]
+    queries: Vec<ExactQuery>,
+}
+
+/// What is answered.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+struct ExactResponse {
+    /// Whether each element is published, in the order of the queries.
+    #[schema(example = json!([true]))]
+    present: Vec<bool>,
+}
+
 /// Exact match, for backends and back offices
 ///
 /// Whoever answers learns which elements were asked for: it is not for phones.
 #[utoipa::path(
+    operation_id = "match_exactly",
     tag = "operations",
-    request_body(content = String, content_type = "application/json",
-        description = "`{\"queries\":[{\"date\":\"2026-01-05\",\"element\":\"<base64>\"}]}`, at most 1000"),
+    request_body = ExactRequest,
     security(("backend" = [])),
     responses(
-        (status = 200, description = "`{\"present\":[true]}`, in the order of the queries", body = String,
-         content_type = "application/json"),
+        (status = 200, description = "Yes or no to each query", body = ExactResponse),
+        (status = 400, description = "body_incomplete", body = Problem),
         (status = 401, description = "unauthorized", body = Problem),
-        (status = 413, description = "too_large", body = Problem),
-        (status = 422, description = "exact_invalid", body = Problem),
+        (status = 413, description = "too_large: at most 200000 bytes", body = Problem),
+        (status = 422, description = "exact_invalid: no JSON, of another shape, or out of bounds", body = Problem),
     ),
 )]
 #[post("/v1/exact")]

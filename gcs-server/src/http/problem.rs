@@ -8,6 +8,58 @@ use utoipa::ToSchema;
 use crate::judge::ProblemItem;
 use crate::rejection::Rejection;
 
+/// Stable name of what is wrong. gcs-server/README.md, Refusals, has a table of them: status,
+/// retry, what to do. More may come: of an unknown one, go by `status` and `retry`.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document; a test keeps it equal to the table")]
+enum ProblemCode {
+    JsonInvalid,
+    JsonShape,
+    ParameterInvalid,
+    BodyIncomplete,
+    Unauthorized,
+    Forbidden,
+    CodeInvalid,
+    CodeSuspended,
+    CodeNotOpen,
+    ProviderInactive,
+    NotFound,
+    ReportUnknown,
+    ProviderUnknown,
+    RangeUnknown,
+    MethodNotAllowed,
+    Timeout,
+    CodeUsed,
+    CodeSpent,
+    QuotaExceeded,
+    SerialsExhausted,
+    ProvidersExhausted,
+    PositionAhead,
+    TickPending,
+    ClockLeap,
+    ClockBehind,
+    DatesDropped,
+    CodeExpired,
+    CodeRevoked,
+    TooLarge,
+    RangeNotSatisfiable,
+    TooManyItems,
+    NoItems,
+    ProviderName,
+    RangeCount,
+    RangeDays,
+    PolicyInvalid,
+    SelectionEmpty,
+    SelectionRange,
+    SelectionNone,
+    ExactInvalid,
+    Internal,
+    FilesMissing,
+    StorageUnavailable,
+    Unavailable,
+}
+
 /// Problem details. `code` is stable; `detail` is for people.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
@@ -20,13 +72,13 @@ pub(crate) struct Problem {
     /// The HTTP status.
     status: u16,
     /// Stable name of what is wrong.
-    #[schema(example = "code_invalid")]
+    #[schema(value_type = ProblemCode)]
     code: &'static str,
     /// Whether the same request may succeed later.
     retry: bool,
     /// What is wrong, for people.
     detail: String,
-    /// What is wrong with each item, when all of them are bad.
+    /// What is wrong with each item, when all of them are bad (no_items).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<ProblemItem>,
 }

@@ -24,9 +24,9 @@ struct RangeRequest {
     /// Number of codes, 1 to 10000.
     #[schema(minimum = 1, maximum = 10000)]
     count: u32,
-    /// Days for which they are valid.
+    /// Days for which they are valid, 1 to the policy's `max_code_days`.
     #[serde(default = "thirty")]
-    #[schema(default = 30)]
+    #[schema(default = 30, minimum = 1)]
     valid_days: u32,
 }
 
@@ -118,21 +118,23 @@ pub(super) async fn list_ranges(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SheetQuery {
-    /// text (the default), csv or json
+    /// Form of the answer: text (the default), csv or json.
+    #[param(inline)]
     format: Option<Format>,
 }
 
 /// Print the unspent codes of a range
 #[utoipa::path(
     tag = "providers",
-    params(("first" = u32, Path, description = "The range's first serial number"), SheetQuery),
+    params(("first" = u32, Path, description = "The range's first serial number", maximum = 1_048_575, example = 0), SheetQuery),
     security(("provider" = [])),
     responses(
-        (status = 200, description = "Codes with their expiry", content(
+        (status = 200, description = "Codes with their expiry, in the form that was asked for", content(
             (String = "text/plain"), (String = "text/csv"), (Sheet = "application/json"),
         )),
         (status = 401, description = "unauthorized", body = Problem),
         (status = 403, description = "forbidden, provider_inactive", body = Problem),
+        (status = 400, description = "parameter_invalid", body = Problem),
         (status = 404, description = "range_unknown", body = Problem),
     ),
 )]
@@ -169,11 +171,12 @@ fn sheet(service: &Service, number: u16, first: u32) -> Result<Sheet, Rejection>
 /// Revoke the unused codes of a range
 #[utoipa::path(
     tag = "providers",
-    params(("first" = u32, Path, description = "The range's first serial number")),
+    params(("first" = u32, Path, description = "The range's first serial number", maximum = 1_048_575, example = 0)),
     security(("provider" = [])),
     responses(
         (status = 204, description = "They count no more"),
         (status = 401, description = "unauthorized", body = Problem),
+        (status = 400, description = "parameter_invalid", body = Problem),
         (status = 404, description = "range_unknown", body = Problem),
     ),
 )]

@@ -28,34 +28,53 @@ const MAX_BYTES: usize = 640 << 10;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReportRequest<'a> {
-    /// The one-time code, as it was typed.
+    /// The one-time code, as it was typed: 16 symbols of Crockford's base 32, shown in fours.
+    /// Case, spaces and hyphens do not matter; I and L count as 1, O as 0.
     #[schema(example = "000A-0002-5XYZ-JK7Q")]
     code: String,
     /// 1 to 4096 items.
     #[serde(borrow)]
-    #[schema(value_type = Vec<WireItem>)]
+    #[schema(value_type = Vec<WireItem>, min_items = 1, max_items = 4096)]
     items: Vec<&'a RawValue>,
 }
 
-/// What is reported.
+/// What is reported. An item with other fields is refused (`shape`).
 #[derive(Deserialize, ToSchema)]
 #[serde(tag = "kind", deny_unknown_fields)]
 enum WireItem {
     /// A seed of DP-3T's unlinkable design.
+    ///
+    /// The phone broadcast EphID = the first 16 bytes of SHA-256(seed). The element that is
+    /// published, and that phones test, is SHA-256(EphID ‖ epoch as a big-endian u32), 32
+    /// bytes. The seed and epoch of the examples give
+    /// `k+jP+0+Ci6+eNrZYq4mIua/Tm+yflbJJMHaBVxSK3Mk=` in base64.
     #[serde(rename = "dp3t-unlinkable")]
     Dp3tUnlinkable {
-        /// Its epoch: Unix time divided by 900.
+        /// Its epoch: Unix time divided by 900, rounded down. It gives the UTC date as well.
+        #[schema(example = 1_762_781)]
         epoch: u32,
-        /// 32 bytes in base64.
+        /// 32 bytes in base64, padded with `=`.
+        #[schema(
+            content_encoding = "base64",
+            min_length = 44,
+            max_length = 44,
+            example = "6qIFRjcAl1e5mIsomYIJ0lPu3mk0X4NbuRs7MzEI0ik="
+        )]
         seed: String,
     },
-    /// An element as it was broadcast, if the policy allows.
+    /// An element as it was broadcast, if the policy allows. It is published as it is.
     #[serde(rename = "raw")]
     Raw {
         /// The UTC date on which it was broadcast.
-        #[schema(value_type = String, example = "2026-01-05")]
+        #[schema(value_type = String, format = Date, example = "2026-01-05")]
         date: Date,
-        /// 16 to 64 bytes in base64.
+        /// 16 to 64 bytes in base64, padded with `=`.
+        #[schema(
+            content_encoding = "base64",
+            min_length = 24,
+            max_length = 88,
+            example = "aWRlbnRpZmllciBoZWFyZA=="
+        )]
         element: String,
     },
 }
@@ -114,15 +133,16 @@ fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
     tag = "reports",
     request_body = ReportRequest,
     responses(
-        (status = 201, description = "Accepted and durable", body = ReportAnswer),
-        (status = 400, description = "No JSON, or of another shape", body = Problem),
+        (status = 201, description = "Accepted and durable", body = ReportAnswer,
+         headers(("Location" = String, description = "Path of the report's status"))),
+        (status = 400, description = "json_invalid, json_shape, body_incomplete", body = Problem),
         (status = 403, description = "code_invalid, code_suspended, code_not_open", body = Problem),
-        (status = 408, description = "The body took too long", body = Problem),
+        (status = 408, description = "timeout: the body took too long", body = Problem),
         (status = 409, description = "code_used: by another report", body = Problem),
         (status = 410, description = "code_expired, code_revoked", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem),
-        (status = 422, description = "too_many_items, no_items", body = Problem),
-        (status = 503, description = "Try again", body = Problem),
+        (status = 413, description = "too_large: at most 640 KiB", body = Problem),
+        (status = 422, description = "too_many_items, no_items: `problems` says what is wrong with each", body = Problem),
+        (status = 503, description = "storage_unavailable, unavailable: send the same again", body = Problem),
     ),
 )]
 #[post("/v1/reports")]
@@ -175,7 +195,7 @@ struct ReportStatus {
 #[derive(Debug, Serialize, ToSchema)]
 struct DateStatus {
     /// The UTC date.
-    #[schema(value_type = String, example = "2026-01-05")]
+    #[schema(value_type = String, format = Date, example = "2026-01-05")]
     date: Date,
     /// What became of them.
     state: Status,
@@ -187,7 +207,8 @@ struct DateStatus {
 /// What became of a report
 #[utoipa::path(
     tag = "reports",
-    params(("tracking_id" = String, Path, description = "From the answer to the report")),
+    params(("tracking_id" = String, Path, description = "From the answer to the report",
+        pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")),
     responses(
         (status = 200, description = "Its status", body = ReportStatus),
         (status = 404, description = "report_unknown", body = Problem),
@@ -201,17 +222,18 @@ pub(super) async fn get_report(
     let tracking = judge::parse_tracking(&tracking)?;
     let out = service.version();
     let state = service.node.state();
-    let (_, report) = state.reports.by_tracking(&tracking).ok_or(Rejection::ReportUnknown)?;
-    let status = status_of(&state, report, out);
+    let (position, report) =
+        state.reports.by_tracking(&tracking).ok_or(Rejection::ReportUnknown)?;
+    let status = status_of(&state, position, report, out);
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status))
 }
 
-fn status_of(state: &State, report: &Report, out: Option<Version>) -> ReportStatus {
+fn status_of(state: &State, position: u64, report: &Report, out: Option<Version>) -> ReportStatus {
     let date = |day: &ReportDay| {
         // The log may be ahead of what is out.
         let since = day.since.filter(|since| out >= Some(*since));
         let status = match since {
-            _ if !state.days.contains_key(&day.date) => Status::Expired,
+            _ if !state.has(position, day.date) => Status::Expired,
             _ if report.retracted => Status::Retracted,
             Some(_) => Status::Published,
             None => Status::Held,

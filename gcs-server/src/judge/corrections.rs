@@ -174,7 +174,7 @@ fn select(
     let (change, same): (Vec<_>, Vec<_>) =
         selected.partition(|(_, report)| report.retracted != (act == Act::Retract));
     if change.is_empty() && same.is_empty() {
-        return Err(Rejection::SelectionNone);
+        return Err(Rejection::SelectionNone { position });
     }
     let reports: Vec<u64> = change.into_iter().map(|(at, _)| at).collect();
     let dates = state.preview(act, &reports);

@@ -177,7 +177,7 @@ pub fn revoke_code(state: &State, keys: &KeyFile, now: u64, code: &Code) -> Judg
     match state.code_standing(code, now) {
         CodeStanding::Open | CodeStanding::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),
         CodeStanding::Revoked => Ok(Decision::nothing(())),
-        CodeStanding::Used => Err(Rejection::CodeUsed),
+        CodeStanding::Used => Err(Rejection::CodeSpent),
         CodeStanding::Expired => Err(Rejection::CodeExpired),
         CodeStanding::NotOpen => Err(Rejection::CodeNotOpen),
     }

@@ -1,6 +1,6 @@
 //! Ticks, epochs, policy and purges.
 
-use gcs_core::{DAY_SECONDS, SignedKeyList};
+use gcs_core::{DAY_SECONDS, Date, SignedKeyList};
 
 use super::{Decision, Judgement};
 use crate::item;
@@ -39,10 +39,10 @@ pub fn tick(state: &State, keys: &KeyFile, now: u64) -> Judgement<Version> {
 fn check_clock(state: &State, now: u64) -> Result<(), Rejection> {
     if now < state.clock {
         let seconds = state.clock - now;
-        return Err(Rejection::ClockLeap { seconds, direction: "before" });
+        return Err(Rejection::ClockBehind { seconds });
     }
     match now - state.clock {
-        seconds if seconds > LEAP => Err(Rejection::ClockLeap { seconds, direction: "after" }),
+        seconds if seconds > LEAP => Err(Rejection::ClockLeap { seconds }),
         _ => Ok(()),
     }
 }
@@ -72,12 +72,16 @@ pub fn set_key_list(keys: &KeyFile, now: u64) -> Result<Event, Rejection> {
 /// Takes the clock for right, after a leap.
 ///
 /// # Errors
-/// When it is behind the last tick: phones would refuse what goes back. Then the epoch
-/// must be raised.
-pub fn resume_clock(state: &State, now: u64) -> Judgement<()> {
+/// When it is behind the last tick: phones would refuse what goes back. When the next tick
+/// drops dates, unless they may be.
+pub fn resume_clock(state: &State, now: u64, drop_dates: bool) -> Judgement<()> {
+    if check_clock(state, now).is_ok() {
+        return Ok(Decision::nothing(()));
+    }
+    check_dates(state, now, state.policy.retention_days, drop_dates)?;
     match state.last_tick {
         Some(last) if last.version.epoch == state.epoch && now < last.time => {
-            Err(Rejection::ClockLeap { seconds: last.time - now, direction: "before" })
+            Err(Rejection::ClockBehind { seconds: last.time - now })
         }
         _ => Ok(Decision::one(ClockResumed {}, ())),
     }
@@ -92,14 +96,26 @@ pub fn raise_epoch(state: &State) -> Judgement<u32> {
     Ok(Decision::one(EpochRaised { epoch }, epoch))
 }
 
+/// Published dates that the next tick drops for good.
+fn check_dates(state: &State, now: u64, retention: u32, drop_dates: bool) -> Result<(), Rejection> {
+    let is_dropped = |date: &&Date| item::is_expired(**date, now, retention);
+    match state.days.keys().filter(is_dropped).count() {
+        dates if dates > 0 && !drop_dates => Err(Rejection::DatesDropped { dates }),
+        _ => Ok(()),
+    }
+}
+
 /// Replaces the settings.
 ///
 /// # Errors
-/// A setting out of bounds.
-pub fn set_policy(state: &State, policy: &Policy) -> Judgement<()> {
+/// A setting out of bounds; a shorter retention that drops dates, unless they may be.
+pub fn set_policy(state: &State, now: u64, policy: &Policy, drop_dates: bool) -> Judgement<()> {
     policy.check()?;
     if *policy == state.policy {
         return Ok(Decision::nothing(()));
+    }
+    if policy.retention_days < state.policy.retention_days {
+        check_dates(state, now, policy.retention_days, drop_dates)?;
     }
     Ok(Decision::one(PolicySet { policy: policy.clone() }, ()))
 }
@@ -117,7 +133,12 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
         return Ok(Decision::nothing(Vec::new()));
     }
     let reports: Vec<u64> = old.iter().map(|(position, _)| *position).collect();
-    let mut used: Vec<CodeId> = old.into_iter().map(|(_, code)| code).collect();
+    // Codes of ranges that expired cannot be used again anyhow: nothing need say they were.
+    let counts = |code: &CodeId| {
+        let provider = state.providers.get(&code.provider);
+        provider.is_some_and(|provider| provider.counts(*code, last.time))
+    };
+    let mut used: Vec<CodeId> = old.into_iter().map(|(_, code)| code).filter(counts).collect();
     used.sort_unstable();
     Ok(Decision::one(Purge { reports: reports.clone(), used }, reports))
 }

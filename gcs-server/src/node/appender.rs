@@ -1,6 +1,7 @@
 //! The thread behind the node.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(super) struct Appender {
     state: Arc<RwLock<State>>,
     clock: Clock,
     editions: mpsc::Sender<Edition>,
+    is_well: Arc<AtomicBool>,
     /// A job that did not fit in the batch before.
     left: Option<Box<dyn Job>>,
 }
@@ -37,8 +39,9 @@ impl Appender {
         state: Arc<RwLock<State>>,
         clock: Clock,
         editions: mpsc::Sender<Edition>,
+        is_well: Arc<AtomicBool>,
     ) -> Appender {
-        Appender { store, state, clock, editions, left: None }
+        Appender { store, state, clock, editions, is_well, left: None }
     }
 
     /// Works until nobody has a handle any more.
@@ -111,7 +114,10 @@ impl Appender {
     /// Appends a batch and applies it.
     fn append(&mut self, sealed: Sealed) -> Result<(), AppendError> {
         let Sealed { records, batch } = sealed;
-        match self.store.append(&batch) {
+        let appended = self.store.append(&batch);
+        let is_well = matches!(appended, Ok(()) | Err(AppendError::Conflict));
+        self.is_well.store(is_well, Ordering::Relaxed);
+        match appended {
             Err(AppendError::Unknown(error)) if !self.is_there(&batch) => {
                 return Err(AppendError::Failed(error));
             }

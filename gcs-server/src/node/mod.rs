@@ -8,6 +8,7 @@ mod appender;
 mod replay;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
@@ -31,6 +32,8 @@ const QUEUE: usize = 1024;
 pub struct Node {
     state: Arc<RwLock<State>>,
     jobs: mpsc::Sender<Box<dyn Job>>,
+    /// Whether the last append succeeded.
+    is_well: Arc<AtomicBool>,
 }
 
 /// What other jobs of a batch a job can stand beside.
@@ -98,10 +101,17 @@ impl Node {
     ) -> std::io::Result<(Node, JoinHandle<()>)> {
         let state = Arc::new(RwLock::new(state));
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let appender = Appender::new(store, Arc::clone(&state), clock, editions);
+        let is_well = Arc::new(AtomicBool::new(true));
+        let appender =
+            Appender::new(store, Arc::clone(&state), clock, editions, Arc::clone(&is_well));
         let thread =
             std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
-        Ok((Node { state, jobs }, thread))
+        Ok((Node { state, jobs, is_well }, thread))
+    }
+
+    /// Whether it works, and could write the log when it last had to.
+    pub fn is_well(&self) -> bool {
+        !self.jobs.is_closed() && self.is_well.load(Ordering::Relaxed)
     }
 
     /// The state, to read. Hold it briefly: nothing is accepted meanwhile.

@@ -55,7 +55,7 @@ impl Edition {
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// The log.
-    #[error(transparent)]
+    #[error("{0}\nRestore the log from a copy.")]
     Log(#[from] LogError),
     /// The key file is of another deployment.
     #[error(
@@ -64,7 +64,10 @@ pub enum ReplayError {
     )]
     OtherKeys,
     /// Bodies are missing that no purge names.
-    #[error("event {position}: its body is missing, and no purge says so")]
+    #[error(
+        "event {position}: its body is missing, and no purge says so\n\
+         Restore the log from a copy."
+    )]
     Missing {
         /// Position of the first such event.
         position: u64,

@@ -67,14 +67,31 @@ impl Publishing {
             tracing::warn!("the saved publisher cannot be read: computing everything from the log");
             return Ok(None);
         };
-        let kept = kept(stamp.version);
-        for path in publisher.live_files().chain([&kept]) {
-            if self.public.length(&path.to_string()).await?.is_none() {
-                tracing::warn!(%path, "a published file is missing: computing everything from the log");
-                return Ok(None);
-            }
+        let missing = self.missing(&publisher, stamp.version).await?;
+        if let Some(path) = missing.first() {
+            let count = missing.len();
+            tracing::warn!(%path, count, "published files are missing: computing everything from the log");
+            return Ok(None);
         }
         Ok(Some((publisher, stamp)))
+    }
+
+    /// The files that phones may ask for next and that are not there.
+    ///
+    /// # Errors
+    /// When files cannot be read, which is not the same as their not being there.
+    pub async fn missing(
+        &self,
+        publisher: &gcs_core::publish::Publisher,
+        version: Version,
+    ) -> Result<Vec<Path>, PublishingError> {
+        let mut missing = Vec::new();
+        for path in publisher.live_files().copied().chain([kept(version)]) {
+            if self.public.length(&path.to_string()).await?.is_none() {
+                missing.push(path);
+            }
+        }
+        Ok(missing)
     }
 
     /// The manifest of a version, as it was published.
@@ -135,7 +152,10 @@ impl Publishing {
             expected.insert(name);
         }
         let present = self.public.list("v1").await?;
-        comparison.extra = present.into_iter().filter(|name| !expected.contains(name)).collect();
+        // Manifests of the past are a record: one that cannot be computed any more stays.
+        let is_extra =
+            |name: &String| !expected.contains(name) && !name.starts_with("/v1/manifests/");
+        comparison.extra = present.into_iter().filter(is_extra).collect();
         Ok(comparison)
     }
 

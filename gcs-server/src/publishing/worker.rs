@@ -22,6 +22,9 @@ pub struct Published {
     pub stamp: Stamp,
     /// Its manifest.
     pub manifest: Bytes,
+    /// Files that it names and that are not there any more: somebody deleted them. A
+    /// restart writes them again.
+    pub missing: usize,
 }
 
 /// Publishes one edition after the other.
@@ -72,7 +75,7 @@ impl Worker {
     }
 
     async fn write(&self, outbox: &Outbox) {
-        let Some((stamp, _, manifest)) = outbox.last() else { return };
+        let Some((stamp, publisher, manifest)) = outbox.last() else { return };
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.publishing.write(outbox).await {
             tracing::error!(%error, tick = stamp.version.tick, "not published; trying again");
@@ -81,7 +84,15 @@ impl Worker {
         }
         let dates = outbox.files().filter(|(path, _)| matches!(path, Path::Set { .. })).count();
         tracing::info!(epoch = stamp.version.epoch, tick = stamp.version.tick, dates, "published");
+        let missing = self.publishing.missing(publisher, stamp.version).await;
+        let missing = missing.map_or(0, |missing| missing.len());
+        if missing > 0 {
+            tracing::error!(
+                missing,
+                "published files have been deleted: restart to write them again"
+            );
+        }
         let manifest = Bytes::copy_from_slice(manifest);
-        self.published.send_replace(Some(Published { stamp: *stamp, manifest }));
+        self.published.send_replace(Some(Published { stamp: *stamp, manifest, missing }));
     }
 }

@@ -5,7 +5,7 @@
 //! filler, so that nobody can tell one patient's elements by when they came. Filler is
 //! random, of as many elements as a patient's, and stays until its date expires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::Date;
 use gcs_core::publish::ENTRY_DELAY;
@@ -140,16 +140,17 @@ impl Day {
                 Some((*position, brought, received))
             })
             .collect();
-        // Held back are additions; a report that adds nothing is no company for others.
-        let adds = |brought: &ReportDay| {
-            let is_new = |place: &u32| !self.elements[*place as usize].out;
-            brought.elements.iter().any(is_new)
-        };
-        let sizes: Vec<usize> = live
-            .iter()
-            .filter(|(_, brought, _)| adds(brought))
-            .map(|(_, brought, _)| brought.elements.len())
-            .collect();
+        // Held back are additions; a report that adds nothing to those before it, such as the
+        // same one with another code, is no company for them.
+        let mut added = BTreeSet::new();
+        let mut sizes = Vec::new();
+        for (_, brought, _) in &live {
+            let places = brought.elements.iter().copied();
+            let new = places.filter(|place| !self.elements[*place as usize].out);
+            if new.filter(|place| added.insert(*place)).count() > 0 {
+                sizes.push(brought.elements.len());
+            }
+        }
         let entered = date.end() + ENTRY_DELAY;
         let since = live.iter().map(|(_, _, received)| (*received).max(entered)).min();
         let enough = policy.min_reports as usize;

@@ -192,11 +192,17 @@ impl State {
                 // A restored clock may have been wrong: see `Publisher::next_epoch`.
                 self.epoch = raised.epoch;
                 self.clock = time;
+                self.providers.values_mut().for_each(Provider::skip_serials);
             }
             Event::ClockResumed(_) => self.clock = time,
             Event::Purge(purge) => {
                 for report in &purge.reports {
-                    self.reports.remove(*report);
+                    // A fold of the log without their bodies knows of no codes but these.
+                    let code = self.reports.remove(*report);
+                    let forgotten = code.filter(|code| purge.used.binary_search(code).is_err());
+                    if let Some(code) = forgotten {
+                        self.provider(code.provider)?.forget_used(code);
+                    }
                 }
                 // A fold of the log without their bodies has never seen their dates.
                 let kept = self.reports.iter().flat_map(|(_, report)| &report.days);
@@ -247,6 +253,22 @@ impl State {
         let is_due = |date: &Date| date.end() + ENTRY_DELAY <= now;
         let listed = self.days.iter().filter(|(date, day)| day.listed && is_due(date));
         listed.map(|(date, day)| PublishedDay { date: *date, elements: day.published() }).collect()
+    }
+
+    /// Whether the log lacks a tick of its present epoch, or a later one, that was published.
+    pub fn lacks(&self, published: Version) -> bool {
+        let last = self.last_tick.map(|last| last.version);
+        published.epoch >= self.epoch && Some(published) > last
+    }
+
+    /// The last tick, if it is of the present epoch.
+    pub fn present_tick(&self) -> Option<Version> {
+        self.last_tick.map(|last| last.version).filter(|last| last.epoch == self.epoch)
+    }
+
+    /// Whether a date has not expired since a report brought elements for it.
+    pub fn has(&self, report: u64, date: Date) -> bool {
+        self.days.get(&date).is_some_and(|day| day.knows(report))
     }
 
     /// Whether this very element is published for a date.

@@ -6,6 +6,7 @@ use bitvec::prelude::{BitVec, Lsb0};
 use serde::Serialize;
 
 use super::Unfit;
+use crate::code::MAX_SERIAL;
 use crate::log::event::{CodeId, RangeOpened, Standing};
 
 /// One bit for each code of a range.
@@ -58,6 +59,9 @@ pub enum CodeStanding {
     NotOpen,
 }
 
+/// Serial numbers that a new epoch leaves out.
+const SKIPPED: u32 = 1 << 16;
+
 /// How long ranges are remembered after they expired, to say so: 30 days.
 const REMEMBERED: u64 = 30 * 86_400;
 
@@ -90,6 +94,12 @@ impl Provider {
         self.next_serial = opened.first.saturating_add(opened.count);
     }
 
+    /// Leaves out serial numbers of which a log that was lost may have opened some: the same
+    /// codes must not be printed for two people.
+    pub(super) fn skip_serials(&mut self) {
+        self.next_serial = self.next_serial.saturating_add(SKIPPED).min(MAX_SERIAL + 1);
+    }
+
     /// A range of the present key.
     pub(super) fn range(&mut self, first: u32) -> Result<&mut Range, Unfit> {
         let key = (self.generation, first);
@@ -104,12 +114,26 @@ impl Provider {
         (key.0 == code.generation && at < range.count).then_some((*key, at as usize))
     }
 
+    /// Whether a code's range has not expired.
+    pub(crate) fn counts(&self, code: CodeId, now: u64) -> bool {
+        let range = self.place(code).and_then(|(key, _)| self.ranges.get(&key));
+        range.is_some_and(|range| range.expires > now)
+    }
+
     pub(super) fn mark_used(&mut self, code: CodeId) -> Result<(), Unfit> {
         // A range may have been forgotten since; its codes cannot be used again anyway.
         let Some((key, at)) = self.place(code) else { return Ok(()) };
         let range = self.ranges.get_mut(&key).ok_or(Unfit("a range that is not there"))?;
         range.used.set(at, true);
         Ok(())
+    }
+
+    pub(super) fn forget_used(&mut self, code: CodeId) {
+        if let Some((key, at)) = self.place(code)
+            && let Some(range) = self.ranges.get_mut(&key)
+        {
+            range.used.set(at, false);
+        }
     }
 
     pub(super) fn revoke(&mut self, code: CodeId) -> Result<(), Unfit> {

@@ -177,10 +177,11 @@ impl Reports {
         Some((brought, report.received))
     }
 
-    pub(super) fn remove(&mut self, position: u64) {
-        if let Some(report) = self.by_position.remove(&position) {
-            self.by_tracking.remove(&report.tracking);
-            self.by_code.remove(&report.code);
-        }
+    /// Forgets a report, and says which code brought it.
+    pub(super) fn remove(&mut self, position: u64) -> Option<CodeId> {
+        let report = self.by_position.remove(&position)?;
+        self.by_tracking.remove(&report.tracking);
+        self.by_code.remove(&report.code);
+        Some(report.code)
     }
 }

@@ -128,6 +128,8 @@ fn policies_out_of_bounds_are_refused_by_name() {
     for (setting, value, code) in [
         ("retention_days", json!(29), (422, "policy_invalid".to_owned())),
         ("interval", json!(59), (422, "policy_invalid".to_owned())),
+        ("interval", json!(86_400), (422, "policy_invalid".to_owned())),
+        ("expected_per_date", json!(100_000_001), (422, "policy_invalid".to_owned())),
         ("rate_bits", json!(33), (422, "policy_invalid".to_owned())),
         ("min_reports", json!(0), (422, "policy_invalid".to_owned())),
         ("min_reports", json!(-1), (400, "json_shape".to_owned())),
@@ -139,6 +141,41 @@ fn policies_out_of_bounds_are_refused_by_name() {
         assert_eq!(answer.refused(), code, "{setting}");
     }
     assert_eq!(server.operate("GET", "/v1/admin/policy", Value::Null).ok(), before);
+}
+
+/// What cannot be undone needs a second word.
+#[test]
+fn dates_are_not_dropped_by_a_slip() {
+    let server = Server::new();
+    let (_, token) = server.provider("City");
+    let code = server.codes(&token, 1).remove(0);
+    server.report(&code, vec![seed(ago(5), 1), seed(ago(1), 1)]).ok();
+    server.tick();
+    let mut policy = server.operate("GET", "/v1/admin/policy", Value::Null).ok();
+    policy["retention_days"] = json!(3);
+    let dropped = (409, "dates_dropped".to_owned());
+    assert_eq!(server.operate("PUT", "/v1/admin/policy", policy.clone()).refused(), dropped);
+    policy["retention_days"] = json!(6);
+    server.operate("PUT", "/v1/admin/policy", policy.clone()).ok();
+    server.tick();
+    assert_eq!((server.elements(ago(5)), server.elements(ago(1))), (1, 1));
+    server.pass(3 * 86_400);
+    let resume = |query: &str| {
+        let path = format!("/v1/admin/clock/resume{query}");
+        server.operate("POST", &path, Value::Null)
+    };
+    assert_eq!(resume("").refused(), dropped);
+    assert_eq!(resume("?drop_dates=false").refused(), dropped);
+    let wrong = resume("?drop_dates=SECRET");
+    assert_eq!(wrong.refused(), (400, "parameter_invalid".to_owned()));
+    assert!(!String::from_utf8_lossy(&wrong.body).contains("SECRET"));
+    resume("?drop_dates=true").ok();
+    server.tick();
+    assert_eq!((server.elements(ago(5)), server.elements(ago(1))), (0, 1));
+    // Nothing to resume: nothing is logged.
+    let before = server.status();
+    resume("").ok();
+    assert_eq!(server.status(), before);
 }
 
 #[test]
@@ -155,9 +192,9 @@ fn a_clock_that_leaps_stops_ticks_and_nothing_else() {
     server.operate("POST", "/v1/admin/clock/resume", Value::Null).ok();
     tick().ok();
     server.clock.fetch_sub(10, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(tick().refused(), (409, "clock_leap".to_owned()));
+    assert_eq!(tick().refused(), (409, "clock_behind".to_owned()));
     let resume = server.operate("POST", "/v1/admin/clock/resume", Value::Null);
-    assert_eq!(resume.refused(), (409, "clock_leap".to_owned()));
+    assert_eq!(resume.refused(), (409, "clock_behind".to_owned()));
     server.pass(10);
     tick().ok();
 }

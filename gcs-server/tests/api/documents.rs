@@ -1,12 +1,39 @@
 //! What is written about the server is true of it.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use crate::server::{Server, ask};
 
 fn committed() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// Path, method and operation, all that the document has.
+fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let operations = paths.flat_map(|(path, item)| {
+        let members = item.as_object().unwrap().iter();
+        let methods = members.filter(|(name, _)| METHODS.contains(&name.as_str()));
+        methods.map(|(method, operation)| (path.as_str(), method.as_str(), operation))
+    });
+    operations.collect()
+}
+
+/// Every object of the document, the outermost first.
+fn objects(value: &Value) -> Vec<&serde_json::Map<String, Value>> {
+    match value {
+        Value::Object(members) => {
+            let inner = members.values().flat_map(objects);
+            std::iter::once(members).chain(inner).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(objects).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[test]
@@ -23,35 +50,126 @@ fn the_committed_document_is_the_one_that_is_served() {
 #[test]
 fn the_document_and_the_routes_are_the_same() {
     let server = Server::new();
-    let mut operations = 0;
-    for (path, methods) in committed()["paths"].as_object().unwrap() {
+    let document = committed();
+    let operations = operations(&document);
+    for &(path, method, operation) in &operations {
         let filled: Vec<&str> =
             path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect();
-        for (method, operation) in methods.as_object().unwrap() {
-            operations += 1;
-            let tag = operation["tags"][0].as_str().unwrap();
-            let is_public = ["files", "reports"].contains(&tag);
-            let address = if is_public { server.public } else { server.private };
-            let answer = ask(address, &method.to_uppercase(), &filled.join("/"), &[], "");
-            let code = answer.json()["code"].as_str().unwrap_or("none").to_owned();
-            let is_file = tag == "files" && path != "/v1/manifest";
-            assert!(is_file || code != "not_found", "{method} {path}: {code}");
-            assert_ne!(code, "method_not_allowed", "{method} {path}");
-            let declared = operation["responses"].as_object().unwrap();
-            let status = answer.status.to_string();
-            let is_told = declared.contains_key(&status) || (code == "unavailable");
-            assert!(is_told, "{method} {path}: {status} is not in the document");
+        let tag = operation["tags"][0].as_str().unwrap();
+        let is_public = ["files", "reports"].contains(&tag);
+        let address = if is_public { server.public } else { server.private };
+        let answer = ask(address, &method.to_uppercase(), &filled.join("/"), &[], "");
+        let code = answer.json()["code"].as_str().unwrap_or("none").to_owned();
+        let is_file = tag == "files" && path != "/v1/manifest";
+        assert!(is_file || code != "not_found", "{method} {path}: {code}");
+        assert_ne!(code, "method_not_allowed", "{method} {path}");
+        let declared = operation["responses"].as_object().unwrap();
+        let status = answer.status.to_string();
+        let is_told = declared.contains_key(&status) || (code == "unavailable");
+        assert!(is_told, "{method} {path}: {status} is not in the document");
 
-            let other = ask(address, "PATCH", &filled.join("/"), &[], "");
-            assert_eq!(other.refused(), (405, "method_not_allowed".to_owned()), "{path}");
-            let allow = other.header("allow");
-            assert!(allow.contains(&method.to_uppercase()), "{method} {path}: {allow}");
-        }
+        let other = ask(address, "PATCH", &filled.join("/"), &[], "");
+        assert_eq!(other.refused(), (405, "method_not_allowed".to_owned()), "{path}");
+        let allow = other.header("allow");
+        assert!(allow.contains(&method.to_uppercase()), "{method} {path}: {allow}");
     }
-    assert!(operations > 25, "{operations}");
+    assert!(operations.len() > 25, "{}", operations.len());
 }
 
-/// The handbook's table of refusals is the one in the code.
+/// A tool that reads the document finds all that it refers to.
+#[test]
+fn every_reference_is_resolved() {
+    let document = committed();
+    let references = objects(&document).into_iter().filter_map(|object| object.get("$ref"));
+    let references: BTreeSet<&str> = references.map(|to| to.as_str().unwrap()).collect();
+    assert!(references.len() > 25, "{references:?}");
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+    let told = objects(&document).into_iter().filter_map(|object| object.get("security"));
+    for requirement in told.flat_map(|all| all.as_array().unwrap()) {
+        for scheme in requirement.as_object().unwrap().keys() {
+            assert!(!document["components"]["securitySchemes"][scheme].is_null(), "{scheme}");
+        }
+    }
+}
+
+#[test]
+fn every_parameter_of_a_path_is_declared() {
+    for (path, method, operation) in operations(&committed()) {
+        let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let none = Vec::new();
+        let declared = operation["parameters"].as_array().unwrap_or(&none);
+        let in_path = declared.iter().filter(|parameter| parameter["in"] == "path");
+        for parameter in in_path.clone() {
+            let name = parameter["name"].as_str().unwrap();
+            assert_eq!(parameter["required"], true, "{method} {path}: {name}");
+            assert!(parameter["description"].is_string(), "{method} {path}: {name}");
+            assert!(parameter["schema"]["type"].is_string(), "{method} {path}: {name}");
+        }
+        let in_path: BTreeSet<&str> = in_path.map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(in_path, named.collect(), "{method} {path}");
+    }
+}
+
+#[test]
+fn every_operation_is_named_and_described() {
+    let document = committed();
+    let tags = document["tags"].as_array().unwrap();
+    for tag in tags {
+        assert!(tag["description"].is_string(), "{tag}");
+    }
+    let mut names = BTreeSet::new();
+    for (path, method, operation) in operations(&document) {
+        let is_told = |member: &str| operation[member].as_str().is_some_and(|it| !it.is_empty());
+        assert!(is_told("summary") || is_told("description"), "{method} {path}");
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{method} {path}: {name} is another's");
+        for tag in operation["tags"].as_array().unwrap() {
+            assert!(tags.iter().any(|told| told["name"] == *tag), "{method} {path}: {tag}");
+        }
+        let server = document["paths"][path]["servers"][0]["url"].as_str().unwrap();
+        let is_public = ["files", "reports"].contains(&operation["tags"][0].as_str().unwrap());
+        assert_eq!(server.ends_with(":8080"), is_public, "{method} {path}");
+    }
+}
+
+/// Refusals are declared as they are sent, on every operation that can be refused.
+#[test]
+fn refusals_are_declared_as_problems() {
+    let never_refused = ["/healthz", "/metrics", "/v1/openapi.json"];
+    for (path, method, operation) in operations(&committed()) {
+        let responses = operation["responses"].as_object().unwrap();
+        for (status, response) in responses {
+            let content = response["content"].as_object();
+            if status == "default" || status.starts_with(['4', '5']) {
+                let content = content.unwrap();
+                let types: Vec<&String> = content.keys().collect();
+                assert_eq!(types, ["application/problem+json"], "{method} {path}: {status}");
+                let schema = &content["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/Problem", "{method} {path}: {status}");
+            } else if let Some(content) = content {
+                assert!(!content.contains_key("application/problem+json"), "{method} {path}");
+            }
+        }
+        let mut asked = Vec::new();
+        if !never_refused.contains(&path) {
+            asked.push("default");
+        }
+        if operation["security"].is_array() {
+            asked.extend(["401", "403"]);
+        }
+        if operation["requestBody"].is_object() {
+            asked.extend(["400", "408", "413"]);
+        }
+        for status in asked {
+            assert!(responses.contains_key(status), "{method} {path}: {status}");
+        }
+    }
+}
+
+/// The handbook's table of refusals is the one in the code, and the document has its codes.
 #[test]
 fn the_table_of_refusals_is_the_codes() {
     let code = include_str!("../../src/rejection.rs");
@@ -72,4 +190,7 @@ fn the_table_of_refusals_is_the_codes() {
     for (told, row) in told.iter().zip(&rows) {
         assert!(told.starts_with(row.as_str()), "{told} is not {row}");
     }
+    let codes: Vec<&str> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
+    let how = "list the codes in ProblemCode (src/http/problem.rs), in the order of the table";
+    assert_eq!(committed()["components"]["schemas"]["ProblemCode"]["enum"], json!(codes), "{how}");
 }

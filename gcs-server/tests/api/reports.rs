@@ -266,6 +266,25 @@ fn additions_wait_for_company_and_get_filler_when_none_comes() {
     assert_eq!(status["dates"][0]["filler"], 2);
 }
 
+/// One patient with several codes is no company.
+#[test]
+fn the_same_items_again_are_no_company() {
+    let server = Server::new();
+    server.set("min_reports", json!(3));
+    let (_, token) = server.provider("City");
+    let codes = server.codes(&token, 5);
+    for code in &codes[..3] {
+        server.report(code, vec![seed(ago(1), 1), seed(ago(1), 2)]).ok();
+    }
+    server.tick();
+    assert_eq!(server.elements(ago(1)), 0);
+    for (code, byte) in codes[3..].iter().zip([3, 4]) {
+        server.report(code, vec![seed(ago(1), byte)]).ok();
+    }
+    server.tick();
+    assert_eq!(server.elements(ago(1)), 4);
+}
+
 #[test]
 fn an_unknown_report_is_not_there() {
     let server = Server::new();

@@ -164,7 +164,7 @@ impl Running {
 
     pub async fn set_policy(&self, policy: Policy) {
         let node = &self.service().node;
-        node.act(move |state, _| judge::set_policy(state, &policy)).await.unwrap();
+        node.act(move |state, now| judge::set_policy(state, now, &policy, true)).await.unwrap();
     }
 
     pub fn code(&self, serial: u32) -> Code {
