@@ -229,6 +229,11 @@ pub enum Rejection {
     /// The log cannot be written at the moment.
     #[error("the log cannot be written at the moment; nothing is known to be lost; try again")]
     StorageUnavailable,
+    /// A newer release wrote the log.
+    #[error(
+        "the log was written by a newer release: this server serves what is published, no more"
+    )]
+    ReadOnly,
     /// The server is stopping, or has not finished starting.
     #[error("the server is starting or stopping; try again")]
     Unavailable,
@@ -315,6 +320,7 @@ impl Rejection {
             R::Internal => ("internal", 500, true),
             R::FilesMissing { .. } => ("files_missing", 503, false),
             R::StorageUnavailable => ("storage_unavailable", 503, true),
+            R::ReadOnly => ("read_only", 503, true),
             R::Unavailable => ("unavailable", 503, true),
         };
         Row { code, status, retry }

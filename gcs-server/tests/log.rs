@@ -13,7 +13,7 @@ use gcs_server::item::{Element, Item, ItemProblem};
 use gcs_server::keyfile::KeyFile;
 use gcs_server::log::event::{self, Act, CodeId, Standing};
 use gcs_server::log::{Event, HEADER_LEN, Header, RULES};
-use gcs_server::node::{ReplayError, replay};
+use gcs_server::node::{ReplayError, Replayed, replay};
 use gcs_server::policy::Policy;
 use gcs_server::publishing::{Press, Stamp};
 use gcs_server::state::Version;
@@ -66,7 +66,8 @@ fn ledger() -> Ledger {
 /// What is said of a log, without keys, as `verify-log` does it.
 fn verify(batches: &[Batch]) -> Result<gcs_core::Digest, String> {
     let replayed = replay(&mut Tampered(batches.to_vec()), None, |_, _| Ok(()));
-    replayed.map(|replayed| replayed.state.digest()).map_err(|error| error.to_string())
+    let state = replayed.and_then(Replayed::whole);
+    state.map(|state| state.digest()).map_err(|error| error.to_string())
 }
 
 /// The event at a position.

@@ -13,6 +13,8 @@ use common::shelf::named;
 use common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_server::app::StartError;
 use gcs_server::keyfile::KeyFile;
+use gcs_server::log::Header;
+use gcs_server::log::event::Tick;
 use gcs_server::policy::Policy;
 use gcs_server::state::Version;
 use gcs_server::store::{SqliteStore, Store as _};
@@ -59,6 +61,43 @@ async fn a_restart_keeps_everything() {
     live(&home, &last, 20).await;
     assert_eq!(last.service().version(), Some(Version { epoch: 1, tick: 2 }));
     last.stop().await;
+}
+
+/// As when a newer release was tried, and went back to this one.
+#[actix_web::test]
+async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
+    let home = lived().await;
+    let published = home.public();
+    let mut store = SqliteStore::open(&home.path("log.sqlite")).unwrap();
+    let position = store.last().unwrap();
+    let before = home.start().await;
+    let (head, digest) = (before.service().node.state().head, before.digest());
+    before.stop().await;
+    let mut batch =
+        common::seal(position, head, &[Tick { epoch: 1, number: 3 }.into()], common::START);
+    let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
+    header.kind = 900;
+    batch.events[0].header = header.to_bytes().to_vec();
+    store.append(&batch).unwrap();
+    drop(store);
+
+    for saved in [true, false] {
+        if !saved {
+            fs::remove_file(home.path("private/publisher")).unwrap();
+        }
+        let running = home.start().await;
+        assert_eq!(running.digest(), digest);
+        let refused = running.report(20, &[raw(2, 9)]).await.unwrap_err();
+        assert_eq!(refused.row().code, "read_only");
+        assert!(!running.service().node.is_well());
+        if saved {
+            assert_eq!(running.service().version(), Some(Version { epoch: 1, tick: 2 }));
+        }
+        running.stop().await;
+        assert_eq!(difference(&home.public(), &published), Vec::<String>::new());
+    }
+    let (succeeded, said) = recover(&home, &["--yes"]);
+    assert!(!succeeded && said.contains("newer"), "{said}");
 }
 
 #[actix_web::test]

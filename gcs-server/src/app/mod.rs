@@ -21,7 +21,6 @@ use crate::log::Event;
 use crate::node::{Edition, Node, ReplayError, Replayed, replay};
 use crate::publishing::{Outbox, Press, Published, Publishing, PublishingError, Stamp, Worker};
 use crate::service::Service;
-use crate::state::State;
 
 /// Editions that wait to be published: the clock makes none before the last one is out.
 const EDITIONS: usize = 2;
@@ -83,7 +82,7 @@ pub struct App {
     service: Service,
     public: (SocketAddr, Server),
     private: (SocketAddr, Server),
-    node_thread: JoinHandle<()>,
+    node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     new: Option<NewDeployment>,
@@ -121,16 +120,19 @@ impl App {
             let press = Press::new(&keys, publisher);
             tokio::task::spawn_blocking(move || {
                 let caught_up = catch_up(&mut *store, &keys, press, stamp)?;
-                if let Some(newest) = newest.filter(|newest| caught_up.state.lacks(*newest)) {
+                let Replayed { state, unerased, newer } = &caught_up.replayed;
+                if newer.is_some() {
+                    return Ok((store, caught_up));
+                }
+                if let Some(newest) = newest.filter(|newest| state.lacks(*newest)) {
                     return Err(StartError::Behind { tick: newest.tick });
                 }
-                let last = caught_up.state.present_tick().filter(|_| is_elsewhere);
-                if let Some(version) = last {
+                if let Some(version) = state.present_tick().filter(|_| is_elsewhere) {
                     return Err(StartError::Elsewhere { tick: version.tick });
                 }
-                if !caught_up.unerased.is_empty() {
+                if !unerased.is_empty() {
                     // A reader that looks at the log keeps the bytes alive; try again then.
-                    if let Err(error) = store.erase(&caught_up.unerased) {
+                    if let Err(error) = store.erase(unerased) {
                         tracing::error!(%error, "purged bodies are erased at the next start");
                     }
                 }
@@ -141,7 +143,13 @@ impl App {
         if let Err(StartError::Elsewhere { .. }) = replayed {
             folder.remove_if_empty();
         }
-        let (store, CaughtUp { state, press, outbox, .. }) = replayed?;
+        let (store, CaughtUp { replayed, press, mut outbox }) = replayed?;
+        let Replayed { state, newer, .. } = replayed;
+        if let Some(error) = &newer {
+            // What a newer release published stays as it is.
+            tracing::error!(%error, "serving what is published, and accepting nothing");
+            outbox = Outbox::default();
+        }
 
         let (sender, published) = watch::channel(None);
         if let Some(stamp) = stamp {
@@ -153,10 +161,14 @@ impl App {
             sender.send_replace(Some(Published { stamp, manifest, missing: 0 }));
         }
         let (editions, queue) = mpsc::channel(EDITIONS);
-        let (node, node_thread) = Node::start(store, state, clock.clone(), editions)?;
+        let (node, node_thread) = match newer {
+            None => Node::start(store, state, clock.clone(), editions)
+                .map(|(node, thread)| (node, Some(thread)))?,
+            Some(_) => (Node::read_only(state), None),
+        };
         let files = publishing.public.clone();
         let worker = tokio::spawn(Worker::new(publishing, press, sender).run(outbox, queue));
-        let ticks = matches!(clock, Clock::System);
+        let ticks = matches!(clock, Clock::System) && !node.is_read_only();
         let metrics = Arc::default();
         let body_patience = Duration::from_secs(config.body_seconds.into());
         let service = Service { node, keys, clock, published, files, body_patience, metrics };
@@ -213,7 +225,8 @@ impl App {
             let _aborted = ticker.await;
         }
         drop(service);
-        let joined = tokio::task::spawn_blocking(move || node_thread.join()).await;
+        let join = move || node_thread.map_or(Ok(()), JoinHandle::join);
+        let joined = tokio::task::spawn_blocking(join).await;
         // A publication that cannot be written now is written at the next start.
         let _written = tokio::time::timeout(Duration::from_secs(10), worker).await;
         if !matches!(joined, Ok(Ok(()))) {
@@ -241,15 +254,13 @@ fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> 
 /// What a replay gives.
 #[derive(Debug)]
 pub struct CaughtUp {
-    /// The state at the end of the log.
-    pub state: State,
+    /// What the log adds up to.
+    pub replayed: Replayed,
     /// The press after the last tick; `None` if a publication could not be computed. What
     /// is out stays out then, and reports are accepted, until someone looks.
     pub press: Option<Press>,
     /// What has not been written yet.
     pub outbox: Outbox,
-    /// Bodies that a purge named and a crash left.
-    pub unerased: Vec<u64>,
 }
 
 /// Replays the log, and computes the publications after `stamp`.
@@ -265,7 +276,7 @@ pub fn catch_up(
     let mut press = Some(press);
     let mut outbox = Outbox::default();
     let mut is_there = stamp.is_none();
-    let Replayed { state, unerased } = replay(store, Some(keys), |state, record| {
+    let replayed = replay(store, Some(keys), |state, record| {
         let position = record.header.position;
         if let Some(stamp) = stamp.filter(|stamp| position <= stamp.position) {
             is_there |= position == stamp.position && record.header.hash() == stamp.head;
@@ -282,8 +293,8 @@ pub fn catch_up(
         }
         Ok(())
     })?;
-    if let Some(stamp) = stamp.filter(|_| !is_there) {
+    if let Some(stamp) = stamp.filter(|_| !is_there && replayed.newer.is_none()) {
         return Err(StartError::Behind { tick: stamp.version.tick });
     }
-    Ok(CaughtUp { state, press, outbox, unerased })
+    Ok(CaughtUp { replayed, press, outbox })
 }

@@ -9,14 +9,14 @@ use gcs_core::publish;
 use serde::de::DeserializeOwned;
 
 use super::{Outcome, PrintCodes};
-use crate::app::{CaughtUp, Folder, Opened, StartError, catch_up};
+use crate::app::{Folder, Opened, StartError, catch_up};
 use crate::code::{Code, ProviderKey};
 use crate::config::Config;
 use crate::http::ExportedKey;
 use crate::judge::{MAX_RANGE, OpenedRange};
 use crate::log::event::{EpochRaised, OperatorTokenSet};
 use crate::log::{Event, LogError, Writer};
-use crate::node::{Edition, Replayed, replay};
+use crate::node::{Edition, replay};
 use crate::print::Sheet;
 use crate::publishing::{Comparison, Files, Outbox, Press, Publishing};
 use crate::random;
@@ -32,7 +32,7 @@ pub(super) fn verify_log(config: &Config, file: Option<PathBuf>) -> Outcome {
     let mut store = SqliteStore::open_read_only(&path).map_err(|error| named(&error))?;
     let began = Instant::now();
     let replayed = replay(&mut store, None, |_, _| Ok(())).map_err(|error| named(&error))?;
-    let state = replayed.state;
+    let state = replayed.whole().map_err(|error| named(&error))?;
     println!("{} events, every one follows from those before", state.position);
     println!("head {}", HEXLOWER.encode(&state.head));
     println!("{}", rate(state.position, "events", began.elapsed()));
@@ -51,7 +51,7 @@ pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
     let Opened { folder, mut store, keys, .. } = Folder::open_existing(config)?;
     let (mut press, mut outbox) = (Press::new(&keys, None), Outbox::default());
     let (began, mut printing, mut ticks) = (Instant::now(), Duration::ZERO, 0);
-    let Replayed { state, .. } = replay(&mut *store, Some(&keys), |state, record| {
+    let replayed = replay(&mut *store, Some(&keys), |state, record| {
         if matches!(record.event, Some(Event::Purge(_))) {
             outbox.forget_history();
         }
@@ -62,6 +62,7 @@ pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
         printing += began.elapsed();
         printed.map_err(|error| LogError::broken(edition.position, error.to_string()))
     })?;
+    let state = replayed.whole()?;
     println!("{}", rate(state.position, "events", began.elapsed().saturating_sub(printing)));
     println!("{}", rate(ticks, "publications", printing));
     println!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head));
@@ -113,7 +114,7 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outco
 pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
     let Opened { folder, mut store, keys, .. } = Folder::open_existing(config)?;
     let press = Press::new(&keys, None);
-    let CaughtUp { state, .. } = catch_up(&mut *store, &keys, press, None)?;
+    let state = catch_up(&mut *store, &keys, press, None)?.replayed.whole()?;
     let reports = state.reports.len();
     let tick = state.last_tick.map_or(0, |last| last.version.tick);
     println!(
@@ -149,7 +150,7 @@ pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
 
 pub(super) fn reset_token(config: &Config) -> Outcome {
     let Opened { folder: _folder, mut store, keys, .. } = Folder::open_existing(config)?;
-    let Replayed { state, .. } = replay(&mut *store, Some(&keys), |_, _| Ok(()))?;
+    let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let token = Token::draw(Role::Operator)?;
     append(config, &mut *store, &state, OperatorTokenSet { token: token.hash() })?;
     println!("operator token: {token}");

@@ -225,7 +225,14 @@ async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse,
     let path: Path = request.path().parse().map_err(|_| Rejection::NotFound)?;
     if path == Path::Manifest {
         let published = service.published.borrow().clone();
-        let manifest = published.ok_or(Rejection::Unavailable)?.manifest;
+        let manifest = match published {
+            Some(published) => published.manifest,
+            // The start has not got that far yet; what is out stays out.
+            None => {
+                let file = service.files.get(&path.to_string()).await;
+                file.map_err(|_| Rejection::Unavailable)?
+            }
+        };
         return answer(request, path, manifest.len() as u64, Source::Memory(manifest));
     }
     let name = path.to_string();

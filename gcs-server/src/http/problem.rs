@@ -57,6 +57,7 @@ enum ProblemCode {
     Internal,
     FilesMissing,
     StorageUnavailable,
+    ReadOnly,
     Unavailable,
 }
 
@@ -119,7 +120,7 @@ impl ResponseError for Rejection {
             Rejection::MethodNotAllowed { allow } => {
                 response.insert_header((header::ALLOW, *allow));
             }
-            Rejection::StorageUnavailable | Rejection::Unavailable => {
+            Rejection::StorageUnavailable | Rejection::ReadOnly | Rejection::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, "10"));
             }
             Rejection::RangeNotSatisfiable { length } => {

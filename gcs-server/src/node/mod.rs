@@ -34,6 +34,7 @@ pub struct Node {
     jobs: mpsc::Sender<Box<dyn Job>>,
     /// Whether the last append succeeded.
     is_well: Arc<AtomicBool>,
+    is_read_only: bool,
 }
 
 /// What other jobs of a batch a job can stand beside.
@@ -106,7 +107,19 @@ impl Node {
             Appender::new(store, Arc::clone(&state), clock, editions, Arc::clone(&is_well));
         let thread =
             std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
-        Ok((Node { state, jobs, is_well }, thread))
+        Ok((Node { state, jobs, is_well, is_read_only: false }, thread))
+    }
+
+    /// A node that accepts nothing, on a log that a newer release wrote.
+    pub fn read_only(state: State) -> Node {
+        let (jobs, _) = mpsc::channel(1);
+        let state = Arc::new(RwLock::new(state));
+        Node { state, jobs, is_well: Arc::new(AtomicBool::new(false)), is_read_only: true }
+    }
+
+    /// Whether it accepts nothing.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// Whether it works, and could write the log when it last had to.
@@ -148,6 +161,9 @@ impl Node {
         needs: Needs,
         judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Rejection> {
+        if self.is_read_only {
+            return Err(Rejection::ReadOnly);
+        }
         let (reply, answer) = oneshot::channel();
         let request = Request { needs, judge, judged: Err(Rejection::Unavailable), reply };
         self.jobs.try_send(Box::new(request)).map_err(|_| Rejection::Unavailable)?;

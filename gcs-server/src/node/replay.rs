@@ -81,6 +81,21 @@ pub struct Replayed {
     pub state: State,
     /// Bodies that a purge named, and that are still there because of a crash.
     pub unerased: Vec<u64>,
+    /// What a newer release wrote, if it did: the state ends before it.
+    pub newer: Option<LogError>,
+}
+
+impl Replayed {
+    /// The state, if it is that of the whole log.
+    ///
+    /// # Errors
+    /// When a newer release wrote some of it.
+    pub fn whole(self) -> Result<State, ReplayError> {
+        match self.newer {
+            None => Ok(self.state),
+            Some(error) => Err(error.into()),
+        }
+    }
 }
 
 /// Reads the whole log, applies it, and hands every event over right after it was applied.
@@ -98,7 +113,7 @@ pub fn replay(
     let mut missing = std::collections::BTreeSet::new();
     let mut unerased = Vec::new();
     let mut is_ours = true;
-    Reader::new().read(store, |record| {
+    let read = Reader::new().read(store, |record| {
         let position = record.header.position;
         match &record.event {
             None => {
@@ -125,7 +140,13 @@ pub fn replay(
         }
         state.apply(&record)?;
         if is_ours { each(&state, &record) } else { Ok(()) }
-    })?;
+    });
+    let newer = match read {
+        Err(error @ (LogError::UnknownKind { .. } | LogError::UnknownOutcome { .. })) => {
+            Some(error)
+        }
+        read => read.map(|()| None)?,
+    };
     if state.deployment.is_none() {
         let what = "missing: the log is empty. If the very first start was cut short, delete \
                     the log and its key file to begin again";
@@ -134,8 +155,9 @@ pub fn replay(
     if !is_ours {
         return Err(ReplayError::OtherKeys);
     }
-    if let Some(position) = missing.first() {
+    // The purge that names them may be in the part that cannot be read.
+    if let Some(position) = missing.first().filter(|_| newer.is_none()) {
         return Err(ReplayError::Missing { position: *position });
     }
-    Ok(Replayed { state, unerased })
+    Ok(Replayed { state, unerased, newer })
 }
