@@ -10,8 +10,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::service::Service;
-
 /// A request, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestLabels {
@@ -31,7 +29,7 @@ impl EncodeLabelSet for RequestLabels {
     }
 }
 
-/// Counters; gauges are read from the state when they are asked for.
+/// Counters; gauges come from the state when they are asked for.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Requests answered.
@@ -54,8 +52,8 @@ impl Default for ReportSeconds {
 }
 
 impl Metrics {
-    /// Everything in the OpenMetrics text format.
-    pub fn encode(&self, service: &Service) -> String {
+    /// Everything in the OpenMetrics text format, and gauges: name, help, value.
+    pub fn encode(&self, gauges: Vec<(&'static str, &'static str, i64)>) -> String {
         let mut registry = Registry::with_prefix("gcs");
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register("refusals", "Requests refused, by code", self.refusals.clone());
@@ -65,7 +63,7 @@ impl Metrics {
             Unit::Seconds,
             self.report_seconds.0.clone(),
         );
-        for (name, help, value) in gauges(service) {
+        for (name, help, value) in gauges {
             let gauge: Gauge = Gauge::default();
             gauge.set(value);
             registry.register(name, help, gauge);
@@ -75,54 +73,4 @@ impl Metrics {
         let _written = encode(&mut text, &registry);
         text
     }
-}
-
-fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
-    let missing = service.published.borrow().as_ref().map_or(0, |published| published.missing);
-    let published = service.published.borrow().as_ref().map(|published| published.stamp);
-    let state = service.node.state();
-    let days = state.days.values();
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let tick = |time: Option<u64>| number(time.unwrap_or(0));
-    vec![
-        ("log_position", "Position of the last event of the log", number(state.position)),
-        ("reports", "Reports that have not been purged", number(state.reports.len() as u64)),
-        ("providers", "Providers", number(state.providers.len() as u64)),
-        (
-            "elements_published",
-            "Elements at the last tick, filler included",
-            number(days.clone().map(crate::state::Day::published_len).sum()),
-        ),
-        (
-            "filler_published",
-            "Filler among them",
-            number(days.clone().map(crate::state::Day::filler_len).sum()),
-        ),
-        (
-            "additions_waiting",
-            "Additions of reports to dates that wait",
-            number(days.map(crate::state::Day::waiting_len).sum()),
-        ),
-        (
-            "files_missing",
-            "Files of the last tick that somebody deleted",
-            i64::try_from(missing).unwrap_or(i64::MAX),
-        ),
-        ("epoch", "Epoch of the log", i64::from(state.epoch)),
-        (
-            "tick_logged",
-            "Last tick in the log",
-            state.last_tick.map_or(0, |last| i64::from(last.version.tick)),
-        ),
-        (
-            "tick_published",
-            "Last tick that is out",
-            published.map_or(0, |stamp| i64::from(stamp.version.tick)),
-        ),
-        (
-            "tick_published_timestamp_seconds",
-            "Unix time of the last tick that is out",
-            tick(published.map(|stamp| stamp.time)),
-        ),
-    ]
 }

@@ -29,7 +29,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, 
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub(crate) use self::admin::ExportedKey;
+pub(crate) use self::admin::providers::ExportedKey;
 use self::openapi::Methods;
 pub use self::openapi::openapi;
 pub use self::reports::read_report;
@@ -84,19 +84,19 @@ fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
                 .service(provider::list_ranges)
                 .service(provider::print_codes)
                 .service(provider::close_range)
-                .service(admin::add_provider)
-                .service(admin::list_providers)
-                .service(admin::change_provider)
-                .service(admin::revoke_code)
-                .service(admin::tick)
-                .service(admin::resume_clock)
-                .service(admin::raise_epoch)
-                .service(admin::get_policy)
-                .service(admin::set_policy)
-                .service(admin::new_token)
-                .service(admin::server_status)
-                .service(admin::state_digest)
-                .service(admin::new_backend_token)
+                .service(admin::providers::add_provider)
+                .service(admin::providers::list_providers)
+                .service(admin::providers::change_provider)
+                .service(admin::providers::revoke_code)
+                .service(admin::publication::tick)
+                .service(admin::publication::resume_clock)
+                .service(admin::publication::raise_epoch)
+                .service(admin::publication::get_policy)
+                .service(admin::publication::set_policy)
+                .service(admin::tokens::new_token)
+                .service(admin::status::server_status)
+                .service(admin::status::state_digest)
+                .service(admin::tokens::new_backend_token)
                 .service(corrections::preview)
                 .service(corrections::correct);
         }

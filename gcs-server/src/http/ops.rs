@@ -11,6 +11,7 @@ use super::body::Raw;
 use super::problem::Problem;
 use crate::rejection::Rejection;
 use crate::service::Service;
+use crate::state::Day;
 
 /// Whether the process lives
 #[utoipa::path(operation_id = "get_health", tag = "operations", responses((status = 200, description = "It does", body = String)))]
@@ -51,7 +52,7 @@ pub(super) async fn readyz(service: web::Data<Service>) -> Result<&'static str, 
 pub(super) async fn metrics(service: web::Data<Service>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(service.metrics.encode(&service))
+        .body(service.metrics.encode(gauges(&service)))
 }
 
 /// One element on one date.
@@ -119,4 +120,50 @@ pub(super) async fn exact(
     let state = service.node.state();
     let response = request.answer(|date, element| state.is_published(date, element));
     Ok(HttpResponse::Ok().json(response))
+}
+
+fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
+    let missing = service.published.borrow().as_ref().map_or(0, |published| published.missing);
+    let published = service.published.borrow().as_ref().map(|published| published.stamp);
+    let state = service.node.state();
+    let days = state.days.values();
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let tick = |time: Option<u64>| number(time.unwrap_or(0));
+    vec![
+        ("log_position", "Position of the last event of the log", number(state.position)),
+        ("reports", "Reports that have not been purged", number(state.reports.len() as u64)),
+        ("providers", "Providers", number(state.providers.len() as u64)),
+        (
+            "elements_published",
+            "Elements at the last tick, filler included",
+            number(days.clone().map(Day::published_len).sum()),
+        ),
+        ("filler_published", "Filler among them", number(days.clone().map(Day::filler_len).sum())),
+        (
+            "additions_waiting",
+            "Additions of reports to dates that wait",
+            number(days.map(Day::waiting_len).sum()),
+        ),
+        (
+            "files_missing",
+            "Files of the last tick that somebody deleted",
+            i64::try_from(missing).unwrap_or(i64::MAX),
+        ),
+        ("epoch", "Epoch of the log", i64::from(state.epoch)),
+        (
+            "tick_logged",
+            "Last tick in the log",
+            state.last_tick.map_or(0, |last| i64::from(last.version.tick)),
+        ),
+        (
+            "tick_published",
+            "Last tick that is out",
+            published.map_or(0, |stamp| i64::from(stamp.version.tick)),
+        ),
+        (
+            "tick_published_timestamp_seconds",
+            "Unix time of the last tick that is out",
+            tick(published.map(|stamp| stamp.time)),
+        ),
+    ]
 }

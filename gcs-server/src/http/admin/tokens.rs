@@ -1,0 +1,69 @@
+//! Tokens of the operator and of backends.
+
+use actix_web::{HttpResponse, post, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::secret;
+use crate::http::auth::Operator;
+use crate::http::problem::Problem;
+use crate::judge;
+use crate::log::event::{BackendTokenSet, OperatorTokenSet};
+use crate::rejection::Rejection;
+use crate::service::Service;
+use crate::token::{Role, Token};
+
+/// A new token.
+#[derive(Serialize, ToSchema)]
+struct NewToken {
+    /// It is shown only here.
+    token: String,
+}
+
+/// Replace the operator token
+#[utoipa::path(
+    operation_id = "replace_operator_token",
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The old one is void", body = NewToken),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[post("/v1/admin/token")]
+pub(in crate::http) async fn new_token(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    let token = Token::draw(Role::Operator).map_err(|_| Rejection::Internal)?;
+    let hash = token.hash();
+    service
+        .node
+        .act(move |_, _| Ok(judge::Decision::one(OperatorTokenSet { token: hash }, ())))
+        .await?;
+    Ok(secret(&NewToken { token: token.to_string() }))
+}
+
+/// Replace the token of backends and back offices, which may ask for exact matches
+#[utoipa::path(
+    operation_id = "replace_backend_token",
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The old one is void", body = NewToken),
+        (status = 401, description = "unauthorized", body = Problem),
+    ),
+)]
+#[post("/v1/admin/backend-token")]
+pub(in crate::http) async fn new_backend_token(
+    service: web::Data<Service>,
+    _: Operator,
+) -> Result<HttpResponse, Rejection> {
+    let token = Token::draw(Role::Backend).map_err(|_| Rejection::Internal)?;
+    let hash = token.hash();
+    service
+        .node
+        .act(move |_, _| Ok(judge::Decision::one(BackendTokenSet { token: hash }, ())))
+        .await?;
+    Ok(secret(&NewToken { token: token.to_string() }))
+}
