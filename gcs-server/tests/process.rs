@@ -239,6 +239,7 @@ fn a_log_on_a_new_machine_starts_when_the_operator_says_what_it_is() {
     let server = Process::start(&folder.path().join("old"), &[]);
     let operator = server.operator.clone().unwrap();
     until_ready(&server);
+    server.json(&operator, &["tick"]);
     server.stop();
     let copy = |name: &str| {
         let place = folder.path().join(name);
@@ -255,6 +256,13 @@ fn a_log_on_a_new_machine_starts_when_the_operator_says_what_it_is() {
             let said = text(&refused.stderr);
             assert!(!refused.status.success() && said.contains("rebuild --write"), "{said}");
             assert!(said.contains("recover --yes"), "{said}");
+            // To look is not to decide.
+            assert!(!alone(place, &["rebuild"]).status.success());
+            assert!(!alone(place, &["recover"]).status.success());
+            let keys = place.join("keys.json");
+            std::fs::rename(&keys, place.join("away")).unwrap();
+            assert!(!alone(place, &["--public-listen", "127.0.0.1:0"]).status.success());
+            std::fs::rename(place.join("away"), keys).unwrap();
         }
     }
     assert!(alone(&newest, &["rebuild", "--write"]).status.success());

@@ -57,9 +57,9 @@ async fn two_servers_with_one_log_and_one_key_file_publish_the_same_bytes() {
     let public = home.public();
     // One that has only the log and the keys; ones that went away at some time.
     let fresh = Home::new();
-    // Says that this log is the newest there is: see `StartError::Elsewhere`.
-    fs::create_dir(fresh.path("public")).unwrap();
     fs::copy(home.path("keys.json"), fresh.path("keys.json")).unwrap();
+    fs::copy(home.path("log.sqlite"), fresh.path("log.sqlite")).unwrap();
+    fresh.rebuild();
     copies.push(fresh);
     for copy in copies {
         fs::copy(home.path("log.sqlite"), copy.path("log.sqlite")).unwrap();

@@ -176,7 +176,10 @@ async fn a_log_that_is_missing_empty_or_no_log_is_refused() {
     let refusal = home.try_start().await.err().unwrap().to_string();
     assert!(refusal.contains("the log is empty") && refusal.contains("key file"), "{refusal}");
 
+    // Nothing that was published is left, so whether this log is the newest must be said.
     fs::write(&log, bytes).unwrap();
+    assert!(matches!(home.try_start().await.err(), Some(StartError::Elsewhere { tick: 2 })));
+    home.rebuild();
     home.start().await.stop().await;
 }
 
@@ -263,12 +266,12 @@ async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
 /// The log of a ledger, in a folder of its own.
 fn settled(ledger: &Ledger) -> Home {
     let home = Home::new();
-    // Says that this log is the newest there is: see `StartError::Elsewhere`.
-    fs::create_dir(home.path("public")).unwrap();
     ledger.keys.create(&home.path("keys.json")).unwrap();
     let mut store = SqliteStore::open(&home.path("log.sqlite")).unwrap();
     ledger.batches().iter().for_each(|batch| store.append(batch).unwrap());
     home.time.store(ledger.now, Ordering::SeqCst);
+    drop(store);
+    home.rebuild();
     home
 }
 

@@ -126,6 +126,11 @@ pub enum Cache {
 }
 
 impl Cache {
+    /// How long the file at a path may be cached.
+    pub fn of(path: &Path) -> Cache {
+        if path.is_immutable() { Cache::Immutable } else { Cache::Minute }
+    }
+
     /// The value of the Cache-Control header (RFC 9111, RFC 8246).
     pub fn header(self) -> &'static str {
         match self {
@@ -147,7 +152,7 @@ pub struct File {
 impl File {
     /// How long it may be cached.
     pub fn cache(&self) -> Cache {
-        if self.path.is_immutable() { Cache::Immutable } else { Cache::Minute }
+        Cache::of(&self.path)
     }
 }
 

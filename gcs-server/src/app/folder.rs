@@ -182,14 +182,6 @@ impl Folder {
         self.path.join("private")
     }
 
-    /// Removes the folders of files again that a refused start has made.
-    pub(super) fn remove_if_empty(&self) {
-        for folder in [self.public(), self.private()] {
-            // One that is not empty stays, which is the intent.
-            let _stays = fs::remove_dir(folder);
-        }
-    }
-
     fn store(&self) -> Result<SqliteStore, FolderError> {
         let path = self.log();
         SqliteStore::open(&path).map_err(|error| FolderError::Store { path, error })

@@ -101,7 +101,6 @@ impl App {
         let public = listen(config.public_listen)?;
         let private = listen(config.private_listen)?;
         let Opened { folder, mut store, keys, new } = Folder::open(config, clock.now())?;
-        let is_elsewhere = !folder.public().exists() && !folder.private().exists();
         let publishing = Publishing {
             public: crate::publishing::Files::local(&folder.public())?,
             private: crate::publishing::Files::local(&folder.private())?,
@@ -113,6 +112,7 @@ impl App {
             Some(_) => None,
             None => publishing.newest().await?,
         };
+        let is_elsewhere = publishing.is_new().await?;
         let keys = Arc::new(keys);
         let replayed = {
             let keys = Arc::clone(&keys);
@@ -127,8 +127,8 @@ impl App {
                 if let Some(newest) = newest.filter(|newest| state.lacks(*newest)) {
                     return Err(StartError::Behind { tick: newest.tick });
                 }
-                if let Some(version) = state.present_tick().filter(|_| is_elsewhere) {
-                    return Err(StartError::Elsewhere { tick: version.tick });
+                if let Some(tick) = state.published_tick().filter(|_| is_elsewhere) {
+                    return Err(StartError::Elsewhere { tick });
                 }
                 if !unerased.is_empty() {
                     // A reader that looks at the log keeps the bytes alive; try again then.
@@ -139,11 +139,8 @@ impl App {
                 Ok::<_, StartError>((store, caught_up))
             })
         };
-        let replayed = replayed.await.map_err(io::Error::other)?;
-        if let Err(StartError::Elsewhere { .. }) = replayed {
-            folder.remove_if_empty();
-        }
-        let (store, CaughtUp { replayed, press, mut outbox }) = replayed?;
+        let (store, CaughtUp { replayed, press, mut outbox }) =
+            replayed.await.map_err(io::Error::other)??;
         let Replayed { state, newer, .. } = replayed;
         if let Some(error) = &newer {
             // What a newer release published stays as it is.

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, route, web};
 use bytes::Bytes;
 use futures_util::stream;
 use gcs_core::Digest;
-use gcs_core::publish::Path;
+use gcs_core::publish::{Cache, Path};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
@@ -22,9 +22,6 @@ use crate::service::Service;
 /// How much of a file is held in memory for a reader: the server copies what it is given
 /// into the connection, so a reader that stalls must not have been given much.
 const SLICE: u64 = 64 << 10;
-
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-const MINUTE: &str = "public, max-age=60";
 
 /// Bytes of a file.
 #[derive(ToSchema)]
@@ -277,8 +274,7 @@ fn answer(
     let etag = source.etag(&path);
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.insert_header(header::ETag(etag.clone()));
-    let cache = if path.is_immutable() { IMMUTABLE } else { MINUTE };
-    response.insert_header((header::CACHE_CONTROL, cache));
+    response.insert_header((header::CACHE_CONTROL, Cache::of(&path).header()));
     if is_known(request, &etag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }

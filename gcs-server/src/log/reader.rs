@@ -81,11 +81,6 @@ impl Reader {
         Reader { position, head }
     }
 
-    /// Position and header hash of the last event that was read.
-    pub fn head(&self) -> (u64, [u8; 32]) {
-        (self.position, self.head)
-    }
-
     /// Reads to the end and hands every event over.
     ///
     /// # Errors

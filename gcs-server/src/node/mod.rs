@@ -38,6 +38,7 @@ pub struct Node {
 }
 
 /// What other jobs of a batch a job can stand beside.
+#[derive(Clone, Copy)]
 pub(crate) enum Needs {
     /// None: it depends on everything.
     All,
@@ -61,10 +62,7 @@ struct Request<T, F> {
 
 impl<T: Send, F: FnMut(&State, u64) -> Judgement<T> + Send> Job for Request<T, F> {
     fn needs(&self) -> Needs {
-        match self.needs {
-            Needs::All => Needs::All,
-            Needs::Code(provider, serial) => Needs::Code(provider, serial),
-        }
+        self.needs
     }
 
     fn judge(&mut self, state: &State, now: u64) -> Vec<Event> {

@@ -1,6 +1,5 @@
 //! From a log to a state, and to the publications on the way.
 
-use gcs_core::Date;
 use gcs_core::publish::Day;
 use thiserror::Error;
 
@@ -43,11 +42,6 @@ impl Edition {
             key_list: state.key_list.clone(),
             days: state.published(),
         })
-    }
-
-    /// The dates that it publishes.
-    pub fn dates(&self) -> impl Iterator<Item = Date> {
-        self.days.iter().map(|day| day.date)
     }
 }
 

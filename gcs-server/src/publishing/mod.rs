@@ -108,6 +108,15 @@ impl Publishing {
         }
     }
 
+    /// Whether nothing says that anything was ever published from here.
+    ///
+    /// # Errors
+    /// When files cannot be read.
+    pub async fn is_new(&self) -> Result<bool, PublishingError> {
+        let nothing_saved = self.private.length(SAVED).await?.is_none();
+        Ok(nothing_saved && self.newest().await?.is_none())
+    }
+
     /// The highest version that any manifest was published under.
     ///
     /// # Errors

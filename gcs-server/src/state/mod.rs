@@ -261,9 +261,11 @@ impl State {
         published.epoch >= self.epoch && Some(published) > last
     }
 
-    /// The last tick, if it is of the present epoch.
-    pub fn present_tick(&self) -> Option<Version> {
-        self.last_tick.map(|last| last.version).filter(|last| last.epoch == self.epoch)
+    /// The last tick, if it or one before must have been published in this epoch: the very
+    /// first may have been cut short.
+    pub fn published_tick(&self) -> Option<u32> {
+        let last = self.last_tick.map(|last| last.version);
+        last.filter(|last| last.epoch == self.epoch && last.tick > 1).map(|last| last.tick)
     }
 
     /// Whether a date has not expired since a report brought elements for it.

@@ -105,6 +105,17 @@ impl Home {
         fs::read(self.path("public/v1/manifest")).unwrap()
     }
 
+    /// Says that the log here is the newest there is: see `StartError::Elsewhere`.
+    pub fn rebuild(&self) {
+        let rebuild = ["rebuild", "--write", "--data-dir"];
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gcs-server"))
+            .args(rebuild)
+            .arg(self.folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// The same folder elsewhere, as a crash at this moment would leave it.
     pub fn copy(&self) -> Home {
         let copy = Home { folder: tempfile::tempdir().unwrap(), time: Arc::default() };
