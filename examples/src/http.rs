@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use gcs_core::sync::{Answer, Outcome, Session, Settings, Step, Wake};
+use gcs_core::sync::{Answer, ClientSettings, Outcome, Session, Step, Wake};
 
 use crate::{Folder, Traffic, answer_of, done};
 
@@ -72,14 +72,14 @@ pub struct HttpClient {
     /// Where it fetches from.
     pub server: HttpServer,
     /// What the app has decided.
-    pub settings: Settings,
+    pub settings: ClientSettings,
     /// What was fetched so far.
     pub traffic: Traffic,
 }
 
 impl HttpClient {
     /// A client that keeps its files in `own` and fetches from `server`.
-    pub fn new(own: Folder, server: HttpServer, settings: Settings) -> HttpClient {
+    pub fn new(own: Folder, server: HttpServer, settings: ClientSettings) -> HttpClient {
         HttpClient { own, server, settings, traffic: Traffic::default() }
     }
 

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use gcs_core::publish::{File, Publication};
-use gcs_core::sync::{Answer, Outcome, Session, Settings, Step, Wake};
+use gcs_core::sync::{Answer, ClientSettings, Outcome, Session, Step, Wake};
 
 /// A folder of files by name or by path below it.
 #[derive(Clone, Debug)]
@@ -134,14 +134,14 @@ pub struct FolderClient {
     /// The published files.
     pub server: Folder,
     /// What the app has decided.
-    pub settings: Settings,
+    pub settings: ClientSettings,
     /// What was fetched so far.
     pub traffic: Traffic,
 }
 
 impl FolderClient {
     /// A client that keeps its files in `own` and fetches from `server`.
-    pub fn new(own: Folder, server: Folder, settings: Settings) -> FolderClient {
+    pub fn new(own: Folder, server: Folder, settings: ClientSettings) -> FolderClient {
         FolderClient { own, server, settings, traffic: Traffic::default() }
     }
 

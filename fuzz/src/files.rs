@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::publish::{BundleFile, IndexFile, KEPT_TICKS, MAX_DATES, Row, SPANS, Table};
-use gcs_core::{Delta, Digest, ElementHasher, Record, Set, Verdict};
+use gcs_core::files::{Bundle, IndexFile, KEPT_TICKS, MAX_DATES, Row, SPANS, Table};
+use gcs_core::files::{CheckRecord, Verdict};
+use gcs_core::{Delta, Digest, ElementHasher, Set};
 
 use crate::reader::Reader;
 use crate::reference::{self, Fields, sealed};
@@ -50,11 +51,11 @@ pub fn index(data: &[u8]) {
 /// the published state that it starts from, or to the first of all, if and only if the
 /// slow reader can apply it, with the same table and the same sets.
 pub fn bundle(data: &[u8]) {
-    let parsed = BundleFile::parse(data);
+    let parsed = Bundle::parse(data);
     let frame = Frame::decode(data);
     assert_eq!(parsed.is_ok(), frame.is_some(), "{parsed:?}");
     let (Ok(bundle), Some(frame)) = (parsed, frame) else { return };
-    assert_eq!([bundle.epoch(), bundle.to(), bundle.span()], frame.place);
+    assert_eq!([bundle.series(), bundle.to(), bundle.span()], frame.place);
     assert_eq!([bundle.before(), bundle.after()], frame.states);
 
     let world = World::get();
@@ -267,7 +268,7 @@ pub fn record(data: &[u8]) {
             None => bytes.resize(at.saturating_sub(usize::from(byte)), byte),
         }
     }
-    let verified = Record::verify(&bytes, &records.row, number);
+    let verified = CheckRecord::verify(&bytes, &records.row, number);
     let is_it = records.record(number) == Some(&bytes[..]);
     assert_eq!(verified.is_ok(), is_it, "{verified:?}");
     if let (Ok(record), false) = (verified, is_changed) {
@@ -277,7 +278,7 @@ pub fn record(data: &[u8]) {
     let mut row = records.row;
     let Some(root) = root_of(&bytes, &row, number) else { return };
     row.check_root = root;
-    let verified = Record::verify(&bytes, &row, number);
+    let verified = CheckRecord::verify(&bytes, &row, number);
     let expected = Slots::decode(&bytes, &row, number);
     assert_eq!(verified.is_ok(), expected.is_some(), "{verified:?}");
     let (Ok(record), Some(slots)) = (verified, expected) else { return };
@@ -303,7 +304,7 @@ pub fn record(data: &[u8]) {
 }
 
 /// An honest record confirms an element of its ranks, and nothing else in its place.
-fn check_honest(records: &Records, record: &Record<'_>, number: u32, target: usize) {
+fn check_honest(records: &Records, record: &CheckRecord<'_>, number: u32, target: usize) {
     let hasher = ElementHasher::new(records.row.salt, records.row.range);
     let element = &records.elements[target * 19 % records.elements.len()];
     let rank = records.set.rank(hasher.fingerprint(element));

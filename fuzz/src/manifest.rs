@@ -2,8 +2,9 @@
 
 use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signer as _, SigningKey};
-use gcs_core::publish::{MAX_MANIFEST_BYTES, Manifest};
-use gcs_core::{DAY_SECONDS, Digest, SignedKeyList};
+use gcs_core::files::SignedKeyList;
+use gcs_core::files::{MAX_MANIFEST_BYTES, Manifest};
+use gcs_core::{DAY_SECONDS, Digest};
 
 use crate::world::{KEYS_VERSION, ONLINE_SEED, World, keys, root};
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::publish::{BundleFile, Day, IndexFile, Manifest, Path, Publisher, Tick};
+use gcs_core::files::{Bundle, IndexFile, Manifest, Path};
+use gcs_core::publish::{Day, Publisher, Tick};
 
 use crate::reference::sealed;
 use crate::world::{date, element, keys, root};
@@ -15,7 +16,7 @@ pub fn publisher(data: &[u8]) {
     let bytes = publisher.to_bytes();
     let again = Publisher::from_bytes(&bytes).expect("what a publisher wrote");
     assert_eq!(again.to_bytes(), bytes);
-    let knows = |publisher: &Publisher| (publisher.epoch(), publisher.last_tick());
+    let knows = |publisher: &Publisher| (publisher.series(), publisher.last_tick());
     assert_eq!(knows(&again), knows(&publisher));
     assert_eq!(again.table(), publisher.table());
 
@@ -36,10 +37,10 @@ pub fn publisher(data: &[u8]) {
                     let index = IndexFile::parse(bytes).expect("an index");
                     assert_eq!(index.table.state(), publication.manifest.state);
                 }
-                Path::Bundle { span, epoch, to } => {
-                    let bundle = BundleFile::parse(bytes).expect("a bundle");
-                    let place = (bundle.span(), bundle.epoch(), bundle.to());
-                    assert_eq!(place, (*span, *epoch, *to));
+                Path::Bundle { span, series, to } => {
+                    let bundle = Bundle::parse(bytes).expect("a bundle");
+                    let place = (bundle.span(), bundle.series(), bundle.to());
+                    assert_eq!(place, (*span, *series, *to));
                     assert_eq!(bundle.after(), publication.manifest.state);
                 }
                 _ => {}

@@ -1,12 +1,14 @@
 //! Inputs to begin with: valid files, so that a fuzzer need not find magics and hashes.
 
 use data_encoding::BASE64;
-use gcs_core::publish::{Path, Policy, Publisher, Table};
+use gcs_core::files::{Path, Table};
+use gcs_core::publish::{Publisher, PublisherSettings};
 use gcs_core::{Delta, HashRange, Salt, Set};
-use gcs_server::code::{Code, ProviderKey};
-use gcs_server::item::{Item, ItemProblem};
-use gcs_server::log::Event;
-use gcs_server::log::event::{self, CodeId};
+use gcs_server::domain::code::{Code, ProviderKey};
+use gcs_server::domain::item::{Item, ItemProblem};
+use gcs_server::domain::log::Event;
+use gcs_server::domain::log::event;
+use gcs_server::domain::log::event::CodeId;
 
 use crate::reader::join;
 use crate::world::{Tick, World, date, element, keys, publish_days};
@@ -193,9 +195,9 @@ fn requests() -> impl Iterator<Item = String> {
     lists.into_iter().map(|list| format!(r#"{{"queries":[{list}]}}"#))
 }
 
-/// Publishers of nothing yet, after a tick, after a few, and of the next epoch.
+/// Publishers of nothing yet, after a tick, after a few, and of the next series.
 fn publishers() -> Vec<Publisher> {
-    let mut publishers = vec![Publisher::new(Policy::default(), 1)];
+    let mut publishers = vec![Publisher::new(PublisherSettings::default(), 1)];
     for number in 3..9 {
         let days = (0..2).map(|at| (date(at), (number..number + at + 2).map(element).collect()));
         let published = publish_days(
@@ -206,7 +208,7 @@ fn publishers() -> Vec<Publisher> {
         );
         publishers.push(published.publisher);
     }
-    publishers.push(publishers[6].next_epoch());
+    publishers.push(publishers[6].next_series());
     publishers.into_iter().step_by(2).collect()
 }
 
@@ -257,26 +259,26 @@ fn events() -> impl Iterator<Item = Event> {
     let signed = "{}".to_owned();
     [
         event::Deployment { id: [1; 16], root: [2; 32], master_check: [3; 32] }.into(),
-        event::PolicySet { policy: gcs_server::policy::Policy::default() }.into(),
+        event::PolicySet { policy: gcs_server::domain::policy::Policy::default() }.into(),
         event::KeyListSet { signed }.into(),
         event::OperatorTokenSet { token }.into(),
         event::ProviderAdded { provider: 300, name: "City".to_owned(), token }.into(),
-        event::ProviderStanding { provider: 300, standing: event::Standing::Revoked }.into(),
+        event::ProviderStatusSet { provider: 300, status: event::ProviderStatus::Revoked }.into(),
         event::ProviderTokenSet { provider: 300, token }.into(),
         event::ProviderKeyRaised { provider: 300, generation: 2 }.into(),
         event::RangeOpened { provider: 300, generation: 2, first: 0, count: 100, expires: 9 }
             .into(),
         event::RangeClosed { provider: 300, first: 0 }.into(),
         event::CodeRevoked { code }.into(),
-        event::Report { code, payload: [4; 32], tracking: [5; 16], items, problems }.into(),
+        event::ReportAccepted { code, payload: [4; 32], tracking: [5; 16], items, problems }.into(),
         event::Correction {
             act: event::Act::Reinstate,
             reports: vec![12, 900],
             selection: "x".to_owned(),
         }
         .into(),
-        event::Tick { epoch: 1, number: 200 }.into(),
-        event::EpochRaised { epoch: 2 }.into(),
+        event::Tick { series: 1, number: 200 }.into(),
+        event::SeriesStarted { series: 2 }.into(),
         event::ClockResumed {}.into(),
         event::Purge { reports: vec![12], used: vec![code] }.into(),
         event::BackendTokenSet { token }.into(),

@@ -1,9 +1,9 @@
 //! What strangers and old logs hand to the server: codes, reports, events.
 
-use gcs_server::code::Code;
+use gcs_server::domain::code::Code;
+use gcs_server::domain::judge::MAX_ITEMS;
+use gcs_server::domain::log::Event;
 use gcs_server::http::read_report;
-use gcs_server::judge::MAX_ITEMS;
-use gcs_server::log::Event;
 
 /// The input is a text: one that is a code is shown as a text that is the same code, however
 /// it is typed, and no longer when any one symbol is another.

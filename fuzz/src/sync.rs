@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::publish::Path;
-use gcs_core::sync::{Answer, Heard, Outcome, Session, Settings, Step, Version, Wake};
+use gcs_core::Version;
+use gcs_core::files::Path;
+use gcs_core::sync::{Answer, ClientSettings, Heard, Outcome, Session, Step, Wake};
 use gcs_core::{Digest, Set};
 
 use crate::reader::Reader;
@@ -58,7 +59,7 @@ pub fn sync(data: &[u8]) {
 /// can be held against what was published.
 struct Client {
     world: &'static World,
-    settings: Settings,
+    settings: ClientSettings,
     folder: BTreeMap<String, Vec<u8>>,
     /// What was written under each name before.
     history: BTreeMap<String, Vec<Vec<u8>>>,
@@ -95,7 +96,7 @@ impl Client {
         };
         let mut heard: Vec<Heard> = (0..40).zip(3..).map(hear).collect();
         heard.extend([0, 15, 65, 300].map(|length| Heard { time: 0, element: vec![1; length] }));
-        let mut defaults = Settings::new(root());
+        let mut defaults = ClientSettings::new(root());
         if settings & 1 == 1 {
             defaults.confirm_every = u64::from(settings >> 1) * 100;
         }

@@ -1,7 +1,8 @@
 //! Small texts: paths, dates, exact-match requests.
 
+use gcs_core::ELEMENT_LEN;
 use gcs_core::exact::{MAX_QUERIES, Request};
-use gcs_core::publish::{ELEMENT_LEN, Path, SPANS};
+use gcs_core::files::{Path, SPANS};
 use gcs_core::{Date, Digest};
 
 use crate::reader::Reader;
@@ -25,14 +26,14 @@ pub fn path(data: &[u8]) {
 
     let mut reader = Reader::new(data);
     let kind = reader.u8() % 6;
-    let (epoch, number, digest) = (reader.u32(), reader.u32(), Digest(reader.array()));
+    let (series, number, digest) = (reader.u32(), reader.u32(), Digest(reader.array()));
     let date = Date::from_days(number).unwrap_or(Date::MAX);
     let path = match kind {
         0 => Path::Manifest,
-        1 => Path::KeptManifest { epoch, tick: number },
+        1 => Path::KeptManifest { series, tick: number },
         2 => Path::Index(digest),
         3 => Path::Set { date, identity: digest },
-        4 => Path::Bundle { span: SPANS[reader.position(4)], epoch, to: number },
+        4 => Path::Bundle { span: SPANS[reader.position(4)], series, to: number },
         _ => Path::Checks { date, root: digest },
     };
     assert_eq!(path.to_string().parse(), Ok(path));

@@ -4,13 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use gcs_core::publish::{
-    Day, File, Keys, Manifest, Path, Policy, Publication, Publisher, Row, Table,
-};
-use gcs_core::sync::Version;
-use gcs_core::{
-    DAY_SECONDS, Date, DerivationKey, Digest, KeyList, PublicKey, Set, SigningKey, publish,
-};
+use gcs_core::Version;
+use gcs_core::files::KeyList;
+use gcs_core::files::{Manifest, Path, Row, Table};
+use gcs_core::publish::{Day, File, Keys, Publication, Publisher, PublisherSettings};
+use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, PublicKey, Set, SigningKey, publish};
 
 /// 2026-01-01T00:00:00Z.
 const START: u64 = 1_767_225_600;
@@ -18,8 +16,8 @@ const START: u64 = 1_767_225_600;
 /// First tick, chosen so that bundles of spans 1, 4 and 24 exist.
 const FIRST: u32 = 24;
 
-/// Last tick of the first epoch, and of the second but for one more, two days later.
-const EPOCH: u32 = 49;
+/// Last tick of the first series, and of the second but for one more, two days later.
+const SERIES: u32 = 49;
 const LAST: u32 = 53;
 
 const ROOT_SEED: [u8; 32] = [1; 32];
@@ -130,7 +128,7 @@ impl World {
 
     fn publish() -> World {
         // Few bits and a small plan: collisions and re-based dates are frequent.
-        let policy = Policy { rate_bits: 3, expected_per_date: 10, interval: 900 };
+        let policy = PublisherSettings { rate_bits: 3, expected_per_date: 10, interval: 900 };
         let mut world =
             World { ticks: Vec::new(), sets: BTreeMap::new(), elements: BTreeSet::new() };
         let mut publisher = Publisher::new(policy, 1);
@@ -142,8 +140,8 @@ impl World {
         days.insert(date(1), BTreeSet::new());
         let mut now = START + 3 * DAY_SECONDS + 3 * 3600;
         for number in FIRST..=LAST + 1 {
-            if number == EPOCH + 1 {
-                publisher = publisher.next_epoch();
+            if number == SERIES + 1 {
+                publisher = publisher.next_series();
             }
             if number == LAST + 1 {
                 now += 2 * DAY_SECONDS;
@@ -165,7 +163,7 @@ impl World {
             }
             publisher = publication.publisher;
             let table = publisher.table().expect("published").clone();
-            let version = Version { epoch: publisher.epoch(), tick: number };
+            let version = Version { series: publisher.series(), tick: number };
             let (manifest, files) = (publication.manifest, files.clone());
             world.ticks.push(Tick { version, issued: now, table, manifest, files });
             now += 900;
@@ -219,7 +217,8 @@ impl Records {
     }
 
     fn publish() -> Records {
-        let publisher = Publisher::new(Policy { rate_bits: 10, ..Policy::default() }, 1);
+        let publisher =
+            Publisher::new(PublisherSettings { rate_bits: 10, ..PublisherSettings::default() }, 1);
         let elements: Vec<Vec<u8>> = (0..5000).map(element).collect();
         let days = BTreeMap::from([(date(0), elements.iter().cloned().collect())]);
         let publication = publish_days(&publisher, 1, START + 2 * DAY_SECONDS, &days);

@@ -8,6 +8,10 @@ use crate::error::DateError;
 /// Seconds of one UTC day (Unix time has no leap seconds).
 pub const DAY_SECONDS: u64 = 86_400;
 
+/// How long after its end a date waits before it is first published, in seconds: so nobody
+/// who knows its salt can still broadcast on it.
+pub const ENTRY_DELAY: u64 = 2 * 3600;
+
 /// A UTC date as the number of days since 1970-01-01.
 ///
 /// Shown and parsed as `YYYY-MM-DD` (proleptic Gregorian), for years 1970 to 9999.
@@ -53,6 +57,11 @@ impl Date {
     /// Unix time at which the date has ended.
     pub const fn end(self) -> u64 {
         self.start() + DAY_SECONDS
+    }
+
+    /// Unix time from which the date may be published: [`ENTRY_DELAY`] after its end.
+    pub const fn entry(self) -> u64 {
+        self.end() + ENTRY_DELAY
     }
 
     /// The date before, if there is one.
@@ -122,12 +131,14 @@ impl FromStr for Date {
     }
 }
 
+#[cfg(feature = "serde")]
 impl serde::Serialize for Date {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
+#[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Date {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
         let text = alloc::string::String::deserialize(deserializer)?;

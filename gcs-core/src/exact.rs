@@ -20,10 +20,10 @@ use alloc::vec::Vec;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
 
 use crate::date::Date;
-use crate::error::ExactError;
-use crate::publish::ELEMENT_LEN;
+use crate::set::ELEMENT_LEN;
 
 /// Most queries in a request.
 pub const MAX_QUERIES: usize = 1000;
@@ -95,6 +95,42 @@ impl Request {
         let present = |query: &Query| is_present(query.date, &query.element);
         Response { present: self.queries.iter().map(present).collect() }
     }
+}
+
+/// An exact-match request that is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExactError {
+    /// It is larger than any request.
+    #[error("a request has at most {max} bytes, got {got}")]
+    TooLarge {
+        /// The limit.
+        max: usize,
+        /// Length at hand.
+        got: usize,
+    },
+    /// It is not the JSON that it should be.
+    #[error("{message}")]
+    Json {
+        /// What the parser says.
+        message: String,
+    },
+    /// It has too many queries.
+    #[error("a request has at most {max} queries, got {got}")]
+    TooMany {
+        /// The limit.
+        max: usize,
+        /// How many it has.
+        got: usize,
+    },
+    /// An element is too short or too long.
+    #[error("query {index}: expected an element of 16 to 64 bytes, got {got}")]
+    ElementLength {
+        /// Position of the query.
+        index: usize,
+        /// Length of its element.
+        got: usize,
+    },
 }
 
 fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

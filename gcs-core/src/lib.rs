@@ -49,8 +49,8 @@
 //! | [`exact`] | exact match, for backends |
 //!
 //! A filter says *possible*; a 64-bit **check** decides. A client fetches one
-//! authenticated [`Record`] of checks, on a schedule that does not depend on what it
-//! heard, and reads its [`Verdict`] there.
+//! authenticated [`CheckRecord`](files::CheckRecord) of checks, on a schedule that does not depend on what it
+//! heard, and reads its [`Verdict`](files::Verdict) there.
 //!
 //! # What to expect
 //!
@@ -82,35 +82,37 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+// Small things that everything may use.
+mod bytes;
 mod date;
-mod delta;
 mod digest;
-pub mod dp3t;
 mod error;
-pub mod exact;
-mod hash;
-mod index;
+#[cfg(feature = "protocol")]
 mod keys;
-mod matches;
-mod params;
-pub mod publish;
-mod rice;
-mod set;
-pub mod sync;
-mod wire;
+mod version;
 
-pub use date::{DAY_SECONDS, Date};
-pub use delta::Delta;
-pub use digest::Digest;
-pub use error::{
-    BuildError, BundleError, DateError, DeltaError, DigestError, ExactError, ManifestError,
-    ParamsError, ParseError, PathError, PublishError, SyncError,
+// Each of these knows only those above it.
+pub mod set;
+
+#[cfg(feature = "protocol")]
+pub mod files;
+
+pub mod identifiers;
+
+#[cfg(feature = "protocol")]
+pub mod exact;
+#[cfg(feature = "protocol")]
+pub mod publish;
+#[cfg(feature = "protocol")]
+pub mod sync;
+
+pub use self::date::{DAY_SECONDS, Date, ENTRY_DELAY};
+pub use self::digest::Digest;
+pub use self::error::{DateError, DigestError, ParseError};
+#[cfg(feature = "protocol")]
+pub use self::keys::{DerivationKey, PublicKey, SigningKey};
+pub use self::set::{
+    BuildError, Delta, DeltaError, ELEMENT_LEN, ElementHasher, HashRange, Index, Iter, Match,
+    ParamsError, Salt, Set,
 };
-pub use hash::{ElementHasher, Salt};
-pub use index::Index;
-pub use keys::{DerivationKey, PublicKey, SigningKey};
-pub use matches::Match;
-pub use params::HashRange;
-pub use set::{Iter, Set};
-pub use wire::checks::{Record, Verdict};
-pub use wire::keys::{KeyList, SignedKeyList};
+pub use self::version::Version;

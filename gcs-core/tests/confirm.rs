@@ -2,13 +2,14 @@
 
 mod world;
 
-use gcs_core::publish::Policy;
+use gcs_core::files::Verdict;
+use gcs_core::publish::PublisherSettings;
 use gcs_core::sync::{Answer, Asked, Contact, Incident, Outcome, Step};
-use gcs_core::{DAY_SECONDS, Set, Verdict};
+use gcs_core::{DAY_SECONDS, Set};
 use world::{Client, START, World, date, element};
 
-fn policy() -> Policy {
-    Policy { expected_per_date: 1000, ..Policy::default() }
+fn policy() -> PublisherSettings {
+    PublisherSettings { expected_per_date: 1000, ..PublisherSettings::default() }
 }
 
 /// The contacts of a wake that could read its folder.
@@ -85,7 +86,8 @@ fn midnight_belongs_to_both_dates() {
 /// date changes: a question that comes back would tell it from a dummy.
 #[test]
 fn a_false_positive_is_asked_for_once() {
-    let mut world = World::new(Policy { rate_bits: 1, expected_per_date: 20, interval: 900 });
+    let mut world =
+        World::new(PublisherSettings { rate_bits: 1, expected_per_date: 20, interval: 900 });
     world.publish();
     let row = *world.table().row(date(1)).unwrap();
     let set = Set::parse(&world.files[&format!("/v1/sets/{}/{}", row.date, row.identity)]).unwrap();
@@ -157,7 +159,8 @@ fn an_unanswered_question_tells_nothing() {
 
 #[test]
 fn one_of_two_colliding_elements_can_be_removed() {
-    let mut world = World::new(Policy { rate_bits: 1, expected_per_date: 20, interval: 900 });
+    let mut world =
+        World::new(PublisherSettings { rate_bits: 1, expected_per_date: 20, interval: 900 });
     world.publish();
     let row = *world.table().row(date(1)).unwrap();
     let hasher = gcs_core::ElementHasher::new(row.salt, row.range);
@@ -369,7 +372,7 @@ fn a_folder_that_cannot_be_read_says_nothing_of_contacts() {
             }
         };
         assert_eq!(outcome.contacts, None, "{locked}");
-        assert!(matches!(outcome.error, Some(gcs_core::SyncError::Storage { .. })));
+        assert!(matches!(outcome.error, Some(gcs_core::sync::SyncError::Storage { .. })));
     }
 }
 

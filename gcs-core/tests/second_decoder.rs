@@ -19,7 +19,7 @@ use common::{Case, all_cases, file, hex};
 use naive::bundle::{Bundle, State};
 use naive::manifest::{Known, Manifest};
 use naive::paths::{Path, date, date_text};
-use naive::records::{Record, verdict};
+use naive::records::{CheckRecord, verdict};
 use naive::table::{Index, Row, Table};
 use naive::{Outcome, bits, delta, paths, records, set};
 
@@ -62,13 +62,13 @@ fn read_hash(case: &Case) -> Value {
 fn read_path(path: &str) -> Outcome<Value> {
     Ok(match paths::path(path).ok_or("Path")? {
         Path::Manifest => json!({ "file": "manifest" }),
-        Path::Past(epoch, tick) => json!({ "file": "manifest", "epoch": epoch, "tick": tick }),
+        Path::Past(series, tick) => json!({ "file": "manifest", "series": series, "tick": tick }),
         Path::Index(digest) => json!({ "file": "index", "sha256": hex(&digest) }),
         Path::Set(date, identity) => {
             json!({ "file": "set", "date": date_text(date), "identity": hex(&identity) })
         }
-        Path::Bundle(span, epoch, to) => {
-            json!({ "file": "bundle", "span": span, "epoch": epoch, "to": to })
+        Path::Bundle(span, series, to) => {
+            json!({ "file": "bundle", "span": span, "series": series, "to": to })
         }
         Path::Checks(date, root) => {
             json!({ "file": "checks", "date": date_text(date), "root": hex(&root) })
@@ -146,7 +146,7 @@ fn read_index(file: &[u8]) -> Outcome<Value> {
     let index = Index::parse(file)?;
     let listed = |of: &naive::table::Listed| json!({ "span": of.span, "to": of.to, "bytes": of.length, "sha256": hex(&of.digest) });
     Ok(json!({
-        "epoch": index.epoch,
+        "series": index.series,
         "tick": index.tick,
         "table": table_json(&index.table),
         "bundles": index.bundles.iter().map(listed).collect::<Vec<_>>(),
@@ -185,7 +185,7 @@ fn read_bundle(case: &Case) -> Outcome<Value> {
     let expected: Vec<_> = expected.iter().map(|name| file(name.as_str().unwrap())).collect();
     assert_eq!(new_sets, expected, "{}", case.name());
     Ok(json!({
-        "epoch": bundle.epoch,
+        "series": bundle.series,
         "to": bundle.to,
         "span": bundle.span,
         "before": hex(&bundle.before),
@@ -208,7 +208,7 @@ fn number_of(case: &Case) -> Outcome<u32> {
 
 fn read_record(case: &Case) -> Outcome<Value> {
     let row = &row_of(case)?;
-    let record = Record::parse(&case.bytes(), row, number_of(case)?)?;
+    let record = CheckRecord::parse(&case.bytes(), row, number_of(case)?)?;
     let mut verdicts = Vec::new();
     for expected in case.expect("verdicts").as_array().unwrap() {
         let rank = expected["rank"].as_u64().and_then(|rank| u32::try_from(rank).ok()).unwrap();
@@ -242,7 +242,7 @@ fn read_manifest(case: &Case) -> Outcome<Value> {
     let named =
         |of: &naive::manifest::Named| json!({ "bytes": of.bytes, "sha256": hex(&of.sha256) });
     Ok(json!({
-        "epoch": manifest.epoch,
+        "series": manifest.series,
         "tick": manifest.tick,
         "issued": manifest.issued,
         "expires": manifest.expires,
@@ -282,7 +282,7 @@ fn accept(case: &Case, bytes: &[u8]) -> Outcome<()> {
         "table" => Table::parse(bytes).map(drop),
         "index" => Index::parse(bytes).map(drop),
         "bundle" => Bundle::parse(bytes)?.apply(&state_of(case)?).map(drop),
-        "record" => Record::parse(bytes, &row_of(case)?, number_of(case)?).map(drop),
+        "record" => CheckRecord::parse(bytes, &row_of(case)?, number_of(case)?).map(drop),
         "manifest" => Manifest::open(bytes, known_of(case)?).map(drop),
         kind => Err(format!("no such kind: {kind}")),
     }

@@ -5,14 +5,16 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use gcs_core::publish::{Policy, SPANS};
+use gcs_core::files::SPANS;
+use gcs_core::publish::PublisherSettings;
+use gcs_core::sync::SyncError;
 use gcs_core::sync::{Answer, Incident, Outcome};
-use gcs_core::{DAY_SECONDS, Set, SyncError};
+use gcs_core::{DAY_SECONDS, Set};
 use proptest::prelude::*;
 use world::{Client, World};
 
-fn policy() -> Policy {
-    Policy { expected_per_date: 30, ..Policy::default() }
+fn policy() -> PublisherSettings {
+    PublisherSettings { expected_per_date: 30, ..PublisherSettings::default() }
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn a_new_epoch_means_whole_sets_and_never_back() {
     let mut client = Client::new();
     client.wake(&world, world.now);
     let old = world.clone();
-    world.publisher = world.publisher.next_epoch();
+    world.publisher = world.publisher.next_series();
     world.add(2, 9000);
     world.tick = 40;
     world.publish();
@@ -240,8 +242,8 @@ fn apply(world: &mut World, changes: &[Change]) {
 }
 
 /// Few bits and a small plan: collisions and re-based dates are frequent.
-fn crowded() -> Policy {
-    Policy { rate_bits: 3, expected_per_date: 10, interval: 900 }
+fn crowded() -> PublisherSettings {
+    PublisherSettings { rate_bits: 3, expected_per_date: 10, interval: 900 }
 }
 
 proptest! {

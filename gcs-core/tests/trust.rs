@@ -2,9 +2,12 @@
 
 mod world;
 
-use gcs_core::publish::{Day, Keys, Policy, Publisher, Tick};
-use gcs_core::sync::Version;
-use gcs_core::{DAY_SECONDS, ManifestError, PublishError, SigningKey, SyncError};
+use gcs_core::Version;
+use gcs_core::files::ManifestError;
+use gcs_core::publish::PublishError;
+use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings, Tick};
+use gcs_core::sync::SyncError;
+use gcs_core::{DAY_SECONDS, SigningKey};
 use world::{Client, START, World, date, element, keys_of, online_key, root_key};
 
 /// Publishes the world's next tick under other keys.
@@ -26,7 +29,7 @@ fn refusal(client: &mut Client, world: &World, now: u64) -> SyncError {
 
 #[test]
 fn only_keys_that_the_root_lists_may_sign() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     world.publish();
     let mut client = Client::new();
     client.wake(&world, world.now);
@@ -54,7 +57,7 @@ fn only_keys_that_the_root_lists_may_sign() {
 
 #[test]
 fn lists_and_manifests_expire_and_never_go_back() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     let soon = world.now + 3600;
     let mut older = world.clone();
     publish_with(&mut world, keys_of(&root_key(), &online_key(), 5, soon));
@@ -85,7 +88,7 @@ fn lists_and_manifests_expire_and_never_go_back() {
 
 #[test]
 fn replays_and_equivocation_are_refused() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     world.publish();
     let old = world.clone();
     let mut fork = world.clone();
@@ -96,7 +99,7 @@ fn replays_and_equivocation_are_refused() {
     let mut client = Client::new();
     client.wake(&world, world.now);
     let error = refusal(&mut client, &old, world.now + 2000);
-    let (seen, got) = (Version { epoch: 1, tick: 2 }, Version { epoch: 1, tick: 1 });
+    let (seen, got) = (Version { series: 1, tick: 2 }, Version { series: 1, tick: 1 });
     assert_eq!(error, SyncError::RolledBack { seen, got });
     let error = refusal(&mut client, &fork, world.now + 4000);
     assert!(matches!(error, SyncError::Equivocation { .. }), "{error:?}");
@@ -104,7 +107,7 @@ fn replays_and_equivocation_are_refused() {
 
 #[test]
 fn publishing_is_deterministic_in_everything_but_the_order_of_elements() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     world.publish();
     world.add(1, 4000);
     let one = world.try_publish().unwrap();
@@ -123,7 +126,7 @@ fn publishing_is_deterministic_in_everything_but_the_order_of_elements() {
 
 #[test]
 fn a_publication_that_must_not_happen_is_refused() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     world.publish();
     let publish = |number, now, days: &[Day<Vec<u8>>]| {
         let tick = Tick { number, now, days };
@@ -143,7 +146,7 @@ fn a_publication_that_must_not_happen_is_refused() {
     let many: Vec<_> = (0..33).map(|n| day(n, vec![])).collect();
     let error = PublishError::TooManyDates { max: 32, got: 33 };
     assert_eq!(publish(2, now + 90 * DAY_SECONDS, &many), Some(error));
-    let policy = Policy { rate_bits: 53, ..Policy::default() };
+    let policy = PublisherSettings { rate_bits: 53, ..PublisherSettings::default() };
     let strict = Publisher::new(policy, 1);
     let tick = Tick { number: 1, now, days: &[day(0, vec![element(1)])] };
     assert!(matches!(strict.publish(&tick, &world.keys), Err(PublishError::Params { .. })));
@@ -151,7 +154,7 @@ fn a_publication_that_must_not_happen_is_refused() {
 
 #[test]
 fn a_date_waits_until_two_hours_after_its_end() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     world.days.clear();
     world.add(0, 1);
     let entry = date(0).end() + 2 * 3600;
@@ -168,7 +171,8 @@ fn a_date_waits_until_two_hours_after_its_end() {
 /// A date that outgrows its plan gets a new salt and range; its rate stays below 2^-r.
 #[test]
 fn a_date_is_rebased_when_it_outgrows_its_plan() {
-    let mut world = World::new(Policy { expected_per_date: 20, ..Policy::default() });
+    let mut world =
+        World::new(PublisherSettings { expected_per_date: 20, ..PublisherSettings::default() });
     world.publish();
     let mut client = Client::new();
     client.wake(&world, world.now);
@@ -189,7 +193,7 @@ fn a_date_is_rebased_when_it_outgrows_its_plan() {
 /// Everything a mirror may hand over in place of a manifest.
 #[test]
 fn no_other_bytes_are_a_manifest() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     world.publish();
     let honest = world.files["/v1/manifest"].clone();
     let text = String::from_utf8(honest.clone()).unwrap();
@@ -218,7 +222,8 @@ fn no_other_bytes_are_a_manifest() {
 /// A publisher that was saved and restored at every tick makes the same files.
 #[test]
 fn a_restart_changes_nothing() {
-    let mut world = World::new(Policy { expected_per_date: 20, ..Policy::default() });
+    let mut world =
+        World::new(PublisherSettings { expected_per_date: 20, ..PublisherSettings::default() });
     world.tick = 90;
     let mut restarted = world.clone();
     for number in 0..120 {
@@ -226,8 +231,8 @@ fn a_restart_changes_nothing() {
             world.add(number % 3, 80_000 + number);
         }
         if number == 100 {
-            world.publisher = world.publisher.next_epoch();
-            restarted.publisher = restarted.publisher.next_epoch();
+            world.publisher = world.publisher.next_series();
+            restarted.publisher = restarted.publisher.next_series();
         }
         let bytes = restarted.publisher.to_bytes();
         restarted.publisher = Publisher::from_bytes(&bytes).unwrap();
@@ -246,7 +251,7 @@ fn a_restart_changes_nothing() {
 /// What a publisher must not sign because clients have seen more.
 #[test]
 fn a_key_list_never_goes_back_but_a_wrong_clock_may() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(PublisherSettings::default());
     let expires = START + 9000 * DAY_SECONDS;
     let honest = world.now;
     world.now += 3650 * DAY_SECONDS;
@@ -257,10 +262,10 @@ fn a_key_list_never_goes_back_but_a_wrong_clock_may() {
     assert_eq!(world.try_publish().err(), Some(PublishError::Manifest(expected)));
     world.keys = keys_of(&root_key(), &online_key(), 5, expires);
 
-    // Its clock was ten years ahead: a new epoch may begin today.
+    // Its clock was ten years ahead: a new series may begin today.
     world.now = honest;
     assert!(matches!(world.try_publish(), Err(PublishError::Clock { .. })));
-    world.publisher = world.publisher.next_epoch();
+    world.publisher = world.publisher.next_series();
     world.remove(0, 3);
     world.publish();
     let mut client = Client::new();

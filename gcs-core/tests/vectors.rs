@@ -8,11 +8,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use data_encoding::BASE64;
-use gcs_core::publish::{BundleFile, FileHash, IndexFile, Manifest, Path, Row, Table};
-use gcs_core::{
-    BundleError, Date, Delta, Digest, ElementHasher, HashRange, ParseError, PublicKey, Record,
-    Salt, Set, Verdict,
-};
+use gcs_core::files::{Bundle, FileHash, IndexFile, Manifest, Path, Row, Table};
+use gcs_core::files::{BundleError, CheckRecord, Verdict};
+use gcs_core::{Date, Delta, Digest, ElementHasher, HashRange, ParseError, PublicKey, Salt, Set};
 use serde_json::{Map, Value, json};
 
 use crate::common::{Case, all_cases, bytes_of_hex, cases, file, folder, hex};
@@ -85,15 +83,15 @@ fn paths() {
         assert_eq!(path.to_string(), case.text("path"));
         Ok(match path {
             Path::Manifest => json!({ "file": "manifest" }),
-            Path::KeptManifest { epoch, tick } => {
-                json!({ "file": "manifest", "epoch": epoch, "tick": tick })
+            Path::KeptManifest { series, tick } => {
+                json!({ "file": "manifest", "series": series, "tick": tick })
             }
             Path::Index(digest) => json!({ "file": "index", "sha256": digest }),
             Path::Set { date, identity } => {
                 json!({ "file": "set", "date": date, "identity": identity })
             }
-            Path::Bundle { span, epoch, to } => {
-                json!({ "file": "bundle", "span": span, "epoch": epoch, "to": to })
+            Path::Bundle { span, series, to } => {
+                json!({ "file": "bundle", "span": span, "series": series, "to": to })
             }
             Path::Checks { date, root } => json!({ "file": "checks", "date": date, "root": root }),
         })
@@ -184,7 +182,7 @@ fn indexes() {
             json!({ "span": span, "to": to, "bytes": bytes, "sha256": bundle.sha256 })
         });
         Ok(json!({
-            "epoch": index.epoch, "tick": index.tick,
+            "series": index.series, "tick": index.tick,
             "table": decoded_table(&index.table), "bundles": bundles.collect::<Vec<_>>(),
         }))
     });
@@ -194,7 +192,7 @@ fn indexes() {
 fn bundles() {
     check("bundle", |case| {
         let bytes = case.bytes();
-        let bundle = BundleFile::parse(&bytes).map_err(|error| class(&error))?;
+        let bundle = Bundle::parse(&bytes).map_err(|error| class(&error))?;
         let table = Table::parse(&case.file("table")).unwrap();
         let sets: Vec<Set> =
             case.files("sets").into_iter().map(|set| Set::parse(set).unwrap()).collect();
@@ -206,7 +204,7 @@ fn bundles() {
         let expected = new_sets.as_array().unwrap().iter().map(|set| file(set.as_str().unwrap()));
         assert!(new.iter().map(Set::as_bytes).eq(expected), "sets of {}", case.name());
         Ok(json!({
-            "epoch": bundle.epoch(), "to": bundle.to(), "span": bundle.span(),
+            "series": bundle.series(), "to": bundle.to(), "span": bundle.span(),
             "before": bundle.before(), "after": bundle.after(),
             "table_after": table_after, "new_sets": new_sets,
         }))
@@ -214,7 +212,7 @@ fn bundles() {
 }
 
 /// The verdict on one question, in the question's shape.
-fn answered(question: &Value, record: &Record<'_>, set: Option<&Set>) -> Value {
+fn answered(question: &Value, record: &CheckRecord<'_>, set: Option<&Set>) -> Value {
     let check: [u8; 8] = bytes_of_hex(question["check"].as_str().unwrap()).try_into().unwrap();
     let (check, rank) = (u64::from_be_bytes(check), question["rank"].as_u64().unwrap() as u32);
     if let Some(element) = question.get("element").and_then(Value::as_str) {
@@ -240,7 +238,7 @@ fn records() {
         let date: Date = case.text("date").parse().unwrap();
         let row = table.row(date).unwrap();
         let bytes = case.bytes();
-        let record = Record::verify(&bytes, row, case.number("number") as u32);
+        let record = CheckRecord::verify(&bytes, row, case.number("number") as u32);
         let record = record.map_err(|error| class(&error))?;
         let set = case.get("set").map(|_| Set::parse(case.file("set")).unwrap());
         let questions = case.expect("verdicts").as_array().unwrap();
@@ -258,7 +256,7 @@ fn manifests() {
         let (manifest, keys) = verified.map_err(|error| class(&error))?;
         let file = |file: FileHash| json!({ "bytes": file.bytes, "sha256": file.sha256 });
         Ok(json!({
-            "epoch": manifest.epoch, "tick": manifest.tick, "issued": manifest.issued,
+            "series": manifest.series, "tick": manifest.tick, "issued": manifest.issued,
             "expires": manifest.expires, "next": manifest.next, "state": manifest.state,
             "index": file(manifest.index), "bundle": manifest.bundle.map(file),
             "key_list_version": keys,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::judge;
-use crate::keyfile::KeyFile;
-use crate::metrics::Metrics;
+use crate::domain::judge;
+use crate::domain::keys::KeyFile;
+use crate::domain::problem::Problem;
+use crate::domain::state::{State, Version};
+use crate::http::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Files, Published};
-use crate::rejection::Rejection;
-use crate::state::{State, Version};
 
 /// How long a tick may take until whoever asked for it is told to come again.
 const TICK_PATIENCE: Duration = Duration::from_secs(60);
@@ -39,14 +39,14 @@ pub struct Service {
 impl Service {
     /// The last publication that is out.
     pub fn version(&self) -> Option<Version> {
-        self.published.borrow().as_ref().map(|published| published.stamp.version)
+        self.published.borrow().as_ref().map(|published| published.position_of_tick.version)
     }
 
     /// Makes a tick and waits until it is out.
     ///
     /// # Errors
     /// When the clock leapt, the tick before is not out yet, or the log cannot be written.
-    pub async fn tick(&self) -> Result<Version, Rejection> {
+    pub async fn tick(&self) -> Result<Version, Problem> {
         let (keys, published) = (Arc::clone(&self.keys), self.published.clone());
         let version = self.node.act(move |state, now| {
             check_published(state, &published)?;
@@ -55,11 +55,13 @@ impl Service {
         let version = version.await?;
         let mut published = self.published.clone();
         let is_out = |published: &Option<Published>| {
-            published.as_ref().is_some_and(|published| published.stamp.version >= version)
+            published
+                .as_ref()
+                .is_some_and(|published| published.position_of_tick.version >= version)
         };
         let out = tokio::time::timeout(TICK_PATIENCE, published.wait_for(is_out)).await;
-        let out = out.map_err(|_| Rejection::TickPending { tick: version.tick })?;
-        out.map_err(|_| Rejection::Unavailable)?;
+        let out = out.map_err(|_| Problem::TickPending { tick: version.tick })?;
+        out.map_err(|_| Problem::Unavailable)?;
         Ok(version)
     }
 
@@ -67,7 +69,7 @@ impl Service {
     ///
     /// # Errors
     /// When the log cannot be written.
-    pub async fn purge(&self) -> Result<usize, Rejection> {
+    pub async fn purge(&self) -> Result<usize, Problem> {
         Ok(self.node.act(|state, _| judge::purge(state)).await?.len())
     }
 }
@@ -76,11 +78,11 @@ impl Service {
 fn check_published(
     state: &State,
     published: &watch::Receiver<Option<Published>>,
-) -> Result<(), Rejection> {
-    let out = published.borrow().as_ref().map(|published| published.stamp.version);
+) -> Result<(), Problem> {
+    let out = published.borrow().as_ref().map(|published| published.position_of_tick.version);
     match state.last_tick {
         Some(last) if out < Some(last.version) => {
-            Err(Rejection::TickPending { tick: last.version.tick })
+            Err(Problem::TickPending { tick: last.version.tick })
         }
         _ => Ok(()),
     }

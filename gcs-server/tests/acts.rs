@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use common::{Ledger, START, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
-use gcs_server::judge::{self, ReportAnswer, Selection};
-use gcs_server::log::event::{Act, Standing};
-use gcs_server::policy::Policy;
-use gcs_server::rejection::Rejection;
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::{ReportAnswer, Selection};
+use gcs_server::domain::log::event::{Act, ProviderStatus};
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::problem::Problem;
 use gcs_server::store::Store as _;
 use proptest::prelude::*;
 
@@ -21,7 +22,7 @@ type Numbers = (u16, u32, u32);
 #[derive(Clone, Debug)]
 enum Step {
     AddProvider,
-    Stand(u16, Standing),
+    Stand(u16, ProviderStatus),
     Token(u16),
     RaiseKey(u16),
     Open(u16, u32, u32),
@@ -38,15 +39,15 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     let provider = 1..4u16;
     let numbers = || (1..4u16, 1..3u32, 0..8u32);
-    let standing = prop_oneof![
-        4 => Just(Standing::Active),
-        2 => Just(Standing::Suspended),
-        1 => Just(Standing::Revoked),
+    let status = prop_oneof![
+        4 => Just(ProviderStatus::Active),
+        2 => Just(ProviderStatus::Suspended),
+        1 => Just(ProviderStatus::Revoked),
     ];
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
     prop_oneof![
         1 => Just(Step::AddProvider),
-        3 => (provider.clone(), standing).prop_map(|(provider, to)| Step::Stand(provider, to)),
+        3 => (provider.clone(), status).prop_map(|(provider, to)| Step::Stand(provider, to)),
         1 => provider.clone().prop_map(Step::Token),
         1 => provider.clone().prop_map(Step::RaiseKey),
         4 => (provider.clone(), 0..4u32, 1..40u32)
@@ -82,7 +83,7 @@ impl World {
         match step.clone() {
             Step::AddProvider => drop(ledger.act(|state, _, _| judge::add_provider(state, "n"))),
             Step::Stand(provider, to) => {
-                drop(ledger.act(|state, _, _| judge::set_standing(state, provider, to)));
+                drop(ledger.act(|state, _, _| judge::set_status(state, provider, to)));
             }
             Step::Token(provider) => {
                 drop(ledger.act(|state, _, _| judge::set_provider_token(state, provider)));
@@ -133,7 +134,7 @@ impl World {
         match (self.used.get(&numbers), answer) {
             (None, Ok(answer)) => drop(self.used.insert(numbers, (element, answer))),
             (None, Err(refused)) => {
-                assert!(!matches!(refused, Rejection::CodeUsed), "{numbers:?} was never used");
+                assert!(!matches!(refused, Problem::CodeUsed), "{numbers:?} was never used");
             }
             (Some((first, known)), Ok(answer)) => {
                 assert_eq!((*first, known), (element, &answer), "{numbers:?}: another report");

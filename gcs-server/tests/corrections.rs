@@ -4,9 +4,10 @@
 mod common;
 
 use common::{Ledger, element, policy, raw, submission};
-use gcs_server::judge::{self, CorrectionAnswer, Selection};
-use gcs_server::log::event::Act;
-use gcs_server::rejection::Rejection;
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::{CorrectionAnswer, Selection};
+use gcs_server::domain::log::event::Act;
+use gcs_server::domain::problem::Problem;
 
 /// Reports of two providers, two ranges and two keys; the n-th brings element n on date 2
 /// and element 100 besides. Their positions and tracking ids.
@@ -55,7 +56,7 @@ impl World {
         let (state, keys) = (self.ledger.folded(), &self.ledger.keys);
         let position = state.position;
         let decision = judge::correct(&state, keys, Act::Retract, selection, position)
-            .map_err(|rejection| rejection.row().code)?;
+            .map_err(|problem| problem.row().code)?;
         let mut copy = Ledger {
             state,
             keys: keys.clone(),
@@ -63,7 +64,7 @@ impl World {
             now: self.ledger.now,
         };
         // Its own log begins in the middle, which is nobody's business here.
-        let mut writer = gcs_server::log::Writer { position, head: copy.state.head };
+        let mut writer = gcs_server::domain::log::Writer { position, head: copy.state.head };
         for event in decision.events {
             copy.state.apply(&writer.seal(&event, copy.now).unwrap().0).unwrap();
         }
@@ -173,7 +174,7 @@ fn a_selection_of_nothing_is_refused_by_what_is_wrong() {
         &all(),
         Some(world.ledger.state.position + 1),
     );
-    assert!(matches!(ahead, Err(Rejection::PositionAhead { .. })));
+    assert!(matches!(ahead, Err(Problem::PositionAhead { .. })));
 }
 
 #[test]

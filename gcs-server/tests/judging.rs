@@ -4,15 +4,17 @@
 mod common;
 
 use common::{Ledger, date, policy, raw, submission};
-use gcs_core::{DAY_SECONDS, SignedKeyList};
-use gcs_server::code::{Code, MAX_SERIAL};
-use gcs_server::item::{Element, Item, ItemProblem};
-use gcs_server::judge::{self, MAX_RANGE};
-use gcs_server::keyfile::{KEY_LIST_SECONDS, KeyFile};
-use gcs_server::log::event::{CodeId, RangeOpened, Standing};
-use gcs_server::policy::Policy;
-use gcs_server::rejection::Rejection;
-use gcs_server::state::Version;
+use gcs_core::DAY_SECONDS;
+use gcs_core::files::SignedKeyList;
+use gcs_server::domain::code::{Code, MAX_SERIAL};
+use gcs_server::domain::item::{Element, Item, ItemProblem};
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::MAX_RANGE;
+use gcs_server::domain::keys::{KEY_LIST_SECONDS, KeyFile};
+use gcs_server::domain::log::event::{CodeId, ProviderStatus, RangeOpened};
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::problem::Problem;
+use gcs_server::domain::state::Version;
 
 fn ledger() -> Ledger {
     Ledger::with_codes(&policy(), 100)
@@ -22,12 +24,12 @@ fn ledger() -> Ledger {
 fn answer(ledger: &mut Ledger, code: Code) -> &'static str {
     match ledger.submit(&submission(code, &[raw(2, 1)])) {
         Ok(_) => "accepted",
-        Err(rejection) => rejection.row().code,
+        Err(problem) => problem.row().code,
     }
 }
 
-fn set_standing(ledger: &mut Ledger, standing: Standing) {
-    ledger.act(|state, _, _| judge::set_standing(state, 1, standing)).unwrap();
+fn set_status(ledger: &mut Ledger, status: ProviderStatus) {
+    ledger.act(|state, _, _| judge::set_status(state, 1, status)).unwrap();
 }
 
 #[test]
@@ -58,9 +60,9 @@ fn every_kind_of_code_has_its_answer() {
     assert_eq!(answer(&mut ledger, expired), "code_expired");
 
     let code = ledger.code(2);
-    set_standing(&mut ledger, Standing::Suspended);
+    set_status(&mut ledger, ProviderStatus::Suspended);
     assert_eq!(answer(&mut ledger, code), "code_suspended");
-    set_standing(&mut ledger, Standing::Active);
+    set_status(&mut ledger, ProviderStatus::Active);
     assert_eq!(answer(&mut ledger, code), "accepted");
 
     ledger.act(|state, _, _| judge::close_range(state, 1, 0)).unwrap();
@@ -71,7 +73,7 @@ fn every_kind_of_code_has_its_answer() {
     assert_eq!(answer(&mut ledger, old), "code_revoked");
     assert_eq!(answer(&mut ledger, new), "code_not_open");
     ledger.open(1, 1);
-    set_standing(&mut ledger, Standing::Revoked);
+    set_status(&mut ledger, ProviderStatus::Revoked);
     assert_eq!(answer(&mut ledger, new), "code_revoked");
 }
 
@@ -89,7 +91,7 @@ fn a_retry_gets_the_first_answer_whatever_has_happened_since() {
         let position = ledger.state.position;
         assert_eq!(ledger.submit(&sent).unwrap(), first, "{after}");
         let refused = ledger.submit(&other).unwrap_err();
-        assert!(matches!(refused, Rejection::CodeUsed), "{after}: {refused}");
+        assert!(matches!(refused, Problem::CodeUsed), "{after}: {refused}");
         assert_eq!(ledger.state.position, position, "{after}: a retry is no event");
         assert_eq!(ledger.folded().digest(), ledger.state.digest(), "{after}");
         ledger.state = ledger.folded();
@@ -98,9 +100,9 @@ fn a_retry_gets_the_first_answer_whatever_has_happened_since() {
     assert_same(&mut ledger, "nothing");
     ledger.tick();
     assert_same(&mut ledger, "a tick");
-    set_standing(&mut ledger, Standing::Suspended);
+    set_status(&mut ledger, ProviderStatus::Suspended);
     assert_same(&mut ledger, "suspension");
-    set_standing(&mut ledger, Standing::Active);
+    set_status(&mut ledger, ProviderStatus::Active);
     ledger.live(2 * DAY_SECONDS);
     assert_same(&mut ledger, "expiry of the code");
     ledger.act(|state, _, _| judge::close_range(state, 1, 100)).unwrap();
@@ -112,11 +114,17 @@ fn a_retry_gets_the_first_answer_whatever_has_happened_since() {
     let all = judge::Selection { provider: Some(1), ..judge::Selection::default() };
     ledger
         .act(|state, keys, _| {
-            judge::correct(state, keys, gcs_server::log::event::Act::Retract, &all, position)
+            judge::correct(
+                state,
+                keys,
+                gcs_server::domain::log::event::Act::Retract,
+                &all,
+                position,
+            )
         })
         .unwrap();
     assert_same(&mut ledger, "retraction");
-    set_standing(&mut ledger, Standing::Revoked);
+    set_status(&mut ledger, ProviderStatus::Revoked);
     assert_same(&mut ledger, "revocation of the provider");
     ledger.live(13 * DAY_SECONDS);
     assert!(ledger.published(2).is_none());
@@ -135,14 +143,14 @@ fn a_code_stays_used_when_its_report_is_purged() {
         if restarted {
             ledger.state = ledger.folded();
         }
-        for standing in [Standing::Active, Standing::Suspended, Standing::Active] {
-            ledger.act(|state, _, _| judge::set_standing(state, 1, standing)).unwrap();
+        for status in [ProviderStatus::Active, ProviderStatus::Suspended, ProviderStatus::Active] {
+            ledger.act(|state, _, _| judge::set_status(state, 1, status)).unwrap();
             let refused = ledger.submit(&sent).unwrap_err();
-            assert!(matches!(refused, Rejection::CodeUsed), "{standing:?}: {refused}");
+            assert!(matches!(refused, Problem::CodeUsed), "{status:?}: {refused}");
         }
         let code = ledger.code(7);
         let refused = ledger.act(|state, keys, now| judge::revoke_code(state, keys, now, &code));
-        assert!(matches!(refused, Err(Rejection::CodeSpent)));
+        assert!(matches!(refused, Err(Problem::CodeSpent)));
     }
     assert_eq!(answer(&mut ledger, unused), "no_items");
 }
@@ -155,9 +163,9 @@ fn nothing_good_spends_nothing_and_one_bad_item_drops_no_other() {
     let late = 40;
     let bad = [raw(late, 1), Item::Dp3tUnlinkable { epoch: 0, seed: [1; 32] }];
     let refused = ledger.submit(&submission(code, &bad)).unwrap_err();
-    let Rejection::NoItems { problems } = refused else { panic!("{refused}") };
+    let Problem::NoItems { problems } = refused else { panic!("{refused}") };
     assert_eq!(problems, [(0, ItemProblem::DateInFuture), (1, ItemProblem::DateTooOld)]);
-    assert!(matches!(ledger.submit(&submission(code, &[])), Err(Rejection::NoItems { .. })));
+    assert!(matches!(ledger.submit(&submission(code, &[])), Err(Problem::NoItems { .. })));
     assert_eq!(ledger.state.position, position);
 
     let mut mixed = submission(code, &[raw(late, 1), raw(2, 1), raw(2, 2), bad[1].clone()]);
@@ -206,7 +214,7 @@ fn an_element_brought_as_seed_and_raw_goes_with_its_only_report() {
     ledger.tick();
     assert_eq!(ledger.published(2).unwrap(), [seed.element()]);
     let select = judge::Selection { provider: Some(1), ..judge::Selection::default() };
-    let retract = gcs_server::log::event::Act::Retract;
+    let retract = gcs_server::domain::log::event::Act::Retract;
     let answer =
         ledger.act(|state, keys, _| judge::correct(state, keys, retract, &select, position));
     assert_eq!(answer.unwrap().dates[0].change.elements_out, 1);
@@ -220,7 +228,7 @@ fn ranges_have_exact_bounds() {
         .act(|state, _, now| judge::open_range(state, now, 1, count, days))
     {
         Ok(range) => Ok(range.first),
-        Err(rejection) => Err(rejection.row().code),
+        Err(problem) => Err(problem.row().code),
     };
     assert_eq!(open(&mut ledger, 0, 1), Err("range_count"));
     assert_eq!(open(&mut ledger, MAX_RANGE + 1, 1), Err("range_count"));
@@ -235,9 +243,9 @@ fn ranges_have_exact_bounds() {
     ledger.now += DAY_SECONDS;
     assert_eq!(open(&mut ledger, 500, 1), Ok(10_501), "so do expired ones");
     let unknown = ledger.act(|state, _, _| judge::close_range(state, 1, 9));
-    assert!(matches!(unknown, Err(Rejection::RangeUnknown { first: 9 })));
+    assert!(matches!(unknown, Err(Problem::RangeUnknown { first: 9 })));
     let unknown = ledger.act(|state, _, now| judge::open_range(state, now, 2, 1, 1));
-    assert!(matches!(unknown, Err(Rejection::ProviderUnknown { provider: 2 })));
+    assert!(matches!(unknown, Err(Problem::ProviderUnknown { provider: 2 })));
 }
 
 #[test]
@@ -248,10 +256,10 @@ fn serial_numbers_end_and_a_new_key_begins_again() {
     let nearly = RangeOpened { provider: 1, generation: 1, first, count, expires };
     ledger.append(&[nearly.into()]);
     let too_many = ledger.act(|state, _, now| judge::open_range(state, now, 1, 6, 1));
-    assert!(matches!(too_many, Err(Rejection::SerialsExhausted)));
+    assert!(matches!(too_many, Err(Problem::SerialsExhausted)));
     assert_eq!(ledger.open(5, 1), MAX_SERIAL - 4);
     let none = ledger.act(|state, _, now| judge::open_range(state, now, 1, 1, 1));
-    assert!(matches!(none, Err(Rejection::SerialsExhausted)));
+    assert!(matches!(none, Err(Problem::SerialsExhausted)));
     let last = ledger.code(MAX_SERIAL);
     assert_eq!(answer(&mut ledger, last), "accepted");
     ledger.act(|state, _, _| judge::raise_key(state, 1)).unwrap();
@@ -264,20 +272,22 @@ fn serial_numbers_end_and_a_new_key_begins_again() {
 #[test]
 fn a_provider_that_is_not_active_opens_nothing_and_revoked_is_for_good() {
     let mut ledger = ledger();
-    for (standing, name) in [(Standing::Suspended, "suspended"), (Standing::Revoked, "revoked")] {
-        set_standing(&mut ledger, standing);
+    for (status, name) in
+        [(ProviderStatus::Suspended, "suspended"), (ProviderStatus::Revoked, "revoked")]
+    {
+        set_status(&mut ledger, status);
         let refused = ledger.act(|state, _, now| judge::open_range(state, now, 1, 1, 1));
-        let Err(Rejection::ProviderInactive { standing }) = refused else { panic!() };
-        assert_eq!(standing, name);
+        let Err(Problem::ProviderInactive { status }) = refused else { panic!() };
+        assert_eq!(status, name);
     }
-    let resumed = ledger.act(|state, _, _| judge::set_standing(state, 1, Standing::Active));
-    assert!(matches!(resumed, Err(Rejection::ProviderInactive { .. })));
+    let resumed = ledger.act(|state, _, _| judge::set_status(state, 1, ProviderStatus::Active));
+    assert!(matches!(resumed, Err(Problem::ProviderInactive { .. })));
     let token = ledger.act(|state, _, _| judge::set_provider_token(state, 1));
-    assert!(matches!(token, Err(Rejection::ProviderInactive { .. })));
+    assert!(matches!(token, Err(Problem::ProviderInactive { .. })));
     let key = ledger.act(|state, _, _| judge::raise_key(state, 1));
-    assert!(matches!(key, Err(Rejection::ProviderInactive { .. })));
+    assert!(matches!(key, Err(Problem::ProviderInactive { .. })));
     let position = ledger.state.position;
-    set_standing(&mut ledger, Standing::Revoked);
+    set_status(&mut ledger, ProviderStatus::Revoked);
     assert_eq!(ledger.state.position, position, "what is so already is no event");
 }
 
@@ -288,23 +298,23 @@ fn revoking_a_code_of_a_suspended_provider_is_judged_like_any_other() {
     ledger.open(1, 1);
     ledger.report(5, &[raw(2, 1)]);
     ledger.now += 2 * DAY_SECONDS;
-    set_standing(&mut ledger, Standing::Suspended);
+    set_status(&mut ledger, ProviderStatus::Suspended);
     let revoke = |ledger: &mut Ledger, serial| {
         let code = ledger.code(serial);
         let revoked = ledger.act(|state, keys, now| judge::revoke_code(state, keys, now, &code));
-        revoked.map_err(|rejection| rejection.row().code)
+        revoked.map_err(|problem| problem.row().code)
     };
     assert_eq!(revoke(&mut ledger, 500), Err("code_not_open"));
     assert_eq!(revoke(&mut ledger, 100), Err("code_expired"));
     assert_eq!(revoke(&mut ledger, 5), Err("code_spent"));
     assert_eq!(revoke(&mut ledger, 6), Ok(()));
     assert_eq!(revoke(&mut ledger, 6), Ok(()));
-    set_standing(&mut ledger, Standing::Active);
+    set_status(&mut ledger, ProviderStatus::Active);
     let code = ledger.code(6);
     assert_eq!(answer(&mut ledger, code), "code_revoked");
     let id = CodeId { provider: 1, generation: 1, serial: 7 };
-    let standing = ledger.folded().code_standing(id, ledger.now);
-    assert_eq!(standing, gcs_server::state::CodeStanding::Open);
+    let status = ledger.folded().code_status(id, ledger.now);
+    assert_eq!(status, gcs_server::domain::state::CodeStatus::Open);
 }
 
 #[test]
@@ -315,7 +325,7 @@ fn the_clock_may_move_a_day_and_never_back() {
     ledger.tick();
     let tick = |ledger: &mut Ledger, now| {
         ledger.now = now;
-        ledger.act(judge::tick).map_err(|rejection| rejection.to_string())
+        ledger.act(judge::tick).map_err(|problem| problem.to_string())
     };
     let last = ledger.now;
     let error = tick(&mut ledger, last + DAY_SECONDS + 1).unwrap_err();
@@ -330,11 +340,11 @@ fn the_clock_may_move_a_day_and_never_back() {
     let error = tick(&mut ledger, last - 1).unwrap_err();
     assert!(error.contains("1 seconds before"), "{error}");
     let refused = ledger.act(|state, _, now| judge::resume_clock(state, now, true));
-    assert!(matches!(refused, Err(Rejection::ClockBehind { .. })), "phones would refuse it");
-    assert_eq!(ledger.act(|state, _, _| judge::raise_epoch(state)).unwrap(), 2);
+    assert!(matches!(refused, Err(Problem::ClockBehind { .. })), "phones would refuse it");
+    assert_eq!(ledger.act(|state, _, _| judge::start_series(state)).unwrap(), 2);
     let version = tick(&mut ledger, last - 1).unwrap();
-    assert_eq!(version, Version { epoch: 2, tick: 3 });
-    assert_eq!(tick(&mut ledger, last - 1).unwrap(), Version { epoch: 2, tick: 4 });
+    assert_eq!(version, Version { series: 2, tick: 3 });
+    assert_eq!(tick(&mut ledger, last - 1).unwrap(), Version { series: 2, tick: 4 });
 }
 
 #[test]
@@ -367,7 +377,7 @@ fn a_policy_out_of_bounds_is_refused_and_the_same_one_is_no_event() {
     let position = ledger.state.position;
     let bad = Policy { interval: 59, ..policy() };
     let refused = ledger.act(|state, _, now| judge::set_policy(state, now, &bad, true));
-    assert!(matches!(refused, Err(Rejection::PolicyInvalid(_))));
+    assert!(matches!(refused, Err(Problem::PolicyInvalid(_))));
     ledger.act(|state, _, now| judge::set_policy(state, now, &policy(), true)).unwrap();
     assert_eq!(ledger.state.position, position);
 }

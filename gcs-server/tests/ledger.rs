@@ -6,12 +6,12 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{HOUR, Ledger, START, date, element, elements, policy, raw};
-use gcs_core::publish::ENTRY_DELAY;
+use gcs_core::ENTRY_DELAY;
 use gcs_core::{DAY_SECONDS, Date};
-use gcs_server::item::Element;
-use gcs_server::judge;
-use gcs_server::log::event::{Act, Correction};
-use gcs_server::policy::Policy;
+use gcs_server::domain::item::Element;
+use gcs_server::domain::judge;
+use gcs_server::domain::log::event::{Act, Correction};
+use gcs_server::domain::policy::Policy;
 use proptest::prelude::*;
 
 /// Elements are drawn from so many, so that reports share some.
@@ -467,8 +467,8 @@ fn filler_is_the_same_wherever_it_is_computed_and_depends_on_the_key() {
     assert_eq!((filler(1).len(), filler(2).len()), (8, 8));
     assert!(filler(1).is_disjoint(&filler(2)));
     let folded = ledger.folded();
-    let other = gcs_server::keyfile::KeyFile::draw().unwrap();
-    assert_ne!(folded.digest(), gcs_server::state::State::new(other.filler()).digest());
+    let other = gcs_server::domain::keys::KeyFile::draw().unwrap();
+    assert_ne!(folded.digest(), gcs_server::domain::state::State::new(other.filler()).digest());
     assert_eq!(folded.digest(), ledger.state.digest());
     // Without keys the log still adds up, but for the filler.
     let keyless = gcs_server::node::replay(&mut ledger.store.clone(), None, |_, _| Ok(())).unwrap();

@@ -9,14 +9,15 @@ use common::{HOUR, Ledger, date, policy, raw};
 use data_encoding::HEXLOWER;
 use gcs_core::DAY_SECONDS;
 use gcs_server::app::{StartError, catch_up};
-use gcs_server::item::{Element, Item, ItemProblem};
-use gcs_server::keyfile::KeyFile;
-use gcs_server::log::event::{self, Act, CodeId, Standing};
-use gcs_server::log::{Event, HEADER_LEN, Header, RULES};
+use gcs_server::domain::item::{Element, Item, ItemProblem};
+use gcs_server::domain::keys::KeyFile;
+use gcs_server::domain::log::event;
+use gcs_server::domain::log::event::{Act, CodeId, ProviderStatus};
+use gcs_server::domain::log::{Event, HEADER_LEN, Header, RULES};
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::state::Version;
 use gcs_server::node::{ReplayError, Replayed, replay};
-use gcs_server::policy::Policy;
-use gcs_server::publishing::{Press, Stamp};
-use gcs_server::state::Version;
+use gcs_server::publishing::{PublicationBuilder, TickPosition};
 use gcs_server::store::{AppendError, Batch, Body, Store, StoreError, Stored};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -92,7 +93,7 @@ fn a_flipped_bit_is_found_where_it_is_or_by_the_next_event() {
             at(&mut bad, position).header[byte] ^= 1 << (byte % 8);
             let verdict = verify(&bad);
             // Time and rules are bound by the next header's hash only, so the last ones
-            // are as good as any; the saved stamp knows them once they are published.
+            // are as good as any; the saved position_of_tick knows them once they are published.
             let is_bound = !matches!(byte, 40..48 | 51..53);
             match verdict {
                 Ok(_) => assert!(position == count && !is_bound, "{position}, byte {byte}"),
@@ -175,7 +176,7 @@ fn an_event_of_an_unknown_kind_or_outcome_is_named_with_what_to_do() {
     let position = last(batches.last().unwrap()) + 1;
     let (head, now) = (ledger.state.head, ledger.now);
     for (kind, outcome) in [(900, 1), (14, 2), (14, 0)] {
-        let event = event::Tick { epoch: 1, number: 4 };
+        let event = event::Tick { series: 1, number: 4 };
         let batch = common::seal(position - 1, head, &[event.into()], now);
         let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
         (header.kind, header.outcome) = (kind, outcome);
@@ -195,27 +196,27 @@ fn a_log_without_the_tick_that_was_published_is_refused() {
     let ledger = ledger();
     let batches = ledger.batches();
     let last_tick = batches.last().unwrap();
-    let stamp = Stamp {
-        version: Version { epoch: 1, tick: 3 },
+    let position_of_tick = TickPosition {
+        version: Version { series: 1, tick: 3 },
         time: ledger.now,
         position: last_tick.first,
         head: ledger.state.head,
     };
-    let start = |batches: &[Batch], stamp| {
-        let press = Press::new(&ledger.keys, None);
-        catch_up(&mut Tampered(batches.to_vec()), &ledger.keys, press, Some(stamp))
+    let start = |batches: &[Batch], position_of_tick| {
+        let builder = PublicationBuilder::new(&ledger.keys, None);
+        catch_up(&mut Tampered(batches.to_vec()), &ledger.keys, builder, Some(position_of_tick))
     };
-    start(&batches, stamp).unwrap();
-    let cut = start(&batches[..batches.len() - 1], stamp).unwrap_err();
+    start(&batches, position_of_tick).unwrap();
+    let cut = start(&batches[..batches.len() - 1], position_of_tick).unwrap_err();
     assert!(matches!(cut, StartError::Behind { tick: 3 }));
     assert!(cut.to_string().contains("recover"), "{cut}");
     // Another event at that position.
-    let other = start(&batches, Stamp { head: [1; 32], ..stamp }).unwrap_err();
+    let other = start(&batches, TickPosition { head: [1; 32], ..position_of_tick }).unwrap_err();
     assert!(matches!(other, StartError::Behind { tick: 3 }));
     // What was flipped in the last header, which no other header is bound to.
     let mut flipped = batches.clone();
     at(&mut flipped, last_tick.first).header[40] ^= 1;
-    assert!(start(&flipped, stamp).is_err());
+    assert!(start(&flipped, position_of_tick).is_err());
 }
 
 #[test]
@@ -242,14 +243,14 @@ fn every_kind() -> Vec<Event> {
         ItemProblem::DateInFuture,
         ItemProblem::TooManyForDate,
     ];
-    let report = event::Report {
+    let report = event::ReportAccepted {
         code,
         payload: [4; 32],
         tracking: [5; 16],
         items: vec![seed, element],
         problems: (200..).zip(problems).collect(),
     };
-    let standing = |standing| event::ProviderStanding { provider: 300, standing };
+    let status = |status| event::ProviderStatusSet { provider: 300, status };
     let (generation, first, count) = (2, 69_999, 1000);
     let expires = common::START + 400 * DAY_SECONDS;
     let selection = r#"{"provider":300}"#.to_owned();
@@ -262,8 +263,8 @@ fn every_kind() -> Vec<Event> {
         event::OperatorTokenSet { token: [9; 32] }.into(),
         event::ProviderAdded { provider: 300, name: "Städtisches Labor".into(), token: [10; 32] }
             .into(),
-        standing(Standing::Suspended).into(),
-        standing(Standing::Active).into(),
+        status(ProviderStatus::Suspended).into(),
+        status(ProviderStatus::Active).into(),
         event::ProviderTokenSet { provider: 300, token: [11; 32] }.into(),
         event::ProviderKeyRaised { provider: 300, generation }.into(),
         event::RangeOpened { provider: 300, generation, first, count, expires }.into(),
@@ -271,13 +272,13 @@ fn every_kind() -> Vec<Event> {
         event::RangeClosed { provider: 300, first: 71_000 }.into(),
         event::CodeRevoked { code: CodeId { serial: 70_001, ..code } }.into(),
         report.into(),
-        event::Tick { epoch: 1, number: 1 }.into(),
+        event::Tick { series: 1, number: 1 }.into(),
         correction.into(),
         reinstate.into(),
-        event::EpochRaised { epoch: 2 }.into(),
+        event::SeriesStarted { series: 2 }.into(),
         event::ClockResumed {}.into(),
         event::Purge { reports: vec![14], used: vec![code] }.into(),
-        standing(Standing::Revoked).into(),
+        status(ProviderStatus::Revoked).into(),
         event::BackendTokenSet { token: [12; 32] }.into(),
     ]
 }

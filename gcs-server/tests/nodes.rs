@@ -11,15 +11,16 @@ use std::time::Duration;
 use common::{ALL, begin, fold, policy, raw, seal, submission};
 use futures_util::future::join_all;
 use gcs_server::clock::Clock;
-use gcs_server::code::Code;
-use gcs_server::judge::{self, Decision, ReportAnswer};
-use gcs_server::keyfile::KeyFile;
-use gcs_server::log::Event;
-use gcs_server::log::event::ProviderAdded;
-use gcs_server::node::{Edition, Node};
-use gcs_server::policy::Policy;
-use gcs_server::rejection::Rejection;
-use gcs_server::state::State;
+use gcs_server::domain::code::Code;
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::{Decision, ReportAnswer};
+use gcs_server::domain::keys::KeyFile;
+use gcs_server::domain::log::Event;
+use gcs_server::domain::log::event::ProviderAdded;
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::problem::Problem;
+use gcs_server::domain::state::State;
+use gcs_server::node::{Node, PublicationInput};
 use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, Store, StoreError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -29,7 +30,7 @@ const NOW: u64 = common::START + 3 * 86_400 + 12 * 3600;
 /// A node, and what it would publish.
 struct Host {
     node: Node,
-    editions: mpsc::Receiver<Edition>,
+    inputs: mpsc::Receiver<PublicationInput>,
     keys: Arc<KeyFile>,
 }
 
@@ -37,9 +38,9 @@ impl Host {
     fn on(mut store: Box<dyn Store>, keys: &Arc<KeyFile>) -> Host {
         let state = fold(&mut *store, keys);
         let clock = Clock::Manual(Arc::new(NOW.into()));
-        let (sender, editions) = mpsc::channel(100);
+        let (sender, inputs) = mpsc::channel(100);
         let (node, _thread) = Node::start(store, state, clock, sender).unwrap();
-        Host { node, editions, keys: Arc::clone(keys) }
+        Host { node, inputs, keys: Arc::clone(keys) }
     }
 
     fn code(&self, serial: u32) -> Code {
@@ -47,7 +48,7 @@ impl Host {
     }
 
     /// A report of one element by a code.
-    async fn report(&self, serial: u32, element: u64) -> Result<ReportAnswer, Rejection> {
+    async fn report(&self, serial: u32, element: u64) -> Result<ReportAnswer, Problem> {
         let sent = submission(self.code(serial), &[raw(2, element)]);
         let keys = Arc::clone(&self.keys);
         let judge = move |state: &State, now| judge::report(state, &keys, now, &sent);
@@ -56,7 +57,7 @@ impl Host {
         tokio::time::timeout(Duration::from_secs(20), answer).await.expect("an answer in time")
     }
 
-    async fn set_hold(&self, max_hold: u64) -> Result<(), Rejection> {
+    async fn set_hold(&self, max_hold: u64) -> Result<(), Problem> {
         let policy = Policy { max_hold, ..policy() };
         self.node.act(move |state, now| judge::set_policy(state, now, &policy, true)).await
     }
@@ -89,8 +90,8 @@ fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path).unwrap()
 }
 
-fn is_used(answer: &Result<ReportAnswer, Rejection>) -> bool {
-    matches!(answer, Err(Rejection::CodeUsed))
+fn is_used(answer: &Result<ReportAnswer, Problem>) -> bool {
+    matches!(answer, Err(Problem::CodeUsed))
 }
 
 #[actix_web::test]
@@ -140,7 +141,7 @@ async fn what_was_not_stored_is_refused_and_succeeds_when_tried_again() {
     let (position, digest) = (host.position(), host.node.state().digest());
     store.fail_next(Some(Failure::BeforeStoring));
     let refused = host.report(0, 1).await.unwrap_err();
-    assert!(matches!(refused, Rejection::StorageUnavailable) && refused.row().retry);
+    assert!(matches!(refused, Problem::StorageUnavailable) && refused.row().retry);
     assert_eq!((host.position(), host.node.state().digest()), (position, digest));
     assert_eq!(store.clone().last().unwrap(), position);
     assert_eq!(host.report(0, 1).await.unwrap().accepted, 1);
@@ -212,7 +213,7 @@ async fn what_cannot_even_be_looked_up_is_found_by_the_retry() {
     store.inner.fail_next(Some(Failure::AfterStoring));
     store.faults.lock().unwrap().reads = 1;
     let refused = host.report(0, 1).await;
-    assert!(matches!(refused, Err(Rejection::StorageUnavailable)));
+    assert!(matches!(refused, Err(Problem::StorageUnavailable)));
     assert_eq!((host.position(), store.last().unwrap()), (position, position + 1));
     // The next one meets a conflict, folds what is there, and goes on; the retry is known.
     let (other, retried) = futures_util::join!(host.report(1, 2), host.report(0, 1));
@@ -230,7 +231,7 @@ async fn a_conflict_that_cannot_be_folded_is_answered_and_applied_later() {
     other.report(0, 1).await.unwrap();
     store.faults.lock().unwrap().reads = 1;
     let answers = join_all((1..5).map(|serial| host.report(serial, 1))).await;
-    assert!(matches!(answers[0], Err(Rejection::StorageUnavailable)));
+    assert!(matches!(answers[0], Err(Problem::StorageUnavailable)));
     for (serial, answer) in (1..5).zip(answers) {
         if answer.is_err() {
             host.report(serial, 1).await.unwrap();
@@ -249,7 +250,7 @@ async fn a_log_that_lost_its_end_is_told_and_not_waited_for() {
     host.report(0, 1).await.unwrap();
     let position = host.position();
     store.faults.lock().unwrap().cut = Some(position - 1);
-    assert!(matches!(host.report(1, 1).await, Err(Rejection::StorageUnavailable)));
+    assert!(matches!(host.report(1, 1).await, Err(Problem::StorageUnavailable)));
     assert_eq!(host.position(), position);
 }
 
@@ -262,14 +263,14 @@ async fn an_event_of_a_newer_release_stops_writing_but_not_reading() {
     let mut batch = seal(
         state.position,
         state.head,
-        &[Event::from(gcs_server::log::event::ClockResumed {})],
+        &[Event::from(gcs_server::domain::log::event::ClockResumed {})],
         NOW,
     );
     batch.events[0].header[48..50].copy_from_slice(&900u16.to_le_bytes());
     store.clone().append(&batch).unwrap();
     for serial in 0..2 {
         let refused = host.report(serial, 1).await;
-        assert!(matches!(refused, Err(Rejection::StorageUnavailable)));
+        assert!(matches!(refused, Err(Problem::StorageUnavailable)));
     }
     assert_eq!(host.position(), state.position);
     assert_eq!(host.node.state().digest(), state.digest());
@@ -311,7 +312,7 @@ async fn a_code_used_at_one_node_is_used_at_the_other() {
     assert_eq!(two.report(0, 1).await.unwrap(), first);
     assert!(is_used(&two.report(0, 2).await));
     two.node.act(|state, _| judge::close_range(state, 1, 0)).await.unwrap();
-    assert!(matches!(one.report(1, 1).await, Err(Rejection::CodeRevoked)));
+    assert!(matches!(one.report(1, 1).await, Err(Problem::CodeRevoked)));
     assert_eq!(one.report(0, 1).await.unwrap(), first);
     assert_eq!(one.node.state().digest(), two.node.state().digest());
 }
@@ -330,14 +331,13 @@ async fn a_tick_of_another_node_is_published_here_as_well() {
     two.node.act(tick).await.unwrap();
     one.set_hold(1).await.unwrap();
     for number in [1, 2] {
-        let (at_one, at_two) =
-            (one.editions.recv().await.unwrap(), two.editions.recv().await.unwrap());
+        let (at_one, at_two) = (one.inputs.recv().await.unwrap(), two.inputs.recv().await.unwrap());
         assert_eq!((at_one.version.tick, at_one.head), (number, at_two.head));
-        let elements = |edition: &Edition| edition.days[0].elements.clone();
+        let elements = |input: &PublicationInput| input.days[0].elements.clone();
         assert_eq!(elements(&at_one).len(), number as usize);
         assert_eq!(elements(&at_one), elements(&at_two));
     }
-    assert!(one.editions.try_recv().is_err());
+    assert!(one.inputs.try_recv().is_err());
 }
 
 #[actix_web::test]

@@ -10,18 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::shelf::{Files, Shelf, named};
 use common::{HOUR, Ledger, START, date, element, policy, raw};
 use gcs_core::DAY_SECONDS;
-use gcs_core::sync::Settings;
+use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
-use gcs_server::judge::{self, Selection};
-use gcs_server::log::event::Act;
-use gcs_server::policy::Policy;
-use gcs_server::publishing::{Press, Stamp};
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::Selection;
+use gcs_server::domain::log::event::Act;
+use gcs_server::domain::policy::Policy;
+use gcs_server::publishing::{PublicationBuilder, TickPosition};
 use proptest::prelude::*;
 use world::{Client, serve};
 
 /// A phone of the deployment.
 fn phone(ledger: &Ledger) -> Client {
-    Client { settings: Settings::new(ledger.keys.root()), ..Client::new() }
+    Client { settings: ClientSettings::new(ledger.keys.root()), ..Client::new() }
 }
 
 /// When every phone that is up has asked for the present manifest.
@@ -36,13 +37,13 @@ fn wake(phone: &mut Client, ledger: &Ledger, files: &Files) {
     assert!(outcome.incidents.is_empty(), "{outcome:?}");
     let version = ledger.state.last_tick.unwrap().version;
     let held = outcome.held.unwrap();
-    assert_eq!((held.epoch, held.tick), (version.epoch, version.tick));
+    assert_eq!((held.series, held.tick), (version.series, version.tick));
 }
 
 /// What a server gives phones that starts with nothing but the log and the keys.
 fn rebuilt(ledger: &Ledger) -> Files {
-    let press = Press::new(&ledger.keys, None);
-    let caught_up = catch_up(&mut ledger.store.clone(), &ledger.keys, press, None).unwrap();
+    let builder = PublicationBuilder::new(&ledger.keys, None);
+    let caught_up = catch_up(&mut ledger.store.clone(), &ledger.keys, builder, None).unwrap();
     let mut shelf = Shelf::new(&ledger.keys);
     shelf.put(&caught_up.outbox);
     shelf.files
@@ -60,7 +61,7 @@ enum Step {
     Correct(Act, u64),
     Tick(u64),
     Leap(i64),
-    Epoch(i64),
+    Series(i64),
     Policy(Policy),
 }
 
@@ -73,7 +74,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (act, any::<u64>()).prop_map(|(act, from)| Step::Correct(act, from)),
         12 => (0..DAY_SECONDS).prop_map(Step::Tick),
         1 => (0..300 * DAY_SECONDS as i64).prop_map(Step::Leap),
-        1 => (-20 * DAY_SECONDS as i64..DAY_SECONDS as i64).prop_map(Step::Epoch),
+        1 => (-20 * DAY_SECONDS as i64..DAY_SECONDS as i64).prop_map(Step::Series),
         2 => numbers.prop_map(|(rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days)| {
             let raw = true;
             let rest = Policy::default();
@@ -94,7 +95,7 @@ impl Town {
         let mut ledger = Ledger::with_codes(&policy(), 1);
         // Codes that outlive every leap.
         let expires = START + 100_000 * DAY_SECONDS;
-        let range = gcs_server::log::event::RangeOpened {
+        let range = gcs_server::domain::log::event::RangeOpened {
             provider: 1,
             generation: 1,
             first: 1,
@@ -140,11 +141,11 @@ impl Town {
                 self.ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
                 self.tick();
             }
-            Step::Epoch(seconds) => {
+            Step::Series(seconds) => {
                 // A clock that was wrong, put right.
                 self.ledger.now =
                     self.ledger.now.saturating_add_signed(*seconds).max(START + 3 * DAY_SECONDS);
-                self.ledger.act(|state, _, _| judge::raise_epoch(state)).unwrap();
+                self.ledger.act(|state, _, _| judge::start_series(state)).unwrap();
                 self.tick();
             }
             Step::Policy(policy) => {
@@ -173,7 +174,7 @@ proptest! {
             if town.ledger.now < before {
                 (sleeper, next_poll) = (phone(&town.ledger), 0);
             }
-            if town.ledger.state.last_tick.is_none() || town.ledger.state.epoch != town.ledger.state.last_tick.unwrap().version.epoch {
+            if town.ledger.state.last_tick.is_none() || town.ledger.state.series != town.ledger.state.last_tick.unwrap().version.series {
                 continue;
             }
             wake(&mut phone(&town.ledger), &town.ledger, &town.shelf.files);
@@ -194,19 +195,19 @@ proptest! {
     ) {
         let mut town = Town::new();
         let mut stopping = Shelf::new(&town.ledger.keys);
-        let mut stamp: Option<Stamp> = None;
+        let mut position_of_tick: Option<TickPosition> = None;
         let mut saved = None;
         for (step, stops) in steps.iter().zip(stops).chain([(&Step::Tick(1), true)]) {
             town.step(step);
             if stops {
                 let keys = &town.ledger.keys;
-                let press = Press::new(keys, saved.clone());
-                let caught_up = catch_up(&mut town.ledger.store.clone(), keys, press, stamp).unwrap();
+                let builder = PublicationBuilder::new(keys, saved.clone());
+                let caught_up = catch_up(&mut town.ledger.store.clone(), keys, builder, position_of_tick).unwrap();
                 stopping.put(&caught_up.outbox);
                 if let Some((last, publisher, _)) = caught_up.outbox.last() {
                     let bytes = publisher.to_bytes();
                     saved = Some(gcs_core::publish::Publisher::from_bytes(&bytes).unwrap());
-                    stamp = Some(*last);
+                    position_of_tick = Some(*last);
                 }
             }
         }
@@ -343,7 +344,7 @@ fn a_clock_that_went_far_back_does_not_stop_publishing() {
     };
     town.step(&Step::Leap(60 * DAY_SECONDS as i64));
     report(&mut town);
-    town.step(&Step::Epoch(-25 * DAY_SECONDS as i64));
+    town.step(&Step::Series(-25 * DAY_SECONDS as i64));
     report(&mut town);
     wake(&mut phone(&town.ledger), &town.ledger, &town.shelf.files);
     // And the dates that were in the future come back in their time.

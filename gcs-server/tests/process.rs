@@ -269,11 +269,11 @@ fn a_log_on_a_new_machine_starts_when_the_operator_says_what_it_is() {
     let server = Process::start(&newest, &[]);
     until_ready(&server);
     let status = server.json(&operator, &["status"]);
-    assert_eq!(status["published"]["epoch"], 1);
+    assert_eq!(status["published"]["series"], 1);
     assert!(alone(&older, &["recover", "--yes"]).status.success());
     let server = Process::start(&older, &[]);
-    // The new epoch's first tick comes at once, whatever the slot.
-    let published = || server.json(&operator, &["status"])["published"]["epoch"].as_u64();
+    // The new series's first tick comes at once, whatever the slot.
+    let published = || server.json(&operator, &["status"])["published"]["series"].as_u64();
     while published().unwrap_or(0) < 1_000_000 {
         std::thread::yield_now();
     }

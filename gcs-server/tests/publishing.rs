@@ -12,12 +12,12 @@ use std::time::Duration;
 use common::home::{Home, Running, difference, files};
 use common::shelf::Files as Shelf;
 use common::{HOUR, Ledger, policy, raw};
-use gcs_core::sync::Settings;
+use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
-use gcs_server::policy::Policy;
-use gcs_server::publishing::{Files, Outbox, Press, Publishing, PublishingError};
-use gcs_server::rejection::Rejection;
-use gcs_server::state::Version;
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::problem::Problem;
+use gcs_server::domain::state::Version;
+use gcs_server::publishing::{Files, Outbox, PublicationBuilder, Publishing, PublishingError};
 use world::{Client, serve};
 
 /// Some reports, and a tick at the end of an hour or so.
@@ -80,7 +80,7 @@ async fn a_phone_follows_a_server_over_days() {
     let home = Home::new();
     let running = home.begin().await;
     let root = running.service().keys.root();
-    let client = || Client { settings: Settings::new(root), ..Client::new() };
+    let client = || Client { settings: ClientSettings::new(root), ..Client::new() };
     let (mut quick, mut daily) = (client(), client());
     for number in 0..50 {
         live(&home, &running, number).await;
@@ -109,19 +109,22 @@ impl Desk {
         let mut ledger = Ledger::with_codes(&policy(), 10);
         ledger.report(0, &[raw(1, 1), raw(2, 1)]);
         ledger.tick();
-        let (first, stamp, publisher) = {
-            let press = Press::new(&ledger.keys, None);
+        let (first, position_of_tick, publisher) = {
+            let builder = PublicationBuilder::new(&ledger.keys, None);
             let outbox =
-                catch_up(&mut ledger.store.clone(), &ledger.keys, press, None).unwrap().outbox;
-            let (stamp, publisher) = outbox.last().map(|last| (*last.0, last.1.clone())).unwrap();
-            (outbox, stamp, publisher)
+                catch_up(&mut ledger.store.clone(), &ledger.keys, builder, None).unwrap().outbox;
+            let (position_of_tick, publisher) =
+                outbox.last().map(|last| (*last.0, last.1.clone())).unwrap();
+            (outbox, position_of_tick, publisher)
         };
         ledger.report(1, &[raw(2, 2)]);
         ledger.now += HOUR;
         ledger.tick();
-        let press = Press::new(&ledger.keys, Some(publisher));
+        let builder = PublicationBuilder::new(&ledger.keys, Some(publisher));
         let second =
-            catch_up(&mut ledger.store.clone(), &ledger.keys, press, Some(stamp)).unwrap().outbox;
+            catch_up(&mut ledger.store.clone(), &ledger.keys, builder, Some(position_of_tick))
+                .unwrap()
+                .outbox;
         let open = |name: &str| Files::local(&home.path(name)).unwrap();
         let publishing = Publishing { public: open("public"), private: open("private") };
         Desk { ledger, home, publishing, outboxes: [first, second] }
@@ -160,12 +163,15 @@ async fn wherever_writing_fails_phones_see_the_publication_before() {
         // Every file of before is there as it was, the manifest among them.
         assert!(before.iter().all(|(name, bytes)| now.get(name) == Some(bytes)), "{broken}");
         let wait = desk.publishing.saved().await.unwrap();
-        assert!(wait.is_some_and(|(_, stamp)| stamp.version.tick == 1), "{broken}");
+        assert!(
+            wait.is_some_and(|(_, position_of_tick)| position_of_tick.version.tick == 1),
+            "{broken}"
+        );
         desk.publishing.write(&desk.outboxes[1]).await.unwrap();
         desk.publishing.write(&desk.outboxes[1]).await.unwrap();
         assert_ne!(desk.home.manifest(), before["public/v1/manifest"]);
-        let (_, stamp) = desk.publishing.saved().await.unwrap().unwrap();
-        assert_eq!(stamp.version, Version { epoch: 1, tick: 2 });
+        let (_, position_of_tick) = desk.publishing.saved().await.unwrap().unwrap();
+        assert_eq!(position_of_tick.version, Version { series: 1, tick: 2 });
         assert_eq!(desk.home.contents().len(), whole.home.contents().len());
     }
 }
@@ -185,13 +191,13 @@ async fn a_tick_that_cannot_be_written_is_retried_with_the_same_bytes() {
     let mut pending = Box::pin(pending);
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut pending).await.is_err());
     assert_eq!(home.manifest(), manifest);
-    assert_eq!(running.service().version(), Some(Version { epoch: 1, tick: 1 }));
+    assert_eq!(running.service().version(), Some(Version { series: 1, tick: 1 }));
     let refused = running.service().tick().await.unwrap_err();
-    assert!(matches!(refused, Rejection::TickPending { tick: 2 }) && refused.row().retry);
+    assert!(matches!(refused, Problem::TickPending { tick: 2 }) && refused.row().retry);
     // Reports are accepted all the while, and are none of its business.
     running.report(11, &[raw(2, 101)]).await.unwrap();
     mend(&home.path("public/v1/index"));
-    assert_eq!(pending.await.unwrap(), Version { epoch: 1, tick: 2 });
+    assert_eq!(pending.await.unwrap(), Version { series: 1, tick: 2 });
     drop(service);
     assert_ne!(home.manifest(), manifest);
     running.stop().await;
@@ -214,7 +220,7 @@ async fn a_stop_while_a_tick_cannot_be_written_leaves_it_to_the_next_start() {
     running.report(10, &[raw(2, 100)]).await.unwrap();
     let keys = running.service().keys.clone();
     let node = running.service().node.clone();
-    node.act(move |state, now| gcs_server::judge::tick(state, &keys, now)).await.unwrap();
+    node.act(move |state, now| gcs_server::domain::judge::tick(state, &keys, now)).await.unwrap();
     drop(node);
     let copy = home.copy();
     mend(&home.path("public/v1/manifests"));
@@ -256,9 +262,9 @@ async fn another_manifest_of_the_same_number_stops_publishing_before_anything_is
 async fn a_comparison_names_every_file_that_is_wrong() {
     let desk = Desk::new();
     desk.publishing.write(&desk.outboxes[0]).await.unwrap();
-    let press = Press::new(&desk.ledger.keys, None);
+    let builder = PublicationBuilder::new(&desk.ledger.keys, None);
     let all =
-        catch_up(&mut desk.ledger.store.clone(), &desk.ledger.keys, press, None).unwrap().outbox;
+        catch_up(&mut desk.ledger.store.clone(), &desk.ledger.keys, builder, None).unwrap().outbox;
     desk.publishing.write(&all).await.unwrap();
     let good = desk.publishing.compare(&all).await.unwrap();
     let count = desk.home.public().len();

@@ -12,11 +12,11 @@ use common::home::{Home, Running, difference, files};
 use common::shelf::named;
 use common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_server::app::StartError;
-use gcs_server::keyfile::KeyFile;
-use gcs_server::log::Header;
-use gcs_server::log::event::Tick;
-use gcs_server::policy::Policy;
-use gcs_server::state::Version;
+use gcs_server::domain::keys::KeyFile;
+use gcs_server::domain::log::Header;
+use gcs_server::domain::log::event::Tick;
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::state::Version;
 use gcs_server::store::{SqliteStore, Store as _};
 
 /// A folder whose server has published twice and stopped.
@@ -59,7 +59,7 @@ async fn a_restart_keeps_everything() {
     }
     let last = home.start().await;
     live(&home, &last, 20).await;
-    assert_eq!(last.service().version(), Some(Version { epoch: 1, tick: 2 }));
+    assert_eq!(last.service().version(), Some(Version { series: 1, tick: 2 }));
     last.stop().await;
 }
 
@@ -74,7 +74,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
     let (head, digest) = (before.service().node.state().head, before.digest());
     before.stop().await;
     let mut batch =
-        common::seal(position, head, &[Tick { epoch: 1, number: 3 }.into()], common::START);
+        common::seal(position, head, &[Tick { series: 1, number: 3 }.into()], common::START);
     let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
     header.kind = 900;
     batch.events[0].header = header.to_bytes().to_vec();
@@ -91,7 +91,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
         assert_eq!(refused.row().code, "read_only");
         assert!(!running.service().node.is_well());
         if saved {
-            assert_eq!(running.service().version(), Some(Version { epoch: 1, tick: 2 }));
+            assert_eq!(running.service().version(), Some(Version { series: 1, tick: 2 }));
         }
         running.stop().await;
         assert_eq!(difference(&home.public(), &published), Vec::<String>::new());
@@ -357,7 +357,7 @@ async fn a_manifest_older_than_the_log_is_written_again() {
     assert_ne!(home.manifest(), manifest);
     let running = home.start().await;
     assert_eq!(home.manifest(), manifest);
-    assert_eq!(running.service().version(), Some(Version { epoch: 1, tick: 2 }));
+    assert_eq!(running.service().version(), Some(Version { series: 1, tick: 2 }));
     running.stop().await;
 }
 
@@ -403,9 +403,9 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         assert!(!succeeded && said.contains("--yes"), "{said}");
         assert!(home.refusal().await.contains("tick 2"));
         let (succeeded, said) = recover(&home, &["--yes"]);
-        let epoch = said.split("epoch ").last().unwrap().split(' ').next().unwrap();
-        let epoch: u32 = epoch.parse().unwrap();
-        assert!(succeeded && u64::from(epoch) >= now / 60, "{said}");
+        let series = said.split("series ").last().unwrap().split(' ').next().unwrap();
+        let series: u32 = series.parse().unwrap();
+        assert!(succeeded && u64::from(series) >= now / 60, "{said}");
         assert_eq!(difference(&before, &files(&home.path("public"))), Vec::<String>::new());
 
         home.time.store(now + HOUR, Ordering::SeqCst);
@@ -413,7 +413,7 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         running.settle().await;
         // The lost report can be sent again.
         running.report(1, &[raw(date, 2)]).await.unwrap();
-        assert_eq!(running.tick().await, Version { epoch, tick: 2 });
+        assert_eq!(running.tick().await, Version { series, tick: 2 });
         running.stop().await;
         home.start().await.stop().await;
     }

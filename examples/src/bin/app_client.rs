@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use gcs_core::PublicKey;
-use gcs_core::sync::{Heard, Outcome, Settings, Wake};
+use gcs_core::sync::{ClientSettings, Heard, Outcome, Wake};
 use gcs_examples::http::{HttpClient, HttpServer};
 use gcs_examples::{Folder, Traffic};
 
@@ -42,7 +42,7 @@ fn run() -> Checked<bool> {
     let options = Options::read(std::env::args().skip(1))?;
     // Durable: the library may rely on what it has put before it goes on.
     let own = Folder::durable(options.state);
-    let settings = Settings::new(options.root);
+    let settings = ClientSettings::new(options.root);
     let mut client = HttpClient::new(own, HttpServer::new(&options.server), settings);
     let heard = options.heard.map(|file| read_heard(&std::fs::read_to_string(file)?));
     let mut entropy = [0; 32];
@@ -112,7 +112,7 @@ fn parse_heard(line: &str) -> Option<Heard> {
 
 fn print(outcome: &Outcome, traffic: Traffic) {
     match outcome.held {
-        Some(held) => println!("holds: epoch {}, tick {}", held.epoch, held.tick),
+        Some(held) => println!("holds: series {}, tick {}", held.series, held.tick),
         None => println!("holds: nothing yet"),
     }
     println!("up to date: {}", if outcome.up_to_date { "yes" } else { "no" });

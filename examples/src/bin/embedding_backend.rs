@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use gcs_core::exact::{Query, Request, Response};
-use gcs_core::publish::{Day, Keys, Policy, Publication, Publisher, Tick};
-use gcs_core::{DAY_SECONDS, Date, DerivationKey, KeyList, SigningKey};
+use gcs_core::files::KeyList;
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::{DAY_SECONDS, Date, DerivationKey, SigningKey};
 use gcs_examples::Folder;
 
 /// Live elements by date, a publisher, and where both ends keep their files.
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let list = KeyList { version: 1, expires, keys: vec![online.public()] };
     let derivation = DerivationKey::new([3; 32]);
     let keys = Keys { root: root.public(), key_list: list.sign(&root)?, online, derivation };
-    let publisher = Publisher::new(Policy::default(), 1);
+    let publisher = Publisher::new(PublisherSettings::default(), 1);
     let public = Folder::durable(folder.path().join("public"));
     let own = Folder::durable(folder.path().join("own"));
     let mut backend = Backend { live: BTreeMap::new(), publisher, keys, public, own };

@@ -3,21 +3,23 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Day, ELEMENT_LEN, File, LeftOut, Path, Policy};
+use super::error::PublishError;
+use super::{Day, File, LeftOut, PublisherSettings};
 use crate::date::Date;
-use crate::error::{ParamsError, PublishError};
-use crate::hash::{ElementHasher, Salt};
+use crate::files::{CheckEntry as Entry, CheckFile, Path};
+use crate::files::{Row, Table};
 use crate::keys::DerivationKey;
-use crate::params::HashRange;
+use crate::set::ELEMENT_LEN;
+use crate::set::HashRange;
+use crate::set::ParamsError;
 use crate::set::Set;
-use crate::wire::checks::{CheckFile, Entry};
-use crate::wire::table::{Row, Table};
+use crate::set::{ElementHasher, Salt};
 
 /// What salts are derived from.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'k> {
     pub derivation: &'k DerivationKey,
-    pub epoch: u32,
+    pub series: u32,
     pub tick: u32,
 }
 
@@ -25,7 +27,7 @@ impl Context<'_> {
     /// A salt that nobody can know before this tick.
     fn salt(&self, date: Date) -> Salt {
         let context: [&[u8]; 3] =
-            [&self.epoch.to_le_bytes(), &self.tick.to_le_bytes(), &date.days().to_le_bytes()];
+            [&self.series.to_le_bytes(), &self.tick.to_le_bytes(), &date.days().to_le_bytes()];
         let derived = self.derivation.derive("salt", &context);
         let mut salt = Salt([0; 16]);
         salt.0.copy_from_slice(&derived[..16]);
@@ -47,7 +49,7 @@ impl BuiltDay {
     pub(super) fn build<E: AsRef<[u8]>>(
         day: &Day<E>,
         before: Option<&Table>,
-        policy: Policy,
+        settings: PublisherSettings,
         context: &Context<'_>,
     ) -> Result<BuiltDay, PublishError> {
         check_lengths(day)?;
@@ -56,14 +58,14 @@ impl BuiltDay {
         })?;
         let before = before.and_then(|table| table.row(day.date));
         let kept = before.map(|row| Hashed::new(day, row.salt, row.range));
-        let fits = |hashed: &Hashed| hashed.distinct <= hashed.range.capacity(policy.rate_bits);
+        let fits = |hashed: &Hashed| hashed.distinct <= hashed.range.capacity(settings.rate_bits);
         let hashed = match kept {
             Some(hashed) if fits(&hashed) => hashed,
             kept => {
                 // A re-based date has grown beyond its plan, and may go on growing.
                 let expected = if before.is_some() { count.saturating_mul(2) } else { count };
-                let expected = expected.max(policy.expected_per_date).max(1);
-                let range = plan(expected, policy.rate_bits)
+                let expected = expected.max(settings.expected_per_date).max(1);
+                let range = plan(expected, settings.rate_bits)
                     .map_err(|error| PublishError::Params { date: day.date, error })?;
                 // When even the largest range is too small, changing it helps nobody.
                 match kept.filter(|kept| kept.range.get() >= range.get()) {
@@ -164,18 +166,18 @@ mod tests {
 
     #[test]
     fn a_date_beyond_every_plan_keeps_its_range() {
-        let policy = Policy { rate_bits: 52, expected_per_date: 1, interval: 900 };
+        let settings = PublisherSettings { rate_bits: 52, expected_per_date: 1, interval: 900 };
         let date = Date::from_days(20_000).unwrap();
         let derivation = DerivationKey::new([1; 32]);
-        let context = Context { derivation: &derivation, epoch: 1, tick: 1 };
+        let context = Context { derivation: &derivation, series: 1, tick: 1 };
         let day = |count: u8| {
             let elements: Vec<[u8; 16]> = (0..count).map(|byte| [byte; 16]).collect();
             Day { date, elements }
         };
-        let first = BuiltDay::build(&day(40), None, policy, &context).unwrap();
+        let first = BuiltDay::build(&day(40), None, settings, &context).unwrap();
         let (row, _) = (first.row, first.set);
         let table = Table::from_rows(alloc::vec![row]).unwrap();
-        let second = BuiltDay::build(&day(41), Some(&table), policy, &context).unwrap();
+        let second = BuiltDay::build(&day(41), Some(&table), settings, &context).unwrap();
         assert_eq!((second.row.salt, second.row.range), (row.salt, row.range));
     }
 }

@@ -14,8 +14,9 @@
 //! inputs, go on from [`Publication::publisher`] with the next number.
 //!
 //! ```
-//! use gcs_core::publish::{Day, Keys, Policy, Publisher, Tick};
-//! use gcs_core::{Date, DerivationKey, KeyList, SigningKey};
+//! use gcs_core::publish::{Day, Keys, PublisherSettings, Publisher, Tick};
+//! use gcs_core::{Date, DerivationKey, SigningKey};
+//! use gcs_core::files::KeyList;
 //!
 //! let root = SigningKey::from_seed([1; 32]);
 //! let online = SigningKey::from_seed([2; 32]);
@@ -27,7 +28,7 @@
 //!     derivation: DerivationKey::new([3; 32]),
 //! };
 //!
-//! let publisher = Publisher::new(Policy::default(), 1);
+//! let publisher = Publisher::new(PublisherSettings::default(), 1);
 //! let date: Date = "2026-01-05".parse()?;
 //! let days = [Day { date, elements: vec![*b"identifier heard"] }];
 //! let now = date.end() + 2 * 3600; // Earlier than this, the date would have to wait.
@@ -38,36 +39,27 @@
 //! ```
 
 mod day;
+mod error;
 mod saved;
 mod snapshot;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+pub use self::error::PublishError;
+
 use self::day::BuiltDay;
 use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
-use crate::error::{BundleError, PublishError};
+use crate::files::{
+    Bundle, BundleEntry, BundleError, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest, Path,
+    SPANS, SignedKeyList, Table, write_bundle as encode_bundle,
+};
 use crate::keys::{DerivationKey, PublicKey, SigningKey};
-use crate::wire::bundle::{self, Bundle};
-
-pub use crate::wire::bundle::Bundle as BundleFile;
-pub use crate::wire::index::{BundleEntry, IndexFile, KEPT_TICKS, SPANS};
-pub use crate::wire::keys::{KeyList, MAX_KEYS, SignedKeyList};
-pub use crate::wire::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest};
-pub use crate::wire::path::Path;
-pub use crate::wire::table::{MAX_DATES, Row, Table};
-
-/// How long after its end a date waits before it is first published, in seconds: so
-/// nobody who knows its salt can still broadcast on it.
-pub const ENTRY_DELAY: u64 = 2 * 3600;
-
-/// Shortest and longest element in bytes.
-pub const ELEMENT_LEN: core::ops::RangeInclusive<usize> = 16..=64;
 
 /// What is decided once for a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct PublisherSettings {
     /// The false-positive rate of every date stays below `2^-rate_bits`. Default 20.
     pub rate_bits: u32,
     /// Elements that a new date is planned for at least; a date that outgrows its plan is
@@ -77,9 +69,9 @@ pub struct Policy {
     pub interval: u64,
 }
 
-impl Default for Policy {
-    fn default() -> Policy {
-        Policy { rate_bits: 20, expected_per_date: 1000, interval: 900 }
+impl Default for PublisherSettings {
+    fn default() -> PublisherSettings {
+        PublisherSettings { rate_bits: 20, expected_per_date: 1000, interval: 900 }
     }
 }
 
@@ -108,7 +100,7 @@ pub struct Day<E> {
 /// One publication to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Tick<'a, E> {
-    /// Its number: one more than the last, or any in a new epoch.
+    /// Its number: one more than the last, or any in a new series.
     pub number: u32,
     /// Unix time now.
     pub now: u64,
@@ -175,7 +167,7 @@ pub struct Publication {
     pub delete: Vec<Path>,
     /// What the manifest says.
     pub manifest: Manifest,
-    /// Dates that are not due yet (see [`ENTRY_DELAY`]).
+    /// Dates that are not due yet (see [`ENTRY_DELAY`](crate::ENTRY_DELAY)).
     pub waiting: Vec<Date>,
     /// Elements whose checks found no slot.
     pub left_out: Vec<LeftOut>,
@@ -187,11 +179,11 @@ pub struct Publication {
 /// reach back to, and which files are out there.
 #[derive(Clone, Debug)]
 pub struct Publisher {
-    policy: Policy,
-    epoch: u32,
+    settings: PublisherSettings,
+    series: u32,
     /// The last table, also across epochs: dates keep their salts and ranges.
     table: Option<Table>,
-    /// The last tick of this epoch and the last multiples of 4, 24 and 96, ascending.
+    /// The last tick of this series and the last multiples of 4, 24 and 96, ascending.
     snapshots: Vec<Snapshot>,
     bundles: Vec<BundleEntry>,
     issued: u64,
@@ -204,11 +196,11 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// The publisher of the first tick of an epoch, with nothing published yet.
-    pub fn new(policy: Policy, epoch: u32) -> Publisher {
+    /// The publisher of the first tick of a series, with nothing published yet.
+    pub fn new(settings: PublisherSettings, series: u32) -> Publisher {
         Publisher {
-            policy,
-            epoch,
+            settings,
+            series,
             table: None,
             snapshots: Vec::new(),
             bundles: Vec::new(),
@@ -219,14 +211,14 @@ impl Publisher {
         }
     }
 
-    /// The publisher of the first tick of the next epoch, after a restore or a recall:
+    /// The publisher of the first tick of the next series, after a restore or a recall:
     /// clients will fetch whole the sets that they have not got. Dates keep their salts,
     /// and files that are out there are still retired in time. The time may go back to
     /// before the last tick, should that have been issued by a clock that was wrong.
     #[must_use]
-    pub fn next_epoch(&self) -> Publisher {
+    pub fn next_series(&self) -> Publisher {
         Publisher {
-            epoch: self.epoch.saturating_add(1),
+            series: self.series.saturating_add(1),
             snapshots: Vec::new(),
             bundles: Vec::new(),
             issued: 0,
@@ -234,18 +226,18 @@ impl Publisher {
         }
     }
 
-    /// The same publisher under another policy, which holds from the next tick on.
+    /// The same publisher under another settings, which holds from the next tick on.
     #[must_use]
-    pub fn with_policy(&self, policy: Policy) -> Publisher {
-        Publisher { policy, ..self.clone() }
+    pub fn with_settings(&self, settings: PublisherSettings) -> Publisher {
+        Publisher { settings, ..self.clone() }
     }
 
-    /// The epoch.
-    pub fn epoch(&self) -> u32 {
-        self.epoch
+    /// The series.
+    pub fn series(&self) -> u32 {
+        self.series
     }
 
-    /// The last tick published in this epoch.
+    /// The last tick published in this series.
     pub fn last_tick(&self) -> Option<u32> {
         self.snapshots.last().map(|snapshot| snapshot.tick)
     }
@@ -276,7 +268,7 @@ impl Publisher {
         let (due, waiting) = self.due_days(tick)?;
         let days = due
             .into_iter()
-            .map(|day| BuiltDay::build(day, self.table(), self.policy, &self.context(tick, keys)))
+            .map(|day| BuiltDay::build(day, self.table(), self.settings, &self.context(tick, keys)))
             .collect::<Result<Vec<_>, _>>()?;
         let snapshot = Snapshot::of(tick.number, &days)?;
         let new_bundles = self.write_bundles(&snapshot)?;
@@ -285,15 +277,15 @@ impl Publisher {
         bundles.extend(self.bundles.iter().filter(|old| tick.number - old.to < KEPT_TICKS));
         bundles.sort_unstable_by_key(|entry| (entry.to, entry.span));
         let table = snapshot.table.clone();
-        let index = IndexFile { epoch: self.epoch, tick: tick.number, table, bundles };
+        let index = IndexFile { series: self.series, tick: tick.number, table, bundles };
         let index_bytes = index.to_bytes();
         IndexFile::parse(&index_bytes)?;
         let manifest = Manifest {
-            epoch: self.epoch,
+            series: self.series,
             tick: tick.number,
             issued: tick.now,
             expires: tick.now.saturating_add(DAY_SECONDS),
-            next: tick.now.saturating_add(self.policy.interval),
+            next: tick.now.saturating_add(self.settings.interval),
             state: index.table.state(),
             index: FileHash::of(&index_bytes),
             bundle: new_bundles.iter().find(|new| new.0.span == 1).map(|new| FileHash::of(&new.1)),
@@ -303,22 +295,22 @@ impl Publisher {
 
         let left_out = days.iter().flat_map(|day| day.left_out.iter().copied()).collect();
         let index_path = Path::Index(manifest.index.sha256);
-        let live = live_paths(self.epoch, index_path, &index);
+        let live = live_paths(self.series, index_path, &index);
         let mut files: Vec<File> = days.into_iter().flat_map(BuiltDay::into_files).collect();
         files.extend(new_bundles.into_iter().map(|(entry, bytes)| {
-            let path = Path::Bundle { span: entry.span, epoch: self.epoch, to: entry.to };
+            let path = Path::Bundle { span: entry.span, series: self.series, to: entry.to };
             File { path, bytes }
         }));
         files.push(File { path: index_path, bytes: index_bytes });
         files.retain(|file| !self.is_out_there(&file.path));
-        let kept = Path::KeptManifest { epoch: self.epoch, tick: tick.number };
+        let kept = Path::KeptManifest { series: self.series, tick: tick.number };
         files.push(File { path: kept, bytes: signed.clone() });
         files.push(File { path: Path::Manifest, bytes: signed });
 
         let (retired, delete) = self.retire(&live, tick.now);
         let publisher = Publisher {
-            policy: self.policy,
-            epoch: self.epoch,
+            settings: self.settings,
+            series: self.series,
             table: Some(index.table),
             snapshots: self.snapshots_after(snapshot),
             bundles: index.bundles,
@@ -355,7 +347,7 @@ impl Publisher {
         }
         let is_due = |day: &&Day<E>| {
             let published = self.table().is_some_and(|table| table.row(day.date).is_some());
-            published || day.date.end() + ENTRY_DELAY <= tick.now
+            published || day.date.entry() <= tick.now
         };
         let (due, waiting): (Vec<_>, Vec<_>) = days.into_iter().partition(is_due);
         if due.len() > MAX_DATES {
@@ -365,7 +357,7 @@ impl Publisher {
     }
 
     fn context<'k, E>(&self, tick: &Tick<'_, E>, keys: &'k Keys) -> day::Context<'k> {
-        day::Context { derivation: &keys.derivation, epoch: self.epoch, tick: tick.number }
+        day::Context { derivation: &keys.derivation, series: self.series, tick: tick.number }
     }
 
     /// The bundles that lead to a new snapshot, each applied to where it starts from.
@@ -375,7 +367,7 @@ impl Publisher {
             let from =
                 self.snapshots.iter().find(|from| from.tick.checked_add(span) == Some(to.tick));
             let Some(from) = from else { continue };
-            let bytes = write_bundle(self.epoch, span, from, to)
+            let bytes = write_bundle(self.series, span, from, to)
                 .map_err(|error| PublishError::Bundle { span, error })?;
             let FileHash { bytes: length, sha256 } = FileHash::of(&bytes);
             bundles.push((BundleEntry { span, to: to.tick, bytes: length, sha256 }, bytes));
@@ -426,25 +418,25 @@ impl Publisher {
 }
 
 /// Everything that a manifest names, directly or through its index.
-fn live_paths(epoch: u32, index_path: Path, index: &IndexFile) -> BTreeSet<Path> {
+fn live_paths(series: u32, index_path: Path, index: &IndexFile) -> BTreeSet<Path> {
     let rows = index.table.rows().iter();
     let sets = rows.clone().map(|row| Path::Set { date: row.date, identity: row.identity });
     let checks = rows
         .filter(|row| row.len > 0)
         .map(|row| Path::Checks { date: row.date, root: row.check_root });
     let bundles = index.bundles.iter();
-    let bundles = bundles.map(|entry| Path::Bundle { span: entry.span, epoch, to: entry.to });
+    let bundles = bundles.map(|entry| Path::Bundle { span: entry.span, series, to: entry.to });
     sets.chain(checks).chain(bundles).chain([index_path]).collect()
 }
 
 /// Writes a bundle, reads it back, applies it, and compares every byte of what it gives.
 fn write_bundle(
-    epoch: u32,
+    series: u32,
     span: u32,
     from: &Snapshot,
     to: &Snapshot,
 ) -> Result<Vec<u8>, BundleError> {
-    let bytes = bundle::write(epoch, to.tick, span, &from.side(), &to.side())?;
+    let bytes = encode_bundle(series, to.tick, span, &from.side(), &to.side())?;
     let (table, sets) = Bundle::parse(&bytes)?.apply(&from.table, |identity| from.set(identity))?;
     if table != to.table {
         return Err(BundleError::After { expected: to.table.state(), got: table.state() });

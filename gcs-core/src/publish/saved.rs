@@ -6,11 +6,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::snapshot::Snapshot;
-use super::{BundleEntry, Path, Policy, Publisher, Table};
+use super::{Publisher, PublisherSettings};
+use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_at_most};
 use crate::digest::Digest;
 use crate::error::ParseError;
+use crate::files::{BundleEntry, Path, Table};
 use crate::set::Set;
-use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
 
 const MAGIC: &[u8; 6] = b"GCSPUB";
 
@@ -23,20 +24,20 @@ impl Publisher {
     /// version of the library.
     ///
     /// ```
-    /// use gcs_core::publish::{Policy, Publisher};
+    /// use gcs_core::publish::{PublisherSettings, Publisher};
     ///
-    /// let publisher = Publisher::new(Policy::default(), 7);
+    /// let publisher = Publisher::new(PublisherSettings::default(), 7);
     /// let restored = Publisher::from_bytes(&publisher.to_bytes())?;
-    /// assert_eq!(restored.epoch(), 7);
+    /// assert_eq!(restored.series(), 7);
     /// # Ok::<(), gcs_core::ParseError>(())
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::open(MAGIC);
         bytes
-            .put_u32(self.policy.rate_bits)
-            .put_u32(self.policy.expected_per_date)
-            .put_u64(self.policy.interval)
-            .put_u32(self.epoch)
+            .put_u32(self.settings.rate_bits)
+            .put_u32(self.settings.expected_per_date)
+            .put_u64(self.settings.interval)
+            .put_u32(self.series)
             .put_u64(self.issued)
             .put_u32(self.key_list);
         let tables: Vec<&Table> = self.table.iter().collect();
@@ -62,7 +63,7 @@ impl Publisher {
             put_block(&mut bytes, path.to_string().as_bytes());
             bytes.put_u64(*until);
         }
-        cursor::seal(&mut bytes);
+        bytes::seal(&mut bytes);
         bytes
     }
 
@@ -73,13 +74,13 @@ impl Publisher {
     /// The first thing that is wrong, as a [`ParseError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Publisher, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
-        cursor::check_trailer(bytes)?;
-        let policy = Policy {
+        bytes::expect_trailer(bytes)?;
+        let settings = PublisherSettings {
             rate_bits: cursor.u32()?,
             expected_per_date: cursor.u32()?,
             interval: cursor.u64()?,
         };
-        let (epoch, issued, key_list) = (cursor.u32()?, cursor.u64()?, cursor.u32()?);
+        let (series, issued, key_list) = (cursor.u32()?, cursor.u64()?, cursor.u32()?);
         let tables = take_list(&mut cursor, 1, |cursor| Table::parse(take_block(cursor)?))?;
         let stands = take_list(&mut cursor, MAX_SNAPSHOTS, |cursor| {
             Ok((cursor.u32()?, Table::parse(take_block(cursor)?)?))
@@ -107,8 +108,8 @@ impl Publisher {
             return Err(ParseError::Order { field: "snapshot", position: at as u64 + 1 });
         }
         Ok(Publisher {
-            policy,
-            epoch,
+            settings,
+            series,
             table: tables.into_iter().next(),
             snapshots,
             bundles,
@@ -142,6 +143,6 @@ fn take_list<'a, T>(
     take: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
 ) -> Result<Vec<T>, ParseError> {
     let count = cursor.u32()?;
-    check_limit("list", u64::from(count), max)?;
+    expect_at_most("list", u64::from(count), max)?;
     (0..count).map(|_| take(cursor)).collect()
 }

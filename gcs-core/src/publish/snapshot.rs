@@ -5,11 +5,12 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use super::day::BuiltDay;
+use super::error::PublishError;
 use crate::digest::Digest;
-use crate::error::{ParseError, PublishError};
+use crate::error::ParseError;
+use crate::files::Side;
+use crate::files::Table;
 use crate::set::Set;
-use crate::wire::bundle::Side;
-use crate::wire::table::Table;
 
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use super::engine::{Engine, file_error};
+use super::error::SyncError;
 use super::queue::{Hit, Queue, Status};
 use super::state::Dummy;
 use super::{Asked, Incident};
-use crate::error::SyncError;
-use crate::hash::ElementHasher;
-use crate::publish::{Path, Row};
-use crate::wire::checks::{Record, Verdict};
+use crate::files::{CheckRecord, Verdict};
+use crate::files::{Path, Row};
+use crate::set::ElementHasher;
 
 /// What a slot is used for.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ pub(super) async fn ask(
             let status = queue.hits.get(&hit).map(|candidate| candidate.status);
             Asked::Candidate(match status.filter(|_| answered) {
                 Some(Status::Confirmed) => Verdict::Confirmed,
-                Some(Status::Rejected) => Verdict::FalsePositive,
+                Some(Status::FalsePositive) => Verdict::FalsePositive,
                 _ => Verdict::Unknown,
             })
         }
@@ -123,14 +123,15 @@ async fn judge(
     let path = Path::Checks { date: row.date, root: row.check_root };
     let range = (u64::from(number) * length, length);
     let bytes = engine.fetch_range(path, Some(range), length).await?;
-    let record = Record::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
+    let record =
+        CheckRecord::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
     let hasher = ElementHasher::new(row.salt, row.range);
     for (hit, candidate) in queue.hits.iter_mut().filter(|(hit, _)| hit.date == row.date) {
         if candidate.rank / row.record_ranks() == number {
             let check = hasher.check(&hit.element);
             candidate.status = match record.verdict(candidate.rank, check) {
                 Verdict::Confirmed => Status::Confirmed,
-                Verdict::FalsePositive => Status::Rejected,
+                Verdict::FalsePositive => Status::FalsePositive,
                 Verdict::Unknown => Status::Incomplete(row.check_root),
             };
         }

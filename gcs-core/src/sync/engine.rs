@@ -3,17 +3,18 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::error::SyncError;
 use super::store::Store;
-use super::{Incident, Settings};
-use crate::error::{ParseError, SyncError};
+use super::{ClientSettings, Incident};
+use crate::bytes::{expect_digest, expect_len};
+use crate::error::ParseError;
+use crate::files::{FileHash, Path};
 use crate::keys::Stream;
-use crate::publish::{FileHash, Path};
-use crate::wire::cursor::{check_digest, check_len};
 
 /// The client's folder, its settings, the time and some randomness.
 pub(super) struct Engine {
     pub store: Store,
-    pub settings: Settings,
+    pub settings: ClientSettings,
     pub now: u64,
     pub random: Stream,
     /// Whether the network failed once in this wake.
@@ -49,8 +50,8 @@ impl Engine {
         hash: FileHash,
     ) -> Result<Vec<u8>, SyncError> {
         let bytes = self.fetch(path, hash.bytes).await?;
-        check_len(&bytes, hash.bytes)
-            .and_then(|()| check_digest("file", &bytes, hash.sha256))
+        expect_len(&bytes, hash.bytes)
+            .and_then(|()| expect_digest("file", &bytes, hash.sha256))
             .map_err(|error| file_error(path, error))?;
         Ok(bytes)
     }

@@ -7,7 +7,8 @@ use super::queue::{Candidate, Entry, Hit, Queue, Status};
 use super::store::Store;
 use super::{Contact, Heard, Incident};
 use crate::date::{DAY_SECONDS, Date};
-use crate::publish::{ELEMENT_LEN, Row};
+use crate::files::Row;
+use crate::set::ELEMENT_LEN;
 
 /// How close to UTC midnight the neighbouring date counts too, in seconds: clocks differ,
 /// and an identifier may be heard across midnight.

@@ -34,9 +34,10 @@
 //! ```
 //! use std::collections::BTreeMap;
 //!
-//! use gcs_core::publish::{Day, Keys, Policy, Publisher, Tick};
-//! use gcs_core::sync::{Answer, Heard, Outcome, Session, Settings, Step, Wake};
-//! use gcs_core::{Date, DerivationKey, KeyList, SigningKey};
+//! use gcs_core::publish::{Day, Keys, PublisherSettings, Publisher, Tick};
+//! use gcs_core::sync::{Answer, Heard, Outcome, Session, ClientSettings, Step, Wake};
+//! use gcs_core::{Date, DerivationKey, SigningKey};
+//! use gcs_core::files::KeyList;
 //!
 //! type Files = BTreeMap<String, Vec<u8>>;
 //!
@@ -77,18 +78,18 @@
 //! let mut day = Day { date, elements: vec![*b"identifier heard", *b"another patient."] };
 //! let mut now = date.end() + 2 * 3600;
 //! let mut server = Files::new();
-//! let mut publisher = Publisher::new(Policy::default(), 1);
+//! let mut publisher = Publisher::new(PublisherSettings::default(), 1);
 //! let mut publish = |number, now, day: &Day<[u8; 16]>, server: &mut Files| {
 //!     let tick = Tick { number, now, days: &[day.clone()] };
 //!     let publication = publisher.publish(&tick, &keys)?;
 //!     publisher = publication.publisher;
 //!     server.extend(publication.files.into_iter().map(|file| (file.path.to_string(), file.bytes)));
-//!     Ok::<(), gcs_core::PublishError>(())
+//!     Ok::<(), gcs_core::publish::PublishError>(())
 //! };
 //! publish(1, now, &day, &mut server)?;
 //!
 //! // A phone heard it at noon. It wakes when it is told to, until a slot has answered.
-//! let settings = Settings::new(root.public());
+//! let settings = ClientSettings::new(root.public());
 //! let heard = vec![Heard { time: date.start() + 43_200, element: b"identifier heard".to_vec() }];
 //! let mut folder = Files::new();
 //! let mut wake = |now: u64, server: &Files| {
@@ -115,6 +116,7 @@
 mod confirm;
 mod driver;
 mod engine;
+mod error;
 mod matching;
 mod plan;
 mod queue;
@@ -128,18 +130,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::date::Date;
-use crate::error::{ParseError, SyncError};
+use crate::error::ParseError;
+use crate::files::Verdict;
 use crate::keys::PublicKey;
-use crate::wire::checks::Verdict;
+use crate::version::Version;
 
 pub use self::driver::{Answer, Step};
+pub use self::error::SyncError;
 pub use self::session::Session;
-pub use self::state::Version;
 
 /// What an app decides once. All but the key is public: every client keeps the same
 /// schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ClientSettings {
     /// The key that signs the list of online keys.
     pub root: PublicKey,
     /// Mean time between confirmation slots in seconds; the next is drawn from half of it
@@ -150,10 +153,10 @@ pub struct Settings {
     pub poll_jitter: u64,
 }
 
-impl Settings {
+impl ClientSettings {
     /// The defaults, with this root key.
-    pub fn new(root: PublicKey) -> Settings {
-        Settings { root, confirm_every: 6 * 3600, poll_jitter: 300 }
+    pub fn new(root: PublicKey) -> ClientSettings {
+        ClientSettings { root, confirm_every: 6 * 3600, poll_jitter: 300 }
     }
 }
 

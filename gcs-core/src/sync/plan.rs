@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::wire::index::BundleEntry;
+use crate::files::BundleEntry;
 
 /// What a request costs besides its answer, in bytes.
 pub(super) const REQUEST_BYTES: u64 = 500;
@@ -47,7 +47,7 @@ pub(super) fn cheapest_chain(
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::wire::index::SPANS;
+    use crate::files::SPANS;
     use proptest::prelude::*;
 
     fn bundle(span: u32, to: u32, bytes: u64) -> BundleEntry {

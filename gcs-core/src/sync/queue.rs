@@ -3,11 +3,11 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_at_most};
 use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;
-use crate::publish::ELEMENT_LEN;
-use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
+use crate::set::ELEMENT_LEN;
 
 const MAGIC: &[u8; 6] = b"GCSQUE";
 
@@ -30,7 +30,7 @@ pub(super) enum Status {
     /// Not answered by a record that can be trusted.
     Open,
     /// An authentic record says that it is a false positive.
-    Rejected,
+    FalsePositive,
     /// An authentic record of this root has not got all checks of its rank.
     Incomplete(Digest),
     /// The element is in the set.
@@ -99,28 +99,28 @@ impl Queue {
             bytes.put_u64(hit.time).put_u32(hit.date.days());
             let (status, root) = match candidate.status {
                 Status::Open => (0, Digest::ZERO),
-                Status::Rejected => (1, Digest::ZERO),
+                Status::FalsePositive => (1, Digest::ZERO),
                 Status::Incomplete(root) => (2, root),
                 Status::Confirmed => (3, Digest::ZERO),
             };
             bytes.put_u8(status).put(&root.0);
             bytes.put_u8(hit.element.len() as u8).put(&hit.element);
         }
-        cursor::seal(&mut bytes);
+        bytes::seal(&mut bytes);
         bytes
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Queue, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let count = cursor.u32()?;
-        check_limit("candidates", u64::from(count), CAPACITY as u64)?;
+        expect_at_most("candidates", u64::from(count), CAPACITY as u64)?;
         let mut queue = Queue::default();
         for _ in 0..count {
             let (time, date) = (cursor.u64()?, cursor.date()?);
             let (status, root) = (cursor.u8()?, cursor.digest()?);
             let status = match status {
                 0 => Status::Open,
-                1 => Status::Rejected,
+                1 => Status::FalsePositive,
                 2 => Status::Incomplete(root),
                 3 => Status::Confirmed,
                 got => {
@@ -129,13 +129,13 @@ impl Queue {
                 }
             };
             let length = u64::from(cursor.u8()?);
-            check_limit("element length", length, *ELEMENT_LEN.end() as u64)?;
+            expect_at_most("element length", length, *ELEMENT_LEN.end() as u64)?;
             let element = cursor.take(length)?.to_vec();
             queue.hits.insert(Hit { time, date, element }, Candidate { status, rank: 0 });
         }
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
-        cursor::check_trailer(bytes)?;
+        bytes::expect_trailer(bytes)?;
         Ok(queue)
     }
 }

@@ -13,7 +13,7 @@ use core::task::{Context, Poll, Waker};
 use spin::Mutex;
 
 use super::driver::{Answer, Driver, Mailbox, Step};
-use super::{Outcome, Settings, Wake, wake};
+use super::{ClientSettings, Outcome, Wake, wake};
 
 /// One wake of a client: an owned state machine without I/O.
 ///
@@ -27,7 +27,7 @@ pub struct Session {
 
 impl Session {
     /// A session that will do everything that is due.
-    pub fn new(settings: &Settings, wake: Wake) -> Session {
+    pub fn new(settings: &ClientSettings, wake: Wake) -> Session {
         let mailbox = Arc::new(Mutex::new(Mailbox::default()));
         let run = Box::pin(wake::run(Driver(Arc::clone(&mailbox)), *settings, wake));
         Session { run, mailbox, outcome: None }

@@ -2,35 +2,21 @@
 
 use alloc::vec::Vec;
 
+use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_at_most};
 use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::keys::PublicKey;
-use crate::wire::cursor::{self, Cursor, Put, TRAILER_LEN, check_limit};
+use crate::version::Version;
 
 const MAGIC: &[u8; 6] = b"GCSCLI";
 
 /// Most tables whose files wait to be deleted.
 const MAX_RETIRED: usize = 8;
 
-/// Place in the order of publications, which never goes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version {
-    /// Raised by a restore or a recall.
-    pub epoch: u32,
-    /// Number of the publication.
-    pub tick: u32,
-}
-
-impl core::fmt::Display for Version {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}-{}", self.epoch, self.tick)
-    }
-}
-
 /// A version and the table that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stand {
+pub(super) struct TableVersion {
     pub version: Version,
     /// SHA-256 of the table, which also names its file.
     pub table: Digest,
@@ -51,13 +37,13 @@ pub(super) struct State {
     /// Newest version of the key list seen.
     pub key_list: u32,
     /// Newest manifest accepted.
-    pub seen: Option<Stand>,
+    pub seen: Option<TableVersion>,
     /// Unix time at which it expires.
     pub expires: u64,
     /// What the client has whole.
-    pub held: Option<Stand>,
+    pub held: Option<TableVersion>,
     /// What it is on its way to: sets of this table may be there already.
-    pub target: Option<Stand>,
+    pub target: Option<TableVersion>,
     /// Tables whose files may still be there.
     pub retired: Vec<Digest>,
     /// Unix time of the next poll; 0 at first.
@@ -99,9 +85,11 @@ impl State {
         bytes.put(&self.root.0).put_u32(self.key_list);
         for stand in [self.seen, self.held, self.target] {
             let there = u32::from(stand.is_some());
-            let stand = stand
-                .unwrap_or(Stand { version: Version { epoch: 0, tick: 0 }, table: Digest::ZERO });
-            bytes.put_u32(there).put_u32(stand.version.epoch).put_u32(stand.version.tick);
+            let stand = stand.unwrap_or(TableVersion {
+                version: Version { series: 0, tick: 0 },
+                table: Digest::ZERO,
+            });
+            bytes.put_u32(there).put_u32(stand.version.series).put_u32(stand.version.tick);
             bytes.put(&stand.table.0);
         }
         bytes.put_u64(self.expires).put_u64(self.next_poll).put_u64(self.next_slot);
@@ -113,7 +101,7 @@ impl State {
         for table in &self.retired {
             bytes.put(&table.0);
         }
-        cursor::seal(&mut bytes);
+        bytes::seal(&mut bytes);
         bytes
     }
 
@@ -123,20 +111,20 @@ impl State {
         let mut stands = [None; 3];
         for stand in &mut stands {
             let there = take_presence(&mut cursor)?;
-            let version = Version { epoch: cursor.u32()?, tick: cursor.u32()? };
+            let version = Version { series: cursor.u32()?, tick: cursor.u32()? };
             let table = cursor.digest()?;
-            *stand = there.then_some(Stand { version, table });
+            *stand = there.then_some(TableVersion { version, table });
         }
         let (expires, next_poll, next_slot) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         let there = take_presence(&mut cursor)?;
         let dummy = Dummy { date: cursor.date()?, fingerprint: cursor.u64()? };
         let dummy = there.then_some(dummy);
         let count = cursor.u32()?;
-        check_limit("retired tables", u64::from(count), MAX_RETIRED as u64)?;
+        expect_at_most("retired tables", u64::from(count), MAX_RETIRED as u64)?;
         let retired = (0..count).map(|_| cursor.digest()).collect::<Result<_, _>>()?;
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
-        cursor::check_trailer(bytes)?;
+        bytes::expect_trailer(bytes)?;
         let [seen, held, target] = stands;
         Ok(State {
             root,
@@ -155,6 +143,6 @@ impl State {
 
 fn take_presence(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
     let there = cursor.u32()?;
-    check_limit("presence", u64::from(there), 1)?;
+    expect_at_most("presence", u64::from(there), 1)?;
     Ok(there == 1)
 }

@@ -7,14 +7,16 @@ use alloc::vec::Vec;
 
 use super::Incident;
 use super::driver::Driver;
+use super::error::SyncError;
 use super::queue::Queue;
-use super::state::{Stand, State, Version};
+use super::state::{State, TableVersion};
+use crate::bytes::{expect_digest, expect_len};
 use crate::digest::Digest;
-use crate::error::{ParseError, SyncError};
+use crate::error::ParseError;
+use crate::files::{Row, Table};
 use crate::keys::PublicKey;
 use crate::set::Set;
-use crate::wire::cursor::{check_digest, check_len};
-use crate::wire::table::{Row, Table};
+use crate::version::Version;
 
 const STATE: &str = "state";
 const QUEUE: &str = "queue";
@@ -110,7 +112,7 @@ impl Store {
         let table = match self.get(name.clone()).await? {
             None if !expected => return Ok(None),
             None => Err(None),
-            Some(bytes) => check_digest("table", &bytes, state)
+            Some(bytes) => expect_digest("table", &bytes, state)
                 .and_then(|()| Table::parse(&bytes))
                 .map_err(Some),
         };
@@ -169,7 +171,7 @@ impl Store {
         version: Version,
         table: &Table,
     ) -> Result<(), SyncError> {
-        let stand = Stand { version, table: table.state() };
+        let stand = TableVersion { version, table: table.state() };
         if let Some(old) = self.state.target.filter(|old| old.table != stand.table) {
             self.state.retire(old.table);
         }
@@ -290,7 +292,7 @@ impl Store {
 
 /// A set, if it is the one that the row describes.
 pub(super) fn parse_set(bytes: Vec<u8>, row: &Row) -> Result<Set, ParseError> {
-    check_len(&bytes, row.bytes)?;
+    expect_len(&bytes, row.bytes)?;
     let set = Set::parse(bytes)?;
     if row.describes(&set) {
         return Ok(set);

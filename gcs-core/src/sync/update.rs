@@ -6,15 +6,17 @@ use alloc::vec::Vec;
 
 use super::Incident;
 use super::engine::{Engine, file_error};
+use super::error::SyncError;
 use super::plan::{REQUEST_BYTES, cheapest_chain};
-use super::state::{Stand, Version};
+use super::state::TableVersion;
 use super::store::parse_set;
+use crate::bytes::expect_equal;
 use crate::date::DAY_SECONDS;
 use crate::digest::Digest;
-use crate::error::{ParseError, SyncError};
-use crate::publish::{BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Table};
-use crate::wire::bundle::Bundle;
-use crate::wire::cursor::check_equal;
+use crate::error::ParseError;
+use crate::files::Bundle;
+use crate::files::{BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Table};
+use crate::version::Version;
 
 /// How many wrong or missing bundles are tried before whole sets are taken.
 const MAX_DETOURS: usize = 4;
@@ -68,7 +70,7 @@ enum Way {
 }
 
 fn version_of(manifest: &Manifest) -> Version {
-    Version { epoch: manifest.epoch, tick: manifest.tick }
+    Version { series: manifest.series, tick: manifest.tick }
 }
 
 impl Engine {
@@ -91,7 +93,7 @@ impl Engine {
         let bytes = self.fetch(Path::Manifest, MAX_MANIFEST_BYTES as u64).await?;
         let state = &mut self.store.state;
         let (manifest, key_list) = Manifest::verify(&bytes, &state.root, self.now, state.key_list)?;
-        let got = Stand { version: version_of(&manifest), table: manifest.state };
+        let got = TableVersion { version: version_of(&manifest), table: manifest.state };
         if let Some(seen) = state.seen {
             if got.version < seen.version {
                 return Err(SyncError::RolledBack { seen: seen.version, got: got.version });
@@ -126,7 +128,7 @@ impl Engine {
             return Ok(false);
         }
         let entry = BundleEntry { span: 1, to: version.tick, bytes, sha256 };
-        match self.take_bundle_to(version.epoch, entry, Some(manifest.state)).await {
+        match self.take_bundle_to(version.series, entry, Some(manifest.state)).await {
             Ok(()) => Ok(true),
             Err(error) => {
                 failed.insert((entry.to, entry.span));
@@ -149,8 +151,8 @@ impl Engine {
                 .map(|row| row.bytes.saturating_add(REQUEST_BYTES))
                 .fold(0, u64::saturating_add)
         };
-        let chain = |stand: Stand| {
-            let reachable = stand.version.epoch == index.epoch && failed.len() < MAX_DETOURS;
+        let chain = |stand: TableVersion| {
+            let reachable = stand.version.series == index.series && failed.len() < MAX_DETOURS;
             let (from, to) = (stand.version.tick, index.tick);
             reachable.then(|| cheapest_chain(&index.bundles, failed, from, to)).flatten()
         };
@@ -182,26 +184,26 @@ impl Engine {
         entry: BundleEntry,
     ) -> Result<(), SyncError> {
         let last = (entry.to == index.tick).then(|| index.table.state());
-        self.take_bundle_to(index.epoch, entry, last).await
+        self.take_bundle_to(index.series, entry, last).await
     }
 
     /// Fetches a bundle, applies it to what is held, and keeps what comes out, if that is
     /// the state `expected`, where one is known.
     async fn take_bundle_to(
         &mut self,
-        epoch: u32,
+        series: u32,
         entry: BundleEntry,
         expected: Option<Digest>,
     ) -> Result<(), SyncError> {
         let BundleEntry { span, to, bytes, sha256 } = entry;
-        let path = Path::Bundle { span, epoch, to };
+        let path = Path::Bundle { span, series, to };
         let bytes = self.fetch_hashed(path, FileHash { bytes, sha256 }).await?;
         let bundle = Bundle::parse(&bytes).map_err(|error| file_error(path, error))?;
-        check_bundle(&bundle, epoch, &entry, expected).map_err(|error| file_error(path, error))?;
+        check_bundle(&bundle, series, &entry, expected).map_err(|error| file_error(path, error))?;
         let (table, sets) = bundle
             .apply(&self.store.table, |identity| self.store.sets.get(&identity))
             .map_err(|error| SyncError::Bundle { path: path.to_string(), error })?;
-        self.store.announce(Version { epoch, tick: to }, &table).await?;
+        self.store.announce(Version { series, tick: to }, &table).await?;
         for set in sets {
             self.store.keep_set(set).await?;
         }
@@ -239,21 +241,21 @@ impl Engine {
 
 fn parse_index(bytes: &[u8], manifest: &Manifest) -> Result<IndexFile, ParseError> {
     let index = IndexFile::parse(bytes)?;
-    check_equal("epoch", u64::from(index.epoch), u64::from(manifest.epoch))?;
-    check_equal("tick", u64::from(index.tick), u64::from(manifest.tick))?;
+    expect_equal("series", u64::from(index.series), u64::from(manifest.series))?;
+    expect_equal("tick", u64::from(index.tick), u64::from(manifest.tick))?;
     check_state(index.table.state(), manifest.state)?;
     Ok(index)
 }
 
 fn check_bundle(
     bundle: &Bundle<'_>,
-    epoch: u32,
+    series: u32,
     entry: &BundleEntry,
     expected: Option<Digest>,
 ) -> Result<(), ParseError> {
-    check_equal("epoch", u64::from(bundle.epoch()), u64::from(epoch))?;
-    check_equal("bundle tick", u64::from(bundle.to()), u64::from(entry.to))?;
-    check_equal("bundle span", u64::from(bundle.span()), u64::from(entry.span))?;
+    expect_equal("series", u64::from(bundle.series()), u64::from(series))?;
+    expect_equal("bundle tick", u64::from(bundle.to()), u64::from(entry.to))?;
+    expect_equal("bundle span", u64::from(bundle.span()), u64::from(entry.span))?;
     expected.map_or(Ok(()), |expected| check_state(bundle.after(), expected))
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Entry {
 /// A bundle, whose payloads were not looked at.
 #[derive(Clone, Debug)]
 pub(crate) struct Bundle {
-    pub(crate) epoch: u32,
+    pub(crate) series: u32,
     pub(crate) to: u32,
     pub(crate) span: u32,
     pub(crate) before: Digest,
@@ -82,7 +82,7 @@ impl Bundle {
     pub(crate) fn parse(file: &[u8]) -> Outcome<Self> {
         let mut reader = Reader::new(file);
         reader.magic(b"GCSBDL")?;
-        let epoch = reader.u32()?;
+        let series = reader.u32()?;
         let to = reader.u32()?;
         let span = reader.u32()?;
         check_span(span, to, to)?;
@@ -98,7 +98,7 @@ impl Bundle {
         let dates: Vec<_> = entries.iter().map(|entry| entry.row.date).collect();
         check(ascend(&dates), "Order")?;
         reader.end()?;
-        Ok(Self { epoch, to, span, before, after, dropped, entries })
+        Ok(Self { series, to, span, before, after, dropped, entries })
     }
 
     /// The state after it.

@@ -16,7 +16,7 @@ pub(crate) struct Named {
 /// A manifest that passed every check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Manifest {
-    pub(crate) epoch: u32,
+    pub(crate) series: u32,
     pub(crate) tick: u32,
     pub(crate) issued: u64,
     pub(crate) expires: u64,
@@ -109,7 +109,7 @@ impl Manifest {
             Some(bundle) => Some(named(bundle)?),
         };
         let mut manifest = Self {
-            epoch: payload.member("epoch")?.u32()?,
+            series: payload.member("series")?.u32()?,
             tick: payload.member("tick")?.u32()?,
             issued: payload.member("issued")?.integer()?,
             expires: payload.member("expires")?.integer()?,

@@ -67,12 +67,12 @@ fn pair(text: &str) -> Option<(u32, u32)> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Path {
     Manifest,
-    /// Epoch, tick.
+    /// Series, tick.
     Past(u32, u32),
     Index(Digest),
     /// Date, the set's identity.
     Set(u32, Digest),
-    /// Span, epoch, to.
+    /// Span, series, to.
     Bundle(u32, u32, u32),
     /// Date, the check root.
     Checks(u32, Digest),
@@ -82,12 +82,12 @@ pub(crate) enum Path {
 pub(crate) fn path(text: &str) -> Option<Path> {
     match text.split('/').collect::<Vec<_>>()[..] {
         ["", "v1", "manifest"] => Some(Path::Manifest),
-        ["", "v1", "manifests", at] => pair(at).map(|(epoch, tick)| Path::Past(epoch, tick)),
+        ["", "v1", "manifests", at] => pair(at).map(|(series, tick)| Path::Past(series, tick)),
         ["", "v1", "index", name] => digest(name).map(Path::Index),
         ["", "v1", "sets", day, name] => Some(Path::Set(date(day)?, digest(name)?)),
         ["", "v1", "bundles", span @ ("1" | "4" | "24" | "96"), at] => {
-            let (epoch, to) = pair(at)?;
-            Some(Path::Bundle(number(span)?, epoch, to))
+            let (series, to) = pair(at)?;
+            Some(Path::Bundle(number(span)?, series, to))
         }
         ["", "v1", "checks", day, name] => Some(Path::Checks(date(day)?, digest(name)?)),
         _ => None,

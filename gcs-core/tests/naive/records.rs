@@ -13,7 +13,7 @@ pub(crate) enum Verdict {
 
 /// A record that was authenticated.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub(crate) struct CheckRecord {
     number: u32,
     ranks: u32,
     main: Vec<u64>,
@@ -48,7 +48,7 @@ fn node(left: &[u8], right: &[u8]) -> Digest {
     sha256(&[&[1], left, right])
 }
 
-impl Record {
+impl CheckRecord {
     /// Reads record `number` of the row's date.
     pub(crate) fn parse(record: &[u8], row: &Row, number: u32) -> Outcome<Self> {
         check(number < records(row), "Limit")?;
@@ -83,7 +83,12 @@ impl Record {
 }
 
 /// What a record says about the element of that rank and check.
-pub(crate) fn verdict(row: &Row, record: &Outcome<Record>, rank: u32, element: u64) -> Verdict {
+pub(crate) fn verdict(
+    row: &Row,
+    record: &Outcome<CheckRecord>,
+    rank: u32,
+    element: u64,
+) -> Verdict {
     let Ok(record) = record else { return Verdict::Unknown };
     if rank >= row.count || rank.checked_div(record.ranks) != Some(record.number) {
         return Verdict::Unknown;

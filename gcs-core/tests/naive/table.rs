@@ -132,7 +132,7 @@ pub(crate) struct Listed {
 /// The table of one publication, and its bundles.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
-    pub(crate) epoch: u32,
+    pub(crate) series: u32,
     pub(crate) tick: u32,
     pub(crate) table: Table,
     pub(crate) bundles: Vec<Listed>,
@@ -152,7 +152,7 @@ impl Index {
     pub(crate) fn parse(file: &[u8]) -> Outcome<Self> {
         let mut reader = Reader::new(file);
         reader.magic(b"GCSIDX")?;
-        let epoch = reader.u32()?;
+        let series = reader.u32()?;
         let tick = reader.u32()?;
         let table = reader.u32()?;
         let count = reader.u32()?;
@@ -173,6 +173,6 @@ impl Index {
             bundles.push(next);
         }
         reader.end()?;
-        Ok(Self { epoch, tick, table, bundles })
+        Ok(Self { series, tick, table, bundles })
     }
 }

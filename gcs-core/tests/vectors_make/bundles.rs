@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gcs_core::publish::{Row, Table};
+use gcs_core::files::{Row, Table};
 use serde_json::json;
 
 use crate::out::{Case, Vectors};
@@ -73,7 +73,7 @@ fn valid(vectors: &mut Vectors, world: &World) {
             .map(|row| set_file(vectors, world, row))
             .collect();
         let expect = json!({
-            "epoch": 1, "to": to, "span": span,
+            "series": 1, "to": to, "span": span,
             "before": world.manifest(from).state.to_string(),
             "after": world.manifest(to).state.to_string(),
             "table_after": table_file(vectors, world, to),

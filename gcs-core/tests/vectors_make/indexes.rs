@@ -1,6 +1,6 @@
 //! Indexes.
 
-use gcs_core::publish::IndexFile;
+use gcs_core::files::IndexFile;
 use serde_json::{Value, json};
 
 use crate::common::hex;
@@ -57,14 +57,14 @@ fn expect(index: &IndexFile) -> Value {
         })
         .collect();
     let table = expect_table(&index.table);
-    json!({ "epoch": index.epoch, "tick": index.tick, "table": table, "bundles": bundles })
+    json!({ "series": index.series, "tick": index.tick, "table": table, "bundles": bundles })
 }
 
 fn valid(vectors: &mut Vectors, world: &World) {
     let (head, _) = parts(world);
     let oldest = [entry(1, 809), entry(4, 812), entry(1, 1_000)];
     for (name, note, bytes) in [
-        ("index-first", "the first tick of an epoch: no bundles", world.index(4).to_vec()),
+        ("index-first", "the first tick of a series: no bundles", world.index(4).to_vec()),
         ("index-one", "one bundle", world.index(5).to_vec()),
         ("index-five", "five bundles, two of them to one tick", world.index(8).to_vec()),
         ("index-oldest", "a bundle as old as may be", index_of(&head, 1_000, &oldest)),

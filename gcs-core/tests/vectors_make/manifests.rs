@@ -1,7 +1,7 @@
 //! Manifests.
 
 use data_encoding::{BASE64, BASE64URL};
-use gcs_core::publish::{FileHash, Manifest};
+use gcs_core::files::{FileHash, Manifest};
 use serde_json::{Value, json};
 
 use crate::common::hex;
@@ -110,7 +110,7 @@ impl<'w> Made<'w> {
         let file =
             |file: FileHash| json!({ "bytes": file.bytes, "sha256": file.sha256.to_string() });
         json!({
-            "epoch": manifest.epoch, "tick": manifest.tick, "issued": manifest.issued,
+            "series": manifest.series, "tick": manifest.tick, "issued": manifest.issued,
             "expires": manifest.expires, "next": manifest.next,
             "state": manifest.state.to_string(), "index": file(manifest.index),
             "bundle": manifest.bundle.map(file), "key_list_version": keys,
@@ -120,7 +120,7 @@ impl<'w> Made<'w> {
     fn valid(&self, vectors: &mut Vectors) {
         for (tick, name, note) in [
             (5, "manifest-second", "a tick with a bundle"),
-            (4, "manifest-first", "the first tick of an epoch: bundle is null"),
+            (4, "manifest-first", "the first tick of a series: bundle is null"),
         ] {
             let bytes = self.world.ticks[&tick].files.last().unwrap().bytes.clone();
             let case = self.given(bytes).case(vectors, name, note);

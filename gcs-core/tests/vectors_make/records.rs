@@ -1,7 +1,7 @@
 //! Check records: three whole files, everything else as patches of them.
 
 use gcs_core::Set;
-use gcs_core::publish::Row;
+use gcs_core::files::Row;
 use serde_json::{Value, json};
 
 use crate::common::hex;

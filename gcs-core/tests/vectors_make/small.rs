@@ -64,7 +64,7 @@ fn valid_paths(vectors: &mut Vectors) {
         (
             "path-kept-manifest",
             "/v1/manifests/0-4294967295".to_string(),
-            json!({ "file": "manifest", "epoch": 0, "tick": u32::MAX }),
+            json!({ "file": "manifest", "series": 0, "tick": u32::MAX }),
         ),
         ("path-index", format!("/v1/index/{digest}"), json!({ "file": "index", "sha256": digest })),
         (
@@ -75,7 +75,7 @@ fn valid_paths(vectors: &mut Vectors) {
         (
             "path-bundle",
             "/v1/bundles/24/3-48".to_string(),
-            json!({ "file": "bundle", "span": 24, "epoch": 3, "to": 48 }),
+            json!({ "file": "bundle", "span": 24, "series": 3, "to": 48 }),
         ),
         (
             "path-checks",

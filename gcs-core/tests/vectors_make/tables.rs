@@ -1,6 +1,6 @@
 //! Tables.
 
-use gcs_core::publish::{Row, Table};
+use gcs_core::files::{Row, Table};
 use serde_json::{Value, json};
 
 use crate::common::hex;

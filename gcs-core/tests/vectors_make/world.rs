@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::publish::{
-    Day, Keys, Manifest, Path, Policy, Publication, Publisher, Row, Table, Tick,
-};
-use gcs_core::{
-    DAY_SECONDS, Date, DerivationKey, ElementHasher, KeyList, SignedKeyList, SigningKey,
-};
+use gcs_core::files::{KeyList, SignedKeyList};
+use gcs_core::files::{Manifest, Path, Row, Table};
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::{DAY_SECONDS, Date, DerivationKey, ElementHasher, SigningKey};
 
 use crate::raw;
 
@@ -79,7 +77,7 @@ impl World {
     }
 
     pub(crate) fn bundle(&self, span: u32, to: u32) -> &[u8] {
-        &self.files[&Path::Bundle { span, epoch: 1, to }]
+        &self.files[&Path::Bundle { span, series: 1, to }]
     }
 
     pub(crate) fn set(&self, row: &Row) -> &[u8] {
@@ -111,9 +109,9 @@ pub(crate) fn time_of(tick: u32) -> u64 {
     dates()[2].end() + 7_200 + 900 * u64::from(tick)
 }
 
-/// Ticks 4 to 11 of epoch 1: see the days for what changes.
+/// Ticks 4 to 11 of series 1: see the days for what changes.
 fn small() -> (BTreeMap<u32, Publication>, [u8; 16]) {
-    let policy = Policy { rate_bits: 4, expected_per_date: 8, interval: 900 };
+    let policy = PublisherSettings { rate_bits: 4, expected_per_date: 8, interval: 900 };
     let mut publisher = Publisher::new(policy, 1);
     let mut ticks = BTreeMap::new();
     let mut shared = [0; 16];
@@ -165,7 +163,7 @@ fn sharing(table: &Table, day: &Day<[u8; 16]>) -> [u8; 16] {
 /// 6000 elements at rate 1: some 4400 fingerprints, three records, more than 256 extra
 /// checks in the first two.
 fn crowd() -> (Publication, Vec<[u8; 16]>) {
-    let policy = Policy { rate_bits: 0, expected_per_date: 1, interval: 900 };
+    let policy = PublisherSettings { rate_bits: 0, expected_per_date: 1, interval: 900 };
     let days = [day(dates()[0], 0..6_000)];
     let tick = Tick { number: 1, now: time_of(1), days: &days };
     let publication = Publisher::new(policy, 1).publish(&tick, &keys()).unwrap();

@@ -5,9 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gcs_core::publish::{Day, Keys, Policy, Publication, Publisher, Table, Tick};
-use gcs_core::sync::{Answer, Heard, Outcome, Session, Settings, Step, Version, Wake};
-use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, KeyList, PublishError, SigningKey};
+use gcs_core::Version;
+use gcs_core::files::KeyList;
+use gcs_core::files::Table;
+use gcs_core::publish::PublishError;
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::sync::{Answer, ClientSettings, Heard, Outcome, Session, Step, Wake};
+use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, SigningKey};
 
 pub type Files = BTreeMap<String, Vec<u8>>;
 
@@ -61,7 +65,7 @@ pub struct World {
 
 impl World {
     /// A world of three dates that are over, with a few elements each.
-    pub fn new(policy: Policy) -> World {
+    pub fn new(policy: PublisherSettings) -> World {
         let mut world = World {
             keys: keys(),
             publisher: Publisher::new(policy, 1),
@@ -114,7 +118,7 @@ impl World {
         self.publisher = publication.publisher.clone();
         self.tick += 1;
         self.now += 900;
-        let version = Version { epoch: publication.manifest.epoch, tick: self.tick };
+        let version = Version { series: publication.manifest.series, tick: self.tick };
         self.history.insert(version, self.table().clone());
         publication
     }
@@ -141,7 +145,7 @@ pub fn serve(files: &Files, path: &str, range: Option<(u64, u64)>) -> Answer {
 /// A phone.
 #[derive(Clone)]
 pub struct Client {
-    pub settings: Settings,
+    pub settings: ClientSettings,
     pub folder: Files,
     pub heard: Vec<Heard>,
     pub wakes: u8,
@@ -154,7 +158,7 @@ pub struct Client {
 impl Client {
     pub fn new() -> Client {
         Client {
-            settings: Settings::new(root_key().public()),
+            settings: ClientSettings::new(root_key().public()),
             folder: Files::new(),
             heard: Vec::new(),
             wakes: 0,

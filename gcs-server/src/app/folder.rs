@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::config::Config;
-use crate::judge;
-use crate::keyfile::{KeyFile, KeyFileError};
-use crate::log::event::{Deployment, OperatorTokenSet, PolicySet};
-use crate::log::{Event, Writer};
-use crate::policy::Policy;
+use crate::app::config::Config;
+use crate::domain::judge;
+use crate::domain::keys::{KeyFile, KeyFileError};
+use crate::domain::log::event::{Deployment, OperatorTokenSet, PolicySet};
+use crate::domain::log::{Event, Writer};
+use crate::domain::policy::Policy;
+use crate::domain::token::{Role, Token};
 use crate::random;
 use crate::store::{AppendError, Batch, SqliteStore, Store, StoreError};
-use crate::token::{Role, Token};
 
 /// Why the data folder cannot be used.
 #[derive(Debug, Error)]

@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+pub mod config;
 mod folder;
 mod ticker;
 
@@ -14,15 +15,17 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
 pub use self::folder::{Folder, FolderError, NewDeployment, Opened};
+use crate::app::config::Config;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::domain::log::Event;
 use crate::http::{self, Listener};
-use crate::log::Event;
-use crate::node::{Edition, Node, ReplayError, Replayed, replay};
-use crate::publishing::{Outbox, Press, Published, Publishing, PublishingError, Stamp, Worker};
+use crate::node::{Node, PublicationInput, ReplayError, Replayed, replay};
+use crate::publishing::{
+    Outbox, PublicationBuilder, Published, Publishing, PublishingError, TickPosition, Worker,
+};
 use crate::service::Service;
 
-/// Editions that wait to be published: the clock makes none before the last one is out.
+/// PublicationInputs that wait to be published: the clock makes none before the last one is out.
 const EDITIONS: usize = 2;
 
 /// Why the server does not start.
@@ -48,7 +51,7 @@ pub enum StartError {
     #[error(
         "nothing that was published from this log is here (its last tick is {tick}).\nIf no newer \
          copy of the log has ever been published from: `gcs-server rebuild --write`, then start.\n\
-         If one may have been: `gcs-server recover --yes`, which begins a new epoch; phones that \
+         If one may have been: `gcs-server recover --yes`, which begins a new series; phones that \
          saw more would refuse anything else. Nothing has been changed."
     )]
     Elsewhere {
@@ -106,9 +109,9 @@ impl App {
             private: crate::publishing::Files::local(&folder.private())?,
         };
         let saved = publishing.saved().await?;
-        let stamp = saved.as_ref().map(|(_, stamp)| *stamp);
+        let position_of_tick = saved.as_ref().map(|(_, position_of_tick)| *position_of_tick);
         // What was saved knows what is out; if it is lost, the manifests still do.
-        let newest = match stamp {
+        let newest = match position_of_tick {
             Some(_) => None,
             None => publishing.newest().await?,
         };
@@ -117,9 +120,9 @@ impl App {
         let replayed = {
             let keys = Arc::clone(&keys);
             let publisher = saved.map(|(publisher, _)| publisher);
-            let press = Press::new(&keys, publisher);
+            let builder = PublicationBuilder::new(&keys, publisher);
             tokio::task::spawn_blocking(move || {
-                let caught_up = catch_up(&mut *store, &keys, press, stamp)?;
+                let caught_up = catch_up(&mut *store, &keys, builder, position_of_tick)?;
                 let Replayed { state, unerased, newer } = &caught_up.replayed;
                 if newer.is_some() {
                     return Ok((store, caught_up));
@@ -139,7 +142,7 @@ impl App {
                 Ok::<_, StartError>((store, caught_up))
             })
         };
-        let (store, CaughtUp { replayed, press, mut outbox }) =
+        let (store, CaughtUp { replayed, builder, mut outbox }) =
             replayed.await.map_err(io::Error::other)??;
         let Replayed { state, newer, .. } = replayed;
         if let Some(error) = &newer {
@@ -149,22 +152,22 @@ impl App {
         }
 
         let (sender, published) = watch::channel(None);
-        if let Some(stamp) = stamp {
+        if let Some(position_of_tick) = position_of_tick {
             // What was out is served until what the log has beyond it is written.
-            let manifest = publishing.kept_manifest(stamp.version).await?;
+            let manifest = publishing.kept_manifest(position_of_tick.version).await?;
             if outbox.last().is_none() {
                 publishing.ensure_manifest(&manifest).await?;
             }
-            sender.send_replace(Some(Published { stamp, manifest, missing: 0 }));
+            sender.send_replace(Some(Published { position_of_tick, manifest, missing: 0 }));
         }
-        let (editions, queue) = mpsc::channel(EDITIONS);
+        let (inputs, queue) = mpsc::channel(EDITIONS);
         let (node, node_thread) = match newer {
-            None => Node::start(store, state, clock.clone(), editions)
+            None => Node::start(store, state, clock.clone(), inputs)
                 .map(|(node, thread)| (node, Some(thread)))?,
             Some(_) => (Node::read_only(state), None),
         };
         let files = publishing.public.clone();
-        let worker = tokio::spawn(Worker::new(publishing, press, sender).run(outbox, queue));
+        let worker = tokio::spawn(Worker::new(publishing, builder, sender).run(outbox, queue));
         let ticks = matches!(clock, Clock::System) && !node.is_read_only();
         let metrics = Arc::default();
         let body_patience = Duration::from_secs(config.body_seconds.into());
@@ -253,45 +256,50 @@ fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> 
 pub struct CaughtUp {
     /// What the log adds up to.
     pub replayed: Replayed,
-    /// The press after the last tick; `None` if a publication could not be computed. What
+    /// The builder after the last tick; `None` if a publication could not be computed. What
     /// is out stays out then, and reports are accepted, until someone looks.
-    pub press: Option<Press>,
+    pub builder: Option<PublicationBuilder>,
     /// What has not been written yet.
     pub outbox: Outbox,
 }
 
-/// Replays the log, and computes the publications after `stamp`.
+/// Replays the log, and computes the publications after `position_of_tick`.
 ///
 /// # Errors
 /// A log that is wrong, or lacks what was published from it.
 pub fn catch_up(
     store: &mut dyn crate::store::Store,
-    keys: &crate::keyfile::KeyFile,
-    press: Press,
-    stamp: Option<Stamp>,
+    keys: &crate::domain::keys::KeyFile,
+    builder: PublicationBuilder,
+    position_of_tick: Option<TickPosition>,
 ) -> Result<CaughtUp, StartError> {
-    let mut press = Some(press);
+    let mut builder = Some(builder);
     let mut outbox = Outbox::default();
-    let mut is_there = stamp.is_none();
+    let mut is_there = position_of_tick.is_none();
     let replayed = replay(store, Some(keys), |state, record| {
         let position = record.header.position;
-        if let Some(stamp) = stamp.filter(|stamp| position <= stamp.position) {
-            is_there |= position == stamp.position && record.header.hash() == stamp.head;
+        if let Some(position_of_tick) =
+            position_of_tick.filter(|position_of_tick| position <= position_of_tick.position)
+        {
+            is_there |= position == position_of_tick.position
+                && record.header.hash() == position_of_tick.head;
             return Ok(());
         }
-        if stamp.is_none() && matches!(record.event, Some(Event::Purge(_))) {
+        if position_of_tick.is_none() && matches!(record.event, Some(Event::Purge(_))) {
             outbox.forget_history();
         }
-        let Some(open) = &mut press else { return Ok(()) };
-        let Some(edition) = Edition::of(state, record) else { return Ok(()) };
-        if let Err(error) = open.print(&edition, &mut outbox) {
+        let Some(open) = &mut builder else { return Ok(()) };
+        let Some(input) = PublicationInput::of(state, record) else { return Ok(()) };
+        if let Err(error) = open.print(&input, &mut outbox) {
             tracing::error!(%error, position, "a publication cannot be computed; publishing stops");
-            press = None;
+            builder = None;
         }
         Ok(())
     })?;
-    if let Some(stamp) = stamp.filter(|_| !is_there && replayed.newer.is_none()) {
-        return Err(StartError::Behind { tick: stamp.version.tick });
+    if let Some(position_of_tick) =
+        position_of_tick.filter(|_| !is_there && replayed.newer.is_none())
+    {
+        return Err(StartError::Behind { tick: position_of_tick.version.tick });
     }
-    Ok(CaughtUp { replayed, press, outbox })
+    Ok(CaughtUp { replayed, builder, outbox })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rejection::Rejection;
+use crate::domain::problem::Problem;
 use crate::service::Service;
 
 /// How often the clock looks.
@@ -18,7 +18,7 @@ pub(super) async fn run(service: Service) {
         if is_due(&service) {
             match service.tick().await {
                 Ok(_) => upkeep(&service).await,
-                Err(Rejection::TickPending { .. }) => {}
+                Err(Problem::TickPending { .. }) => {}
                 Err(refusal) => {
                     let now = service.clock.now();
                     if now.abs_diff(told) >= TELL_AGAIN {
@@ -33,13 +33,13 @@ pub(super) async fn run(service: Service) {
 }
 
 /// Slots begin at multiples of the interval. One that was missed is not made up for; a new
-/// epoch begins at once.
+/// series begins at once.
 fn is_due(service: &Service) -> bool {
     let state = service.node.state();
     let interval = state.policy.interval.max(1);
     let slot = |time: u64| time / interval;
     state.last_tick.is_none_or(|last| {
-        last.version.epoch < state.epoch || slot(service.clock.now()) != slot(last.time)
+        last.version.series < state.series || slot(service.clock.now()) != slot(last.time)
     })
 }
 

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Options};
-use crate::print::Format;
+use crate::app::config::{Config, Options};
+use crate::code_sheet::Format;
 
 /// Publishes compact sets of infected identifiers, and receives authorised reports of them.
 ///
@@ -49,7 +49,7 @@ enum Command {
     },
     /// Replace a lost operator token, while the server is stopped
     ResetToken,
-    /// Go on from a log whose end is lost, in a new epoch
+    /// Go on from a log whose end is lost, in a new series
     Recover {
         /// Do it
         #[arg(long)]
@@ -111,7 +111,7 @@ fn dispatch(options: &Options, command: Command) -> Outcome {
         Command::Recover { yes } => offline::recover(&config, yes),
         Command::PrintCodes(codes) => offline::print_codes(&codes),
         Command::CheckCode { code } => {
-            code.parse::<crate::code::Code>()?;
+            code.parse::<crate::domain::code::Code>()?;
             println!("no typing mistake; whether the code counts, only the server knows");
             Ok(ExitCode::SUCCESS)
         }

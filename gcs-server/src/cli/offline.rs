@@ -5,24 +5,24 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
-use gcs_core::publish;
+use gcs_core::files::Path as FilePath;
 use serde::de::DeserializeOwned;
 
 use super::{Outcome, PrintCodes};
+use crate::app::config::Config;
 use crate::app::{Folder, Opened, StartError, catch_up};
-use crate::code::{Code, ProviderKey};
-use crate::config::Config;
+use crate::code_sheet::Sheet;
+use crate::domain::code::{Code, ProviderKey};
+use crate::domain::judge::{MAX_RANGE, OpenedRange};
+use crate::domain::log::event::{OperatorTokenSet, SeriesStarted};
+use crate::domain::log::{Event, LogError, Writer};
+use crate::domain::state::State;
+use crate::domain::token::{Role, Token};
 use crate::http::ExportedKey;
-use crate::judge::{MAX_RANGE, OpenedRange};
-use crate::log::event::{EpochRaised, OperatorTokenSet};
-use crate::log::{Event, LogError, Writer};
-use crate::node::{Edition, replay};
-use crate::print::Sheet;
-use crate::publishing::{Comparison, Files, Outbox, Press, Publishing};
+use crate::node::{PublicationInput, replay};
+use crate::publishing::{Comparison, Files, Outbox, PublicationBuilder, Publishing};
 use crate::random;
-use crate::state::State;
 use crate::store::{Batch, SqliteStore, Store};
-use crate::token::{Role, Token};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -49,18 +49,18 @@ fn rate(count: u64, what: &str, time: Duration) -> String {
 
 pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
     let Opened { folder, mut store, keys, .. } = Folder::open_existing(config)?;
-    let (mut press, mut outbox) = (Press::new(&keys, None), Outbox::default());
+    let (mut builder, mut outbox) = (PublicationBuilder::new(&keys, None), Outbox::default());
     let (began, mut printing, mut ticks) = (Instant::now(), Duration::ZERO, 0);
     let replayed = replay(&mut *store, Some(&keys), |state, record| {
         if matches!(record.event, Some(Event::Purge(_))) {
             outbox.forget_history();
         }
         let began = Instant::now();
-        let Some(edition) = Edition::of(state, record) else { return Ok(()) };
+        let Some(input) = PublicationInput::of(state, record) else { return Ok(()) };
         ticks += 1;
-        let printed = press.print(&edition, &mut outbox);
+        let printed = builder.print(&input, &mut outbox);
         printing += began.elapsed();
-        printed.map_err(|error| LogError::broken(edition.position, error.to_string()))
+        printed.map_err(|error| LogError::broken(input.position, error.to_string()))
     })?;
     let state = replayed.whole()?;
     println!("{}", rate(state.position, "events", began.elapsed().saturating_sub(printing)));
@@ -93,7 +93,7 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outco
         different.len(),
         extra.len()
     );
-    let wrong: Vec<&publish::Path> = missing.iter().chain(&different).collect();
+    let wrong: Vec<&FilePath> = missing.iter().chain(&different).collect();
     wrong.iter().take(SHOWN).for_each(|path| println!("  wrong: {path}"));
     if wrong.len() > SHOWN {
         println!("  and {} more", wrong.len() - SHOWN);
@@ -113,8 +113,8 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outco
 
 pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
     let Opened { folder, mut store, keys, .. } = Folder::open_existing(config)?;
-    let press = Press::new(&keys, None);
-    let state = catch_up(&mut *store, &keys, press, None)?.replayed.whole()?;
+    let builder = PublicationBuilder::new(&keys, None);
+    let state = catch_up(&mut *store, &keys, builder, None)?.replayed.whole()?;
     let reports = state.reports.len();
     let tick = state.last_tick.map_or(0, |last| last.version.tick);
     println!(
@@ -134,7 +134,7 @@ pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
         println!(
             "lost means: reports, but also corrections, revocations, suspensions and new tokens \
              since; do those again.\n`gcs-server recover --yes` goes on from here; phones begin a \
-             new epoch"
+             new series"
         );
         return Ok(ExitCode::FAILURE);
     }
@@ -142,9 +142,9 @@ pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
     // By the time, in minutes: a second recovery, which may know nothing of the first, must
     // not use the same number for something else.
     let now = u32::try_from(config.clock().now() / 60).unwrap_or(0);
-    let epoch = published.max(state.epoch).saturating_add(1).max(now);
-    append(config, &mut *store, &state, EpochRaised { epoch })?;
-    println!("epoch {epoch} begins with the next tick; start the server");
+    let series = published.max(state.series).saturating_add(1).max(now);
+    append(config, &mut *store, &state, SeriesStarted { series })?;
+    println!("series {series} begins with the next tick; start the server");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use super::Outcome;
-use crate::config::Config;
-use crate::print::{Format, parse_time};
+use crate::app::config::Config;
+use crate::code_sheet::{Format, parse_time};
 
 /// Where the server is, and who asks.
 #[derive(Args, Clone, Debug)]
@@ -82,8 +82,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         act: ClockAct,
     },
-    /// Operator: raise the epoch, so that phones fetch whole whatever differs
-    RaiseEpoch {
+    /// Operator: raise the series, so that phones fetch whole whatever differs
+    StartSeries {
         #[command(flatten)]
         server: Server,
         /// Do it
@@ -264,11 +264,11 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
             let path = format!("/v1/admin/clock/resume?drop_dates={drop_dates}");
             Client::new(config, &server)?.show(&Method::POST, &path, None)
         }
-        Command::RaiseEpoch { server: _, yes: false } => {
+        Command::StartSeries { server: _, yes: false } => {
             Err("every phone will compare all its sets and fetch what differs: say --yes".into())
         }
-        Command::RaiseEpoch { server, yes: true } => {
-            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/epoch", None)
+        Command::StartSeries { server, yes: true } => {
+            Client::new(config, &server)?.show(&Method::POST, "/v1/admin/series", None)
         }
         Command::Digest { server } => {
             Client::new(config, &server)?.show(&Method::GET, "/v1/admin/digest", None)

@@ -10,8 +10,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Outcome;
 use crate::app::App;
-use crate::config::{Config, LogFormat};
-use crate::policy::Policy;
+use crate::app::config::{Config, LogFormat};
+use crate::domain::policy::Policy;
 
 pub(super) fn serve(config: &Config) -> Outcome {
     log_to_stderr(config.log_format);

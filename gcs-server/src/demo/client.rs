@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 
-use gcs_core::sync::{Answer, Outcome, Session, Settings, Step, Wake};
+use gcs_core::sync::{Answer, ClientSettings, Outcome, Session, Step, Wake};
 
 use super::api;
 
@@ -38,13 +38,13 @@ impl Traffic {
 pub(super) struct Client {
     agent: ureq::Agent,
     server: String,
-    settings: Settings,
+    settings: ClientSettings,
     pub(super) own: BTreeMap<String, Vec<u8>>,
     pub(super) traffic: Traffic,
 }
 
 impl Client {
-    pub(super) fn new(server: &str, settings: Settings) -> Client {
+    pub(super) fn new(server: &str, settings: ClientSettings) -> Client {
         let (agent, server) = (api::agent(), server.to_owned());
         Client { agent, server, settings, own: BTreeMap::new(), traffic: Traffic::default() }
     }

@@ -1,7 +1,7 @@
 //! What happens after the first tick: a day of ticks, a retraction, a report that is held,
 //! a date that expires, another kill.
 
-use gcs_core::sync::Settings;
+use gcs_core::sync::ClientSettings;
 use gcs_core::{DAY_SECONDS, Date};
 use serde_json::json;
 
@@ -120,7 +120,7 @@ impl Story {
         let caught = sleepers.iter().map(|phone| phone.client.traffic.bundles).sum::<u64>();
         self.figures.catch_up = caught / (PHONES - 1);
 
-        let settings = Settings::new(self.backend.root);
+        let settings = ClientSettings::new(self.backend.root);
         let mut fresh = Phone::new(99, &self.backend.public, settings);
         fresh.hear_strangers(self.first, DATES);
         fresh.confirm_all(now)?;

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use gcs_core::sync::Settings;
+use gcs_core::sync::ClientSettings;
 use gcs_core::{DAY_SECONDS, Date};
 use serde_json::json;
 
@@ -26,7 +26,7 @@ use self::backend::{Backend, Provider, Ticked};
 use self::people::{Item, Patient, exposure_notification_day, raw_items};
 use self::phones::{Phone, confirm_all};
 use self::reporting::Report;
-use crate::code::{Code, CodeError, ProviderKey};
+use crate::domain::code::{Code, CodeError, ProviderKey};
 
 /// Reports before the first tick, and their elements.
 const REPORTS: usize = 1000;
@@ -172,7 +172,7 @@ impl Story {
         };
         let desks =
             [desk("City hospital", &[REPORTS, MORE_CODES])?, desk("Test centre North", &[100])?];
-        let settings = Settings::new(backend.root);
+        let settings = ClientSettings::new(backend.root);
         let mut steady = Phone::new(0, &backend.public, settings);
         let patients = patients(first, ELEMENTS - broadcast.len() as u64);
         steady.meet_for_an_hour(patients[705], 100);
@@ -285,7 +285,8 @@ impl Story {
 
     /// Phones that heard 10,000 identifiers each.
     fn contacts_are_confirmed(&mut self) -> Checked<()> {
-        let often = Settings { confirm_every: INTERVAL, ..Settings::new(self.backend.root) };
+        let often =
+            ClientSettings { confirm_every: INTERVAL, ..ClientSettings::new(self.backend.root) };
         self.phones = (0..PHONES).map(|number| self.phone(number, often)).collect();
         let confirmed = confirm_all(&mut self.phones, self.backend.now + 60)?;
         let requests = self.phones.iter().map(|phone| phone.client.traffic.requests).sum();
@@ -301,7 +302,7 @@ impl Story {
 
     /// Two hours with patients, one midnight, and strangers. The first six also met someone
     /// who was tested at the test centre, the first one a phone of another protocol.
-    fn phone(&self, number: u64, settings: Settings) -> Phone {
+    fn phone(&self, number: u64, settings: ClientSettings) -> Phone {
         let patient = |at: u64| self.patients[(40 * number + at) as usize];
         let mut phone = Phone::new(1 + number, &self.backend.public, settings);
         phone.meet_for_an_hour(patient(1), 20 + number);

@@ -1,7 +1,8 @@
 //! Patients and the identifiers that their phones broadcast.
 
 use data_encoding::BASE64;
-use gcs_core::dp3t::{self, EPOCH_SECONDS};
+use gcs_core::identifiers::dp3t;
+use gcs_core::identifiers::dp3t::EPOCH_SECONDS;
 use gcs_core::{Date, Digest};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! Phones: what they heard, and what they should find out.
 
-use gcs_core::dp3t::{EPOCH_SECONDS, EPOCHS_A_DAY};
-use gcs_core::sync::{Contact, Heard, Outcome, Settings, Wake};
+use gcs_core::identifiers::dp3t::{EPOCH_SECONDS, EPOCHS_A_DAY};
+use gcs_core::sync::{ClientSettings, Contact, Heard, Outcome, Wake};
 use gcs_core::{DAY_SECONDS, Date};
 
 use super::client::Client;
@@ -38,7 +38,7 @@ pub(super) struct Phone {
 
 impl Phone {
     /// A phone that has heard nothing yet.
-    pub(super) fn new(number: u64, server: &str, settings: Settings) -> Phone {
+    pub(super) fn new(number: u64, server: &str, settings: ClientSettings) -> Phone {
         let client = Client::new(server, settings);
         Phone { client, number, heard: Vec::new(), hits: Vec::new(), wakes: 0, next_wake: 0 }
     }

@@ -6,10 +6,10 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 
-use crate::rejection::Rejection;
+use crate::domain::problem::Problem;
+use crate::domain::state::State;
+use crate::domain::token;
 use crate::service::Service;
-use crate::state::State;
-use crate::token;
 
 /// The operator asks.
 #[derive(Clone, Copy, Debug)]
@@ -31,51 +31,47 @@ enum Role {
 }
 
 impl FromRequest for Operator {
-    type Error = Rejection;
-    type Future = Ready<Result<Self, Rejection>>;
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Operator => Ok(Operator),
-            Role::Provider(_) | Role::Backend => {
-                Err(Rejection::Forbidden { role: "the operator's" })
-            }
+            Role::Provider(_) | Role::Backend => Err(Problem::Forbidden { role: "the operator's" }),
         }))
     }
 }
 
 impl FromRequest for AsProvider {
-    type Error = Rejection;
-    type Future = Ready<Result<Self, Rejection>>;
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Provider(provider) => Ok(AsProvider(provider)),
-            Role::Operator | Role::Backend => Err(Rejection::Forbidden { role: "a provider's" }),
+            Role::Operator | Role::Backend => Err(Problem::Forbidden { role: "a provider's" }),
         }))
     }
 }
 
 impl FromRequest for Backend {
-    type Error = Rejection;
-    type Future = Ready<Result<Self, Rejection>>;
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(role(request).and_then(|role| match role {
             Role::Backend => Ok(Backend),
-            Role::Operator | Role::Provider(_) => {
-                Err(Rejection::Forbidden { role: "the backends'" })
-            }
+            Role::Operator | Role::Provider(_) => Err(Problem::Forbidden { role: "the backends'" }),
         }))
     }
 }
 
-fn role(request: &HttpRequest) -> Result<Role, Rejection> {
-    let service = request.app_data::<web::Data<Service>>().ok_or(Rejection::Internal)?;
-    let header = request.headers().get(header::AUTHORIZATION).ok_or(Rejection::Unauthorized)?;
+fn role(request: &HttpRequest) -> Result<Role, Problem> {
+    let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
+    let header = request.headers().get(header::AUTHORIZATION).ok_or(Problem::Unauthorized)?;
     let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-    let hash = token::hash(token.ok_or(Rejection::Unauthorized)?.trim());
-    find(&service.node.state(), &hash).ok_or(Rejection::Unauthorized)
+    let hash = token::hash(token.ok_or(Problem::Unauthorized)?.trim());
+    find(&service.node.state(), &hash).ok_or(Problem::Unauthorized)
 }
 
 /// Looks at every token there is, so that time tells nothing.

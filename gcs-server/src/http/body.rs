@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::rejection::Rejection;
+use crate::domain::problem::Problem;
 use crate::service::Service;
 
 /// Largest body of everything but reports and exact match.
@@ -26,10 +26,10 @@ pub(crate) struct Raw<const MAX: usize>(pub(crate) Bytes);
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Rejection>>>>;
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
 impl<const MAX: usize> FromRequest for Raw<MAX> {
-    type Error = Rejection;
+    type Error = Problem;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
@@ -39,7 +39,7 @@ impl<const MAX: usize> FromRequest for Raw<MAX> {
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
-    type Error = Rejection;
+    type Error = Problem;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
@@ -51,34 +51,34 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-fn patience(request: &HttpRequest) -> Result<Duration, Rejection> {
-    let service = request.app_data::<web::Data<Service>>().ok_or(Rejection::Internal)?;
+fn patience(request: &HttpRequest) -> Result<Duration, Problem> {
+    let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
     Ok(service.body_patience)
 }
 
-async fn read(mut payload: Payload, max: usize, patience: Duration) -> Result<Bytes, Rejection> {
+async fn read(mut payload: Payload, max: usize, patience: Duration) -> Result<Bytes, Problem> {
     let read = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Rejection::BodyIncomplete)?;
+            let chunk = chunk.map_err(|_| Problem::BodyIncomplete)?;
             if body.len() + chunk.len() > max {
-                return Err(Rejection::TooLarge { max });
+                return Err(Problem::TooLarge { max });
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
     };
     let timed = tokio::time::timeout(patience, read).await;
-    timed.unwrap_or(Err(Rejection::Timeout { seconds: patience.as_secs() }))
+    timed.unwrap_or(Err(Problem::Timeout { seconds: patience.as_secs() }))
 }
 
 /// Reads JSON. Of what is wrong only the place is told: values may be secrets.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Rejection> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(json).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         match error.classify() {
-            Category::Data => Rejection::JsonShape { line, column },
-            _ => Rejection::JsonInvalid { line, column },
+            Category::Data => Problem::JsonShape { line, column },
+            _ => Problem::JsonInvalid { line, column },
         }
     })
 }

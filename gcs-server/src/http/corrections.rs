@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 
 use super::auth::Operator;
 use super::body::Json;
-use super::problem::Problem;
-use crate::judge::{self, CorrectionAnswer, Selection};
-use crate::log::event::Act;
-use crate::rejection::Rejection;
+use super::problem::ProblemDetails;
+use crate::domain::judge;
+use crate::domain::judge::{CorrectionAnswer, Selection};
+use crate::domain::log::event::Act;
+use crate::domain::problem::Problem;
 use crate::service::Service;
 
 /// A correction to look at.
@@ -44,9 +45,9 @@ struct CorrectionRequest {
     security(("operator" = [])),
     responses(
         (status = 200, description = "Nothing has changed yet", body = CorrectionAnswer),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 404, description = "report_unknown, provider_unknown, range_unknown", body = Problem),
-        (status = 422, description = "selection_empty, selection_range, selection_none", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 404, description = "report_unknown, provider_unknown, range_unknown", body = ProblemDetails),
+        (status = 422, description = "selection_empty, selection_range, selection_none", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/corrections/preview")]
@@ -54,7 +55,7 @@ pub(super) async fn preview(
     service: web::Data<Service>,
     _: Operator,
     Json(request): Json<PreviewRequest>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let PreviewRequest { act, select } = request;
     let answer = judge::preview(&service.node.state(), &service.keys, act, &select, None)?;
     Ok(HttpResponse::Ok().json(answer))
@@ -70,10 +71,10 @@ pub(super) async fn preview(
     security(("operator" = [])),
     responses(
         (status = 200, description = "Done", body = CorrectionAnswer),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 404, description = "report_unknown, provider_unknown, range_unknown", body = Problem),
-        (status = 409, description = "position_ahead", body = Problem),
-        (status = 422, description = "selection_empty, selection_range, selection_none", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 404, description = "report_unknown, provider_unknown, range_unknown", body = ProblemDetails),
+        (status = 409, description = "position_ahead", body = ProblemDetails),
+        (status = 422, description = "selection_empty, selection_range, selection_none", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/corrections")]
@@ -81,7 +82,7 @@ pub(super) async fn correct(
     service: web::Data<Service>,
     _: Operator,
     Json(request): Json<CorrectionRequest>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let keys = Arc::clone(&service.keys);
     let CorrectionRequest { act, select, position } = request;
     let answer = service

@@ -11,12 +11,13 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, route, web};
 use bytes::Bytes;
 use futures_util::stream;
 use gcs_core::Digest;
-use gcs_core::publish::{Cache, Path};
+use gcs_core::files::Path;
+use gcs_core::publish::Cache;
 use utoipa::{IntoParams, ToSchema};
 
-use super::problem::Problem;
+use super::problem::ProblemDetails;
+use crate::domain::problem::Problem;
 use crate::publishing::Files;
-use crate::rejection::Rejection;
 use crate::service::Service;
 
 /// How much of a file is held in memory for a reader: the server copies what it is given
@@ -84,8 +85,8 @@ pub(super) struct ManifestPayload {
     /// Version of the format: 1.
     #[schema(example = 1)]
     format: u32,
-    /// Epoch of the publication.
-    epoch: u32,
+    /// Series of the publication.
+    series: u32,
     /// Tick of the publication.
     tick: u32,
     /// Unix time of issue.
@@ -157,8 +158,8 @@ macro_rules! files {
                     ("ETag" = String, description = "Names the content"),
                     ("Cache-Control" = String, description = "How long it may be kept"),
                  )),
-                (status = 404, description = "not_found: no such file", body = Problem),
-                (status = 416, description = "range_not_satisfiable", body = Problem,
+                (status = 404, description = "not_found: no such file", body = ProblemDetails),
+                (status = 416, description = "range_not_satisfiable", body = ProblemDetails,
                  headers(("Content-Range" = String, description = "`bytes */LENGTH`"))),
             ),
         )]
@@ -166,7 +167,7 @@ macro_rules! files {
         pub(super) async fn $name(
             request: HttpRequest,
             service: web::Data<Service>,
-        ) -> Result<HttpResponse, Rejection> {
+        ) -> Result<HttpResponse, Problem> {
             serve(&request, &service).await
         }
     )*};
@@ -178,11 +179,11 @@ files! {
         "The one file that changes. It is not there before the first publication (503). Follow \
          its payload: `index` to the index, that to sets, bundles and check records.";
     get_kept_manifest "/v1/manifests/{version}" (
-        ("version" = String, Path, description = "Epoch and tick, with `-` between",
+        ("version" = String, Path, description = "Series and tick, with `-` between",
             pattern = "^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$", example = "1-96"),
     ) "application/json" Envelope,
         "A manifest of the past"
-        "The bytes that /v1/manifest had at that epoch and tick.";
+        "The bytes that /v1/manifest had at that series and tick.";
     get_index "/v1/index/{sha256}" (
         ("sha256" = String, Path, description = "SHA-256 of the file, from a manifest",
             pattern = "^[0-9a-f]{64}$",
@@ -202,11 +203,11 @@ files! {
     get_bundle "/v1/bundles/{span}/{to}" (
         ("span" = String, Path, description = "Ticks that it spans",
             pattern = "^(1|4|24|96)$", example = "4"),
-        ("to" = String, Path, description = "Epoch and the later tick, with `-` between",
+        ("to" = String, Path, description = "Series and the later tick, with `-` between",
             pattern = "^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$", example = "1-96"),
     ) "application/octet-stream" FileBytes,
         "What changed over a span of ticks"
-        "From tick `to - span` to tick `to` of one epoch. gcs-core/FORMAT.md, section 8.";
+        "From tick `to - span` to tick `to` of one series. gcs-core/FORMAT.md, section 8.";
     get_checks "/v1/checks/{date}/{root}" (
         ("date" = String, Path, description = "UTC date", format = Date,
             pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2026-01-19"),
@@ -215,11 +216,11 @@ files! {
             example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
     ) "application/octet-stream" FileBytes,
         "One date's check records, whole or one by Range"
-        "Record r is bytes `r·length` to `(r + 1)·length - 1`. gcs-core/FORMAT.md, section 9.";
+        "LoggedEvent r is bytes `r·length` to `(r + 1)·length - 1`. gcs-core/FORMAT.md, section 9.";
 }
 
-async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Rejection> {
-    let path: Path = request.path().parse().map_err(|_| Rejection::NotFound)?;
+async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Problem> {
+    let path: Path = request.path().parse().map_err(|_| Problem::NotFound)?;
     if path == Path::Manifest {
         let published = service.published.borrow().clone();
         let manifest = match published {
@@ -227,7 +228,7 @@ async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse,
             // The start has not got that far yet; what is out stays out.
             None => {
                 let file = service.files.get(&path.to_string()).await;
-                file.map_err(|_| Rejection::Unavailable)?
+                file.map_err(|_| Problem::Unavailable)?
             }
         };
         return answer(request, path, manifest.len() as u64, Source::Memory(manifest));
@@ -235,9 +236,9 @@ async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse,
     let name = path.to_string();
     let length = service.files.length(&name).await.map_err(|error| {
         tracing::error!(%error, "a file cannot be read");
-        Rejection::Internal
+        Problem::Internal
     })?;
-    let length = length.ok_or(Rejection::NotFound)?;
+    let length = length.ok_or(Problem::NotFound)?;
     answer(request, path, length, Source::File(service.files.clone(), name))
 }
 
@@ -270,7 +271,7 @@ fn answer(
     path: Path,
     length: u64,
     source: Source,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let etag = source.etag(&path);
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.insert_header(header::ETag(etag.clone()));
@@ -283,7 +284,7 @@ fn answer(
     response.content_type(if is_json { "application/json" } else { "application/octet-stream" });
     let mut range = 0..length;
     if let Some(asked) = asked_range(request, &etag, length) {
-        range = asked.ok_or(Rejection::RangeNotSatisfiable { length })?;
+        range = asked.ok_or(Problem::RangeNotSatisfiable { length })?;
         let shown = format!("bytes {}-{}/{length}", range.start, range.end - 1);
         response.status(StatusCode::PARTIAL_CONTENT);
         response.insert_header((header::CONTENT_RANGE, shown));

@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod corrections;
 mod files;
+pub mod metrics;
 mod observe;
 mod openapi;
 mod ops;
@@ -33,7 +34,7 @@ pub(crate) use self::admin::providers::ExportedKey;
 use self::openapi::Methods;
 pub use self::openapi::openapi;
 pub use self::reports::read_report;
-use crate::rejection::Rejection;
+use crate::domain::problem::Problem;
 use crate::service::Service;
 
 /// Which listener.
@@ -90,7 +91,7 @@ fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
                 .service(admin::providers::revoke_code)
                 .service(admin::publication::tick)
                 .service(admin::publication::resume_clock)
-                .service(admin::publication::raise_epoch)
+                .service(admin::publication::start_series)
                 .service(admin::publication::get_policy)
                 .service(admin::publication::set_policy)
                 .service(admin::tokens::new_token)
@@ -115,7 +116,7 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
         app.app_data(data.clone())
             .app_data(methods.clone())
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
-                Rejection::ParameterInvalid { what: "a parameter behind the ? is unknown or wrong" }
+                Problem::ParameterInvalid { what: "a parameter behind the ? is unknown or wrong" }
                     .into()
             }))
             .default_service(web::to(nothing_here))
@@ -147,8 +148,8 @@ fn end_when_stalled(connection: &dyn Any) {
 /// Tells a path that is not there from a method that is not.
 async fn nothing_here(request: HttpRequest, methods: web::Data<Methods>) -> HttpResponse {
     match methods.at(request.path()) {
-        Some(allow) => Rejection::MethodNotAllowed { allow },
-        None => Rejection::NotFound,
+        Some(allow) => Problem::MethodNotAllowed { allow },
+        None => Problem::NotFound,
     }
     .error_response()
 }

@@ -9,8 +9,8 @@ use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use crate::metrics::RequestLabels;
-use crate::rejection::Row;
+use crate::domain::problem::ProblemKind;
+use crate::http::metrics::RequestLabels;
 use crate::service::Service;
 
 pub(super) async fn observe(
@@ -23,7 +23,7 @@ pub(super) async fn observe(
     let response = next.call(request).await?;
     let route = response.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
     let status = response.status().as_u16();
-    let code = response.response().extensions().get::<Row>().map_or("", |row| row.code);
+    let code = response.response().extensions().get::<ProblemKind>().map_or("", |row| row.code);
     let milliseconds = began.elapsed().as_micros() as f64 / 1000.0;
     if status >= 500 {
         tracing::warn!(method, route, status, code, milliseconds, "request");

@@ -96,7 +96,7 @@ fn add_refusals(operation: &mut Operation) {
 }
 
 fn form_refusal(status: &str, response: &mut Response) {
-    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    let problem = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
     response.content.clear();
     response.content.insert("application/problem+json".to_owned(), RefOr::T(problem));
     let mut header = |name: &str, text: &str| {
@@ -119,7 +119,7 @@ fn of(listener: Listener) -> OpenApi {
         .description(Some(
             "Reports of infected identifiers in, signed compact sets out. Paths tagged files \
              and reports are on the public listener, all others on the private one. Every refusal \
-             is a Problem. gcs-core/FORMAT.md tells what is in the files and how to check them.",
+             is a ProblemDetails. gcs-core/FORMAT.md tells what is in the files and how to check them.",
         ))
         .license(Some(license.build()));
     let (_, document) = App::new()

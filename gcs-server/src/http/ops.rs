@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use super::auth::Backend;
 use super::body::Raw;
-use super::problem::Problem;
-use crate::rejection::Rejection;
+use super::problem::ProblemDetails;
+use crate::domain::problem::Problem;
+use crate::domain::state::Day;
 use crate::service::Service;
-use crate::state::Day;
 
 /// Whether the process lives
 #[utoipa::path(operation_id = "get_health", tag = "operations", responses((status = 200, description = "It does", body = String)))]
@@ -26,22 +26,26 @@ pub(super) async fn healthz() -> &'static str {
     tag = "operations",
     responses(
         (status = 200, description = "It can", body = String),
-        (status = 503, description = "unavailable: nothing is published yet, or the last tick is not out. files_missing", body = Problem),
+        (status = 503, description = "unavailable: nothing is published yet, or the last tick is not out. files_missing", body = ProblemDetails),
     ),
 )]
 #[get("/readyz")]
-pub(super) async fn readyz(service: web::Data<Service>) -> Result<&'static str, Rejection> {
+pub(super) async fn readyz(service: web::Data<Service>) -> Result<&'static str, Problem> {
     let published = service.published.borrow();
-    let published = published.as_ref().ok_or(Rejection::Unavailable)?;
+    let published = published.as_ref().ok_or(Problem::Unavailable)?;
     let logged = service.node.state().last_tick.map(|last| last.version);
     let interval = service.node.state().policy.interval;
-    let is_late = service.clock.now() > published.stamp.time.saturating_add(2 * interval);
+    let is_late =
+        service.clock.now() > published.position_of_tick.time.saturating_add(2 * interval);
     match published.missing {
-        0 if is_late || Some(published.stamp.version) < logged || !service.node.is_well() => {
-            Err(Rejection::Unavailable)
+        0 if is_late
+            || Some(published.position_of_tick.version) < logged
+            || !service.node.is_well() =>
+        {
+            Err(Problem::Unavailable)
         }
         0 => Ok("ready\n"),
-        count => Err(Rejection::FilesMissing { count }),
+        count => Err(Problem::FilesMissing { count }),
     }
 }
 
@@ -65,7 +69,7 @@ struct ExactQuery {
     date: String,
     /// The element, 16 to 64 bytes in base64, padded with `=`. Of a dp3t-unlinkable seed:
     /// SHA-256(EphID ‖ epoch as a big-endian u32), where EphID = the first 16 bytes of
-    /// SHA-256(seed) and epoch = Unix time divided by 900.
+    /// SHA-256(seed) and series = Unix time divided by 900.
     #[schema(
         content_encoding = "base64",
         min_length = 24,
@@ -104,10 +108,10 @@ struct ExactResponse {
     security(("backend" = [])),
     responses(
         (status = 200, description = "Yes or no to each query", body = ExactResponse),
-        (status = 400, description = "body_incomplete", body = Problem),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 413, description = "too_large: at most 200000 bytes", body = Problem),
-        (status = 422, description = "exact_invalid: no JSON, of another shape, or out of bounds", body = Problem),
+        (status = 400, description = "body_incomplete", body = ProblemDetails),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 413, description = "too_large: at most 200000 bytes", body = ProblemDetails),
+        (status = 422, description = "exact_invalid: no JSON, of another shape, or out of bounds", body = ProblemDetails),
     ),
 )]
 #[post("/v1/exact")]
@@ -115,8 +119,8 @@ pub(super) async fn exact(
     service: web::Data<Service>,
     _: Backend,
     Raw(body): Raw<MAX_REQUEST_BYTES>,
-) -> Result<HttpResponse, Rejection> {
-    let request = Request::from_json(&body).map_err(Rejection::from)?;
+) -> Result<HttpResponse, Problem> {
+    let request = Request::from_json(&body).map_err(Problem::from)?;
     let state = service.node.state();
     let response = request.answer(|date, element| state.is_published(date, element));
     Ok(HttpResponse::Ok().json(response))
@@ -124,7 +128,7 @@ pub(super) async fn exact(
 
 fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
     let missing = service.published.borrow().as_ref().map_or(0, |published| published.missing);
-    let published = service.published.borrow().as_ref().map(|published| published.stamp);
+    let published = service.published.borrow().as_ref().map(|published| published.position_of_tick);
     let state = service.node.state();
     let days = state.days.values();
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -149,7 +153,7 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
             "Files of the last tick that somebody deleted",
             i64::try_from(missing).unwrap_or(i64::MAX),
         ),
-        ("epoch", "Epoch of the log", i64::from(state.epoch)),
+        ("series", "Series of the log", i64::from(state.series)),
         (
             "tick_logged",
             "Last tick in the log",
@@ -158,12 +162,12 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
         (
             "tick_published",
             "Last tick that is out",
-            published.map_or(0, |stamp| i64::from(stamp.version.tick)),
+            published.map_or(0, |position_of_tick| i64::from(position_of_tick.version.tick)),
         ),
         (
             "tick_published_timestamp_seconds",
             "Unix time of the last tick that is out",
-            tick(published.map(|stamp| stamp.time)),
+            tick(published.map(|position_of_tick| position_of_tick.time)),
         ),
     ]
 }

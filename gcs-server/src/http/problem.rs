@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::judge::ProblemItem;
-use crate::rejection::Rejection;
+use crate::domain::judge::ProblemItem;
+use crate::domain::problem::Problem;
 
 /// Stable name of what is wrong. gcs-server/README.md, Refusals, has a table of them: status,
 /// retry, what to do. More may come: of an unknown one, go by `status` and `retry`.
@@ -61,9 +61,9 @@ enum ProblemCode {
     Unavailable,
 }
 
-/// Problem details. `code` is stable; `detail` is for people.
+/// ProblemDetails details. `code` is stable; `detail` is for people.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Problem {
+pub(crate) struct ProblemDetails {
     /// Always "about:blank": the code says more.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
@@ -84,27 +84,27 @@ pub(crate) struct Problem {
     problems: Vec<ProblemItem>,
 }
 
-impl From<&Rejection> for Problem {
-    fn from(rejection: &Rejection) -> Problem {
-        let row = rejection.row();
+impl From<&Problem> for ProblemDetails {
+    fn from(problem: &Problem) -> ProblemDetails {
+        let row = problem.row();
         let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let problems = match rejection {
-            Rejection::NoItems { problems } => ProblemItem::list(problems),
+        let problems = match problem {
+            Problem::NoItems { problems } => ProblemItem::list(problems),
             _ => Vec::new(),
         };
-        Problem {
+        ProblemDetails {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or_default(),
             status: row.status,
             code: row.code,
             retry: row.retry,
-            detail: rejection.to_string(),
+            detail: problem.to_string(),
             problems,
         }
     }
 }
 
-impl ResponseError for Rejection {
+impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -114,21 +114,21 @@ impl ResponseError for Rejection {
         response.content_type("application/problem+json");
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         match self {
-            Rejection::Unauthorized => {
+            Problem::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
-            Rejection::MethodNotAllowed { allow } => {
+            Problem::MethodNotAllowed { allow } => {
                 response.insert_header((header::ALLOW, *allow));
             }
-            Rejection::StorageUnavailable | Rejection::ReadOnly | Rejection::Unavailable => {
+            Problem::StorageUnavailable | Problem::ReadOnly | Problem::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, "10"));
             }
-            Rejection::RangeNotSatisfiable { length } => {
+            Problem::RangeNotSatisfiable { length } => {
                 response.insert_header((header::CONTENT_RANGE, format!("bytes */{length}")));
             }
             _ => {}
         }
-        let body = serde_json::to_vec(&Problem::from(self)).unwrap_or_default();
+        let body = serde_json::to_vec(&ProblemDetails::from(self)).unwrap_or_default();
         let mut response = response.body(body);
         response.extensions_mut().insert(self.row());
         response

@@ -9,12 +9,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::AsProvider;
 use super::body::Json;
-use super::problem::Problem;
-use crate::code::Code;
-use crate::judge::{self, OpenedRange};
-use crate::log::event::Standing;
-use crate::print::{Format, Sheet};
-use crate::rejection::Rejection;
+use super::problem::ProblemDetails;
+use crate::code_sheet::{Format, Sheet};
+use crate::domain::code::Code;
+use crate::domain::judge;
+use crate::domain::judge::OpenedRange;
+use crate::domain::log::event::ProviderStatus;
+use crate::domain::problem::Problem;
 use crate::service::Service;
 
 /// A range to open.
@@ -41,10 +42,10 @@ fn thirty() -> u32 {
     security(("provider" = [])),
     responses(
         (status = 201, description = "Its codes count from now on", body = OpenedRange),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 403, description = "forbidden, provider_inactive", body = Problem),
-        (status = 409, description = "quota_exceeded, serials_exhausted", body = Problem),
-        (status = 422, description = "range_count, range_days", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 403, description = "forbidden, provider_inactive", body = ProblemDetails),
+        (status = 409, description = "quota_exceeded, serials_exhausted", body = ProblemDetails),
+        (status = 422, description = "range_count, range_days", body = ProblemDetails),
     ),
 )]
 #[post("/v1/provider/ranges")]
@@ -52,7 +53,7 @@ pub(super) async fn open_range(
     service: web::Data<Service>,
     AsProvider(provider): AsProvider,
     Json(request): Json<RangeRequest>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let RangeRequest { count, valid_days } = request;
     let range = service
         .node
@@ -92,17 +93,17 @@ struct RangeEntry {
     security(("provider" = [])),
     responses(
         (status = 200, description = "All that have not been forgotten", body = RangeList),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
 #[get("/v1/provider/ranges")]
 pub(super) async fn list_ranges(
     service: web::Data<Service>,
     AsProvider(number): AsProvider,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let now = service.clock.now();
     let state = service.node.state();
-    let provider = state.providers.get(&number).ok_or(Rejection::Internal)?;
+    let provider = state.providers.get(&number).ok_or(Problem::Internal)?;
     let ranges = provider.ranges.iter().map(|((generation, first), range)| RangeEntry {
         generation: *generation,
         first: *first,
@@ -132,10 +133,10 @@ struct SheetQuery {
         (status = 200, description = "Codes with their expiry, in the form that was asked for", content(
             (String = "text/plain"), (String = "text/csv"), (Sheet = "application/json"),
         )),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 403, description = "forbidden, provider_inactive", body = Problem),
-        (status = 400, description = "parameter_invalid", body = Problem),
-        (status = 404, description = "range_unknown", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 403, description = "forbidden, provider_inactive", body = ProblemDetails),
+        (status = 400, description = "parameter_invalid", body = ProblemDetails),
+        (status = 404, description = "range_unknown", body = ProblemDetails),
     ),
 )]
 #[get("/v1/provider/ranges/{first}/codes")]
@@ -144,7 +145,7 @@ pub(super) async fn print_codes(
     AsProvider(number): AsProvider,
     first: web::Path<String>,
     web::Query(query): web::Query<SheetQuery>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let first = parse_number(&first)?;
     let format = query.format.unwrap_or_default();
     let sheet = sheet(&service, number, first)?;
@@ -154,14 +155,14 @@ pub(super) async fn print_codes(
         .body(sheet.print(format)))
 }
 
-fn sheet(service: &Service, number: u16, first: u32) -> Result<Sheet, Rejection> {
+fn sheet(service: &Service, number: u16, first: u32) -> Result<Sheet, Problem> {
     let state = service.node.state();
-    let provider = state.providers.get(&number).ok_or(Rejection::Internal)?;
-    if provider.standing != Standing::Active {
-        return Err(Rejection::ProviderInactive { standing: "suspended or revoked" });
+    let provider = state.providers.get(&number).ok_or(Problem::Internal)?;
+    if provider.status != ProviderStatus::Active {
+        return Err(Problem::ProviderInactive { status: "suspended or revoked" });
     }
     let range = provider.ranges.get(&(provider.generation, first));
-    let range = range.ok_or(Rejection::RangeUnknown { first })?;
+    let range = range.ok_or(Problem::RangeUnknown { first })?;
     let key = service.keys.provider(number, provider.generation);
     let unspent = (0..range.count).filter(|at| range.is_unspent(*at));
     let codes = unspent.filter_map(|at| Code::issue(&key, number, first + at));
@@ -175,9 +176,9 @@ fn sheet(service: &Service, number: u16, first: u32) -> Result<Sheet, Rejection>
     security(("provider" = [])),
     responses(
         (status = 204, description = "They count no more"),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 400, description = "parameter_invalid", body = Problem),
-        (status = 404, description = "range_unknown", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 400, description = "parameter_invalid", body = ProblemDetails),
+        (status = 404, description = "range_unknown", body = ProblemDetails),
     ),
 )]
 #[post("/v1/provider/ranges/{first}/close")]
@@ -185,13 +186,13 @@ pub(super) async fn close_range(
     service: web::Data<Service>,
     AsProvider(provider): AsProvider,
     first: web::Path<String>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let first = parse_number(&first)?;
     service.node.act(move |state, _| judge::close_range(state, provider, first)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub(super) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, Rejection> {
+pub(super) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
     text.parse()
-        .map_err(|_| Rejection::ParameterInvalid { what: "a number is asked for in the path" })
+        .map_err(|_| Problem::ParameterInvalid { what: "a number is asked for in the path" })
 }

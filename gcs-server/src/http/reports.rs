@@ -13,13 +13,14 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use super::body::{self, Raw};
-use super::problem::Problem;
-use crate::code::Code;
-use crate::item::{Element, Item, ItemProblem};
-use crate::judge::{self, MAX_ITEMS, ReportAnswer, Submission};
-use crate::rejection::Rejection;
+use super::problem::ProblemDetails;
+use crate::domain::code::Code;
+use crate::domain::item::{Element, Item, ItemProblem};
+use crate::domain::judge;
+use crate::domain::judge::{MAX_ITEMS, ReportAnswer, Submission};
+use crate::domain::problem::Problem;
+use crate::domain::state::{Report, ReportDay, State, Version};
 use crate::service::Service;
-use crate::state::{Report, ReportDay, State, Version};
 
 /// Largest body of a report: room for [`MAX_ITEMS`] of the longest items.
 const MAX_BYTES: usize = 640 << 10;
@@ -98,11 +99,11 @@ impl WireItem {
 ///
 /// # Errors
 /// What is wrong with all of it; what is wrong with an item stands in its place.
-pub fn read_report(json: &[u8]) -> Result<Submission, Rejection> {
+pub fn read_report(json: &[u8]) -> Result<Submission, Problem> {
     let request: ReportRequest<'_> = body::parse(json)?;
-    let code: Code = request.code.parse().map_err(|_| Rejection::CodeInvalid)?;
+    let code: Code = request.code.parse().map_err(|_| Problem::CodeInvalid)?;
     if request.items.len() > MAX_ITEMS {
-        return Err(Rejection::TooManyItems { max: MAX_ITEMS, got: request.items.len() });
+        return Err(Problem::TooManyItems { max: MAX_ITEMS, got: request.items.len() });
     }
     let items: Vec<_> = request.items.iter().map(|raw| WireItem::read(raw)).collect();
     let payload = payload(&items, &request.items);
@@ -135,21 +136,21 @@ fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
     responses(
         (status = 201, description = "Accepted and durable", body = ReportAnswer,
          headers(("Location" = String, description = "Path of the report's status"))),
-        (status = 400, description = "json_invalid, json_shape, body_incomplete", body = Problem),
-        (status = 403, description = "code_invalid, code_suspended, code_not_open", body = Problem),
-        (status = 408, description = "timeout: the body took too long", body = Problem),
-        (status = 409, description = "code_used: by another report", body = Problem),
-        (status = 410, description = "code_expired, code_revoked", body = Problem),
-        (status = 413, description = "too_large: at most 640 KiB", body = Problem),
-        (status = 422, description = "too_many_items, no_items: `problems` says what is wrong with each", body = Problem),
-        (status = 503, description = "storage_unavailable, unavailable: send the same again", body = Problem),
+        (status = 400, description = "json_invalid, json_shape, body_incomplete", body = ProblemDetails),
+        (status = 403, description = "code_invalid, code_suspended, code_not_open", body = ProblemDetails),
+        (status = 408, description = "timeout: the body took too long", body = ProblemDetails),
+        (status = 409, description = "code_used: by another report", body = ProblemDetails),
+        (status = 410, description = "code_expired, code_revoked", body = ProblemDetails),
+        (status = 413, description = "too_large: at most 640 KiB", body = ProblemDetails),
+        (status = 422, description = "too_many_items, no_items: `problems` says what is wrong with each", body = ProblemDetails),
+        (status = 503, description = "storage_unavailable, unavailable: send the same again", body = ProblemDetails),
     ),
 )]
 #[post("/v1/reports")]
 pub(super) async fn post_report(
     service: web::Data<Service>,
     Raw(body): Raw<MAX_BYTES>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let arrived = Instant::now();
     let submission = read_report(&body)?;
     let (provider, serial) = (submission.code.provider(), submission.code.serial());
@@ -211,19 +212,18 @@ struct DateStatus {
         pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")),
     responses(
         (status = 200, description = "Its status", body = ReportStatus),
-        (status = 404, description = "report_unknown", body = Problem),
+        (status = 404, description = "report_unknown", body = ProblemDetails),
     ),
 )]
 #[get("/v1/reports/{tracking_id}")]
 pub(super) async fn get_report(
     service: web::Data<Service>,
     tracking: web::Path<String>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let tracking = judge::parse_tracking(&tracking)?;
     let out = service.version();
     let state = service.node.state();
-    let (position, report) =
-        state.reports.by_tracking(&tracking).ok_or(Rejection::ReportUnknown)?;
+    let (position, report) = state.reports.by_tracking(&tracking).ok_or(Problem::ReportUnknown)?;
     let status = status_of(&state, position, report, out);
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status))
 }

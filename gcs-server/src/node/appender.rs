@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Edition, Job, Taken};
+use super::{BatchContent, Job, PublicationInput};
 use crate::clock::Clock;
-use crate::log::{Event, LogError, Reader, Record, Writer};
+use crate::domain::log::{Event, LogError, LoggedEvent, Reader, Writer};
+use crate::domain::state::State;
 use crate::random;
-use crate::state::State;
 use crate::store::{AppendError, Batch, Store, StoreError};
 
 /// Most jobs of one batch.
@@ -27,7 +27,7 @@ pub(super) struct Appender {
     store: Box<dyn Store>,
     state: Arc<RwLock<State>>,
     clock: Clock,
-    editions: mpsc::Sender<Edition>,
+    inputs: mpsc::Sender<PublicationInput>,
     is_well: Arc<AtomicBool>,
     /// A job that did not fit in the batch before.
     left: Option<Box<dyn Job>>,
@@ -38,21 +38,21 @@ impl Appender {
         store: Box<dyn Store>,
         state: Arc<RwLock<State>>,
         clock: Clock,
-        editions: mpsc::Sender<Edition>,
+        inputs: mpsc::Sender<PublicationInput>,
         is_well: Arc<AtomicBool>,
     ) -> Appender {
-        Appender { store, state, clock, editions, is_well, left: None }
+        Appender { store, state, clock, inputs, is_well, left: None }
     }
 
     /// Works until nobody has a handle any more.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
         while let Some(first) = self.left.take().or_else(|| queue.blocking_recv()) {
-            let mut taken = Taken::default();
-            taken.take(&first.needs());
+            let mut taken = BatchContent::default();
+            taken.take(&first.scope());
             let mut jobs = vec![first];
             while jobs.len() < BATCH_JOBS {
                 let Ok(job) = queue.try_recv() else { break };
-                if !taken.take(&job.needs()) {
+                if !taken.take(&job.scope()) {
                     self.left = Some(job);
                     break;
                 }
@@ -136,7 +136,7 @@ impl Appender {
         read.is_ok_and(|read| read.first().is_some_and(|read| read.id == batch.id))
     }
 
-    fn apply(&mut self, record: &Record) {
+    fn apply(&mut self, record: &LoggedEvent) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = state.apply(record) {
             // Judged against this very state: only a fault of ours can bring us here, and
@@ -144,12 +144,12 @@ impl Appender {
             tracing::error!(%error, "an event of our own does not fit; stopping");
             std::process::abort();
         }
-        let edition = Edition::of(&state, record);
+        let input = PublicationInput::of(&state, record);
         drop(state);
-        match (edition, &record.event) {
-            (Some(edition), _) => {
+        match (input, &record.event) {
+            (Some(input), _) => {
                 // The publisher is only gone when the server stops; the tick is in the log.
-                let _gone = self.editions.blocking_send(edition);
+                let _gone = self.inputs.blocking_send(input);
             }
             (None, Some(Event::Purge(purge))) => {
                 if let Err(error) = self.store.erase(&purge.reports) {
@@ -184,13 +184,13 @@ struct Sealing {
     writer: Writer,
     first: u64,
     bytes: usize,
-    records: Vec<Record>,
+    records: Vec<LoggedEvent>,
     events: Vec<crate::store::Stored>,
 }
 
 /// A batch, and its events to apply.
 struct Sealed {
-    records: Vec<Record>,
+    records: Vec<LoggedEvent>,
     batch: Batch,
 }
 

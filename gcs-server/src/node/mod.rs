@@ -16,13 +16,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::appender::Appender;
 use crate::clock::Clock;
-use crate::judge::{Decision, Judgement};
-use crate::log::Event;
-use crate::rejection::Rejection;
-use crate::state::State;
+use crate::domain::judge::{Decision, Judgement};
+use crate::domain::log::Event;
+use crate::domain::problem::Problem;
+use crate::domain::state::State;
 use crate::store::Store;
 
-pub use self::replay::{Edition, ReplayError, Replayed, replay};
+pub use self::replay::{PublicationInput, ReplayError, Replayed, replay};
 
 /// Most jobs that wait; more are told to come again.
 const QUEUE: usize = 1024;
@@ -39,7 +39,7 @@ pub struct Node {
 
 /// What other jobs of a batch a job can stand beside.
 #[derive(Clone, Copy)]
-pub(crate) enum Needs {
+pub(crate) enum BatchScope {
     /// None: it depends on everything.
     All,
     /// Those that do not need this provider and serial number.
@@ -48,20 +48,20 @@ pub(crate) enum Needs {
 
 /// Something to judge, append and answer.
 pub(crate) trait Job: Send {
-    fn needs(&self) -> Needs;
+    fn scope(&self) -> BatchScope;
     fn judge(&mut self, state: &State, now: u64) -> Vec<Event>;
     fn answer(self: Box<Self>, stored: bool);
 }
 
 struct Request<T, F> {
-    needs: Needs,
+    needs: BatchScope,
     judge: F,
-    judged: Result<T, Rejection>,
-    reply: oneshot::Sender<Result<T, Rejection>>,
+    judged: Result<T, Problem>,
+    reply: oneshot::Sender<Result<T, Problem>>,
 }
 
 impl<T: Send, F: FnMut(&State, u64) -> Judgement<T> + Send> Job for Request<T, F> {
-    fn needs(&self) -> Needs {
+    fn scope(&self) -> BatchScope {
         self.needs
     }
 
@@ -71,8 +71,8 @@ impl<T: Send, F: FnMut(&State, u64) -> Judgement<T> + Send> Job for Request<T, F
                 self.judged = Ok(answer);
                 events
             }
-            Err(rejection) => {
-                self.judged = Err(rejection);
+            Err(problem) => {
+                self.judged = Err(problem);
                 Vec::new()
             }
         }
@@ -82,7 +82,7 @@ impl<T: Send, F: FnMut(&State, u64) -> Judgement<T> + Send> Job for Request<T, F
         // Whoever asked may have gone; what was decided stands all the same.
         let _gone = self.reply.send(match stored {
             true => self.judged,
-            false => Err(Rejection::StorageUnavailable),
+            false => Err(Problem::StorageUnavailable),
         });
     }
 }
@@ -96,13 +96,13 @@ impl Node {
         store: Box<dyn Store>,
         state: State,
         clock: Clock,
-        editions: mpsc::Sender<Edition>,
+        inputs: mpsc::Sender<PublicationInput>,
     ) -> std::io::Result<(Node, JoinHandle<()>)> {
         let state = Arc::new(RwLock::new(state));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let is_well = Arc::new(AtomicBool::new(true));
         let appender =
-            Appender::new(store, Arc::clone(&state), clock, editions, Arc::clone(&is_well));
+            Appender::new(store, Arc::clone(&state), clock, inputs, Arc::clone(&is_well));
         let thread =
             std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
         Ok((Node { state, jobs, is_well, is_read_only: false }, thread))
@@ -133,12 +133,12 @@ impl Node {
     /// Judges an act alone, appends what it gives, and answers once that is durable.
     ///
     /// # Errors
-    /// What the judge says; [`Rejection::StorageUnavailable`] if the log cannot be written.
+    /// What the judge says; [`Problem::StorageUnavailable`] if the log cannot be written.
     pub async fn act<T: Send + 'static>(
         &self,
         judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
-    ) -> Result<T, Rejection> {
-        self.submit(Needs::All, judge).await
+    ) -> Result<T, Problem> {
+        self.submit(BatchScope::All, judge).await
     }
 
     /// The same for an act that depends on one code only: many go into one batch.
@@ -150,43 +150,43 @@ impl Node {
         provider: u16,
         serial: u32,
         judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
-    ) -> Result<T, Rejection> {
-        self.submit(Needs::Code(provider, serial), judge).await
+    ) -> Result<T, Problem> {
+        self.submit(BatchScope::Code(provider, serial), judge).await
     }
 
     async fn submit<T: Send + 'static>(
         &self,
-        needs: Needs,
+        needs: BatchScope,
         judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
-    ) -> Result<T, Rejection> {
+    ) -> Result<T, Problem> {
         if self.is_read_only {
-            return Err(Rejection::ReadOnly);
+            return Err(Problem::ReadOnly);
         }
         let (reply, answer) = oneshot::channel();
-        let request = Request { needs, judge, judged: Err(Rejection::Unavailable), reply };
-        self.jobs.try_send(Box::new(request)).map_err(|_| Rejection::Unavailable)?;
-        answer.await.unwrap_or(Err(Rejection::Unavailable))
+        let request = Request { needs, judge, judged: Err(Problem::Unavailable), reply };
+        self.jobs.try_send(Box::new(request)).map_err(|_| Problem::Unavailable)?;
+        answer.await.unwrap_or(Err(Problem::Unavailable))
     }
 }
 
 /// Which codes a batch touches already.
 #[derive(Default)]
-struct Taken {
+struct BatchContent {
     all: bool,
     codes: BTreeSet<(u16, u32)>,
 }
 
-impl Taken {
+impl BatchContent {
     /// Takes a job into the batch, unless it cannot stand beside the others.
-    fn take(&mut self, needs: &Needs) -> bool {
+    fn take(&mut self, needs: &BatchScope) -> bool {
         match needs {
             _ if self.all => false,
-            Needs::All if self.codes.is_empty() => {
+            BatchScope::All if self.codes.is_empty() => {
                 self.all = true;
                 true
             }
-            Needs::All => false,
-            Needs::Code(provider, serial) => self.codes.insert((*provider, *serial)),
+            BatchScope::All => false,
+            BatchScope::Code(provider, serial) => self.codes.insert((*provider, *serial)),
         }
     }
 }

@@ -3,17 +3,17 @@
 use gcs_core::publish::Day;
 use thiserror::Error;
 
-use crate::item::Element;
-use crate::keyfile::KeyFile;
-use crate::log::{Event, LogError, Reader, Record, event};
-use crate::policy::Policy;
-use crate::state::{FillerKey, State, Version};
+use crate::domain::item::Element;
+use crate::domain::keys::KeyFile;
+use crate::domain::log::{Event, LogError, LoggedEvent, Reader, event};
+use crate::domain::policy::Policy;
+use crate::domain::state::{FillerKey, State, Version};
 use crate::store::Store;
 
 /// Everything that one publication depends on besides the one before.
 #[derive(Clone, Debug)]
-pub struct Edition {
-    /// Its epoch and tick.
+pub struct PublicationInput {
+    /// Its series and tick.
     pub version: Version,
     /// Its Unix time.
     pub now: u64,
@@ -29,12 +29,12 @@ pub struct Edition {
     pub days: Vec<Day<Element>>,
 }
 
-impl Edition {
-    /// The edition of a tick that was just applied; `None` for other events.
-    pub fn of(state: &State, record: &Record) -> Option<Edition> {
+impl PublicationInput {
+    /// The input of a tick that was just applied; `None` for other events.
+    pub fn of(state: &State, record: &LoggedEvent) -> Option<PublicationInput> {
         let Some(Event::Tick(tick)) = &record.event else { return None };
-        Some(Edition {
-            version: Version { epoch: tick.epoch, tick: tick.number },
+        Some(PublicationInput {
+            version: Version { series: tick.series, tick: tick.number },
             now: record.header.time,
             position: record.header.position,
             head: record.header.hash(),
@@ -101,7 +101,7 @@ impl Replayed {
 pub fn replay(
     store: &mut dyn Store,
     keys: Option<&KeyFile>,
-    mut each: impl FnMut(&State, &Record) -> Result<(), LogError>,
+    mut each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
 ) -> Result<Replayed, ReplayError> {
     let mut state = State::new(keys.map_or(FillerKey([0; 32]), KeyFile::filler));
     let mut missing = std::collections::BTreeSet::new();

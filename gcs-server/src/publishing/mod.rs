@@ -1,23 +1,23 @@
 //! Publishing: from ticks to files.
 //!
-//! [`Press`] computes publications and does no I/O; [`Outbox`] gathers what has to be
+//! [`PublicationBuilder`] computes publications and does no I/O; [`Outbox`] gathers what has to be
 //! written; [`Publishing`] writes it, in the order that [`gcs_core::publish`] asks for:
 //! immutable files, read back; the manifest under its own name, which must be new; the
 //! publisher, to go on from; `/v1/manifest` last; then deletions. Whatever fails is tried
 //! again with the same bytes, and until then phones see the publication before.
 
+mod builder;
 mod files;
-mod press;
 mod worker;
 
 use bytes::Bytes;
-use gcs_core::publish::Path;
+use gcs_core::files::Path;
 use thiserror::Error;
 
+pub use self::builder::{Outbox, PublicationBuilder, PublicationError, TickPosition};
 pub use self::files::Files;
-pub use self::press::{Outbox, Press, PressError, Stamp};
 pub use self::worker::{Published, Worker};
-use crate::state::Version;
+use crate::domain::state::Version;
 
 /// Name of the file that a restart goes on from.
 const SAVED: &str = "publisher";
@@ -50,30 +50,30 @@ pub struct Publishing {
 }
 
 impl Publishing {
-    /// The press as it was saved, if it was, and if every file that phones may ask for
+    /// The builder as it was saved, if it was, and if every file that phones may ask for
     /// next is there; otherwise everything has to be computed from the log.
     ///
     /// # Errors
     /// When files cannot be read, which is not the same as their not being there.
     pub async fn saved(
         &self,
-    ) -> Result<Option<(gcs_core::publish::Publisher, Stamp)>, PublishingError> {
+    ) -> Result<Option<(gcs_core::publish::Publisher, TickPosition)>, PublishingError> {
         let bytes = match self.private.get(SAVED).await {
             Ok(bytes) => bytes,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let Some((stamp, publisher)) = Stamp::read(&bytes) else {
+        let Some((position_of_tick, publisher)) = TickPosition::read(&bytes) else {
             tracing::warn!("the saved publisher cannot be read: computing everything from the log");
             return Ok(None);
         };
-        let missing = self.missing(&publisher, stamp.version).await?;
+        let missing = self.missing(&publisher, position_of_tick.version).await?;
         if let Some(path) = missing.first() {
             let count = missing.len();
             tracing::warn!(%path, count, "published files are missing: computing everything from the log");
             return Ok(None);
         }
-        Ok(Some((publisher, stamp)))
+        Ok(Some((publisher, position_of_tick)))
     }
 
     /// The files that phones may ask for next and that are not there.
@@ -124,21 +124,21 @@ impl Publishing {
     pub async fn newest(&self) -> Result<Option<Version>, PublishingError> {
         let paths = self.public.list("v1/manifests").await?.into_iter();
         let versions = paths.filter_map(|path| match path.parse().ok()? {
-            Path::KeptManifest { epoch, tick } => Some(Version { epoch, tick }),
+            Path::KeptManifest { series, tick } => Some(Version { series, tick }),
             _ => None,
         });
         Ok(versions.max())
     }
 
-    /// The highest epoch that any manifest was published in, and forgets what a restart
+    /// The highest series that any manifest was published in, and forgets what a restart
     /// would go on from: the next one computes everything from the log.
     ///
     /// # Errors
     /// When files cannot be read or deleted.
     pub async fn forget(&self) -> Result<u32, PublishingError> {
-        let epoch = self.newest().await?.map_or(0, |newest| newest.epoch);
+        let series = self.newest().await?.map_or(0, |newest| newest.series);
         self.private.delete(SAVED).await?;
-        Ok(epoch)
+        Ok(series)
     }
 
     /// Compares what is out with everything in an outbox that holds all there should be.
@@ -184,7 +184,7 @@ impl Publishing {
     /// # Errors
     /// Whatever fails; the outbox can be written again.
     pub async fn write(&self, outbox: &Outbox) -> Result<(), PublishingError> {
-        let Some((stamp, publisher, manifest)) = outbox.last() else { return Ok(()) };
+        let Some((position_of_tick, publisher, manifest)) = outbox.last() else { return Ok(()) };
         let (kept, others): (Vec<_>, Vec<_>) =
             outbox.files().partition(|(path, _)| matches!(path, Path::KeptManifest { .. }));
         // Before anything is overwritten that another manifest may name.
@@ -210,7 +210,7 @@ impl Publishing {
                 return Err(PublishingError::Equivocation { path: *path });
             }
         }
-        self.private.put(SAVED, &stamp.with(publisher)).await?;
+        self.private.put(SAVED, &position_of_tick.with(publisher)).await?;
         self.public.put(&Path::Manifest.to_string(), manifest).await?;
         for path in outbox.deletions() {
             self.public.delete(&path.to_string()).await?;
@@ -233,5 +233,5 @@ pub struct Comparison {
 }
 
 fn kept(version: Version) -> Path {
-    Path::KeptManifest { epoch: version.epoch, tick: version.tick }
+    Path::KeptManifest { series: version.series, tick: version.tick }
 }

@@ -1,13 +1,13 @@
-//! The task that publishes editions as they come.
+//! The task that publishes inputs as they come.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcs_core::publish::Path;
+use gcs_core::files::Path;
 use tokio::sync::{mpsc, watch};
 
-use super::{Outbox, Press, Publishing, Stamp};
-use crate::node::Edition;
+use super::{Outbox, PublicationBuilder, Publishing, TickPosition};
+use crate::node::PublicationInput;
 
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Published {
     /// Where it comes from.
-    pub stamp: Stamp,
+    pub position_of_tick: TickPosition,
     /// Its manifest.
     pub manifest: Bytes,
     /// Files that it names and that are not there any more: somebody deleted them. A
@@ -27,45 +27,45 @@ pub struct Published {
     pub missing: usize,
 }
 
-/// Publishes one edition after the other.
+/// Publishes one input after the other.
 #[derive(Debug)]
 pub struct Worker {
     publishing: Publishing,
     /// Away while it computes.
-    press: Option<Press>,
+    builder: Option<PublicationBuilder>,
     published: watch::Sender<Option<Published>>,
 }
 
 impl Worker {
-    /// A worker that tells on `published` what is out. Without a press it only writes what
+    /// A worker that tells on `published` what is out. Without a builder it only writes what
     /// the start left.
     pub fn new(
         publishing: Publishing,
-        press: Option<Press>,
+        builder: Option<PublicationBuilder>,
         published: watch::Sender<Option<Published>>,
     ) -> Worker {
-        Worker { publishing, press, published }
+        Worker { publishing, builder, published }
     }
 
-    /// Writes what the start left to write, then works until nobody sends editions.
-    pub async fn run(mut self, start: Outbox, mut editions: mpsc::Receiver<Edition>) {
+    /// Writes what the start left to write, then works until nobody sends inputs.
+    pub async fn run(mut self, start: Outbox, mut inputs: mpsc::Receiver<PublicationInput>) {
         self.write(&start).await;
-        while let Some(edition) = editions.recv().await {
-            let Some(outbox) = self.print(edition).await else { return };
+        while let Some(input) = inputs.recv().await {
+            let Some(outbox) = self.print(input).await else { return };
             self.write(&outbox).await;
         }
     }
 
-    /// Computes an edition away from the threads that serve requests.
-    async fn print(&mut self, edition: Edition) -> Option<Outbox> {
-        let mut press = self.press.take()?;
+    /// Computes an input away from the threads that serve requests.
+    async fn print(&mut self, input: PublicationInput) -> Option<Outbox> {
+        let mut builder = self.builder.take()?;
         let printed = tokio::task::spawn_blocking(move || {
             let mut outbox = Outbox::default();
-            let printed = press.print(&edition, &mut outbox);
-            (press, outbox, printed)
+            let printed = builder.print(&input, &mut outbox);
+            (builder, outbox, printed)
         });
-        let (press, outbox, printed) = printed.await.ok()?;
-        self.press = Some(press);
+        let (builder, outbox, printed) = printed.await.ok()?;
+        self.builder = Some(builder);
         if let Err(error) = printed {
             // The same inputs give the same error: an operator has to look.
             tracing::error!(%error, "the publication cannot be computed; publishing has stopped");
@@ -75,16 +75,21 @@ impl Worker {
     }
 
     async fn write(&self, outbox: &Outbox) {
-        let Some((stamp, publisher, manifest)) = outbox.last() else { return };
+        let Some((position_of_tick, publisher, manifest)) = outbox.last() else { return };
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.publishing.write(outbox).await {
-            tracing::error!(%error, tick = stamp.version.tick, "not published; trying again");
+            tracing::error!(%error, tick = position_of_tick.version.tick, "not published; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let dates = outbox.files().filter(|(path, _)| matches!(path, Path::Set { .. })).count();
-        tracing::info!(epoch = stamp.version.epoch, tick = stamp.version.tick, dates, "published");
-        let missing = self.publishing.missing(publisher, stamp.version).await;
+        tracing::info!(
+            series = position_of_tick.version.series,
+            tick = position_of_tick.version.tick,
+            dates,
+            "published"
+        );
+        let missing = self.publishing.missing(publisher, position_of_tick.version).await;
         let missing = missing.map_or(0, |missing| missing.len());
         if missing > 0 {
             tracing::error!(
@@ -93,6 +98,10 @@ impl Worker {
             );
         }
         let manifest = Bytes::copy_from_slice(manifest);
-        self.published.send_replace(Some(Published { stamp: *stamp, manifest, missing }));
+        self.published.send_replace(Some(Published {
+            position_of_tick: *position_of_tick,
+            manifest,
+            missing,
+        }));
     }
 }

@@ -172,7 +172,7 @@ fn refusals_are_declared_as_problems() {
 /// The handbook's table of refusals is the one in the code, and the document has its codes.
 #[test]
 fn the_table_of_refusals_is_the_codes() {
-    let code = include_str!("../../src/rejection.rs");
+    let code = include_str!("../../src/domain/problem.rs");
     let rows = code.lines().filter_map(|line| {
         let row = line.split_once("=> (\"")?.1.trim_end_matches("),");
         let mut fields = row.split(", ");

@@ -1,7 +1,7 @@
 //! The published files, as phones and CDNs fetch them.
 
 use gcs_core::Digest;
-use gcs_core::publish::{IndexFile, Manifest, Path};
+use gcs_core::files::{IndexFile, Manifest, Path};
 use serde_json::json;
 
 use crate::server::{Answer, Server, ago, ask, seed};
@@ -50,7 +50,7 @@ fn server_root(server: &Server) -> gcs_core::PublicKey {
 fn everything_that_the_manifest_names_is_served() {
     let server = published();
     let (manifest, index) = index(&server);
-    assert_eq!((manifest.epoch, manifest.tick), (1, 2));
+    assert_eq!((manifest.series, manifest.tick), (1, 2));
     assert_eq!(index.table.rows().len(), 2);
     for row in index.table.rows() {
         let set = server.get(&Path::Set { date: row.date, identity: row.identity }.to_string());
@@ -61,7 +61,7 @@ fn everything_that_the_manifest_names_is_served() {
         assert_eq!(checks.status, 200);
     }
     for entry in &index.bundles {
-        let path = Path::Bundle { span: entry.span, epoch: 1, to: entry.to };
+        let path = Path::Bundle { span: entry.span, series: 1, to: entry.to };
         let bundle = server.get(&path.to_string());
         assert_eq!(Digest::of(&bundle.body), entry.sha256);
     }

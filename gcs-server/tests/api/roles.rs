@@ -17,7 +17,7 @@ const PROTECTED: [(&str, &str, &str); 19] = [
     ("POST", "/v1/admin/codes/revoke", "operator"),
     ("POST", "/v1/admin/tick", "operator"),
     ("POST", "/v1/admin/clock/resume", "operator"),
-    ("POST", "/v1/admin/epoch", "operator"),
+    ("POST", "/v1/admin/series", "operator"),
     ("PUT", "/v1/admin/policy", "operator"),
     ("POST", "/v1/admin/token", "operator"),
     ("POST", "/v1/admin/backend-token", "operator"),

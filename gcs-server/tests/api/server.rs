@@ -8,10 +8,11 @@ use std::thread::JoinHandle;
 
 use actix_web::dev::ServerHandle;
 use data_encoding::BASE64;
-use gcs_core::{Date, dp3t};
+use gcs_core::Date;
+use gcs_core::identifiers::dp3t;
 use gcs_server::app::App;
+use gcs_server::app::config::{Config, LogFormat};
 use gcs_server::clock::Clock;
-use gcs_server::config::{Config, LogFormat};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::http::{HeaderMap, Method, Request};
@@ -198,7 +199,7 @@ pub(crate) fn first_epoch(date: Date) -> u32 {
     dp3t::epoch_of(date.start()).unwrap()
 }
 
-/// A seed of a date's first epoch: 32 times the same byte.
+/// A seed of a date's first series: 32 times the same byte.
 pub(crate) fn seed(date: Date, byte: u8) -> Value {
     json!({
         "kind": "dp3t-unlinkable",

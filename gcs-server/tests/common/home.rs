@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gcs_core::DAY_SECONDS;
+use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{App, StartError};
 use gcs_server::clock::Clock;
-use gcs_server::code::Code;
-use gcs_server::config::{Config, Options};
-use gcs_server::item::Item;
-use gcs_server::judge::{self, ReportAnswer};
-use gcs_server::policy::Policy;
-use gcs_server::rejection::Rejection;
+use gcs_server::domain::code::Code;
+use gcs_server::domain::item::Item;
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::ReportAnswer;
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::problem::Problem;
+use gcs_server::domain::state::Version;
 use gcs_server::service::Service;
-use gcs_server::state::Version;
 use tempfile::TempDir;
 
 use super::{HOUR, START, policy, submission};
@@ -183,7 +184,7 @@ impl Running {
     }
 
     /// A report by a code of provider 1.
-    pub async fn report(&self, serial: u32, items: &[Item]) -> Result<ReportAnswer, Rejection> {
+    pub async fn report(&self, serial: u32, items: &[Item]) -> Result<ReportAnswer, Problem> {
         let (keys, submission) =
             (Arc::clone(&self.service().keys), submission(self.code(serial), items));
         let node = &self.service().node;
@@ -200,7 +201,7 @@ impl Running {
         let last = self.service().node.state().last_tick.map(|last| last.version);
         let mut published = self.service().published.clone();
         let is_out = |published: &Option<gcs_server::publishing::Published>| {
-            published.as_ref().map(|published| published.stamp.version) >= last
+            published.as_ref().map(|published| published.position_of_tick.version) >= last
         };
         published.wait_for(is_out).await.unwrap();
     }

@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use gcs_core::publish::Day;
 use gcs_core::{DAY_SECONDS, Date, Digest};
-use gcs_server::code::Code;
-use gcs_server::item::{Element, Item};
-use gcs_server::judge::{self, Judgement, ReportAnswer, Submission};
-use gcs_server::keyfile::KeyFile;
-use gcs_server::log::event::{Deployment, OperatorTokenSet, PolicySet};
-use gcs_server::log::{Event, Writer};
+use gcs_server::domain::code::Code;
+use gcs_server::domain::item::{Element, Item};
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::{Judgement, ReportAnswer, Submission};
+use gcs_server::domain::keys::KeyFile;
+use gcs_server::domain::log::event::{Deployment, OperatorTokenSet, PolicySet};
+use gcs_server::domain::log::{Event, Writer};
+use gcs_server::domain::policy::Policy;
+use gcs_server::domain::problem::Problem;
+use gcs_server::domain::state::{State, Version};
 use gcs_server::node::replay;
-use gcs_server::policy::Policy;
-use gcs_server::rejection::Rejection;
-use gcs_server::state::{State, Version};
 use gcs_server::store::{Batch, MemoryStore, Store};
 
 /// 2026-01-01T00:00:00Z.
@@ -124,7 +125,7 @@ impl Ledger {
     pub fn act<T>(
         &mut self,
         judge: impl FnOnce(&State, &KeyFile, u64) -> Judgement<T>,
-    ) -> Result<T, Rejection> {
+    ) -> Result<T, Problem> {
         let decision = judge(&self.state, &self.keys, self.now)?;
         self.append(&decision.events);
         Ok(decision.answer)
@@ -143,7 +144,7 @@ impl Ledger {
         Code::issue(&self.keys.provider(provider, generation), provider, serial).unwrap()
     }
 
-    pub fn submit(&mut self, submission: &Submission) -> Result<ReportAnswer, Rejection> {
+    pub fn submit(&mut self, submission: &Submission) -> Result<ReportAnswer, Problem> {
         self.act(|state, keys, now| judge::report(state, keys, now, submission))
     }
 

@@ -1,12 +1,12 @@
-//! A press, and a public folder in memory.
+//! A builder, and a public folder in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::PublicKey;
-use gcs_core::publish::{IndexFile, Manifest, Path};
-use gcs_server::keyfile::KeyFile;
-use gcs_server::node::Edition;
-use gcs_server::publishing::{Outbox, Press};
+use gcs_core::files::{IndexFile, Manifest, Path};
+use gcs_server::domain::keys::KeyFile;
+use gcs_server::node::PublicationInput;
+use gcs_server::publishing::{Outbox, PublicationBuilder};
 
 use super::Ledger;
 
@@ -14,20 +14,20 @@ use super::Ledger;
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 pub struct Shelf {
-    pub press: Press,
+    pub builder: PublicationBuilder,
     pub files: Files,
 }
 
 impl Shelf {
     pub fn new(keys: &KeyFile) -> Shelf {
-        Shelf { press: Press::new(keys, None), files: Files::new() }
+        Shelf { builder: PublicationBuilder::new(keys, None), files: Files::new() }
     }
 
     /// Publishes the tick that the ledger has just made.
     pub fn publish(&mut self, ledger: &Ledger) {
         let mut outbox = Outbox::default();
         let last = ledger.state.last_tick.unwrap();
-        let edition = Edition {
+        let input = PublicationInput {
             version: last.version,
             now: last.time,
             position: ledger.state.position,
@@ -36,7 +36,7 @@ impl Shelf {
             key_list: ledger.state.key_list.clone(),
             days: ledger.state.published(),
         };
-        self.press.print(&edition, &mut outbox).unwrap();
+        self.builder.print(&input, &mut outbox).unwrap();
         self.put(&outbox);
     }
 
@@ -66,8 +66,8 @@ pub fn named(files: &Files, root: &PublicKey) -> (Manifest, BTreeSet<String>) {
         }
     }
     for bundle in &file.bundles {
-        let (span, epoch, to) = (bundle.span, file.epoch, bundle.to);
-        names.insert(Path::Bundle { span, epoch, to }.to_string());
+        let (span, series, to) = (bundle.span, file.series, bundle.to);
+        names.insert(Path::Bundle { span, series, to }.to_string());
     }
     (manifest, names)
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use gcs_core::publish::{Day, Keys, Policy, Publication, Publisher, Table, Tick};
-use gcs_core::{DAY_SECONDS, Date, DerivationKey, KeyList, PublicKey, SigningKey};
+use gcs_core::files::KeyList;
+use gcs_core::files::Table;
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::{DAY_SECONDS, Date, DerivationKey, PublicKey, SigningKey};
 use gcs_examples::Folder;
 
 use crate::people::{Element, Patient};
@@ -45,7 +47,7 @@ pub(crate) fn keys(now: u64) -> Result<Keys, Box<dyn Error>> {
 impl Backend {
     pub(crate) fn new(
         folder: Folder,
-        policy: Policy,
+        policy: PublisherSettings,
         tick: u32,
         now: u64,
     ) -> Result<Backend, Box<dyn Error>> {

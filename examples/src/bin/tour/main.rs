@@ -13,9 +13,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use gcs_core::publish::Policy;
-use gcs_core::sync::{Asked, Contact, Outcome, Settings};
-use gcs_core::{DAY_SECONDS, Date, Verdict};
+use gcs_core::files::Verdict;
+use gcs_core::publish::PublisherSettings;
+use gcs_core::sync::{Asked, ClientSettings, Contact, Outcome};
+use gcs_core::{DAY_SECONDS, Date};
 
 use backend::Backend;
 use gcs_examples::Folder;
@@ -95,7 +96,7 @@ impl<'f> Story<'f> {
         let broadcast = exposure_notification_day()?;
         let first = Date::of_time(broadcast[0].0 - 4 * DAY_SECONDS);
         let now = first.start() + DATES * DAY_SECONDS + 2 * 3600;
-        let policy = Policy { interval: INTERVAL, ..Policy::default() };
+        let policy = PublisherSettings { interval: INTERVAL, ..PublisherSettings::default() };
         let mut backend = Backend::new(below(folder, "server"), policy, DAY_TICKS, now)?;
         say(format!("Patients report what their phones broadcast from {first} on."));
         for (time, element) in &broadcast {
@@ -114,8 +115,8 @@ impl<'f> Story<'f> {
         ));
         ensure(backend.elements() == ELEMENTS, || "expected a million elements".into())?;
 
-        let settings = Settings::new(backend.root());
-        let often = Settings { confirm_every: INTERVAL, ..settings };
+        let settings = ClientSettings::new(backend.root());
+        let often = ClientSettings { confirm_every: INTERVAL, ..settings };
         let phone = |name, settings| Phone::new(below(folder, name), &backend.folder, settings);
         let (mut steady, mut sleeper) = (phone("steady", settings), phone("sleeper", settings));
         let mut relieved = phone("relieved", often);
@@ -260,7 +261,7 @@ impl<'f> Story<'f> {
 
     /// Phones that heard 10,000 identifiers each.
     fn contacts_are_confirmed(&mut self) -> Checked<()> {
-        let settings = Settings { confirm_every: INTERVAL, ..self.steady.client.settings };
+        let settings = ClientSettings { confirm_every: INTERVAL, ..self.steady.client.settings };
         let (mut contacts, mut requests) = (0, 0);
         for number in 0..20u32 {
             let name = format!("phone-{number}");
@@ -293,7 +294,7 @@ impl<'f> Story<'f> {
 
     /// A mirror that forges records, or hands out the ones of an earlier table.
     fn forged_and_stale_records_are_unknown(&mut self) -> Checked<()> {
-        let settings = Settings { confirm_every: INTERVAL, ..self.steady.client.settings };
+        let settings = ClientSettings { confirm_every: INTERVAL, ..self.steady.client.settings };
         let mut phone = Phone::new(below(self.folder, "deceived"), &self.backend.folder, settings);
         self.hear_a_fortnight(&mut phone, 3);
         let expected = phone.episodes();
@@ -350,12 +351,14 @@ impl<'f> Story<'f> {
 
     /// The same elements at rate 2^-8, where every phone meets false positives.
     fn coarse_filter(&mut self) -> Checked<()> {
-        let policy = Policy { rate_bits: 8, interval: INTERVAL, ..Policy::default() };
+        let policy =
+            PublisherSettings { rate_bits: 8, interval: INTERVAL, ..PublisherSettings::default() };
         let server = below(self.folder, "coarse");
         let mut coarse = Backend::new(server, policy, 1, self.backend.now)?;
         coarse.days = self.backend.days.clone();
         coarse.publish()?;
-        let settings = Settings { confirm_every: INTERVAL, ..Settings::new(coarse.root()) };
+        let settings =
+            ClientSettings { confirm_every: INTERVAL, ..ClientSettings::new(coarse.root()) };
         for number in 0..4u32 {
             let name = format!("coarse-phone-{number}");
             let mut phone = Phone::new(below(self.folder, &name), &coarse.folder, settings);

@@ -1,7 +1,7 @@
 //! Patients and the identifiers that their phones broadcast.
 
-use gcs_core::dp3t;
-pub(crate) use gcs_core::dp3t::EPOCH_SECONDS;
+use gcs_core::identifiers::dp3t;
+pub(crate) use gcs_core::identifiers::dp3t::EPOCH_SECONDS;
 use gcs_core::{DAY_SECONDS, Date};
 use sha2::{Digest as _, Sha256};
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 
-use gcs_core::sync::{Asked, Contact, Heard, Outcome, Settings, Wake};
-use gcs_core::{DAY_SECONDS, Date, Verdict};
+use gcs_core::files::Verdict;
+use gcs_core::sync::{Asked, ClientSettings, Contact, Heard, Outcome, Wake};
+use gcs_core::{DAY_SECONDS, Date};
 use gcs_examples::{Folder, FolderClient};
 
 use crate::ensure;
@@ -28,7 +29,7 @@ pub(crate) struct Phone {
 
 impl Phone {
     /// A phone that has heard nothing yet.
-    pub(crate) fn new(own: Folder, server: &Folder, settings: Settings) -> Phone {
+    pub(crate) fn new(own: Folder, server: &Folder, settings: ClientSettings) -> Phone {
         Phone {
             client: FolderClient::new(own, server.clone(), settings),
             heard: Vec::new(),

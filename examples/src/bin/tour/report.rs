@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gcs_core::publish::Row;
+use gcs_core::files::Row;
 
 use crate::{Checked, DATES, ELEMENTS, Story, ensure, say};
 

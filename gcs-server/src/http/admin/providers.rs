@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::secret;
-use crate::code::Code;
+use crate::domain::code::Code;
+use crate::domain::judge;
+use crate::domain::judge::NewProvider;
+use crate::domain::log::event::ProviderStatus;
+use crate::domain::problem::Problem;
 use crate::http::auth::Operator;
 use crate::http::body::Json;
-use crate::http::problem::Problem;
+use crate::http::problem::ProblemDetails;
 use crate::http::provider::parse_number;
-use crate::judge::{self, NewProvider};
-use crate::log::event::Standing;
-use crate::rejection::Rejection;
 use crate::service::Service;
 
 /// A provider to add.
@@ -34,9 +35,9 @@ struct ProviderRequest {
     security(("operator" = [])),
     responses(
         (status = 201, description = "With its token, which is shown only here", body = NewProvider),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 409, description = "providers_exhausted", body = Problem),
-        (status = 422, description = "provider_name", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 409, description = "providers_exhausted", body = ProblemDetails),
+        (status = 422, description = "provider_name", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/providers")]
@@ -44,7 +45,7 @@ pub(in crate::http) async fn add_provider(
     service: web::Data<Service>,
     _: Operator,
     Json(request): Json<ProviderRequest>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let added = service.node.act(move |state, _| judge::add_provider(state, &request.name)).await?;
     Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(added))
 }
@@ -64,7 +65,7 @@ struct ProviderEntry {
     /// Its name.
     name: String,
     /// What it may do.
-    state: Standing,
+    state: ProviderStatus,
     /// Generation of its key.
     generation: u32,
     /// Unused codes that count.
@@ -79,7 +80,7 @@ struct ProviderEntry {
     security(("operator" = [])),
     responses(
         (status = 200, description = "All of them", body = ProviderList),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
 #[get("/v1/admin/providers")]
@@ -94,7 +95,7 @@ pub(in crate::http) async fn list_providers(
         ProviderEntry {
             provider: *number,
             name: provider.name.clone(),
-            state: provider.standing,
+            state: provider.status,
             generation: provider.generation,
             open_codes,
             used_codes,
@@ -162,10 +163,10 @@ enum ShownProvider {
         (status = 200, description = "After `token`: the new token. After `key`: the present key",
          body = ShownProvider),
         (status = 204, description = "After `suspend`, `resume`, `revoke`, `rotate`: done"),
-        (status = 400, description = "parameter_invalid", body = Problem),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 403, description = "forbidden, provider_inactive", body = Problem),
-        (status = 404, description = "provider_unknown; not_found: no such act", body = Problem),
+        (status = 400, description = "parameter_invalid", body = ProblemDetails),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 403, description = "forbidden, provider_inactive", body = ProblemDetails),
+        (status = 404, description = "provider_unknown; not_found: no such act", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/providers/{provider}/{act}")]
@@ -173,17 +174,16 @@ pub(in crate::http) async fn change_provider(
     service: web::Data<Service>,
     _: Operator,
     path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let (provider, act) = path.into_inner();
     let provider = parse_number(&provider)?;
-    let act: ProviderAct = serde_json::from_value(act.into()).map_err(|_| Rejection::NotFound)?;
+    let act: ProviderAct = serde_json::from_value(act.into()).map_err(|_| Problem::NotFound)?;
     let node = &service.node;
-    let standing =
-        |standing| node.act(move |state, _| judge::set_standing(state, provider, standing));
+    let status = |status| node.act(move |state, _| judge::set_status(state, provider, status));
     match act {
-        ProviderAct::Suspend => standing(Standing::Suspended).await?,
-        ProviderAct::Resume => standing(Standing::Active).await?,
-        ProviderAct::Revoke => standing(Standing::Revoked).await?,
+        ProviderAct::Suspend => status(ProviderStatus::Suspended).await?,
+        ProviderAct::Resume => status(ProviderStatus::Active).await?,
+        ProviderAct::Revoke => status(ProviderStatus::Revoked).await?,
         ProviderAct::Token => {
             let set = node.act(move |state, _| judge::set_provider_token(state, provider)).await?;
             return Ok(secret(&set));
@@ -196,9 +196,9 @@ pub(in crate::http) async fn change_provider(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn export_key(service: &Service, provider: u16) -> Result<HttpResponse, Rejection> {
+fn export_key(service: &Service, provider: u16) -> Result<HttpResponse, Problem> {
     let state = service.node.state();
-    let known = state.providers.get(&provider).ok_or(Rejection::ProviderUnknown { provider })?;
+    let known = state.providers.get(&provider).ok_or(Problem::ProviderUnknown { provider })?;
     let generation = known.generation;
     let key = service.keys.provider(provider, generation).to_bytes();
     let key = data_encoding::HEXLOWER.encode(&key);
@@ -220,10 +220,10 @@ struct CodeRequest {
     security(("operator" = [])),
     responses(
         (status = 204, description = "It counts no more"),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 403, description = "forbidden, code_invalid, code_not_open", body = Problem),
-        (status = 409, description = "code_spent: retract its report instead", body = Problem),
-        (status = 410, description = "code_expired", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 403, description = "forbidden, code_invalid, code_not_open", body = ProblemDetails),
+        (status = 409, description = "code_spent: retract its report instead", body = ProblemDetails),
+        (status = 410, description = "code_expired", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/codes/revoke")]
@@ -231,8 +231,8 @@ pub(in crate::http) async fn revoke_code(
     service: web::Data<Service>,
     _: Operator,
     Json(request): Json<CodeRequest>,
-) -> Result<HttpResponse, Rejection> {
-    let code: Code = request.code.parse().map_err(|_| Rejection::CodeInvalid)?;
+) -> Result<HttpResponse, Problem> {
+    let code: Code = request.code.parse().map_err(|_| Problem::CodeInvalid)?;
     let keys = Arc::clone(&service.keys);
     service.node.act(move |state, now| judge::revoke_code(state, &keys, now, &code)).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -1,4 +1,4 @@
-//! Ticks, the clock, the epoch, the settings.
+//! Ticks, the clock, the series, the settings.
 
 #![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
 
@@ -6,14 +6,14 @@ use actix_web::{HttpResponse, get, post, put, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::judge;
+use crate::domain::policy::Policy;
+use crate::domain::problem::Problem;
+use crate::domain::state::Version;
 use crate::http::auth::Operator;
 use crate::http::body::Json;
-use crate::http::problem::Problem;
-use crate::judge;
-use crate::policy::Policy;
-use crate::rejection::Rejection;
+use crate::http::problem::ProblemDetails;
 use crate::service::Service;
-use crate::state::Version;
 
 /// Publish now
 #[utoipa::path(
@@ -22,16 +22,16 @@ use crate::state::Version;
     security(("operator" = [])),
     responses(
         (status = 200, description = "What is out", body = Version),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 409, description = "tick_pending, clock_leap, clock_behind", body = Problem),
-        (status = 503, description = "Try again", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 409, description = "tick_pending, clock_leap, clock_behind", body = ProblemDetails),
+        (status = 503, description = "Try again", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/tick")]
 pub(in crate::http) async fn tick(
     service: web::Data<Service>,
     _: Operator,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(service.tick().await?))
 }
 
@@ -42,9 +42,9 @@ pub(in crate::http) async fn tick(
     security(("operator" = [])),
     responses(
         (status = 204, description = "Ticks go on"),
-        (status = 400, description = "parameter_invalid", body = Problem),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 409, description = "clock_behind, dates_dropped", body = Problem),
+        (status = 400, description = "parameter_invalid", body = ProblemDetails),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 409, description = "clock_behind, dates_dropped", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/clock/resume")]
@@ -52,7 +52,7 @@ pub(in crate::http) async fn resume_clock(
     service: web::Data<Service>,
     _: Operator,
     web::Query(query): web::Query<DropQuery>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let DropQuery { drop_dates } = query;
     service.node.act(move |state, now| judge::resume_clock(state, now, drop_dates)).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -69,29 +69,29 @@ struct DropQuery {
     drop_dates: bool,
 }
 
-/// The epoch.
+/// The series.
 #[derive(Serialize, ToSchema)]
-struct Epoch {
+struct Series {
     /// From the next tick on.
-    epoch: u32,
+    series: u32,
 }
 
-/// Raise the epoch, after a restore or to recall what is published
+/// Raise the series, after a restore or to recall what is published
 #[utoipa::path(
     tag = "operator",
     security(("operator" = [])),
     responses(
-        (status = 200, description = "Phones fetch whole whatever differs", body = Epoch),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 200, description = "Phones fetch whole whatever differs", body = Series),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
-#[post("/v1/admin/epoch")]
-pub(in crate::http) async fn raise_epoch(
+#[post("/v1/admin/series")]
+pub(in crate::http) async fn start_series(
     service: web::Data<Service>,
     _: Operator,
-) -> Result<HttpResponse, Rejection> {
-    let epoch = service.node.act(|state, _| judge::raise_epoch(state)).await?;
-    Ok(HttpResponse::Ok().json(Epoch { epoch }))
+) -> Result<HttpResponse, Problem> {
+    let series = service.node.act(|state, _| judge::start_series(state)).await?;
+    Ok(HttpResponse::Ok().json(Series { series }))
 }
 
 /// The settings
@@ -100,7 +100,7 @@ pub(in crate::http) async fn raise_epoch(
     security(("operator" = [])),
     responses(
         (status = 200, description = "All of them", body = Policy),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
 #[get("/v1/admin/policy")]
@@ -117,10 +117,10 @@ pub(in crate::http) async fn get_policy(service: web::Data<Service>, _: Operator
     responses(
         (status = 200, description = "They hold from now on", body = Policy),
         (status = 400, description = "json_shape: all of them are asked for. json_invalid, \
-         body_incomplete, parameter_invalid", body = Problem),
-        (status = 401, description = "unauthorized", body = Problem),
-        (status = 409, description = "dates_dropped", body = Problem),
-        (status = 422, description = "policy_invalid", body = Problem),
+         body_incomplete, parameter_invalid", body = ProblemDetails),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
+        (status = 409, description = "dates_dropped", body = ProblemDetails),
+        (status = 422, description = "policy_invalid", body = ProblemDetails),
     ),
 )]
 #[put("/v1/admin/policy")]
@@ -129,7 +129,7 @@ pub(in crate::http) async fn set_policy(
     _: Operator,
     web::Query(query): web::Query<DropQuery>,
     Json(policy): Json<Policy>,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let (wanted, DropQuery { drop_dates }) = (policy.clone(), query);
     service.node.act(move |state, now| judge::set_policy(state, now, &wanted, drop_dates)).await?;
     Ok(HttpResponse::Ok().json(policy))

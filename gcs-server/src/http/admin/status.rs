@@ -4,11 +4,11 @@ use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::problem::Problem;
+use crate::domain::state::Version;
 use crate::http::auth::Operator;
-use crate::http::problem::Problem;
-use crate::rejection::Rejection;
+use crate::http::problem::ProblemDetails;
 use crate::service::Service;
-use crate::state::Version;
 
 /// What the log adds up to.
 #[derive(Serialize, ToSchema)]
@@ -29,19 +29,19 @@ struct DigestAnswer {
     security(("operator" = [])),
     responses(
         (status = 200, description = "The state's digest", body = DigestAnswer),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
 #[get("/v1/admin/digest")]
 pub(in crate::http) async fn state_digest(
     service: web::Data<Service>,
     _: Operator,
-) -> Result<HttpResponse, Rejection> {
+) -> Result<HttpResponse, Problem> {
     let digest = web::block(move || {
         let state = service.node.state();
         DigestAnswer { position: state.position, state: state.digest().to_string() }
     });
-    let digest = digest.await.map_err(|_| Rejection::Internal)?;
+    let digest = digest.await.map_err(|_| Problem::Internal)?;
     Ok(HttpResponse::Ok().json(digest))
 }
 
@@ -84,7 +84,7 @@ struct DateEntry {
     security(("operator" = [])),
     responses(
         (status = 200, description = "Log, state and dates", body = StatusAnswer),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
 #[get("/v1/admin/status")]
@@ -94,7 +94,7 @@ pub(in crate::http) async fn server_status(
 ) -> HttpResponse {
     let published = service.version();
     let state = service.node.state();
-    let date = |(date, day): (&gcs_core::Date, &crate::state::Day)| DateEntry {
+    let date = |(date, day): (&gcs_core::Date, &crate::domain::state::Day)| DateEntry {
         date: *date,
         listed: day.listed,
         elements: day.published_len(),

@@ -5,13 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::secret;
+use crate::domain::judge;
+use crate::domain::log::event::{BackendTokenSet, OperatorTokenSet};
+use crate::domain::problem::Problem;
+use crate::domain::token::{Role, Token};
 use crate::http::auth::Operator;
-use crate::http::problem::Problem;
-use crate::judge;
-use crate::log::event::{BackendTokenSet, OperatorTokenSet};
-use crate::rejection::Rejection;
+use crate::http::problem::ProblemDetails;
 use crate::service::Service;
-use crate::token::{Role, Token};
 
 /// A new token.
 #[derive(Serialize, ToSchema)]
@@ -27,15 +27,15 @@ struct NewToken {
     security(("operator" = [])),
     responses(
         (status = 200, description = "The old one is void", body = NewToken),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/token")]
 pub(in crate::http) async fn new_token(
     service: web::Data<Service>,
     _: Operator,
-) -> Result<HttpResponse, Rejection> {
-    let token = Token::draw(Role::Operator).map_err(|_| Rejection::Internal)?;
+) -> Result<HttpResponse, Problem> {
+    let token = Token::draw(Role::Operator).map_err(|_| Problem::Internal)?;
     let hash = token.hash();
     service
         .node
@@ -51,15 +51,15 @@ pub(in crate::http) async fn new_token(
     security(("operator" = [])),
     responses(
         (status = 200, description = "The old one is void", body = NewToken),
-        (status = 401, description = "unauthorized", body = Problem),
+        (status = 401, description = "unauthorized", body = ProblemDetails),
     ),
 )]
 #[post("/v1/admin/backend-token")]
 pub(in crate::http) async fn new_backend_token(
     service: web::Data<Service>,
     _: Operator,
-) -> Result<HttpResponse, Rejection> {
-    let token = Token::draw(Role::Backend).map_err(|_| Rejection::Internal)?;
+) -> Result<HttpResponse, Problem> {
+    let token = Token::draw(Role::Backend).map_err(|_| Problem::Internal)?;
     let hash = token.hash();
     service
         .node

@@ -1,0 +1,124 @@
+//! The errors that every part may give: bytes that are not of the format.
+
+use thiserror::Error;
+
+use crate::date::Date;
+use crate::digest::Digest;
+
+/// Text that is not 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected 64 lower-case hexadecimal digits, got {length} bytes of something else")]
+pub struct DigestError {
+    /// Length of the text in bytes.
+    pub length: usize,
+}
+
+/// A date that is not `YYYY-MM-DD` from 1970-01-01 to 9999-12-31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected a date YYYY-MM-DD from 1970-01-01 to 9999-12-31")]
+pub struct DateError;
+
+/// Bytes that are not a file of the format.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// The file is of another kind.
+    #[error("expected magic {expected:02x?}, got {got:02x?}")]
+    Magic {
+        /// Magic of the kind that was asked for.
+        expected: [u8; 6],
+        /// The first six bytes.
+        got: [u8; 6],
+    },
+    /// The file is of a version that this release does not read.
+    #[error("expected format version {expected}, got {got}")]
+    Version {
+        /// The version that is read.
+        expected: u16,
+        /// The version of the file.
+        got: u16,
+    },
+    /// The file is shorter or longer than its header says, or than any header.
+    #[error("expected {expected} bytes, got {got}")]
+    Length {
+        /// Length that the header, or the least header, demands.
+        expected: u64,
+        /// Length at hand.
+        got: u64,
+    },
+    /// A number is out of bounds.
+    #[error("{field} is at most {max} here, got {got}")]
+    Limit {
+        /// Which number.
+        field: &'static str,
+        /// Its largest legal value.
+        max: u64,
+        /// The value found.
+        got: u64,
+    },
+    /// A number has one legal value, and it is another.
+    #[error("{field} must be {expected} here, got {got}")]
+    Mismatch {
+        /// Which number.
+        field: &'static str,
+        /// Its only legal value.
+        expected: u64,
+        /// The value found.
+        got: u64,
+    },
+    /// Entries do not ascend.
+    #[error("{field} does not ascend at entry {position}")]
+    Order {
+        /// Which sequence.
+        field: &'static str,
+        /// The first entry that is not above its predecessor.
+        position: u64,
+    },
+    /// A coded sequence declares a length that no sequence of its shape can have.
+    #[error("a code of this shape takes {least} to {most} bits, got {got}")]
+    BitLength {
+        /// Length if every quotient were 0.
+        least: u64,
+        /// Length if the quotients took all of the range.
+        most: u64,
+        /// Declared length.
+        got: u64,
+    },
+    /// A code ended before all of its values.
+    #[error("{bits} bits of code end before {values} values")]
+    Overrun {
+        /// Declared length in bits.
+        bits: u64,
+        /// Declared number of values.
+        values: u64,
+    },
+    /// Bits or bytes that must be zero are not.
+    #[error("padding or a reserved field is not zero")]
+    Padding,
+    /// A hash differs from the one that the file, or whoever named the file, declares.
+    #[error("{field}: expected SHA-256 {expected}, got {got}")]
+    Digest {
+        /// Which hash.
+        field: &'static str,
+        /// The hash declared.
+        expected: Digest,
+        /// The hash of the bytes at hand.
+        got: Digest,
+    },
+    /// A file speaks of another date than the one that was asked for.
+    #[error("expected date {expected}, got {got}")]
+    Date {
+        /// The date asked for.
+        expected: Date,
+        /// The date in the file.
+        got: Date,
+    },
+    /// A part of the file, itself a file, is wrong.
+    #[error("date {date}: {error}")]
+    Part {
+        /// The date whose part it is.
+        date: Date,
+        /// What is wrong with it.
+        error: alloc::boxed::Box<ParseError>,
+    },
+}

@@ -1,0 +1,168 @@
+//! Files that cannot be used: paths, manifests and bundles.
+
+use alloc::string::String;
+
+use thiserror::Error;
+
+use crate::date::Date;
+use crate::digest::Digest;
+use crate::error::ParseError;
+use crate::set::DeltaError;
+
+/// A path that names no file of the protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no file of the protocol has the path {path:?}")]
+pub struct PathError {
+    /// The path.
+    pub path: String,
+}
+
+/// A manifest, or the key list in it, that is not to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It is larger than any manifest.
+    #[error("a manifest has at most {max} bytes, got {got}")]
+    TooLarge {
+        /// The limit.
+        max: usize,
+        /// Length at hand.
+        got: usize,
+    },
+    /// It is not the JSON that it should be.
+    #[error("{part}: {message}")]
+    Json {
+        /// Which part of it.
+        part: &'static str,
+        /// What the parser says.
+        message: String,
+    },
+    /// A payload of the envelope, or a field of it, is not standard base64 of the right
+    /// length.
+    #[error("{part} is not base64 of the right length")]
+    Base64 {
+        /// Which part of it.
+        part: &'static str,
+    },
+    /// An envelope holds something else.
+    #[error("expected payload type {expected}, got {got}")]
+    PayloadType {
+        /// Type expected.
+        expected: &'static str,
+        /// Type found.
+        got: String,
+    },
+    /// It is of a format that this release does not read.
+    #[error("expected format {expected}, got {got}")]
+    Format {
+        /// The format that is read.
+        expected: u32,
+        /// The format found.
+        got: u32,
+    },
+    /// The root did not sign the list of online keys.
+    #[error("the list of online keys is not signed by the root key {root:?}")]
+    RootSignature {
+        /// The key that was pinned.
+        root: crate::keys::PublicKey,
+    },
+    /// None of the listed online keys signed it.
+    #[error("not signed by any of the {keys} online keys that the root lists")]
+    OnlineSignature {
+        /// How many keys are listed.
+        keys: usize,
+    },
+    /// A list of keys or signatures is too long or empty.
+    #[error("{part}: expected 1 to {max} entries, got {got}")]
+    Count {
+        /// Which list.
+        part: &'static str,
+        /// Most entries.
+        max: usize,
+        /// Entries found.
+        got: usize,
+    },
+    /// The list of online keys has expired.
+    #[error("the list of online keys expired at {expires}, now is {now}")]
+    KeysExpired {
+        /// Unix time at which it expired.
+        expires: u64,
+        /// Unix time now.
+        now: u64,
+    },
+    /// The list of online keys is older than one seen before.
+    #[error("the list of online keys is version {got}, but version {seen} was seen")]
+    KeysRolledBack {
+        /// Newest version seen.
+        seen: u32,
+        /// Version of this list.
+        got: u32,
+    },
+    /// The manifest has expired.
+    #[error("the manifest expired at {expires}, now is {now}")]
+    Expired {
+        /// Unix time at which it expired.
+        expires: u64,
+        /// Unix time now.
+        now: u64,
+    },
+    /// A manifest lives exactly a day.
+    #[error("a manifest issued at {issued} expires at {}, got {expires}", issued.saturating_add(86_400))]
+    Lifetime {
+        /// Unix time of issue.
+        issued: u64,
+        /// Unix time of expiry.
+        expires: u64,
+    },
+}
+
+/// A bundle that cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// A file is not of the format.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The table is not the bundle's base.
+    #[error("expected a base table of state {expected}, got {got}")]
+    Before {
+        /// State that the bundle starts from.
+        expected: Digest,
+        /// State of the table at hand.
+        got: Digest,
+    },
+    /// The result is not the table that the bundle promised.
+    #[error("expected a resulting table of state {expected}, got {got}")]
+    After {
+        /// State promised.
+        expected: Digest,
+        /// State of the result.
+        got: Digest,
+    },
+    /// The bundle drops or changes a date that the base table has not got.
+    #[error("date {date} is not in the base table")]
+    NoSuchDate {
+        /// The date.
+        date: Date,
+    },
+    /// A set that the table names is not at hand.
+    #[error("the set of date {date} is not at hand")]
+    NoSuchSet {
+        /// The date.
+        date: Date,
+    },
+    /// A row does not fit its set, or the row before it.
+    #[error("the row of date {date} does not describe its set")]
+    Row {
+        /// The date.
+        date: Date,
+    },
+    /// A date's delta does not apply.
+    #[error("date {date}: {error}")]
+    Delta {
+        /// The date.
+        date: Date,
+        /// What is wrong with it.
+        error: DeltaError,
+    },
+}

@@ -1,0 +1,126 @@
+//! The index: the table of dates, then the bundles that are kept.
+
+use alloc::vec::Vec;
+
+use super::table::{Table, table_len};
+use crate::bytes::{Cursor, Put, expect_at_most};
+use crate::digest::Digest;
+use crate::error::ParseError;
+
+const MAGIC: &[u8; 6] = b"GCSIDX";
+
+/// How many ticks a bundle may reach over.
+pub const SPANS: [u32; 4] = [1, 4, 24, 96];
+
+/// For how many ticks a bundle stays in the index.
+pub const KEPT_TICKS: u32 = 192;
+
+/// Most bundles an index lists: every multiple of each span within [`KEPT_TICKS`].
+const MAX_BUNDLES: u64 = 192 + 48 + 8 + 2;
+
+/// A bundle that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BundleEntry {
+    /// How many ticks it reaches over.
+    pub span: u32,
+    /// The tick that it leads to.
+    pub to: u32,
+    /// Length of its file.
+    pub bytes: u64,
+    /// SHA-256 of its file.
+    pub sha256: Digest,
+}
+
+impl BundleEntry {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<BundleEntry, ParseError> {
+        let (span, to) = (cursor.u32()?, cursor.u32()?);
+        let (bytes, sha256) = (cursor.u64()?, cursor.digest()?);
+        Ok(BundleEntry { span, to, bytes, sha256 })
+    }
+
+    /// Checks that the bundle may be kept at `tick`, and comes behind those `before` it.
+    pub(crate) fn check_after(&self, before: &[BundleEntry], tick: u32) -> Result<(), ParseError> {
+        check_span(self.span, self.to, tick)?;
+        if before.last().is_some_and(|last| (last.to, last.span) >= (self.to, self.span)) {
+            return Err(ParseError::Order { field: "bundle", position: before.len() as u64 });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u32(self.span).put_u32(self.to).put_u64(self.bytes).put(&self.sha256.0);
+    }
+}
+
+/// The table of one publication and the bundles that lead to it or near it.
+///
+/// ```text
+///  0  magic "GCSIDX"   8  series u32   16  bytes of the table u32
+///  6  version u16     12  tick  u32   20  bundles            u32
+/// 24  the table, then for each bundle, ascending by (to, span):
+///      0  span u32   4  to u32   8  bytes u64   16  SHA-256 32 bytes
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexFile {
+    /// Series of the publication.
+    pub series: u32,
+    /// Tick of the publication.
+    pub tick: u32,
+    /// The dates.
+    pub table: Table,
+    /// The bundles, ascending by (to, span).
+    pub bundles: Vec<BundleEntry>,
+}
+
+impl IndexFile {
+    /// Checks every byte of an index.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as a [`ParseError`].
+    pub fn parse(bytes: &[u8]) -> Result<IndexFile, ParseError> {
+        let mut cursor = Cursor::open(bytes, MAGIC)?;
+        let (series, tick) = (cursor.u32()?, cursor.u32()?);
+        let (table_bytes, count) = (u64::from(cursor.u32()?), u64::from(cursor.u32()?));
+        expect_at_most("number of bundles", count, MAX_BUNDLES)?;
+        let table = Table::parse(cursor.take(table_bytes)?)?;
+        let mut bundles: Vec<BundleEntry> = Vec::new();
+        for _ in 0..count {
+            let entry = BundleEntry::parse(&mut cursor)?;
+            entry.check_after(&bundles, tick)?;
+            bundles.push(entry);
+        }
+        cursor.finish()?;
+        Ok(IndexFile { series, tick, table, bundles })
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::open(MAGIC);
+        bytes
+            .put_u32(self.series)
+            .put_u32(self.tick)
+            .put_u32(table_len(self.table.rows().len()) as u32)
+            .put_u32(self.bundles.len() as u32)
+            .put(&self.table.to_bytes());
+        for entry in &self.bundles {
+            entry.append_to(&mut bytes);
+        }
+        bytes
+    }
+}
+
+/// Checks that a bundle of `span` may lead to tick `to` and still be kept at `tick`.
+pub(crate) fn check_span(span: u32, to: u32, tick: u32) -> Result<(), ParseError> {
+    if !SPANS.contains(&span) {
+        let (field, got) = ("bundle span (1, 4, 24 or 96)", u64::from(span));
+        return Err(ParseError::Limit { field, max: 96, got });
+    }
+    expect_at_most("bundle tick", u64::from(to), u64::from(tick))?;
+    expect_at_most("bundle age in ticks", u64::from(tick - to), u64::from(KEPT_TICKS - 1))?;
+    expect_at_most("bundle span", u64::from(span), u64::from(to))?;
+    if !to.is_multiple_of(span) {
+        let expected = u64::from(to - to % span);
+        return Err(ParseError::Mismatch { field: "bundle tick", expected, got: u64::from(to) });
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The manifest: the one file that changes, and the one that is signed.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::dsse::Envelope;
+use super::error::ManifestError;
+use super::json::{self, Object};
+use super::key_list::SignedKeyList;
+use crate::date::DAY_SECONDS;
+use crate::digest::Digest;
+use crate::keys::{PublicKey, SigningKey};
+
+const PAYLOAD_TYPE: &str = "application/vnd.gcs.manifest+json";
+
+/// Format of the manifest and of everything that it names.
+pub const FORMAT: u32 = 1;
+
+/// Most bytes a manifest has, envelope and all.
+pub const MAX_MANIFEST_BYTES: usize = 2048;
+
+/// Length and hash of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileHash {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+}
+
+impl FileHash {
+    /// Length and hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> FileHash {
+        FileHash { bytes: bytes.len() as u64, sha256: Digest::of(bytes) }
+    }
+}
+
+/// What is current, until when, and how to get there.
+///
+/// JSON in a DSSE envelope, at most [`MAX_MANIFEST_BYTES`]; members that a reader does
+/// not know are ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// Raised by a restore or a recall.
+    pub series: u32,
+    /// Number of the publication.
+    pub tick: u32,
+    /// Unix time of issue.
+    pub issued: u64,
+    /// Unix time of expiry: a day after issue.
+    pub expires: u64,
+    /// Unix time at which the next publication is expected.
+    pub next: u64,
+    /// SHA-256 of the table.
+    pub state: Digest,
+    /// The index.
+    pub index: FileHash,
+    /// The bundle from the tick before, unless this tick is the first of its series.
+    pub bundle: Option<FileHash>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ManifestJson {
+    format: u32,
+    series: u32,
+    tick: u32,
+    issued: u64,
+    expires: u64,
+    next: u64,
+    state: Digest,
+    index: Object<FileHash>,
+    bundle: Option<Object<FileHash>>,
+    keys: Object<Envelope>,
+}
+
+/// Just the format, which decides whether the rest may be read at all.
+#[derive(Deserialize)]
+struct FormatJson {
+    format: u32,
+}
+
+impl Manifest {
+    /// Signs the manifest.
+    ///
+    /// # Errors
+    /// [`ManifestError::TooLarge`] if it comes out larger than a manifest may be.
+    pub fn sign(
+        &self,
+        key: &SigningKey,
+        key_list: &SignedKeyList,
+    ) -> Result<Vec<u8>, ManifestError> {
+        let members = ManifestJson {
+            format: FORMAT,
+            series: self.series,
+            tick: self.tick,
+            issued: self.issued,
+            expires: self.expires,
+            next: self.next,
+            state: self.state,
+            index: Object(self.index),
+            bundle: self.bundle.map(Object),
+            keys: Object(key_list.0.clone()),
+        };
+        let payload = json::to_vec("manifest", &members)?;
+        let envelope = Envelope::sign(PAYLOAD_TYPE, &payload, key);
+        let bytes = json::to_vec("envelope", &envelope)?;
+        check_size(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// The manifest, if a key on a list that `root` signed signed the very bytes
+    /// received, if neither has expired at `now`, and if the key list is of version
+    /// `least_keys` at least. Also gives the version of its key list.
+    ///
+    /// # Errors
+    /// A [`ManifestError`] for everything else.
+    pub fn verify(
+        bytes: &[u8],
+        root: &PublicKey,
+        now: u64,
+        least_keys: u32,
+    ) -> Result<(Manifest, u32), ManifestError> {
+        check_size(bytes)?;
+        let envelope: Envelope = json::from_slice("envelope", bytes)?;
+        let payload = envelope.payload(PAYLOAD_TYPE)?;
+        let FormatJson { format } = json::from_slice("manifest", &payload)?;
+        if format != FORMAT {
+            return Err(ManifestError::Format { expected: FORMAT, got: format });
+        }
+        let members: ManifestJson = json::from_slice("manifest", &payload)?;
+        let list = SignedKeyList(members.keys.0).verify(root)?;
+        if !envelope.is_signed(&payload, &list.keys)? {
+            return Err(ManifestError::OnlineSignature { keys: list.keys.len() });
+        }
+        if list.version < least_keys {
+            return Err(ManifestError::KeysRolledBack { seen: least_keys, got: list.version });
+        }
+        if list.expires <= now {
+            return Err(ManifestError::KeysExpired { expires: list.expires, now });
+        }
+        let (issued, expires) = (members.issued, members.expires);
+        if expires.checked_sub(issued) != Some(DAY_SECONDS) {
+            return Err(ManifestError::Lifetime { issued, expires });
+        }
+        if expires <= now {
+            return Err(ManifestError::Expired { expires, now });
+        }
+        let manifest = Manifest {
+            series: members.series,
+            tick: members.tick,
+            issued,
+            expires,
+            next: members.next,
+            state: members.state,
+            index: members.index.0,
+            bundle: members.bundle.map(|Object(bundle)| bundle),
+        };
+        Ok((manifest, list.version))
+    }
+}
+
+fn check_size(bytes: &[u8]) -> Result<(), ManifestError> {
+    let got = bytes.len();
+    if got <= MAX_MANIFEST_BYTES {
+        Ok(())
+    } else {
+        Err(ManifestError::TooLarge { max: MAX_MANIFEST_BYTES, got })
+    }
+}

@@ -1,0 +1,35 @@
+//! The files of a publication, as they are served.
+//!
+//! All but the manifest is little-endian binary: a magic of six bytes, a version, then
+//! fixed fields. FORMAT.md is normative. Sets and deltas are files too, and stand on their
+//! own: [`Set`](crate::Set), [`Delta`](crate::Delta).
+//!
+//! | type | served at |
+//! |---|---|
+//! | [`Manifest`], with a [`SignedKeyList`] in it | `/v1/manifest`, `/v1/manifests/{series}-{tick}` |
+//! | [`IndexFile`], with a [`Table`] in it | `/v1/index/{sha256}` |
+//! | [`Bundle`] | `/v1/bundles/{span}/{series}-{to}` |
+//! | [`CheckRecord`] | a part of `/v1/checks/{date}/{root}` |
+
+mod bundle;
+mod checks;
+mod dsse;
+mod error;
+mod index;
+mod json;
+mod key_list;
+mod manifest;
+mod path;
+mod table;
+
+pub use self::bundle::Bundle;
+pub use self::checks::{CheckRecord, Verdict};
+pub use self::error::{BundleError, ManifestError, PathError};
+pub use self::index::{BundleEntry, IndexFile, KEPT_TICKS, SPANS};
+pub use self::key_list::{KeyList, MAX_KEYS, SignedKeyList};
+pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest};
+pub use self::path::Path;
+pub use self::table::{MAX_DATES, Row, Table};
+
+pub(crate) use self::bundle::{Side, write as write_bundle};
+pub(crate) use self::checks::{CheckFile, Entry as CheckEntry};

@@ -1,0 +1,151 @@
+//! Where each file is served.
+
+use alloc::string::ToString;
+use core::fmt;
+use core::str::FromStr;
+
+use super::error::PathError;
+use super::index::SPANS;
+use crate::date::Date;
+use crate::digest::Digest;
+
+/// The path of a file, and so its name and kind. It begins with `/`, to be appended to a
+/// server's address; below a local folder, take that off.
+///
+/// ```
+/// use gcs_core::files::Path;
+///
+/// let path = Path::Bundle { span: 4, series: 1, to: 96 };
+/// assert_eq!(path.to_string(), "/v1/bundles/4/1-96");
+/// assert_eq!("/v1/bundles/4/1-96".parse(), Ok(path));
+/// assert!("/v1/bundles/4/01-96".parse::<Path>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Path {
+    /// The present manifest: the one file that changes.
+    Manifest,
+    /// A manifest as it was published.
+    KeptManifest {
+        /// Series of the publication.
+        series: u32,
+        /// Tick of the publication.
+        tick: u32,
+    },
+    /// The index of that SHA-256.
+    Index(Digest),
+    /// One date's set.
+    Set {
+        /// The date.
+        date: Date,
+        /// The set's identity.
+        identity: Digest,
+    },
+    /// What changed between ticks `to - span` and `to`.
+    Bundle {
+        /// 1, 4, 24 or 96 ticks.
+        span: u32,
+        /// Series of both ticks.
+        series: u32,
+        /// The later tick.
+        to: u32,
+    },
+    /// The check records of a date, one after the other.
+    Checks {
+        /// The date.
+        date: Date,
+        /// Merkle root of the records.
+        root: Digest,
+    },
+}
+
+impl Path {
+    /// Whether the bytes at this path never change.
+    pub fn is_immutable(&self) -> bool {
+        *self != Path::Manifest
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Manifest => f.write_str("/v1/manifest"),
+            Path::KeptManifest { series, tick } => write!(f, "/v1/manifests/{series}-{tick}"),
+            Path::Index(digest) => write!(f, "/v1/index/{digest}"),
+            Path::Set { date, identity } => write!(f, "/v1/sets/{date}/{identity}"),
+            Path::Bundle { span, series, to } => write!(f, "/v1/bundles/{span}/{series}-{to}"),
+            Path::Checks { date, root } => write!(f, "/v1/checks/{date}/{root}"),
+        }
+    }
+}
+
+impl FromStr for Path {
+    type Err = PathError;
+
+    /// Accepts exactly what is shown.
+    fn from_str(text: &str) -> Result<Path, PathError> {
+        parse(text)
+            .filter(|path| path.to_string() == text)
+            .ok_or_else(|| PathError { path: text.chars().take(200).collect() })
+    }
+}
+
+fn parse(text: &str) -> Option<Path> {
+    let mut parts = text.strip_prefix("/v1/")?.split('/');
+    let (kind, first, second) = (parts.next()?, parts.next(), parts.next());
+    match (kind, first, second) {
+        ("manifest", None, None) => Some(Path::Manifest),
+        ("manifests", Some(numbers), None) => {
+            let (series, tick) = numbers.split_once('-')?;
+            Some(Path::KeptManifest { series: series.parse().ok()?, tick: tick.parse().ok()? })
+        }
+        ("index", Some(digest), None) => Some(Path::Index(digest.parse().ok()?)),
+        ("sets", Some(date), Some(identity)) => {
+            Some(Path::Set { date: date.parse().ok()?, identity: identity.parse().ok()? })
+        }
+        ("bundles", Some(span), Some(numbers)) => {
+            let (series, to) = numbers.split_once('-')?;
+            let span = SPANS.into_iter().find(|known| span.parse() == Ok(*known))?;
+            Some(Path::Bundle { span, series: series.parse().ok()?, to: to.parse().ok()? })
+        }
+        ("checks", Some(date), Some(root)) => {
+            Some(Path::Checks { date: date.parse().ok()?, root: root.parse().ok()? })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_round_trips_and_nothing_else_parses() {
+        let digest = Digest::of(b"x");
+        let date = Date::of_time(1_600_000_000);
+        for path in [
+            Path::Manifest,
+            Path::KeptManifest { series: 1, tick: u32::MAX },
+            Path::Index(digest),
+            Path::Set { date, identity: digest },
+            Path::Bundle { span: 96, series: 3, to: 192 },
+            Path::Checks { date, root: digest },
+        ] {
+            assert_eq!(path.to_string().parse(), Ok(path));
+            assert!(alloc::format!("{path}/").parse::<Path>().is_err());
+        }
+        for text in [
+            "",
+            "/",
+            "/v1/",
+            "/v1/manifest/",
+            "/v2/manifest",
+            "/v1/manifests/1",
+            "/v1/manifests/+1-2",
+            "/v1/bundles/2/1-2",
+            "/v1/sets/2020-01-01/..",
+            "/v1/../manifest",
+        ] {
+            assert!(text.parse::<Path>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! DP-3T: from reported seeds to the elements that phones test.
+//!
+//! The unlinkable design (white paper of 25 May 2020, section 3): a phone draws a fresh
+//! seed for every epoch of 15 minutes and broadcasts an ephemeral identifier made from it.
+//! Other phones keep only a hash of what they heard and of when. A patient reports seeds;
+//! whoever reports proves to have broadcast them, since a recorder knows the identifier
+//! alone.
+//!
+//! ```
+//! use gcs_core::identifiers::dp3t;
+//!
+//! let seed = [7; 32];
+//! let epoch = dp3t::epoch_of(1_586_502_900).unwrap();
+//! // What a phone computes from what it hears is what a backend computes from the seed.
+//! let heard = dp3t::ephemeral_id(&seed);
+//! assert_eq!(dp3t::heard_element(&heard, epoch), dp3t::unlinkable_element(&seed, epoch));
+//! ```
+
+use crate::digest::Digest;
+
+/// Length of an epoch in seconds.
+pub const EPOCH_SECONDS: u64 = 900;
+
+/// Epochs of a day.
+pub const EPOCHS_A_DAY: u32 = 96;
+
+/// The epoch of a Unix time in seconds, counted from 1970; `None` beyond the year 124000.
+pub fn epoch_of(time: u64) -> Option<u32> {
+    u32::try_from(time / EPOCH_SECONDS).ok()
+}
+
+/// EphID = LEFTMOST128(SHA-256(seed)): what a phone broadcasts.
+pub fn ephemeral_id(seed: &[u8; 32]) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&Digest::of(seed).0[..16]);
+    id
+}
+
+/// SHA-256(EphID ‖ epoch as a big-endian u32): the element that a phone keeps and tests
+/// when it has heard an identifier in an epoch.
+pub fn heard_element(ephemeral_id: &[u8; 16], epoch: u32) -> [u8; 32] {
+    Digest::of_parts(&[ephemeral_id, &epoch.to_be_bytes()]).0
+}
+
+/// The element of a reported seed.
+pub fn unlinkable_element(seed: &[u8; 32], epoch: u32) -> [u8; 32] {
+    heard_element(&ephemeral_id(seed), epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From DP-3T's reference implementation.
+    #[test]
+    fn elements_are_those_of_the_reference_implementation() {
+        let hex = data_encoding::HEXLOWER;
+        let seed = b"eaa2054637009757b9988b28998209d253eede69345f835bb91b3b333108d229";
+        let seed: [u8; 32] = hex.decode(seed).unwrap().try_into().unwrap();
+        assert_eq!(
+            hex.encode(&unlinkable_element(&seed, 1_762_781)),
+            "93e8cffb4f828baf9e36b658ab8988b9afd39bec9f95b24930768157148adcc9"
+        );
+        assert_eq!(
+            hex.encode(&unlinkable_element(&seed, 1_763_386)),
+            "db1e699e198e3cc2791416dcb2db7b97b2b7f783b93534910bee1d74f02d9921"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! Publications that cannot be made.
+
+use thiserror::Error;
+
+use crate::date::Date;
+use crate::error::ParseError;
+use crate::files::{BundleError, ManifestError};
+use crate::set::ParamsError;
+
+/// A publication that cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// A tick out of turn.
+    #[error("expected tick {expected}, got {got}")]
+    Tick {
+        /// One more than the last.
+        expected: u32,
+        /// The tick asked for.
+        got: u32,
+    },
+    /// The time went back.
+    #[error("the last tick was issued at {last}, now is {got}")]
+    Clock {
+        /// Unix time of the last tick.
+        last: u64,
+        /// Unix time now.
+        got: u64,
+    },
+    /// A date is given twice.
+    #[error("date {date} is given twice")]
+    DateTwice {
+        /// The date.
+        date: Date,
+    },
+    /// More dates than a table holds.
+    #[error("a table holds at most {max} dates, got {got}")]
+    TooManyDates {
+        /// The limit.
+        max: usize,
+        /// How many dates are due.
+        got: usize,
+    },
+    /// More elements than a set may have fingerprints.
+    #[error("date {date}: a date has at most 2^32 - 1 elements, got {got}")]
+    TooManyElements {
+        /// The date.
+        date: Date,
+        /// How many it has.
+        got: usize,
+    },
+    /// An element is too short or too long.
+    #[error("date {date}, element {index}: expected 16 to 64 bytes, got {got}")]
+    ElementLength {
+        /// The date.
+        date: Date,
+        /// Position among the date's elements.
+        index: usize,
+        /// Its length.
+        got: usize,
+    },
+    /// A date cannot be planned for.
+    #[error("date {date}: {error}")]
+    Params {
+        /// The date.
+        date: Date,
+        /// What does not fit.
+        error: ParamsError,
+    },
+    /// A file came out wrong; nothing was published.
+    #[error("a file came out wrong: {0}")]
+    File(#[from] ParseError),
+    /// A bundle does not fold to the sets that it claims; nothing was published.
+    #[error("the bundle of span {span} came out wrong: {error}")]
+    Bundle {
+        /// Its span.
+        span: u32,
+        /// What is wrong with it.
+        error: BundleError,
+    },
+    /// The manifest would be refused by clients: a key that the root does not list, a key
+    /// list that has expired; nothing was published.
+    #[error("clients would refuse the manifest: {0}")]
+    Manifest(#[from] ManifestError),
+}

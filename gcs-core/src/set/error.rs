@@ -1,0 +1,108 @@
+//! Sets and deltas that cannot be planned, built or applied.
+
+use thiserror::Error;
+
+use super::hash::Salt;
+use crate::digest::Digest;
+
+/// A range or a plan that does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ParamsError {
+    /// F outside `1..2^53`.
+    #[error("hash range {got} is not in 1..2^53")]
+    Range {
+        /// The range asked for.
+        got: u64,
+    },
+    /// A set was planned for no elements.
+    #[error("expected number of elements is 0")]
+    Expected,
+    /// The planned range would reach `2^53`.
+    #[error("{expected} elements at rate 2^-{rate_bits} need a hash range of 2^53 or more")]
+    Rate {
+        /// The expected number of elements.
+        expected: u32,
+        /// The rate asked for, as a negative power of two.
+        rate_bits: u32,
+    },
+}
+
+/// A set that cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A fingerprint is not below F.
+    #[error("fingerprint {got} is not below the hash range {range}")]
+    OutOfRange {
+        /// F.
+        range: u64,
+        /// The fingerprint.
+        got: u64,
+    },
+    /// More than `2^32 - 1` distinct fingerprints.
+    #[error("a set holds at most 2^32 - 1 fingerprints, got {got}")]
+    TooMany {
+        /// How many there are.
+        got: u64,
+    },
+}
+
+/// A delta that cannot be made or applied.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DeltaError {
+    /// Base and target, or base and delta, have different salts.
+    #[error("expected salt {expected:?}, got {got:?}")]
+    Salt {
+        /// Salt of the delta or of the base.
+        expected: Salt,
+        /// Salt of the set at hand.
+        got: Salt,
+    },
+    /// Base and target, or base and delta, have different ranges.
+    #[error("expected hash range {expected}, got {got}")]
+    Range {
+        /// F of the delta or of the base.
+        expected: u64,
+        /// F of the set at hand.
+        got: u64,
+    },
+    /// The delta is for another base.
+    #[error("expected a base of identity {expected}, got {got}")]
+    Base {
+        /// Identity that the delta starts from.
+        expected: Digest,
+        /// Identity of the set at hand.
+        got: Digest,
+    },
+    /// The base has the right identity, but not the length that the delta declares: the
+    /// delta is malformed.
+    #[error("expected a base of {expected} fingerprints, got {got}")]
+    BaseLength {
+        /// Length that the delta declares.
+        expected: u32,
+        /// Length of the set at hand.
+        got: u32,
+    },
+    /// The result is not the set that the delta promised.
+    #[error("expected a result of identity {expected}, got {got}")]
+    Target {
+        /// Identity promised.
+        expected: Digest,
+        /// Identity of the result.
+        got: Digest,
+    },
+    /// The delta adds a fingerprint that is in the base, perhaps one that it removes.
+    #[error("fingerprint {value} is added, but is in the base already")]
+    AlreadyPresent {
+        /// The fingerprint.
+        value: u64,
+    },
+    /// The result would have more than `2^32 - 1` fingerprints.
+    #[error("a set holds at most 2^32 - 1 fingerprints, got {got}")]
+    TooMany {
+        /// How many there would be.
+        got: u64,
+    },
+}

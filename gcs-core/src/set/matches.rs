@@ -1,0 +1,68 @@
+//! Which of many queries are in a set.
+
+use alloc::vec::Vec;
+
+use super::hash::ElementHasher;
+use super::rice::Values;
+
+/// A query that may be in the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Match {
+    /// Position among the queries.
+    pub query: usize,
+    /// Rank of its fingerprint in the set, which names its check.
+    pub rank: u32,
+}
+
+/// Fingerprints to look for, sorted, each with its position.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queries {
+    sorted: Vec<(u64, usize)>,
+}
+
+impl Queries {
+    /// Hashes elements as a set's hasher does.
+    pub(crate) fn of_elements<E: AsRef<[u8]>>(hasher: &ElementHasher, elements: &[E]) -> Queries {
+        elements.iter().map(|element| hasher.fingerprint(element.as_ref())).collect()
+    }
+
+    pub(crate) fn sorted(&self) -> &[(u64, usize)] {
+        &self.sorted
+    }
+
+    /// Merges the queries with all values of a set, a chunk at a time.
+    pub(crate) fn scan(&self, mut values: Values<'_>) -> Vec<Match> {
+        let mut matches = Vec::new();
+        let mut queries = &self.sorted[..];
+        let mut rank = 0;
+        while !queries.is_empty() {
+            let chunk = values.next_chunk();
+            let Some(&last) = chunk.last() else { break };
+            // Few queries a chunk: search for each in what is left of the chunk.
+            let mut from = 0;
+            while let Some((&(fingerprint, query), rest)) = queries.split_first() {
+                if fingerprint > last {
+                    break;
+                }
+                from += chunk[from..].partition_point(|&value| value < fingerprint);
+                if chunk[from] == fingerprint {
+                    matches.push(Match { query, rank: rank + from as u32 });
+                }
+                queries = rest;
+            }
+            rank += chunk.len() as u32;
+        }
+        matches.sort_unstable();
+        matches
+    }
+}
+
+/// Collects fingerprints; each one's position is where it came.
+impl FromIterator<u64> for Queries {
+    fn from_iter<I: IntoIterator<Item = u64>>(fingerprints: I) -> Queries {
+        let mut sorted: Vec<(u64, usize)> =
+            fingerprints.into_iter().enumerate().map(|(query, value)| (value, query)).collect();
+        sorted.sort_unstable();
+        Queries { sorted }
+    }
+}

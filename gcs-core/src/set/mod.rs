@@ -1,0 +1,27 @@
+//! Golomb-coded sets: build, parse, enumerate, match, and what changed between two of them.
+//!
+//! Needs nothing of this crate but bytes and digests, so that a program which wants only
+//! sets builds without signatures and JSON: `default-features = false`.
+
+mod delta;
+mod error;
+mod hash;
+mod index;
+mod matches;
+mod range;
+mod rice;
+#[expect(clippy::module_inception, reason = "the set itself, among its parts")]
+mod set;
+
+pub use self::delta::Delta;
+pub use self::error::{BuildError, DeltaError, ParamsError};
+pub use self::hash::{ELEMENT_LEN, ElementHasher, Salt};
+pub use self::index::Index;
+pub use self::matches::Match;
+pub use self::range::HashRange;
+pub use self::set::{Iter, Set};
+
+#[cfg(feature = "protocol")]
+pub(crate) use self::delta::{Body as DeltaBody, append_body as append_delta_body};
+#[cfg(feature = "protocol")]
+pub(crate) use self::set::file_lengths;

@@ -1,0 +1,525 @@
+//! Golomb–Rice coding of strictly ascending integers.
+//!
+//! A value is coded as its gap: the first value as it is, every later one as the
+//! distance to its predecessor less one, so that duplicates cannot be written. A gap
+//! is its quotient by `2^P` in unary, as ones ended by a zero, then the P bits of its
+//! remainder; all least significant bit first within each byte. This is the bit
+//! convention of Safe Browsing's Rice coding.
+//!
+//! R. F. Rice, "Some practical universal noiseless coding techniques", JPL 79-22, 1979;
+//! S. W. Golomb, "Run-length encodings", IEEE Trans. Inf. Theory 12(3), 1966.
+//!
+//! Decoding reads through one unaligned 64-bit load, of which at least 57 bits count:
+//! with P ≤ 24 nearly always two codes a load, with P ≤ 52 nearly always one. Whatever
+//! does not fit takes a tested slow path.
+
+use alloc::vec::Vec;
+
+use super::range::HashRange;
+use crate::error::ParseError;
+
+/// Bits of a load that count whatever its bit offset within the first byte.
+const LOAD_BITS: u32 = 57;
+
+/// How many values are decoded at a time: 2 KiB, well within a first-level cache.
+pub(crate) const CHUNK: usize = 256;
+
+/// What a coded sequence declares about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Values lie in `[0, range)`.
+    pub range: u64,
+    /// How many values.
+    pub len: u32,
+    /// Rice parameter P.
+    pub parameter: u32,
+    /// Exact length of the code in bits.
+    pub bits: u64,
+}
+
+impl Shape {
+    /// Length of the code in whole bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bits.div_ceil(8)
+    }
+
+    /// The only legal Rice parameter. (Ranks in an empty base have range 0 and length 0.)
+    pub(crate) fn canonical_parameter(&self) -> u32 {
+        HashRange::new(self.range).map_or(0, |range| range.rice_parameter(self.len))
+    }
+
+    /// Least and greatest length in bits of a code of this length and parameter.
+    pub(crate) fn possible_bits(&self) -> (u64, u64) {
+        let least = u64::from(self.len) * u64::from(self.parameter + 1);
+        let quotients = if self.len == 0 { 0 } else { self.range >> self.parameter };
+        (least, least + quotients)
+    }
+
+    /// Checks that P is the canonical one and that the bit length is possible at all:
+    /// each code takes P + 1 bits and its quotient, and all quotients together are at
+    /// most `range >> P`. From here on the bit length alone bounds every unary run.
+    pub(crate) fn check(&self) -> Result<(), ParseError> {
+        if u64::from(self.len) > self.range {
+            let got = u64::from(self.len);
+            return Err(ParseError::Limit { field: "length", max: self.range, got });
+        }
+        let parameter = self.canonical_parameter();
+        if self.parameter != parameter {
+            return Err(ParseError::Mismatch {
+                field: "Rice parameter",
+                expected: u64::from(parameter),
+                got: u64::from(self.parameter),
+            });
+        }
+        let (least, most) = self.possible_bits();
+        if self.bits < least || self.bits > most {
+            return Err(ParseError::BitLength { least, most, got: self.bits });
+        }
+        Ok(())
+    }
+}
+
+/// Codes strictly ascending values behind whatever `bytes` already holds.
+pub(crate) struct RiceWriter {
+    bytes: Vec<u8>,
+    /// Where the next byte of the code goes; `bytes` reaches at least 8 bytes further.
+    at: usize,
+    start: usize,
+    pending: u64,
+    pending_bits: u32,
+    parameter: u32,
+    /// Successor of the last value: the smallest value that may come next.
+    next: u64,
+    len: u32,
+}
+
+impl RiceWriter {
+    /// A writer that appends to `bytes`, with room for `len` values expected.
+    pub(crate) fn append_to(mut bytes: Vec<u8>, parameter: u32, len: u32) -> RiceWriter {
+        let start = bytes.len();
+        // 1.6 bits of quotient and stop bit a code, and some to spare; more is grown.
+        let expected = (u64::from(len) * u64::from(16 * parameter + 27)).div_ceil(128);
+        bytes.resize(start + expected as usize + 16, 0);
+        RiceWriter {
+            bytes,
+            at: start,
+            start,
+            pending: 0,
+            pending_bits: 0,
+            parameter,
+            next: 0,
+            len: 0,
+        }
+    }
+
+    /// Codes `value`, which must exceed every value before it.
+    #[inline]
+    pub(crate) fn push(&mut self, value: u64) {
+        debug_assert!(value >= self.next, "values ascend");
+        let gap = value.wrapping_sub(self.next);
+        self.next = value.wrapping_add(1);
+        self.len += 1;
+        self.push_gap(gap);
+    }
+
+    #[inline]
+    fn push_gap(&mut self, gap: u64) {
+        let quotient = gap >> self.parameter;
+        let remainder = gap & ((1 << self.parameter) - 1);
+        let bits = quotient + 1 + u64::from(self.parameter);
+        if bits <= u64::from(LOAD_BITS) {
+            let ones = (1 << quotient) - 1;
+            self.put(ones | (remainder << (quotient + 1)), bits as u32);
+        } else {
+            self.put_long(quotient, remainder);
+        }
+    }
+
+    #[cold]
+    fn put_long(&mut self, mut quotient: u64, remainder: u64) {
+        while quotient >= 32 {
+            self.put((1 << 32) - 1, 32);
+            quotient -= 32;
+        }
+        self.put((1 << quotient) - 1, quotient as u32 + 1);
+        self.put(remainder, self.parameter);
+    }
+
+    /// Appends the low `count ≤ 57` bits of `bits`, the rest of which are zero.
+    #[inline]
+    fn put(&mut self, bits: u64, count: u32) {
+        self.pending |= bits << self.pending_bits;
+        self.pending_bits += count;
+        if self.at + 8 > self.bytes.len() {
+            self.bytes.resize(self.bytes.len() * 3 / 2 + 64, 0);
+        }
+        self.bytes[self.at..self.at + 8].copy_from_slice(&self.pending.to_le_bytes());
+        let whole = self.pending_bits >> 3;
+        self.at += whole as usize;
+        self.pending = self.pending.checked_shr(whole * 8).unwrap_or(0);
+        self.pending_bits &= 7;
+    }
+
+    /// Ends the code on a byte; returns the buffer, how many values it codes, and the
+    /// exact length of the code in bits.
+    pub(crate) fn finish(mut self) -> (Vec<u8>, u32, u64) {
+        let bits = (self.at - self.start) as u64 * 8 + u64::from(self.pending_bits);
+        self.bytes.truncate(self.at + usize::from(self.pending_bits > 0));
+        (self.bytes, self.len, bits)
+    }
+}
+
+/// The code ran past its declared end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overrun;
+
+/// Decodes what [`RiceWriter`] wrote, a chunk of values at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct RiceReader<'a> {
+    /// The code, and whatever follows it: loads may touch those bytes, codes may not.
+    bytes: &'a [u8],
+    bit: u64,
+    end: u64,
+    parameter: u32,
+    next: u64,
+}
+
+impl<'a> RiceReader<'a> {
+    /// A reader of the `bits` bits at the start of `bytes`. Loads are fastest when at
+    /// least 8 bytes follow the code, as a trailer does.
+    pub(crate) fn new(bytes: &'a [u8], parameter: u32, bits: u64) -> RiceReader<'a> {
+        RiceReader { bytes, bit: 0, end: bits, parameter, next: 0 }
+    }
+
+    /// A reader that goes on at bit `bit`, where `next` is the least possible value.
+    pub(crate) fn resume(&self, bit: u64, next: u64) -> RiceReader<'a> {
+        RiceReader { bit, next, ..self.clone() }
+    }
+
+    /// Bits read so far.
+    pub(crate) fn bit(&self) -> u64 {
+        self.bit
+    }
+
+    /// Successor of the last value read.
+    pub(crate) fn next_least(&self) -> u64 {
+        self.next
+    }
+
+    /// Decodes exactly `out.len() ≤ CHUNK` values.
+    ///
+    /// Nothing overflows on any bytes: see [`Shape::check`] for sums; a fast-path gap
+    /// is below `2^58` and a chunk that overran its end is thrown away.
+    pub(crate) fn fill(&mut self, out: &mut [u64]) -> Result<(), Overrun> {
+        debug_assert!(out.len() <= CHUNK);
+        let rest = if self.parameter <= 24 { self.fill_pairs(out) } else { out };
+        for slot in rest {
+            *slot = self.read_one()?;
+        }
+        if self.bit > self.end { Err(Overrun) } else { Ok(()) }
+    }
+
+    /// Two codes a load; returns what is left to read.
+    ///
+    /// One chain limits the speed: load, shift, count, shift, count, advance. So whatever
+    /// can be added or shifted before a count is known is.
+    #[inline]
+    fn fill_pairs<'o>(&mut self, out: &'o mut [u64]) -> &'o mut [u64] {
+        let RiceReader { bytes, end, parameter, .. } = *self;
+        let mask = (1u64 << parameter) - 1;
+        let fixed = parameter + 1;
+        let (mut bit, mut next) = (self.bit, self.next);
+        let mut done = 0;
+        for pair in out.chunks_exact_mut(2) {
+            let Some(word) = load(bytes, bit) else { break };
+            let first = word.trailing_ones();
+            let rest = word.wrapping_shr(fixed).wrapping_shr(first);
+            let after_first = bit + u64::from(2 * fixed) + u64::from(first);
+            let second = rest.trailing_ones();
+            if first + second + 2 * fixed > LOAD_BITS {
+                // Rare: a long quotient. Take the pair one by one.
+                let mut slow = RiceReader { bytes, bit, end, parameter, next };
+                let (Ok(a), Ok(b)) = (slow.read_one(), slow.read_one()) else { break };
+                (pair[0], pair[1]) = (a, b);
+                (bit, next) = (slow.bit, slow.next);
+            } else {
+                bit = after_first + u64::from(second);
+                let gap = (u64::from(first) << parameter) | (((word >> 1) >> first) & mask);
+                pair[0] = next.wrapping_add(gap);
+                let gap = (u64::from(second) << parameter) | (((rest >> 1) >> second) & mask);
+                pair[1] = pair[0].wrapping_add(1).wrapping_add(gap);
+                next = pair[1].wrapping_add(1);
+            }
+            done += 2;
+        }
+        (self.bit, self.next) = (bit, next);
+        &mut out[done..]
+    }
+
+    /// One code, by one load where it fits.
+    #[inline]
+    fn read_one(&mut self) -> Result<u64, Overrun> {
+        let Some(word) = load(self.bytes, self.bit) else { return self.read_slowly() };
+        let quotient = word.trailing_ones();
+        let bits = quotient + 1 + self.parameter;
+        if bits > LOAD_BITS {
+            return self.read_slowly();
+        }
+        let remainder = (word >> (quotient + 1)) & ((1u64 << self.parameter) - 1);
+        let gap = (u64::from(quotient) << self.parameter) | remainder;
+        self.bit += u64::from(bits);
+        Ok(self.advance(gap))
+    }
+
+    /// One code of any length, in at most two loads and one for every 57 ones.
+    #[cold]
+    fn read_slowly(&mut self) -> Result<u64, Overrun> {
+        let mut bit = self.bit;
+        let mut quotient = 0u64;
+        loop {
+            if bit >= self.end {
+                return Err(Overrun);
+            }
+            let ones = load_padded(self.bytes, bit).trailing_ones().min(LOAD_BITS);
+            quotient += u64::from(ones);
+            bit += u64::from(ones);
+            if ones < LOAD_BITS {
+                break;
+            }
+        }
+        let remainder = load_padded(self.bytes, bit + 1) & ((1u64 << self.parameter) - 1);
+        self.bit = bit + 1 + u64::from(self.parameter);
+        if self.bit > self.end {
+            return Err(Overrun);
+        }
+        // Checked before: quotients within `end` times 2^P stay far below 2^64.
+        Ok(self.advance(quotient.wrapping_shl(self.parameter) | remainder))
+    }
+
+    #[inline]
+    fn advance(&mut self, gap: u64) -> u64 {
+        let value = self.next.wrapping_add(gap);
+        self.next = value.wrapping_add(1);
+        value
+    }
+}
+
+/// The 64 bits at the byte of `bit`, shifted so that `bit` comes first; `None` within
+/// 8 bytes of the end.
+#[inline]
+fn load(bytes: &[u8], bit: u64) -> Option<u64> {
+    let word = bytes.get((bit >> 3) as usize..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*word) >> (bit & 7))
+}
+
+/// [`load`], with zeros behind the last byte.
+fn load_padded(bytes: &[u8], bit: u64) -> u64 {
+    let tail = bytes.get((bit >> 3) as usize..).unwrap_or(&[]);
+    let mut word = [0; 8];
+    let count = tail.len().min(8);
+    word[..count].copy_from_slice(&tail[..count]);
+    u64::from_le_bytes(word) >> (bit & 7)
+}
+
+/// Reads a whole code and checks everything about it: the number of values, that they
+/// lie in the range, the exact bit length, zero padding. `bytes` may go on behind it.
+pub(crate) fn validate(bytes: &[u8], shape: &Shape) -> Result<(), ParseError> {
+    shape.check()?;
+    let mut reader = RiceReader::new(bytes, shape.parameter, shape.bits);
+    let mut chunk = [0; CHUNK];
+    let mut left = shape.len as usize;
+    while left > 0 {
+        let now = left.min(CHUNK);
+        let overrun = ParseError::Overrun { bits: shape.bits, values: u64::from(shape.len) };
+        reader.fill(&mut chunk[..now]).map_err(|Overrun| overrun)?;
+        left -= now;
+    }
+    if reader.bit() != shape.bits {
+        return Err(ParseError::Mismatch {
+            field: "bit length",
+            expected: reader.bit(),
+            got: shape.bits,
+        });
+    }
+    // The successor of the last value; 0 when there is none.
+    if reader.next_least() > shape.range {
+        let got = reader.next_least() - 1;
+        return Err(ParseError::Limit { field: "last value", max: shape.range - 1, got });
+    }
+    let padding = load_padded(bytes, shape.bits) & ((1 << (shape.bits.wrapping_neg() & 7)) - 1);
+    if padding != 0 {
+        return Err(ParseError::Padding);
+    }
+    Ok(())
+}
+
+/// Iterates over a validated code.
+#[derive(Clone, Debug)]
+pub(crate) struct Values<'a> {
+    reader: RiceReader<'a>,
+    /// Values not decoded yet.
+    left: u32,
+    chunk: [u64; CHUNK],
+    at: usize,
+    filled: usize,
+}
+
+impl<'a> Values<'a> {
+    /// The `left` values from where `reader` stands.
+    pub(crate) fn new(reader: RiceReader<'a>, left: u32) -> Values<'a> {
+        Values { reader, left, chunk: [0; CHUNK], at: 0, filled: 0 }
+    }
+
+    /// How many values are still to come.
+    pub(crate) fn remaining(&self) -> u64 {
+        u64::from(self.left) + (self.filled - self.at) as u64
+    }
+
+    /// The values not handed out yet of the present chunk, or of the next one; empty
+    /// at the end.
+    #[inline]
+    pub(crate) fn next_chunk(&mut self) -> &[u64] {
+        if self.at == self.filled {
+            self.refill();
+        }
+        let chunk = &self.chunk[self.at..self.filled];
+        self.at = self.filled;
+        chunk
+    }
+
+    fn refill(&mut self) {
+        let now = (self.left as usize).min(CHUNK);
+        self.left -= now as u32;
+        self.at = 0;
+        // A validated code does not overrun; were it to, iteration would just end.
+        self.filled = if self.reader.fill(&mut self.chunk[..now]).is_ok() { now } else { 0 };
+    }
+}
+
+impl Iterator for Values<'_> {
+    type Item = u64;
+
+    #[inline]
+    fn next(&mut self) -> Option<u64> {
+        if self.at == self.filled {
+            self.refill();
+            if self.filled == 0 {
+                return None;
+            }
+        }
+        let value = self.chunk[self.at];
+        self.at += 1;
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn encode(values: &[u64], parameter: u32) -> (Vec<u8>, u64) {
+        let mut writer = RiceWriter::append_to(Vec::new(), parameter, values.len() as u32);
+        for &value in values {
+            writer.push(value);
+        }
+        let (bytes, len, bits) = writer.finish();
+        assert_eq!(len as usize, values.len());
+        (bytes, bits)
+    }
+
+    fn decode(bytes: &[u8], parameter: u32, bits: u64, len: usize) -> Result<Vec<u64>, Overrun> {
+        let mut reader = RiceReader::new(bytes, parameter, bits);
+        let mut values = vec![0; len];
+        for chunk in values.chunks_mut(CHUNK) {
+            reader.fill(chunk)?;
+        }
+        assert_eq!(reader.bit(), bits);
+        Ok(values)
+    }
+
+    /// Gaps to values: the first as is, then each at least one further on.
+    fn ascending(gaps: &[u64]) -> Vec<u64> {
+        let mut next = 0;
+        gaps.iter()
+            .map(|gap| {
+                let value = next + gap;
+                next = value + 1;
+                value
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips_at_every_parameter(
+            parameter in 0u32..=52,
+            gaps in prop::collection::vec((0u64..5, any::<u64>(), 0u64..300), 0..700),
+            padding in 0usize..12,
+        ) {
+            // Mostly short quotients, now and then one that needs the slow path.
+            let gaps: Vec<u64> = gaps
+                .iter()
+                .map(|&(quotient, remainder, odd)| {
+                    let quotient = if odd == 0 { 40 + remainder % 90 } else { quotient };
+                    (quotient << parameter.min(45)) | (remainder & ((1 << parameter.min(45)) - 1))
+                })
+                .collect();
+            let values = ascending(&gaps);
+            let (mut bytes, bits) = encode(&values, parameter);
+            prop_assert_eq!(bytes.len() as u64, bits.div_ceil(8));
+            // What follows the code must not matter, nor whether anything does.
+            bytes.extend(core::iter::repeat_n(0xff, padding));
+            prop_assert_eq!(decode(&bytes, parameter, bits, values.len()), Ok(values));
+        }
+
+        #[test]
+        fn any_bytes_end_in_values_or_overrun(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0xff)], 0..200),
+            parameter in 0u32..=52,
+            len in 0usize..300,
+        ) {
+            let bits = bytes.len() as u64 * 8;
+            let mut reader = RiceReader::new(&bytes, parameter, bits);
+            let mut values = vec![0; len];
+            for chunk in values.chunks_mut(CHUNK) {
+                if reader.fill(chunk).is_err() {
+                    return Ok(());
+                }
+            }
+            prop_assert!(reader.bit() <= bits);
+        }
+    }
+
+    /// The vectors of Chromium's Safe Browsing decoder, which codes bare integers: the
+    /// first is our first value, every later one a gap.
+    #[test]
+    fn codes_the_vectors_of_safe_browsing() {
+        let file = include_str!("../../tests/vectors/foreign/rice-safe-browsing.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        for vector in file["vectors"].as_array().unwrap() {
+            let parameter = vector["k"].as_u64().unwrap() as u32;
+            let gaps: Vec<u64> =
+                vector["values"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect();
+            let hex = vector["hex"].as_str().unwrap();
+            let expected = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+            let values = ascending(&gaps);
+            let (bytes, bits) = encode(&values, parameter);
+            assert_eq!(bytes, expected);
+            assert_eq!(decode(&bytes, parameter, bits, values.len()), Ok(values));
+        }
+    }
+
+    #[test]
+    fn a_run_of_ones_without_end_is_an_overrun() {
+        for length in [0, 1, 7, 8, 9, 100] {
+            let bytes = vec![0xff; length];
+            for parameter in [0, 20, 52] {
+                let mut out = [0; 2];
+                let mut reader = RiceReader::new(&bytes, parameter, length as u64 * 8);
+                assert_eq!(reader.fill(&mut out), Err(Overrun));
+            }
+        }
+    }
+}

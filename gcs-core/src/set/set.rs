@@ -1,0 +1,533 @@
+//! The set itself: a header, one Rice code, a trailer.
+
+use alloc::vec::Vec;
+use core::iter::FusedIterator;
+use core::ops::RangeBounds;
+
+use super::error::BuildError;
+use super::hash::{ElementHasher, Salt};
+use super::matches::{Match, Queries};
+use super::range::HashRange;
+use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
+use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
+use crate::digest::Digest;
+use crate::error::ParseError;
+
+const MAGIC: &[u8; 6] = b"GCSSET";
+
+/// Length of the header in bytes.
+const HEADER_LEN: usize = 48;
+
+/// A Golomb-coded set of fingerprints: sorted, distinct, compressed, checked.
+///
+/// ```text
+///  0  magic "GCSSET"           24  range F        u64
+///  6  version      u16         32  length N       u32
+///  8  salt         16 bytes    36  Rice parameter u8, then 3 zero bytes
+///                              40  bit length     u64
+/// 48  Rice code, zero padded to a byte
+/// end SHA-256 of everything before it: the set's identity
+/// ```
+///
+/// Salt, range and fingerprints determine every byte, so equal sets are equal files. A
+/// set that exists has been checked once, by building or by [`Set::parse`]; no later
+/// call can fail.
+///
+/// `D` is whatever holds the bytes: a `Vec<u8>`, a slice, a memory map.
+///
+/// ```
+/// use gcs_core::{HashRange, Salt, Set};
+///
+/// let heard = ["identifier one..", "identifier two..", "identifier three"];
+/// let range = HashRange::for_expected(2, 20)?;
+/// let set = Set::build(Salt([0; 16]), range, &heard[..2])?;
+/// assert!(set.contains(heard[0].as_bytes()));
+///
+/// // The other end checks every byte, then asks which of its identifiers may be in it.
+/// let received = Set::parse(set.as_bytes())?;
+/// let hits: Vec<usize> = received.matches(&heard).iter().map(|hit| hit.query).collect();
+/// assert_eq!(hits, [0, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Set<D = Vec<u8>> {
+    data: D,
+    header: Header,
+    identity: Digest,
+}
+
+/// Least and greatest length of the file of a set of `len` fingerprints below `range`.
+#[cfg(feature = "protocol")]
+pub(crate) fn file_lengths(range: HashRange, len: u32) -> (u64, u64) {
+    let mut shape = Shape { range: range.get(), len, parameter: 0, bits: 0 };
+    shape.parameter = shape.canonical_parameter();
+    let (least, most) = shape.possible_bits();
+    let fixed = (HEADER_LEN + TRAILER_LEN) as u64;
+    (fixed + least.div_ceil(8), fixed + most.div_ceil(8))
+}
+
+/// What the fixed part of a set says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    salt: Salt,
+    range: HashRange,
+    shape: Shape,
+}
+
+impl Set {
+    /// Builds the set of the elements' fingerprints, in any order; elements of equal
+    /// fingerprint are merged. O(n log n) time, 8 bytes of memory an element besides
+    /// the result.
+    ///
+    /// # Errors
+    /// [`BuildError::TooMany`] for `2^32` distinct fingerprints or more.
+    pub fn build<E: AsRef<[u8]>>(
+        salt: Salt,
+        range: HashRange,
+        elements: impl IntoIterator<Item = E>,
+    ) -> Result<Set, BuildError> {
+        let hasher = ElementHasher::new(salt, range);
+        let hashed = elements.into_iter().map(|element| hasher.fingerprint(element.as_ref()));
+        Set::from_fingerprints(salt, range, hashed)
+    }
+
+    /// Builds the set of given fingerprints, in any order; duplicates are merged.
+    ///
+    /// # Errors
+    /// [`BuildError::OutOfRange`] for a fingerprint not below F, and
+    /// [`BuildError::TooMany`] as [`Set::build`].
+    pub fn from_fingerprints(
+        salt: Salt,
+        range: HashRange,
+        fingerprints: impl IntoIterator<Item = u64>,
+    ) -> Result<Set, BuildError> {
+        let mut sorted: Vec<u64> = fingerprints.into_iter().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if let Some(&got) = sorted.last().filter(|&&last| last >= range.get()) {
+            return Err(BuildError::OutOfRange { range: range.get(), got });
+        }
+        let Ok(len) = u32::try_from(sorted.len()) else {
+            return Err(BuildError::TooMany { got: sorted.len() as u64 });
+        };
+        Ok(Set::from_ascending(salt, range, len, sorted))
+    }
+
+    /// Writes a set of exactly `len` values, strictly ascending and below the range.
+    pub(crate) fn from_ascending(
+        salt: Salt,
+        range: HashRange,
+        len: u32,
+        values: impl IntoIterator<Item = u64>,
+    ) -> Set {
+        let mut writer = SetWriter::new(salt, range, len);
+        for value in values {
+            writer.push(value);
+        }
+        writer.finish()
+    }
+}
+
+/// Writes a set value by value, in O(1) memory besides the result.
+pub(crate) struct SetWriter {
+    salt: Salt,
+    range: HashRange,
+    parameter: u32,
+    code: RiceWriter,
+}
+
+impl SetWriter {
+    /// A writer of exactly `len` values.
+    pub(crate) fn new(salt: Salt, range: HashRange, len: u32) -> SetWriter {
+        let parameter = range.rice_parameter(len);
+        let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, len);
+        SetWriter { salt, range, parameter, code }
+    }
+
+    /// Writes a value above all before it and below the range.
+    #[inline]
+    pub(crate) fn push(&mut self, value: u64) {
+        self.code.push(value);
+    }
+
+    pub(crate) fn finish(self) -> Set {
+        let (mut data, len, bits) = self.code.finish();
+        debug_assert_eq!(self.parameter, self.range.rice_parameter(len));
+        let shape = Shape { range: self.range.get(), len, parameter: self.parameter, bits };
+        let header = Header { salt: self.salt, range: self.range, shape };
+        data[..HEADER_LEN].copy_from_slice(&header.to_bytes());
+        let identity = bytes::seal(&mut data);
+        Set { data, header, identity }
+    }
+}
+
+impl<D: AsRef<[u8]>> Set<D> {
+    /// Checks every byte of a set: magic, version, bounds, the canonical Rice parameter,
+    /// exact length, zero padding, strictly ascending values below F, trailer. O(n) time,
+    /// no allocation.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as a [`ParseError`]. Corrupt bytes are never "not
+    /// in the set".
+    pub fn parse(data: D) -> Result<Set<D>, ParseError> {
+        let bytes = data.as_ref();
+        let header = Header::parse(bytes)?;
+        let length = (HEADER_LEN + TRAILER_LEN) as u64 + header.shape.bytes();
+        bytes::expect_len(bytes, length)?;
+        rice::validate(&bytes[HEADER_LEN..], &header.shape)?;
+        let identity = bytes::expect_trailer(bytes)?;
+        Ok(Set { data, header, identity })
+    }
+
+    /// Number of fingerprints N.
+    pub fn len(&self) -> u32 {
+        self.header.shape.len
+    }
+
+    /// Whether the set has no fingerprint.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The salt that keys its hashes.
+    pub fn salt(&self) -> Salt {
+        self.header.salt
+    }
+
+    /// The hash range F.
+    pub fn range(&self) -> HashRange {
+        self.header.range
+    }
+
+    /// The Rice parameter P of its code.
+    pub fn rice_parameter(&self) -> u32 {
+        self.header.shape.parameter
+    }
+
+    /// SHA-256 of all bytes but the last 32, which it is. Equal sets, equal identities.
+    pub fn identity(&self) -> Digest {
+        self.identity
+    }
+
+    /// N/F: the chance that an element outside the set matches it.
+    pub fn false_positive_rate(&self) -> f64 {
+        self.range().false_positive_rate(self.len())
+    }
+
+    /// The hasher of this set's salt and range.
+    pub fn hasher(&self) -> ElementHasher {
+        ElementHasher::new(self.salt(), self.range())
+    }
+
+    /// Whether the element may be in the set: false is certain, true is *possible* and
+    /// wants confirmation. Decodes half of the set on average; ask many at once with
+    /// [`Set::matches`], or many times with [`Set::index`].
+    pub fn contains(&self, element: &[u8]) -> bool {
+        self.contains_fingerprint(self.hasher().fingerprint(element))
+    }
+
+    /// Whether the fingerprint is in the set. O(n).
+    pub fn contains_fingerprint(&self, fingerprint: u64) -> bool {
+        self.seek(fingerprint).1
+    }
+
+    /// How many fingerprints are below this one: its rank, if it is in the set. O(n).
+    pub fn rank(&self, fingerprint: u64) -> u32 {
+        self.seek(fingerprint).0
+    }
+
+    /// Rank of the fingerprint, and whether it is in the set.
+    fn seek(&self, fingerprint: u64) -> (u32, bool) {
+        let mut values = self.values();
+        let mut rank = 0;
+        loop {
+            let chunk = values.next_chunk();
+            match chunk.last() {
+                None => return (rank, false),
+                Some(&last) if last < fingerprint => rank += chunk.len() as u32,
+                Some(_) => {
+                    let at = chunk.partition_point(|&value| value < fingerprint);
+                    return (rank + at as u32, chunk.get(at) == Some(&fingerprint));
+                }
+            }
+        }
+    }
+
+    /// The fingerprints in ascending order, decoded as they are asked for.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { values: self.values() }
+    }
+
+    /// The fingerprints within bounds, in ascending order. O(n).
+    ///
+    /// ```
+    /// use gcs_core::{HashRange, Salt, Set};
+    ///
+    /// let set = Set::from_fingerprints(Salt([0; 16]), HashRange::new(100)?, [7, 21, 42])?;
+    /// assert_eq!(set.range_iter(8..=42).collect::<Vec<_>>(), [21, 42]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn range_iter<R: RangeBounds<u64>>(&self, bounds: R) -> impl Iterator<Item = u64> {
+        use core::ops::Bound;
+        let (from, to) = (bounds.start_bound().cloned(), bounds.end_bound().cloned());
+        self.iter()
+            .skip_while(move |value| match from {
+                Bound::Included(from) => *value < from,
+                Bound::Excluded(from) => *value <= from,
+                Bound::Unbounded => false,
+            })
+            .take_while(move |value| match to {
+                Bound::Included(to) => *value <= to,
+                Bound::Excluded(to) => *value < to,
+                Bound::Unbounded => true,
+            })
+    }
+
+    /// Which of the elements may be in the set: each with its position among the
+    /// queries, in ascending order of position. One pass over the set, whatever the
+    /// number of queries: O(n + q log q).
+    pub fn matches<E: AsRef<[u8]>>(&self, elements: &[E]) -> Vec<Match> {
+        Queries::of_elements(&self.hasher(), elements).scan(self.values())
+    }
+
+    /// [`Set::matches`] for fingerprints under this set's salt and range, in any order.
+    pub fn matches_fingerprints(&self, fingerprints: &[u64]) -> Vec<Match> {
+        fingerprints.iter().copied().collect::<Queries>().scan(self.values())
+    }
+
+    /// The whole file.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.data.as_ref()
+    }
+
+    /// The whole file, given back.
+    pub fn into_inner(self) -> D {
+        self.data
+    }
+
+    /// The same set in bytes of its own.
+    pub fn to_owned_set(&self) -> Set {
+        Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
+    }
+
+    pub(crate) fn values(&self) -> Values<'_> {
+        Values::new(self.reader(), self.len())
+    }
+
+    pub(crate) fn reader(&self) -> RiceReader<'_> {
+        let Shape { parameter, bits, .. } = self.header.shape;
+        RiceReader::new(&self.data.as_ref()[HEADER_LEN..], parameter, bits)
+    }
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Header, ParseError> {
+        let mut cursor = Cursor::open(bytes, MAGIC)?;
+        let salt = Salt::parse(&mut cursor)?;
+        let range = HashRange::parse(&mut cursor)?;
+        let len = cursor.u32()?;
+        let parameter = u32::from(cursor.u8()?);
+        cursor.zeros(3)?;
+        let bits = cursor.u64()?;
+        let shape = Shape { range: range.get(), len, parameter, bits };
+        shape.check()?;
+        Ok(Header { salt, range, shape })
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::open(MAGIC);
+        bytes
+            .put(&self.salt.0)
+            .put_u64(self.shape.range)
+            .put_u32(self.shape.len)
+            .put_u8(self.shape.parameter as u8)
+            .put(&[0; 3])
+            .put_u64(self.shape.bits);
+        bytes
+    }
+}
+
+/// Equal files, whatever holds them.
+impl<D: AsRef<[u8]>, E: AsRef<[u8]>> PartialEq<Set<E>> for Set<D> {
+    fn eq(&self, other: &Set<E>) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<D: AsRef<[u8]>> Eq for Set<D> {}
+
+impl<D: AsRef<[u8]>> core::fmt::Debug for Set<D> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Set")
+            .field("len", &self.len())
+            .field("range", &self.range().get())
+            .field("salt", &self.salt())
+            .field("identity", &self.identity)
+            .finish()
+    }
+}
+
+impl<'a, D: AsRef<[u8]>> IntoIterator for &'a Set<D> {
+    type Item = u64;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// Ascending fingerprints of a [`Set`], made by [`Set::iter`].
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    values: Values<'a>,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = u64;
+
+    #[inline]
+    fn next(&mut self) -> Option<u64> {
+        self.values.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let remaining = usize::try_from(self.values.remaining());
+        (remaining.unwrap_or(usize::MAX), remaining.ok())
+    }
+
+    /// Works on whole chunks, so `sum`, `for_each` and their like decode fastest.
+    fn fold<B, F: FnMut(B, u64) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        loop {
+            let chunk = self.values.next_chunk();
+            if chunk.is_empty() {
+                return folded;
+            }
+            for &value in chunk {
+                folded = f(folded, value);
+            }
+        }
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+impl FusedIterator for Iter<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::delta::Delta;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const SALT: Salt = Salt([9; 16]);
+
+    fn set_of(range: u64, values: impl IntoIterator<Item = u64>) -> Set {
+        Set::from_fingerprints(SALT, HashRange::new(range).unwrap(), values).unwrap()
+    }
+
+    /// Ranges of every size, and values that are dense, sparse or clustered in them.
+    fn range_and_values() -> impl Strategy<Value = (u64, BTreeSet<u64>)> {
+        (1u64..54, any::<u64>()).prop_flat_map(|(bits, low)| {
+            let range = ((1u64 << (bits - 1)) | (low & ((1 << (bits - 1)) - 1))).min((1 << 53) - 1);
+            let value = prop_oneof![0..range, (range - range.min(50))..range, 0..range.min(600)];
+            (Just(range), prop::collection::btree_set(value, 0..800))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_btree_set((range, model) in range_and_values(), extra in prop::collection::vec(any::<u64>(), 0..50)) {
+            let set = set_of(range, model.iter().copied());
+            let parsed = Set::parse(set.as_bytes()).unwrap();
+            prop_assert_eq!(&parsed, &set);
+            prop_assert_eq!(parsed.identity(), set.identity());
+            prop_assert_eq!(set.len() as usize, model.len());
+            prop_assert_eq!(set.iter().len(), model.len());
+            prop_assert!(set.iter().eq(model.iter().copied()));
+            prop_assert_eq!(set.iter().fold(0u64, u64::wrapping_add), model.iter().fold(0u64, |a, b| a.wrapping_add(*b)));
+
+            let queries: Vec<u64> = extra.iter().map(|value| value % range)
+                .chain(model.iter().copied().step_by(3))
+                .chain(model.iter().copied().take(2))
+                .chain(model.iter().map(|value| value + 1))
+                .collect();
+            let index = set.index();
+            let mut expected = Vec::new();
+            for (query, value) in queries.iter().enumerate() {
+                let rank = model.range(..value).count() as u32;
+                prop_assert_eq!(set.contains_fingerprint(*value), model.contains(value));
+                prop_assert_eq!(set.rank(*value), rank);
+                prop_assert_eq!(index.rank_of(*value), model.contains(value).then_some(rank));
+                if model.contains(value) {
+                    expected.push(Match { query, rank });
+                }
+            }
+            prop_assert_eq!(&set.matches_fingerprints(&queries), &expected);
+            prop_assert_eq!(&index.matches_fingerprints(&queries), &expected);
+
+            let (low, high) = (range / 3, range / 2 + 1);
+            prop_assert!(set.range_iter(low..high).eq(model.range(low..high).copied()));
+        }
+
+        #[test]
+        fn deltas_equal_a_fresh_build((range, all) in range_and_values(), picks in prop::collection::vec(0u8..3, 800)) {
+            // Each value is in the base, in the target, or in both.
+            let side = |skip: u8| all.iter().zip(&picks).filter(move |(_, pick)| **pick != skip).map(|(value, _)| *value);
+            let (base, target) = (set_of(range, side(0)), set_of(range, side(1)));
+            let delta = Delta::between(&base, &target).unwrap();
+            let delta = Delta::parse(delta.as_bytes()).unwrap();
+            prop_assert_eq!(&delta.apply(&base).unwrap(), &target);
+            let ranks: Vec<u32> = base.iter().filter(|value| !target.contains_fingerprint(*value)).map(|value| base.rank(value)).collect();
+            prop_assert_eq!(delta.removed().collect::<Vec<_>>(), ranks);
+            prop_assert!(delta.added().eq(target.iter().filter(|value| !base.contains_fingerprint(*value))));
+        }
+
+        #[test]
+        fn one_changed_byte_never_passes((range, model) in range_and_values(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+            let set = set_of(range, model);
+            let mut bytes = set.into_inner();
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            prop_assert!(Set::parse(&bytes).is_err());
+            bytes[at] ^= flip;
+            prop_assert!(Set::parse(&bytes[..at]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_extremes_are_sets_too() {
+        let max = HashRange::MAX.get();
+        for (range, values) in [
+            (1, &[][..]),
+            (1, &[0]),
+            (max, &[]),
+            (max, &[0]),
+            (max, &[max - 1]),
+            (max, &[0, max - 1]),
+        ] {
+            let set = set_of(range, values.iter().copied());
+            let parsed = Set::parse(set.as_bytes()).unwrap();
+            assert!(parsed.iter().eq(values.iter().copied()));
+            assert!(values.iter().all(|value| set.index().rank_of(*value).is_some()));
+        }
+        assert_eq!(set_of(1, []).as_bytes().len(), HEADER_LEN + TRAILER_LEN);
+        let full = set_of(1000, 0..1000);
+        assert_eq!(full.as_bytes().len(), HEADER_LEN + 125 + TRAILER_LEN);
+    }
+
+    #[test]
+    fn elements_of_equal_fingerprint_are_one() {
+        let range = HashRange::new(50).unwrap();
+        let elements: Vec<[u8; 16]> = (0..200u8).map(|i| [i; 16]).collect();
+        let set = Set::build(SALT, range, &elements).unwrap();
+        assert!(set.len() <= 50);
+        assert!(elements.iter().all(|element| set.contains(element)));
+        assert_eq!(set.matches(&elements).len(), 200);
+        let fingerprint = range.get();
+        assert_eq!(
+            Set::from_fingerprints(SALT, range, [3, fingerprint]),
+            Err(BuildError::OutOfRange { range: 50, got: 50 })
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! Providers, ranges and codes.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::reports::authenticate;
+use super::{Decision, Judgement};
+use crate::domain::code::{Code, MAX_PROVIDER, MAX_SERIAL};
+use crate::domain::keys::KeyFile;
+use crate::domain::log::event::{
+    CodeRevoked, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
+    ProviderTokenSet, RangeClosed, RangeOpened,
+};
+use crate::domain::problem::Problem;
+use crate::domain::state::{CodeStatus, Provider, State};
+use crate::domain::token::{Role, Token};
+
+/// Most codes of a range.
+pub const MAX_RANGE: u32 = 10_000;
+
+/// A provider and its token, which is shown only here.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NewProvider {
+    /// Its number.
+    pub provider: u16,
+    /// Its token.
+    pub token: String,
+}
+
+/// A range that was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenedRange {
+    /// The provider.
+    pub provider: u16,
+    /// Generation of its key.
+    pub generation: u32,
+    /// First serial number.
+    pub first: u32,
+    /// Number of codes.
+    pub count: u32,
+    /// Unix time from which they do not count any more.
+    pub expires: u64,
+}
+
+fn provider(state: &State, number: u16) -> Result<&Provider, Problem> {
+    state.providers.get(&number).ok_or(Problem::ProviderUnknown { provider: number })
+}
+
+fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
+    let provider = provider(state, number)?;
+    match provider.status {
+        ProviderStatus::Active => Ok(provider),
+        ProviderStatus::Suspended => Err(Problem::ProviderInactive { status: "suspended" }),
+        ProviderStatus::Revoked => Err(Problem::ProviderInactive { status: "revoked" }),
+    }
+}
+
+fn draw_token() -> Result<Token, Problem> {
+    Token::draw(Role::Provider).map_err(|_| Problem::Internal)
+}
+
+/// Adds a provider under the next number.
+///
+/// # Errors
+/// A bad name; no number left.
+pub fn add_provider(state: &State, name: &str) -> Judgement<NewProvider> {
+    let name = name.trim();
+    let length = name.chars().count();
+    if !(1..=200).contains(&length) || name.chars().any(char::is_control) {
+        return Err(Problem::ProviderName);
+    }
+    let last = state.providers.keys().next_back().copied().unwrap_or(0);
+    let provider = last + 1;
+    if provider > MAX_PROVIDER {
+        return Err(Problem::ProvidersExhausted { max: MAX_PROVIDER });
+    }
+    let token = draw_token()?;
+    let event = ProviderAdded { provider, name: name.to_owned(), token: token.hash() };
+    Ok(Decision::one(event, NewProvider { provider, token: token.to_string() }))
+}
+
+/// Suspends, resumes or revokes a provider. Revoked is for good.
+///
+/// # Errors
+/// An unknown provider, or one that is revoked already.
+pub fn set_status(state: &State, number: u16, status: ProviderStatus) -> Judgement<()> {
+    let present = provider(state, number)?.status;
+    if present == status {
+        return Ok(Decision::nothing(()));
+    }
+    if present == ProviderStatus::Revoked {
+        return Err(Problem::ProviderInactive { status: "revoked" });
+    }
+    Ok(Decision::one(ProviderStatusSet { provider: number, status }, ()))
+}
+
+/// Replaces a provider's token.
+///
+/// # Errors
+/// An unknown or revoked provider.
+pub fn set_provider_token(state: &State, number: u16) -> Judgement<NewProvider> {
+    if provider(state, number)?.status == ProviderStatus::Revoked {
+        return Err(Problem::ProviderInactive { status: "revoked" });
+    }
+    let token = draw_token()?;
+    let event = ProviderTokenSet { provider: number, token: token.hash() };
+    Ok(Decision::one(event, NewProvider { provider: number, token: token.to_string() }))
+}
+
+/// Gives a provider another key; unused codes of the one before are revoked.
+///
+/// # Errors
+/// An unknown or revoked provider.
+pub fn raise_key(state: &State, number: u16) -> Judgement<u32> {
+    let present = provider(state, number)?;
+    if present.status == ProviderStatus::Revoked {
+        return Err(Problem::ProviderInactive { status: "revoked" });
+    }
+    let generation = present.generation.saturating_add(1);
+    Ok(Decision::one(ProviderKeyRaised { provider: number, generation }, generation))
+}
+
+/// Opens a range of codes.
+///
+/// # Errors
+/// A provider that may not, a number or validity out of bounds, a quota or the serial
+/// numbers used up.
+pub fn open_range(
+    state: &State,
+    now: u64,
+    number: u16,
+    count: u32,
+    days: u32,
+) -> Judgement<OpenedRange> {
+    let provider = active(state, number)?;
+    if !(1..=MAX_RANGE).contains(&count) {
+        return Err(Problem::RangeCount { max: MAX_RANGE, got: count });
+    }
+    let max = state.policy.max_code_days;
+    if !(1..=max).contains(&days) {
+        return Err(Problem::RangeDays { max, got: days });
+    }
+    let (open, _) = provider.code_counts(now);
+    let max = u64::from(state.policy.max_open_codes);
+    if open + u64::from(count) > max {
+        return Err(Problem::QuotaExceeded { max, open });
+    }
+    let first = provider.next_serial;
+    if first + count > MAX_SERIAL + 1 {
+        return Err(Problem::SerialsExhausted);
+    }
+    let expires = now.saturating_add(u64::from(days) * gcs_core::DAY_SECONDS);
+    let generation = provider.generation;
+    let range = OpenedRange { provider: number, generation, first, count, expires };
+    Ok(Decision::one(RangeOpened { provider: number, generation, first, count, expires }, range))
+}
+
+/// Revokes the unused codes of a range.
+///
+/// # Errors
+/// An unknown provider or range.
+pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
+    let provider = provider(state, number)?;
+    match provider.ranges.get(&(provider.generation, first)) {
+        None => Err(Problem::RangeUnknown { first }),
+        Some(range) if range.closed => Ok(Decision::nothing(())),
+        Some(_) => Ok(Decision::one(RangeClosed { provider: number, first }, ())),
+    }
+}
+
+/// Revokes one unused code.
+///
+/// # Errors
+/// A code that is not authentic, or not unused any more.
+pub fn revoke_code(state: &State, keys: &KeyFile, now: u64, code: &Code) -> Judgement<()> {
+    let code = authenticate(state, keys, code).ok_or(Problem::CodeInvalid)?;
+    match state.code_status(code, now) {
+        CodeStatus::Open | CodeStatus::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),
+        CodeStatus::Revoked => Ok(Decision::nothing(())),
+        CodeStatus::Used => Err(Problem::CodeSpent),
+        CodeStatus::Expired => Err(Problem::CodeExpired),
+        CodeStatus::NotOpen => Err(Problem::CodeNotOpen),
+    }
+}

@@ -1,0 +1,384 @@
+//! What can happen.
+//!
+//! A body is its struct in the postcard format (<https://postcard.jamesmunns.com>); which
+//! struct, the header's kind says. Kinds and structs never change their meaning: what is
+//! new gets a new kind. Golden bytes in the tests hold them fast.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::domain::item::{Item, ItemProblem};
+use crate::domain::policy::Policy;
+
+/// Random number of a report, which its sender alone knows.
+pub type TrackingId = [u8; 16];
+
+/// Declares the kinds of events: number, name, body.
+macro_rules! events {
+    ($($(#[$doc:meta])* $number:literal $name:ident;)*) => {
+        /// An event.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Event {
+            $($(#[$doc])* $name($name),)*
+        }
+
+        impl Event {
+            /// Its kind, as in the header.
+            pub fn kind(&self) -> u16 {
+                match self { $(Event::$name(_) => $number,)* }
+            }
+
+            /// Its name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Event::$name(_) => stringify!($name),)* }
+            }
+
+            /// Its body as bytes.
+            pub fn encode(&self) -> Vec<u8> {
+                let encoded = match self {
+                    $(Event::$name(body) => postcard::to_allocvec(body),)*
+                };
+                encoded.expect("writing to memory does not fail")
+            }
+
+            /// Reads a body.
+            ///
+            /// # Errors
+            /// An unknown kind, or bytes that are no body of the kind.
+            pub fn decode(kind: u16, body: &[u8]) -> Result<Event, DecodeError> {
+                match kind {
+                    $($number => decode(body).map(Event::$name),)*
+                    _ => Err(DecodeError::UnknownKind),
+                }
+            }
+        }
+
+        $(impl From<$name> for Event {
+            fn from(body: $name) -> Event {
+                Event::$name(body)
+            }
+        })*
+    };
+}
+
+events! {
+    /// The first event: which deployment this is.
+    1 Deployment;
+    /// New settings.
+    2 PolicySet;
+    /// Another list of online keys.
+    3 KeyListSet;
+    /// Another operator token.
+    4 OperatorTokenSet;
+    /// A new provider.
+    5 ProviderAdded;
+    /// A provider suspended, resumed or revoked.
+    6 ProviderStatusSet;
+    /// Another token for a provider.
+    7 ProviderTokenSet;
+    /// Another key for a provider's codes.
+    8 ProviderKeyRaised;
+    /// A range of codes that count from now on.
+    9 RangeOpened;
+    /// A range whose unused codes count no more.
+    10 RangeClosed;
+    /// One unused code that counts no more.
+    11 CodeRevoked;
+    /// A report.
+    12 ReportAccepted;
+    /// Reports retracted or reinstated.
+    13 Correction;
+    /// A publication.
+    14 Tick;
+    /// The series raised.
+    15 SeriesStarted;
+    /// A leap of the clock accepted.
+    16 ClockResumed;
+    /// Bodies erased.
+    17 Purge;
+    /// Another token for backends.
+    18 BackendTokenSet;
+}
+
+/// The kind of events whose bodies a purge erases: reports.
+pub(crate) const ERASABLE: u16 = 12;
+
+/// Bytes that are no event.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// Written by a newer release.
+    #[error("unknown kind")]
+    UnknownKind,
+    /// Not a body of the kind.
+    #[error("{0}")]
+    Body(postcard::Error),
+}
+
+fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
+    match postcard::take_from_bytes(body) {
+        Ok((event, [])) => Ok(event),
+        Ok(_) => Err(DecodeError::Body(postcard::Error::DeserializeBadEncoding)),
+        Err(error) => Err(DecodeError::Body(error)),
+    }
+}
+
+/// Which deployment this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Random number of the deployment.
+    pub id: [u8; 16],
+    /// The root key that apps pin.
+    pub root: [u8; 32],
+    /// HMAC that only the right master key gives.
+    pub master_check: [u8; 32],
+}
+
+/// New settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicySet {
+    /// All of them.
+    pub policy: Policy,
+}
+
+/// Another list of online keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyListSet {
+    /// The list as signed JSON.
+    pub signed: String,
+}
+
+/// Another operator token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorTokenSet {
+    /// SHA-256 of the token.
+    pub token: [u8; 32],
+}
+
+/// Another token for backends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendTokenSet {
+    /// SHA-256 of the token.
+    pub token: [u8; 32],
+}
+
+/// A new provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderAdded {
+    /// Its number.
+    pub provider: u16,
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its token.
+    pub token: [u8; 32],
+}
+
+/// What a provider may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderStatus {
+    /// Everything.
+    Active,
+    /// Nothing for now; its codes wait.
+    Suspended,
+    /// Nothing any more; its codes are revoked.
+    Revoked,
+}
+
+/// A provider suspended, resumed or revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderStatusSet {
+    /// The provider.
+    pub provider: u16,
+    /// Its new status.
+    pub status: ProviderStatus,
+}
+
+/// Another token for a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderTokenSet {
+    /// The provider.
+    pub provider: u16,
+    /// SHA-256 of the token.
+    pub token: [u8; 32],
+}
+
+/// Another key for a provider's codes: those printed under the one before are void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderKeyRaised {
+    /// The provider.
+    pub provider: u16,
+    /// The new generation.
+    pub generation: u32,
+}
+
+/// A range of codes that count from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeOpened {
+    /// The provider.
+    pub provider: u16,
+    /// Its key's generation.
+    pub generation: u32,
+    /// First serial number.
+    pub first: u32,
+    /// Number of codes.
+    pub count: u32,
+    /// Unix time from which they do not count any more.
+    pub expires: u64,
+}
+
+/// A range whose unused codes count no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeClosed {
+    /// The provider.
+    pub provider: u16,
+    /// First serial number of the range, under the provider's present key.
+    pub first: u32,
+}
+
+/// One code of one provider's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CodeId {
+    /// The provider.
+    pub provider: u16,
+    /// Generation of its key.
+    pub generation: u32,
+    /// Serial number.
+    pub serial: u32,
+}
+
+/// One unused code that counts no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeRevoked {
+    /// The code.
+    pub code: CodeId,
+}
+
+/// A report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportAccepted {
+    /// The code that authorised it.
+    pub code: CodeId,
+    /// SHA-256 of what was sent, to know a retry by.
+    pub payload: [u8; 32],
+    /// Random number made by the server.
+    pub tracking: TrackingId,
+    /// The items that were accepted, without duplicates.
+    pub items: Vec<Item>,
+    /// The items that were not, by index.
+    pub problems: Vec<(u32, ItemProblem)>,
+}
+
+/// What a correction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// The reports support their elements no longer.
+    Retract,
+    /// They do again.
+    Reinstate,
+}
+
+/// Reports retracted or reinstated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// What is done.
+    pub act: Act,
+    /// To which reports, by their positions in the log.
+    pub reports: Vec<u64>,
+    /// How they were selected, for the reader of the log.
+    pub selection: String,
+}
+
+/// A publication. Its time is the header's; what is before it in the log is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// The series.
+    pub series: u32,
+    /// Its number.
+    pub number: u32,
+}
+
+/// The series raised, after a restore or a recall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesStarted {
+    /// The new series.
+    pub series: u32,
+}
+
+/// A leap of the clock accepted by the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockResumed {}
+
+/// Bodies of reports erased, all of whose dates expired days ago.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purge {
+    /// Positions of the reports.
+    pub reports: Vec<u64>,
+    /// Their codes, without saying whose report each was, until their ranges expire.
+    pub used: Vec<CodeId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::HEXLOWER;
+    use gcs_core::Date;
+
+    fn round_trip(event: &Event, golden: &str) {
+        let bytes = event.encode();
+        assert_eq!(HEXLOWER.encode(&bytes), golden, "{}", event.name());
+        assert_eq!(Event::decode(event.kind(), &bytes).as_ref(), Ok(event));
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert!(Event::decode(event.kind(), &longer).is_err());
+    }
+
+    /// What is in a log today must be read for ever.
+    #[test]
+    fn bodies_are_the_golden_bytes() {
+        let code = CodeId { provider: 300, generation: 1, serial: 5 };
+        let raw = Item::Raw {
+            date: Date::from_days(20_458).unwrap(),
+            element: crate::domain::item::Element::from_slice(&[3; 16]),
+        };
+        let seed = Item::Dp3tUnlinkable { epoch: 1_762_781, seed: [2; 32] };
+        let report = ReportAccepted {
+            code,
+            payload: [1; 32],
+            tracking: [4; 16],
+            items: vec![seed, raw],
+            problems: vec![(7, ItemProblem::DateTooOld)],
+        };
+        let golden = [
+            "ac020105",
+            &"01".repeat(32),
+            &"04".repeat(16),
+            "0200ddcb6b",
+            &"02".repeat(32),
+            "01ea9f0110",
+            &"03".repeat(16),
+            "010704",
+        ]
+        .concat();
+        assert_eq!(Event::from(report.clone()).kind(), ERASABLE);
+        round_trip(&report.into(), &golden);
+        round_trip(&Tick { series: 1, number: 200 }.into(), "01c801");
+        round_trip(&CodeRevoked { code }.into(), "ac020105");
+        let correction =
+            Correction { act: Act::Reinstate, reports: vec![12, 900], selection: "x".into() };
+        round_trip(&correction.into(), "01020c84070178");
+        let status = ProviderStatusSet { provider: 1, status: ProviderStatus::Revoked };
+        round_trip(&status.into(), "0102");
+        let range = RangeOpened {
+            provider: 1,
+            generation: 2,
+            first: 0,
+            count: 100,
+            expires: 1_800_000_000,
+        };
+        round_trip(&range.into(), "0102006480a4a7da06");
+        let policy = PolicySet { policy: Policy::default() };
+        round_trip(&policy.into(), "14e80784070aa0380e0080029003a08d06");
+        round_trip(&ClockResumed {}.into(), "");
+        assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
+    }
+}

@@ -1,0 +1,129 @@
+//! Policy: every setting that changes a published byte or what is accepted. It lives in
+//! the log, so that every node that has the log does the same.
+
+use gcs_core::{HashRange, publish};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use utoipa::ToSchema;
+
+/// The settings of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The false-positive rate of every date stays below 2^-rate_bits; 1 to 32.
+    pub rate_bits: u32,
+    /// Elements that a new date is planned for at least; 1 to 100 million.
+    pub expected_per_date: u32,
+    /// Seconds from one tick to the next; 60 to 21600.
+    pub interval: u64,
+    /// A date's additions wait until so many reports have some for it; 1 to 1000.
+    pub min_reports: u32,
+    /// Seconds that additions wait at most; then filler makes up for the reports that are
+    /// missing. At most 86400.
+    pub max_hold: u64,
+    /// Days for which a date is published after its end; 1 to 28.
+    pub retention_days: u32,
+    /// Whether raw elements are accepted. Whoever heard one can report it.
+    pub raw: bool,
+    /// Items of one date in one report; 1 to 4096.
+    pub max_items_per_date: u32,
+    /// Days for which a new range of codes is valid at most; 1 to 730.
+    pub max_code_days: u32,
+    /// Unused codes in open ranges that a provider may have at once; 1 to 1000000.
+    pub max_open_codes: u32,
+}
+
+/// A setting that is out of its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{setting} is {got}; it must be {least} to {most}")]
+pub struct PolicyError {
+    /// Which.
+    pub setting: &'static str,
+    /// Its smallest value.
+    pub least: u64,
+    /// Its largest value.
+    pub most: u64,
+    /// What was given.
+    pub got: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            rate_bits: 20,
+            expected_per_date: 1000,
+            interval: 900,
+            min_reports: 10,
+            max_hold: 2 * 3600,
+            retention_days: 14,
+            raw: false,
+            max_items_per_date: 256,
+            max_code_days: 400,
+            max_open_codes: 100_000,
+        }
+    }
+}
+
+impl Policy {
+    /// Checks every bound.
+    ///
+    /// # Errors
+    /// The first setting that is out of its own.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let bounds: [(&'static str, u64, u64, u64); 9] = [
+            ("rate_bits", self.rate_bits.into(), 1, 32),
+            ("expected_per_date", self.expected_per_date.into(), 1, 100_000_000),
+            ("interval", self.interval, 60, 21_600),
+            ("min_reports", self.min_reports.into(), 1, 1000),
+            ("max_hold", self.max_hold, 0, 86_400),
+            ("retention_days", self.retention_days.into(), 1, 28),
+            ("max_items_per_date", self.max_items_per_date.into(), 1, 4096),
+            ("max_code_days", self.max_code_days.into(), 1, 730),
+            ("max_open_codes", self.max_open_codes.into(), 1, 1_000_000),
+        ];
+        match bounds.into_iter().find(|(_, got, least, most)| !(least..=most).contains(&got)) {
+            Some((setting, got, least, most)) => Err(PolicyError { setting, least, most, got }),
+            None => self.check_plan(),
+        }
+    }
+
+    /// A date of twice the planned size must fit into a range of below 2^53.
+    fn check_plan(&self) -> Result<(), PolicyError> {
+        let fits = |expected: u32| HashRange::for_expected(expected, self.rate_bits).is_ok();
+        if fits(self.expected_per_date.saturating_mul(2)) {
+            return Ok(());
+        }
+        let most = (0..32).rev().map(|bits| (1u32 << bits) / 2).find(|most| fits(most * 2));
+        Err(PolicyError {
+            setting: "expected_per_date (at this rate_bits)",
+            least: 1,
+            most: most.unwrap_or(1).into(),
+            got: self.expected_per_date.into(),
+        })
+    }
+
+    /// The part that the publisher needs.
+    pub(crate) fn publish(&self) -> publish::PublisherSettings {
+        publish::PublisherSettings {
+            rate_bits: self.rate_bits,
+            expected_per_date: self.expected_per_date,
+            interval: self.interval,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_named() {
+        assert_eq!(Policy::default().check(), Ok(()));
+        let error = Policy { retention_days: 29, ..Policy::default() }.check().unwrap_err();
+        assert_eq!(error.to_string(), "retention_days is 29; it must be 1 to 28");
+        let fine = Policy { rate_bits: 32, expected_per_date: 500_000, ..Policy::default() };
+        assert_eq!(fine.check(), Ok(()));
+        let error = Policy { expected_per_date: 1_500_000, ..fine }.check().unwrap_err();
+        assert!(error.to_string().starts_with("expected_per_date (at this rate_bits)"), "{error}");
+    }
+}

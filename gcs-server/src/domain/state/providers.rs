@@ -1,0 +1,196 @@
+//! Providers and their codes.
+
+use std::collections::BTreeMap;
+
+use bitvec::prelude::{BitVec, Lsb0};
+use serde::Serialize;
+
+use super::InconsistentEvent;
+use crate::domain::code::MAX_SERIAL;
+use crate::domain::log::event::{CodeId, ProviderStatus, RangeOpened};
+
+/// One bit for each code of a range.
+type Bits = BitVec<u64, Lsb0>;
+
+/// A healthcare provider.
+#[derive(Debug, Serialize)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its token.
+    pub token: [u8; 32],
+    /// What it may do.
+    pub status: ProviderStatus,
+    /// Generation of the key of its codes.
+    pub generation: u32,
+    /// The serial number that the next range begins with.
+    pub next_serial: u32,
+    /// Ranges by generation and first serial number, until a while after they expired.
+    pub ranges: BTreeMap<(u32, u32), Range>,
+}
+
+/// A range of codes.
+#[derive(Debug, Serialize)]
+pub struct Range {
+    /// Number of codes.
+    pub count: u32,
+    /// Unix time from which they do not count any more.
+    pub expires: u64,
+    /// Whether its unused codes were revoked.
+    pub closed: bool,
+    used: Bits,
+    revoked: Bits,
+}
+
+/// What an authentic code is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeStatus {
+    /// A report.
+    Open,
+    /// It has brought one.
+    Used,
+    /// Nothing any more: its time is over.
+    Expired,
+    /// Nothing any more: it, its range, its key or its provider was revoked.
+    Revoked,
+    /// Nothing for now: its provider is suspended.
+    Suspended,
+    /// Nothing yet: it is in no open range.
+    NotOpen,
+}
+
+/// Serial numbers that a new series leaves out.
+const SKIPPED: u32 = 1 << 16;
+
+/// How long ranges are remembered after they expired, to say so: 30 days.
+const REMEMBERED: u64 = 30 * 86_400;
+
+impl Provider {
+    pub(super) fn new(name: String, token: [u8; 32]) -> Provider {
+        Provider {
+            name,
+            token,
+            status: ProviderStatus::Active,
+            generation: 1,
+            next_serial: 0,
+            ranges: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn raise_key(&mut self, generation: u32) {
+        (self.generation, self.next_serial) = (generation, 0);
+    }
+
+    pub(super) fn open(&mut self, opened: &RangeOpened) {
+        let bits = Bits::repeat(false, opened.count as usize);
+        let range = Range {
+            count: opened.count,
+            expires: opened.expires,
+            closed: false,
+            used: bits.clone(),
+            revoked: bits,
+        };
+        self.ranges.insert((opened.generation, opened.first), range);
+        self.next_serial = opened.first.saturating_add(opened.count);
+    }
+
+    /// Leaves out serial numbers of which a log that was lost may have opened some: the same
+    /// codes must not be printed for two people.
+    pub(super) fn skip_serials(&mut self) {
+        self.next_serial = self.next_serial.saturating_add(SKIPPED).min(MAX_SERIAL + 1);
+    }
+
+    /// A range of the present key.
+    pub(super) fn range(&mut self, first: u32) -> Result<&mut Range, InconsistentEvent> {
+        let key = (self.generation, first);
+        self.ranges.get_mut(&key).ok_or(InconsistentEvent("a range that is not there"))
+    }
+
+    /// The range of a code, and the code's place in it.
+    fn place(&self, code: CodeId) -> Option<((u32, u32), usize)> {
+        let until = (code.generation, code.serial);
+        let (key, range) = self.ranges.range(..=until).next_back()?;
+        let at = code.serial - key.1.min(code.serial);
+        (key.0 == code.generation && at < range.count).then_some((*key, at as usize))
+    }
+
+    /// Whether a code's range has not expired.
+    pub(crate) fn counts(&self, code: CodeId, now: u64) -> bool {
+        let range = self.place(code).and_then(|(key, _)| self.ranges.get(&key));
+        range.is_some_and(|range| range.expires > now)
+    }
+
+    pub(super) fn mark_used(&mut self, code: CodeId) -> Result<(), InconsistentEvent> {
+        // A range may have been forgotten since; its codes cannot be used again anyway.
+        let Some((key, at)) = self.place(code) else { return Ok(()) };
+        let range =
+            self.ranges.get_mut(&key).ok_or(InconsistentEvent("a range that is not there"))?;
+        range.used.set(at, true);
+        Ok(())
+    }
+
+    pub(super) fn forget_used(&mut self, code: CodeId) {
+        if let Some((key, at)) = self.place(code)
+            && let Some(range) = self.ranges.get_mut(&key)
+        {
+            range.used.set(at, false);
+        }
+    }
+
+    pub(super) fn revoke(&mut self, code: CodeId) -> Result<(), InconsistentEvent> {
+        let place = self.place(code).ok_or(InconsistentEvent("a code of no range"))?;
+        let range =
+            self.ranges.get_mut(&place.0).ok_or(InconsistentEvent("a range that is not there"))?;
+        range.revoked.set(place.1, true);
+        Ok(())
+    }
+
+    pub(super) fn code_status(&self, code: CodeId, now: u64) -> CodeStatus {
+        let place = self.place(code).and_then(|(key, at)| Some((self.ranges.get(&key)?, at)));
+        match place {
+            Some((range, at)) if range.used[at] => CodeStatus::Used,
+            Some((range, at)) if range.closed || range.revoked[at] => CodeStatus::Revoked,
+            _ if code.generation < self.generation => CodeStatus::Revoked,
+            Some((range, _)) if range.expires <= now => CodeStatus::Expired,
+            Some(_) => CodeStatus::Open,
+            // A range that was forgotten had expired.
+            None if code.serial < self.next_serial => CodeStatus::Expired,
+            None => CodeStatus::NotOpen,
+        }
+    }
+
+    pub(super) fn forget_expired(&mut self, now: u64) {
+        self.ranges.retain(|_, range| range.expires.saturating_add(REMEMBERED) > now);
+    }
+
+    /// Unused codes that count, and used ones.
+    pub fn code_counts(&self, now: u64) -> (u64, u64) {
+        let open = |((generation, _), range): (&(u32, u32), &Range)| {
+            if *generation == self.generation { range.open_codes(now) } else { 0 }
+        };
+        let used = self.ranges.values().map(Range::used_codes).sum();
+        (self.ranges.iter().map(open).sum(), used)
+    }
+}
+
+impl Range {
+    /// Number of unused codes that count.
+    pub fn open_codes(&self, now: u64) -> u64 {
+        if self.closed || self.expires <= now {
+            return 0;
+        }
+        let spent = self.used.iter().zip(&self.revoked);
+        spent.filter(|(used, revoked)| !**used && !**revoked).count() as u64
+    }
+
+    /// Number of codes that brought a report.
+    pub fn used_codes(&self) -> u64 {
+        self.used.count_ones() as u64
+    }
+
+    /// Whether the code at a place is neither used nor revoked.
+    pub fn is_unspent(&self, at: u32) -> bool {
+        let is_set = |bits: &Bits| bits.get(at as usize).is_none_or(|bit| *bit);
+        !self.closed && !is_set(&self.used) && !is_set(&self.revoked)
+    }
+}
