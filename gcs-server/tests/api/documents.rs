@@ -148,7 +148,10 @@ fn refusals_are_declared_as_problems() {
                 let types: Vec<&String> = content.keys().collect();
                 assert_eq!(types, ["application/problem+json"], "{method} {path}: {status}");
                 let schema = &content["application/problem+json"]["schema"]["$ref"];
-                assert_eq!(schema, "#/components/schemas/Problem", "{method} {path}: {status}");
+                assert_eq!(
+                    schema, "#/components/schemas/ProblemDetails",
+                    "{method} {path}: {status}"
+                );
             } else if let Some(content) = content {
                 assert!(!content.contains_key("application/problem+json"), "{method} {path}");
             }
