@@ -177,20 +177,20 @@ impl Publication {
     }
 }
 
-/// Several publications in a row, to be written as one: what a publisher that computes them
-/// anew, from a log of its inputs, has to write to be up to date.
+/// What to write for several publications in a row as if they were one: what a publisher
+/// that computes them anew, from a log of its inputs, has to write to be up to date.
 ///
 /// Files of the earlier publications that the later ones delete again are not written.
 /// Every manifest is kept under its own name.
 #[derive(Clone, Debug, Default)]
-pub struct Outbox {
+pub struct WritePlan {
     files: BTreeMap<Path, Vec<u8>>,
     deletions: BTreeSet<Path>,
     publisher: Option<Publisher>,
 }
 
-impl Outbox {
-    /// Puts the next publication in.
+impl WritePlan {
+    /// Adds the next publication.
     pub fn add(&mut self, publication: Publication) {
         for file in publication.files {
             self.deletions.remove(&file.path);
@@ -208,17 +208,17 @@ impl Outbox {
         self.files.iter().map(|(path, bytes)| (path, &bytes[..]))
     }
 
-    /// The last publication's manifest; `None` of an empty outbox.
-    pub fn manifest(&self) -> Option<&[u8]> {
-        self.files.get(&Path::Manifest).map(Vec::as_slice)
-    }
-
     /// Paths to delete.
     pub fn deletions(&self) -> impl Iterator<Item = &Path> {
         self.deletions.iter()
     }
 
-    /// The publisher after the last publication; `None` of an empty outbox.
+    /// The last publication's manifest; `None` before the first one.
+    pub fn manifest(&self) -> Option<&[u8]> {
+        self.files.get(&Path::Manifest).map(Vec::as_slice)
+    }
+
+    /// The publisher after the last publication; `None` before the first one.
     pub fn publisher(&self) -> Option<&Publisher> {
         self.publisher.as_ref()
     }
@@ -234,7 +234,7 @@ impl Outbox {
         });
     }
 
-    /// How to write it; nothing for an empty outbox.
+    /// How to write it; nothing before the first publication.
     pub fn steps(&self) -> impl Iterator<Item = WriteStep<'_>> {
         let files = self.files.iter().map(|(path, bytes)| (*path, &bytes[..]));
         steps(files, self.publisher(), self.deletions.iter())

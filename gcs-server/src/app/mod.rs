@@ -155,7 +155,7 @@ impl App {
         if let Some(position_of_tick) = position_of_tick {
             // What was out is served until what the log has beyond it is written.
             let manifest = publishing.kept_manifest(position_of_tick.version).await?;
-            if outbox.last().is_none() {
+            if outbox.position().is_none() {
                 publishing.ensure_manifest(&manifest).await?;
             }
             sender.send_replace(Some(Published { position_of_tick, manifest, missing: 0 }));
@@ -290,7 +290,7 @@ pub fn catch_up(
         }
         let Some(open) = &mut builder else { return Ok(()) };
         let Some(input) = PublicationInput::of(state, record) else { return Ok(()) };
-        if let Err(error) = open.print(&input, &mut outbox) {
+        if let Err(error) = open.build(&input, &mut outbox) {
             tracing::error!(%error, position, "a publication cannot be computed; publishing stops");
             builder = None;
         }

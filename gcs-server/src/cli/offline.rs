@@ -58,7 +58,7 @@ pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
         let began = Instant::now();
         let Some(input) = PublicationInput::of(state, record) else { return Ok(()) };
         ticks += 1;
-        let printed = builder.print(&input, &mut outbox);
+        let printed = builder.build(&input, &mut outbox);
         printing += began.elapsed();
         printed.map_err(|error| LogError::broken(input.position, error.to_string()))
     })?;
