@@ -47,6 +47,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 pub use self::error::PublishError;
+pub use crate::element::Day;
 
 use self::day::BuiltDay;
 use self::snapshot::Snapshot;
@@ -86,15 +87,6 @@ pub struct Keys {
     pub online: SigningKey,
     /// Salts and noise are derived from it.
     pub derivation: DerivationKey,
-}
-
-/// All live elements of one date, each 16 to 64 bytes, in any order.
-#[derive(Clone, Debug)]
-pub struct Day<E> {
-    /// The UTC date on which they were broadcast.
-    pub date: Date,
-    /// The elements; duplicates are merged.
-    pub elements: Vec<E>,
 }
 
 /// One publication to make.
