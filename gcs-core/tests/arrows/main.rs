@@ -1,0 +1,35 @@
+//! The arrows between the modules of gcs-core: each knows only what is listed for it.
+
+mod imports;
+
+use imports::{Layer, assert_arrows};
+
+/// Small things that everything may use.
+const SMALL: &[&str] =
+    &["bytes", "date", "digest", "element", "error", "folder", "keys", "version"];
+
+/// Every module, in the order of the layout, and what it may use besides the small things.
+const LAYERS: &[Layer] = &[
+    ("bytes", &[]),
+    ("date", &[]),
+    ("digest", &[]),
+    ("element", &[]),
+    ("error", &[]),
+    ("folder", &[]),
+    ("keys", &[]),
+    ("version", &[]),
+    ("set", &[]),
+    ("files", &["set"]),
+    ("identifiers", &["set"]),
+    ("report", &["set", "identifiers"]),
+    ("live", &["set", "report"]),
+    ("publish", &["set", "files"]),
+    ("sync", &["set", "files"]),
+    ("exact", &["set"]),
+];
+
+#[test]
+fn modules_know_only_those_below() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    assert_arrows(source, SMALL, LAYERS);
+}
