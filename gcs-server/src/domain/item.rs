@@ -44,9 +44,7 @@ pub enum Item {
 }
 
 /// Why an item was not accepted; the others of its report were.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemProblem {
     /// No item of a kind that is accepted here, or with fields of another type.

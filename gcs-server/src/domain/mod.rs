@@ -7,5 +7,6 @@ pub mod keys;
 pub mod log;
 pub mod policy;
 pub mod problem;
+pub mod report_status;
 pub mod state;
 pub mod token;

@@ -31,9 +31,12 @@ pub enum Problem {
         /// Which.
         what: &'static str,
     },
-    /// No token, or a wrong one.
-    #[error("a bearer token is needed, and the one that came is none or unknown")]
-    Unauthorized,
+    /// No token came.
+    #[error("this needs a token: send `Authorization: Bearer TOKEN`")]
+    TokenMissing,
+    /// Nobody has the token that came.
+    #[error("this token is not known here; it may have been replaced")]
+    TokenUnknown,
     /// A token of another role.
     #[error("this needs {role} token, and the one that came is another role's")]
     Forbidden {
@@ -47,7 +50,7 @@ pub enum Problem {
     #[error("this path takes {allow}")]
     MethodNotAllowed {
         /// The methods that it takes.
-        allow: &'static str,
+        allow: String,
     },
     /// The request took too long to arrive.
     #[error("the body took more than {seconds} seconds to arrive")]
@@ -281,7 +284,7 @@ impl Problem {
             R::JsonShape { .. } => ("json_shape", 400, false),
             R::ParameterInvalid { .. } => ("parameter_invalid", 400, false),
             R::BodyIncomplete => ("body_incomplete", 400, true),
-            R::Unauthorized => ("unauthorized", 401, false),
+            R::TokenMissing | R::TokenUnknown => ("unauthorized", 401, false),
             R::Forbidden { .. } => ("forbidden", 403, false),
             R::CodeInvalid => ("code_invalid", 403, false),
             R::CodeSuspended => ("code_suspended", 403, true),

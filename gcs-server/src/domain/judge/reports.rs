@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::Date;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{Decision, Judgement};
 use crate::domain::code::Code;
@@ -36,10 +34,9 @@ pub struct Submission {
 }
 
 /// What the app is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportAnswer {
     /// 32 hexadecimal digits to ask for the report's status by.
-    #[schema(example = "6f1ed002ab5595859014ebf0951522d9")]
     pub tracking_id: String,
     /// Number of items accepted, duplicates counted once.
     pub accepted: u32,
@@ -48,7 +45,7 @@ pub struct ReportAnswer {
 }
 
 /// An item that was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProblemItem {
     /// Its index among the items sent.
     pub index: u32,

@@ -65,9 +65,7 @@ pub struct Day {
 }
 
 /// What a correction changes on a date.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Reports that have elements for it.
     pub reports: u64,

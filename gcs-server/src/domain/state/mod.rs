@@ -11,39 +11,20 @@ mod reports;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::ENTRY_DELAY;
+pub use gcs_core::Version;
 use gcs_core::files::KEPT_TICKS;
 use gcs_core::publish::Day as PublishedDay;
 use gcs_core::{Date, Digest};
 use serde::Serialize;
 
 pub use self::days::{Change, Day, FillerKey};
-pub use self::providers::{CodeStatus, Provider, Range};
+pub use self::providers::{CodeStatus, Provider, Range, RangeCounts};
 pub use self::reports::{Report, ReportDay, Reports};
 use crate::domain::item;
 use crate::domain::item::Element;
 use crate::domain::log::event::{Act, CodeId, Deployment, ProviderStatus};
 use crate::domain::log::{Event, LogError, LoggedEvent};
 use crate::domain::policy::Policy;
-
-/// A publication as phones name it.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    serde::Deserialize,
-    utoipa::ToSchema,
-)]
-pub struct Version {
-    /// The series.
-    pub series: u32,
-    /// The tick.
-    pub tick: u32,
-}
 
 /// The last tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
