@@ -6,7 +6,7 @@ use gcs_core::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::code::Code;
+use gcs_core::report::Code;
 
 /// Form of a sheet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum, ToSchema)]
@@ -114,7 +114,7 @@ pub fn utc(time: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::code::ProviderKey;
+    use gcs_core::report::ProviderKey;
 
     #[test]
     fn times_are_read_as_they_are_shown() {

@@ -7,9 +7,10 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::judge;
-use crate::domain::keys::KeyFile;
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
-use crate::domain::state::{State, Version};
+use crate::domain::state::State;
+use gcs_core::Version;
 use crate::http::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Files, Published};
@@ -23,7 +24,7 @@ pub struct Service {
     /// Judges and appends.
     pub node: Node,
     /// The secrets.
-    pub keys: Arc<KeyFile>,
+    pub keys: Arc<DeploymentKeys>,
     /// The time.
     pub clock: Clock,
     /// What is out.

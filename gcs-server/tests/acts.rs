@@ -10,7 +10,7 @@ use common::{Ledger, START, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::{ReportAnswer, Selection};
-use gcs_server::domain::log::event::{Act, ProviderStatus};
+use gcs_server::domain::events::{Act, ProviderStatus};
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::store::Store as _;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{HOUR, Ledger, START, date, element, elements, policy, raw};
 use gcs_core::ENTRY_DELAY;
 use gcs_core::{DAY_SECONDS, Date};
-use gcs_server::domain::item::Element;
+use gcs_core::Element;
 use gcs_server::domain::judge;
-use gcs_server::domain::log::event::{Act, Correction};
+use gcs_server::domain::events::{Act, Correction};
 use gcs_server::domain::policy::Policy;
 use proptest::prelude::*;
 
@@ -467,7 +467,7 @@ fn filler_is_the_same_wherever_it_is_computed_and_depends_on_the_key() {
     assert_eq!((filler(1).len(), filler(2).len()), (8, 8));
     assert!(filler(1).is_disjoint(&filler(2)));
     let folded = ledger.folded();
-    let other = gcs_server::domain::keys::KeyFile::draw().unwrap();
+    let other = gcs_server::domain::keys::DeploymentKeys::draw().unwrap();
     assert_ne!(folded.digest(), gcs_server::domain::state::State::new(other.filler()).digest());
     assert_eq!(folded.digest(), ledger.state.digest());
     // Without keys the log still adds up, but for the filler.

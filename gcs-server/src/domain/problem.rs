@@ -3,7 +3,7 @@
 use gcs_core::exact::ExactError;
 use thiserror::Error;
 
-use crate::domain::item::ItemProblem;
+use gcs_core::report::ItemProblem;
 use crate::domain::policy::PolicyError;
 
 /// Why a request was refused. Nothing has happened then, unless the text says so.

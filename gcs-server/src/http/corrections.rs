@@ -11,7 +11,7 @@ use super::body::Json;
 use super::problem::ProblemDetails;
 use crate::domain::judge;
 use crate::domain::judge::{CorrectionAnswer, Selection};
-use crate::domain::log::event::Act;
+use crate::domain::events::Act;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 

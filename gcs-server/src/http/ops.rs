@@ -40,7 +40,7 @@ pub(super) async fn readyz(service: web::Data<Service>) -> Result<&'static str, 
     match published.missing {
         0 if is_late
             || Some(published.position_of_tick.version) < logged
-            || !service.node.is_well() =>
+            || !service.node.is_writable() =>
         {
             Err(Problem::Unavailable)
         }

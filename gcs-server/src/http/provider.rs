@@ -11,10 +11,10 @@ use super::auth::AsProvider;
 use super::body::Json;
 use super::problem::ProblemDetails;
 use crate::code_sheet::{Format, Sheet};
-use crate::domain::code::Code;
+use gcs_core::report::Code;
 use crate::domain::judge;
 use crate::domain::judge::OpenedRange;
-use crate::domain::log::event::ProviderStatus;
+use crate::domain::events::ProviderStatus;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 

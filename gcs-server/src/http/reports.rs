@@ -14,16 +14,15 @@ use utoipa::ToSchema;
 
 use super::body::{self, Raw};
 use super::problem::ProblemDetails;
-use crate::domain::code::Code;
-use crate::domain::item::{Element, Item, ItemProblem};
+use gcs_core::report::Code;
+use gcs_core::Element;
+use gcs_core::report::{Item, ItemProblem};
 use crate::domain::judge;
 use crate::domain::judge::{MAX_ITEMS, ReportAnswer, Submission};
 use crate::domain::problem::Problem;
-use crate::domain::state::{Report, ReportDay, State, Version};
+use crate::domain::state::{Report, ReportDay, State};
+use gcs_core::Version;
 use crate::service::Service;
-
-/// Largest body of a report: room for [`MAX_ITEMS`] of the longest items.
-const MAX_BYTES: usize = 640 << 10;
 
 /// A report.
 #[derive(Deserialize, ToSchema)]

@@ -10,13 +10,13 @@ use gcs_core::DAY_SECONDS;
 use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{App, StartError};
 use gcs_server::clock::Clock;
-use gcs_server::domain::code::Code;
-use gcs_server::domain::item::Item;
+use gcs_core::report::Code;
+use gcs_core::report::Item;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::ReportAnswer;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::Version;
+use gcs_core::Version;
 use gcs_server::service::Service;
 use tempfile::TempDir;
 

@@ -9,16 +9,18 @@ use std::sync::Arc;
 
 use gcs_core::publish::Day;
 use gcs_core::{DAY_SECONDS, Date, Digest};
-use gcs_server::domain::code::Code;
-use gcs_server::domain::item::{Element, Item};
+use gcs_core::report::Code;
+use gcs_core::Element;
+use gcs_core::report::Item;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::{Judgement, ReportAnswer, Submission};
-use gcs_server::domain::keys::KeyFile;
-use gcs_server::domain::log::event::{Deployment, OperatorTokenSet, PolicySet};
+use gcs_server::domain::keys::DeploymentKeys;
+use gcs_server::domain::events::{Deployment, OperatorTokenSet, PolicySet};
 use gcs_server::domain::log::{Event, Writer};
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::{State, Version};
+use gcs_server::domain::state::State;
+use gcs_core::Version;
 use gcs_server::node::replay;
 use gcs_server::store::{Batch, MemoryStore, Store};
 
@@ -56,7 +58,7 @@ pub fn submission(code: Code, items: &[Item]) -> Submission {
 }
 
 /// The first events of a log.
-pub fn begin(keys: &KeyFile, policy: &Policy, now: u64) -> Vec<Event> {
+pub fn begin(keys: &DeploymentKeys, policy: &Policy, now: u64) -> Vec<Event> {
     let deployment =
         Deployment { id: [7; 16], root: keys.root().0, master_check: keys.master_check() };
     vec![
@@ -75,13 +77,13 @@ pub fn seal(position: u64, head: [u8; 32], events: &[Event], now: u64) -> Batch 
 }
 
 /// Everything in a store, from its first event.
-pub fn fold(store: &mut dyn Store, keys: &KeyFile) -> State {
+pub fn fold(store: &mut dyn Store, keys: &DeploymentKeys) -> State {
     replay(store, Some(keys), |_, _| Ok(())).unwrap().state
 }
 
 /// Judges, appends and applies, one act after the other, in memory.
 pub struct Ledger {
-    pub keys: Arc<KeyFile>,
+    pub keys: Arc<DeploymentKeys>,
     pub store: MemoryStore,
     pub state: State,
     pub now: u64,
@@ -90,7 +92,7 @@ pub struct Ledger {
 impl Ledger {
     /// A deployment with one provider, number 1, at noon of the fourth date.
     pub fn new(policy: &Policy) -> Ledger {
-        let keys = Arc::new(KeyFile::draw().unwrap());
+        let keys = Arc::new(DeploymentKeys::draw().unwrap());
         let state = State::new(keys.filler());
         let now = START + 3 * DAY_SECONDS + 12 * HOUR;
         let mut ledger = Ledger { keys, store: MemoryStore::new(), state, now };
@@ -124,7 +126,7 @@ impl Ledger {
 
     pub fn act<T>(
         &mut self,
-        judge: impl FnOnce(&State, &KeyFile, u64) -> Judgement<T>,
+        judge: impl FnOnce(&State, &DeploymentKeys, u64) -> Judgement<T>,
     ) -> Result<T, Problem> {
         let decision = judge(&self.state, &self.keys, self.now)?;
         self.append(&decision.events);

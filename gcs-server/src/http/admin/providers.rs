@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::secret;
-use crate::domain::code::Code;
+use gcs_core::report::Code;
 use crate::domain::judge;
 use crate::domain::judge::NewProvider;
-use crate::domain::log::event::ProviderStatus;
+use crate::domain::events::ProviderStatus;
 use crate::domain::problem::Problem;
 use crate::http::auth::Operator;
 use crate::http::body::Json;

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::judge;
 use crate::domain::policy::Policy;
 use crate::domain::problem::Problem;
-use crate::domain::state::Version;
+use gcs_core::Version;
 use crate::http::auth::Operator;
 use crate::http::body::Json;
 use crate::http::problem::ProblemDetails;

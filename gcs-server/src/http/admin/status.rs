@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::problem::Problem;
-use crate::domain::state::Version;
+use gcs_core::Version;
 use crate::http::auth::Operator;
 use crate::http::problem::ProblemDetails;
 use crate::service::Service;

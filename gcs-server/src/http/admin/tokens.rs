@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::secret;
 use crate::domain::judge;
-use crate::domain::log::event::{BackendTokenSet, OperatorTokenSet};
+use crate::domain::events::{BackendTokenSet, OperatorTokenSet};
 use crate::domain::problem::Problem;
 use crate::domain::token::{Role, Token};
 use crate::http::auth::Operator;
