@@ -81,7 +81,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 // Small things that everything may use.
@@ -91,6 +91,8 @@ mod digest;
 #[cfg(feature = "protocol")]
 mod element;
 mod error;
+#[cfg(feature = "std")]
+mod folder;
 #[cfg(feature = "protocol")]
 mod keys;
 mod version;
@@ -120,6 +122,8 @@ pub use self::digest::Digest;
 #[cfg(feature = "protocol")]
 pub use self::element::{Day, Element};
 pub use self::error::{DateError, DigestError, ParseError};
+#[cfg(feature = "std")]
+pub use self::folder::Folder;
 #[cfg(feature = "protocol")]
 pub use self::keys::{DerivationKey, PublicKey, SigningKey};
 pub use self::set::{
