@@ -283,7 +283,7 @@ fn a_provider_that_is_not_active_opens_nothing_and_revoked_is_for_good() {
     }
     let resumed = ledger.act(|state, _, _| judge::set_status(state, 1, ProviderStatus::Active));
     assert!(matches!(resumed, Err(Problem::ProviderInactive { .. })));
-    let token = ledger.act(|state, _, _| judge::set_provider_token(state, 1));
+    let token = ledger.act(|state, _, now| judge::set_provider_token(state, now, 1));
     assert!(matches!(token, Err(Problem::ProviderInactive { .. })));
     let key = ledger.act(|state, _, _| judge::raise_key(state, 1));
     assert!(matches!(key, Err(Problem::ProviderInactive { .. })));

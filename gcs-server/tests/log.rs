@@ -11,10 +11,10 @@ use gcs_core::DAY_SECONDS;
 use gcs_server::app::{StartError, catch_up};
 use gcs_core::Element;
 use gcs_core::report::{Item, ItemProblem};
-use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::events;
 use gcs_server::domain::events::{Act, CodeId, ProviderStatus};
-use gcs_server::domain::log::{Event, HEADER_LEN, Header, RULES};
+use gcs_server::domain::chain::{HEADER_LEN, Header, RULES};
+use gcs_server::domain::events::Event;
 use gcs_server::domain::policy::Policy;
 use gcs_core::Version;
 use gcs_server::node::{ReplayError, Replayed, replay};
@@ -223,7 +223,7 @@ fn a_log_without_the_tick_that_was_published_is_refused() {
 #[test]
 fn a_log_is_only_read_with_the_keys_that_it_was_made_with() {
     let ledger = ledger();
-    let other = DeploymentKeys::draw().unwrap();
+    let other = common::keys(9);
     let error =
         replay(&mut ledger.store.clone(), Some(&other), |_, _| panic!("a tick")).unwrap_err();
     assert!(matches!(error, ReplayError::OtherKeys), "{error}");

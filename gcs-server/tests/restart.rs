@@ -13,7 +13,7 @@ use common::shelf::named;
 use common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_server::app::StartError;
 use gcs_server::domain::keys::DeploymentKeys;
-use gcs_server::domain::log::Header;
+use gcs_server::domain::chain::Header;
 use gcs_server::domain::events::TickMade;
 use gcs_server::domain::policy::Policy;
 use gcs_core::Version;

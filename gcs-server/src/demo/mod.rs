@@ -266,7 +266,7 @@ impl Story {
             let status =
                 self.backend.apps().get(&format!("/v1/reports/{tracking}"))?.expect(200)?;
             let since = &status["dates"][0]["since"];
-            let is_out = status["state"] == "published" && since["tick"] == tick;
+            let is_out = status["status"] == "published" && since["tick"] == tick;
             ensure(is_out, || format!("the status of a report: {status}"))?;
         }
         self.figures.first_tick = took;

@@ -9,5 +9,6 @@ pub mod judge;
 pub mod keys;
 pub mod policy;
 pub mod problem;
+pub mod report_status;
 pub mod state;
 pub mod token;

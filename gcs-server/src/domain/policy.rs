@@ -6,10 +6,9 @@ use gcs_core::report::ItemRules;
 use gcs_core::{HashRange, publish};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use utoipa::ToSchema;
 
 /// The settings of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// The false-positive rate of every date stays below 2^-rate_bits; 1 to 32.

@@ -1,12 +1,12 @@
-//! Everything that can be refused, in one table: code, status, retry, what to do.
+//! All problems in one table: name, HTTP status, and whether to try again.
 
 use gcs_core::exact::ExactError;
 use thiserror::Error;
 
-use gcs_core::report::ItemProblem;
+use gcs_core::report::{ItemProblem, ReportError};
 use crate::domain::policy::PolicyError;
 
-/// Why a request was refused. Nothing has happened then, unless the text says so.
+/// What is answered instead of success. Nothing has changed then.
 #[derive(Debug, Error)]
 pub enum Problem {
     /// The body is no JSON.
@@ -31,9 +31,12 @@ pub enum Problem {
         /// Which.
         what: &'static str,
     },
-    /// No token, or a wrong one.
-    #[error("a bearer token is needed, and the one that came is none or unknown")]
-    Unauthorized,
+    /// No token came.
+    #[error("this needs a token: send `Authorization: Bearer TOKEN`")]
+    TokenMissing,
+    /// Nobody has the token that came.
+    #[error("this token is not known here; it may have been replaced")]
+    TokenUnknown,
     /// A token of another role.
     #[error("this needs {role} token, and the one that came is another role's")]
     Forbidden {
@@ -47,7 +50,7 @@ pub enum Problem {
     #[error("this path takes {allow}")]
     MethodNotAllowed {
         /// The methods that it takes.
-        allow: &'static str,
+        allow: String,
     },
     /// The request took too long to arrive.
     #[error("the body took more than {seconds} seconds to arrive")]
@@ -261,7 +264,19 @@ impl From<ExactError> for Problem {
     }
 }
 
-/// One row of the table of refusals.
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Problem {
+        match error {
+            ReportError::TooLarge { max, .. } => Problem::TooLarge { max },
+            ReportError::Json { line, column } => Problem::JsonInvalid { line, column },
+            ReportError::Shape { line, column } => Problem::JsonShape { line, column },
+            ReportError::TooManyItems { max, got } => Problem::TooManyItems { max, got },
+            ReportError::Code(_) | _ => Problem::CodeInvalid,
+        }
+    }
+}
+
+/// One row of the table of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProblemKind {
     /// Stable name.
@@ -281,7 +296,7 @@ impl Problem {
             R::JsonShape { .. } => ("json_shape", 400, false),
             R::ParameterInvalid { .. } => ("parameter_invalid", 400, false),
             R::BodyIncomplete => ("body_incomplete", 400, true),
-            R::Unauthorized => ("unauthorized", 401, false),
+            R::TokenMissing | R::TokenUnknown => ("unauthorized", 401, false),
             R::Forbidden { .. } => ("forbidden", 403, false),
             R::CodeInvalid => ("code_invalid", 403, false),
             R::CodeSuspended => ("code_suspended", 403, true),

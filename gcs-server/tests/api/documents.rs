@@ -71,6 +71,8 @@ fn the_document_and_the_routes_are_the_same() {
         let other = ask(address, "PATCH", &filled.join("/"), &[], "");
         assert_eq!(other.refused(), (405, "method_not_allowed".to_owned()), "{path}");
         let allow = other.header("allow");
+        let listed: BTreeSet<&str> = allow.split(", ").collect();
+        assert_eq!(listed.len(), allow.split(", ").count(), "{path}: {allow}");
         assert!(allow.contains(&method.to_uppercase()), "{method} {path}: {allow}");
     }
     assert!(operations.len() > 25, "{}", operations.len());
@@ -135,10 +137,10 @@ fn every_operation_is_named_and_described() {
     }
 }
 
-/// Refusals are declared as they are sent, on every operation that can be refused.
+/// Problems are declared as they are sent, on every operation that can have one.
 #[test]
-fn refusals_are_declared_as_problems() {
-    let never_refused = ["/healthz", "/metrics", "/v1/openapi.json"];
+fn problems_are_declared_as_they_are_sent() {
+    let never_a_problem = ["/healthz", "/metrics", "/v1/openapi.json"];
     for (path, method, operation) in operations(&committed()) {
         let responses = operation["responses"].as_object().unwrap();
         for (status, response) in responses {
@@ -157,7 +159,7 @@ fn refusals_are_declared_as_problems() {
             }
         }
         let mut asked = Vec::new();
-        if !never_refused.contains(&path) {
+        if !never_a_problem.contains(&path) {
             asked.push("default");
         }
         if operation["security"].is_array() {
@@ -172,9 +174,9 @@ fn refusals_are_declared_as_problems() {
     }
 }
 
-/// The handbook's table of refusals is the one in the code, and the document has its codes.
+/// The handbook's table of problems is the one in the code, and the document has its codes.
 #[test]
-fn the_table_of_refusals_is_the_codes() {
+fn the_table_of_problems_is_the_codes() {
     let code = include_str!("../../src/domain/problem.rs");
     let rows = code.lines().filter_map(|line| {
         let row = line.split_once("=> (\"")?.1.trim_end_matches("),");
@@ -185,8 +187,8 @@ fn the_table_of_refusals_is_the_codes() {
     });
     let rows: Vec<String> = rows.collect();
     let table = include_str!("../../README.md");
-    let table = table.split("<!-- refusals:begin -->").nth(1).unwrap();
-    let table = table.split("<!-- refusals:end -->").next().unwrap().trim();
+    let table = table.split("<!-- problems:begin -->").nth(1).unwrap();
+    let table = table.split("<!-- problems:end -->").next().unwrap().trim();
     let told: Vec<&str> = table.lines().skip(2).collect();
     assert_eq!(told.len(), rows.len());
     assert!(rows.len() > 30);

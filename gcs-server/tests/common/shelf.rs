@@ -34,7 +34,7 @@ impl Shelf {
             head: ledger.state.head,
             policy: ledger.state.policy.clone(),
             key_list: ledger.state.key_list.clone(),
-            days: ledger.state.published(),
+            days: ledger.state.live.days(),
         };
         self.builder.print(&input, &mut outbox).unwrap();
         self.put(&outbox);

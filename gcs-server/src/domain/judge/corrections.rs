@@ -2,8 +2,7 @@
 
 use gcs_core::Date;
 use gcs_core::live::{Act, Change, LiveReport};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Serialize;
 
 use super::reports::authenticate;
 use super::{Decision, Judgement};
@@ -17,8 +16,7 @@ use crate::domain::state::{ReportRecord, State};
 const REPORTS_PER_EVENT: usize = 20_000;
 
 /// Which reports: those that fit everything that is given.
-#[derive(Clone, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Default, Serialize)]
 pub struct Selection {
     /// The report of this tracking id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +43,7 @@ pub struct Selection {
 }
 
 /// What a correction changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrectionAnswer {
     /// The log position that was looked at: give it to act on just these reports.
     pub position: u64,
@@ -58,13 +56,11 @@ pub struct CorrectionAnswer {
 }
 
 /// What a correction changes on a date.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DateChange {
     /// The date.
-    #[schema(value_type = String, example = "2026-01-05")]
     pub date: Date,
     /// What changes.
-    #[serde(flatten)]
     pub change: Change,
 }
 

@@ -7,15 +7,17 @@ mod corrections;
 mod providers;
 mod publication;
 mod reports;
+mod tokens;
 
 pub(crate) use corrections::parse_tracking;
-pub use corrections::{CorrectionAnswer, Selection, correct, preview};
+pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};
 pub use providers::{
-    MAX_RANGE, NewProvider, OpenedRange, add_provider, close_range, open_range, raise_key,
-    revoke_code, set_provider_token, set_status,
+    MAX_RANGE, NewProvider, OpenedRange, UnspentCodes, add_provider, close_range, open_range,
+    provider, raise_key, revoke_code, set_provider_token, set_status, unspent_codes,
 };
 pub use publication::{purge, resume_clock, set_key_list, set_policy, start_series, tick};
 pub use reports::report;
+pub use tokens::{replace_backend_token, replace_operator_token};
 
 use crate::domain::events::Event;
 use crate::domain::problem::Problem;

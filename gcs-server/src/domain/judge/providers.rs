@@ -1,8 +1,5 @@
 //! Providers, ranges and codes.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use super::reports::authenticate;
 use super::{Context, Decision, Judgement};
 use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
@@ -19,7 +16,7 @@ use crate::domain::token::{Role, Token};
 pub const MAX_RANGE: u32 = 10_000;
 
 /// A provider and its token, which is shown only here.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug)]
 pub struct NewProvider {
     /// Its number.
     pub provider: u16,
@@ -28,7 +25,7 @@ pub struct NewProvider {
 }
 
 /// A range that was opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedRange {
     /// The provider.
     pub provider: u16,
@@ -42,7 +39,20 @@ pub struct OpenedRange {
     pub expires: u64,
 }
 
-fn provider(state: &State, number: u16) -> Result<&Provider, Problem> {
+/// A range's codes that can still bring a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnspentCodes {
+    /// The codes, by serial number.
+    pub codes: Vec<Code>,
+    /// Unix time from which they do not count any more.
+    pub expires: u64,
+}
+
+/// The provider of a number.
+///
+/// # Errors
+/// [`Problem::ProviderUnknown`].
+pub fn provider(state: &State, number: u16) -> Result<&Provider, Problem> {
     state.providers.get(&number).ok_or(Problem::ProviderUnknown { provider: number })
 }
 
@@ -153,6 +163,25 @@ pub fn open_range(
     let generation = provider.generation;
     let range = OpenedRange { provider: number, generation, first, count, expires };
     Ok(Decision::one(RangeOpened { provider: number, generation, first, count, expires }, range))
+}
+
+/// The codes of a range of the present key that can still bring a report.
+///
+/// # Errors
+/// A provider that is not active; an unknown range.
+pub fn unspent_codes(
+    state: &State,
+    keys: &DeploymentKeys,
+    number: u16,
+    first: u32,
+) -> Result<UnspentCodes, Problem> {
+    let provider = active(state, number)?;
+    let range = provider.ranges.get(&(provider.generation, first));
+    let range = range.ok_or(Problem::RangeUnknown { first })?;
+    let key = keys.provider(number, provider.generation);
+    let unspent = (0..range.count).filter(|at| range.is_unspent(*at));
+    let codes = unspent.filter_map(|at| Code::issue(&key, number, first + at)).collect();
+    Ok(UnspentCodes { codes, expires: range.expires })
 }
 
 /// Revokes the unused codes of a range.

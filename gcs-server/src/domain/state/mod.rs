@@ -14,7 +14,7 @@ use gcs_core::live::{FillerKey, Live};
 use gcs_core::{Date, Digest, Version};
 use serde::Serialize;
 
-pub use self::providers::{CodeRange, CodeStatus, Provider};
+pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
 pub use self::reports::{ReportRecord, Reports};
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
 use crate::domain::events::{CodeId, Deployment, Event, ProviderStatus, ReportAccepted};

@@ -42,6 +42,18 @@ pub struct CodeRange {
     revoked: Bits,
 }
 
+/// How many codes of a range were used, and how many can still be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeCounts {
+    /// Codes that brought a report.
+    pub used: u64,
+    /// Codes that can still bring one.
+    pub open: u64,
+    /// Whether the unused codes were revoked: with the range, or with the key before the present
+    /// one.
+    pub closed: bool,
+}
+
 /// Whether an authentic code can bring a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeStatus {
@@ -163,13 +175,24 @@ impl Provider {
         self.ranges.retain(|_, range| range.expires.saturating_add(REMEMBERED) > now);
     }
 
+    /// Every range with its generation, first serial number and counts.
+    pub fn counted_ranges(
+        &self,
+        now: u64,
+    ) -> impl Iterator<Item = (u32, u32, &CodeRange, RangeCounts)> {
+        self.ranges.iter().map(move |((generation, first), range)| {
+            let closed = range.closed || *generation < self.generation;
+            let open = if closed { 0 } else { range.open_codes(now) };
+            let counts = RangeCounts { used: range.used_codes(), open, closed };
+            (*generation, *first, range, counts)
+        })
+    }
+
     /// Number of codes that can bring a report, and of those that have.
     pub fn code_counts(&self, now: u64) -> (u64, u64) {
-        let open = |((generation, _), range): (&(u32, u32), &CodeRange)| {
-            if *generation == self.generation { range.open_codes(now) } else { 0 }
-        };
-        let used = self.ranges.values().map(CodeRange::used_codes).sum();
-        (self.ranges.iter().map(open).sum(), used)
+        self.counted_ranges(now).fold((0, 0), |(open, used), (_, _, _, counts)| {
+            (open + counts.open, used + counts.used)
+        })
     }
 }
 
