@@ -1,8 +1,8 @@
 //! What strangers and old logs hand to the server: codes, reports, events.
 
-use gcs_server::domain::code::Code;
+use gcs_core::report::Code;
 use gcs_server::domain::judge::MAX_ITEMS;
-use gcs_server::domain::log::Event;
+use gcs_server::domain::events::Event;
 use gcs_server::http::read_report;
 
 /// The input is a text: one that is a code is shown as a text that is the same code, however

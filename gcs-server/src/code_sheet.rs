@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::domain::code::Code;
+use gcs_core::report::Code;
 use crate::time;
 
 /// Form of a sheet.
@@ -67,7 +67,7 @@ impl Sheet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::code::ProviderKey;
+    use gcs_core::report::ProviderKey;
 
     #[test]
     fn sheets_have_every_code_and_the_expiry() {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::judge;
-use crate::domain::keys::KeyFile;
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::report_status::{ReportStatus, report_status};
 use crate::domain::state::State;
@@ -25,7 +25,7 @@ pub struct Service {
     /// Judges and appends.
     pub node: Node,
     /// The secrets.
-    pub keys: Arc<KeyFile>,
+    pub keys: Arc<DeploymentKeys>,
     /// The time.
     pub clock: Clock,
     /// The publication that phones can fetch now.
@@ -62,7 +62,7 @@ impl Service {
         let position = published.position_of_tick;
         let is_late = self.clock.now() > position.time.saturating_add(2 * interval);
         let is_behind = Some(position.version) < logged;
-        if is_late || is_behind || !self.node.is_well() {
+        if is_late || is_behind || !self.node.is_writable() {
             return Err(Problem::Unavailable);
         }
         Ok(())

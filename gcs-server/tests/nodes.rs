@@ -11,12 +11,12 @@ use std::time::Duration;
 use common::{ALL, begin, fold, policy, raw, seal, submission};
 use futures_util::future::join_all;
 use gcs_server::clock::Clock;
-use gcs_server::domain::code::Code;
+use gcs_core::report::Code;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::{Decision, ReportAnswer};
-use gcs_server::domain::keys::KeyFile;
-use gcs_server::domain::log::Event;
-use gcs_server::domain::log::event::ProviderAdded;
+use gcs_server::domain::keys::DeploymentKeys;
+use gcs_server::domain::events::Event;
+use gcs_server::domain::events::ProviderAdded;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::domain::state::State;
@@ -31,11 +31,11 @@ const NOW: u64 = common::START + 3 * 86_400 + 12 * 3600;
 struct Host {
     node: Node,
     inputs: mpsc::Receiver<PublicationInput>,
-    keys: Arc<KeyFile>,
+    keys: Arc<DeploymentKeys>,
 }
 
 impl Host {
-    fn on(mut store: Box<dyn Store>, keys: &Arc<KeyFile>) -> Host {
+    fn on(mut store: Box<dyn Store>, keys: &Arc<DeploymentKeys>) -> Host {
         let state = fold(&mut *store, keys);
         let clock = Clock::Manual(Arc::new(NOW.into()));
         let (sender, inputs) = mpsc::channel(100);
@@ -68,8 +68,8 @@ impl Host {
 }
 
 /// A log with one provider and 1,000 codes, in any store.
-fn furnish(store: &mut dyn Store) -> Arc<KeyFile> {
-    let keys = Arc::new(KeyFile::draw().unwrap());
+fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
+    let keys = Arc::new(DeploymentKeys::draw().unwrap());
     let mut events = begin(&keys, &policy(), NOW);
     events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());
     store.append(&seal(0, [0; 32], &events, NOW)).unwrap();
@@ -79,7 +79,7 @@ fn furnish(store: &mut dyn Store) -> Arc<KeyFile> {
     keys
 }
 
-fn database() -> (TempDir, std::path::PathBuf, Arc<KeyFile>) {
+fn database() -> (TempDir, std::path::PathBuf, Arc<DeploymentKeys>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
     let keys = furnish(&mut open(&path));
@@ -263,7 +263,7 @@ async fn an_event_of_a_newer_release_stops_writing_but_not_reading() {
     let mut batch = seal(
         state.position,
         state.head,
-        &[Event::from(gcs_server::domain::log::event::ClockResumed {})],
+        &[Event::from(gcs_server::domain::events::ClockResumed {})],
         NOW,
     );
     batch.events[0].header[48..50].copy_from_slice(&900u16.to_le_bytes());

@@ -14,7 +14,7 @@ use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::Selection;
-use gcs_server::domain::log::event::Act;
+use gcs_server::domain::events::Act;
 use gcs_server::domain::policy::Policy;
 use gcs_server::publishing::{PublicationBuilder, TickPosition};
 use proptest::prelude::*;
@@ -95,7 +95,7 @@ impl Town {
         let mut ledger = Ledger::with_codes(&policy(), 1);
         // Codes that outlive every leap.
         let expires = START + 100_000 * DAY_SECONDS;
-        let range = gcs_server::domain::log::event::RangeOpened {
+        let range = gcs_server::domain::events::RangeOpened {
             provider: 1,
             generation: 1,
             first: 1,

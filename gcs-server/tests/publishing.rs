@@ -16,7 +16,7 @@ use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::Version;
+use gcs_core::Version;
 use gcs_server::publishing::{Files, Outbox, PublicationBuilder, Publishing, PublishingError};
 use world::{Client, serve};
 

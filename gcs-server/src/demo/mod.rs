@@ -26,7 +26,7 @@ use self::backend::{Backend, Provider, Ticked};
 use self::people::{Item, Patient, exposure_notification_day, raw_items};
 use self::phones::{Phone, confirm_all};
 use self::reporting::Report;
-use crate::domain::code::{Code, CodeError, ProviderKey};
+use gcs_core::report::{Code, CodeError, ProviderKey};
 
 /// Reports before the first tick, and their elements.
 const REPORTS: usize = 1000;

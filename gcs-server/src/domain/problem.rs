@@ -1,12 +1,12 @@
-//! Everything that can be refused, in one table: code, status, retry, what to do.
+//! All problems in one table: name, HTTP status, and whether to try again.
 
 use gcs_core::exact::ExactError;
 use thiserror::Error;
 
-use crate::domain::item::ItemProblem;
+use gcs_core::report::{ItemProblem, ReportError};
 use crate::domain::policy::PolicyError;
 
-/// Why a request was refused. Nothing has happened then, unless the text says so.
+/// What is answered instead of success. Nothing has changed then.
 #[derive(Debug, Error)]
 pub enum Problem {
     /// The body is no JSON.
@@ -264,7 +264,19 @@ impl From<ExactError> for Problem {
     }
 }
 
-/// One row of the table of refusals.
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Problem {
+        match error {
+            ReportError::TooLarge { max, .. } => Problem::TooLarge { max },
+            ReportError::Json { line, column } => Problem::JsonInvalid { line, column },
+            ReportError::Shape { line, column } => Problem::JsonShape { line, column },
+            ReportError::TooManyItems { max, got } => Problem::TooManyItems { max, got },
+            ReportError::Code(_) | _ => Problem::CodeInvalid,
+        }
+    }
+}
+
+/// One row of the table of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProblemKind {
     /// Stable name.

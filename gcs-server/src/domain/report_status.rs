@@ -1,10 +1,11 @@
 //! What became of a report, as its sender is told.
 
+use gcs_core::live::{LiveReport, ReportDate};
 use gcs_core::{Date, Version};
 
 use crate::domain::judge;
 use crate::domain::problem::Problem;
-use crate::domain::state::{Report, ReportDay, State};
+use crate::domain::state::State;
 
 /// What became of a report, or of its elements of one date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,32 +51,33 @@ pub fn report_status(
     published: Option<Version>,
 ) -> Result<ReportStatus, Problem> {
     let tracking = judge::parse_tracking(tracking)?;
-    let (position, report) = state.reports.by_tracking(&tracking).ok_or(Problem::ReportUnknown)?;
-    let dates = report.days.iter().map(|day| {
-        let is_expired = !state.has(position, day.date);
-        date_status(report, day, is_expired, published)
+    let (position, _) = state.reports.by_tracking(&tracking).ok_or(Problem::ReportUnknown)?;
+    let report = state.live.report(position).ok_or(Problem::ReportUnknown)?;
+    let dates = report.dates.iter().map(|brought| {
+        let is_expired = !state.live.has(position, brought.date);
+        date_status(report, brought, is_expired, published)
     });
     let dates: Vec<DateStatus> = dates.collect();
     Ok(ReportStatus { status: overall(report, &dates), dates })
 }
 
 fn date_status(
-    report: &Report,
-    day: &ReportDay,
+    report: &LiveReport,
+    brought: &ReportDate,
     is_expired: bool,
     published: Option<Version>,
 ) -> DateStatus {
-    let since = day.since.filter(|since| published >= Some(*since));
+    let since = brought.since.filter(|since| published >= Some(*since));
     let status = match since {
         _ if is_expired => Status::Expired,
         _ if report.retracted => Status::Retracted,
         Some(_) => Status::Published,
         None => Status::Held,
     };
-    DateStatus { date: day.date, status, since: since.filter(|_| status == Status::Published) }
+    DateStatus { date: brought.date, status, since: since.filter(|_| status == Status::Published) }
 }
 
-fn overall(report: &Report, dates: &[DateStatus]) -> Status {
+fn overall(report: &LiveReport, dates: &[DateStatus]) -> Status {
     let any = |status| dates.iter().any(|date| date.status == status);
     if report.retracted {
         Status::Retracted

@@ -41,7 +41,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use self::openapi::openapi;
 pub(crate) use self::operator::providers::ExportedKey;
 pub(crate) use self::provider::OpenedRange;
-pub use self::public::reports::read_report;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 

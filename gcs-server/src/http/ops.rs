@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, get, post, web};
 use gcs_core::exact::{MAX_REQUEST_BYTES, Request};
+use gcs_core::live::LiveDate;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -9,7 +10,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::auth::{Backend, Caller};
 use super::body::Raw;
 use crate::domain::problem::Problem;
-use crate::domain::state::Day;
 use crate::service::Service;
 
 /// Media type of the metrics.
@@ -120,7 +120,7 @@ async fn exact(
 ) -> Result<HttpResponse, Problem> {
     let request = Request::from_json(&body).map_err(Problem::from)?;
     let state = service.node.state();
-    let response = request.answer(|date, element| state.is_published(date, element));
+    let response = request.answer(|date, element| state.live.is_published(date, element));
     Ok(HttpResponse::Ok().json(response))
 }
 
@@ -132,7 +132,7 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
         (published.position_of_tick.version.tick, published.position_of_tick.time)
     });
     let state = service.node.state();
-    let sum = |count: fn(&Day) -> u64| state.days.values().map(count).sum();
+    let sum = |count: fn(&LiveDate) -> u64| state.live.dates().map(|(_, live)| count(live)).sum();
     let logged = state.last_tick.map_or(0, |last| last.version.tick);
     let gauges: [(&str, &str, u64); 11] = [
         ("log_position", "Position in the log of the last event", state.position),
@@ -141,13 +141,13 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
         (
             "elements_published",
             "Elements at the last tick, filler included",
-            sum(Day::published_len),
+            sum(LiveDate::published_len),
         ),
-        ("filler_published", "Filler among the elements at the last tick", sum(Day::filler_len)),
+        ("filler_published", "Filler among the elements at the last tick", sum(LiveDate::filler_len)),
         (
             "additions_waiting",
             "Reports that wait for their publication, counted once for each date",
-            sum(Day::waiting_len),
+            sum(LiveDate::waiting_len),
         ),
         ("files_missing", "Files of the last tick that somebody deleted", missing),
         ("series", "Series of the publications", state.series.into()),

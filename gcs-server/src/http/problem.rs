@@ -7,8 +7,7 @@ use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::item::ItemProblem;
-use crate::domain::judge;
+use gcs_core::report::{self, ItemProblem};
 use crate::domain::problem::Problem;
 
 /// Stable name of a problem. gcs-server/README.md, section Problems, says what to do about each.
@@ -98,13 +97,12 @@ pub(super) struct ProblemItem {
     #[schema(example = 0)]
     index: u32,
     /// What is wrong with the item.
-    #[serde(with = "ItemProblemName")]
     #[schema(value_type = ItemProblemName)]
     code: ItemProblem,
 }
 
-impl From<judge::ProblemItem> for ProblemItem {
-    fn from(judge::ProblemItem { index, code }: judge::ProblemItem) -> ProblemItem {
+impl From<report::ProblemItem> for ProblemItem {
+    fn from(report::ProblemItem { index, code }: report::ProblemItem) -> ProblemItem {
         ProblemItem { index, code }
     }
 }
@@ -114,9 +112,9 @@ impl From<judge::ProblemItem> for ProblemItem {
 /// bytes), `raw_not_allowed` (this server does not accept items of kind `raw`), `date_too_old`
 /// (its date is not published any more), `date_in_future`, `too_many_for_date` (the report has
 /// more items for the date than `max_items_per_date`).
-#[derive(Serialize, ToSchema)]
-#[serde(remote = "ItemProblem", rename_all = "snake_case")]
-#[schema(as = ItemProblem)]
+#[derive(ToSchema)]
+#[schema(as = ItemProblem, rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document: gcs-core writes it")]
 enum ItemProblemName {
     Shape,
     SeedLength,

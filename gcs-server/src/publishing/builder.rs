@@ -9,8 +9,8 @@ use gcs_core::publish::PublishError;
 use gcs_core::publish::{Keys, Publisher};
 use thiserror::Error;
 
-use crate::domain::keys::KeyFile;
-use crate::domain::state::Version;
+use crate::domain::keys::DeploymentKeys;
+use gcs_core::Version;
 use crate::node::PublicationInput;
 
 /// Where in the log a publication comes from.
@@ -141,7 +141,7 @@ struct BuilderKeys {
 
 impl PublicationBuilder {
     /// A builder that goes on from a publisher, or begins.
-    pub fn new(keys: &KeyFile, publisher: Option<Publisher>) -> PublicationBuilder {
+    pub fn new(keys: &DeploymentKeys, publisher: Option<Publisher>) -> PublicationBuilder {
         let (root, online, derivation) = (keys.root(), keys.online(), keys.derivation());
         PublicationBuilder { keys: BuilderKeys { root, online, derivation }, publisher }
     }

@@ -198,8 +198,8 @@ fn every_code_that_does_not_count_says_why() {
     assert_eq!(report(&"0".repeat(10_000)), invalid);
     assert_eq!(report("0000-0000-0000-0000"), invalid);
     // Authentic for another deployment's master key.
-    let other = gcs_server::domain::code::ProviderKey::derive(&[1; 32], provider as u16, 1);
-    let foreign = gcs_server::domain::code::Code::issue(&other, provider as u16, 1).unwrap();
+    let other = gcs_core::report::ProviderKey::derive(&[1; 32], provider as u16, 1);
+    let foreign = gcs_core::report::Code::issue(&other, provider as u16, 1).unwrap();
     assert_eq!(report(&foreign.to_string()), invalid);
 
     let act = |act: &str| {
@@ -212,8 +212,8 @@ fn every_code_that_does_not_count_says_why() {
     assert_eq!(report(&codes[1]), (410, "code_revoked".to_owned()));
     let key = act("key");
     let key = data_encoding::HEXLOWER.decode(key["key"].as_str().unwrap().as_bytes()).unwrap();
-    let key = gcs_server::domain::code::ProviderKey::from_bytes(key.try_into().unwrap());
-    let unopened = gcs_server::domain::code::Code::issue(&key, provider as u16, 6).unwrap();
+    let key = gcs_core::report::ProviderKey::from_bytes(key.try_into().unwrap());
+    let unopened = gcs_core::report::Code::issue(&key, provider as u16, 6).unwrap();
     assert_eq!(report(&unopened.to_string()), (403, "code_not_open".to_owned()));
     // Printed offline, it counts once its range is open.
     server.codes(&token, 1);

@@ -1,10 +1,10 @@
 //! Providers, ranges and codes.
 
 use super::reports::authenticate;
-use super::{Decision, Judgement};
-use crate::domain::code::{Code, MAX_PROVIDER, MAX_SERIAL};
-use crate::domain::keys::KeyFile;
-use crate::domain::log::event::{
+use super::{Context, Decision, Judgement};
+use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
+use crate::domain::keys::DeploymentKeys;
+use crate::domain::events::{
     CodeRevoked, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
     ProviderTokenSet, RangeClosed, RangeOpened,
 };
@@ -65,15 +65,11 @@ fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
     }
 }
 
-fn draw_token() -> Result<Token, Problem> {
-    Token::draw(Role::Provider).map_err(|_| Problem::Internal)
-}
-
 /// Adds a provider under the next number.
 ///
 /// # Errors
 /// A bad name; no number left.
-pub fn add_provider(state: &State, name: &str) -> Judgement<NewProvider> {
+pub fn add_provider(state: &State, context: Context, name: &str) -> Judgement<NewProvider> {
     let name = name.trim();
     let length = name.chars().count();
     if !(1..=200).contains(&length) || name.chars().any(char::is_control) {
@@ -84,7 +80,7 @@ pub fn add_provider(state: &State, name: &str) -> Judgement<NewProvider> {
     if provider > MAX_PROVIDER {
         return Err(Problem::ProvidersExhausted { max: MAX_PROVIDER });
     }
-    let token = draw_token()?;
+    let token = Token::new(Role::Provider, &context.random);
     let event = ProviderAdded { provider, name: name.to_owned(), token: token.hash() };
     Ok(Decision::one(event, NewProvider { provider, token: token.to_string() }))
 }
@@ -108,11 +104,15 @@ pub fn set_status(state: &State, number: u16, status: ProviderStatus) -> Judgeme
 ///
 /// # Errors
 /// An unknown or revoked provider.
-pub fn set_provider_token(state: &State, number: u16) -> Judgement<NewProvider> {
+pub fn set_provider_token(
+    state: &State,
+    context: Context,
+    number: u16,
+) -> Judgement<NewProvider> {
     if provider(state, number)?.status == ProviderStatus::Revoked {
         return Err(Problem::ProviderInactive { status: "revoked" });
     }
-    let token = draw_token()?;
+    let token = Token::new(Role::Provider, &context.random);
     let event = ProviderTokenSet { provider: number, token: token.hash() };
     Ok(Decision::one(event, NewProvider { provider: number, token: token.to_string() }))
 }
@@ -137,7 +137,7 @@ pub fn raise_key(state: &State, number: u16) -> Judgement<u32> {
 /// numbers used up.
 pub fn open_range(
     state: &State,
-    now: u64,
+    context: Context,
     number: u16,
     count: u32,
     days: u32,
@@ -150,7 +150,7 @@ pub fn open_range(
     if !(1..=max).contains(&days) {
         return Err(Problem::RangeDays { max, got: days });
     }
-    let (open, _) = provider.code_counts(now);
+    let (open, _) = provider.code_counts(context.now);
     let max = u64::from(state.policy.max_open_codes);
     if open + u64::from(count) > max {
         return Err(Problem::QuotaExceeded { max, open });
@@ -159,7 +159,7 @@ pub fn open_range(
     if first + count > MAX_SERIAL + 1 {
         return Err(Problem::SerialsExhausted);
     }
-    let expires = now.saturating_add(u64::from(days) * gcs_core::DAY_SECONDS);
+    let expires = context.now.saturating_add(u64::from(days) * gcs_core::DAY_SECONDS);
     let generation = provider.generation;
     let range = OpenedRange { provider: number, generation, first, count, expires };
     Ok(Decision::one(RangeOpened { provider: number, generation, first, count, expires }, range))
@@ -171,7 +171,7 @@ pub fn open_range(
 /// A provider that is not active; an unknown range.
 pub fn unspent_codes(
     state: &State,
-    keys: &KeyFile,
+    keys: &DeploymentKeys,
     number: u16,
     first: u32,
 ) -> Result<UnspentCodes, Problem> {
@@ -201,9 +201,9 @@ pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
 ///
 /// # Errors
 /// A code that is not authentic, or not unused any more.
-pub fn revoke_code(state: &State, keys: &KeyFile, now: u64, code: &Code) -> Judgement<()> {
+pub fn revoke_code(state: &State, keys: &DeploymentKeys, context: Context, code: &Code) -> Judgement<()> {
     let code = authenticate(state, keys, code).ok_or(Problem::CodeInvalid)?;
-    match state.code_status(code, now) {
+    match state.code_status(code, context.now) {
         CodeStatus::Open | CodeStatus::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),
         CodeStatus::Revoked => Ok(Decision::nothing(())),
         CodeStatus::Used => Err(Problem::CodeSpent),

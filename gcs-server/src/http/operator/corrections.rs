@@ -9,9 +9,9 @@ use utoipa::ToSchema;
 
 use crate::domain::judge;
 use crate::domain::judge::Selection;
-use crate::domain::log::event::Act;
+use crate::domain::events::Act;
 use crate::domain::problem::Problem;
-use crate::domain::state::Change;
+use gcs_core::live::Change;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
 use crate::service::Service;

@@ -55,7 +55,7 @@ pub(super) async fn resume_clock(
     _: Caller<Operator>,
     web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
 ) -> Result<HttpResponse, Problem> {
-    service.node.act(move |state, now| judge::resume_clock(state, now, drop_dates)).await?;
+    service.node.act(move |state, context| judge::resume_clock(state, context, drop_dates)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -179,6 +179,6 @@ pub(super) async fn set_policy(
     Json(PolicyBody(policy)): Json<PolicyBody>,
 ) -> Result<HttpResponse, Problem> {
     let wanted = policy.clone();
-    service.node.act(move |state, now| judge::set_policy(state, now, &wanted, drop_dates)).await?;
+    service.node.act(move |state, context| judge::set_policy(state, context, &wanted, drop_dates)).await?;
     Ok(HttpResponse::Ok().json(PolicyBody(policy)))
 }

@@ -2,11 +2,11 @@
 
 use actix_web::{HttpResponse, get, web};
 use gcs_core::Date;
+use gcs_core::live::LiveDate;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::problem::Problem;
-use crate::domain::state::Day;
 use crate::http::Publication;
 use crate::http::auth::{Caller, Operator};
 use crate::service::Service;
@@ -77,14 +77,14 @@ struct DateEntry {
     waiting: u64,
 }
 
-impl From<(&Date, &Day)> for DateEntry {
-    fn from((date, day): (&Date, &Day)) -> DateEntry {
+impl From<(Date, &LiveDate)> for DateEntry {
+    fn from((date, live): (Date, &LiveDate)) -> DateEntry {
         DateEntry {
-            date: *date,
-            listed: day.listed,
-            elements: day.published_len(),
-            filler: day.filler_len(),
-            waiting: day.waiting_len(),
+            date,
+            listed: live.is_listed(),
+            elements: live.published_len(),
+            filler: live.filler_len(),
+            waiting: live.waiting_len(),
         }
     }
 }
@@ -108,6 +108,6 @@ pub(super) async fn server_status(
         head: data_encoding::HEXLOWER.encode(&state.head),
         published,
         reports: state.reports.len(),
-        dates: state.days.iter().map(DateEntry::from).collect(),
+        dates: state.live.dates().map(DateEntry::from).collect(),
     })
 }

@@ -37,7 +37,7 @@ pub(super) async fn new_token(
     service: web::Data<Service>,
     _: Caller<Operator>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(shown(&service.node.act(|_, _| judge::replace_operator_token()).await?))
+    Ok(shown(&service.node.act(|_, context| judge::replace_operator_token(context)).await?))
 }
 
 /// Replace the token of backends and back offices
@@ -55,5 +55,5 @@ pub(super) async fn new_backend_token(
     service: web::Data<Service>,
     _: Caller<Operator>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(shown(&service.node.act(|_, _| judge::replace_backend_token()).await?))
+    Ok(shown(&service.node.act(|_, context| judge::replace_backend_token(context)).await?))
 }

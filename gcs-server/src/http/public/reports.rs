@@ -5,46 +5,39 @@ use std::time::Instant;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, web};
-use data_encoding::BASE64;
 use gcs_core::Date;
+use gcs_core::report::{self, MAX_REPORT_BYTES, ReceivedReport};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use crate::domain::code::Code;
-use crate::domain::item::{Element, Item, ItemProblem};
 use crate::domain::judge;
-use crate::domain::judge::{MAX_ITEMS, Submission};
 use crate::domain::problem::Problem;
 use crate::domain::report_status;
-use crate::http::body::{self, Raw};
+use crate::http::body::Raw;
 use crate::http::problem::ProblemItem;
 use crate::http::{Publication, not_stored};
 use crate::service::Service;
 
-/// Largest body of a report: room for [`MAX_ITEMS`] of the longest items.
-const MAX_BYTES: usize = 640 << 10;
-
 /// A report of infected identifiers.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReportRequest<'a> {
+#[expect(dead_code, reason = "for the document: gcs-core reads it")]
+struct ReportRequest {
     /// The one-time code, as it was typed: 16 symbols of Crockford's base 32, shown in fours.
     /// Upper and lower case are the same, spaces and hyphens are ignored, I and L count as 1 and
     /// O as 0.
     #[schema(example = "000A-0002-5XYZ-JK7Q")]
     code: String,
     /// What is reported: 1 to 4096 items.
-    #[serde(borrow)]
-    #[schema(value_type = Vec<WireItem>, min_items = 1, max_items = 4096)]
-    items: Vec<&'a RawValue>,
+    #[schema(min_items = 1, max_items = 4096)]
+    items: Vec<WireItem>,
 }
 
 /// One reported identifier. An item with other fields than these is not accepted (`shape`).
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ReportItem)]
 #[serde(tag = "kind", deny_unknown_fields)]
+#[expect(dead_code, reason = "for the document: gcs-core reads it")]
 enum WireItem {
     /// A seed of DP-3T's unlinkable design, which proves that the sender broadcast it.
     ///
@@ -85,51 +78,6 @@ enum WireItem {
     },
 }
 
-impl WireItem {
-    fn read(raw: &RawValue) -> Result<Item, ItemProblem> {
-        let decode = |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| ItemProblem::Shape);
-        match serde_json::from_str(raw.get()).map_err(|_| ItemProblem::Shape)? {
-            WireItem::Dp3tUnlinkable { epoch, seed } => {
-                let seed = decode(&seed)?.try_into().map_err(|_| ItemProblem::SeedLength)?;
-                Ok(Item::Dp3tUnlinkable { epoch, seed })
-            }
-            WireItem::Raw { date, element } => {
-                Ok(Item::Raw { date, element: Element::from_vec(decode(&element)?) })
-            }
-        }
-    }
-}
-
-/// Reads the body of a report. Items are read one by one, so that a bad one spoils no other.
-///
-/// # Errors
-/// What is wrong with all of it; what is wrong with an item stands in its place.
-pub fn read_report(json: &[u8]) -> Result<Submission, Problem> {
-    let request: ReportRequest<'_> = body::parse(json)?;
-    let code: Code = request.code.parse().map_err(|_| Problem::CodeInvalid)?;
-    if request.items.len() > MAX_ITEMS {
-        return Err(Problem::TooManyItems { max: MAX_ITEMS, got: request.items.len() });
-    }
-    let items: Vec<_> = request.items.iter().map(|raw| WireItem::read(raw)).collect();
-    let payload = payload(&items, &request.items);
-    Ok(Submission { code, items, payload })
-}
-
-/// SHA-256 of what the items say, so that a retry is known however its JSON is written.
-fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for (item, raw) in items.iter().zip(raw) {
-        let (tag, bytes) = match item {
-            Ok(item) => (0u8, postcard::to_allocvec(item).unwrap_or_default()),
-            Err(_) => (1, raw.get().as_bytes().to_vec()),
-        };
-        hasher.update([tag]);
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    }
-    hasher.finalize().into()
-}
-
 /// The answer to a report.
 #[derive(Serialize, ToSchema)]
 struct ReportAnswer {
@@ -142,9 +90,9 @@ struct ReportAnswer {
     problems: Vec<ProblemItem>,
 }
 
-impl From<judge::ReportAnswer> for ReportAnswer {
-    fn from(answer: judge::ReportAnswer) -> ReportAnswer {
-        let judge::ReportAnswer { tracking_id, accepted, problems } = answer;
+impl From<report::ReportAnswer> for ReportAnswer {
+    fn from(answer: report::ReportAnswer) -> ReportAnswer {
+        let report::ReportAnswer { tracking_id, accepted, problems } = answer;
         let problems = problems.into_iter().map(ProblemItem::from).collect();
         ReportAnswer { tracking_id, accepted, problems }
     }
@@ -173,13 +121,13 @@ impl From<judge::ReportAnswer> for ReportAnswer {
 #[post("/v1/reports")]
 pub(super) async fn post_report(
     service: web::Data<Service>,
-    Raw(body): Raw<MAX_BYTES>,
+    Raw(body): Raw<MAX_REPORT_BYTES>,
 ) -> Result<HttpResponse, Problem> {
     let arrived = Instant::now();
-    let submission = read_report(&body)?;
-    let (provider, serial) = (submission.code.provider(), submission.code.serial());
+    let received = ReceivedReport::from_json(&body)?;
+    let (provider, serial) = (received.code.provider(), received.code.serial());
     let keys = Arc::clone(&service.keys);
-    let judge = move |state: &_, now| judge::report(state, &keys, now, &submission);
+    let judge = move |state: &_, context| judge::report(state, &keys, context, &received);
     let answer = ReportAnswer::from(service.node.act_on_code(provider, serial, judge).await?);
     service.metrics.report_seconds.0.observe(arrived.elapsed().as_secs_f64());
     let mut response = HttpResponse::Created();
