@@ -1,4 +1,4 @@
-//! What requests are answered from.
+//! Everything that requests are answered from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,7 @@ impl Service {
     /// Makes a tick and waits until phones can fetch it.
     ///
     /// # Errors
-    /// When the clock leapt, the tick before is not out yet, or the log cannot be written.
+    /// When the clock leapt, the tick before is not published yet, or the log cannot be written.
     pub async fn tick(&self) -> Result<Version, Problem> {
         let (keys, published) = (Arc::clone(&self.keys), self.published.clone());
         let version = self.node.act(move |state, now| {
@@ -109,7 +109,8 @@ impl Service {
     }
 }
 
-/// A tick is made only when the one before is out: so a failed one is retried, not skipped.
+/// A tick is made only when the one before is published, so that one that failed is tried again
+/// and not skipped.
 fn check_published(
     state: &State,
     published: &watch::Receiver<Option<Published>>,

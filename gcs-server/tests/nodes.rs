@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use common::{ALL, begin, fold, policy, raw, seal, submission};
 use futures_util::future::join_all;
-use gcs_server::clock::Clock;
 use gcs_core::report::Code;
+use gcs_server::clock::Clock;
+use gcs_server::domain::events::Event;
+use gcs_server::domain::events::ProviderAdded;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::{Decision, ReportAnswer};
 use gcs_server::domain::keys::DeploymentKeys;
-use gcs_server::domain::events::Event;
-use gcs_server::domain::events::ProviderAdded;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::domain::state::State;

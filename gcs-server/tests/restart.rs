@@ -11,12 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use common::home::{Home, Running, difference, files};
 use common::shelf::named;
 use common::{ALL, HOUR, Ledger, policy, raw, submission};
+use gcs_core::Version;
 use gcs_server::app::StartError;
-use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::chain::Header;
 use gcs_server::domain::events::TickMade;
+use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
-use gcs_core::Version;
 use gcs_server::store::{SqliteStore, Store as _};
 
 /// A folder whose server has published twice and stopped.

@@ -7,6 +7,7 @@ use gcs_core::Digest;
 use subtle::ConstantTimeEq as _;
 
 use crate::domain::state::State;
+
 /// Who a token is for; the text begins with it, so that a leaked one can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

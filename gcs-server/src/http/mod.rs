@@ -53,13 +53,14 @@ pub enum Listener {
     Private,
 }
 
-/// The publication of a series and tick.
+/// Which publication: its series and its tick. A later one has a higher series, or the same series
+/// and a higher tick.
 #[derive(Serialize, ToSchema)]
 struct Publication {
-    /// The series: it goes up when the operator raises it, never down.
+    /// The series of the publication. It goes up by one when the operator begins a new series.
     #[schema(example = 1)]
     series: u32,
-    /// The number of the publication: each one has the next.
+    /// The number of the publication, one more than the one before.
     #[schema(example = 96)]
     tick: u32,
 }

@@ -136,7 +136,8 @@ fn of(listener: Listener) -> OpenApi {
             "The server of a health authority for contact tracing. It receives reports of infected \
              identifiers and publishes them as signed, compact sets for phones to test. Paths with \
              the tags files and reports are on the public listener, all others on the private one. \
-             Whatever goes wrong is answered with a ProblemDetails. gcs-core/FORMAT.md describes \
+             Whatever goes wrong is answered with a ProblemDetails; each operation names the \
+             `code`s that it may have. gcs-core/FORMAT.md describes \
              the bytes of the files, and how a client checks them.",
         ))
         .license(Some(license.build()));

@@ -81,7 +81,8 @@ async fn open_range(
     Caller(Provider(provider)): Caller<Provider>,
     Json(RangeRequest { count, valid_days }): Json<RangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let judge = move |state: &_, context| judge::open_range(state, context, provider, count, valid_days);
+    let judge =
+        move |state: &_, context| judge::open_range(state, context, provider, count, valid_days);
     let range = service.node.act(judge).await?;
     Ok(HttpResponse::Created().json(OpenedRange::from(range)))
 }
@@ -145,11 +146,10 @@ async fn list_ranges(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SheetQuery {
-    /// The form of the answer: `text` (one code a line), `csv` (columns code and expires) or
-    /// `json`.
-    #[serde(default)]
-    #[param(inline, default = "text")]
-    format: SheetFormat,
+    /// The form of the answer: `text` (one code a line; the default), `csv` (columns code and
+    /// expires) or `json`.
+    #[param(inline)]
+    format: Option<SheetFormat>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -199,7 +199,7 @@ async fn print_codes(
 ) -> Result<HttpResponse, Problem> {
     let first = parse_number(&first)?;
     let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, first)?;
-    let (format, mime) = match format {
+    let (format, mime) = match format.unwrap_or_default() {
         SheetFormat::Text => (Format::Text, "text/plain; charset=utf-8"),
         SheetFormat::Csv => (Format::Csv, "text/csv; charset=utf-8"),
         SheetFormat::Json => (Format::Json, "application/json"),

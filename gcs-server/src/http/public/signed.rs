@@ -41,10 +41,10 @@ pub(crate) struct ManifestPayload {
     /// Version of the format. This document describes 1.
     #[schema(example = 1)]
     format: u32,
-    /// Series of the publication.
+    /// Series of the publication: it goes up by one when the operator begins a new series.
     #[schema(example = 1)]
     series: u32,
-    /// Tick of the publication: its number within the series.
+    /// Tick of the publication: its number, one more than the one before.
     #[schema(example = 96)]
     tick: u32,
     /// Unix time, in seconds, at which the manifest was made.
