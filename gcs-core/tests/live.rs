@@ -128,13 +128,10 @@ fn any_step() -> impl Strategy<Value = Step> {
     let elements = prop::collection::vec((0..4u64, 0..10u64), 1..7);
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
     let reports = prop::collection::vec(any::<prop::sample::Index>(), 1..4);
-    let settings = (1..5u32, 0..8 * HOUR, 1..4u32).prop_map(
-        |(min_reports, max_hold, retention_days)| LiveSettings {
-            min_reports,
-            max_hold,
-            retention_days,
-        },
-    );
+    let settings =
+        (1..5u32, 0..8 * HOUR, 1..4u32).prop_map(|(min_reports, max_hold, retention_days)| {
+            LiveSettings { min_reports, max_hold, retention_days }
+        });
     prop_oneof![
         8 => elements.prop_map(Step::Report),
         4 => (act, reports).prop_map(|(act, reports)| Step::Correct(act, reports)),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use gcs_core::report::Code;
 use crate::time;
+use gcs_core::report::Code;
 
 /// Form of a sheet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

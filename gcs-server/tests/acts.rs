@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use common::{Ledger, START, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
-use gcs_server::domain::judge;
-use gcs_server::domain::judge::{ReportAnswer, Selection};
+use gcs_core::report::ReportAnswer;
 use gcs_server::domain::events::{Act, ProviderStatus};
+use gcs_server::domain::judge;
+use gcs_server::domain::judge::Selection;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::store::Store as _;
@@ -81,7 +82,9 @@ impl World {
     fn step(&mut self, step: &Step) {
         let ledger = &mut self.ledger;
         match step.clone() {
-            Step::AddProvider => drop(ledger.act(|state, _, now| judge::add_provider(state, now, "n"))),
+            Step::AddProvider => {
+                drop(ledger.act(|state, _, now| judge::add_provider(state, now, "n")))
+            }
             Step::Stand(provider, to) => {
                 drop(ledger.act(|state, _, _| judge::set_status(state, provider, to)));
             }

@@ -4,9 +4,9 @@
 mod common;
 
 use common::{Ledger, element, policy, raw, submission};
+use gcs_server::domain::events::Act;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::{CorrectionAnswer, Selection};
-use gcs_server::domain::events::Act;
 use gcs_server::domain::problem::Problem;
 
 /// Reports of two providers, two ranges and two keys; the n-th brings element n on date 2

@@ -5,17 +5,17 @@ mod common;
 
 use common::{Ledger, date, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
+use gcs_core::Element;
+use gcs_core::Version;
 use gcs_core::files::SignedKeyList;
 use gcs_core::report::{Code, MAX_SERIAL};
-use gcs_core::Element;
 use gcs_core::report::{Item, ItemProblem};
+use gcs_server::domain::events::{CodeId, ProviderStatus, RangeOpened};
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::MAX_RANGE;
-use gcs_server::domain::keys::{KEY_LIST_SECONDS, DeploymentKeys};
-use gcs_server::domain::events::{CodeId, ProviderStatus, RangeOpened};
+use gcs_server::domain::keys::KEY_LIST_SECONDS;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_core::Version;
 
 fn ledger() -> Ledger {
     Ledger::with_codes(&policy(), 100)
@@ -38,7 +38,7 @@ fn every_kind_of_code_has_its_answer() {
     let mut ledger = ledger();
     let short = ledger.open(5, 1);
     assert_eq!(short, 100);
-    let foreign = DeploymentKeys::draw().unwrap();
+    let foreign = common::keys(9);
     let foreign = Code::issue(&foreign.provider(1, 1), 1, 0).unwrap();
     assert_eq!(answer(&mut ledger, foreign), "code_invalid");
     let of_nobody = ledger.code_of(2, 1, 0);
@@ -115,13 +115,7 @@ fn a_retry_gets_the_first_answer_whatever_has_happened_since() {
     let all = judge::Selection { provider: Some(1), ..judge::Selection::default() };
     ledger
         .act(|state, keys, _| {
-            judge::correct(
-                state,
-                keys,
-                gcs_server::domain::events::Act::Retract,
-                &all,
-                position,
-            )
+            judge::correct(state, keys, gcs_server::domain::events::Act::Retract, &all, position)
         })
         .unwrap();
     assert_same(&mut ledger, "retraction");

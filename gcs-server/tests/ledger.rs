@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{HOUR, Ledger, START, date, element, elements, policy, raw};
 use gcs_core::ENTRY_DELAY;
-use gcs_core::{DAY_SECONDS, Date};
 use gcs_core::Element;
-use gcs_server::domain::judge;
+use gcs_core::{DAY_SECONDS, Date};
 use gcs_server::domain::events::{Act, Correction};
+use gcs_server::domain::judge;
 use gcs_server::domain::policy::Policy;
 use proptest::prelude::*;
 

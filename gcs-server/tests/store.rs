@@ -115,7 +115,8 @@ fn any_event() -> impl Strategy<Value = StoredEvent> {
     let bytes = prop_oneof![0..20usize, 0..9000usize];
     let bytes = bytes.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length));
     let body = (any::<[u8; 32]>(), bytes).prop_map(|(salt, bytes)| Body { salt, bytes });
-    (header, prop::option::weighted(0.9, body)).prop_map(|(header, body)| StoredEvent { header, body })
+    (header, prop::option::weighted(0.9, body))
+        .prop_map(|(header, body)| StoredEvent { header, body })
 }
 
 #[derive(Clone, Debug)]

@@ -81,6 +81,9 @@ mod tests {
         let key = FillerKey::new([7; 32]);
         let date: Date = "2026-01-05".parse().unwrap();
         let filler = key.element(Version { series: 1, tick: 2 }, date, 3);
-        assert_eq!(data_encoding::HEXLOWER.encode(&filler), "3a7cd5cd79aeda11a441e5c64cebda81942cd09d90fb7e7b56560570d79b551b");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(&filler),
+            "3a7cd5cd79aeda11a441e5c64cebda81942cd09d90fb7e7b56560570d79b551b"
+        );
     }
 }

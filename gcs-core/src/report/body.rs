@@ -170,7 +170,11 @@ pub struct ProblemItem {
 
 impl ReportAnswer {
     /// The answer to a report that is tracked by a random number.
-    pub fn new(tracking: &[u8; 16], accepted: u32, problems: &[(u32, ItemProblem)]) -> ReportAnswer {
+    pub fn new(
+        tracking: &[u8; 16],
+        accepted: u32,
+        problems: &[(u32, ItemProblem)],
+    ) -> ReportAnswer {
         let tracking_id = HEXLOWER.encode(tracking);
         ReportAnswer { tracking_id, accepted, problems: ProblemItem::list(problems) }
     }
@@ -235,18 +239,21 @@ mod tests {
         assert!(matches!(read(&json.replace("items", "item")), Err(ReportError::Shape { .. })));
         let wrong = read(&json.replace("GEV5", "GEV6"));
         assert_eq!(wrong, Err(ReportError::Code(CodeError::Check)));
-        let many = format!(
-            r#"{{"code":"01A0-0Z92-6H3S-GEV5","items":[{}]}}"#,
-            vec!["1"; 4097].join(",")
-        );
+        let many =
+            format!(r#"{{"code":"01A0-0Z92-6H3S-GEV5","items":[{}]}}"#, vec!["1"; 4097].join(","));
         assert_eq!(read(&many), Err(ReportError::TooManyItems { max: 4096, got: 4097 }));
         let large = " ".repeat(MAX_REPORT_BYTES + 1);
         assert!(matches!(read(&large), Err(ReportError::TooLarge { .. })));
 
-        let items = |items: &str| read(&format!(r#"{{"code":"01A0-0Z92-6H3S-GEV5","items":[{items}]}}"#));
+        let items =
+            |items: &str| read(&format!(r#"{{"code":"01A0-0Z92-6H3S-GEV5","items":[{items}]}}"#));
         assert_eq!(
             items(r#"7,{"kind":"x"},{"kind":"dp3t-unlinkable","epoch":1,"seed":"AAAA"}"#),
-            Ok(vec![Err(ItemProblem::Shape), Err(ItemProblem::Shape), Err(ItemProblem::SeedLength)])
+            Ok(vec![
+                Err(ItemProblem::Shape),
+                Err(ItemProblem::Shape),
+                Err(ItemProblem::SeedLength)
+            ])
         );
         let extra = r#"{"kind":"raw","date":"2026-01-05","element":"AAAA","more":1}"#;
         assert_eq!(items(extra), Ok(vec![Err(ItemProblem::Shape)]));

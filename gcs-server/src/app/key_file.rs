@@ -96,7 +96,8 @@ pub fn read(path: &Path) -> Result<DeploymentKeys, KeyFileError> {
         let key = HEXLOWER.decode(hex.as_bytes()).ok().and_then(|key| key.try_into().ok());
         key.ok_or_else(|| invalid("a key is not 64 hexadecimal digits"))
     };
-    let secrets = Secrets::new(key(&text.root_key)?, key(&text.online_key)?, key(&text.master_key)?);
+    let secrets =
+        Secrets::new(key(&text.root_key)?, key(&text.online_key)?, key(&text.master_key)?);
     Ok(DeploymentKeys::new(secrets))
 }
 

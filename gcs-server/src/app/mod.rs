@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::folder::{Folder, FolderError, NewDeployment, Opened};
-pub use self::start::{StartError, publishing};
 use self::start::{Before, Bound, listen, serve_last};
+pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
 use crate::clock::Clock;
 use crate::domain::keys::DeploymentKeys;

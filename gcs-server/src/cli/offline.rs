@@ -12,9 +12,8 @@ use super::{Outcome, PrintCodes};
 use crate::app::config::Config;
 use crate::app::{CaughtUp, Folder, Opened, StartError, catch_up, publishing};
 use crate::code_sheet::Sheet;
-use gcs_core::report::{Code, ProviderKey};
-use crate::domain::judge::MAX_RANGE;
 use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
+use crate::domain::judge::MAX_RANGE;
 use crate::domain::state::State;
 use crate::domain::token::{Role, Token};
 use crate::http::{ExportedKey, OpenedRange};
@@ -22,6 +21,7 @@ use crate::node::{replay, seal};
 use crate::publishing::{Comparison, Outbox, PublicationBuilder, Publishing};
 use crate::random::Random;
 use crate::store::{SqliteStore, Store};
+use gcs_core::report::{Code, ProviderKey};
 
 type Error = Box<dyn std::error::Error>;
 

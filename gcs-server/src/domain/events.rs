@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use gcs_core::report::{Item, ItemProblem};
 pub use gcs_core::live::Act;
+use gcs_core::report::{Item, ItemProblem};
 
 use crate::domain::policy::Policy;
 

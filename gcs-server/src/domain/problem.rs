@@ -3,8 +3,8 @@
 use gcs_core::exact::ExactError;
 use thiserror::Error;
 
-use gcs_core::report::{ItemProblem, ReportError};
 use crate::domain::policy::PolicyError;
+use gcs_core::report::{ItemProblem, ReportError};
 
 /// What is answered instead of success. Nothing has changed then.
 #[derive(Debug, Error)]

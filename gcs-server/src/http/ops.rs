@@ -143,7 +143,11 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
             "Elements at the last tick, filler included",
             sum(LiveDate::published_len),
         ),
-        ("filler_published", "Filler among the elements at the last tick", sum(LiveDate::filler_len)),
+        (
+            "filler_published",
+            "Filler among the elements at the last tick",
+            sum(LiveDate::filler_len),
+        ),
         (
             "additions_waiting",
             "Reports that wait for their publication, counted once for each date",

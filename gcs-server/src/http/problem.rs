@@ -7,8 +7,8 @@ use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use gcs_core::report::{self, ItemProblem};
 use crate::domain::problem::Problem;
+use gcs_core::report::{self, ItemProblem};
 
 /// Stable name of a problem. gcs-server/README.md, section Problems, says what to do about each.
 /// More names may be added: a client that does not know one goes by `status` and `retry`.

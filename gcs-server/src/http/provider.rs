@@ -81,7 +81,8 @@ async fn open_range(
     Caller(Provider(provider)): Caller<Provider>,
     Json(RangeRequest { count, valid_days }): Json<RangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let judge = move |state: &_, context| judge::open_range(state, context, provider, count, valid_days);
+    let judge =
+        move |state: &_, context| judge::open_range(state, context, provider, count, valid_days);
     let range = service.node.act(judge).await?;
     Ok(HttpResponse::Created().json(OpenedRange::from(range)))
 }

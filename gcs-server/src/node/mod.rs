@@ -19,8 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::appender::Appender;
 use crate::clock::Clock;
-use crate::domain::judge::{Context, Decision, Judgement};
 use crate::domain::events::Event;
+use crate::domain::judge::{Context, Decision, Judgement};
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::random::Random;

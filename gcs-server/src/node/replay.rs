@@ -151,8 +151,7 @@ pub fn replay(
         bodies.note(&logged)?;
         if let Some(Event::Deployment(deployment)) = &logged.event {
             are_ours = keys.is_none_or(|keys| {
-                deployment.master_check == keys.master_check()
-                    && deployment.root == keys.root().0
+                deployment.master_check == keys.master_check() && deployment.root == keys.root().0
             });
         }
         state.apply(&logged)?;

@@ -10,8 +10,8 @@ use gcs_core::publish::{Keys, Publisher};
 use thiserror::Error;
 
 use crate::domain::keys::DeploymentKeys;
-use gcs_core::Version;
 use crate::node::PublicationInput;
+use gcs_core::Version;
 
 /// Where in the log a publication comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

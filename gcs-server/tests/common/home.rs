@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gcs_core::DAY_SECONDS;
+use gcs_core::Version;
+use gcs_core::report::Item;
+use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{App, StartError};
 use gcs_server::clock::Clock;
-use gcs_core::report::{Code, ReportAnswer};
-use gcs_core::report::Item;
 use gcs_server::domain::judge;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_core::Version;
 use gcs_server::random::Random;
 use gcs_server::service::Service;
 use tempfile::TempDir;

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::reports::authenticate;
 use super::{Decision, Judgement};
-use gcs_core::report::Code;
 use crate::domain::events::{CodeId, Correction, Event, TrackingId};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{ReportRecord, State};
+use gcs_core::report::Code;
 
 /// Most reports in one event, so that no batch of the log is large.
 const REPORTS_PER_EVENT: usize = 20_000;

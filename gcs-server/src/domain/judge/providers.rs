@@ -2,15 +2,15 @@
 
 use super::reports::authenticate;
 use super::{Context, Decision, Judgement};
-use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
-use crate::domain::keys::DeploymentKeys;
 use crate::domain::events::{
     CodeRevoked, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
     ProviderTokenSet, RangeClosed, RangeOpened,
 };
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{CodeStatus, Provider, State};
 use crate::domain::token::{Role, Token};
+use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
 
 /// Most codes of a range.
 pub const MAX_RANGE: u32 = 10_000;
@@ -104,11 +104,7 @@ pub fn set_status(state: &State, number: u16, status: ProviderStatus) -> Judgeme
 ///
 /// # Errors
 /// An unknown or revoked provider.
-pub fn set_provider_token(
-    state: &State,
-    context: Context,
-    number: u16,
-) -> Judgement<NewProvider> {
+pub fn set_provider_token(state: &State, context: Context, number: u16) -> Judgement<NewProvider> {
     if provider(state, number)?.status == ProviderStatus::Revoked {
         return Err(Problem::ProviderInactive { status: "revoked" });
     }
@@ -201,7 +197,12 @@ pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
 ///
 /// # Errors
 /// A code that is not authentic, or not unused any more.
-pub fn revoke_code(state: &State, keys: &DeploymentKeys, context: Context, code: &Code) -> Judgement<()> {
+pub fn revoke_code(
+    state: &State,
+    keys: &DeploymentKeys,
+    context: Context,
+    code: &Code,
+) -> Judgement<()> {
     let code = authenticate(state, keys, code).ok_or(Problem::CodeInvalid)?;
     match state.code_status(code, context.now) {
         CodeStatus::Open | CodeStatus::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),

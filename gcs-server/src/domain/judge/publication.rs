@@ -5,10 +5,10 @@ use gcs_core::live::LiveReport;
 use gcs_core::{DAY_SECONDS, Version};
 
 use super::{Context, Decision, Judgement};
-use crate::domain::keys::{KEY_LIST_SECONDS, DeploymentKeys};
 use crate::domain::events::{
     ClockResumed, CodeId, Event, KeyListSet, PolicySet, Purge, SeriesStarted, TickMade,
 };
+use crate::domain::keys::{DeploymentKeys, KEY_LIST_SECONDS};
 use crate::domain::policy::Policy;
 use crate::domain::problem::Problem;
 use crate::domain::state::{LastTick, State};
@@ -50,7 +50,11 @@ fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
     }
 }
 
-fn renewed_key_list(state: &State, keys: &DeploymentKeys, now: u64) -> Result<Option<Event>, Problem> {
+fn renewed_key_list(
+    state: &State,
+    keys: &DeploymentKeys,
+    now: u64,
+) -> Result<Option<Event>, Problem> {
     let present = SignedKeyList::from_json(&state.key_list)
         .and_then(|list| list.verify(&keys.root()))
         .map_err(|_| Problem::Internal)?;
@@ -101,7 +105,12 @@ pub fn start_series(state: &State) -> Judgement<u32> {
 }
 
 /// Makes sure that the next tick drops no dates, unless it may.
-fn expect_kept_dates(state: &State, now: u64, retention: u32, drop_dates: bool) -> Result<(), Problem> {
+fn expect_kept_dates(
+    state: &State,
+    now: u64,
+    retention: u32,
+    drop_dates: bool,
+) -> Result<(), Problem> {
     let dates = state.live.dates();
     match dates.filter(|(date, _)| date.is_expired(now, retention)).count() {
         dates if dates > 0 && !drop_dates => Err(Problem::DatesDropped { dates }),

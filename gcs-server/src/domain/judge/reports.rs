@@ -60,7 +60,8 @@ fn accept(
     code: CodeId,
     received: &ReceivedReport,
 ) -> Judgement<ReportAnswer> {
-    let AcceptedItems { items, problems } = state.policy.items().accept(&received.items, context.now);
+    let AcceptedItems { items, problems } =
+        state.policy.items().accept(&received.items, context.now);
     if items.is_empty() {
         return Err(Problem::NoItems { problems });
     }

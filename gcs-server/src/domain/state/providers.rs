@@ -6,8 +6,8 @@ use bitvec::prelude::{BitVec, Lsb0};
 use serde::Serialize;
 
 use super::InconsistentEvent;
-use gcs_core::report::MAX_SERIAL;
 use crate::domain::events::{CodeId, ProviderStatus, RangeOpened};
+use gcs_core::report::MAX_SERIAL;
 
 /// One bit for each code of a range.
 type Bits = BitVec<u64, Lsb0>;

@@ -7,14 +7,14 @@ use gcs_core::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::events::Act;
 use crate::domain::judge;
 use crate::domain::judge::Selection;
-use crate::domain::events::Act;
 use crate::domain::problem::Problem;
-use gcs_core::live::Change;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
 use crate::service::Service;
+use gcs_core::live::Change;
 
 /// A correction to look at before it is made.
 #[derive(Deserialize, ToSchema)]

@@ -6,15 +6,15 @@ use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use gcs_core::report::Code;
-use crate::domain::judge;
 use crate::domain::events::ProviderStatus;
+use crate::domain::judge;
 use crate::domain::problem::Problem;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
 use crate::http::not_stored;
 use crate::http::provider::parse_number;
 use crate::service::Service;
+use gcs_core::report::Code;
 
 /// A provider to add.
 #[derive(Deserialize, ToSchema)]
@@ -59,7 +59,8 @@ pub(super) async fn add_provider(
     _: Caller<Operator>,
     Json(ProviderRequest { name }): Json<ProviderRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let added = service.node.act(move |state, context| judge::add_provider(state, context, &name)).await?;
+    let added =
+        service.node.act(move |state, context| judge::add_provider(state, context, &name)).await?;
     Ok(not_stored(HttpResponse::Created(), &NewProvider::from(added)))
 }
 
@@ -208,7 +209,9 @@ pub(super) async fn change_provider(
         ProviderAct::Resume => set(ProviderStatus::Active).await?,
         ProviderAct::Revoke => set(ProviderStatus::Revoked).await?,
         ProviderAct::Token => {
-            let set = node.act(move |state, context| judge::set_provider_token(state, context, provider)).await?;
+            let set = node
+                .act(move |state, context| judge::set_provider_token(state, context, provider))
+                .await?;
             return Ok(not_stored(HttpResponse::Ok(), &NewProvider::from(set)));
         }
         ProviderAct::Rotate => {
@@ -254,6 +257,9 @@ pub(super) async fn revoke_code(
 ) -> Result<HttpResponse, Problem> {
     let code: Code = code.parse().map_err(|_| Problem::CodeInvalid)?;
     let keys = Arc::clone(&service.keys);
-    service.node.act(move |state, context| judge::revoke_code(state, &keys, context, &code)).await?;
+    service
+        .node
+        .act(move |state, context| judge::revoke_code(state, &keys, context, &code))
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -179,6 +179,9 @@ pub(super) async fn set_policy(
     Json(PolicyBody(policy)): Json<PolicyBody>,
 ) -> Result<HttpResponse, Problem> {
     let wanted = policy.clone();
-    service.node.act(move |state, context| judge::set_policy(state, context, &wanted, drop_dates)).await?;
+    service
+        .node
+        .act(move |state, context| judge::set_policy(state, context, &wanted, drop_dates))
+        .await?;
     Ok(HttpResponse::Ok().json(PolicyBody(policy)))
 }
