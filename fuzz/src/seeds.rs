@@ -3,12 +3,12 @@
 use data_encoding::BASE64;
 use gcs_core::files::{Path, Table};
 use gcs_core::publish::{Publisher, PublisherSettings};
-use gcs_core::{Delta, HashRange, Salt, Set};
 use gcs_core::report::{Code, ProviderKey};
 use gcs_core::report::{Item, ItemProblem};
-use gcs_server::domain::events::Event;
+use gcs_core::{Delta, HashRange, Salt, Set};
 use gcs_server::domain::events;
 use gcs_server::domain::events::CodeId;
+use gcs_server::domain::events::Event;
 
 use crate::reader::join;
 use crate::world::{Tick, World, date, element, keys, publish_days};
@@ -270,7 +270,8 @@ fn events() -> impl Iterator<Item = Event> {
             .into(),
         events::RangeClosed { provider: 300, first: 0 }.into(),
         events::CodeRevoked { code }.into(),
-        events::ReportAccepted { code, payload: [4; 32], tracking: [5; 16], items, problems }.into(),
+        events::ReportAccepted { code, payload: [4; 32], tracking: [5; 16], items, problems }
+            .into(),
         events::Correction {
             act: events::Act::Reinstate,
             reports: vec![12, 900],

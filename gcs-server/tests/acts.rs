@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use common::{Ledger, START, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
+use gcs_core::report::ReportAnswer;
 use gcs_server::domain::events::{Act, ProviderStatus};
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{ReportAnswer, Selection};
+use gcs_server::domain::judge::Selection;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::store::Store as _;

@@ -13,7 +13,7 @@ use gcs_core::report::{Item, ItemProblem};
 use gcs_server::domain::events::{CodeId, ProviderStatus, RangeOpened};
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::MAX_RANGE;
-use gcs_server::domain::keys::{DeploymentKeys, KEY_LIST_SECONDS};
+use gcs_server::domain::keys::KEY_LIST_SECONDS;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 
@@ -38,7 +38,7 @@ fn every_kind_of_code_has_its_answer() {
     let mut ledger = ledger();
     let short = ledger.open(5, 1);
     assert_eq!(short, 100);
-    let foreign = DeploymentKeys::draw().unwrap();
+    let foreign = common::keys(9);
     let foreign = Code::issue(&foreign.provider(1, 1), 1, 0).unwrap();
     assert_eq!(answer(&mut ledger, foreign), "code_invalid");
     let of_nobody = ledger.code_of(2, 1, 0);

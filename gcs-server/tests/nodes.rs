@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use common::{ALL, begin, fold, policy, raw, seal, submission};
 use futures_util::future::join_all;
-use gcs_core::report::Code;
+use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::clock::Clock;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::ProviderAdded;
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{Decision, ReportAnswer};
+use gcs_server::domain::judge::{Context, Decision};
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::domain::state::State;
 use gcs_server::node::{Node, PublicationInput};
+use gcs_server::random::Random;
 use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, Store, StoreError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -39,7 +40,7 @@ impl Host {
         let state = fold(&mut *store, keys);
         let clock = Clock::Manual(Arc::new(NOW.into()));
         let (sender, inputs) = mpsc::channel(100);
-        let (node, _thread) = Node::start(store, state, clock, sender).unwrap();
+        let (node, _thread) = Node::start(store, state, clock, Random::System, sender).unwrap();
         Host { node, inputs, keys: Arc::clone(keys) }
     }
 
@@ -69,12 +70,13 @@ impl Host {
 
 /// A log with one provider and 1,000 codes, in any store.
 fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
-    let keys = Arc::new(DeploymentKeys::draw().unwrap());
+    let keys = Arc::new(common::keys(1));
     let mut events = begin(&keys, &policy(), NOW);
     events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());
     store.append(&seal(0, [0; 32], &events, NOW)).unwrap();
     let state = fold(store, &keys);
-    let range = judge::open_range(&state, NOW, 1, 1000, 100).unwrap();
+    let range =
+        judge::open_range(&state, Context { now: NOW, random: [0; 32] }, 1, 1000, 100).unwrap();
     store.append(&seal(state.position, state.head, &range.events, NOW)).unwrap();
     keys
 }
