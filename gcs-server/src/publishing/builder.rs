@@ -5,9 +5,9 @@ use gcs_core::publish::{Keys, Publication, PublishError, Publisher, WritePlan};
 use gcs_core::{DerivationKey, Digest, PublicKey, SigningKey};
 use thiserror::Error;
 
-use crate::domain::keys::KeyFile;
-use crate::domain::state::Version;
+use crate::domain::keys::DeploymentKeys;
 use crate::node::PublicationInput;
+use gcs_core::Version;
 
 /// Where in the log a publication comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub struct PublicationBuilder {
 
 impl PublicationBuilder {
     /// A builder that goes on from a publisher, or begins.
-    pub fn new(keys: &KeyFile, publisher: Option<Publisher>) -> PublicationBuilder {
+    pub fn new(keys: &DeploymentKeys, publisher: Option<Publisher>) -> PublicationBuilder {
         let (root, online, derivation) = (keys.root(), keys.online(), keys.derivation());
         PublicationBuilder { root, online, derivation, publisher }
     }
