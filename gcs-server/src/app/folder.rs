@@ -26,7 +26,7 @@ use crate::node::seal;
 use crate::random::Random;
 use crate::store::{SqliteStore, Store, StoreError};
 
-/// Why the data folder cannot be used.
+/// A data folder that cannot be used.
 #[derive(Debug, Error)]
 pub enum FolderError {
     /// It cannot be made, read or written.
@@ -34,7 +34,7 @@ pub enum FolderError {
     Io {
         /// The folder or file.
         path: PathBuf,
-        /// Why not.
+        /// What went wrong.
         error: io::Error,
     },
     /// Another server uses it.
@@ -46,7 +46,7 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
-    /// A log without its keys.
+    /// There is a log, but not its keys.
     #[error(
         "there is a log in {log}, but no key file {keys}. Put the key file there that was made \
          with this log, or name it with --key-file. Without it the log cannot be used."
@@ -57,7 +57,7 @@ pub enum FolderError {
         /// Where the key file should be.
         keys: PathBuf,
     },
-    /// Keys without their log.
+    /// There are keys, but not their log.
     #[error(
         "there is a key file {keys}, but no log {log}. Put the log there, from a copy. To begin \
          a new deployment, which no app of the old one will follow, move the key file away."
@@ -73,7 +73,7 @@ pub enum FolderError {
     Store {
         /// The log.
         path: PathBuf,
-        /// Why not.
+        /// What went wrong.
         error: StoreError,
     },
     /// The key file.
@@ -92,7 +92,7 @@ pub struct Folder {
     _lock: File,
 }
 
-/// A folder, and what is in it.
+/// A data folder, and what is in it.
 pub struct Opened {
     /// The folder.
     pub folder: Folder,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use gcs_core::files::Path as FilePath;
+use gcs_core::report::{Code, ProviderKey};
 use serde::de::DeserializeOwned;
 
 use super::{Outcome, PrintCodes};
@@ -21,7 +22,6 @@ use crate::node::{replay, seal};
 use crate::publishing::{Comparison, Outbox, PublicationBuilder, Publishing};
 use crate::random::Random;
 use crate::store::{SqliteStore, Store};
-use gcs_core::report::{Code, ProviderKey};
 
 type Error = Box<dyn std::error::Error>;
 
