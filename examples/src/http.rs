@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ureq::{Agent, Proxy};
 
-use crate::driver::Fetch;
+use gcs_core::sync::Fetch;
 
 /// Fetches from a server, or from any mirror of it: what it serves is verified, so it need
 /// not be trusted.
@@ -56,17 +56,17 @@ impl Fetch for HttpFetch {
     fn fetch(
         &mut self,
         path: &str,
-        bytes: Option<Range<u64>>,
+        byte_range: Option<Range<u64>>,
         limit: u64,
     ) -> io::Result<Option<Vec<u8>>> {
         let mut request = self.agent.get(format!("{}{path}", self.address));
-        if let Some(part) = &bytes {
+        if let Some(part) = &byte_range {
             // Both ends of an HTTP range are inclusive.
             let last = part.end.saturating_sub(1);
             request = request.header("Range", format!("bytes={}-{last}", part.start));
         }
         let response = request.call().map_err(io::Error::other)?;
-        let (skip, most) = match (response.status().as_u16(), bytes) {
+        let (skip, most) = match (response.status().as_u16(), byte_range) {
             (200, None) | (206, Some(_)) => (0, limit.saturating_add(1)),
             // A server that knows no ranges sends everything: cut the part out.
             (200, Some(part)) => (part.start, part.end.saturating_sub(part.start)),

@@ -11,7 +11,6 @@
 //!
 //! The programs are in `src/bin`: the demo, an app client, an embedding backend.
 
-pub mod driver;
 pub mod http;
 pub mod memory;
 pub mod people;

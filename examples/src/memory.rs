@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
-use crate::driver::{Driver, Fetch};
+use gcs_core::sync::{Driver, Fetch};
 
 /// Files by name.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -43,10 +43,10 @@ impl<F: Fetch> Driver for MemoryDriver<F> {
     fn fetch(
         &mut self,
         path: &str,
-        bytes: Option<Range<u64>>,
+        byte_range: Option<Range<u64>>,
         limit: u64,
     ) -> Result<Option<Vec<u8>>, F::Error> {
-        self.remote.fetch(path, bytes, limit)
+        self.remote.fetch(path, byte_range, limit)
     }
 
     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, F::Error> {
@@ -74,10 +74,10 @@ impl Fetch for MemoryFetch<'_> {
     fn fetch(
         &mut self,
         path: &str,
-        bytes: Option<Range<u64>>,
+        byte_range: Option<Range<u64>>,
         _limit: u64,
     ) -> Result<Option<Vec<u8>>, Infallible> {
-        let part = |file: &Vec<u8>| match &bytes {
+        let part = |file: &Vec<u8>| match &byte_range {
             // A part that the file does not have is empty, and so no legal answer.
             Some(part) => {
                 file.get(part.start as usize..part.end as usize).unwrap_or_default().to_vec()

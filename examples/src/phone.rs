@@ -4,10 +4,9 @@ use std::fmt::Debug;
 
 use gcs_core::files::Verdict;
 use gcs_core::identifiers::dp3t::{EPOCH_SECONDS, EPOCHS_A_DAY};
-use gcs_core::sync::{Asked, ClientSettings, Contact, Heard, Outcome, Session, Wake};
+use gcs_core::sync::{Asked, ClientSettings, Contact, Fetch, Heard, Outcome, Session, Wake};
 use gcs_core::{DAY_SECONDS, Date};
 
-use crate::driver::{Fetch, run};
 use crate::memory::MemoryDriver;
 use crate::people::{Patient, stranger};
 use crate::traffic::{Counted, Traffic};
@@ -119,7 +118,7 @@ impl<F: Fetch + Debug> Phone<F> {
         entropy[..8].copy_from_slice(&self.wakes.to_le_bytes());
         entropy[8..16].copy_from_slice(&self.number.to_le_bytes());
         let wake = Wake { now, entropy, heard: self.heard.clone() };
-        let outcome = run(Session::new(&self.settings, wake), &mut self.driver);
+        let outcome = Session::new(&self.settings, wake).run(&mut self.driver);
         if outcome.asked == Some(Asked::Candidate(Verdict::FalsePositive)) {
             self.false_positives += 1;
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::driver::Fetch;
+use gcs_core::sync::Fetch;
 
 /// What was fetched, by kind of file, in bytes of bodies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,10 +58,10 @@ impl<F: Fetch> Fetch for Counted<F> {
     fn fetch(
         &mut self,
         path: &str,
-        bytes: Option<Range<u64>>,
+        byte_range: Option<Range<u64>>,
         limit: u64,
     ) -> Result<Option<Vec<u8>>, F::Error> {
-        let fetched = self.inner.fetch(path, bytes, limit)?;
+        let fetched = self.inner.fetch(path, byte_range, limit)?;
         if let Some(bytes) = &fetched {
             self.traffic.count(path, bytes.len() as u64);
         }

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::files::KeyList;
-use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings, Tick};
+use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings};
 use gcs_core::sync::ClientSettings;
-use gcs_core::{DAY_SECONDS, Date, DerivationKey, SigningKey};
+use gcs_core::{DAY_SECONDS, Date};
 use gcs_examples::memory::{Files, MemoryFetch};
 use gcs_examples::phone::{HEARD, Phone};
 use gcs_examples::{Checked, ensure};
@@ -34,21 +33,16 @@ impl Story {
         let day = |(date, elements)| Day { date, elements };
         let days: Vec<Day<[u8; 32]>> = days.into_iter().map(day).collect();
 
-        let (root, online) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
-        let expires = now + 90 * DAY_SECONDS;
-        let list = KeyList { version: 1, expires, keys: vec![online.public()] };
-        let derivation = DerivationKey::new([3; 32]);
-        let keys = Keys { root: root.public(), key_list: list.sign(&root)?, online, derivation };
+        let keys = Keys::from_secret([1; 32], now + 90 * DAY_SECONDS);
         let settings = PublisherSettings { rate_bits: RATE_BITS, ..PublisherSettings::default() };
-        let publisher = Publisher::new(settings, 1);
-        let publication = publisher.publish(&Tick { number: 1, now, days: &days }, &keys)?;
+        let publication = Publisher::new(settings, 1).publish_next(now, &days, &keys)?;
         let table = publication.publisher.table().ok_or("nothing is published")?;
         let rate: f64 = table.rows().iter().map(|row| 1.0 / row.range.modulus(row.len)).sum();
         let expected = HEARD as f64 / DATES as f64 * rate;
         let files = publication.files.into_iter();
         let files: Files = files.map(|file| (file.path.to_string(), file.bytes)).collect();
 
-        let often = ClientSettings { confirm_every: OFTEN, ..ClientSettings::new(root.public()) };
+        let often = ClientSettings { confirm_every: OFTEN, ..ClientSettings::new(keys.root) };
         let phones = self.scale.coarse_phones;
         for number in 0..phones {
             let mut phone = Phone::new(300 + number, often, MemoryFetch(&files));

@@ -45,7 +45,7 @@ struct Options {
     /// At the end, leave the server running and its folder in place, and print what to try
     #[arg(long)]
     keep: bool,
-    /// Some 40 reports and 8 ticks instead of 1000 and 96, for tests
+    /// Some 60 reports and 8 ticks instead of 1000 and 96, for tests
     #[arg(long)]
     small: bool,
 }

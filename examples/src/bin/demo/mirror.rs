@@ -5,9 +5,9 @@ use std::io;
 use std::ops::Range;
 
 use gcs_core::files::{Path, Verdict};
+use gcs_core::sync::Fetch;
 use gcs_core::sync::{Asked, ClientSettings};
 use gcs_core::{Date, Digest};
-use gcs_examples::driver::Fetch;
 use gcs_examples::http::HttpFetch;
 use gcs_examples::phone::Phone;
 use gcs_examples::{Checked, ensure};
@@ -45,18 +45,18 @@ impl Fetch for Mirror {
     fn fetch(
         &mut self,
         path: &str,
-        bytes: Option<Range<u64>>,
+        byte_range: Option<Range<u64>>,
         limit: u64,
     ) -> io::Result<Option<Vec<u8>>> {
         let Ok(Path::Checks { date, root }) = path.parse() else {
-            return self.server.fetch(path, bytes, limit);
+            return self.server.fetch(path, byte_range, limit);
         };
         let root = match self.lie {
             Lie::Stale => self.stale.get(&date).copied().unwrap_or(root),
             Lie::None | Lie::Forge => root,
         };
         let path = Path::Checks { date, root }.to_string();
-        let mut record = self.server.fetch(&path, bytes, limit)?;
+        let mut record = self.server.fetch(&path, byte_range, limit)?;
         if let (Lie::Forge, Some(record)) = (self.lie, &mut record) {
             self.at = (self.at + 8008) % record.len();
             record[self.at] ^= 1;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use gcs_core::files::{IndexFile, Manifest, Path, Row, Table};
+use gcs_core::sync::Fetch;
 use gcs_core::{Date, Digest, PublicKey};
-use gcs_examples::driver::Fetch;
 use gcs_examples::http::HttpFetch;
 use gcs_examples::{Checked, ensure};
 

@@ -62,8 +62,8 @@ impl Scale {
     };
 
     pub(crate) const SMALL: Scale = Scale {
-        reports: 40,
-        elements: 40_000,
+        reports: 60,
+        elements: 60_000,
         kill_after: 12,
         phones: 3,
         ticks: 8,
@@ -341,7 +341,7 @@ impl Story {
     /// strangers.
     pub(crate) fn live_a_fortnight<F>(&self, phone: &mut phone::Phone<F>, number: u64)
     where
-        F: gcs_examples::driver::Fetch + std::fmt::Debug,
+        F: gcs_core::sync::Fetch + std::fmt::Debug,
     {
         phone.meet_for_an_hour(self.met(number, 0), 20 + number);
         phone.meet_for_an_hour(self.met(number, 2), 300);
