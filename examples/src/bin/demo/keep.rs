@@ -56,7 +56,7 @@ A phone that heard what is in a file, and again six hours later, to see it confi
     --root {root} --state {phone} \\
     --heard {heard} --now $now; done
 
-To end it: kill {process} && rm -r {folder}",
+To end it: kill {process} && sleep 2 && rm -r {folder}",
         folder = belongings.folder().display(),
     ))?;
     belongings.leave();

@@ -67,7 +67,7 @@ impl Scale {
         kill_after: 12,
         phones: 3,
         ticks: 8,
-        coarse_phones: 1,
+        coarse_phones: 2,
     };
 
     /// Seconds from one tick to the next.

@@ -80,7 +80,7 @@ fn sizes(story: &Story) -> Checked<()> {
         &format!("**{}**", bytes(day.total())),
         &format!(
             "{}: the new elements raw; {}: their DP-3T seeds, {SEED_BYTES} bytes each; {}: whole \
-             sets at every tick",
+             sets at every tick, as without deltas",
             bytes(raw),
             bytes(figures.added * SEED_BYTES),
             bytes(scale.ticks * sets)
@@ -161,7 +161,7 @@ fn server(story: &Story) -> Checked<()> {
     row(
         &format!("reports accepted, {} items each, durable, {THREADS} connections", count(items)),
         &format!("{:.0} reports/s", figures.rate),
-        &format!("{} items/s", count((figures.rate * items as f64) as u64)),
+        &format!("{:.1} reports/s: 100,000 patients a day", 100_000.0 / DAY_SECONDS as f64),
     )?;
     for (took, reports) in &figures.restarts {
         row(
