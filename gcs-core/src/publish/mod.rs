@@ -48,6 +48,7 @@ pub use self::error::PublishError;
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
 pub use self::write::{Outbox, Place, WriteError, WriteStep};
+pub use crate::element::Day;
 
 use self::day::BuiltDay;
 use self::snapshot::Snapshot;
@@ -74,15 +75,6 @@ impl Default for PublisherSettings {
     fn default() -> PublisherSettings {
         PublisherSettings { rate_bits: 20, expected_per_date: 1000, interval: 900 }
     }
-}
-
-/// All live elements of one date, each 16 to 64 bytes, in any order.
-#[derive(Clone, Debug)]
-pub struct Day<E> {
-    /// The UTC date on which they were broadcast.
-    pub date: Date,
-    /// The elements; duplicates are merged.
-    pub elements: Vec<E>,
 }
 
 /// A file to write.
