@@ -1,52 +1,10 @@
 //! People: patients, strangers, and one phone with Exposure Notification.
 
-use data_encoding::BASE64;
 use gcs_core::identifiers::dp3t::{self, EPOCH_SECONDS};
+use gcs_core::report::Item;
 use gcs_core::{Date, Digest};
-use serde::Serialize;
 
 use crate::Checked;
-
-/// What is reported: a seed, or an element as it was broadcast.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "kind")]
-pub enum Item {
-    /// The seed of one epoch.
-    #[serde(rename = "dp3t-unlinkable")]
-    Seed {
-        /// Number of the epoch.
-        epoch: u32,
-        /// The seed in base64.
-        seed: String,
-    },
-    /// An element that was broadcast.
-    #[serde(rename = "raw")]
-    Raw {
-        /// The date on which it was.
-        date: Date,
-        /// The element in base64.
-        element: String,
-    },
-}
-
-/// A body for `POST /v1/reports`.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Body<'a> {
-    /// The one-time code.
-    pub code: &'a str,
-    /// What is reported.
-    pub items: &'a [Item],
-}
-
-impl Body<'_> {
-    /// The body's bytes.
-    ///
-    /// # Errors
-    /// None that can happen.
-    pub fn to_json(&self) -> Checked<Vec<u8>> {
-        Ok(serde_json::to_vec(self)?)
-    }
-}
 
 /// A patient whose phone runs DP-3T's unlinkable design, with a fresh seed for every epoch
 /// of 15 minutes, and reports the seeds of some epochs in a row.
@@ -73,7 +31,7 @@ impl Patient {
 
     /// Everything the patient reports.
     pub fn items(self) -> Vec<Item> {
-        let item = |epoch| Item::Seed { epoch, seed: BASE64.encode(&self.seed(epoch)) };
+        let item = |epoch| Item::Dp3tUnlinkable { epoch, seed: self.seed(epoch) };
         (0..self.epochs).map(|at| item(self.epoch(at))).collect()
     }
 
@@ -113,7 +71,7 @@ pub fn exposure_notification_day() -> Checked<Vec<(u64, [u8; 16])>> {
 pub fn raw_items(day: &[(u64, [u8; 16])]) -> Vec<Item> {
     let item = |(time, element): &(u64, [u8; 16])| Item::Raw {
         date: Date::of_time(*time),
-        element: BASE64.encode(element),
+        element: (*element).into(),
     };
     day.iter().map(item).collect()
 }

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gcs_examples::people::{Body, Item};
+use gcs_core::report::{Code, Item, ReportAnswer, ReportBody};
 use gcs_examples::{Checked, ensure};
-use serde_json::Value;
 
-use crate::api::{Api, number, text};
+use crate::api::{Api, Reply, number};
 use crate::server::Server;
 use crate::voice::{progress, say};
 
@@ -26,24 +25,28 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(code: &str, items: &[Item], good: u64) -> Checked<Report> {
-        Ok(Report { body: Body { code, items }.to_json()?, good })
+    /// A report all of whose items are good.
+    pub(crate) fn new(code: Code, items: Vec<Item>) -> Report {
+        let good = items.len() as u64;
+        Report { body: ReportBody { code, items }.to_json(), good }
     }
 
     /// Sends it once and gives the answer.
-    pub(crate) fn send(&self, apps: &Api) -> Checked<Value> {
-        apps.post_bytes("/v1/reports", &self.body)?.expect(201)
+    pub(crate) fn send(&self, apps: &Api) -> Checked<ReportAnswer> {
+        self.answer(apps.post_bytes("/v1/reports", &self.body)?)
     }
 
     /// Sends it once, expects that it is accepted whole, and gives its tracking id.
     pub(crate) fn accepted(&self, apps: &Api) -> Checked<String> {
-        self.tracking(&self.send(apps)?)
+        Ok(self.send(apps)?.tracking_id)
     }
 
-    fn tracking(&self, answer: &Value) -> Checked<String> {
-        let accepted = number(answer, "accepted")?;
+    /// The answer, if all good items were accepted.
+    fn answer(&self, reply: Reply) -> Checked<ReportAnswer> {
+        let answer: ReportAnswer = serde_json::from_value(reply.expect(201)?)?;
+        let accepted = u64::from(answer.accepted);
         ensure(accepted == self.good, || format!("{accepted} items of {}", self.good))?;
-        text(answer, "tracking_id")
+        Ok(answer)
     }
 }
 
@@ -100,7 +103,7 @@ impl Crowd<'_> {
         loop {
             match apps.post_bytes("/v1/reports", &report.body) {
                 Ok(reply) if reply.status == 503 => {}
-                Ok(reply) => return report.tracking(&reply.expect(201)?),
+                Ok(reply) => return Ok(report.answer(reply)?.tracking_id),
                 Err(error) if begin.elapsed() > PATIENCE => return Err(error.into()),
                 Err(_) => {}
             }

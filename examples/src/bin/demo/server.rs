@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use gcs_core::exact::{Query, Request};
+use gcs_core::report::Code;
 use gcs_core::{Date, PublicKey};
 use gcs_examples::{Checked, ensure};
 use serde_json::{Value, json};
@@ -245,13 +246,13 @@ pub(crate) fn troubles(folder: &Path) -> String {
 
 impl Provider {
     /// Opens a range and fetches its codes, as they are printed.
-    pub(crate) fn codes(&self, count: usize) -> Checked<Vec<String>> {
+    pub(crate) fn codes(&self, count: usize) -> Checked<Vec<Code>> {
         let range = json!({ "count": count, "valid_days": 30 });
         let range = self.api.post("/v1/provider/ranges", &range)?.expect(201)?;
         let first = number(&range, "first")?;
         let sheet = self.api.text(&format!("/v1/provider/ranges/{first}/codes"))?;
         let codes = sheet.lines().filter(|line| !line.starts_with('#'));
-        let codes: Vec<String> = codes.map(str::to_owned).collect();
+        let codes = codes.map(str::parse).collect::<Result<Vec<Code>, _>>()?;
         ensure(codes.len() == count, || format!("{} codes instead of {count}", codes.len()))?;
         Ok(codes)
     }

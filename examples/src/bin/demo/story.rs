@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use gcs_core::report::{Code, CodeError, ItemProblem, ProblemItem, ProviderKey};
 use gcs_core::sync::ClientSettings;
 use gcs_core::{DAY_SECONDS, Date};
 use gcs_examples::http::HttpFetch;
-use gcs_examples::people::{Item, Patient, exposure_notification_day, raw_items};
+use gcs_examples::people::{Patient, exposure_notification_day, raw_items};
 use gcs_examples::phone;
 use gcs_examples::traffic::Traffic;
 use gcs_examples::{Checked, ensure};
-use gcs_server::domain::code::{Code, CodeError, ProviderKey};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api;
 use crate::belongings::Belongings;
@@ -84,11 +84,11 @@ impl Scale {
 /// A provider with codes to hand out.
 pub(crate) struct Desk {
     pub(crate) provider: Provider,
-    codes: std::vec::IntoIter<String>,
+    codes: std::vec::IntoIter<Code>,
 }
 
 impl Desk {
-    fn code(&mut self) -> Checked<String> {
+    fn code(&mut self) -> Checked<Code> {
         let number = self.provider.number;
         self.codes.next().ok_or_else(|| format!("provider {number} is out of codes").into())
     }
@@ -158,7 +158,7 @@ impl Story {
             let provider = server.add_provider(name)?;
             let codes: Checked<Vec<_>> =
                 counts.iter().map(|count| provider.codes(*count)).collect();
-            let codes: Vec<String> = codes?.concat();
+            let codes: Vec<Code> = codes?.concat();
             say(format!("  provider {}, {name}: {} codes", provider.number, codes.len()))?;
             Ok(Desk { provider, codes: codes.into_iter() })
         };
@@ -200,7 +200,7 @@ impl Story {
     /// A patient's report, authorised by the patient's provider.
     pub(crate) fn report_of(&mut self, patient: Patient) -> Checked<Report> {
         let code = self.desk(patient.number).code()?;
-        Report::new(&code, &patient.items(), patient.epochs)
+        Ok(Report::new(code, patient.items()))
     }
 
     /// What goes wrong every day. Patients 0 and 1 report on the way.
@@ -208,29 +208,28 @@ impl Story {
         say("\nMistakes:")?;
         let apps = self.server.apps();
         let code = self.desks[0].code()?;
-        mistyped(&code)?;
+        mistyped(code)?;
         say("  a mistyped code is told apart on the phone, before anything is sent")?;
         let items = self.patients[0].items();
         let forged = Code::issue(&ProviderKey::from_bytes([0; 32]), 1, 0).ok_or("no code")?;
-        let forged = Report::new(&forged.to_string(), &items, 0)?;
+        let forged = Report::new(forged, items.clone());
         apps.post_bytes("/v1/reports", &forged.body)?.expect_problem("code_invalid")?;
         say("  a forged code: code_invalid")?;
 
-        let report = Report::new(&code, &items, self.patients[0].epochs)?;
+        let report = Report::new(code, items);
         let tracking = report.accepted(&apps)?;
         let again = report.accepted(&apps)?;
         ensure(tracking == again, || format!("a retry of {tracking} got {again}"))?;
         say("  a report sent twice is one report, with one tracking id")?;
-        let other = Report::new(&code, &self.patients[1].items(), 0)?;
+        let other = Report::new(code, self.patients[1].items());
         apps.post_bytes("/v1/reports", &other.body)?.expect_problem("code_used")?;
         say("  another report with a code that was used: code_used")?;
 
-        let mut items = self.patients[1].items();
-        items.insert(3, Item::Seed { epoch: 0, seed: "c2hvcnQ=".into() });
-        let report = Report::new(&self.desks[0].code()?, &items, self.patients[1].epochs)?;
+        let mut report = Report::new(self.desks[0].code()?, self.patients[1].items());
+        report.body = with_a_bad_item(&report.body)?;
         let answer = report.send(&apps)?;
-        let problems = json!([{ "index": 3, "code": "seed_length" }]);
-        ensure(answer["problems"] == problems, || format!("one bad item: {answer}"))?;
+        let problems = [ProblemItem { index: 3, code: ItemProblem::SeedLength }];
+        ensure(answer.problems == problems, || format!("one bad item: {answer:?}"))?;
         self.tracking = vec![tracking, report.accepted(&apps)?];
         say("  one bad item of many is named (seed_length); the others are kept")?;
         Ok(())
@@ -246,7 +245,7 @@ impl Story {
             patients.into_iter().map(|patient| self.report_of(patient)).collect();
         let mut reports = reports?;
         let items = raw_items(&self.broadcast);
-        reports.push(Report::new(&self.desks[0].code()?, &items, items.len() as u64)?);
+        reports.push(Report::new(self.desks[0].code()?, items));
 
         doing("reporting");
         let kill_after = self.scale.kill_after;
@@ -393,8 +392,8 @@ fn patients(scale: &Scale, first: Date, elements: u64) -> Vec<Patient> {
 }
 
 /// Swaps two symbols of a code, as fingers do.
-fn mistyped(code: &str) -> Checked<()> {
-    let mut symbols: Vec<char> = code.chars().collect();
+fn mistyped(code: Code) -> Checked<()> {
+    let mut symbols: Vec<char> = code.to_string().chars().collect();
     let is_pair = |at: &usize| {
         let (one, other) = (symbols[*at], symbols[at + 1]);
         one != other && one != '-' && other != '-'
@@ -403,4 +402,12 @@ fn mistyped(code: &str) -> Checked<()> {
     symbols.swap(at, at + 1);
     let read = symbols.iter().collect::<String>().parse::<Code>();
     ensure(read == Err(CodeError::Check), || format!("a mistyped code was read as {read:?}"))
+}
+
+/// The body of a report with one more item, whose seed is too short.
+fn with_a_bad_item(body: &[u8]) -> Checked<Vec<u8>> {
+    let mut body: Value = serde_json::from_slice(body)?;
+    let items = body["items"].as_array_mut().ok_or("no items")?;
+    items.insert(3, json!({ "kind": "dp3t-unlinkable", "epoch": 0, "seed": "c2hvcnQ=" }));
+    Ok(serde_json::to_vec(&body)?)
 }
