@@ -1,6 +1,6 @@
 //! What must not outlive the demo: the server's process and the folder.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,7 +88,9 @@ impl Belongings {
             held.interrupted = true;
             held.clear();
         }
-        eprintln!("\ninterrupted; the server is stopped and its folder removed");
+        // Standard error may be closed: nothing may stand between here and the end.
+        let text = "\ninterrupted; the server is stopped and its folder removed\n";
+        let _said = io::stderr().write_all(text.as_bytes());
         std::process::exit(INTERRUPTED);
     }
 
@@ -128,7 +130,8 @@ fn remove(folder: &Path) {
             return;
         }
     }
-    eprintln!("demo: could not remove {}", folder.display());
+    let text = format!("demo: could not remove {}\n", folder.display());
+    let _said = io::stderr().write_all(text.as_bytes());
 }
 
 /// Takes everything away when it is dropped, unless it has been left.
