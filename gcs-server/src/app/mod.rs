@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+mod advice;
 pub mod config;
 mod folder;
 mod ticker;
@@ -65,15 +66,14 @@ pub enum StartError {
     #[error("the published files cannot be used: {0}")]
     Files(#[from] object_store::Error),
     /// A listener.
-    #[error(
-        "cannot listen on {address}: {error}\n\
-         Choose other addresses with --public-listen and --private-listen."
-    )]
+    #[error("cannot listen on {address}: {error}\n{advice}")]
     Listen {
         /// Its address.
         address: SocketAddr,
         /// Why not.
         error: io::Error,
+        /// The likely cause, and what to do.
+        advice: String,
     },
     /// The system refuses.
     #[error("cannot start: {0}")]
@@ -100,10 +100,12 @@ impl App {
     /// # Errors
     /// A [`StartError`] that says what to do.
     pub async fn build(config: &Config, clock: Clock) -> Result<App, StartError> {
+        Folder::expect_unused(config)?;
         // Before anything is made: the token of a new deployment is shown only once.
-        let public = listen(config.public_listen)?;
-        let private = listen(config.private_listen)?;
-        let Opened { folder, mut store, keys, new } = Folder::open(config, clock.now())?;
+        let public = listen(config.public_listen, "--public-listen")?;
+        let private = listen(config.private_listen, "--private-listen")?;
+        let Opened { mut folder, mut store, keys, new } = Folder::open(config, clock.now())?;
+        folder.announce(public.0, private.0);
         let publishing = Publishing {
             public: crate::publishing::Files::local(&folder.public())?,
             private: crate::publishing::Files::local(&folder.private())?,
@@ -246,9 +248,12 @@ impl std::fmt::Debug for App {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
+fn listen(address: SocketAddr, flag: &str) -> Result<(SocketAddr, TcpListener), StartError> {
     let bound = TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
-    bound.map_err(|error| StartError::Listen { address, error })
+    bound.map_err(|error| {
+        let advice = advice::on_listening(address, flag, &error);
+        StartError::Listen { address, error, advice }
+    })
 }
 
 /// What a replay gives.
