@@ -186,8 +186,9 @@ fn an_operators_day_on_the_command_line() {
     assert!(preview.contains("nothing has changed yet"), "{preview}");
     let position = preview.split("--position ").nth(1).unwrap().split(' ').next().unwrap();
     let hasty = server.run(&operator, &["retract", "--provider", "1", "--yes"]);
-    assert!(!hasty.status.success() && text(&hasty.stderr).contains("--position"));
-    let late = server.run(&operator, &["retract", "--provider", "1", "--received-from", "2100-01-01"]);
+    assert!(!hasty.status.success() && text(&hasty.stderr).contains("look first"));
+    let late =
+        server.run(&operator, &["retract", "--provider", "1", "--received-from", "2100-01-01"]);
     assert!(text(&late.stderr).contains("no report is selected"), "{}", text(&late.stderr));
     let act = ["retract", "--provider", "1", "--position", position, "--yes"];
     assert_eq!(server.json(&operator, &act)["reports"], 1);
@@ -436,8 +437,12 @@ fn readers_that_stall_take_little_memory() {
     let connect = || std::net::TcpStream::connect(address).unwrap();
     get(&mut connect());
     let before = resident(server.child.id());
-    let mut stalled: Vec<_> = (0..200).map(|_| connect()).collect();
-    stalled.iter_mut().for_each(get);
+    let stall = |_| {
+        let mut stream = connect();
+        get(&mut stream);
+        stream
+    };
+    let stalled: Vec<_> = (0..200).map(stall).collect();
     // Others are served all the while.
     let whole = agent().get(format!("{}{path}", server.public)).call().unwrap();
     assert_eq!(
@@ -445,6 +450,7 @@ fn readers_that_stall_take_little_memory() {
         20 << 20
     );
     let grown = resident(server.child.id()).saturating_sub(before);
+    drop(stalled);
     assert!(grown < 64 << 20, "200 readers of 20 MiB: {} MiB more", grown >> 20);
 }
 

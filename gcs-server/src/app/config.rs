@@ -20,26 +20,33 @@ use crate::clock::Clock;
 #[command(next_help_heading = "Settings")]
 pub struct Options {
     /// TOML file with settings, named as below but with underscores [default: none]
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Folder of the log and of what is computed from it [default: gcs-data]
-    #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR")]
+    #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR", hide_env_values = true)]
     pub data_dir: Option<PathBuf>,
     /// File with the secret keys [default: keys.json in the data folder]
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE", hide_env_values = true)]
     pub key_file: Option<PathBuf>,
     /// Where phones and CDNs connect [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN", hide_env_values = true)]
     pub public_listen: Option<SocketAddr>,
     /// Where operators, providers and backends connect [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN", hide_env_values = true)]
     pub private_listen: Option<SocketAddr>,
-    /// Form of the log lines on standard error [default: text]
-    #[arg(long, value_enum, env = "GCS_SERVER_LOG_FORMAT")]
+    /// Form of the log lines on standard error: text or json [default: text]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true,
+        env = "GCS_SERVER_LOG_FORMAT",
+        hide_env_values = true
+    )]
     pub log_format: Option<LogFormat>,
     /// Seconds that the body of a request may take to arrive, 1 to 600 [default: 10]
-    #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS")]
+    #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS", hide_env_values = true)]
     pub body_seconds: Option<u32>,
     /// For demonstrations: read the time from this file, and tick on command only
     #[arg(long, hide = true, value_name = "FILE")]
@@ -52,13 +59,13 @@ pub struct Options {
 #[command(next_help_heading = "Settings")]
 pub struct FolderOptions {
     /// The server's configuration file, which may name folder and key file [default: none]
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// Folder of the log and of what is computed from it [default: gcs-data]
-    #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR")]
+    #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR", hide_env_values = true)]
     data_dir: Option<PathBuf>,
     /// File with the secret keys [default: keys.json in the data folder]
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE", hide_env_values = true)]
     key_file: Option<PathBuf>,
 }
 

@@ -120,7 +120,7 @@ impl AskError {
             AskError::Failed { url: url.clone(), what: what.to_string(), hint, is_sent }
         };
         match error {
-            ureq::Error::HostNotFound => failed(
+            error if is_unresolved(&error) => failed(
                 &"there is no host of this name",
                 format!("Is it spelled right in {flag}, and is this machine on the network?"),
                 false,
@@ -153,6 +153,15 @@ impl AskError {
             },
             error => failed(&error, running, true),
         }
+    }
+}
+
+/// Whether the host's name is unknown; the standard library has no kind for it.
+fn is_unresolved(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(error) => error.to_string().starts_with("failed to lookup address"),
+        _ => false,
     }
 }
 

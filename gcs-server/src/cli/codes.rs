@@ -35,13 +35,13 @@ pub(super) enum CodesCommand {
 #[derive(Args, Debug)]
 pub(super) struct Open {
     /// Number of codes, 1 to 10000
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER")]
     count: u32,
     /// Days for which they are valid
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
     valid_days: u32,
-    /// Form of the sheet
-    #[arg(long, value_enum, default_value_t)]
+    /// Form of the sheet: text, csv or json
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
     format: Format,
     /// Show the range instead of its codes, to print them offline with `print-codes`
     #[arg(long, conflicts_with = "format")]
@@ -56,8 +56,8 @@ pub(super) struct Open {
 pub(super) struct Print {
     /// The range's first serial number, as `codes list` shows it
     first: u32,
-    /// Form of the sheet
-    #[arg(long, value_enum, default_value_t)]
+    /// Form of the sheet: text, csv or json
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
     format: Format,
     #[command(flatten)]
     output: OutputArgs,
@@ -94,8 +94,8 @@ pub(super) struct PrintCodes {
     /// What `codes open --no-codes` gave
     #[arg(long, value_name = "FILE")]
     range: PathBuf,
-    /// Form of the sheet
-    #[arg(long, value_enum, default_value_t)]
+    /// Form of the sheet: text, csv or json
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
     format: Format,
     #[command(flatten)]
     output: OutputArgs,

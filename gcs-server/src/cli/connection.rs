@@ -30,9 +30,9 @@ pub(super) const SMALL: usize = 4 << 10;
 #[command(next_help_heading = "Connection")]
 struct Transport {
     /// For https: trust the certificates in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CA")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CA", hide_env_values = true)]
     ca: Option<PathBuf>,
-    /// Connect through this HTTP proxy; without it through none, whatever HTTP_PROXY says
+    /// Connect through this HTTP proxy; HTTP_PROXY and the like are not looked at
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
     /// Seconds to wait for an answer
@@ -45,15 +45,21 @@ struct Transport {
 #[command(next_help_heading = "Connection")]
 pub(super) struct Private {
     /// URL of the private listener [default: as --config says, or http://127.0.0.1:8081]
-    #[arg(long, env = "GCS_SERVER_URL", value_parser = parse_url)]
+    #[arg(long, value_name = "URL", env = "GCS_SERVER_URL", hide_env_values = true, value_parser = parse_url)]
     url: Option<String>,
-    /// Token of the operator, a provider or the backends: whose command it is
+    /// Token of whose command it is: the operator's, a provider's or the backends'
     #[arg(long, env = "GCS_SERVER_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// The server's configuration file, which may name its private listener
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN")]
+    #[arg(
+        long,
+        hide = true,
+        value_name = "ADDRESS",
+        env = "GCS_SERVER_PRIVATE_LISTEN",
+        hide_env_values = true
+    )]
     private_listen: Option<SocketAddr>,
     #[command(flatten)]
     transport: Transport,
@@ -64,12 +70,18 @@ pub(super) struct Private {
 #[command(next_help_heading = "Connection")]
 pub(super) struct Public {
     /// URL of the public listener [default: as --config says, or http://127.0.0.1:8080]
-    #[arg(long, value_name = "URL", env = "GCS_SERVER_PUBLIC_URL", value_parser = parse_url)]
+    #[arg(long, value_name = "URL", env = "GCS_SERVER_PUBLIC_URL", hide_env_values = true, value_parser = parse_url)]
     public_url: Option<String>,
     /// The server's configuration file, which may name its public listener
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN")]
+    #[arg(
+        long,
+        hide = true,
+        value_name = "ADDRESS",
+        env = "GCS_SERVER_PUBLIC_LISTEN",
+        hide_env_values = true
+    )]
     public_listen: Option<SocketAddr>,
     #[command(flatten)]
     transport: Transport,

@@ -29,8 +29,8 @@ pub(super) struct Correction {
     /// Reports of the provider's range that begins with this serial number
     #[arg(long, value_name = "FIRST", requires = "provider")]
     range: Option<u32>,
-    /// Reports of this generation of the provider's key; with --range, the present one by default
-    #[arg(long, requires = "provider")]
+    /// Reports of this generation of the provider's key [default with --range: the present one]
+    #[arg(long, value_name = "NUMBER", requires = "provider")]
     generation: Option<u32>,
     /// Reports received at this UTC time or later, as 2026-01-31 or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -39,10 +39,10 @@ pub(super) struct Correction {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     received_until: Option<u64>,
     /// Act on what was shown at this position of the log
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER")]
     position: Option<u64>,
     /// Do it; without, only show what would change
-    #[arg(long, requires = "position")]
+    #[arg(long)]
     yes: bool,
     #[command(flatten)]
     server: Private,
@@ -58,7 +58,10 @@ pub(super) fn run(act: &str, correction: &Correction) -> Outcome {
     });
     let mut body = json!({ "act": act, "select": select });
     if correction.yes {
-        body["position"] = (*position).into();
+        let position = position.ok_or(
+            "look first, without --yes: that shows what changes, and the --position to act on",
+        )?;
+        body["position"] = position.into();
         client.act(&Method::POST, "/v1/admin/corrections", Some(&body))?;
         note("done; the next tick takes it to phones");
         return Ok(ExitCode::SUCCESS);

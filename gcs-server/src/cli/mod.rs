@@ -20,24 +20,25 @@ use self::connection::Private;
 use self::output::{OutputArgs, Readers};
 use crate::app::config::{Config, Options};
 
-/// Receives authorised reports of infected identifiers, and publishes them as compact sets
-///
-/// Without a command it serves, on loopback and with a data folder below the working directory;
-/// `gcs-server serve --help` shows the settings.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "gcs-server",
     version,
+    about = "Receives authorised reports of infected identifiers, and publishes them as compact \
+             sets.\n\nWithout a command it serves, on loopback and with a data folder below the \
+             working directory.",
+    long_about = None,
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
-    override_usage = "gcs-server [SETTINGS OF SERVE]\n       gcs-server <COMMAND> [OPTIONS]",
+    override_usage = "gcs-server [SETTINGS]\n       gcs-server <COMMAND> [OPTIONS]",
     mut_args = |setting| setting.hide(true),
     after_help = "First steps:\n  \
-        gcs-server                                  serve, and show the operator's token\n  \
-        gcs-server provider add 'City hospital'     (operator) show a provider's token\n  \
-        gcs-server codes open --count 100           (provider) print one-time codes\n\n\
-        Every command has --help. Commands for a running server take its URL and a token from\n\
-        GCS_SERVER_URL and GCS_SERVER_TOKEN, or from --url and --token."
+        gcs-server                               serve, and show the operator's token once\n  \
+        gcs-server provider add 'City hospital'  (operator) show the provider's token once\n  \
+        gcs-server codes open --count 100        (provider) print one-time codes\n\n\
+        Every command has --help; the settings are those of `serve --help`. Commands that ask a\n\
+        running server take --url and --token, or GCS_SERVER_URL and GCS_SERVER_TOKEN."
 )]
 struct Cli {
     #[command(flatten)]
@@ -72,41 +73,41 @@ enum Command {
     Status(Private),
     /// Operator: publish now
     Tick(Private),
-    /// Operator: show or change the policy, which says what is accepted and published
+    /// Operator: show or change the policy: what is accepted and published
     #[command(subcommand)]
     Policy(operate::PolicyCommand),
-    /// Operator: go on after a leap of the clock
+    /// Operator: let ticks go on after a leap of the clock
     #[command(subcommand)]
     Clock(operate::ClockCommand),
-    /// Operator: start a new series, so that phones compare all that they hold
+    /// Operator: start a new series: phones compare all that they hold
     StartSeries(operate::StartSeries),
     /// Operator: show the digest of the state, to compare with a rebuild
     Digest(Private),
-    /// Operator: replace the operator's token and show the new one, which is shown only now
+    /// Operator: replace the operator's token, and show the new one once
     OperatorToken(operate::NewToken),
-    /// Operator: replace the token of backends, which ask for exact matches, and show the new one
+    /// Operator: replace the token of backends, and show the new one once
     BackendToken(operate::NewToken),
 
     /// Provider: open ranges of codes, print and revoke them
     #[command(subcommand)]
     Codes(codes::CodesCommand),
-    /// Provider: print the codes of an open range offline, with the provider's key
+    /// Provider: print codes offline, with the provider's key
     PrintCodes(codes::PrintCodes),
-    /// Anyone: tell whether a code has a typing mistake, without asking a server
+    /// Anyone: tell whether a code has a typing mistake, without a server
     TestCode(codes::TestCode),
 
     /// Try out: make a seed, and the element that phones hear of it
     Element(report::Element),
-    /// Try out: report a seed with a one-time code, as a patient's app does
+    /// Try out: report a seed with a code, as a patient's app does
     Report(report::Report),
     /// Try out: show what became of a report
     ReportStatus(report::ReportStatus),
     /// Backend: ask whether an element is published
     Exact(report::Exact),
 
-    /// Offline: verify a log, which may be in use, and name the first bad event
+    /// Offline: verify a log, and name the first bad event
     VerifyLog(offline::VerifyLog),
-    /// Offline: compute state and files from log and key file, and compare them with what is there
+    /// Offline: compute state and files from the log, and compare them with what is there
     Rebuild(offline::Rebuild),
     /// Offline: replace a lost operator token, while the server is stopped
     ResetToken(offline::ResetToken),

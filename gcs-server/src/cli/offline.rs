@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use data_encoding::HEXLOWER;
 use gcs_core::files::Path as FilePath;
-use clap::Args;
 
 use super::connection::SMALL;
 use super::output::{OutputArgs, Readers, say};
@@ -164,10 +164,9 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> Outcome {
             say("nothing that was published is missing from it: start the server")?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(newest) => say(format_args!(
-            "tick {} was published: what lies between is lost",
-            newest.tick
-        ))?,
+        Some(newest) => {
+            say(format_args!("tick {} was published: what lies between is lost", newest.tick))?
+        }
         None => say("what was published is not here: anything after it is lost")?,
     }
     if !yes {

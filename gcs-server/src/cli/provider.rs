@@ -10,8 +10,10 @@ use super::output::OutputArgs;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProviderCommand {
-    /// Add a provider and show its token, which is shown only now
-    #[command(after_help = "Example:\n  gcs-server provider add 'City hospital' --output token.json")]
+    /// Add a provider, and show its token once
+    #[command(
+        after_help = "Example:\n  gcs-server provider add 'City hospital' --output token.json"
+    )]
     Add(Add),
     /// List all providers
     List(Private),
@@ -21,7 +23,7 @@ pub(super) enum ProviderCommand {
     Resume(Number),
     /// Revoke the provider and its unused codes, for good
     Revoke(Number),
-    /// Replace its token and show the new one, which is shown only now
+    /// Replace its token, and show the new one once
     Token(Shown),
     /// Replace its key: codes that are unused become void
     Rotate(Number),

@@ -115,8 +115,7 @@ pub(super) fn report(report: &Report) -> Outcome {
     let client = report.server.connect()?;
     let broadcast = Broadcast::new(report.time, report.seed)?;
     let Broadcast { epoch, seed, .. } = &broadcast;
-    let item =
-        json!({ "kind": "dp3t-unlinkable", "epoch": epoch, "seed": BASE64.encode(seed) });
+    let item = json!({ "kind": "dp3t-unlinkable", "epoch": epoch, "seed": BASE64.encode(seed) });
     let body = json!({ "code": report.code.to_string(), "items": [item] });
     let output = Output::stdout(SMALL)?;
     let mut answer = send(&client, &body)?;
@@ -132,7 +131,9 @@ fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
     for pause in [1, 3] {
         match client.ask_json(&Method::POST, "/v1/reports", Some(body)) {
             Err(error) if error.may_pass() => {
-                note(format_args!("{error}\nThe same report is sent again in {pause} s: that is safe."));
+                note(format_args!(
+                    "{error}\nThe same report is sent again in {pause} s: that is safe."
+                ));
                 thread::sleep(Duration::from_secs(pause));
             }
             answer => return answer,
