@@ -137,7 +137,8 @@ impl Client {
                     self.check(&outcome, now, &faults);
                     return;
                 }
-                Step::Fetch { path, range, limit } => {
+                Step::Fetch { path, byte_range, limit } => {
+                    let range = byte_range.map(|part| (part.start, part.end - part.start));
                     self.check_fetch(&path, range, limit, &mut asked);
                     self.fetch(at, &path, range, script)
                 }
@@ -344,7 +345,8 @@ impl Client {
             let outcome = loop {
                 match session.resume(answer) {
                     Step::Done(outcome) => break outcome,
-                    Step::Fetch { path, range, .. } => {
+                    Step::Fetch { path, byte_range, .. } => {
+                        let range = byte_range.map(|part| (part.start, part.end - part.start));
                         let served = self.fetch(at, &path, range, honest);
                         answer = served.unwrap_or(Answer::Missing);
                     }

@@ -8,7 +8,7 @@ use gcs_core::Version;
 use gcs_core::files::KeyList;
 use gcs_core::files::{Manifest, Path, Row, Table};
 use gcs_core::publish::{Day, File, Keys, Publication, Publisher, PublisherSettings};
-use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, PublicKey, Set, SigningKey, publish};
+use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, PublicKey, Set, SigningKey};
 
 /// 2026-01-01T00:00:00Z.
 const START: u64 = 1_767_225_600;
@@ -200,8 +200,7 @@ pub(crate) fn publish_days(
         elements: elements.iter().cloned().collect(),
     };
     let days: Vec<Day<Vec<u8>>> = days.iter().map(day).collect();
-    let tick = publish::Tick { number, now, days: &days };
-    publisher.publish(&tick, &keys()).expect("a legal publication")
+    publisher.publish(number, now, &days, &keys()).expect("a legal publication")
 }
 
 impl Records {

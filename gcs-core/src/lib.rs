@@ -44,6 +44,8 @@
 //!
 //! | module | is |
 //! |---|---|
+//! | [`report`] | what an app sends: one-time codes, items, the body of a report |
+//! | [`live`] | what a backend keeps: elements, and the reports that support them |
 //! | [`publish`] | from day sets to signed files: [`Publisher`](publish::Publisher) |
 //! | [`sync`] | from files to contacts: [`Session`](sync::Session) |
 //! | [`exact`] | exact match, for backends |
@@ -79,14 +81,18 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 // Small things that everything may use.
 mod bytes;
 mod date;
 mod digest;
+#[cfg(feature = "protocol")]
+mod element;
 mod error;
+#[cfg(feature = "std")]
+mod folder;
 #[cfg(feature = "protocol")]
 mod keys;
 mod version;
@@ -100,6 +106,11 @@ pub mod files;
 pub mod identifiers;
 
 #[cfg(feature = "protocol")]
+pub mod live;
+#[cfg(feature = "protocol")]
+pub mod report;
+
+#[cfg(feature = "protocol")]
 pub mod exact;
 #[cfg(feature = "protocol")]
 pub mod publish;
@@ -108,7 +119,11 @@ pub mod sync;
 
 pub use self::date::{DAY_SECONDS, Date, ENTRY_DELAY};
 pub use self::digest::Digest;
+#[cfg(feature = "protocol")]
+pub use self::element::{Day, Element};
 pub use self::error::{DateError, DigestError, ParseError};
+#[cfg(feature = "std")]
+pub use self::folder::Folder;
 #[cfg(feature = "protocol")]
 pub use self::keys::{DerivationKey, PublicKey, SigningKey};
 pub use self::set::{

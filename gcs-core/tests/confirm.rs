@@ -136,8 +136,8 @@ fn an_unanswered_question_tells_nothing() {
                 let mut answer = Answer::Start;
                 loop {
                     let step = session.resume(answer);
-                    if let Step::Fetch { path, range: range @ Some(_), .. } = &step {
-                        asked.push((path.clone(), *range));
+                    if let Step::Fetch { path, byte_range: Some(part), .. } = &step {
+                        asked.push((path.clone(), part.clone()));
                         if stall {
                             break;
                         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gcs_core::files::{KeyList, SignedKeyList};
 use gcs_core::files::{Manifest, Path, Row, Table};
-use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, ElementHasher, SigningKey};
 
 use crate::raw;
@@ -121,8 +121,7 @@ fn small() -> (BTreeMap<u32, Publication>, [u8; 16]) {
             shared = sharing(publisher.table().unwrap(), &days[0]);
             days[0].elements.push(shared);
         }
-        let tick = Tick { number, now: time_of(number), days: &days };
-        let publication = publisher.publish(&tick, &keys()).unwrap();
+        let publication = publisher.publish(number, time_of(number), &days, &keys()).unwrap();
         assert!(publication.left_out.is_empty() && publication.waiting.is_empty());
         publisher = publication.publisher.clone();
         ticks.insert(number, publication);
@@ -165,8 +164,7 @@ fn sharing(table: &Table, day: &Day<[u8; 16]>) -> [u8; 16] {
 fn crowd() -> (Publication, Vec<[u8; 16]>) {
     let policy = PublisherSettings { rate_bits: 0, expected_per_date: 1, interval: 900 };
     let days = [day(dates()[0], 0..6_000)];
-    let tick = Tick { number: 1, now: time_of(1), days: &days };
-    let publication = Publisher::new(policy, 1).publish(&tick, &keys()).unwrap();
+    let publication = Publisher::new(policy, 1).publish(1, time_of(1), &days, &keys()).unwrap();
     assert!(!publication.left_out.is_empty());
     let [day] = days;
     (publication, day.elements)

@@ -9,7 +9,7 @@ use gcs_core::Version;
 use gcs_core::files::KeyList;
 use gcs_core::files::Table;
 use gcs_core::publish::PublishError;
-use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
 use gcs_core::sync::{Answer, ClientSettings, Heard, Outcome, Session, Step, Wake};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, SigningKey};
 
@@ -103,7 +103,7 @@ impl World {
 
     pub fn try_publish(&self) -> Result<Publication, PublishError> {
         let (number, now, days) = (self.tick + 1, self.now, self.days());
-        self.publisher.publish(&Tick { number, now, days: &days }, &self.keys)
+        self.publisher.publish(number, now, &days, &self.keys)
     }
 
     /// Publishes the next tick, and lets a quarter of an hour pass.
@@ -186,7 +186,8 @@ impl Client {
         server: &mut impl FnMut(&str, Option<(u64, u64)>) -> Answer,
     ) -> Result<Answer, Box<Outcome>> {
         Ok(match step {
-            Step::Fetch { path, range, limit } => {
+            Step::Fetch { path, byte_range, limit } => {
+                let range = byte_range.map(|part| (part.start, part.end - part.start));
                 let mut answer = server(&path, range);
                 if let Answer::Bytes(bytes) = &mut answer {
                     bytes.truncate(limit as usize + 1);

@@ -1,0 +1,342 @@
+//! One-time codes: what a healthcare provider hands to a patient to authorise a report.
+//!
+//! A code authenticates itself, so no secret is stored for each, and providers can print
+//! codes offline. It is 16 symbols of Crockford's base 32, shown in fours:
+//!
+//! ```text
+//! symbols 1–3   provider, 15 bits
+//! symbols 4–7   serial number within the provider, 20 bits
+//! symbols 8–15  MAC, 40 bits: the first of HMAC-SHA256(provider key,
+//!               "gcs one-time code v1" ‖ provider as u16 ‖ serial as u32, big-endian)
+//! symbol  16    check: c = Σ a^i·x_i over GF(32), i = 1 … 15, where a = x and
+//!               x^5 + x^2 + 1 = 0
+//! ```
+//!
+//! The powers of a are 31 different ones, so the check catches every single wrong symbol
+//! and every transposition of two different ones, before anything is sent. It is no
+//! security: the MAC is, together with the ranges of serials that are open.
+//!
+//! The provider key is HKDF-SHA256 (RFC 5869) of the master key, without salt, with info
+//! "gcs provider key v1" ‖ provider as u16 ‖ generation as u32, big-endian.
+//!
+//! ```
+//! use gcs_core::report::{Code, ProviderKey};
+//!
+//! let key = ProviderKey::derive(&[7; 32], 42, 1);
+//! let code = Code::issue(&key, 42, 1001).unwrap();
+//! let typed = code.to_string().to_lowercase().replace('-', " ");
+//! let read: Code = typed.parse()?;
+//! assert!(read.is_authentic(&key));
+//! assert_eq!((read.provider(), read.serial()), (42, 1001));
+//! # Ok::<(), gcs_core::report::CodeError>(())
+//! ```
+
+use core::fmt;
+use core::str::FromStr;
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+use thiserror::Error;
+
+/// Crockford's alphabet: no I, L, O, U.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Symbols of a code, its check included.
+const SYMBOLS: usize = 16;
+
+/// Largest provider number: 15 bits.
+pub const MAX_PROVIDER: u16 = (1 << 15) - 1;
+
+/// Largest serial number: 20 bits.
+pub const MAX_SERIAL: u32 = (1 << 20) - 1;
+
+const MAC_BITS: u32 = 40;
+const SERIAL_BITS: u32 = 20;
+
+/// Text that is no code. Told apart before any request is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CodeError {
+    /// Too few or too many symbols.
+    #[error("a code has 16 symbols, got {got}")]
+    Length {
+        /// How many there are, separators not counted.
+        got: usize,
+    },
+    /// A symbol that no code has.
+    #[error("{symbol:?} is not a symbol of a code (position {position})")]
+    Symbol {
+        /// Its position, from 1, separators not counted.
+        position: usize,
+        /// The symbol.
+        symbol: char,
+    },
+    /// The check symbol does not fit: a typing mistake.
+    #[error("the code has a typing mistake")]
+    Check,
+}
+
+/// The key that authenticates one provider's codes.
+#[derive(Clone)]
+pub struct ProviderKey([u8; 32]);
+
+impl ProviderKey {
+    /// The key of a provider and generation. Raising the generation revokes every code
+    /// printed under the one before.
+    pub fn derive(master: &[u8; 32], provider: u16, generation: u32) -> ProviderKey {
+        let mut key = [0; 32];
+        let info: [&[u8]; 3] =
+            [b"gcs provider key v1", &provider.to_be_bytes(), &generation.to_be_bytes()];
+        match Hkdf::<Sha256>::new(None, master).expand_multi_info(&info, &mut key) {
+            Ok(()) => ProviderKey(key),
+            Err(_) => unreachable!("HKDF-SHA256 gives up to 8160 bytes"),
+        }
+    }
+
+    /// A key that was exported for printing offline.
+    pub fn from_bytes(key: [u8; 32]) -> ProviderKey {
+        ProviderKey(key)
+    }
+
+    /// The key itself, to be kept as secret as the codes that it can make.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
+    fn mac(&self, provider: u16, serial: u32) -> u64 {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+            unreachable!("HMAC takes keys of any length")
+        };
+        mac.update(b"gcs one-time code v1");
+        mac.update(&provider.to_be_bytes());
+        mac.update(&serial.to_be_bytes());
+        let digest = mac.finalize().into_bytes();
+        digest[..5].iter().fold(0, |mac, byte| (mac << 8) | u64::from(*byte))
+    }
+}
+
+impl fmt::Debug for ProviderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProviderKey(..)")
+    }
+}
+
+/// A one-time code whose symbols fit together. Whether it is authentic, only its
+/// provider's key can say.
+///
+/// `Display` shows the secret; `Debug` shows provider and serial only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    provider: u16,
+    serial: u32,
+    mac: u64,
+}
+
+impl Code {
+    /// The code of a provider and serial number; `None` if one of them is too large.
+    pub fn issue(key: &ProviderKey, provider: u16, serial: u32) -> Option<Code> {
+        let fits = provider <= MAX_PROVIDER && serial <= MAX_SERIAL;
+        fits.then(|| Code { provider, serial, mac: key.mac(provider, serial) })
+    }
+
+    /// The provider's number.
+    pub fn provider(&self) -> u16 {
+        self.provider
+    }
+
+    /// The serial number within the provider.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Whether the key's owner made this code. Takes the same time either way.
+    pub fn is_authentic(&self, key: &ProviderKey) -> bool {
+        key.mac(self.provider, self.serial).ct_eq(&self.mac).into()
+    }
+
+    fn symbols(&self) -> [u8; SYMBOLS] {
+        let high = u128::from(self.provider) << (SERIAL_BITS + MAC_BITS);
+        let bits = high | u128::from(self.serial) << MAC_BITS | u128::from(self.mac);
+        let mut symbols = [0; SYMBOLS];
+        for (at, symbol) in symbols[..SYMBOLS - 1].iter_mut().enumerate() {
+            *symbol = (bits >> (5 * (SYMBOLS - 2 - at)) & 31) as u8;
+        }
+        symbols[SYMBOLS - 1] = check(&symbols[..SYMBOLS - 1]);
+        symbols
+    }
+
+    fn from_symbols(symbols: &[u8; SYMBOLS]) -> Result<Code, CodeError> {
+        let (data, last) = symbols.split_at(SYMBOLS - 1);
+        if check(data) != last[0] {
+            return Err(CodeError::Check);
+        }
+        let bits = data.iter().fold(0u128, |bits, symbol| bits << 5 | u128::from(*symbol));
+        Ok(Code {
+            provider: (bits >> (SERIAL_BITS + MAC_BITS)) as u16,
+            serial: (bits >> MAC_BITS) as u32 & MAX_SERIAL,
+            mac: bits as u64 & ((1 << MAC_BITS) - 1),
+        })
+    }
+}
+
+/// Σ a^i·x_i over GF(32), i from 1, by Horner's rule from the last symbol.
+fn check(symbols: &[u8]) -> u8 {
+    symbols.iter().rev().fold(0, |sum, symbol| times_a(sum ^ symbol))
+}
+
+/// Multiplies by a, where a^5 = a^2 + 1.
+fn times_a(value: u8) -> u8 {
+    let shifted = value << 1;
+    if shifted & 32 == 0 { shifted } else { (shifted ^ 0b10_0101) & 31 }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, symbol) in self.symbols().into_iter().enumerate() {
+            let separator = if at > 0 && at % 4 == 0 { "-" } else { "" };
+            write!(f, "{separator}{}", char::from(ALPHABET[usize::from(symbol)]))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Code")
+            .field("provider", &self.provider)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromStr for Code {
+    type Err = CodeError;
+
+    /// Reads what people type: case does not matter, O is 0, I and L are 1, and spaces,
+    /// hyphens, dots and underscores are left out.
+    fn from_str(text: &str) -> Result<Code, CodeError> {
+        let typed = text.chars().filter(|symbol| !is_separator(*symbol));
+        let mut symbols = [0; SYMBOLS];
+        let mut got = 0;
+        for (at, symbol) in typed.enumerate() {
+            let position = at + 1;
+            let value = value_of(symbol).ok_or(CodeError::Symbol { position, symbol })?;
+            if let Some(place) = symbols.get_mut(at) {
+                *place = value;
+            }
+            got = position;
+        }
+        if got != SYMBOLS {
+            return Err(CodeError::Length { got });
+        }
+        Code::from_symbols(&symbols)
+    }
+}
+
+fn is_separator(symbol: char) -> bool {
+    symbol.is_whitespace() || matches!(symbol, '-' | '‐' | '‑' | '–' | '—' | '.' | '_')
+}
+
+fn value_of(symbol: char) -> Option<u8> {
+    let symbol = match symbol.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    };
+    let symbol = u8::try_from(symbol).ok()?;
+    ALPHABET.iter().position(|known| *known == symbol).map(|at| at as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::{String, ToString};
+    use proptest::prelude::*;
+
+    fn any_code() -> impl Strategy<Value = (ProviderKey, Code)> {
+        (any::<[u8; 32]>(), 0..=MAX_PROVIDER, 0..=MAX_SERIAL).prop_map(
+            |(master, provider, serial)| {
+                let key = ProviderKey::derive(&master, provider, 1);
+                (key.clone(), Code::issue(&key, provider, serial).unwrap())
+            },
+        )
+    }
+
+    /// The published vectors: a second implementation must print the same codes.
+    #[test]
+    fn codes_are_the_published_vectors() {
+        let file = include_str!("../../tests/vectors/foreign/codes.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let vectors = file["vectors"].as_array().unwrap();
+        assert!(vectors.len() >= 6);
+        for vector in vectors {
+            let master = [vector["master_byte"].as_u64().unwrap() as u8; 32];
+            let provider = vector["provider"].as_u64().unwrap() as u16;
+            let generation = vector["generation"].as_u64().unwrap() as u32;
+            let serial = vector["serial"].as_u64().unwrap() as u32;
+            let key = ProviderKey::derive(&master, provider, generation);
+            let hex: String = key.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, vector["provider_key"].as_str().unwrap());
+            let code = Code::issue(&key, provider, serial).unwrap();
+            assert_eq!(code.to_string(), vector["code"].as_str().unwrap());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_however_it_is_typed((key, code) in any_code()) {
+            let printed = code.to_string();
+            prop_assert_eq!(printed.len(), 19);
+            let typed = printed.to_lowercase().replace('-', " . ").replace('0', "o").replace('1', "l");
+            for text in [&printed, &typed, &printed.replace('-', ""), &printed.replace('1', "I")] {
+                prop_assert_eq!(text.parse::<Code>(), Ok(code));
+            }
+            prop_assert!(code.is_authentic(&key));
+            prop_assert!(!code.is_authentic(&ProviderKey::derive(&[0; 32], code.provider(), 2)));
+            let shown = format!("{code:?} {key:?}");
+            prop_assert!(!shown.contains(&printed[10..]));
+        }
+
+        #[test]
+        fn every_wrong_symbol_and_every_transposition_is_caught((_, code) in any_code()) {
+            let symbols = code.symbols();
+            for at in 0..SYMBOLS {
+                for other in 0..32 {
+                    let mut wrong = symbols;
+                    wrong[at] = other;
+                    prop_assert_eq!(Code::from_symbols(&wrong).is_ok(), other == symbols[at]);
+                }
+                for with in 0..at {
+                    let mut swapped = symbols;
+                    swapped.swap(at, with);
+                    let same = symbols[at] == symbols[with];
+                    prop_assert_eq!(Code::from_symbols(&swapped).is_ok(), same);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_code_or_says_why_not(text in "\\PC{0,40}") {
+            if let Ok(code) = text.parse::<Code>() {
+                prop_assert_eq!(code.to_string().parse::<Code>(), Ok(code));
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_apart() {
+        let key = ProviderKey::derive(&[1; 32], 1, 1);
+        let code = Code::issue(&key, 1, 2).unwrap().to_string();
+        assert_eq!(code[1..].parse::<Code>(), Err(CodeError::Length { got: 15 }));
+        assert_eq!("".parse::<Code>(), Err(CodeError::Length { got: 0 }));
+        assert_eq!((code.clone() + "0").parse::<Code>(), Err(CodeError::Length { got: 17 }));
+        let wrong = code.replacen(&code[5..6], "U", 1);
+        let error = wrong.parse::<Code>().unwrap_err();
+        assert!(matches!(error, CodeError::Symbol { symbol: 'U', .. }));
+        assert!(Code::issue(&key, MAX_PROVIDER + 1, 0).is_none());
+        assert!(Code::issue(&key, 0, MAX_SERIAL + 1).is_none());
+    }
+}
