@@ -165,7 +165,8 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> Outcome {
             return Ok(ExitCode::SUCCESS);
         }
         Some(newest) => {
-            say(format_args!("tick {} was published: what lies between is lost", newest.tick))?
+            let tick = newest.tick;
+            say(format_args!("tick {tick} was published: what lies between is lost"))?;
         }
         None => say("what was published is not here: anything after it is lost")?,
     }

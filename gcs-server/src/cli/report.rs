@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use data_encoding::BASE64;
 use gcs_core::identifiers::dp3t;
+use gcs_core::report::{Code, Item, ReportBody};
 use gcs_core::{Date, exact};
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -18,7 +19,6 @@ use super::output::{Output, OutputArgs, Readers, note};
 use super::{Error, Outcome};
 use crate::clock::Clock;
 use crate::code_sheet::parse_time;
-use crate::domain::code::Code;
 use crate::random;
 
 /// A seed, and what other phones hear of it.
@@ -114,9 +114,9 @@ pub(super) fn element(Element { time, seed, output }: &Element) -> Outcome {
 pub(super) fn report(report: &Report) -> Outcome {
     let client = report.server.connect()?;
     let broadcast = Broadcast::new(report.time, report.seed)?;
-    let Broadcast { epoch, seed, .. } = &broadcast;
-    let item = json!({ "kind": "dp3t-unlinkable", "epoch": epoch, "seed": BASE64.encode(seed) });
-    let body = json!({ "code": report.code.to_string(), "items": [item] });
+    let Broadcast { epoch, seed, .. } = broadcast;
+    let items = vec![Item::Dp3tUnlinkable { epoch, seed }];
+    let body = serde_json::from_slice(&ReportBody { code: report.code, items }.to_json())?;
     let output = Output::stdout(SMALL)?;
     let mut answer = send(&client, &body)?;
     if let (true, Value::Object(fields)) = (report.random, broadcast.to_json()) {
