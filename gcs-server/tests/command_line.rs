@@ -611,7 +611,7 @@ fn a_report_is_made_and_followed_on_the_command_line() {
 
     server.json(&operator, &["tick"]);
     let id = answer["tracking_id"].as_str().unwrap();
-    assert_eq!(server.json("", &["report-status", id])["state"], "published");
+    assert_eq!(server.json("", &["report-status", id])["status"], "published");
     let backend = server.json(&operator, &["backend-token"]);
     let date = broadcast["date"].as_str().unwrap();
     for element in [element, random["element"].as_str().unwrap()] {

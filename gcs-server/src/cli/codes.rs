@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
+use gcs_core::report::{Code, ProviderKey};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use ureq::http::Method;
@@ -13,9 +14,8 @@ use super::connection::{Client, Private, SMALL};
 use super::output::{Output, OutputArgs, Readers, say};
 use super::{Error, Outcome};
 use crate::code_sheet::{Format, Sheet};
-use crate::domain::code::{Code, ProviderKey};
-use crate::domain::judge::{MAX_RANGE, OpenedRange};
-use crate::http::ExportedKey;
+use crate::domain::judge::MAX_RANGE;
+use crate::http::{ExportedKey, OpenedRange};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CodesCommand {

@@ -9,7 +9,7 @@ use ureq::http::Method;
 use super::Outcome;
 use super::connection::Private;
 use super::output::{note, say};
-use crate::code_sheet::parse_time;
+use crate::time;
 
 /// Which reports, and whether to act.
 #[derive(Args, Debug)]
@@ -33,10 +33,10 @@ pub(super) struct Correction {
     #[arg(long, value_name = "NUMBER", requires = "provider")]
     generation: Option<u32>,
     /// Reports received at this UTC time or later, as 2026-01-31 or 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
     received_from: Option<u64>,
     /// Reports received before this UTC time
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
     received_until: Option<u64>,
     /// Act on what was shown at this position of the log
     #[arg(long, value_name = "NUMBER")]

@@ -12,15 +12,14 @@ use super::connection::SMALL;
 use super::output::{OutputArgs, Readers, say};
 use super::{Error, Outcome};
 use crate::app::config::{Config, FolderOptions};
-use crate::app::{Folder, Opened, StartError, catch_up};
-use crate::domain::log::event::{OperatorTokenSet, SeriesStarted};
-use crate::domain::log::{Event, LogError, Writer};
+use crate::app::{CaughtUp, Folder, Opened, StartError, catch_up, publishing};
+use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
 use crate::domain::state::State;
 use crate::domain::token::{Role, Token};
-use crate::node::{PublicationInput, replay};
-use crate::publishing::{Comparison, Files, Outbox, PublicationBuilder, Publishing};
-use crate::random;
-use crate::store::{Batch, SqliteStore, Store};
+use crate::node::{replay, seal};
+use crate::publishing::{Comparison, Outbox, PublicationBuilder, Publishing};
+use crate::random::Random;
+use crate::store::{SqliteStore, Store};
 
 /// A log to verify.
 #[derive(Args, Debug)]
@@ -85,22 +84,14 @@ fn rate(count: u64, what: &str, time: Duration) -> String {
 pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> Outcome {
     let config = Config::load(&settings.into())?;
     let Opened { folder, mut store, keys, .. } = Folder::open_existing(&config)?;
-    let (mut builder, mut outbox) = (PublicationBuilder::new(&keys, None), Outbox::default());
-    let (began, mut printing, mut ticks) = (Instant::now(), Duration::ZERO, 0);
-    let replayed = replay(&mut *store, Some(&keys), |state, record| {
-        if matches!(record.event, Some(Event::Purge(_))) {
-            outbox.forget_history();
-        }
-        let began = Instant::now();
-        let Some(input) = PublicationInput::of(state, record) else { return Ok(()) };
-        ticks += 1;
-        let printed = builder.print(&input, &mut outbox);
-        printing += began.elapsed();
-        printed.map_err(|error| LogError::broken(input.position, error.to_string()))
-    })?;
+    let began = Instant::now();
+    let caught_up = catch_up(&mut *store, &keys, PublicationBuilder::new(&keys, None), None)?;
+    let replaying = began.elapsed().saturating_sub(caught_up.computing);
+    caught_up.expect_computed()?;
+    let CaughtUp { replayed, outbox, ticks, computing, .. } = caught_up;
     let state = replayed.whole()?;
-    say(rate(state.position, "events", began.elapsed().saturating_sub(printing)))?;
-    say(rate(ticks, "publications", printing))?;
+    say(rate(state.position, "events", replaying))?;
+    say(rate(ticks, "publications", computing))?;
     say(format_args!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head)))?;
     say(format_args!("state {}", state.digest()))?;
     block_on(async {
@@ -114,11 +105,6 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> Outcome {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(future)
-}
-
-fn publishing(folder: &Folder) -> Result<Publishing, Error> {
-    let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
-    Ok(Publishing { public, private })
 }
 
 async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outcome {
@@ -190,7 +176,7 @@ pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> Outcom
     let config = Config::load(&settings.into())?;
     let Opened { folder: _folder, mut store, keys, .. } = Folder::open_existing(&config)?;
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
-    let token = Token::draw(Role::Operator)?;
+    let token = Token::new(Role::Operator, &Random::System.bytes()?);
     let output = output.open(Readers::Owner, SMALL)?;
     append(&config, &mut *store, &state, OperatorTokenSet { token: token.hash() })?;
     let done = "The old token is void, the new one is lost: do it again.";
@@ -205,8 +191,6 @@ fn append(
     state: &State,
     event: impl Into<Event>,
 ) -> Result<(), Error> {
-    let mut writer = Writer { position: state.position, head: state.head };
-    let (_, stored) = writer.seal(&event.into(), config.clock().now())?;
-    let batch = Batch { first: state.position + 1, id: random::bytes()?, events: vec![stored] };
-    Ok(store.append(&batch)?)
+    let sealed = seal(state.chain(), &[event.into()], config.clock().now(), &Random::System)?;
+    Ok(sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch))?)
 }

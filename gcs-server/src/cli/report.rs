@@ -18,15 +18,15 @@ use super::connection::{Client, Private, Public, SMALL};
 use super::output::{Output, OutputArgs, Readers, note};
 use super::{Error, Outcome};
 use crate::clock::Clock;
-use crate::code_sheet::parse_time;
-use crate::random;
+use crate::random::Random;
+use crate::time;
 
 /// A seed, and what other phones hear of it.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  gcs-server element --time 2026-01-31T12:00:00Z")]
 pub(super) struct Element {
     /// When it is broadcast, as 2026-01-31T12:00:00Z or in Unix seconds [default: two days ago]
-    #[arg(long, value_parser = parse_time)]
+    #[arg(long, value_parser = time::parse)]
     time: Option<u64>,
     /// The seed, 32 bytes in base64 [default: a random one]
     #[arg(long, value_parser = parse_seed)]
@@ -46,7 +46,7 @@ pub(super) struct Report {
     #[arg(long, value_parser = parse_seed, required_unless_present = "random", requires = "time")]
     seed: Option<[u8; 32]>,
     /// When it was broadcast
-    #[arg(long, value_parser = parse_time, requires = "seed")]
+    #[arg(long, value_parser = time::parse, requires = "seed")]
     time: Option<u64>,
     /// Report a random seed of two days ago
     #[arg(long, conflicts_with_all = ["seed", "time"])]
@@ -91,7 +91,7 @@ impl Broadcast {
         let two_days_ago = || Clock::System.now().saturating_sub(2 * gcs_core::DAY_SECONDS);
         let time = time.unwrap_or_else(two_days_ago);
         let epoch = dp3t::epoch_of(time).ok_or("the time is too late")?;
-        Ok(Broadcast { time, epoch, seed: seed.map_or_else(random::bytes, Ok)? })
+        Ok(Broadcast { time, epoch, seed: seed.map_or_else(|| Random::System.bytes(), Ok)? })
     }
 
     fn to_json(&self) -> Value {

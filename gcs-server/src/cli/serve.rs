@@ -14,6 +14,7 @@ use super::output::{Output, note};
 use crate::app::config::{Config, LogFormat};
 use crate::app::{App, Folder};
 use crate::domain::policy::Policy;
+use crate::random::Random;
 
 pub(super) fn serve(config: &Config) -> Outcome {
     log_to_stderr(config.log_format);
@@ -22,7 +23,7 @@ pub(super) fn serve(config: &Config) -> Outcome {
         drop(Output::stdout(SMALL)?);
     }
     actix_web::rt::System::new().block_on(async {
-        let app = App::build(config, config.clock()).await?;
+        let app = App::build(config, config.clock(), Random::System).await?;
         greet(config, &app);
         warn(config, &app);
         let handles = app.handles();

@@ -9,9 +9,9 @@ use gcs_core::publish::PublishError;
 use gcs_core::publish::{Keys, Publisher};
 use thiserror::Error;
 
-use crate::domain::keys::KeyFile;
-use crate::domain::state::Version;
+use crate::domain::keys::DeploymentKeys;
 use crate::node::PublicationInput;
+use gcs_core::Version;
 
 /// Where in the log a publication comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ struct BuilderKeys {
 
 impl PublicationBuilder {
     /// A builder that goes on from a publisher, or begins.
-    pub fn new(keys: &KeyFile, publisher: Option<Publisher>) -> PublicationBuilder {
+    pub fn new(keys: &DeploymentKeys, publisher: Option<Publisher>) -> PublicationBuilder {
         let (root, online, derivation) = (keys.root(), keys.online(), keys.derivation());
         PublicationBuilder { keys: BuilderKeys { root, online, derivation }, publisher }
     }

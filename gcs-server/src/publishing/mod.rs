@@ -17,7 +17,7 @@ use thiserror::Error;
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError, TickPosition};
 pub use self::files::Files;
 pub use self::worker::{Published, Worker};
-use crate::domain::state::Version;
+use gcs_core::Version;
 
 /// Name of the file that a restart goes on from.
 const SAVED: &str = "publisher";
