@@ -4,13 +4,12 @@
 //! http ──▶ judge ──▶ log (store) ──▶ state ──▶ publishing ──▶ files
 //! ```
 //!
-//! - [`log`]: numbered events in a chain of hashes, kept by a [`store`]. The truth.
-//! - [`state`]: what the events add up to.
-//! - [`judge`]: whether an act is accepted, and as which events.
+//! - [`domain`]: what can happen, what it adds up to, and what is accepted; without I/O.
+//! - [`store`]: keeps the log of numbered events, which everything else follows from.
 //! - [`node`]: the one thread that judges, appends and applies.
 //! - [`publishing`]: from a tick to files that phones fetch.
 //! - [`http`]: the public and the private listener.
-//! - [`code`], [`item`]: one-time codes, and what is reported with them.
+//! - [`app`]: start, data folder and ticks; [`cli`]: the commands.
 
 pub mod app;
 pub mod cli;
