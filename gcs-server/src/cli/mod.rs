@@ -4,6 +4,7 @@ mod offline;
 mod remote;
 mod serve;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,12 +29,6 @@ struct Cli {
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve,
-    /// Live through two weeks of an epidemic on a temporary folder, and check everything
-    Demo {
-        /// Leave the server running at the end
-        #[arg(long)]
-        keep: bool,
-    },
     /// Show the configuration in force, as a configuration file
     ShowConfig,
     /// Check a log, which may be in use, and name the first bad event
@@ -82,9 +77,15 @@ struct PrintCodes {
     format: Format,
 }
 
-/// Runs the command line.
+/// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let Cli { options, command } = Cli::parse();
+    run_from(std::env::args_os())
+}
+
+/// Runs a command line, for a program that carries the server. The first argument is the
+/// name of the program.
+pub fn run_from<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> ExitCode {
+    let Cli { options, command } = Cli::parse_from(args);
     match dispatch(&options, command.unwrap_or(Command::Serve)) {
         Ok(code) => code,
         Err(error) => {
@@ -100,7 +101,6 @@ fn dispatch(options: &Options, command: Command) -> Outcome {
     let config = Config::load(options)?;
     match command {
         Command::Serve => serve::serve(&config),
-        Command::Demo { keep } => Ok(crate::demo::run(keep)),
         Command::ShowConfig => {
             print!("{}", config.to_toml());
             Ok(ExitCode::SUCCESS)
