@@ -110,6 +110,23 @@ fn help_is_short_and_has_only_what_the_command_uses() {
 }
 
 #[test]
+fn the_handbook_names_every_command() {
+    let handbook = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let chapter = handbook.split("\n## ").find(|chapter| chapter.starts_with("Commands")).unwrap();
+    let mut named: Vec<&str> = chapter
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+        .flat_map(|cell| cell.split(&['`', ',', ' ']).filter(|word| !word.is_empty()))
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    named.extend(["serve", "demo"]);
+    named.sort_unstable();
+    let mut listed = subcommands(&text(&run(&["--help"]).stdout));
+    listed.sort_unstable();
+    assert_eq!(named, listed);
+}
+
+#[test]
 fn settings_that_a_command_does_not_use_are_refused() {
     for arguments in [
         &["test-code", "X", "--data-dir", "d"][..],
