@@ -12,11 +12,13 @@
 //! - [`http`]: the public and the private listener.
 //! - [`code`], [`item`]: one-time codes, and what is reported with them.
 
+// They panic when nobody reads, or when the disk is full; `cli::output` does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod code_sheet;
-pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod node;

@@ -204,10 +204,10 @@ proptest! {
                 let builder = PublicationBuilder::new(keys, saved.clone());
                 let caught_up = catch_up(&mut town.ledger.store.clone(), keys, builder, position_of_tick).unwrap();
                 stopping.put(&caught_up.outbox);
-                if let Some((last, publisher, _)) = caught_up.outbox.last() {
+                if let Some(publisher) = caught_up.outbox.plan().publisher() {
                     let bytes = publisher.to_bytes();
                     saved = Some(gcs_core::publish::Publisher::from_bytes(&bytes).unwrap());
-                    position_of_tick = Some(*last);
+                    position_of_tick = caught_up.outbox.position();
                 }
             }
         }

@@ -113,8 +113,8 @@ impl Desk {
             let builder = PublicationBuilder::new(&ledger.keys, None);
             let outbox =
                 catch_up(&mut ledger.store.clone(), &ledger.keys, builder, None).unwrap().outbox;
-            let (position_of_tick, publisher) =
-                outbox.last().map(|last| (*last.0, last.1.clone())).unwrap();
+            let position_of_tick = outbox.position().unwrap();
+            let publisher = outbox.plan().publisher().unwrap().clone();
             (outbox, position_of_tick, publisher)
         };
         ledger.report(1, &[raw(2, 2)]);

@@ -66,7 +66,7 @@ pub fn catch_up(
         let Some(open) = &mut builder else { return Ok(()) };
         let began = Instant::now();
         let Some(input) = PublicationInput::of(state, logged) else { return Ok(()) };
-        if let Err(error) = open.print(&input, &mut outbox) {
+        if let Err(error) = open.build(&input, &mut outbox) {
             failed = Some((position, error));
             builder = None;
         } else {

@@ -158,7 +158,7 @@ pub(super) async fn serve_last(
     published: &watch::Sender<Option<Published>>,
 ) -> Result<(), StartError> {
     let manifest = publishing.kept_manifest(position_of_tick.version).await?;
-    if outbox.last().is_none() {
+    if outbox.position().is_none() {
         publishing.ensure_manifest(&manifest).await?;
     }
     published.send_replace(Some(Published { position_of_tick, manifest, missing: 0 }));

@@ -12,6 +12,7 @@ mod report;
 mod serve;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -51,12 +52,6 @@ struct Cli {
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve(Options),
-    /// Live through two weeks of an epidemic on a temporary folder, and check everything
-    Demo {
-        /// Leave the server running at the end
-        #[arg(long)]
-        keep: bool,
-    },
     /// Show the settings in force, as a configuration file
     ShowConfig(ShowConfig),
 
@@ -131,9 +126,15 @@ type Outcome = Result<ExitCode, Error>;
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "GCS_SERVER_";
 
-/// Runs the command line.
+/// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let outcome = match Cli::try_parse() {
+    run_from(std::env::args_os())
+}
+
+/// Runs a command line, for a program that carries the server. The first argument is the
+/// name of the program.
+pub fn run_from<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> ExitCode {
+    let outcome = match Cli::try_parse_from(args) {
         Ok(Cli { settings, command }) => expect_known_variables()
             .and_then(|()| dispatch(command.unwrap_or(Command::Serve(settings)))),
         Err(shown) => show(&shown),
@@ -158,7 +159,6 @@ fn show(shown: &clap::Error) -> Outcome {
 fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Serve(settings) => serve::serve(&Config::load(&settings)?),
-        Command::Demo { keep } => Ok(crate::demo::run(keep)),
         Command::ShowConfig(ShowConfig { output, settings }) => {
             output.write(Readers::Anyone, &Config::load(&settings)?.to_toml())
         }

@@ -36,18 +36,16 @@ impl Shelf {
             key_list: ledger.state.key_list.clone(),
             days: ledger.state.live.days(),
         };
-        self.builder.print(&input, &mut outbox).unwrap();
+        self.builder.build(&input, &mut outbox).unwrap();
         self.put(&outbox);
     }
 
     /// What writing an outbox does.
     pub fn put(&mut self, outbox: &Outbox) {
-        let Some((_, _, manifest)) = outbox.last() else { return };
-        for (path, bytes) in outbox.files() {
-            self.files.insert(path.to_string(), bytes.clone());
+        for (path, bytes) in outbox.plan().files() {
+            self.files.insert(path.to_string(), bytes.to_vec());
         }
-        self.files.insert(Path::Manifest.to_string(), manifest.to_vec());
-        for path in outbox.deletions() {
+        for path in outbox.plan().deletions() {
             self.files.remove(&path.to_string());
         }
     }
