@@ -15,9 +15,9 @@
 //! use gcs_core::{Delta, HashRange, Salt, Set};
 //!
 //! let salt = Salt(*b"16 public bytes.");
-//! let range = HashRange::for_expected(1_000, 20)?; // A rate below 2^-20.
-//! let monday = Set::build(salt, range, (0..1_000u128).map(u128::to_le_bytes))?;
-//! let tuesday = Set::build(salt, range, (100..1_100u128).map(u128::to_le_bytes))?;
+//! let hash_range = HashRange::for_expected(1_000, 20)?; // A rate below 2^-20.
+//! let monday = Set::build(salt, hash_range, (0..1_000u128).map(u128::to_le_bytes))?;
+//! let tuesday = Set::build(salt, hash_range, (100..1_100u128).map(u128::to_le_bytes))?;
 //!
 //! // Which of these are in it? Positions of the hits, in one pass.
 //! let heard = [5u128, 5_000, 999].map(u128::to_le_bytes);

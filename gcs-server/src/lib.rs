@@ -23,3 +23,4 @@ pub mod publishing;
 pub mod random;
 pub mod service;
 pub mod store;
+pub mod time;

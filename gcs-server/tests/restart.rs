@@ -11,12 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use common::home::{Home, Running, difference, files};
 use common::shelf::named;
 use common::{ALL, HOUR, Ledger, policy, raw, submission};
+use gcs_core::Version;
 use gcs_server::app::StartError;
-use gcs_server::domain::keys::KeyFile;
-use gcs_server::domain::log::Header;
-use gcs_server::domain::log::event::Tick;
+use gcs_server::app::key_file;
+use gcs_server::domain::chain::Header;
+use gcs_server::domain::events::TickMade;
 use gcs_server::domain::policy::Policy;
-use gcs_server::domain::state::Version;
 use gcs_server::store::{SqliteStore, Store as _};
 
 /// A folder whose server has published twice and stopped.
@@ -74,7 +74,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
     let (head, digest) = (before.service().node.state().head, before.digest());
     before.stop().await;
     let mut batch =
-        common::seal(position, head, &[Tick { series: 1, number: 3 }.into()], common::START);
+        common::seal(position, head, &[TickMade { series: 1, number: 3 }.into()], common::START);
     let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
     header.kind = 900;
     batch.events[0].header = header.to_bytes().to_vec();
@@ -89,7 +89,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
         assert_eq!(running.digest(), digest);
         let refused = running.report(20, &[raw(2, 9)]).await.unwrap_err();
         assert_eq!(refused.row().code, "read_only");
-        assert!(!running.service().node.is_well());
+        assert!(!running.service().node.is_writable());
         if saved {
             assert_eq!(running.service().version(), Some(Version { series: 1, tick: 2 }));
         }
@@ -245,7 +245,7 @@ async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
     let home = lived().await;
     let public = home.public();
     let served = public.iter().map(|(name, bytes)| (format!("/{name}"), bytes.clone())).collect();
-    let root = KeyFile::read(&home.path("keys.json")).unwrap().root();
+    let root = key_file::read(&home.path("keys.json")).unwrap().root();
     let (_, mut names) = named(&served, &root);
     names.extend(["/v1/manifest", "/v1/manifests/1-2"].map(String::from));
     assert!(names.len() >= 8, "{names:?}");
@@ -266,7 +266,7 @@ async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
 /// The log of a ledger, in a folder of its own.
 fn settled(ledger: &Ledger) -> Home {
     let home = Home::new();
-    ledger.keys.create(&home.path("keys.json")).unwrap();
+    key_file::create(&ledger.keys, &home.path("keys.json")).unwrap();
     let mut store = SqliteStore::open(&home.path("log.sqlite")).unwrap();
     ledger.batches().iter().for_each(|batch| store.append(batch).unwrap());
     home.time.store(ledger.now, Ordering::SeqCst);

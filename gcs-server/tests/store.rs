@@ -8,7 +8,7 @@ use std::thread;
 
 use gcs_server::store::{
     AppendError, Batch, Body, Failure, MAX_HEADER, MemoryStore, SqliteStore, Store, StoreError,
-    Stored,
+    StoredEvent,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -50,12 +50,12 @@ fn database() -> (TempDir, PathBuf) {
 }
 
 /// An event whose bytes occur nowhere else.
-fn event(position: u64) -> Stored {
+fn event(position: u64) -> StoredEvent {
     let mark = |name: &str| format!("<{name} {position:08}>").into_bytes();
     let mut salt = [b'.'; 32];
     salt[..15].copy_from_slice(&mark("salt"));
     let bytes = mark("body").repeat(1 + position as usize * 7 % 40);
-    Stored { header: mark("header"), body: Some(Body { salt, bytes }) }
+    StoredEvent { header: mark("header"), body: Some(Body { salt, bytes }) }
 }
 
 fn batch(first: u64, count: u64) -> Batch {
@@ -110,17 +110,18 @@ fn contains(bytes: &[u8], part: &str) -> bool {
     bytes.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
-fn any_event() -> impl Strategy<Value = Stored> {
+fn any_event() -> impl Strategy<Value = StoredEvent> {
     let header = prop::collection::vec(any::<u8>(), 1..=MAX_HEADER);
     let bytes = prop_oneof![0..20usize, 0..9000usize];
     let bytes = bytes.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length));
     let body = (any::<[u8; 32]>(), bytes).prop_map(|(salt, bytes)| Body { salt, bytes });
-    (header, prop::option::weighted(0.9, body)).prop_map(|(header, body)| Stored { header, body })
+    (header, prop::option::weighted(0.9, body))
+        .prop_map(|(header, body)| StoredEvent { header, body })
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append([u8; 16], Vec<Stored>),
+    Append([u8; 16], Vec<StoredEvent>),
     Read(u64, usize),
     Erase(Vec<u64>),
     Reopen,
@@ -206,7 +207,7 @@ fn what_is_no_batch_is_refused() {
     let (_folder, logs) = logs();
     for log in logs {
         let mut store = (log.handle)();
-        let header = |length| vec![Stored { header: vec![0; length], body: None }];
+        let header = |length| vec![StoredEvent { header: vec![0; length], body: None }];
         for events in [vec![], header(0), header(MAX_HEADER + 1)] {
             let error = store.append(&Batch { first: 1, id: random_id(), events }).unwrap_err();
             assert!(matches!(error, AppendError::Failed(StoreError::Invalid(_))), "{error}");

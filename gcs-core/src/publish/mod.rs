@@ -47,7 +47,7 @@ pub use self::error::PublishError;
 #[cfg(feature = "std")]
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
-pub use self::write::{Outbox, Place, WriteError, WriteStep};
+pub use self::write::{Place, WriteError, WritePlan, WriteStep};
 pub use crate::element::Day;
 
 use self::day::BuiltDay;
@@ -162,16 +162,21 @@ impl Publisher {
     /// before the last tick, should that have been issued by a clock that was wrong.
     #[must_use]
     pub fn next_series(&self) -> Publisher {
-        Publisher {
-            series: self.series.saturating_add(1),
-            snapshots: Vec::new(),
-            bundles: Vec::new(),
-            issued: 0,
-            ..self.clone()
-        }
+        self.begin_series(self.series.saturating_add(1))
     }
 
-    /// The same publisher under another settings, which holds from the next tick on.
+    /// The publisher of the first tick of a later series, as [`Publisher::next_series`], for
+    /// a log that numbers them. In a series that is not later, nothing changes.
+    #[must_use]
+    pub fn begin_series(&self, series: u32) -> Publisher {
+        let publisher = self.clone();
+        if series <= self.series {
+            return publisher;
+        }
+        Publisher { series, snapshots: Vec::new(), bundles: Vec::new(), issued: 0, ..publisher }
+    }
+
+    /// The same publisher under other settings, which hold from the next tick on.
     #[must_use]
     pub fn with_settings(&self, settings: PublisherSettings) -> Publisher {
         Publisher { settings, ..self.clone() }

@@ -98,7 +98,7 @@ impl Delta {
     /// The file of the target.
     pub(crate) fn apply(&self, base: &Set) -> Outcome<Vec<u8>> {
         check(self.salt == base.salt, "Salt")?;
-        check(self.range == base.range, "Range")?;
+        check(self.range == base.range, "HashRange")?;
         check(self.base == base.identity, "Base")?;
         check(self.base_length == base.count(), "BaseLength")?;
         self.body.apply(base, &self.target)

@@ -154,7 +154,7 @@ fn days_of(tick: u32) -> Elements {
 /// An element that shares its fingerprint with one of the day.
 fn sharing(table: &Table, day: &Day<[u8; 16]>) -> [u8; 16] {
     let row = table.row(day.date).unwrap();
-    let hasher = ElementHasher::new(row.salt, row.range);
+    let hasher = ElementHasher::new(row.salt, row.hash_range);
     let wanted = hasher.fingerprint(&day.elements[3]);
     (1_000..).map(raw::element).find(|element| hasher.fingerprint(element) == wanted).unwrap()
 }

@@ -68,7 +68,8 @@ impl Server {
         let time = Clock::Manual(Arc::clone(&clock));
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let app = App::build(&config, time).await.unwrap();
+                let app =
+                    App::build(&config, time, gcs_server::random::Random::System).await.unwrap();
                 let token = app.new_deployment().map(|new| new.token.to_string());
                 let told = (app.public(), app.private(), app.handles(), token);
                 started.send(told).unwrap();

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gcs_core::DAY_SECONDS;
+use gcs_core::Version;
+use gcs_core::report::Item;
+use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{App, StartError};
 use gcs_server::clock::Clock;
-use gcs_server::domain::code::Code;
-use gcs_server::domain::item::Item;
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::ReportAnswer;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::Version;
+use gcs_server::random::Random;
 use gcs_server::service::Service;
 use tempfile::TempDir;
 
@@ -58,7 +58,7 @@ impl Home {
     }
 
     pub async fn start_with(&self, config: &Config) -> Result<Running, StartError> {
-        let app = App::build(config, Clock::Manual(Arc::clone(&self.time))).await?;
+        let app = App::build(config, Clock::Manual(Arc::clone(&self.time)), Random::System).await?;
         let (service, handles) = (app.service().clone(), app.handles());
         let task = actix_web::rt::spawn(app.run());
         Ok(Running { service: Some(service), handles, task })
@@ -73,7 +73,7 @@ impl Home {
         let running = self.start().await;
         running.set_policy(policy()).await;
         let node = &running.service().node;
-        node.act(|state, _| judge::add_provider(state, "a clinic")).await.unwrap();
+        node.act(|state, now| judge::add_provider(state, now, "a clinic")).await.unwrap();
         node.act(|state, now| judge::open_range(state, now, 1, 1000, 365)).await.unwrap();
         running
     }

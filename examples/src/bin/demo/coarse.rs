@@ -37,7 +37,7 @@ impl Story {
         let settings = PublisherSettings { rate_bits: RATE_BITS, ..PublisherSettings::default() };
         let publication = Publisher::new(settings, 1).publish_next(now, &days, &keys)?;
         let table = publication.publisher.table().ok_or("nothing is published")?;
-        let rate: f64 = table.rows().iter().map(|row| 1.0 / row.range.modulus(row.len)).sum();
+        let rate: f64 = table.rows().iter().map(|row| 1.0 / row.hash_range.modulus(row.len)).sum();
         let expected = HEARD as f64 / DATES as f64 * rate;
         let files = publication.files.into_iter();
         let files: Files = files.map(|file| (file.path.to_string(), file.bytes)).collect();
