@@ -95,11 +95,16 @@ fn text(bytes: &[u8]) -> String {
 /// Runs the program without a server.
 fn alone(folder: &Path, command: &[&str]) -> Output {
     let folder = ["--data-dir", folder.to_str().unwrap()];
-    Command::new(PROGRAM).args(folder).args(command).output().unwrap()
+    Command::new(PROGRAM).args(command).args(folder).output().unwrap()
+}
+
+/// Runs a command that has no data folder.
+fn pure(command: &[&str]) -> Output {
+    Command::new(PROGRAM).args(command).output().unwrap()
 }
 
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+    ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
 }
 
 /// A seed of yesterday.
@@ -149,8 +154,8 @@ fn an_operators_day_on_the_command_line() {
     let provider = new_provider(&server, &operator);
     let sheet = codes(&server, &provider, 3);
     assert_eq!(sheet.len(), 3);
-    assert!(alone(&data, &["check-code", &sheet[0].to_lowercase()]).status.success());
-    let mistyped = alone(&data, &["check-code", &sheet[0].replace('-', "")[1..]]);
+    assert!(pure(&["test-code", &sheet[0].to_lowercase()]).status.success());
+    let mistyped = pure(&["test-code", &sheet[0].replace('-', "")[1..]]);
     assert!(!mistyped.status.success() && text(&mistyped.stderr).contains("16 symbols, got 15"));
 
     let (status, answer) = report(&agent(), &server.public, &sheet[0], 1).unwrap();
@@ -168,11 +173,11 @@ fn an_operators_day_on_the_command_line() {
     let range_file = folder.path().join("range.json");
     std::fs::write(&range_file, &range.stdout).unwrap();
     let (key_file, range_file) = (key_file.to_str().unwrap(), range_file.to_str().unwrap());
-    let printed = alone(&data, &["print-codes", "--key", key_file, "--range", range_file]);
+    let printed = pure(&["print-codes", "--key", key_file, "--range", range_file]);
     let online = server.run(&provider, &["codes", "print", "3"]);
     assert_eq!(text(&printed.stdout), text(&online.stdout));
     assert_eq!(text(&printed.stdout).lines().count(), 4);
-    let wrong = alone(&data, &["print-codes", "--key", range_file, "--range", range_file]);
+    let wrong = pure(&["print-codes", "--key", range_file, "--range", range_file]);
     assert!(text(&wrong.stderr).contains("not what `provider key` gives"));
 
     // A correction: nothing happens without --yes, and --yes needs the position.
@@ -182,7 +187,8 @@ fn an_operators_day_on_the_command_line() {
     let position = preview.split("--position ").nth(1).unwrap().split(' ').next().unwrap();
     let hasty = server.run(&operator, &["retract", "--provider", "1", "--yes"]);
     assert!(!hasty.status.success() && text(&hasty.stderr).contains("look first"));
-    let late = server.run(&operator, &["retract", "--provider", "1", "--from", "2100-01-01"]);
+    let late =
+        server.run(&operator, &["retract", "--provider", "1", "--received-from", "2100-01-01"]);
     assert!(text(&late.stderr).contains("no report is selected"), "{}", text(&late.stderr));
     let act = ["retract", "--provider", "1", "--position", position, "--yes"];
     assert_eq!(server.json(&operator, &act)["reports"], 1);
@@ -431,8 +437,12 @@ fn readers_that_stall_take_little_memory() {
     let connect = || std::net::TcpStream::connect(address).unwrap();
     get(&mut connect());
     let before = resident(server.child.id());
-    let mut stalled: Vec<_> = (0..200).map(|_| connect()).collect();
-    stalled.iter_mut().for_each(get);
+    let stall = |_| {
+        let mut stream = connect();
+        get(&mut stream);
+        stream
+    };
+    let stalled: Vec<_> = (0..200).map(stall).collect();
     // Others are served all the while.
     let whole = agent().get(format!("{}{path}", server.public)).call().unwrap();
     assert_eq!(
@@ -440,6 +450,7 @@ fn readers_that_stall_take_little_memory() {
         20 << 20
     );
     let grown = resident(server.child.id()).saturating_sub(before);
+    drop(stalled);
     assert!(grown < 64 << 20, "200 readers of 20 MiB: {} MiB more", grown >> 20);
 }
 
