@@ -1,4 +1,4 @@
-//! From a log to what phones fetch, without a disk: any history is printed, and twice alike.
+//! From a log to what phones fetch, without a disk: any history is published, and twice alike.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod common;
@@ -160,9 +160,9 @@ impl Town {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// A history that cannot be printed would stop the server for good.
+    /// A history that cannot be published would stop the server for good.
     #[test]
-    fn any_history_is_printed_read_by_phones_and_rebuilt(
+    fn any_history_is_published_read_by_phones_and_rebuilt(
         steps in prop::collection::vec(any_step(), 1..40),
         sleepy in prop::collection::vec(any::<bool>(), 40),
     ) {
@@ -189,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn a_press_goes_on_from_any_point_as_if_it_had_never_stopped(
+    fn a_builder_goes_on_from_any_point_as_if_it_had_never_stopped(
         steps in prop::collection::vec(any_step(), 1..25),
         stops in prop::collection::vec(any::<bool>(), 25),
     ) {
