@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
+mod golden;
 mod naive;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use proptest::{collection, prop_assert_eq, sample};
 
 use serde_json::{Value, json};
 
-use common::{Case, all_cases, file, hex};
+use golden::{Case, all_cases, file, hex};
 use naive::bundle::{Bundle, State};
 use naive::manifest::{Known, Manifest};
 use naive::paths::{Path, date, date_text};
@@ -81,7 +81,7 @@ fn read_set(case: &Case) -> Outcome<Value> {
     let set = set::Set::parse(&file)?;
     assert_eq!(set::Set::write(set.salt, set.range, &set.fingerprints)?, file, "{}", case.name());
     if let Some(elements) = case.get("elements").and_then(Value::as_array) {
-        let elements = elements.iter().filter_map(Value::as_str).map(common::bytes_of_hex);
+        let elements = elements.iter().filter_map(Value::as_str).map(golden::bytes_of_hex);
         let fingerprints = elements.map(|element| set::fingerprint(&set.salt, set.range, &element));
         assert_eq!(fingerprints.collect::<BTreeSet<_>>(), set.fingerprints, "{}", case.name());
     }
@@ -219,7 +219,7 @@ fn read_record(case: &Case) -> Outcome<Value> {
             "verdict": format!("{:?}", verdict(row, &Ok(record.clone()), rank, check)),
         });
         if let Some(element) = expected["element"].as_str() {
-            let bytes = common::bytes_of_hex(element);
+            let bytes = golden::bytes_of_hex(element);
             let set = set::Set::parse(&case.file("set"))?;
             assert!(row.fits(&set), "{}", case.name());
             let fingerprint = set::fingerprint(&set.salt, set.range, &bytes);

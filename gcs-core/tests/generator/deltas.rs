@@ -3,9 +3,9 @@
 use gcs_core::{Delta, HashRange, Set};
 use serde_json::json;
 
-use crate::out::Vectors;
-use crate::raw::{self, RawBody, RawDelta};
-use crate::sets::build;
+use super::out::Vectors;
+use super::raw::{self, RawBody, RawDelta};
+use super::sets::build;
 
 const RANGE: u64 = 10_000;
 const BASE: [u64; 10] = [5, 300, 301, 2_000, 3_500, 5_000, 5_001, 8_000, 9_000, 9_990];

@@ -3,9 +3,10 @@
 use gcs_core::{HashRange, Salt, Set};
 use serde_json::{Value, json};
 
-use crate::common::hex;
-use crate::out::Vectors;
-use crate::raw::{self, RawSet};
+use super::out::Vectors;
+use super::raw::{self, RawSet};
+use crate::golden::hex;
+use crate::naive::bits;
 
 /// F, salt and fingerprints of the set that most invalid ones are made from.
 const RANGE: u64 = 10_000;
@@ -30,7 +31,7 @@ pub(crate) fn build(range: u64, values: &[u64]) -> Set {
 }
 
 fn expect(set: &Set, values: &[u64]) -> Value {
-    let bits = raw::rice(values, set.rice_parameter() as u8).1;
+    let bits = bits::code(values, set.rice_parameter() as u8).1;
     let mut expect = json!({
         "salt": hex(&set.salt().0),
         "range": set.range().get(),
