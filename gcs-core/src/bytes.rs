@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use byteorder::{ByteOrder, LittleEndian};
 
+#[cfg(feature = "protocol")]
 use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;

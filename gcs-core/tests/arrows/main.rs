@@ -1,0 +1,30 @@
+//! The arrows between the modules of gcs-core: each knows only what is listed for it.
+
+mod imports;
+
+use imports::{Layer, assert_arrows};
+
+/// Small things that everything may use.
+const SMALL: &[&str] = &["bytes", "date", "digest", "error", "keys", "version"];
+
+/// Every module, in the order of the layout, and what it may use besides the small things.
+const LAYERS: &[Layer] = &[
+    ("bytes", &[]),
+    ("date", &[]),
+    ("digest", &[]),
+    ("error", &[]),
+    ("keys", &[]),
+    ("version", &[]),
+    ("set", &[]),
+    ("files", &["set"]),
+    ("identifiers", &["set"]),
+    ("publish", &["set", "files"]),
+    ("sync", &["set", "files"]),
+    ("exact", &["set"]),
+];
+
+#[test]
+fn modules_know_only_those_below() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    assert_arrows(source, SMALL, LAYERS);
+}
