@@ -9,6 +9,7 @@ mod naive;
 mod world;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 
 use data_encoding::BASE64;
 use gcs_core::files::{Bundle, FileHash, IndexFile, Manifest, Path, Row, Table};
@@ -43,9 +44,8 @@ fn expect_decoded(case: &Case, decoded: &Value) {
 }
 
 /// The name of an error's variant.
-fn class(error: &impl std::fmt::Debug) -> String {
-    let text = format!("{error:?}");
-    text.split(|symbol: char| !symbol.is_alphanumeric()).next().unwrap().to_string()
+fn class(error: &impl Debug) -> String {
+    naive::class(&Err::<(), _>(error)).unwrap_err()
 }
 
 fn class_of_bundle(error: &BundleError) -> String {

@@ -2,7 +2,7 @@
 //! be wrong.
 
 use crate::naive::bits::{code, parameter};
-use crate::naive::sha256;
+use crate::naive::sealed;
 
 /// The salt of every set that is not made by a publisher.
 pub(crate) const SALT: [u8; 16] = *b"salt of vectors!";
@@ -29,11 +29,6 @@ pub(crate) fn flipped(bytes: &[u8], at: usize, bit: u8) -> Vec<u8> {
 /// `bytes` with the last 32 replaced by the hash of those before.
 pub(crate) fn resealed(bytes: &[u8]) -> Vec<u8> {
     sealed(&bytes[..bytes.len() - 32])
-}
-
-/// `bytes` and their hash.
-pub(crate) fn sealed(bytes: &[u8]) -> Vec<u8> {
-    [bytes, &sha256(&[bytes])].concat()
 }
 
 /// A set.

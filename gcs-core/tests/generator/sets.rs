@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::out::Vectors;
 use super::raw::{self, RawSet};
 use crate::golden::hex;
-use crate::naive::bits;
+use crate::naive::{self, bits};
 
 /// F, salt and fingerprints of the set that most invalid ones are made from.
 const RANGE: u64 = 10_000;
@@ -116,14 +116,14 @@ fn lengths(vectors: &mut Vectors) {
     }
     let longer = [&bytes[..], &[0]].concat();
     vectors.refused("set", "set-trailing-byte", "a byte behind the trailer", &longer, "Length");
-    let sealed = raw::sealed(&[&bytes[..bytes.len() - 32], &[0]].concat());
+    let sealed = naive::sealed(&[&bytes[..bytes.len() - 32], &[0]].concat());
     let note = "a zero byte between code and trailer, sealed";
     vectors.refused("set", "set-byte-before-trailer", note, &sealed, "Length");
 }
 
 fn headers(vectors: &mut Vectors) {
     let bytes = base().bytes();
-    let edited = |edits: &[(usize, &[u8])]| raw::resealed(&raw::edited(&bytes, edits));
+    let edited = |edits: &[(usize, &[u8])]| naive::resealed(&raw::edited(&bytes, edits));
     for (name, note, bytes, error) in [
         ("set-magic", "magic of a delta", edited(&[(0, b"GCSDLT")]), "Magic"),
         ("set-magic-case", "magic in lower case", edited(&[(0, b"gcsset")]), "Magic"),

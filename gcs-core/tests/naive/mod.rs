@@ -18,6 +18,8 @@ pub(crate) mod records;
 pub(crate) mod set;
 pub(crate) mod table;
 
+use std::fmt::Debug;
+
 use sha2::{Digest as _, Sha256};
 
 /// What was read, or the class of the error.
@@ -45,6 +47,25 @@ pub(crate) fn within<T>(part: &str, outcome: Outcome<T>) -> Outcome<T> {
 /// SHA-256 of some byte strings, joined.
 pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
     Sha256::digest(parts.concat()).into()
+}
+
+/// Some bytes, and their SHA-256 behind them.
+pub(crate) fn sealed(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &sha256(&[bytes])].concat()
+}
+
+/// Some bytes with the last 32 replaced by the SHA-256 of those before; fewer as they are.
+pub(crate) fn resealed(file: &[u8]) -> Vec<u8> {
+    file.len().checked_sub(32).map_or_else(|| file.to_vec(), |end| sealed(&file[..end]))
+}
+
+/// What an outcome of another reader is in the words of this one. The class of an error is how its
+/// name begins.
+pub(crate) fn class<T, E: Debug>(outcome: &Result<T, E>) -> Outcome<()> {
+    outcome.as_ref().map(drop).map_err(|error| {
+        let name = format!("{error:?}");
+        name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    })
 }
 
 /// Section 1: a date is a number of days up to 9999-12-31.

@@ -16,8 +16,8 @@ pub(crate) enum Verdict {
 pub(crate) struct CheckRecord {
     number: u32,
     ranks: u32,
-    main: Vec<u64>,
-    spare: Vec<(u32, u64)>,
+    pub(crate) main: Vec<u64>,
+    pub(crate) spare: Vec<(u32, u64)>,
 }
 
 /// ceil(N/k).
@@ -48,6 +48,17 @@ fn node(left: &[u8], right: &[u8]) -> Digest {
     sha256(&[&[1], left, right])
 }
 
+/// The root that the path of a record leads to.
+pub(crate) fn root(record: &[u8], row: &Row, number: u32) -> Outcome<Digest> {
+    let mut reader = Reader::new(record);
+    let mut at = leaf(reader.bytes(bare_length(row).into())?);
+    for (level, sibling) in reader.rest().chunks(32).enumerate() {
+        let is_right = number.checked_shr(level as u32).is_some_and(|number| number & 1 == 1);
+        at = if is_right { node(sibling, &at) } else { node(&at, sibling) };
+    }
+    Ok(at)
+}
+
 impl CheckRecord {
     /// Reads record `number` of the row's date.
     pub(crate) fn parse(record: &[u8], row: &Row, number: u32) -> Outcome<Self> {
@@ -64,13 +75,7 @@ impl CheckRecord {
         let spare = (0..row.spares).map(|_| Ok((reader.u32()?, reader.u64()?)));
         let spare = spare.collect::<Outcome<Vec<_>>>()?;
 
-        let path = reader.rest();
-        let mut at = leaf(&record[..record.len() - path.len()]);
-        for (level, sibling) in path.chunks(32).enumerate() {
-            let is_right = number >> level & 1 == 1;
-            at = if is_right { node(sibling, &at) } else { node(&at, sibling) };
-        }
-        expect(at == row.check_root, "Digest")?;
+        expect(root(record, row, number)? == row.check_root, "Digest")?;
 
         let mut before = (0, 0);
         for slot in &spare {

@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 use siphasher::sip::SipHasher24;
 
 use super::bits::{Shape, encode};
-use super::{Digest, Outcome, Reader, expect, sha256};
+use super::{Digest, Outcome, Reader, expect, sealed, sha256};
 
 /// A set that was read, or made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -82,7 +82,6 @@ impl Set {
         file.extend([shape.parameter, 0, 0, 0]);
         file.extend(shape.bits.to_le_bytes());
         file.extend(code);
-        file.extend(sha256(&[&file]));
-        Ok(file)
+        Ok(sealed(&file))
     }
 }
