@@ -90,7 +90,8 @@ impl HttpClient {
         let mut answer = Answer::Start;
         loop {
             answer = match session.resume(answer) {
-                Step::Fetch { path, range, limit } => {
+                Step::Fetch { path, byte_range, limit } => {
+                    let range = byte_range.map(|part| (part.start, part.end - part.start));
                     let answer = self.server.fetch(&path, range, limit);
                     if let Answer::Bytes(bytes) = &answer {
                         self.traffic.count(&path, bytes.len() as u64);

@@ -156,7 +156,8 @@ impl FolderClient {
         let mut answer = Answer::Start;
         loop {
             answer = match session.resume(answer) {
-                Step::Fetch { path, range, limit } => {
+                Step::Fetch { path, byte_range, limit } => {
+                    let range = byte_range.map(|part| (part.start, part.end - part.start));
                     let fetched = self.server.serve(&path, range, limit);
                     let fetched = fetched.map(|bytes| mirror(&path, bytes));
                     if let Ok(bytes) = &fetched {

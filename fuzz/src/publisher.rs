@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gcs_core::files::{Bundle, IndexFile, Manifest, Path};
-use gcs_core::publish::{Day, Publisher, Tick};
+use gcs_core::publish::{Day, Publisher};
 
 use crate::history::{keys, root};
 use crate::naive::sealed;
@@ -24,7 +24,7 @@ pub fn publisher(data: &[u8]) {
     let number = publisher.last_tick().map_or(24, |last| last.saturating_add(1));
     let days = [1, 0].map(|at| Day { date: date(at), elements: (at..5).map(element).collect() });
     for now in [date(10).start(), u64::MAX] {
-        let Ok(publication) = publisher.publish(&Tick { number, now, days: &days }, &keys()) else {
+        let Ok(publication) = publisher.publish(number, now, &days, &keys()) else {
             continue;
         };
         let mut files: BTreeMap<Path, Vec<u8>> = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! A client, a mirror that cannot be trusted, and a folder that fails.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use gcs_core::files::Path;
 use gcs_core::sync::{Answer, Heard, Outcome, Session, Step};
@@ -130,9 +131,9 @@ impl Watched {
                     self.expect_outcome(&outcome, now, &faults);
                     return;
                 }
-                Step::Fetch { path, range, limit } => {
-                    self.expect_fetch(&path, range, limit, &mut asked);
-                    self.fetch(at, &path, range, script)
+                Step::Fetch { path, byte_range: part, limit } => {
+                    self.expect_fetch(&path, part.as_ref(), limit, &mut asked);
+                    self.fetch(at, &path, part, script)
                 }
                 step if own_faults => self.fail(step, script, &mut faults),
                 step => Some(self.keep(step)),
@@ -154,16 +155,16 @@ impl Watched {
         &self,
         at: usize,
         path: &str,
-        range: Option<(u64, u64)>,
+        part: Option<Range<u64>>,
         script: &mut Reader<'_>,
     ) -> Option<Answer> {
         let ticks = &self.history.ticks;
-        let honest = serve(&ticks[at].files, path, range);
+        let honest = serve(&ticks[at].files, path, part.clone());
         let kind = script.u8();
         Some(match kind % 12 {
             0..=2 => honest,
             3..=6 => change(honest, kind % 12, script),
-            7 => serve(&ticks[script.position(ticks.len())].files, path, range),
+            7 => serve(&ticks[script.position(ticks.len())].files, path, part),
             8 => {
                 let files = &ticks[at].files;
                 let other = files.values().nth(script.position(files.len()));
@@ -235,11 +236,11 @@ impl Watched {
         })
     }
 
-    fn expect_fetch(&mut self, path: &str, range: Option<(u64, u64)>, limit: u64, asked: &mut u32) {
+    fn expect_fetch(&mut self, path: &str, part: Option<&Range<u64>>, limit: u64, asked: &mut u32) {
         let parsed: Result<Path, _> = path.parse();
         let parsed = parsed.expect("the path of a request");
         let is_check = matches!(parsed, Path::Checks { .. });
-        assert_eq!(range.map(|range| range.1), is_check.then_some(limit));
+        assert_eq!(part.map(|part| part.end - part.start), is_check.then_some(limit));
         if is_check {
             *asked += 1;
             assert!(*asked <= 1, "one check record a wake");
@@ -329,8 +330,8 @@ impl Watched {
             let outcome = loop {
                 match session.resume(answer) {
                     Step::Done(outcome) => break outcome,
-                    Step::Fetch { path, range, .. } => {
-                        let served = self.fetch(at, &path, range, honest);
+                    Step::Fetch { path, byte_range: part, .. } => {
+                        let served = self.fetch(at, &path, part, honest);
                         answer = served.unwrap_or(Answer::Missing);
                     }
                     step => answer = self.keep(step),

@@ -79,7 +79,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 // Small things that everything may use.
@@ -87,6 +87,8 @@ mod bytes;
 mod date;
 mod digest;
 mod error;
+#[cfg(feature = "std")]
+mod folder;
 #[cfg(feature = "protocol")]
 mod keys;
 mod version;
@@ -109,6 +111,8 @@ pub mod sync;
 pub use self::date::{DAY_SECONDS, Date, ENTRY_DELAY};
 pub use self::digest::Digest;
 pub use self::error::{DateError, DigestError, ParseError};
+#[cfg(feature = "std")]
+pub use self::folder::Folder;
 #[cfg(feature = "protocol")]
 pub use self::keys::{DerivationKey, PublicKey, SigningKey};
 pub use self::set::{

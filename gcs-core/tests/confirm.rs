@@ -133,14 +133,13 @@ fn an_unanswered_question_tells_nothing() {
             let mut asked = Vec::new();
             for wake in 0..200 {
                 let withhold = |step: &Step| match step {
-                    Step::Fetch { path, range: range @ Some(_), .. } => {
-                        asked.push((path.clone(), *range));
+                    Step::Fetch { path, byte_range: Some(part), .. } => {
+                        asked.push((path.clone(), part.clone()));
                         if stall { Intercepted::Off } else { Intercepted::Answer(Answer::Missing) }
                     }
                     _ => Intercepted::No,
                 };
-                let serve = |path: &str, range: Option<(u64, u64)>| world.serve(path, range);
-                client.wake_intercepted(world.now + wake * 400, withhold, serve);
+                client.wake_intercepted(world.now + wake * 400, withhold, &world.files);
             }
             // 80,000 s of slots that come every 3000 s on average, of 1500 s at least.
             assert!((15..=40).contains(&asked.len()), "{}", asked.len());
@@ -356,8 +355,7 @@ fn a_folder_that_cannot_be_read_says_nothing_of_contacts() {
             }
             _ => Intercepted::No,
         };
-        let serve = |path: &str, range: Option<(u64, u64)>| world.serve(path, range);
-        let outcome = client.wake_intercepted(outcome.next_wake, lock, serve).unwrap();
+        let outcome = client.wake_intercepted(outcome.next_wake, lock, &world.files).unwrap();
         assert_eq!(outcome.contacts, None, "{locked}");
         assert!(matches!(outcome.error, Some(gcs_core::sync::SyncError::Storage { .. })));
     }

@@ -81,7 +81,7 @@ fn a_wrong_or_missing_bundle_costs_a_detour() {
         };
         let mut client = synced.clone();
         let outcome =
-            client.wake_with(world.now + 400, |path, range| world::serve(&files, path, range));
+            client.wake_with(world.now + 400, |path, part| world::serve(&files, path, part));
         assert!(outcome.up_to_date, "{outcome:?}");
         assert!(matches!(outcome.incidents[..], [Incident::Detour(_), ..]), "{outcome:?}");
         client.assert_clean(world.table());
@@ -123,9 +123,9 @@ fn a_slow_phone_gets_there() {
     loop {
         wakes += 1;
         let mut budget = 3; // manifest, index, one more
-        let outcome = client.wake_with(world.now + 400, |path, range| {
+        let outcome = client.wake_with(world.now + 400, |path, part| {
             budget -= 1;
-            if budget < 0 { Answer::Failed("offline".into()) } else { world.serve(path, range) }
+            if budget < 0 { Answer::Failed("offline".into()) } else { world.serve(path, part) }
         });
         if outcome.up_to_date {
             break;
@@ -193,8 +193,7 @@ fn a_storage_that_fails_loses_nothing() {
             failed = true;
             Intercepted::Answer(Answer::Failed("disk full".into()))
         };
-        let serve = |path: &str, range: Option<(u64, u64)>| later.serve(path, range);
-        let outcome = client.wake_intercepted(later.now + 400, full, serve).unwrap();
+        let outcome = client.wake_intercepted(later.now + 400, full, &later.files).unwrap();
         assert_eq!(failed, matches!(outcome.error, Some(SyncError::Storage { .. })), "{outcome:?}");
         assert!(client.wake(&later, later.now + 5000).up_to_date);
         client.assert_clean(later.table());
@@ -291,9 +290,9 @@ proptest! {
             apply(&mut world, changes);
             world.publish();
             past.push(world.files.clone());
-            let outcome = client.wake_with(world.now + 400, |path, range| {
+            let outcome = client.wake_with(world.now + 400, |path, part| {
                 let (kind, at, other, flip) = mischief.next().unwrap();
-                let honest = world.serve(path, range);
+                let honest = world.serve(path, part.clone());
                 let Answer::Bytes(mut bytes) = honest else { return honest };
                 match kind {
                     0 if !bytes.is_empty() => {
@@ -303,7 +302,7 @@ proptest! {
                     1 => bytes.truncate(at.index(bytes.len() + 1)),
                     2 => bytes.extend_from_slice(&[*flip; 9]),
                     3 => return Answer::Missing,
-                    4 => return world::serve(&past[at.index(past.len())], path, range),
+                    4 => return world::serve(&past[at.index(past.len())], path, part),
                     5 => bytes = world.files.values().nth(other.index(world.files.len())).unwrap().clone(),
                     _ => {}
                 }
@@ -380,11 +379,11 @@ fn one_failing_file_costs_a_detour() {
     client.wake(&world, world.now);
     world.add(0, 7000);
     world.publish();
-    let outcome = client.wake_with(world.now + 400, |path, range| {
+    let outcome = client.wake_with(world.now + 400, |path, part| {
         if path.starts_with("/v1/bundles/") {
             Answer::Failed("HTTP 500".into())
         } else {
-            world.serve(path, range)
+            world.serve(path, part)
         }
     });
     assert!(outcome.up_to_date && outcome.error.is_none(), "{outcome:?}");
@@ -423,7 +422,6 @@ fn an_idle_wake_writes_nothing() {
         assert!(!matches!(step, Step::Put { .. }), "{step:?}");
         Intercepted::No
     };
-    let serve = |path: &str, range: Option<(u64, u64)>| world.serve(path, range);
-    let outcome = client.wake_intercepted(outcome.next_wake - 1, look, serve).unwrap();
+    let outcome = client.wake_intercepted(outcome.next_wake - 1, look, &world.files).unwrap();
     assert!(outcome.up_to_date);
 }

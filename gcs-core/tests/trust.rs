@@ -5,7 +5,7 @@ mod world;
 use gcs_core::Version;
 use gcs_core::files::ManifestError;
 use gcs_core::publish::PublishError;
-use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings, Tick};
+use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings};
 use gcs_core::sync::SyncError;
 use gcs_core::{DAY_SECONDS, SigningKey};
 use world::{Client, START, World, date, element, keys_of, online_key, root_key};
@@ -118,8 +118,7 @@ fn publishing_is_deterministic_in_everything_but_the_order_of_elements() {
         let again = day.elements[0].clone();
         day.elements.push(again);
     }
-    let tick = Tick { number: 2, now: world.now, days: &days };
-    let two = world.publisher.publish(&tick, &world.keys).unwrap();
+    let two = world.publisher.publish(2, world.now, &days, &world.keys).unwrap();
     assert_eq!(one.files, two.files);
     assert_eq!(one.delete, two.delete);
 }
@@ -129,8 +128,7 @@ fn a_publication_that_must_not_happen_is_refused() {
     let mut world = World::new(PublisherSettings::default());
     world.publish();
     let publish = |number, now, days: &[Day<Vec<u8>>]| {
-        let tick = Tick { number, now, days };
-        world.publisher.publish(&tick, &world.keys).err()
+        world.publisher.publish(number, now, days, &world.keys).err()
     };
     let now = world.now;
     let day = |n, elements| Day { date: date(n), elements };
@@ -148,8 +146,8 @@ fn a_publication_that_must_not_happen_is_refused() {
     assert_eq!(publish(2, now + 90 * DAY_SECONDS, &many), Some(error));
     let settings = PublisherSettings { rate_bits: 53, ..PublisherSettings::default() };
     let strict = Publisher::new(settings, 1);
-    let tick = Tick { number: 1, now, days: &[day(0, vec![element(1)])] };
-    assert!(matches!(strict.publish(&tick, &world.keys), Err(PublishError::Params { .. })));
+    let refused = strict.publish(1, now, &[day(0, vec![element(1)])], &world.keys);
+    assert!(matches!(refused, Err(PublishError::Params { .. })));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::error::Error;
 
 use gcs_core::exact::{Query, Request, Response};
 use gcs_core::files::KeyList;
-use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, SigningKey};
 use gcs_examples::Folder;
 
@@ -39,8 +39,7 @@ impl Backend {
             .iter()
             .map(|(date, day)| Day { date: *date, elements: day.iter().collect() })
             .collect();
-        let number = self.publisher.last_tick().map_or(1, |last| last + 1);
-        let publication = self.publisher.publish(&Tick { number, now, days: &days }, &self.keys)?;
+        let publication = self.publisher.publish_next(now, &days, &self.keys)?;
         self.public.publish(&publication, || {
             self.publisher = publication.publisher.clone();
             self.own.write("publisher", &self.publisher.to_bytes())

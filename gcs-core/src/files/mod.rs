@@ -12,6 +12,7 @@
 //! | [`CheckRecord`] | a part of `/v1/checks/{date}/{root}` |
 
 mod bundle;
+mod cache;
 mod checks;
 mod dsse;
 mod error;
@@ -23,6 +24,7 @@ mod path;
 mod table;
 
 pub use self::bundle::Bundle;
+pub use self::cache::Cache;
 pub use self::checks::{CheckRecord, Verdict};
 pub use self::error::{BundleError, ManifestError, PathError};
 pub use self::index::{BundleEntry, IndexFile, KEPT_TICKS, SPANS};

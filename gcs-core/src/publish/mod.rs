@@ -1,61 +1,62 @@
 //! From day sets to files: the publisher, without I/O.
 //!
-//! [`Publisher::publish`] is a pure function: the present elements by date, the tick, the
-//! time and the keys go in; files to write, paths to delete and the publisher of the next
-//! tick come out. The same inputs give the same bytes. Whoever calls it
+//! [`Publisher::publish_next`] is a pure function: the present elements by date, the time
+//! and the keys go in; what to write comes out, as a [`Publication`], and with it the
+//! publisher of the next tick. The same inputs give the same bytes.
+//! [`Publication::write`] writes it to a [`Place`], such as a folder on disk.
 //!
-//! 1. writes the files but the last, which is the manifest;
-//! 2. saves the publisher that came out, unless the inputs can be had again;
-//! 3. writes the manifest, and deletes the paths, of which some may be gone already.
-//!
-//! Should anything fail on the way, the old publisher and *the same inputs* repeat the
-//! tick exactly. Once the manifest may be out, other inputs under the same number would
-//! be two publications of one version, which clients refuse as equivocation: with other
-//! inputs, go on from [`Publication::publisher`] with the next number.
+//! Should anything fail on the way, the same publication is written again, or the old
+//! publisher and *the same inputs* repeat it exactly. Once the manifest may be out, other
+//! inputs under the same number would be two publications of one version, which clients
+//! refuse as equivocation: with other inputs, go on from [`Publication::publisher`].
 //!
 //! ```
-//! use gcs_core::publish::{Day, Keys, PublisherSettings, Publisher, Tick};
-//! use gcs_core::{Date, DerivationKey, SigningKey};
-//! use gcs_core::files::KeyList;
+//! use gcs_core::publish::{Day, FolderPlace, Keys, Publisher, PublisherSettings};
+//! use gcs_core::{DAY_SECONDS, Date, Folder};
 //!
-//! let root = SigningKey::from_seed([1; 32]);
-//! let online = SigningKey::from_seed([2; 32]);
-//! let list = KeyList { version: 1, expires: 2_000_000_000, keys: vec![online.public()] };
-//! let keys = Keys {
-//!     root: root.public(),
-//!     key_list: list.sign(&root)?,
-//!     online,
-//!     derivation: DerivationKey::new([3; 32]),
-//! };
+//! # let (home, secret) = (tempfile::tempdir()?, [1; 32]);
+//! # let (public, private) = (home.path().join("public"), home.path().join("private"));
+//! // A web server serves `public`; the publisher is saved in `private`.
+//! let mut place = FolderPlace::new(Folder::open(public)?, Folder::open(private)?);
+//! let fresh = || Publisher::new(PublisherSettings::default(), 1);
+//! let publisher = place.saved()?.unwrap_or_else(fresh);
 //!
-//! let publisher = Publisher::new(PublisherSettings::default(), 1);
 //! let date: Date = "2026-01-05".parse()?;
 //! let days = [Day { date, elements: vec![*b"identifier heard"] }];
 //! let now = date.end() + 2 * 3600; // Earlier than this, the date would have to wait.
-//! let publication = publisher.publish(&Tick { number: 1, now, days: &days }, &keys)?;
-//! assert_eq!(publication.files.last().unwrap().path.to_string(), "/v1/manifest");
-//! let publisher = publication.publisher;
+//! let keys = Keys::from_secret(secret, now + 365 * DAY_SECONDS);
+//! let publication = publisher.publish_next(now, &days, &keys)?;
+//! publication.write(&mut place)?;
+//! assert_eq!(place.saved()?.and_then(|publisher| publisher.last_tick()), Some(1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod day;
 mod error;
+#[cfg(feature = "std")]
+mod folder;
+mod keys;
 mod saved;
 mod snapshot;
+mod write;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 pub use self::error::PublishError;
+#[cfg(feature = "std")]
+pub use self::folder::FolderPlace;
+pub use self::keys::Keys;
+pub use self::write::{Outbox, Place, WriteError, WriteStep};
 
 use self::day::BuiltDay;
 use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
 use crate::files::{
-    Bundle, BundleEntry, BundleError, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest, Path,
-    SPANS, SignedKeyList, Table, write_bundle as encode_bundle,
+    Bundle, BundleEntry, BundleError, Cache, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest,
+    Path, SPANS, Table, write_bundle as encode_bundle,
 };
-use crate::keys::{DerivationKey, PublicKey, SigningKey};
+use crate::version::Version;
 
 /// What is decided once for a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +76,6 @@ impl Default for PublisherSettings {
     }
 }
 
-/// The keys of a publication.
-#[derive(Clone, Debug)]
-pub struct Keys {
-    /// The key that apps pin.
-    pub root: PublicKey,
-    /// The online keys, signed by the root.
-    pub key_list: SignedKeyList,
-    /// One of the online keys.
-    pub online: SigningKey,
-    /// Salts and noise are derived from it.
-    pub derivation: DerivationKey,
-}
-
 /// All live elements of one date, each 16 to 64 bytes, in any order.
 #[derive(Clone, Debug)]
 pub struct Day<E> {
@@ -95,41 +83,6 @@ pub struct Day<E> {
     pub date: Date,
     /// The elements; duplicates are merged.
     pub elements: Vec<E>,
-}
-
-/// One publication to make.
-#[derive(Clone, Copy, Debug)]
-pub struct Tick<'a, E> {
-    /// Its number: one more than the last, or any in a new series.
-    pub number: u32,
-    /// Unix time now.
-    pub now: u64,
-    /// The live dates, in any order. A date published before and missing here is dropped.
-    pub days: &'a [Day<E>],
-}
-
-/// How long a file may be cached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cache {
-    /// For ever: its path names its content.
-    Immutable,
-    /// For a minute; ask again with its ETag after that.
-    Minute,
-}
-
-impl Cache {
-    /// How long the file at a path may be cached.
-    pub fn of(path: &Path) -> Cache {
-        if path.is_immutable() { Cache::Immutable } else { Cache::Minute }
-    }
-
-    /// The value of the Cache-Control header (RFC 9111, RFC 8246).
-    pub fn header(self) -> &'static str {
-        match self {
-            Cache::Immutable => "public, max-age=31536000, immutable",
-            Cache::Minute => "public, max-age=60",
-        }
-    }
 }
 
 /// A file to write.
@@ -160,10 +113,10 @@ pub struct LeftOut {
 /// What to do to publish a tick.
 #[derive(Clone, Debug)]
 pub struct Publication {
-    /// Files to write, in this order: what they name is always there before them. Files
-    /// that are there already are not among them.
+    /// All files to write, the manifest last. Files that were written before are not among
+    /// them. [`Publication::steps`] says how they are written.
     pub files: Vec<File>,
-    /// Paths whose time has come, to delete after the files are written.
+    /// Paths to delete in the end.
     pub delete: Vec<Path>,
     /// What the manifest says.
     pub manifest: Manifest,
@@ -242,6 +195,11 @@ impl Publisher {
         self.snapshots.last().map(|snapshot| snapshot.tick)
     }
 
+    /// The version published last.
+    pub fn version(&self) -> Option<Version> {
+        self.last_tick().map(|tick| Version { series: self.series, tick })
+    }
+
     /// The table published last.
     pub fn table(&self) -> Option<&Table> {
         self.table.as_ref()
@@ -253,45 +211,69 @@ impl Publisher {
         self.live.iter()
     }
 
-    /// Makes a publication. O(n log n) time, some 50 bytes of memory an element of one date
-    /// at a time, besides the files. Before it returns, every bundle has been applied to the state it starts
-    /// from and gave the sets that are published, and index and manifest have been read back.
+    /// Makes the next publication, of the tick after the last one or of tick 1, from all
+    /// live dates in any order. A date that was published before and is missing in `days` is
+    /// dropped. `now` is the Unix time.
+    ///
+    /// O(n log n) time, some 50 bytes of memory an element of one date at a time, besides
+    /// the files. Before it returns, every bundle has been applied to the state that it
+    /// starts from and gave the sets that are published, and index and manifest have been
+    /// read back.
+    ///
+    /// # Errors
+    /// A [`PublishError`]; nothing has happened then.
+    pub fn publish_next<E: AsRef<[u8]>>(
+        &self,
+        now: u64,
+        days: &[Day<E>],
+        keys: &Keys,
+    ) -> Result<Publication, PublishError> {
+        let number = self.last_tick().map_or(1, |last| last.saturating_add(1));
+        self.publish(number, now, days, keys)
+    }
+
+    /// Makes a publication, as [`Publisher::publish_next`] does, under the number that a
+    /// log gives it: one more than the last, or any in a new series.
     ///
     /// # Errors
     /// A [`PublishError`]; nothing has happened then.
     pub fn publish<E: AsRef<[u8]>>(
         &self,
-        tick: &Tick<'_, E>,
+        number: u32,
+        now: u64,
+        days: &[Day<E>],
         keys: &Keys,
     ) -> Result<Publication, PublishError> {
-        self.check_order(tick)?;
-        let (due, waiting) = self.due_days(tick)?;
+        self.expect_next(number, now)?;
+        let (due, waiting) = self.due_days(now, days)?;
+        let context =
+            day::Context { derivation: &keys.derivation, series: self.series, tick: number };
         let days = due
             .into_iter()
-            .map(|day| BuiltDay::build(day, self.table(), self.settings, &self.context(tick, keys)))
+            .map(|day| BuiltDay::build(day, self.table(), self.settings, &context))
             .collect::<Result<Vec<_>, _>>()?;
-        let snapshot = Snapshot::of(tick.number, &days)?;
+        let snapshot = Snapshot::of(number, &days)?;
         let new_bundles = self.write_bundles(&snapshot)?;
 
         let mut bundles: Vec<BundleEntry> = new_bundles.iter().map(|new| new.0).collect();
-        bundles.extend(self.bundles.iter().filter(|old| tick.number - old.to < KEPT_TICKS));
+        bundles.extend(self.bundles.iter().filter(|old| number - old.to < KEPT_TICKS));
         bundles.sort_unstable_by_key(|entry| (entry.to, entry.span));
         let table = snapshot.table.clone();
-        let index = IndexFile { series: self.series, tick: tick.number, table, bundles };
+        let index = IndexFile { series: self.series, tick: number, table, bundles };
         let index_bytes = index.to_bytes();
         IndexFile::parse(&index_bytes)?;
         let manifest = Manifest {
             series: self.series,
-            tick: tick.number,
-            issued: tick.now,
-            expires: tick.now.saturating_add(DAY_SECONDS),
-            next: tick.now.saturating_add(self.settings.interval),
+            tick: number,
+            issued: now,
+            expires: now.saturating_add(DAY_SECONDS),
+            next: now.saturating_add(self.settings.interval),
             state: index.table.state(),
             index: FileHash::of(&index_bytes),
             bundle: new_bundles.iter().find(|new| new.0.span == 1).map(|new| FileHash::of(&new.1)),
         };
         let signed = manifest.sign(&keys.online, &keys.key_list)?;
-        let (_, key_list) = Manifest::verify(&signed, &keys.root, tick.now, self.key_list)?;
+        let (_, key_list) = Manifest::verify(&signed, &keys.root, now, self.key_list)?;
 
         let left_out = days.iter().flat_map(|day| day.left_out.iter().copied()).collect();
         let index_path = Path::Index(manifest.index.sha256);
@@ -303,18 +285,18 @@ impl Publisher {
         }));
         files.push(File { path: index_path, bytes: index_bytes });
         files.retain(|file| !self.is_out_there(&file.path));
-        let kept = Path::KeptManifest { series: self.series, tick: tick.number };
+        let kept = Path::KeptManifest { series: self.series, tick: number };
         files.push(File { path: kept, bytes: signed.clone() });
         files.push(File { path: Path::Manifest, bytes: signed });
 
-        let (retired, delete) = self.retire(&live, tick.now);
+        let (retired, delete) = self.retire(&live, now);
         let publisher = Publisher {
             settings: self.settings,
             series: self.series,
             table: Some(index.table),
             snapshots: self.snapshots_after(snapshot),
             bundles: index.bundles,
-            issued: tick.now,
+            issued: now,
             key_list,
             live,
             retired,
@@ -322,42 +304,37 @@ impl Publisher {
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }
 
-    /// Ticks count up by one; time does not go back; an online key is on the list.
-    fn check_order<E>(&self, tick: &Tick<'_, E>) -> Result<(), PublishError> {
-        if let Some(last) = self.last_tick().filter(|last| last.checked_add(1) != Some(tick.number))
-        {
-            let expected = last.saturating_add(1);
-            return Err(PublishError::Tick { expected, got: tick.number });
+    /// Ticks count up by one, and time does not go back.
+    fn expect_next(&self, number: u32, now: u64) -> Result<(), PublishError> {
+        match self.last_tick() {
+            Some(last) if last.checked_add(1) != Some(number) => {
+                Err(PublishError::Tick { expected: last.saturating_add(1), got: number })
+            }
+            _ if now < self.issued => Err(PublishError::Clock { last: self.issued, got: now }),
+            _ => Ok(()),
         }
-        if tick.now < self.issued {
-            return Err(PublishError::Clock { last: self.issued, got: tick.now });
-        }
-        Ok(())
     }
 
     /// The days to publish, by ascending date, and the dates that wait.
     fn due_days<'a, E>(
         &self,
-        tick: &Tick<'a, E>,
+        now: u64,
+        days: &'a [Day<E>],
     ) -> Result<(Vec<&'a Day<E>>, Vec<Date>), PublishError> {
-        let mut days: Vec<&Day<E>> = tick.days.iter().collect();
+        let mut days: Vec<&Day<E>> = days.iter().collect();
         days.sort_by_key(|day| day.date);
         if let Some(pair) = days.windows(2).find(|pair| pair[0].date == pair[1].date) {
             return Err(PublishError::DateTwice { date: pair[0].date });
         }
         let is_due = |day: &&Day<E>| {
             let published = self.table().is_some_and(|table| table.row(day.date).is_some());
-            published || day.date.entry() <= tick.now
+            published || day.date.entry() <= now
         };
         let (due, waiting): (Vec<_>, Vec<_>) = days.into_iter().partition(is_due);
         if due.len() > MAX_DATES {
             return Err(PublishError::TooManyDates { max: MAX_DATES, got: due.len() });
         }
         Ok((due, waiting.into_iter().map(|day| day.date).collect()))
-    }
-
-    fn context<'k, E>(&self, tick: &Tick<'_, E>, keys: &'k Keys) -> day::Context<'k> {
-        day::Context { derivation: &keys.derivation, series: self.series, tick: tick.number }
     }
 
     /// The bundles that lead to a new snapshot, each applied to where it starts from.

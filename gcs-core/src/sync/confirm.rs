@@ -121,8 +121,8 @@ async fn judge(
     let number = rank / row.record_ranks();
     let length = row.record_len();
     let path = Path::Checks { date: row.date, root: row.check_root };
-    let range = (u64::from(number) * length, length);
-    let bytes = engine.fetch_range(path, Some(range), length).await?;
+    let start = u64::from(number) * length;
+    let bytes = engine.fetch_part(path, Some(start..start + length), length).await?;
     let record =
         CheckRecord::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
     let hasher = ElementHasher::new(row.salt, row.range);

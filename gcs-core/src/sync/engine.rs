@@ -2,6 +2,7 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::error::SyncError;
 use super::store::Store;
@@ -27,17 +28,18 @@ impl Engine {
     }
 
     pub(super) async fn fetch(&mut self, path: Path, limit: u64) -> Result<Vec<u8>, SyncError> {
-        self.fetch_range(path, None, limit).await
+        self.fetch_part(path, None, limit).await
     }
 
-    pub(super) async fn fetch_range(
+    /// Fetches a part of a file, or the whole.
+    pub(super) async fn fetch_part(
         &mut self,
         path: Path,
-        range: Option<(u64, u64)>,
+        byte_range: Option<Range<u64>>,
         limit: u64,
     ) -> Result<Vec<u8>, SyncError> {
         let path = path.to_string();
-        match self.store.driver.fetch(path.clone(), range, limit).await {
+        match self.store.driver.fetch(path.clone(), byte_range, limit).await {
             Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => Err(SyncError::Missing { path }),
             Err(message) => Err(SyncError::Network { path, message }),

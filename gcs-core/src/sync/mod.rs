@@ -1,9 +1,10 @@
 //! From files to answers: the client, without I/O.
 //!
 //! A client is a folder of its own and one [`Session`] per wake. The session asks its
-//! driver to fetch files and to keep its own, one [`Step`] at a time, and ends with an
-//! [`Outcome`]: whether it is up to date, the contacts that are confirmed, and when to
-//! wake it again.
+//! [`Driver`] to fetch published files and to keep its own, and ends with an [`Outcome`]:
+//! whether it is up to date, the contacts that are confirmed, and when to wake it again.
+//! [`Session::run`] does all of a wake with a driver that may block; everybody else, in any
+//! language, answers one [`Step`] after the other with [`Session::resume`].
 //!
 //! - **Sync.** The manifest is verified up to the pinned root key and never goes back;
 //!   from there the fewest bytes lead to its table, by bundles or by whole sets. Nothing
@@ -28,74 +29,78 @@
 //!
 //! # A client in full
 //!
-//! The driver below keeps everything in maps; a real one does the same with its own
-//! storage and HTTP.
+//! The [`Driver`] below keeps everything in maps; a real one does the same with its own
+//! storage and HTTP. With the feature `std` there is one whose storage is a folder on disk,
+//! [`FolderDriver`], and only fetching is left to the app.
 //!
 //! ```
 //! use std::collections::BTreeMap;
+//! use std::convert::Infallible;
+//! use std::ops::Range;
 //!
-//! use gcs_core::publish::{Day, Keys, PublisherSettings, Publisher, Tick};
-//! use gcs_core::sync::{Answer, Heard, Outcome, Session, ClientSettings, Step, Wake};
-//! use gcs_core::{Date, DerivationKey, SigningKey};
-//! use gcs_core::files::KeyList;
+//! use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
+//! use gcs_core::sync::{ClientSettings, Driver, Heard, Session, Wake};
+//! use gcs_core::{DAY_SECONDS, Date};
 //!
 //! type Files = BTreeMap<String, Vec<u8>>;
 //!
-//! /// The driver: answers every step of one wake.
-//! fn drive(mut session: Session, folder: &mut Files, server: &Files) -> Outcome {
-//!     let found = |file: Option<&Vec<u8>>| file.cloned().map_or(Answer::Missing, Answer::Bytes);
-//!     let mut answer = Answer::Start;
-//!     loop {
-//!         answer = match session.resume(answer) {
-//!             Step::Fetch { path, range: None, .. } => found(server.get(&path)),
-//!             Step::Fetch { path, range: Some((from, length)), .. } => match server.get(&path) {
-//!                 Some(file) => {
-//!                     Answer::Bytes(file[from as usize..(from + length) as usize].to_vec())
-//!                 }
-//!                 None => Answer::Missing,
-//!             },
-//!             Step::Get { name } => found(folder.get(&name)),
-//!             Step::Put { name, bytes } => {
-//!                 folder.insert(name, bytes);
-//!                 Answer::Done
-//!             }
-//!             Step::Delete { name } => {
-//!                 folder.remove(&name);
-//!                 Answer::Done
-//!             }
-//!             Step::Done(outcome) => return *outcome,
-//!         };
+//! struct MapDriver<'a> {
+//!     server: &'a Files,
+//!     folder: &'a mut Files,
+//! }
+//!
+//! impl Driver for MapDriver<'_> {
+//!     type Error = Infallible;
+//!
+//!     fn fetch(
+//!         &mut self,
+//!         path: &str,
+//!         byte_range: Option<Range<u64>>,
+//!         _limit: u64,
+//!     ) -> Result<Option<Vec<u8>>, Infallible> {
+//!         Ok(self.server.get(path).map(|file| match byte_range {
+//!             Some(part) => file[part.start as usize..part.end as usize].to_vec(),
+//!             None => file.clone(),
+//!         }))
+//!     }
+//!
+//!     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, Infallible> {
+//!         Ok(self.folder.get(name).cloned())
+//!     }
+//!
+//!     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), Infallible> {
+//!         self.folder.insert(name.to_string(), bytes.to_vec());
+//!         Ok(())
+//!     }
+//!
+//!     fn delete(&mut self, name: &str) -> Result<(), Infallible> {
+//!         self.folder.remove(name);
+//!         Ok(())
 //!     }
 //! }
 //!
 //! // Somebody publishes one identifier.
-//! let root = SigningKey::from_seed([1; 32]);
-//! let online = SigningKey::from_seed([2; 32]);
-//! let list = KeyList { version: 1, expires: 2_000_000_000, keys: vec![online.public()] };
-//! let derivation = DerivationKey::new([3; 32]);
-//! let keys = Keys { root: root.public(), key_list: list.sign(&root)?, online, derivation };
 //! let date: Date = "2026-01-05".parse()?;
-//! let mut day = Day { date, elements: vec![*b"identifier heard", *b"another patient."] };
 //! let mut now = date.end() + 2 * 3600;
+//! let keys = Keys::from_secret([1; 32], now + 365 * DAY_SECONDS);
+//! let mut day = Day { date, elements: vec![*b"identifier heard", *b"another patient."] };
+//! let publisher = Publisher::new(PublisherSettings::default(), 1);
+//! let first = publisher.publish_next(now, &[day.clone()], &keys)?;
 //! let mut server = Files::new();
-//! let mut publisher = Publisher::new(PublisherSettings::default(), 1);
-//! let mut publish = |number, now, day: &Day<[u8; 16]>, server: &mut Files| {
-//!     let tick = Tick { number, now, days: &[day.clone()] };
-//!     let publication = publisher.publish(&tick, &keys)?;
-//!     publisher = publication.publisher;
-//!     server.extend(publication.files.into_iter().map(|file| (file.path.to_string(), file.bytes)));
-//!     Ok::<(), gcs_core::publish::PublishError>(())
+//! let serve = |publication: &Publication, server: &mut Files| {
+//!     let files = publication.files.iter();
+//!     server.extend(files.map(|file| (file.path.to_string(), file.bytes.clone())));
 //! };
-//! publish(1, now, &day, &mut server)?;
+//! serve(&first, &mut server);
 //!
 //! // A phone heard it at noon. It wakes when it is told to, until a slot has answered.
-//! let settings = ClientSettings::new(root.public());
+//! let settings = ClientSettings::new(keys.root);
 //! let heard = vec![Heard { time: date.start() + 43_200, element: b"identifier heard".to_vec() }];
 //! let mut folder = Files::new();
 //! let mut wake = |now: u64, server: &Files| {
 //!     let entropy = [now as u8; 32]; // Really: from the system's source of randomness.
 //!     let wake = Wake { now, entropy, heard: heard.clone() };
-//!     drive(Session::new(&settings, wake), &mut folder, server)
+//!     Session::new(&settings, wake).run(&mut MapDriver { server, folder: &mut folder })
 //! };
 //! let mut outcome = wake(now, &server);
 //! assert_eq!(outcome.undecided, 1);
@@ -107,7 +112,7 @@
 //!
 //! // The report was a mistake: the next tick takes it back, and so does the phone.
 //! day.elements.remove(0);
-//! publish(2, now, &day, &mut server)?;
+//! serve(&first.publisher.publish_next(now, &[day], &keys)?, &mut server);
 //! let outcome = wake(now + 4000, &server);
 //! assert_eq!(outcome.contacts, Some(vec![]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -117,11 +122,15 @@ mod confirm;
 mod driver;
 mod engine;
 mod error;
+#[cfg(feature = "std")]
+mod folder;
+mod mailbox;
 mod matching;
 mod plan;
 mod queue;
 mod session;
 mod state;
+mod step;
 mod store;
 mod update;
 mod wake;
@@ -135,9 +144,12 @@ use crate::files::Verdict;
 use crate::keys::PublicKey;
 use crate::version::Version;
 
-pub use self::driver::{Answer, Step};
+pub use self::driver::Driver;
 pub use self::error::SyncError;
+#[cfg(feature = "std")]
+pub use self::folder::{Fetch, FolderDriver, FolderDriverError};
 pub use self::session::Session;
+pub use self::step::{Answer, Step};
 
 /// What an app decides once. All but the key is public: every client keeps the same
 /// schedule.

@@ -1,4 +1,4 @@
-//! The edge of the engine: a conversation of steps and answers.
+//! A session: steps out, answers in.
 //!
 //! Inside, the protocol is written as one asynchronous function that awaits the driver's
 //! answers; outside there is no executor, no callback and no thread, only
@@ -12,7 +12,8 @@ use core::task::{Context, Poll, Waker};
 
 use spin::Mutex;
 
-use super::driver::{Answer, Driver, Mailbox, Step};
+use super::mailbox::{DriverProxy, Mailbox};
+use super::step::{Answer, Step};
 use super::{ClientSettings, Outcome, Wake, wake};
 
 /// One wake of a client: an owned state machine without I/O.
@@ -29,7 +30,7 @@ impl Session {
     /// A session that will do everything that is due.
     pub fn new(settings: &ClientSettings, wake: Wake) -> Session {
         let mailbox = Arc::new(Mutex::new(Mailbox::default()));
-        let run = Box::pin(wake::run(Driver(Arc::clone(&mailbox)), *settings, wake));
+        let run = Box::pin(wake::run(DriverProxy(Arc::clone(&mailbox)), *settings, wake));
         Session { run, mailbox, outcome: None }
     }
 

@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Incident;
-use super::driver::Driver;
 use super::error::SyncError;
+use super::mailbox::DriverProxy;
 use super::queue::Queue;
 use super::state::{State, TableVersion};
 use crate::bytes::{expect_digest, expect_len};
@@ -35,7 +35,7 @@ fn set_name(identity: Digest) -> String {
 /// on, so that at every moment it names all files there are and only files that are
 /// there. (The exception: files announced by `target`, which are looked for.)
 pub(super) struct Store {
-    pub driver: Driver,
+    pub driver: DriverProxy,
     pub state: State,
     /// The table that is held; empty at first.
     pub table: Table,
@@ -55,7 +55,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Reads the folder, checks everything in it, and clears away what is left over.
-    pub(super) async fn open(driver: Driver, root: PublicKey) -> Result<Store, SyncError> {
+    pub(super) async fn open(driver: DriverProxy, root: PublicKey) -> Result<Store, SyncError> {
         let mut store = Store {
             driver,
             state: State::new(root),

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::driver::Driver;
 use super::engine::Engine;
 use super::error::SyncError;
+use super::mailbox::DriverProxy;
 use super::queue::Queue;
 use super::store::Store;
 use super::{Asked, ClientSettings, Outcome, Wake, confirm, matching, update};
@@ -18,7 +18,7 @@ const RETRY_AFTER: u64 = 600;
 const SOONEST: u64 = 60;
 
 /// Does everything that is due: syncs, matches, confirms.
-pub(super) async fn run(driver: Driver, settings: ClientSettings, wake: Wake) -> Outcome {
+pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wake) -> Outcome {
     let mut random = Stream::new(wake.entropy);
     match Store::open(driver, settings.root).await {
         Ok(store) => {

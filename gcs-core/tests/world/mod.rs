@@ -9,10 +9,12 @@
 mod phone;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use gcs_core::Version;
 use gcs_core::files::{KeyList, Table};
-use gcs_core::publish::{Day, Keys, Publication, PublishError, Publisher, PublisherSettings, Tick};
+use gcs_core::publish::{Day, Keys, Publication, PublishError, Publisher, PublisherSettings};
+use gcs_core::sync::Answer;
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, SigningKey};
 
 pub use phone::{Client, Intercepted, serve};
@@ -130,7 +132,11 @@ impl World {
 
     pub fn try_publish(&self) -> Result<Publication, PublishError> {
         let (number, now, days) = (self.tick + 1, self.now, self.days());
-        self.publisher.publish(&Tick { number, now, days: &days }, &self.keys)
+        // The first tick of a series may have any number.
+        if self.publisher.last_tick().unwrap_or(0) == self.tick {
+            return self.publisher.publish_next(now, &days, &self.keys);
+        }
+        self.publisher.publish(number, now, &days, &self.keys)
     }
 
     /// Publishes the next tick, and lets a quarter of an hour pass.
@@ -158,7 +164,7 @@ impl World {
         self.publisher.table().unwrap()
     }
 
-    pub fn serve(&self, path: &str, range: Option<(u64, u64)>) -> gcs_core::sync::Answer {
-        serve(&self.files, path, range)
+    pub fn serve(&self, path: &str, part: Option<Range<u64>>) -> Answer {
+        serve(&self.files, path, part)
     }
 }

@@ -55,7 +55,10 @@ impl Client {
         let mut answer = Answer::Start;
         loop {
             answer = match session.resume(answer) {
-                Step::Fetch { path, range, limit } => self.fetch(&path, range, limit),
+                Step::Fetch { path, byte_range, limit } => {
+                    let range = byte_range.map(|part| (part.start, part.end - part.start));
+                    self.fetch(&path, range, limit)
+                }
                 Step::Get { name } => {
                     self.own.get(&name).cloned().map_or(Answer::Missing, Answer::Bytes)
                 }

@@ -11,8 +11,8 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, route, web};
 use bytes::Bytes;
 use futures_util::stream;
 use gcs_core::Digest;
+use gcs_core::files::Cache;
 use gcs_core::files::Path;
-use gcs_core::publish::Cache;
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::ProblemDetails;

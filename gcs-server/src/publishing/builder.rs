@@ -6,7 +6,7 @@ use gcs_core::Digest;
 use gcs_core::files::Path;
 use gcs_core::files::{ManifestError, SignedKeyList};
 use gcs_core::publish::PublishError;
-use gcs_core::publish::{Keys, Publisher, Tick};
+use gcs_core::publish::{Keys, Publisher};
 use thiserror::Error;
 
 use crate::domain::keys::KeyFile;
@@ -169,8 +169,7 @@ impl PublicationBuilder {
         while publisher.series() < input.version.series {
             publisher = publisher.next_series();
         }
-        let tick = Tick { number: input.version.tick, now: input.now, days: &input.days };
-        let publication = publisher.publish(&tick, &keys)?;
+        let publication = publisher.publish(input.version.tick, input.now, &input.days, &keys)?;
         if !publication.left_out.is_empty() {
             let count = publication.left_out.len();
             tracing::warn!(count, "elements without a check: phones get no answer for them");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gcs_core::files::KeyList;
 use gcs_core::files::Table;
-use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings, Tick};
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, PublicKey, SigningKey};
 use gcs_examples::Folder;
 
@@ -91,9 +91,8 @@ impl Backend {
             .iter()
             .map(|(date, elements)| Day { date: *date, elements: elements.clone() })
             .collect();
-        let tick = Tick { number: self.tick, now: self.now, days: &days };
         let begin = Instant::now();
-        let publication = self.publisher.publish(&tick, &self.keys)?;
+        let publication = self.publisher.publish(self.tick, self.now, &days, &self.keys)?;
         let took = begin.elapsed();
         self.folder.publish(&publication, || Ok(()))?;
         let length = |path: String| {

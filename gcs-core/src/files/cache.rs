@@ -1,0 +1,27 @@
+//! How long files may be cached.
+
+use super::path::Path;
+
+/// How long a file may be cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// For ever: its path names its content.
+    Immutable,
+    /// For a minute; ask again with its ETag after that.
+    Minute,
+}
+
+impl Cache {
+    /// How long the file at a path may be cached.
+    pub fn of(path: &Path) -> Cache {
+        if path.is_immutable() { Cache::Immutable } else { Cache::Minute }
+    }
+
+    /// The value of the Cache-Control header (RFC 9111, RFC 8246).
+    pub fn header(self) -> &'static str {
+        match self {
+            Cache::Immutable => "public, max-age=31536000, immutable",
+            Cache::Minute => "public, max-age=60",
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! A folder of files that are written whole or not at all.
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process;
+
+/// Where files are while they are being written, below the folder: never a legal name.
+const PARTIAL: &str = ".partial";
+
+/// A local folder of files by name, each written whole or not at all.
+///
+/// A name is one or more parts of lower-case letters, digits and `-`, with `/` between
+/// them, and perhaps one before them: the names of a client's own files and the paths of
+/// published ones. Any other name is an error, so no file is ever read or written outside
+/// of the folder.
+///
+/// ```
+/// use gcs_core::Folder;
+///
+/// # let home = tempfile::tempdir()?;
+/// # let path = home.path().join("folder");
+/// let folder = Folder::open(path)?;
+/// folder.write("state", b"some bytes")?;
+/// assert_eq!(folder.read("state")?, Some(b"some bytes".to_vec()));
+/// assert!(folder.read("../other").is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+    durable: bool,
+}
+
+impl Folder {
+    /// Opens a folder, which is made if it is not there. A file and its name are on disk
+    /// when the call that writes it returns.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn open(path: impl Into<PathBuf>) -> io::Result<Folder> {
+        Folder::new(path.into(), true)
+    }
+
+    /// Opens a folder that nobody will miss after a power cut: files are still written
+    /// whole or not at all, but nothing waits for the disk. Several times as fast; for
+    /// tests and simulations.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn temporary(path: impl Into<PathBuf>) -> io::Result<Folder> {
+        Folder::new(path.into(), false)
+    }
+
+    fn new(path: PathBuf, durable: bool) -> io::Result<Folder> {
+        let folder = Folder { path, durable };
+        folder.make(&folder.path)?;
+        // What a crash left behind.
+        match fs::remove_dir_all(folder.path.join(PARTIAL)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(folder),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads a file; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// When the name is not legal or the file cannot be read.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        found(fs::read(self.place(name)?))
+    }
+
+    /// Reads a part of a file, as much of it as there is; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// When the name is not legal or the file cannot be read.
+    pub fn read_part(&self, name: &str, byte_range: Range<u64>) -> io::Result<Option<Vec<u8>>> {
+        let place = self.place(name)?;
+        let read = || {
+            let mut file = File::open(place)?;
+            file.seek(io::SeekFrom::Start(byte_range.start))?;
+            let mut bytes = Vec::new();
+            let length = byte_range.end.saturating_sub(byte_range.start);
+            file.take(length).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        found(read())
+    }
+
+    /// Writes or replaces a file, whole or not at all.
+    ///
+    /// # Errors
+    /// When the name is not legal or the file cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let place = self.place(name)?;
+        self.write_with(&place, bytes, |partial| fs::rename(partial, &place))
+    }
+
+    /// Writes a file whole or not at all, if there is none of its name. `false` if there is.
+    ///
+    /// # Errors
+    /// When the name is not legal or the file cannot be written.
+    pub fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
+        let place = self.place(name)?;
+        // Unlike renaming, linking never replaces a file.
+        let link = |partial: &Path| {
+            fs::hard_link(partial, &place)?;
+            fs::remove_file(partial)
+        };
+        match self.write_with(&place, bytes, link) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            written => written.map(|()| true),
+        }
+    }
+
+    /// Deletes a file; that there is none is fine.
+    ///
+    /// # Errors
+    /// When the name is not legal or the file cannot be deleted.
+    pub fn delete(&self, name: &str) -> io::Result<()> {
+        found(fs::remove_file(self.place(name)?)).map(drop)
+    }
+
+    /// Where a file is.
+    fn place(&self, name: &str) -> io::Result<PathBuf> {
+        let is_part = |part: &str| {
+            let is_legal = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+            !part.is_empty() && part.bytes().all(is_legal)
+        };
+        let relative = name.strip_prefix('/').unwrap_or(name);
+        if relative.split('/').all(is_part) {
+            Ok(self.path.join(relative))
+        } else {
+            let message = format!("{name:?} is not the name of a file in such a folder");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
+    }
+
+    /// Writes a file under a name of its own, then gives it its name with `finish`.
+    fn write_with(
+        &self,
+        place: &Path,
+        bytes: &[u8],
+        finish: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let partials = self.path.join(PARTIAL);
+        let partial = partials.join(format!("{}-{number}", process::id()));
+        let parent = place.parent().unwrap_or(&self.path);
+        fs::create_dir_all(&partials)?;
+        self.make(parent)?;
+        let written = self.write_partial(&partial, bytes).and_then(|()| finish(&partial));
+        if written.is_err() {
+            // It may not even be there.
+            let _ = fs::remove_file(&partial);
+        }
+        written?;
+        self.sync(parent)
+    }
+
+    fn write_partial(&self, partial: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create(partial)?;
+        file.write_all(bytes)?;
+        if self.durable { file.sync_all() } else { Ok(()) }
+    }
+
+    /// Makes a folder and those above it, as far as they are not there.
+    fn make(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent {
+            self.make(parent)?;
+        }
+        match fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) if !path.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+            _ => {}
+        }
+        parent.map_or(Ok(()), |parent| self.sync(parent))
+    }
+
+    /// Waits until the names in a folder are on disk.
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        // Elsewhere a folder cannot be opened.
+        if self.durable && cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    }
+}
+
+/// `None` in place of the error that there is no such file.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::open(home.path().join("some/where")).unwrap();
+        (home, folder)
+    }
+
+    #[test]
+    fn files_are_written_replaced_read_in_part_and_deleted() {
+        let (_home, folder) = folder();
+        assert_eq!(folder.read("/v1/manifest").unwrap(), None);
+        assert_eq!(folder.read_part("state", 0..9).unwrap(), None);
+        folder.write("/v1/manifest", b"first").unwrap();
+        folder.write("v1/manifest", b"second").unwrap();
+        assert_eq!(folder.read("/v1/manifest").unwrap().unwrap(), b"second");
+        let part = |byte_range| folder.read_part("/v1/manifest", byte_range).unwrap().unwrap();
+        assert_eq!((&part(1..4)[..], &part(4..99)[..]), (&b"eco"[..], &b"nd"[..]));
+        assert!(part(6..7).is_empty() && part(99..u64::MAX).is_empty());
+        folder.delete("/v1/manifest").unwrap();
+        folder.delete("/v1/manifest").unwrap();
+        assert_eq!(folder.read("/v1/manifest").unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_not_created() {
+        let (_home, folder) = folder();
+        assert!(folder.create("a/b", b"first").unwrap());
+        assert!(!folder.create("a/b", b"second").unwrap());
+        assert_eq!(folder.read("a/b").unwrap().unwrap(), b"first");
+        let partials = fs::read_dir(folder.path().join(PARTIAL)).unwrap();
+        assert_eq!(partials.count(), 0);
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_is_cleared_away() {
+        let (_home, folder) = folder();
+        fs::create_dir_all(folder.path().join(PARTIAL)).unwrap();
+        fs::write(folder.path().join(PARTIAL).join("1-2"), "half a fi").unwrap();
+        folder.write("state", b"kept").unwrap();
+        let again = Folder::open(folder.path()).unwrap();
+        assert!(!folder.path().join(PARTIAL).exists());
+        assert_eq!(again.read("state").unwrap().unwrap(), b"kept");
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let (_home, folder) = folder();
+        for name in [
+            "", "/", "//a", "a//b", "a/", ".", "..", "../a", "a/../b", ".partial", "A", "a\\b",
+            "a b", "ä",
+        ] {
+            assert!(folder.write(name, b"x").is_err(), "{name}");
+            assert!(folder.create(name, b"x").is_err(), "{name}");
+            assert!(folder.read(name).is_err() && folder.delete(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let (_home, folder) = folder();
+        folder.write("a", b"a file, not a folder").unwrap();
+        assert!(folder.write("a/b", b"x").is_err());
+        folder.write("b/c", b"x").unwrap();
+        assert!(folder.write("b", b"a folder, not a file").is_err());
+        let partials = fs::read_dir(folder.path().join(PARTIAL)).unwrap();
+        assert_eq!(partials.count(), 0);
+        assert_eq!(folder.read("a").unwrap().unwrap(), b"a file, not a folder");
+    }
+}

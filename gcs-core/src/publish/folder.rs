@@ -1,0 +1,65 @@
+//! A place that is a folder on disk.
+
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+use std::io;
+
+use super::Publisher;
+use super::write::Place;
+use crate::files::Path;
+use crate::folder::Folder;
+
+/// Name of the file with the publisher.
+const SAVED: &str = "publisher";
+
+/// Two folders on disk: one of published files, which any web server can serve as they
+/// are, and one for the publisher, which nobody else reads.
+#[derive(Clone, Debug)]
+pub struct FolderPlace {
+    public: Folder,
+    private: Folder,
+}
+
+impl FolderPlace {
+    /// A place in these two folders. They must be different ones.
+    pub fn new(public: Folder, private: Folder) -> FolderPlace {
+        FolderPlace { public, private }
+    }
+
+    /// The publisher as it was saved last, to go on from after a restart; `None` if none
+    /// was saved yet.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged ([`io::ErrorKind::InvalidData`]).
+    pub fn saved(&self) -> io::Result<Option<Publisher>> {
+        let publisher = |bytes: Vec<u8>| {
+            Publisher::from_bytes(&bytes)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        };
+        self.private.read(SAVED)?.map(publisher).transpose()
+    }
+}
+
+impl Place for FolderPlace {
+    type Error = io::Error;
+
+    fn get(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        self.public.read(&path.to_string())
+    }
+
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.public.write(&path.to_string(), bytes)
+    }
+
+    fn create(&mut self, path: &Path, bytes: &[u8]) -> io::Result<bool> {
+        self.public.create(&path.to_string(), bytes)
+    }
+
+    fn delete(&mut self, path: &Path) -> io::Result<()> {
+        self.public.delete(&path.to_string())
+    }
+
+    fn save(&mut self, publisher: &Publisher) -> io::Result<()> {
+        self.private.write(SAVED, &publisher.to_bytes())
+    }
+}

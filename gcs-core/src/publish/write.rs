@@ -1,0 +1,273 @@
+//! What is written for a publication, and in which order.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::fmt::{Debug, Display};
+
+use thiserror::Error;
+
+use super::{Publication, Publisher};
+use crate::files::Path;
+use crate::version::Version;
+
+/// One step of writing a publication. [`Publication::steps`] gives them in their order:
+///
+/// 1. The manifest has not been published with other bytes by anybody else.
+/// 2. The files that it names are written.
+/// 3. The manifest is written under its own name, which must be new.
+/// 4. The publisher is saved, to go on from.
+/// 5. `/v1/manifest` is replaced: now clients see the publication.
+/// 6. Files whose time has come are deleted.
+///
+/// A step is begun when the one before it is on disk. If one fails, clients see the
+/// publication before; all steps are done again from the first, with the same bytes,
+/// which does no harm to those that were done already.
+#[derive(Clone, Copy, Debug)]
+pub enum WriteStep<'p> {
+    /// Go on only if there is no file at this path, or one of just these bytes. Otherwise
+    /// another publisher has published something else under this version: stop, and let
+    /// somebody look.
+    ExpectNoOther {
+        /// Path of a kept manifest.
+        path: Path,
+        /// The bytes that it may have.
+        bytes: &'p [u8],
+    },
+    /// Write or replace a file, whole or not at all, unless it is there with just these
+    /// bytes, and read it back.
+    Put {
+        /// Where it is served.
+        path: Path,
+        /// Its content.
+        bytes: &'p [u8],
+    },
+    /// Write a file that is not there yet. If it is there, it must have just these bytes,
+    /// as in [`WriteStep::ExpectNoOther`].
+    Create {
+        /// Path of a kept manifest.
+        path: Path,
+        /// Its content.
+        bytes: &'p [u8],
+    },
+    /// Save the publisher, where clients cannot read it.
+    Save(&'p Publisher),
+    /// Delete a file; that there is none is fine.
+    Delete(Path),
+}
+
+/// Where a publication is written to: the I/O of a publisher.
+///
+/// Calls may block. A program that cannot block does the steps of [`Publication::steps`]
+/// itself.
+pub trait Place {
+    /// Why something did not work.
+    type Error: Display;
+
+    /// Reads a published file: `Ok(None)` if there is no such file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, which is not the same as its not being there.
+    fn get(&mut self, path: &Path) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// Writes or replaces a published file, whole or not at all; it is durable when the
+    /// call returns.
+    ///
+    /// # Errors
+    /// When the file may not have been written.
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Self::Error>;
+
+    /// Writes a published file as [`Place::put`] does, unless there is one at this path:
+    /// then it changes nothing and gives `false`.
+    ///
+    /// # Errors
+    /// When the file may not have been written.
+    fn create(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, Self::Error>;
+
+    /// Deletes a published file; that there is none is fine.
+    ///
+    /// # Errors
+    /// When the file may still be there.
+    fn delete(&mut self, path: &Path) -> Result<(), Self::Error>;
+
+    /// Saves a publisher (see [`Publisher::to_bytes`]) in place of the one before, where
+    /// clients cannot read it.
+    ///
+    /// # Errors
+    /// When it may not have been saved.
+    fn save(&mut self, publisher: &Publisher) -> Result<(), Self::Error>;
+}
+
+/// Why a publication could not be written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError<E> {
+    /// The place failed. Write again.
+    #[error("{0}")]
+    Place(E),
+    /// A file does not read back as it was written.
+    #[error("{path} does not read back as it was written")]
+    ReadBack {
+        /// Its path.
+        path: Path,
+    },
+    /// Another manifest has been published under this version. Clients that saw it would
+    /// refuse this one, so nothing was written: look for a second publisher with the same
+    /// keys, then go on with [`Publisher::next_series`].
+    #[error("another manifest has been published as {path}")]
+    Equivocation {
+        /// Its path.
+        path: Path,
+    },
+}
+
+impl WriteStep<'_> {
+    /// Does the step.
+    ///
+    /// # Errors
+    /// Whatever fails; see [`WriteStep`] for how to go on.
+    pub fn execute<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
+        match *self {
+            WriteStep::ExpectNoOther { path, bytes } => match get(place, path)? {
+                Some(present) if present != bytes => Err(WriteError::Equivocation { path }),
+                _ => Ok(()),
+            },
+            WriteStep::Put { path, bytes } => {
+                if get(place, path)?.is_some_and(|present| present == bytes) {
+                    return Ok(());
+                }
+                place.put(&path, bytes).map_err(WriteError::Place)?;
+                let is_there = get(place, path)?.is_some_and(|present| present == bytes);
+                if is_there { Ok(()) } else { Err(WriteError::ReadBack { path }) }
+            }
+            WriteStep::Create { path, bytes } => {
+                let is_new = place.create(&path, bytes).map_err(WriteError::Place)?;
+                match get(place, path)? {
+                    Some(present) if present == bytes => Ok(()),
+                    _ if is_new => Err(WriteError::ReadBack { path }),
+                    _ => Err(WriteError::Equivocation { path }),
+                }
+            }
+            WriteStep::Save(publisher) => place.save(publisher).map_err(WriteError::Place),
+            WriteStep::Delete(path) => place.delete(&path).map_err(WriteError::Place),
+        }
+    }
+}
+
+fn get<P: Place + ?Sized>(
+    place: &mut P,
+    path: Path,
+) -> Result<Option<Vec<u8>>, WriteError<P::Error>> {
+    place.get(&path).map_err(WriteError::Place)
+}
+
+impl Publication {
+    /// How to write it.
+    pub fn steps(&self) -> impl Iterator<Item = WriteStep<'_>> {
+        let files = self.files.iter().map(|file| (file.path, &file.bytes[..]));
+        steps(files, Some(&self.publisher), self.delete.iter())
+    }
+
+    /// Writes it. It can be written again, whether or not that succeeded.
+    ///
+    /// # Errors
+    /// The first step that fails. Clients see the publication before, until all steps but
+    /// deletions are done.
+    pub fn write<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
+        self.steps().try_for_each(|step| step.execute(place))
+    }
+}
+
+/// Several publications in a row, to be written as one: what a publisher that computes them
+/// anew, from a log of its inputs, has to write to be up to date.
+///
+/// Files of the earlier publications that the later ones delete again are not written.
+/// Every manifest is kept under its own name.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    files: BTreeMap<Path, Vec<u8>>,
+    deletions: BTreeSet<Path>,
+    publisher: Option<Publisher>,
+}
+
+impl Outbox {
+    /// Puts the next publication in.
+    pub fn add(&mut self, publication: Publication) {
+        for file in publication.files {
+            self.deletions.remove(&file.path);
+            self.files.insert(file.path, file.bytes);
+        }
+        for path in publication.delete {
+            self.files.remove(&path);
+            self.deletions.insert(path);
+        }
+        self.publisher = Some(publication.publisher);
+    }
+
+    /// All files to write, the manifests among them, by path.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        self.files.iter().map(|(path, bytes)| (path, &bytes[..]))
+    }
+
+    /// The last publication's manifest; `None` of an empty outbox.
+    pub fn manifest(&self) -> Option<&[u8]> {
+        self.files.get(&Path::Manifest).map(Vec::as_slice)
+    }
+
+    /// Paths to delete.
+    pub fn deletions(&self) -> impl Iterator<Item = &Path> {
+        self.deletions.iter()
+    }
+
+    /// The publisher after the last publication; `None` of an empty outbox.
+    pub fn publisher(&self) -> Option<&Publisher> {
+        self.publisher.as_ref()
+    }
+
+    /// Leaves out the kept manifests of all publications but the last, when those that were
+    /// published cannot be computed any more: the last one names nothing that depends on
+    /// what is missing.
+    pub fn forget_history(&mut self) {
+        let last = self.publisher().and_then(Publisher::version);
+        self.files.retain(|path, _| match *path {
+            Path::KeptManifest { series, tick } => last == Some(Version { series, tick }),
+            _ => true,
+        });
+    }
+
+    /// How to write it; nothing for an empty outbox.
+    pub fn steps(&self) -> impl Iterator<Item = WriteStep<'_>> {
+        let files = self.files.iter().map(|(path, bytes)| (*path, &bytes[..]));
+        steps(files, self.publisher(), self.deletions.iter())
+    }
+
+    /// Writes it. It can be written again, whether or not that succeeded.
+    ///
+    /// # Errors
+    /// The first step that fails, as for [`Publication::write`].
+    pub fn write<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
+        self.steps().try_for_each(|step| step.execute(place))
+    }
+}
+
+/// The steps in their order.
+fn steps<'p>(
+    files: impl Iterator<Item = (Path, &'p [u8])> + Clone,
+    publisher: Option<&'p Publisher>,
+    deletions: impl Iterator<Item = &'p Path>,
+) -> impl Iterator<Item = WriteStep<'p>> {
+    let is_kept = |path: &Path| matches!(path, Path::KeptManifest { .. });
+    let is_manifest = |path: &Path| matches!(path, Path::Manifest);
+    let kept = files.clone().filter(move |(path, _)| is_kept(path));
+    let manifest = files.clone().filter(move |(path, _)| is_manifest(path));
+    let others = files.filter(move |(path, _)| !is_kept(path) && !is_manifest(path));
+    let put = |(path, bytes)| WriteStep::Put { path, bytes };
+
+    let expect = kept.clone().map(|(path, bytes)| WriteStep::ExpectNoOther { path, bytes });
+    let create = kept.map(|(path, bytes)| WriteStep::Create { path, bytes });
+    expect
+        .chain(others.map(put))
+        .chain(create)
+        .chain(publisher.map(WriteStep::Save))
+        .chain(manifest.map(put))
+        .chain(deletions.copied().map(WriteStep::Delete))
+}

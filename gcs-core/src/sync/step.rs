@@ -1,0 +1,64 @@
+//! What a session asks its driver for, and the answers.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::Outcome;
+
+/// What the driver is to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Fetch a file from the server or a mirror. Answer with its bytes (HTTP 200 and 206),
+    /// with [`Answer::Missing`] if there is no such file (404, 410), or else with
+    /// [`Answer::Failed`].
+    Fetch {
+        /// Its path, to append to the server's address.
+        path: String,
+        /// The bytes to ask for with a Range header, or `None` for the whole file. The
+        /// answer is that part alone, also when a server sends the whole file: then the
+        /// driver cuts the part out.
+        byte_range: Option<Range<u64>>,
+        /// The longest legal answer in bytes. A driver that stops reading just behind it,
+        /// and answers with what it has, is safe from endless files; the engine refuses
+        /// what is too long.
+        limit: u64,
+    },
+    /// Read a file of the client's own folder. Answer with its bytes, or with
+    /// [`Answer::Missing`].
+    Get {
+        /// Its name: lower-case letters, digits and `-`.
+        name: String,
+    },
+    /// Write or replace a file of the client's own folder, whole or not at all, and
+    /// durably before [`Answer::Done`].
+    Put {
+        /// Its name.
+        name: String,
+        /// Its content.
+        bytes: Vec<u8>,
+    },
+    /// Delete a file of the client's own folder; that there is none is fine.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// The session has ended.
+    Done(Box<Outcome>),
+}
+
+/// What came of a [`Step`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To the step that has not been made yet: begin.
+    Start,
+    /// The bytes asked for.
+    Bytes(Vec<u8>),
+    /// There is no such file.
+    Missing,
+    /// Written or deleted.
+    Done,
+    /// It did not work, for this reason; nothing can be said about the file.
+    Failed(String),
+}
