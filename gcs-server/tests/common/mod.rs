@@ -1,14 +1,20 @@
-//! A log, its keys, a clock, and the state that goes with them: no server around it.
+//! What the server's tests share: a log, its keys, a clock, and the state that goes with them, here;
+//! a data folder and the servers on it, over HTTP or not, in this process or one of their own, below.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
 
+pub mod api;
 pub mod home;
+pub mod process;
+pub mod server;
 pub mod shelf;
+#[path = "../../../gcs-core/tests/world/mod.rs"]
+pub mod world;
 
 use std::sync::Arc;
 
 use gcs_core::publish::Day;
-use gcs_core::{DAY_SECONDS, Date, Digest};
+use gcs_core::{DAY_SECONDS, Digest};
 use gcs_server::domain::code::Code;
 use gcs_server::domain::item::{Element, Item};
 use gcs_server::domain::judge;
@@ -22,22 +28,16 @@ use gcs_server::domain::state::{State, Version};
 use gcs_server::node::replay;
 use gcs_server::store::{Batch, MemoryStore, Store};
 
-/// 2026-01-01T00:00:00Z.
-pub const START: u64 = 1_767_225_600;
+pub use world::{START, date};
 
 pub const HOUR: u64 = 3600;
 
 /// Every batch of a log.
 pub const ALL: usize = usize::MAX;
 
-/// The n-th date, from 2026-01-01.
-pub fn date(number: u64) -> Date {
-    Date::of_time(START + number * DAY_SECONDS)
-}
-
 /// The n-th element: 16 bytes, so that no filler can be taken for it.
 pub fn element(number: u64) -> Element {
-    Element::from_slice(&Digest::of(&number.to_le_bytes()).0[..16])
+    Element::from_slice(&world::element(number))
 }
 
 pub fn raw(date_number: u64, element_number: u64) -> Item {
