@@ -21,7 +21,7 @@ pub fn table(data: &[u8]) {
     for row in table.rows() {
         assert_eq!(table.row(row.date), Some(row));
         let (len, ranks) = (u64::from(row.len), u64::from(row.record_ranks()));
-        assert!(len <= row.range.get());
+        assert!(len <= row.hash_range.get());
         assert!(ranks >= 2048 && ranks.is_power_of_two() && u64::from(row.records()) <= 256);
         assert_eq!(u64::from(row.records()), len.div_ceil(ranks));
         assert!([16, 64, 256].contains(&row.spare_slots));
@@ -74,7 +74,7 @@ pub fn bundle(data: &[u8]) {
     for set in &sets {
         let naive = &expected.sets[&set.identity().0];
         assert!(set.iter().eq(naive.fingerprints.iter().copied()));
-        assert_eq!((set.salt().0, set.range().get()), (naive.salt, naive.range));
+        assert_eq!((set.salt().0, set.hash_range().get()), (naive.salt, naive.range));
     }
     table(&new.to_bytes());
     for row in new.rows() {
@@ -121,8 +121,8 @@ fn led_to(entry: &naive::bundle::Entry, base: &naive::bundle::State) -> Option<n
 
 /// Whether a set is what a row says.
 fn fits(row: &Row, set: &Set) -> bool {
-    let stated = (row.salt, row.range, row.len, row.identity, row.bytes);
-    stated == (set.salt(), set.range(), set.len(), set.identity(), set.as_bytes().len() as u64)
+    let stated = (row.salt, row.hash_range, row.len, row.identity, row.bytes);
+    stated == (set.salt(), set.hash_range(), set.len(), set.identity(), set.as_bytes().len() as u64)
 }
 
 /// Where the spare slots of a record of 2048 ranks begin.
@@ -185,9 +185,9 @@ pub fn record(data: &[u8]) {
 
 /// An honest record confirms an element of its ranks, and nothing else in its place.
 fn expect_honest(records: &Records, record: &CheckRecord<'_>, number: u32, target: usize) {
-    let hasher = ElementHasher::new(records.row.salt, records.row.range);
+    let hasher = ElementHasher::new(records.row.salt, records.row.hash_range);
     let element = &records.elements[target * 19 % records.elements.len()];
-    let rank = records.set.rank(hasher.fingerprint(element));
+    let rank = records.set.rank_of(hasher.fingerprint(element)).unwrap_or_default();
     let verdict = record.verdict(rank, hasher.check(element));
     let is_here = rank / 2048 == number;
     assert_eq!(verdict, if is_here { Verdict::Confirmed } else { Verdict::Unknown });

@@ -187,7 +187,7 @@ impl Records {
             date: row.date.days(),
             count: row.len,
             salt: row.salt.0,
-            range: row.range.get(),
+            range: row.hash_range.get(),
             length: row.bytes,
             identity: row.identity.0,
             check_root: row.check_root.0,

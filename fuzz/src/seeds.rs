@@ -3,12 +3,12 @@
 use data_encoding::BASE64;
 use gcs_core::files::{Path, Table};
 use gcs_core::publish::{Publisher, PublisherSettings};
+use gcs_core::report::{Code, ProviderKey};
+use gcs_core::report::{Item, ItemProblem};
 use gcs_core::{Delta, HashRange, Salt, Set};
-use gcs_server::domain::code::{Code, ProviderKey};
-use gcs_server::domain::item::{Item, ItemProblem};
-use gcs_server::domain::log::Event;
-use gcs_server::domain::log::event;
-use gcs_server::domain::log::event::CodeId;
+use gcs_server::domain::events;
+use gcs_server::domain::events::CodeId;
+use gcs_server::domain::events::Event;
 
 use crate::history::{History, Tick, before, keys};
 use crate::reader::join;
@@ -257,30 +257,31 @@ fn events() -> impl Iterator<Item = Event> {
     let token = [8; 32];
     let signed = "{}".to_owned();
     [
-        event::Deployment { id: [1; 16], root: [2; 32], master_check: [3; 32] }.into(),
-        event::PolicySet { policy: gcs_server::domain::policy::Policy::default() }.into(),
-        event::KeyListSet { signed }.into(),
-        event::OperatorTokenSet { token }.into(),
-        event::ProviderAdded { provider: 300, name: "City".to_owned(), token }.into(),
-        event::ProviderStatusSet { provider: 300, status: event::ProviderStatus::Revoked }.into(),
-        event::ProviderTokenSet { provider: 300, token }.into(),
-        event::ProviderKeyRaised { provider: 300, generation: 2 }.into(),
-        event::RangeOpened { provider: 300, generation: 2, first: 0, count: 100, expires: 9 }
+        events::Deployment { id: [1; 16], root: [2; 32], master_check: [3; 32] }.into(),
+        events::PolicySet { policy: gcs_server::domain::policy::Policy::default() }.into(),
+        events::KeyListSet { signed }.into(),
+        events::OperatorTokenSet { token }.into(),
+        events::ProviderAdded { provider: 300, name: "City".to_owned(), token }.into(),
+        events::ProviderStatusSet { provider: 300, status: events::ProviderStatus::Revoked }.into(),
+        events::ProviderTokenSet { provider: 300, token }.into(),
+        events::ProviderKeyRaised { provider: 300, generation: 2 }.into(),
+        events::RangeOpened { provider: 300, generation: 2, first: 0, count: 100, expires: 9 }
             .into(),
-        event::RangeClosed { provider: 300, first: 0 }.into(),
-        event::CodeRevoked { code }.into(),
-        event::ReportAccepted { code, payload: [4; 32], tracking: [5; 16], items, problems }.into(),
-        event::Correction {
-            act: event::Act::Reinstate,
+        events::RangeClosed { provider: 300, first: 0 }.into(),
+        events::CodeRevoked { code }.into(),
+        events::ReportAccepted { code, payload: [4; 32], tracking: [5; 16], items, problems }
+            .into(),
+        events::Correction {
+            act: events::Act::Reinstate,
             reports: vec![12, 900],
             selection: "x".to_owned(),
         }
         .into(),
-        event::Tick { series: 1, number: 200 }.into(),
-        event::SeriesStarted { series: 2 }.into(),
-        event::ClockResumed {}.into(),
-        event::Purge { reports: vec![12], used: vec![code] }.into(),
-        event::BackendTokenSet { token }.into(),
+        events::TickMade { series: 1, number: 200 }.into(),
+        events::SeriesStarted { series: 2 }.into(),
+        events::ClockResumed {}.into(),
+        events::Purge { reports: vec![12], used: vec![code] }.into(),
+        events::BackendTokenSet { token }.into(),
     ]
     .into_iter()
 }

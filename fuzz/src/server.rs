@@ -1,9 +1,7 @@
 //! What strangers and old logs hand to the server: codes, reports, events.
 
-use gcs_server::domain::code::Code;
-use gcs_server::domain::judge::MAX_ITEMS;
-use gcs_server::domain::log::Event;
-use gcs_server::http::read_report;
+use gcs_core::report::{Code, MAX_ITEMS, ReceivedReport};
+use gcs_server::domain::events::Event;
 
 /// The input is a text: one that is a code is shown as a text that is the same code, however
 /// it is typed, and no longer when any one symbol is another.
@@ -34,14 +32,14 @@ pub fn event(data: &[u8]) {
 /// The input is the body of a report: limits hold, and the same JSON written otherwise is
 /// the same report.
 pub fn report(data: &[u8]) {
-    let Ok(submission) = read_report(data) else { return };
+    let Ok(submission) = ReceivedReport::from_json(data) else { return };
     assert!(submission.items.len() <= MAX_ITEMS);
     // Items nested too deep for this reader are none, and need no second look.
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };
     let items = json["items"].as_array().expect("it has items");
     assert_eq!(items.len(), submission.items.len());
     let again = serde_json::to_vec_pretty(&json).expect("it is JSON");
-    let again = read_report(&again).expect("the same JSON");
+    let again = ReceivedReport::from_json(&again).expect("the same JSON");
     assert_eq!(again.code, submission.code);
     // What is no item may become one: this reader keeps the last of two equal names.
     for (item, again) in submission.items.iter().zip(&again.items) {

@@ -64,6 +64,11 @@ impl Date {
         self.end() + ENTRY_DELAY
     }
 
+    /// Whether the date ended `retention_days` days ago or earlier, at a Unix time.
+    pub const fn is_expired(self, now: u64, retention_days: u32) -> bool {
+        self.end() + retention_days as u64 * DAY_SECONDS <= now
+    }
+
     /// The date before, if there is one.
     pub fn previous(self) -> Option<Date> {
         self.0.checked_sub(1).map(Date)

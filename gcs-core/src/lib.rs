@@ -15,9 +15,9 @@
 //! use gcs_core::{Delta, HashRange, Salt, Set};
 //!
 //! let salt = Salt(*b"16 public bytes.");
-//! let range = HashRange::for_expected(1_000, 20)?; // A rate below 2^-20.
-//! let monday = Set::build(salt, range, (0..1_000u128).map(u128::to_le_bytes))?;
-//! let tuesday = Set::build(salt, range, (100..1_100u128).map(u128::to_le_bytes))?;
+//! let hash_range = HashRange::for_expected(1_000, 20)?; // A rate below 2^-20.
+//! let monday = Set::build(salt, hash_range, (0..1_000u128).map(u128::to_le_bytes))?;
+//! let tuesday = Set::build(salt, hash_range, (100..1_100u128).map(u128::to_le_bytes))?;
 //!
 //! // Which of these are in it? Positions of the hits, in one pass.
 //! let heard = [5u128, 5_000, 999].map(u128::to_le_bytes);
@@ -44,6 +44,8 @@
 //!
 //! | module | is |
 //! |---|---|
+//! | [`report`] | what an app sends: one-time codes, items, the body of a report |
+//! | [`live`] | what a backend keeps: elements, and the reports that support them |
 //! | [`publish`] | from day sets to signed files: [`Publisher`](publish::Publisher) |
 //! | [`sync`] | from files to contacts: [`Session`](sync::Session) |
 //! | [`exact`] | exact match, for backends |
@@ -86,6 +88,8 @@ extern crate std;
 mod bytes;
 mod date;
 mod digest;
+#[cfg(feature = "protocol")]
+mod element;
 mod error;
 #[cfg(feature = "std")]
 mod folder;
@@ -102,6 +106,11 @@ pub mod files;
 pub mod identifiers;
 
 #[cfg(feature = "protocol")]
+pub mod live;
+#[cfg(feature = "protocol")]
+pub mod report;
+
+#[cfg(feature = "protocol")]
 pub mod exact;
 #[cfg(feature = "protocol")]
 pub mod publish;
@@ -110,6 +119,8 @@ pub mod sync;
 
 pub use self::date::{DAY_SECONDS, Date, ENTRY_DELAY};
 pub use self::digest::Digest;
+#[cfg(feature = "protocol")]
+pub use self::element::{Day, Element};
 pub use self::error::{DateError, DigestError, ParseError};
 #[cfg(feature = "std")]
 pub use self::folder::Folder;

@@ -154,7 +154,7 @@ fn one_of_two_colliding_elements_can_be_removed() {
         World::new(PublisherSettings { rate_bits: 1, expected_per_date: 20, interval: 900 });
     world.publish();
     let row = *world.table().row(date(1)).unwrap();
-    let hasher = gcs_core::ElementHasher::new(row.salt, row.range);
+    let hasher = gcs_core::ElementHasher::new(row.salt, row.hash_range);
     let fingerprint = hasher.fingerprint(&element(1003));
     let twin = (60_000..).find(|n| hasher.fingerprint(&element(*n)) == fingerprint).unwrap();
     world.add(1, twin);
@@ -391,8 +391,9 @@ fn an_episode_is_one_question() {
     let row = *world.table().row(date(1)).unwrap();
     assert!(row.records() > 4);
     let set = Set::parse(&world.files[&format!("/v1/sets/{}/{}", row.date, row.identity)]).unwrap();
-    let record_of =
-        |number| set.rank(set.hasher().fingerprint(&element(number))) / row.record_ranks();
+    let record_of = |number| {
+        set.rank_of(set.hasher().fingerprint(&element(number))).unwrap() / row.record_ranks()
+    };
     let first = 40_000;
     let second = (40_001..).find(|number| record_of(*number) != record_of(first)).unwrap();
     let begin = START + DAY_SECONDS + 40_000;

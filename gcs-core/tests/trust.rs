@@ -179,11 +179,11 @@ fn a_date_is_rebased_when_it_outgrows_its_plan() {
         world.add(0, 70_000 + number);
         world.publish();
         for row in world.table().rows() {
-            assert!(row.range.false_positive_rate(row.len) < 1.0 / f64::from(1 << 20));
+            assert!(row.hash_range.false_positive_rate(row.len) < 1.0 / f64::from(1 << 20));
         }
     }
     let after = *world.table().row(date(0)).unwrap();
-    assert_ne!((before.salt, before.range), (after.salt, after.range));
+    assert_ne!((before.salt, before.hash_range), (after.salt, after.hash_range));
     assert!(client.wake(&world, world.now).up_to_date);
     client.assert_clean(world.table());
 }

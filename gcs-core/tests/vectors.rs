@@ -122,14 +122,14 @@ fn sets() {
         let values: Vec<u64> = set.iter().collect();
         if let Some(elements) = case.get("elements").and_then(Value::as_array) {
             let elements = elements.iter().map(|element| bytes_of_hex(element.as_str().unwrap()));
-            assert_eq!(Set::build(set.salt(), set.range(), elements).unwrap(), set);
+            assert_eq!(Set::build(set.salt(), set.hash_range(), elements).unwrap(), set);
         }
-        let again = Set::from_fingerprints(set.salt(), set.range(), values.iter().copied());
+        let again = Set::from_fingerprints(set.salt(), set.hash_range(), values.iter().copied());
         assert_eq!(again.unwrap(), set, "{} is canonical", case.name());
         let bits = u64::from_le_bytes(set.as_bytes()[40..48].try_into().unwrap());
         Ok(json!({
             "salt": hex(&set.salt().0),
-            "range": set.range().get(),
+            "range": set.hash_range().get(),
             "count": set.len(),
             "parameter": set.rice_parameter(),
             "bits": bits,
@@ -167,7 +167,7 @@ fn decoded_table(table: &Table) -> Value {
             "date": row.date,
             "count": row.len,
             "salt": hex(&row.salt.0),
-            "range": row.range.get(),
+            "range": row.hash_range.get(),
             "bytes": row.bytes,
             "identity": row.identity,
             "check_root": row.check_root,
@@ -295,7 +295,7 @@ fn every_kind_and_class_has_a_case() {
     for kind in ["set", "delta"] {
         has(kind, &[&file[..], &code].concat());
     }
-    has("delta", &["Salt", "Range", "Base", "BaseLength", "AlreadyPresent", "Target"]);
+    has("delta", &["Salt", "HashRange", "Base", "BaseLength", "AlreadyPresent", "Target"]);
     has("table", &[&file[..], &["Mismatch", "Order", "Padding", "Digest"]].concat());
     has("index", &[&file[..], &["Mismatch", "Order", "Padding"]].concat());
     has("bundle", &[&file[..], &["Mismatch", "Order", "Padding", "Before", "After"]].concat());

@@ -24,3 +24,4 @@ pub mod publishing;
 pub mod random;
 pub mod service;
 pub mod store;
+pub mod time;

@@ -1,15 +1,17 @@
-//! What requests are answered from.
+//! Everything that requests are answered from.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use gcs_core::Version;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::judge;
-use crate::domain::keys::KeyFile;
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
-use crate::domain::state::{State, Version};
+use crate::domain::report_status::{ReportStatus, report_status};
+use crate::domain::state::State;
 use crate::http::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Files, Published};
@@ -23,10 +25,10 @@ pub struct Service {
     /// Judges and appends.
     pub node: Node,
     /// The secrets.
-    pub keys: Arc<KeyFile>,
+    pub keys: Arc<DeploymentKeys>,
     /// The time.
     pub clock: Clock,
-    /// What is out.
+    /// The publication that phones can fetch now.
     pub published: watch::Receiver<Option<Published>>,
     /// The files that phones fetch.
     pub files: Files,
@@ -37,15 +39,48 @@ pub struct Service {
 }
 
 impl Service {
-    /// The last publication that is out.
+    /// The publication that phones can fetch now.
     pub fn version(&self) -> Option<Version> {
         self.published.borrow().as_ref().map(|published| published.position_of_tick.version)
     }
 
-    /// Makes a tick and waits until it is out.
+    /// Whether everything works: the last tick is published, it is not late, its files are all
+    /// there, and the log can be written.
     ///
     /// # Errors
-    /// When the clock leapt, the tick before is not out yet, or the log cannot be written.
+    /// What does not work.
+    pub fn readiness(&self) -> Result<(), Problem> {
+        let published = self.published.borrow();
+        let published = published.as_ref().ok_or(Problem::Unavailable)?;
+        if published.missing > 0 {
+            return Err(Problem::FilesMissing { count: published.missing });
+        }
+        let (logged, interval) = {
+            let state = self.node.state();
+            (state.last_tick.map(|last| last.version), state.policy.interval)
+        };
+        let position = published.position_of_tick;
+        let is_late = self.clock.now() > position.time.saturating_add(2 * interval);
+        let is_behind = Some(position.version) < logged;
+        if is_late || is_behind || !self.node.is_writable() {
+            return Err(Problem::Unavailable);
+        }
+        Ok(())
+    }
+
+    /// What became of the report of a tracking id, as far as phones can see.
+    ///
+    /// # Errors
+    /// [`Problem::ReportUnknown`].
+    pub fn report_status(&self, tracking: &str) -> Result<ReportStatus, Problem> {
+        let published = self.version();
+        report_status(&self.node.state(), tracking, published)
+    }
+
+    /// Makes a tick and waits until phones can fetch it.
+    ///
+    /// # Errors
+    /// When the clock leapt, the tick before is not published yet, or the log cannot be written.
     pub async fn tick(&self) -> Result<Version, Problem> {
         let (keys, published) = (Arc::clone(&self.keys), self.published.clone());
         let version = self.node.act(move |state, now| {
@@ -74,7 +109,8 @@ impl Service {
     }
 }
 
-/// A tick is made only when the one before is out: so a failed one is retried, not skipped.
+/// A tick is made only when the one before is published, so that one that failed is tried again
+/// and not skipped.
 fn check_published(
     state: &State,
     published: &watch::Receiver<Option<Published>>,

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use common::{Ledger, START, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
+use gcs_core::report::ReportAnswer;
+use gcs_server::domain::events::{Act, ProviderStatus};
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{ReportAnswer, Selection};
-use gcs_server::domain::log::event::{Act, ProviderStatus};
+use gcs_server::domain::judge::Selection;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::store::Store as _;
@@ -72,7 +73,7 @@ struct World {
 impl World {
     fn new() -> World {
         let mut ledger = Ledger::new(&Policy { retention_days: 1, max_open_codes: 20, ..policy() });
-        ledger.act(|state, _, _| judge::add_provider(state, "another")).unwrap();
+        ledger.act(|state, _, now| judge::add_provider(state, now, "another")).unwrap();
         ledger.open(4, 30);
         World { ledger, used: BTreeMap::new() }
     }
@@ -81,12 +82,14 @@ impl World {
     fn step(&mut self, step: &Step) {
         let ledger = &mut self.ledger;
         match step.clone() {
-            Step::AddProvider => drop(ledger.act(|state, _, _| judge::add_provider(state, "n"))),
+            Step::AddProvider => {
+                drop(ledger.act(|state, _, now| judge::add_provider(state, now, "n")))
+            }
             Step::Stand(provider, to) => {
                 drop(ledger.act(|state, _, _| judge::set_status(state, provider, to)));
             }
             Step::Token(provider) => {
-                drop(ledger.act(|state, _, _| judge::set_provider_token(state, provider)));
+                drop(ledger.act(|state, _, now| judge::set_provider_token(state, now, provider)));
             }
             Step::RaiseKey(provider) => {
                 drop(ledger.act(|state, _, _| judge::raise_key(state, provider)));

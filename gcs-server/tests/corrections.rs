@@ -4,9 +4,9 @@
 mod common;
 
 use common::{Ledger, element, policy, raw, submission};
+use gcs_server::domain::events::Act;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::{CorrectionAnswer, Selection};
-use gcs_server::domain::log::event::Act;
 use gcs_server::domain::problem::Problem;
 
 /// Reports of two providers, two ranges and two keys; the n-th brings element n on date 2
@@ -25,7 +25,7 @@ impl World {
     fn new() -> World {
         let mut ledger = Ledger::with_codes(&policy(), 10);
         ledger.open(10, 1);
-        ledger.act(|state, _, _| judge::add_provider(state, "another")).unwrap();
+        ledger.act(|state, _, now| judge::add_provider(state, now, "another")).unwrap();
         ledger.act(|state, _, now| judge::open_range(state, now, 2, 5, 5)).unwrap();
         let (positions, tracking, codes, times) = (vec![], vec![], vec![], vec![]);
         let mut world = World { ledger, positions, tracking, codes, times };
@@ -62,14 +62,15 @@ impl World {
             keys: keys.clone(),
             store: gcs_server::store::MemoryStore::new(),
             now: self.ledger.now,
+            random: self.ledger.random.clone(),
         };
         // Its own log begins in the middle, which is nobody's business here.
-        let mut writer = gcs_server::domain::log::Writer { position, head: copy.state.head };
-        for event in decision.events {
-            copy.state.apply(&writer.seal(&event, copy.now).unwrap().0).unwrap();
-        }
+        let (chain, random) = (copy.state.chain(), &copy.random);
+        let sealed = gcs_server::node::seal(chain, &decision.events, copy.now, random).unwrap();
+        let logged = sealed.into_iter().flat_map(|sealed| sealed.logged);
+        logged.for_each(|logged| copy.state.apply(&logged).unwrap());
         let is_retracted =
-            |number: &usize| copy.state.reports.get(self.positions[*number]).unwrap().retracted;
+            |number: &usize| copy.state.live.report(self.positions[*number]).unwrap().retracted;
         let taken: Vec<usize> = (0..self.positions.len()).filter(is_retracted).collect();
         assert_eq!(decision.answer.reports, taken.len() as u64);
         assert_eq!(decision.answer.position, position);

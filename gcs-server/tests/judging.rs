@@ -5,16 +5,17 @@ mod common;
 
 use common::{Ledger, date, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
+use gcs_core::Element;
+use gcs_core::Version;
 use gcs_core::files::SignedKeyList;
-use gcs_server::domain::code::{Code, MAX_SERIAL};
-use gcs_server::domain::item::{Element, Item, ItemProblem};
+use gcs_core::report::{Code, MAX_SERIAL};
+use gcs_core::report::{Item, ItemProblem};
+use gcs_server::domain::events::{CodeId, ProviderStatus, RangeOpened};
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::MAX_RANGE;
-use gcs_server::domain::keys::{KEY_LIST_SECONDS, KeyFile};
-use gcs_server::domain::log::event::{CodeId, ProviderStatus, RangeOpened};
+use gcs_server::domain::keys::KEY_LIST_SECONDS;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::Version;
 
 fn ledger() -> Ledger {
     Ledger::with_codes(&policy(), 100)
@@ -37,7 +38,7 @@ fn every_kind_of_code_has_its_answer() {
     let mut ledger = ledger();
     let short = ledger.open(5, 1);
     assert_eq!(short, 100);
-    let foreign = KeyFile::draw().unwrap();
+    let foreign = common::keys(9);
     let foreign = Code::issue(&foreign.provider(1, 1), 1, 0).unwrap();
     assert_eq!(answer(&mut ledger, foreign), "code_invalid");
     let of_nobody = ledger.code_of(2, 1, 0);
@@ -114,13 +115,7 @@ fn a_retry_gets_the_first_answer_whatever_has_happened_since() {
     let all = judge::Selection { provider: Some(1), ..judge::Selection::default() };
     ledger
         .act(|state, keys, _| {
-            judge::correct(
-                state,
-                keys,
-                gcs_server::domain::log::event::Act::Retract,
-                &all,
-                position,
-            )
+            judge::correct(state, keys, gcs_server::domain::events::Act::Retract, &all, position)
         })
         .unwrap();
     assert_same(&mut ledger, "retraction");
@@ -214,7 +209,7 @@ fn an_element_brought_as_seed_and_raw_goes_with_its_only_report() {
     ledger.tick();
     assert_eq!(ledger.published(2).unwrap(), [seed.element()]);
     let select = judge::Selection { provider: Some(1), ..judge::Selection::default() };
-    let retract = gcs_server::domain::log::event::Act::Retract;
+    let retract = gcs_server::domain::events::Act::Retract;
     let answer =
         ledger.act(|state, keys, _| judge::correct(state, keys, retract, &select, position));
     assert_eq!(answer.unwrap().dates[0].change.elements_out, 1);
@@ -282,7 +277,7 @@ fn a_provider_that_is_not_active_opens_nothing_and_revoked_is_for_good() {
     }
     let resumed = ledger.act(|state, _, _| judge::set_status(state, 1, ProviderStatus::Active));
     assert!(matches!(resumed, Err(Problem::ProviderInactive { .. })));
-    let token = ledger.act(|state, _, _| judge::set_provider_token(state, 1));
+    let token = ledger.act(|state, _, now| judge::set_provider_token(state, now, 1));
     assert!(matches!(token, Err(Problem::ProviderInactive { .. })));
     let key = ledger.act(|state, _, _| judge::raise_key(state, 1));
     assert!(matches!(key, Err(Problem::ProviderInactive { .. })));

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{HOUR, Ledger, START, date, element, elements, policy, raw};
 use gcs_core::ENTRY_DELAY;
+use gcs_core::Element;
 use gcs_core::{DAY_SECONDS, Date};
-use gcs_server::domain::item::Element;
+use gcs_server::domain::events::{Act, Correction};
 use gcs_server::domain::judge;
-use gcs_server::domain::log::event::{Act, Correction};
 use gcs_server::domain::policy::Policy;
 use proptest::prelude::*;
 
@@ -229,7 +229,7 @@ impl World {
         }
         let mut reports: Vec<u64> = chosen.into_iter().collect();
         let before = self.real();
-        let preview = self.ledger.state.preview(act, &reports);
+        let preview = self.ledger.state.live.preview(act, &reports);
         if unknown {
             reports.push(1_000_000);
         }
@@ -264,7 +264,8 @@ impl World {
         };
         self.ledger
             .state
-            .published()
+            .live
+            .days()
             .into_iter()
             .map(|day| (day.date, real(day.elements)))
             .collect()
@@ -274,7 +275,7 @@ impl World {
         assert_eq!(self.real(), self.model.published());
         let mut everywhere = BTreeSet::new();
         self.filler.retain(|date, _| self.model.listed.contains(date));
-        for day in self.ledger.state.published() {
+        for day in self.ledger.state.live.days() {
             let count = day.elements.len();
             let distinct: BTreeSet<Element> = day.elements.into_iter().collect();
             assert_eq!(distinct.len(), count, "an element twice");
@@ -294,8 +295,8 @@ impl World {
     fn assert_nobody_waits_too_long(&self) {
         let (now, policy) = (self.ledger.now, &self.ledger.state.policy);
         for sent in self.model.sent.iter().filter(|sent| !sent.retracted) {
-            let report = self.ledger.state.reports.get(sent.position).unwrap();
-            for day in report.days.iter().filter(|day| !sent.days[&day.date].gone) {
+            let report = self.ledger.state.live.report(sent.position).unwrap();
+            for day in report.dates.iter().filter(|day| !sent.days[&day.date].gone) {
                 let due = sent.received.max(day.date.end() + ENTRY_DELAY) + policy.max_hold;
                 assert!(day.since.is_some() || due > now, "{} waits", day.date);
                 assert_eq!(day.since.is_some(), sent.days[&day.date].released);
@@ -386,7 +387,7 @@ fn a_date_that_comes_back_knows_nothing_of_reports_from_before() {
     ledger.tick();
     assert_eq!(ledger.published(2).unwrap(), elements(&[5, 6]));
     let retract = Correction { act: Act::Retract, reports: vec![old], selection: String::new() };
-    assert!(ledger.state.preview(Act::Retract, &[old]).is_empty());
+    assert!(ledger.state.live.preview(Act::Retract, &[old]).is_empty());
     ledger.append(&[retract.into()]);
     assert_eq!(ledger.published(2).unwrap(), elements(&[5, 6]));
 }
@@ -446,9 +447,9 @@ fn additions_wait_for_company_or_for_max_hold_and_corrections_for_nobody() {
     // What adds nothing waits for nothing.
     ledger.report(4, &[raw(2, 11)]);
     ledger.tick();
-    let (_, last) = ledger.state.reports.iter().last().unwrap();
-    assert!(last.days[0].since.is_some());
-    assert_eq!(ledger.folded().published().len(), 1);
+    let (_, last) = ledger.state.live.reports().last().unwrap();
+    assert!(last.dates[0].since.is_some());
+    assert_eq!(ledger.folded().live.days().len(), 1);
 }
 
 #[test]
@@ -467,7 +468,7 @@ fn filler_is_the_same_wherever_it_is_computed_and_depends_on_the_key() {
     assert_eq!((filler(1).len(), filler(2).len()), (8, 8));
     assert!(filler(1).is_disjoint(&filler(2)));
     let folded = ledger.folded();
-    let other = gcs_server::domain::keys::KeyFile::draw().unwrap();
+    let other = common::keys(9);
     assert_ne!(folded.digest(), gcs_server::domain::state::State::new(other.filler()).digest());
     assert_eq!(folded.digest(), ledger.state.digest());
     // Without keys the log still adds up, but for the filler.

@@ -8,17 +8,18 @@ use std::collections::BTreeSet;
 use common::{HOUR, Ledger, date, policy, raw};
 use data_encoding::HEXLOWER;
 use gcs_core::DAY_SECONDS;
+use gcs_core::Element;
+use gcs_core::Version;
+use gcs_core::report::{Item, ItemProblem};
 use gcs_server::app::{StartError, catch_up};
-use gcs_server::domain::item::{Element, Item, ItemProblem};
-use gcs_server::domain::keys::KeyFile;
-use gcs_server::domain::log::event;
-use gcs_server::domain::log::event::{Act, CodeId, ProviderStatus};
-use gcs_server::domain::log::{Event, HEADER_LEN, Header, RULES};
+use gcs_server::domain::chain::{HEADER_LEN, Header, RULES};
+use gcs_server::domain::events;
+use gcs_server::domain::events::Event;
+use gcs_server::domain::events::{Act, CodeId, ProviderStatus};
 use gcs_server::domain::policy::Policy;
-use gcs_server::domain::state::Version;
 use gcs_server::node::{ReplayError, Replayed, replay};
 use gcs_server::publishing::{PublicationBuilder, TickPosition};
-use gcs_server::store::{AppendError, Batch, Body, Store, StoreError, Stored};
+use gcs_server::store::{AppendError, Batch, Body, Store, StoreError, StoredEvent};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -49,14 +50,19 @@ impl Store for Tampered {
 
 /// A log of about twenty events, some of them in one batch, ending with a tick.
 fn ledger() -> Ledger {
-    let mut ledger = Ledger::with_codes(&policy(), 10);
+    seeded_ledger(1)
+}
+
+fn seeded_ledger(seed: u64) -> Ledger {
+    let mut ledger = Ledger::seeded(seed, &policy());
+    ledger.open(10, 365);
     let reports = [ledger.report(0, &[raw(1, 1), raw(2, 2)]), ledger.report(1, &[raw(2, 3)])];
     ledger.tick();
     for serial in 2..6 {
         ledger.report(serial, &[raw(2, u64::from(serial))]);
     }
     let correction =
-        |act| event::Correction { act, reports: reports.to_vec(), selection: "x".into() };
+        |act| events::Correction { act, reports: reports.to_vec(), selection: "x".into() };
     ledger.append(&[correction(Act::Retract).into(), correction(Act::Reinstate).into()]);
     ledger.now += HOUR;
     ledger.tick();
@@ -72,7 +78,7 @@ fn verify(batches: &[Batch]) -> Result<gcs_core::Digest, String> {
 }
 
 /// The event at a position.
-fn at(batches: &mut [Batch], position: u64) -> &mut Stored {
+fn at(batches: &mut [Batch], position: u64) -> &mut StoredEvent {
     let batch = batches.iter_mut().find(|batch| last(batch) >= position).unwrap();
     let at = position - batch.first;
     &mut batch.events[at as usize]
@@ -126,7 +132,7 @@ fn a_flipped_bit_is_found_where_it_is_or_by_the_next_event() {
 #[test]
 fn swapped_missing_and_foreign_events_are_found() {
     let mut batches = ledger().batches();
-    let other = ledger().batches();
+    let other = seeded_ledger(2).batches();
     let singles: Vec<usize> =
         (0..batches.len()).filter(|at| batches[*at].events.len() == 1).collect();
     for pair in singles.windows(2) {
@@ -176,7 +182,7 @@ fn an_event_of_an_unknown_kind_or_outcome_is_named_with_what_to_do() {
     let position = last(batches.last().unwrap()) + 1;
     let (head, now) = (ledger.state.head, ledger.now);
     for (kind, outcome) in [(900, 1), (14, 2), (14, 0)] {
-        let event = event::Tick { series: 1, number: 4 };
+        let event = events::TickMade { series: 1, number: 4 };
         let batch = common::seal(position - 1, head, &[event.into()], now);
         let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
         (header.kind, header.outcome) = (kind, outcome);
@@ -222,7 +228,7 @@ fn a_log_without_the_tick_that_was_published_is_refused() {
 #[test]
 fn a_log_is_only_read_with_the_keys_that_it_was_made_with() {
     let ledger = ledger();
-    let other = KeyFile::draw().unwrap();
+    let other = common::keys(9);
     let error =
         replay(&mut ledger.store.clone(), Some(&other), |_, _| panic!("a tick")).unwrap_err();
     assert!(matches!(error, ReplayError::OtherKeys), "{error}");
@@ -243,43 +249,43 @@ fn every_kind() -> Vec<Event> {
         ItemProblem::DateInFuture,
         ItemProblem::TooManyForDate,
     ];
-    let report = event::ReportAccepted {
+    let report = events::ReportAccepted {
         code,
         payload: [4; 32],
         tracking: [5; 16],
         items: vec![seed, element],
         problems: (200..).zip(problems).collect(),
     };
-    let status = |status| event::ProviderStatusSet { provider: 300, status };
+    let status = |status| events::ProviderStatusSet { provider: 300, status };
     let (generation, first, count) = (2, 69_999, 1000);
     let expires = common::START + 400 * DAY_SECONDS;
     let selection = r#"{"provider":300}"#.to_owned();
-    let correction = event::Correction { act: Act::Retract, reports: vec![14], selection };
-    let reinstate = event::Correction { act: Act::Reinstate, ..correction.clone() };
+    let correction = events::Correction { act: Act::Retract, reports: vec![14], selection };
+    let reinstate = events::Correction { act: Act::Reinstate, ..correction.clone() };
     vec![
-        event::Deployment { id: [6; 16], root: [7; 32], master_check: [8; 32] }.into(),
-        event::PolicySet { policy: Policy::default() }.into(),
-        event::KeyListSet { signed: "{}".into() }.into(),
-        event::OperatorTokenSet { token: [9; 32] }.into(),
-        event::ProviderAdded { provider: 300, name: "Städtisches Labor".into(), token: [10; 32] }
+        events::Deployment { id: [6; 16], root: [7; 32], master_check: [8; 32] }.into(),
+        events::PolicySet { policy: Policy::default() }.into(),
+        events::KeyListSet { signed: "{}".into() }.into(),
+        events::OperatorTokenSet { token: [9; 32] }.into(),
+        events::ProviderAdded { provider: 300, name: "Städtisches Labor".into(), token: [10; 32] }
             .into(),
         status(ProviderStatus::Suspended).into(),
         status(ProviderStatus::Active).into(),
-        event::ProviderTokenSet { provider: 300, token: [11; 32] }.into(),
-        event::ProviderKeyRaised { provider: 300, generation }.into(),
-        event::RangeOpened { provider: 300, generation, first, count, expires }.into(),
-        event::RangeOpened { provider: 300, generation, first: 71_000, count: 5, expires }.into(),
-        event::RangeClosed { provider: 300, first: 71_000 }.into(),
-        event::CodeRevoked { code: CodeId { serial: 70_001, ..code } }.into(),
+        events::ProviderTokenSet { provider: 300, token: [11; 32] }.into(),
+        events::ProviderKeyRaised { provider: 300, generation }.into(),
+        events::RangeOpened { provider: 300, generation, first, count, expires }.into(),
+        events::RangeOpened { provider: 300, generation, first: 71_000, count: 5, expires }.into(),
+        events::RangeClosed { provider: 300, first: 71_000 }.into(),
+        events::CodeRevoked { code: CodeId { serial: 70_001, ..code } }.into(),
         report.into(),
-        event::Tick { series: 1, number: 1 }.into(),
+        events::TickMade { series: 1, number: 1 }.into(),
         correction.into(),
         reinstate.into(),
-        event::SeriesStarted { series: 2 }.into(),
-        event::ClockResumed {}.into(),
-        event::Purge { reports: vec![14], used: vec![code] }.into(),
+        events::SeriesStarted { series: 2 }.into(),
+        events::ClockResumed {}.into(),
+        events::Purge { reports: vec![14], used: vec![code] }.into(),
         status(ProviderStatus::Revoked).into(),
-        event::BackendTokenSet { token: [12; 32] }.into(),
+        events::BackendTokenSet { token: [12; 32] }.into(),
     ]
 }
 
@@ -310,14 +316,14 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
         let hex: Vec<&str> = line.split(' ').collect();
         let bytes = |at: usize| HEXLOWER.decode(hex[at].as_bytes()).unwrap();
         let body = Body { salt: bytes(2).try_into().unwrap(), bytes: bytes(3) };
-        Stored { header: bytes(1), body: Some(body) }
+        StoredEvent { header: bytes(1), body: Some(body) }
     };
-    let events: Vec<Stored> = file.lines().map(stored).collect();
+    let events: Vec<StoredEvent> = file.lines().map(stored).collect();
     for (stored, event) in events.iter().zip(every_kind()) {
         let body = &stored.body.as_ref().unwrap().bytes;
         assert_eq!(Event::decode(event.kind(), body), Ok(event));
     }
-    let is_known = |kind: &u16| Event::decode(*kind, &[]) != Err(event::DecodeError::UnknownKind);
+    let is_known = |kind: &u16| Event::decode(*kind, &[]) != Err(events::DecodeError::UnknownKind);
     let known: BTreeSet<u16> = (0..=u16::MAX).filter(is_known).collect();
     let kinds: BTreeSet<u16> = every_kind().iter().map(Event::kind).collect();
     assert_eq!(kinds, known, "a kind of event is missing here");

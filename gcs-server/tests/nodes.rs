@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,17 +11,18 @@ use std::time::Duration;
 
 use common::{ALL, begin, fold, policy, raw, seal, submission};
 use futures_util::future::join_all;
+use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::clock::Clock;
-use gcs_server::domain::code::Code;
+use gcs_server::domain::events::Event;
+use gcs_server::domain::events::ProviderAdded;
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{Decision, ReportAnswer};
-use gcs_server::domain::keys::KeyFile;
-use gcs_server::domain::log::Event;
-use gcs_server::domain::log::event::ProviderAdded;
+use gcs_server::domain::judge::{Context, Decision};
+use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::domain::state::State;
 use gcs_server::node::{Node, PublicationInput};
+use gcs_server::random::Random;
 use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, Store, StoreError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -31,15 +33,15 @@ const NOW: u64 = common::START + 3 * 86_400 + 12 * 3600;
 struct Host {
     node: Node,
     inputs: mpsc::Receiver<PublicationInput>,
-    keys: Arc<KeyFile>,
+    keys: Arc<DeploymentKeys>,
 }
 
 impl Host {
-    fn on(mut store: Box<dyn Store>, keys: &Arc<KeyFile>) -> Host {
+    fn on(mut store: Box<dyn Store>, keys: &Arc<DeploymentKeys>) -> Host {
         let state = fold(&mut *store, keys);
         let clock = Clock::Manual(Arc::new(NOW.into()));
         let (sender, inputs) = mpsc::channel(100);
-        let (node, _thread) = Node::start(store, state, clock, sender).unwrap();
+        let (node, _thread) = Node::start(store, state, clock, random(), sender).unwrap();
         Host { node, inputs, keys: Arc::clone(keys) }
     }
 
@@ -67,19 +69,29 @@ impl Host {
     }
 }
 
+/// Another at each call within a test, as of another machine.
+fn random() -> Random {
+    thread_local! {
+        static CALLS: Cell<u64> = const { Cell::new(0) };
+    }
+    CALLS.set(CALLS.get() + 1);
+    Random::seeded(CALLS.get())
+}
+
 /// A log with one provider and 1,000 codes, in any store.
-fn furnish(store: &mut dyn Store) -> Arc<KeyFile> {
-    let keys = Arc::new(KeyFile::draw().unwrap());
+fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
+    let keys = Arc::new(common::keys(1));
     let mut events = begin(&keys, &policy(), NOW);
     events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());
     store.append(&seal(0, [0; 32], &events, NOW)).unwrap();
     let state = fold(store, &keys);
-    let range = judge::open_range(&state, NOW, 1, 1000, 100).unwrap();
+    let range =
+        judge::open_range(&state, Context { now: NOW, random: [0; 32] }, 1, 1000, 100).unwrap();
     store.append(&seal(state.position, state.head, &range.events, NOW)).unwrap();
     keys
 }
 
-fn database() -> (TempDir, std::path::PathBuf, Arc<KeyFile>) {
+fn database() -> (TempDir, std::path::PathBuf, Arc<DeploymentKeys>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
     let keys = furnish(&mut open(&path));
@@ -263,7 +275,7 @@ async fn an_event_of_a_newer_release_stops_writing_but_not_reading() {
     let mut batch = seal(
         state.position,
         state.head,
-        &[Event::from(gcs_server::domain::log::event::ClockResumed {})],
+        &[Event::from(gcs_server::domain::events::ClockResumed {})],
         NOW,
     );
     batch.events[0].header[48..50].copy_from_slice(&900u16.to_le_bytes());

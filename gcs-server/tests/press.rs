@@ -12,9 +12,9 @@ use common::{HOUR, Ledger, START, date, element, policy, raw};
 use gcs_core::DAY_SECONDS;
 use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
+use gcs_server::domain::events::Act;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::Selection;
-use gcs_server::domain::log::event::Act;
 use gcs_server::domain::policy::Policy;
 use gcs_server::publishing::{PublicationBuilder, TickPosition};
 use proptest::prelude::*;
@@ -88,7 +88,7 @@ impl Town {
         let mut ledger = Ledger::with_codes(&policy(), 1);
         // Codes that outlive every leap.
         let expires = START + 100_000 * DAY_SECONDS;
-        let range = gcs_server::domain::log::event::RangeOpened {
+        let range = gcs_server::domain::events::RangeOpened {
             provider: 1,
             generation: 1,
             first: 1,
@@ -197,10 +197,10 @@ proptest! {
                 let builder = PublicationBuilder::new(keys, saved.clone());
                 let caught_up = catch_up(&mut town.ledger.store.clone(), keys, builder, position_of_tick).unwrap();
                 stopping.put(&caught_up.outbox);
-                if let Some((last, publisher, _)) = caught_up.outbox.last() {
+                if let Some(publisher) = caught_up.outbox.plan().publisher() {
                     let bytes = publisher.to_bytes();
                     saved = Some(gcs_core::publish::Publisher::from_bytes(&bytes).unwrap());
-                    position_of_tick = Some(*last);
+                    position_of_tick = caught_up.outbox.position();
                 }
             }
         }
@@ -344,7 +344,7 @@ fn a_clock_that_went_far_back_does_not_stop_publishing() {
     for _ in 0..26 {
         town.step(&Step::Tick(DAY_SECONDS));
     }
-    let dates = town.ledger.state.published().len();
+    let dates = town.ledger.state.live.days().len();
     assert!((20..=28).contains(&dates), "{dates}");
     wake(&mut phone(&town.ledger), &town.ledger, &town.shelf.files);
 }

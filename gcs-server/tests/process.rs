@@ -110,7 +110,7 @@ fn an_operators_day_on_the_command_line() {
     let rebuilt = alone(&data, &["rebuild"]);
     let said = text(&rebuilt.stdout);
     assert!(rebuilt.status.success(), "{said}{}", text(&rebuilt.stderr));
-    assert!(said.contains(&format!("state {}", status["state"].as_str().unwrap())), "{said}");
+    assert!(said.contains(&format!("state {}", status["digest"].as_str().unwrap())), "{said}");
     assert!(said.contains("0 missing, 0 different") && said.contains("a second"), "{said}");
 
     // What is missing or damaged is found, and written again.

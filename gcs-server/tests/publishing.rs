@@ -10,11 +10,11 @@ use std::time::Duration;
 use common::home::{Home, Running, difference, files};
 use common::world::{Client, serve};
 use common::{HOUR, Ledger, policy, raw};
+use gcs_core::Version;
 use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::Version;
 use gcs_server::publishing::{Files, Outbox, PublicationBuilder, Publishing, PublishingError};
 
 /// Some reports, and a tick at the end of an hour or so.
@@ -102,8 +102,8 @@ impl Desk {
             let builder = PublicationBuilder::new(&ledger.keys, None);
             let outbox =
                 catch_up(&mut ledger.store.clone(), &ledger.keys, builder, None).unwrap().outbox;
-            let (position_of_tick, publisher) =
-                outbox.last().map(|last| (*last.0, last.1.clone())).unwrap();
+            let position_of_tick = outbox.position().unwrap();
+            let publisher = outbox.plan().publisher().unwrap().clone();
             (outbox, position_of_tick, publisher)
         };
         ledger.report(1, &[raw(2, 2)]);

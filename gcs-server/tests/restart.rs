@@ -10,17 +10,20 @@ use common::home::{Home, Running, difference, files};
 use common::process::{alone, text};
 use common::shelf::named;
 use common::{ALL, HOUR, Ledger, policy, raw, submission};
+use gcs_core::Version;
 use gcs_server::app::StartError;
-use gcs_server::domain::keys::KeyFile;
-use gcs_server::domain::log::Header;
-use gcs_server::domain::log::event::Tick;
+use gcs_server::app::key_file;
+use gcs_server::domain::chain::Header;
+use gcs_server::domain::events::TickMade;
 use gcs_server::domain::policy::Policy;
-use gcs_server::domain::state::Version;
 use gcs_server::store::{SqliteStore, Store as _};
 
 /// A folder whose server has published twice and stopped.
 async fn lived() -> Home {
-    let home = Home::new();
+    lived_in(Home::new()).await
+}
+
+async fn lived_in(home: Home) -> Home {
     let running = home.begin().await;
     live(&home, &running, 0).await;
     live(&home, &running, 10).await;
@@ -73,7 +76,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
     let (head, digest) = (before.service().node.state().head, before.digest());
     before.stop().await;
     let mut batch =
-        common::seal(position, head, &[Tick { series: 1, number: 3 }.into()], common::START);
+        common::seal(position, head, &[TickMade { series: 1, number: 3 }.into()], common::START);
     let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
     header.kind = 900;
     batch.events[0].header = header.to_bytes().to_vec();
@@ -88,7 +91,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
         assert_eq!(running.digest(), digest);
         let refused = running.report(20, &[raw(2, 9)]).await.unwrap_err();
         assert_eq!(refused.row().code, "read_only");
-        assert!(!running.service().node.is_well());
+        assert!(!running.service().node.is_writable());
         if saved {
             assert_eq!(running.service().version(), Some(Version { series: 1, tick: 2 }));
         }
@@ -133,7 +136,8 @@ async fn a_folder_in_use_is_refused() {
 
 #[actix_web::test]
 async fn keys_that_are_missing_or_another_deployments_are_refused() {
-    let (home, other) = (lived().await, lived().await);
+    let home = lived().await;
+    let other = lived_in(Home::seeded(2, home.now())).await;
     let keys = fs::read(home.path("keys.json")).unwrap();
     fs::remove_file(home.path("keys.json")).unwrap();
     let refusal = home.refusal().await;
@@ -243,7 +247,7 @@ async fn a_folder_without_permission_to_write_is_refused() {
 async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
     let home = lived().await;
     let public = home.public();
-    let root = KeyFile::read(&home.path("keys.json")).unwrap().root();
+    let root = key_file::read(&home.path("keys.json")).unwrap().root();
     let (_, mut names) = named(&home.served(), &root);
     names.extend(["/v1/manifest", "/v1/manifests/1-2"].map(String::from));
     assert!(names.len() >= 8, "{names:?}");
@@ -264,7 +268,7 @@ async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
 /// The log of a ledger, in a folder of its own.
 fn settled(ledger: &Ledger) -> Home {
     let home = Home::new();
-    ledger.keys.create(&home.path("keys.json")).unwrap();
+    key_file::create(&ledger.keys, &home.path("keys.json")).unwrap();
     let mut store = SqliteStore::open(&home.path("log.sqlite")).unwrap();
     ledger.batches().iter().for_each(|batch| store.append(batch).unwrap());
     home.set(ledger.now);

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use gcs_server::store::{
     AppendError, Batch, Body, Failure, MAX_HEADER, MemoryStore, SqliteStore, Store, StoreError,
-    Stored,
+    StoredEvent,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -50,22 +51,22 @@ fn database() -> (TempDir, PathBuf) {
 }
 
 /// An event whose bytes occur nowhere else.
-fn event(position: u64) -> Stored {
+fn event(position: u64) -> StoredEvent {
     let mark = |name: &str| format!("<{name} {position:08}>").into_bytes();
     let mut salt = [b'.'; 32];
     salt[..15].copy_from_slice(&mark("salt"));
     let bytes = mark("body").repeat(1 + position as usize * 7 % 40);
-    Stored { header: mark("header"), body: Some(Body { salt, bytes }) }
+    StoredEvent { header: mark("header"), body: Some(Body { salt, bytes }) }
 }
 
 fn batch(first: u64, count: u64) -> Batch {
-    Batch { first, id: random_id(), events: (first..first + count).map(event).collect() }
+    Batch { first, id: new_id(), events: (first..first + count).map(event).collect() }
 }
 
-fn random_id() -> [u8; 16] {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).unwrap();
-    id
+/// An id that no other batch has.
+fn new_id() -> [u8; 16] {
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    u128::from(IDS.fetch_add(1, Ordering::Relaxed)).to_le_bytes()
 }
 
 fn last(batch: &Batch) -> u64 {
@@ -110,17 +111,18 @@ fn contains(bytes: &[u8], part: &str) -> bool {
     bytes.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
-fn any_event() -> impl Strategy<Value = Stored> {
+fn any_event() -> impl Strategy<Value = StoredEvent> {
     let header = prop::collection::vec(any::<u8>(), 1..=MAX_HEADER);
     let bytes = prop_oneof![0..20usize, 0..9000usize];
     let bytes = bytes.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length));
     let body = (any::<[u8; 32]>(), bytes).prop_map(|(salt, bytes)| Body { salt, bytes });
-    (header, prop::option::weighted(0.9, body)).prop_map(|(header, body)| Stored { header, body })
+    (header, prop::option::weighted(0.9, body))
+        .prop_map(|(header, body)| StoredEvent { header, body })
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append([u8; 16], Vec<Stored>),
+    Append([u8; 16], Vec<StoredEvent>),
     Read(u64, usize),
     Erase(Vec<u64>),
     Reopen,
@@ -183,7 +185,7 @@ fn a_wrong_position_is_a_conflict_and_changes_nothing() {
         let mut store = (log.handle)();
         for first in [0, 2, u64::MAX] {
             let events = vec![event(7)];
-            let error = store.append(&Batch { first, id: random_id(), events }).unwrap_err();
+            let error = store.append(&Batch { first, id: new_id(), events }).unwrap_err();
             assert!(matches!(error, AppendError::Conflict), "{}, {first}: {error}", log.kind);
         }
         let (one, two) = (batch(1, 3), batch(4, 2));
@@ -191,7 +193,7 @@ fn a_wrong_position_is_a_conflict_and_changes_nothing() {
         store.append(&two).unwrap();
         for first in [0, 1, 2, 3, 4, 5, 7, 100, i64::MAX as u64, u64::MAX] {
             let events = vec![event(7)];
-            let error = store.append(&Batch { first, id: random_id(), events }).unwrap_err();
+            let error = store.append(&Batch { first, id: new_id(), events }).unwrap_err();
             assert!(matches!(error, AppendError::Conflict), "{}, {first}: {error}", log.kind);
         }
         // The very batch that is there is one too: its writer compares the ids.
@@ -206,9 +208,9 @@ fn what_is_no_batch_is_refused() {
     let (_folder, logs) = logs();
     for log in logs {
         let mut store = (log.handle)();
-        let header = |length| vec![Stored { header: vec![0; length], body: None }];
+        let header = |length| vec![StoredEvent { header: vec![0; length], body: None }];
         for events in [vec![], header(0), header(MAX_HEADER + 1)] {
-            let error = store.append(&Batch { first: 1, id: random_id(), events }).unwrap_err();
+            let error = store.append(&Batch { first: 1, id: new_id(), events }).unwrap_err();
             assert!(matches!(error, AppendError::Failed(StoreError::Invalid(_))), "{error}");
         }
         assert_eq!(store.last().unwrap(), 0);

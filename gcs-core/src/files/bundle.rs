@@ -185,10 +185,12 @@ impl<'a> Entry<'a> {
             Kind::Delta => {
                 let base = base.ok_or(BundleError::NoSuchDate { date })?;
                 let set = set_of(base.identity).ok_or(BundleError::NoSuchSet { date })?;
-                if (base.salt, base.range) != (row.salt, row.range) || !base.describes(set) {
+                if (base.salt, base.hash_range) != (row.salt, row.hash_range)
+                    || !base.describes(set)
+                {
                     return Err(BundleError::Row { date });
                 }
-                let body = Body::parse(self.payload, base.len, base.range).map_err(in_date)?;
+                let body = Body::parse(self.payload, base.len, base.hash_range).map_err(in_date)?;
                 let applied = body.apply(set, row.identity);
                 applied.map_err(|error| BundleError::Delta { date, error })?
             }
@@ -269,7 +271,7 @@ fn change<'s>(
     }
     let set = new_set(row.identity).ok_or(no_such_set.clone())?;
     let whole = set.as_bytes();
-    let comparable = old.filter(|old| (old.salt, old.range) == (row.salt, row.range));
+    let comparable = old.filter(|old| (old.salt, old.hash_range) == (row.salt, row.hash_range));
     if let Some(old) = comparable {
         let base = old_set(old.identity).ok_or(no_such_set)?;
         let mut body = Vec::new();

@@ -341,7 +341,7 @@ mod tests {
         let row = Row {
             date,
             salt: Salt([0; 16]),
-            range: HashRange::MAX,
+            hash_range: HashRange::MAX,
             len,
             identity,
             bytes: 0,

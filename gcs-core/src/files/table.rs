@@ -37,7 +37,7 @@ pub struct Row {
     /// Salt of the set.
     pub salt: Salt,
     /// Hash range F of the set.
-    pub range: HashRange,
+    pub hash_range: HashRange,
     /// Number of fingerprints N.
     pub len: u32,
     /// SHA-256 that the set ends with.
@@ -61,7 +61,7 @@ impl Row {
         Row {
             date,
             salt: set.salt(),
-            range: set.range(),
+            hash_range: set.hash_range(),
             len: set.len(),
             identity: set.identity(),
             bytes: set.as_bytes().len() as u64,
@@ -92,18 +92,18 @@ impl Row {
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Row, ParseError> {
         let (date, len, salt) = (cursor.date()?, cursor.u32()?, Salt::parse(cursor)?);
-        let (range, bytes) = (HashRange::parse(cursor)?, cursor.u64()?);
+        let (hash_range, bytes) = (HashRange::parse(cursor)?, cursor.u64()?);
         let (identity, check_root) = (cursor.digest()?, cursor.digest()?);
         let (record_ranks, spare_slots) = (cursor.u32()?, cursor.u32()?);
-        let row = Row { date, salt, range, len, identity, bytes, check_root, spare_slots };
+        let row = Row { date, salt, hash_range, len, identity, bytes, check_root, spare_slots };
         row.check(record_ranks)?;
         Ok(row)
     }
 
     /// Checks what the fields say about each other.
     fn check(&self, record_ranks: u32) -> Result<(), ParseError> {
-        expect_at_most("set length", u64::from(self.len), self.range.get())?;
-        let (least, most) = file_lengths(self.range, self.len);
+        expect_at_most("set length", u64::from(self.len), self.hash_range.get())?;
+        let (least, most) = file_lengths(self.hash_range, self.len);
         expect_at_most("set bytes", self.bytes, most)?;
         if self.bytes < least {
             return Err(ParseError::Length { expected: least, got: self.bytes });
@@ -129,7 +129,7 @@ impl Row {
             .put_u32(self.date.days())
             .put_u32(self.len)
             .put(&self.salt.0)
-            .put_u64(self.range.get())
+            .put_u64(self.hash_range.get())
             .put_u64(self.bytes)
             .put(&self.identity.0)
             .put(&self.check_root.0)

@@ -57,20 +57,21 @@ impl BuiltDay {
             PublishError::TooManyElements { date: day.date, got: day.elements.len() }
         })?;
         let before = before.and_then(|table| table.row(day.date));
-        let kept = before.map(|row| Hashed::new(day, row.salt, row.range));
-        let fits = |hashed: &Hashed| hashed.distinct <= hashed.range.capacity(settings.rate_bits);
+        let kept = before.map(|row| Hashed::new(day, row.salt, row.hash_range));
+        let fits =
+            |hashed: &Hashed| hashed.distinct <= hashed.hash_range.capacity(settings.rate_bits);
         let hashed = match kept {
             Some(hashed) if fits(&hashed) => hashed,
             kept => {
                 // A re-based date has grown beyond its plan, and may go on growing.
                 let expected = if before.is_some() { count.saturating_mul(2) } else { count };
                 let expected = expected.max(settings.expected_per_date).max(1);
-                let range = plan(expected, settings.rate_bits)
+                let hash_range = plan(expected, settings.rate_bits)
                     .map_err(|error| PublishError::Params { date: day.date, error })?;
                 // When even the largest range is too small, changing it helps nobody.
-                match kept.filter(|kept| kept.range.get() >= range.get()) {
+                match kept.filter(|kept| kept.hash_range.get() >= hash_range.get()) {
                     Some(kept) => kept,
-                    None => Hashed::new(day, context.salt(day.date), range),
+                    None => Hashed::new(day, context.salt(day.date), hash_range),
                 }
             }
         };
@@ -107,21 +108,21 @@ fn check_lengths<E: AsRef<[u8]>>(day: &Day<E>) -> Result<(), PublishError> {
 /// The elements of one date as fingerprints and checks, distinct and ascending.
 struct Hashed {
     salt: Salt,
-    range: HashRange,
+    hash_range: HashRange,
     entries: Vec<Entry>,
     /// Number of distinct fingerprints.
     distinct: u64,
 }
 
 impl Hashed {
-    fn new<E: AsRef<[u8]>>(day: &Day<E>, salt: Salt, range: HashRange) -> Hashed {
-        let hasher = ElementHasher::new(salt, range);
+    fn new<E: AsRef<[u8]>>(day: &Day<E>, salt: Salt, hash_range: HashRange) -> Hashed {
+        let hasher = ElementHasher::new(salt, hash_range);
         let entry = |element: &E| entry(&hasher, element.as_ref());
         let mut entries: Vec<Entry> = day.elements.iter().map(entry).collect();
         entries.sort_unstable();
         entries.dedup();
         let distinct = entries.chunk_by(|a, b| a.0 == b.0).count() as u64;
-        Hashed { salt, range, entries, distinct }
+        Hashed { salt, hash_range, entries, distinct }
     }
 
     fn finish<E: AsRef<[u8]>>(
@@ -131,7 +132,7 @@ impl Hashed {
     ) -> Result<BuiltDay, PublishError> {
         let date = day.date;
         let values = self.entries.chunk_by(|a, b| a.0 == b.0).map(|entries| entries[0].0);
-        let set = Set::from_ascending(self.salt, self.range, self.distinct as u32, values);
+        let set = Set::from_ascending(self.salt, self.hash_range, self.distinct as u32, values);
         let checks = CheckFile::build(date, set.identity(), set.len(), &self.entries, derivation);
         let left_out = if checks.left_out.is_empty() {
             Vec::new()
@@ -178,6 +179,6 @@ mod tests {
         let (row, _) = (first.row, first.set);
         let table = Table::from_rows(alloc::vec![row]).unwrap();
         let second = BuiltDay::build(&day(41), Some(&table), settings, &context).unwrap();
-        assert_eq!((second.row.salt, second.row.range), (row.salt, row.range));
+        assert_eq!((second.row.salt, second.row.hash_range), (row.salt, row.hash_range));
     }
 }

@@ -63,3 +63,38 @@ impl Place for FolderPlace {
         self.private.write(SAVED, &publisher.to_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::{DAY_SECONDS, Date};
+    use crate::publish::{Day, Keys, PublisherSettings};
+    use std::fs;
+
+    #[test]
+    fn a_publisher_goes_on_from_what_its_folder_has() {
+        let home = tempfile::tempdir().unwrap();
+        let open = |name: &str| Folder::open(home.path().join(name)).unwrap();
+        let mut place = FolderPlace::new(open("public"), open("private"));
+        assert!(place.saved().unwrap().is_none());
+        let date = Date::from_days(20_000).unwrap();
+        let keys = Keys::from_secret([1; 32], date.start() + 400 * DAY_SECONDS);
+        for number in 1..=3 {
+            let publisher = place.saved().unwrap();
+            let publisher =
+                publisher.unwrap_or_else(|| Publisher::new(PublisherSettings::default(), 1));
+            let day = Day { date, elements: Vec::from([[number; 16]]) };
+            let now = date.entry() + u64::from(number) * 900;
+            let publication = publisher.publish_next(now, &[day], &keys).unwrap();
+            publication.write(&mut place).unwrap();
+            publication.write(&mut place).unwrap();
+            for file in publication.files {
+                let path = home.path().join("public").join(&file.path.to_string()[1..]);
+                assert_eq!(fs::read(path).unwrap(), file.bytes, "{}", file.path);
+            }
+        }
+        assert_eq!(place.saved().unwrap().unwrap().last_tick(), Some(3));
+        fs::write(home.path().join("private/publisher"), "damaged").unwrap();
+        assert_eq!(place.saved().unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

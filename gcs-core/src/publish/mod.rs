@@ -47,7 +47,8 @@ pub use self::error::PublishError;
 #[cfg(feature = "std")]
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
-pub use self::write::{Outbox, Place, WriteError, WriteStep};
+pub use self::write::{Place, WriteError, WritePlan, WriteStep};
+pub use crate::element::Day;
 
 use self::day::BuiltDay;
 use self::snapshot::Snapshot;
@@ -74,15 +75,6 @@ impl Default for PublisherSettings {
     fn default() -> PublisherSettings {
         PublisherSettings { rate_bits: 20, expected_per_date: 1000, interval: 900 }
     }
-}
-
-/// All live elements of one date, each 16 to 64 bytes, in any order.
-#[derive(Clone, Debug)]
-pub struct Day<E> {
-    /// The UTC date on which they were broadcast.
-    pub date: Date,
-    /// The elements; duplicates are merged.
-    pub elements: Vec<E>,
 }
 
 /// A file to write.
@@ -170,16 +162,21 @@ impl Publisher {
     /// before the last tick, should that have been issued by a clock that was wrong.
     #[must_use]
     pub fn next_series(&self) -> Publisher {
-        Publisher {
-            series: self.series.saturating_add(1),
-            snapshots: Vec::new(),
-            bundles: Vec::new(),
-            issued: 0,
-            ..self.clone()
-        }
+        self.begin_series(self.series.saturating_add(1))
     }
 
-    /// The same publisher under another settings, which holds from the next tick on.
+    /// The publisher of the first tick of a later series, as [`Publisher::next_series`], for
+    /// a log that numbers them. In a series that is not later, nothing changes.
+    #[must_use]
+    pub fn begin_series(&self, series: u32) -> Publisher {
+        let publisher = self.clone();
+        if series <= self.series {
+            return publisher;
+        }
+        Publisher { series, snapshots: Vec::new(), bundles: Vec::new(), issued: 0, ..publisher }
+    }
+
+    /// The same publisher under other settings, which hold from the next tick on.
     #[must_use]
     pub fn with_settings(&self, settings: PublisherSettings) -> Publisher {
         Publisher { settings, ..self.clone() }

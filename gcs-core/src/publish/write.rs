@@ -177,20 +177,20 @@ impl Publication {
     }
 }
 
-/// Several publications in a row, to be written as one: what a publisher that computes them
-/// anew, from a log of its inputs, has to write to be up to date.
+/// What to write for several publications in a row as if they were one: what a publisher
+/// that computes them anew, from a log of its inputs, has to write to be up to date.
 ///
 /// Files of the earlier publications that the later ones delete again are not written.
 /// Every manifest is kept under its own name.
 #[derive(Clone, Debug, Default)]
-pub struct Outbox {
+pub struct WritePlan {
     files: BTreeMap<Path, Vec<u8>>,
     deletions: BTreeSet<Path>,
     publisher: Option<Publisher>,
 }
 
-impl Outbox {
-    /// Puts the next publication in.
+impl WritePlan {
+    /// Adds the next publication.
     pub fn add(&mut self, publication: Publication) {
         for file in publication.files {
             self.deletions.remove(&file.path);
@@ -208,17 +208,17 @@ impl Outbox {
         self.files.iter().map(|(path, bytes)| (path, &bytes[..]))
     }
 
-    /// The last publication's manifest; `None` of an empty outbox.
-    pub fn manifest(&self) -> Option<&[u8]> {
-        self.files.get(&Path::Manifest).map(Vec::as_slice)
-    }
-
     /// Paths to delete.
     pub fn deletions(&self) -> impl Iterator<Item = &Path> {
         self.deletions.iter()
     }
 
-    /// The publisher after the last publication; `None` of an empty outbox.
+    /// The last publication's manifest; `None` before the first one.
+    pub fn manifest(&self) -> Option<&[u8]> {
+        self.files.get(&Path::Manifest).map(Vec::as_slice)
+    }
+
+    /// The publisher after the last publication; `None` before the first one.
     pub fn publisher(&self) -> Option<&Publisher> {
         self.publisher.as_ref()
     }
@@ -234,7 +234,7 @@ impl Outbox {
         });
     }
 
-    /// How to write it; nothing for an empty outbox.
+    /// How to write it; nothing before the first publication.
     pub fn steps(&self) -> impl Iterator<Item = WriteStep<'_>> {
         let files = self.files.iter().map(|(path, bytes)| (*path, &bytes[..]));
         steps(files, self.publisher(), self.deletions.iter())
@@ -270,4 +270,198 @@ fn steps<'p>(
         .chain(publisher.map(WriteStep::Save))
         .chain(manifest.map(put))
         .chain(deletions.copied().map(WriteStep::Delete))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::{DAY_SECONDS, Date};
+    use crate::publish::{Day, Keys, PublisherSettings};
+    use alloc::format;
+    use alloc::string::{String, ToString};
+
+    /// A place in memory that breaks down at one of its calls.
+    #[derive(Default)]
+    struct MemoryPlace {
+        files: BTreeMap<String, Vec<u8>>,
+        saved: Option<Vec<u8>>,
+        /// What was changed, in order.
+        changes: Vec<String>,
+        calls: usize,
+        fails_at: Option<usize>,
+    }
+
+    impl MemoryPlace {
+        fn call(&mut self) -> Result<(), String> {
+            self.calls += 1;
+            if self.fails_at == Some(self.calls) { Err("broken".into()) } else { Ok(()) }
+        }
+
+        fn manifest(&self) -> Option<&Vec<u8>> {
+            self.files.get("/v1/manifest")
+        }
+    }
+
+    impl Place for MemoryPlace {
+        type Error = String;
+
+        fn get(&mut self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+            self.call()?;
+            Ok(self.files.get(&path.to_string()).cloned())
+        }
+
+        fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), String> {
+            self.call()?;
+            self.changes.push(format!("put {path}"));
+            self.files.insert(path.to_string(), bytes.to_vec());
+            Ok(())
+        }
+
+        fn create(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, String> {
+            self.call()?;
+            if self.files.contains_key(&path.to_string()) {
+                return Ok(false);
+            }
+            self.changes.push(format!("create {path}"));
+            self.files.insert(path.to_string(), bytes.to_vec());
+            Ok(true)
+        }
+
+        fn delete(&mut self, path: &Path) -> Result<(), String> {
+            self.call()?;
+            self.changes.push(format!("delete {path}"));
+            self.files.remove(&path.to_string());
+            Ok(())
+        }
+
+        fn save(&mut self, publisher: &Publisher) -> Result<(), String> {
+            self.call()?;
+            self.changes.push("save".into());
+            self.saved = Some(publisher.to_bytes());
+            Ok(())
+        }
+    }
+
+    /// The first `count` publications, a day and an element apart: so later ones delete
+    /// files.
+    fn publications(count: u64) -> Vec<Publication> {
+        let first = Date::from_days(20_000).unwrap();
+        let keys = Keys::from_secret([1; 32], first.start() + 400 * DAY_SECONDS);
+        let mut publisher = Publisher::new(PublisherSettings::default(), 1);
+        let mut publications = Vec::new();
+        for number in 0..count {
+            let date = Date::from_days(20_000 + number as u32 / 2).unwrap();
+            let elements = (0..=number).map(|element| [element as u8; 16]).collect();
+            let now = date.entry() + number * DAY_SECONDS;
+            let publication =
+                publisher.publish_next(now, &[Day { date, elements }], &keys).unwrap();
+            publisher = publication.publisher.clone();
+            publications.push(publication);
+        }
+        publications
+    }
+
+    #[test]
+    fn the_manifest_comes_after_all_that_it_names_and_deletions_after_the_manifest() {
+        let mut place = MemoryPlace::default();
+        for publication in publications(6) {
+            place.changes.clear();
+            publication.write(&mut place).unwrap();
+            let kinds: Vec<&str> = place.changes.iter().map(|change| &change[..4]).collect();
+            let [names @ .., manifest] = &publication.files[..] else { panic!("no manifest") };
+            let puts = names.len() - 1;
+            assert!(kinds[..puts].iter().all(|kind| *kind == "put "), "{:?}", place.changes);
+            assert_eq!(kinds[puts..puts + 3], ["crea", "save", "put "]);
+            assert_eq!(place.changes[puts + 2], "put /v1/manifest");
+            assert!(kinds[puts + 3..].iter().all(|kind| *kind == "dele"));
+            assert_eq!(kinds.len(), puts + 3 + publication.delete.len());
+            assert_eq!(place.manifest(), Some(&manifest.bytes));
+            assert_eq!(place.saved, Some(publication.publisher.to_bytes()));
+        }
+    }
+
+    #[test]
+    fn wherever_writing_fails_it_is_done_again_and_clients_see_one_of_both() {
+        let publications = publications(6);
+        let (last, earlier) = publications.split_last().unwrap();
+        assert!(!last.delete.is_empty());
+        for fails_at in 1.. {
+            let mut place = MemoryPlace::default();
+            earlier.iter().for_each(|publication| publication.write(&mut place).unwrap());
+            let before = place.files.clone();
+            (place.calls, place.fails_at) = (0, Some(fails_at));
+            let written = last.write(&mut place);
+            if place.manifest() == before.get("/v1/manifest") {
+                assert_eq!(written, Err(WriteError::Place("broken".into())));
+                // All that the manifest of before names is there as it was.
+                assert!(before.iter().all(|(path, bytes)| place.files.get(path) == Some(bytes)));
+            } else {
+                assert_eq!(place.saved, Some(last.publisher.to_bytes()));
+            }
+            let is_over = written.is_ok();
+            place.fails_at = None;
+            last.write(&mut place).unwrap();
+            let paths = last.publisher.live_files();
+            assert!(paths.into_iter().all(|path| place.files.contains_key(&path.to_string())));
+            assert!(last.delete.iter().all(|path| !place.files.contains_key(&path.to_string())));
+            assert_eq!(place.manifest(), Some(&last.files.last().unwrap().bytes));
+            if is_over {
+                assert!(fails_at > 10);
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn another_manifest_of_the_same_version_stops_everything() {
+        let publications = publications(2);
+        let mut place = MemoryPlace::default();
+        publications[0].write(&mut place).unwrap();
+        place.files.insert("/v1/manifests/1-2".into(), b"another publisher's".to_vec());
+        let before = place.files.clone();
+        for _ in 0..2 {
+            let path = Path::KeptManifest { series: 1, tick: 2 };
+            let written = publications[1].write(&mut place);
+            assert_eq!(written, Err(WriteError::Equivocation { path }));
+            assert_eq!(place.files, before);
+        }
+        // One that comes in between is met when this one is created.
+        let mut steps = publications[1].steps();
+        place.files.remove("/v1/manifests/1-2");
+        steps.next().unwrap().execute(&mut place).unwrap();
+        place.files.insert("/v1/manifests/1-2".into(), b"another publisher's".to_vec());
+        let rest: Result<(), _> = steps.try_for_each(|step| step.execute(&mut place));
+        assert!(matches!(rest, Err(WriteError::Equivocation { .. })));
+        assert_eq!(place.manifest(), before.get("/v1/manifest"));
+    }
+
+    #[test]
+    fn several_publications_are_written_as_one() {
+        let publications = publications(6);
+        let (mut one_by_one, mut at_once) = (MemoryPlace::default(), MemoryPlace::default());
+        let mut plan = WritePlan::default();
+        assert_eq!((plan.steps().count(), plan.manifest()), (0, None));
+        for publication in publications {
+            publication.write(&mut one_by_one).unwrap();
+            plan.add(publication);
+        }
+        plan.write(&mut at_once).unwrap();
+        assert_eq!(at_once.files, one_by_one.files);
+        assert_eq!(at_once.saved, one_by_one.saved);
+        assert_eq!(plan.manifest(), one_by_one.manifest().map(Vec::as_slice));
+
+        plan.forget_history();
+        let is_kept = |path: &&Path| matches!(path, Path::KeptManifest { .. });
+        let kept: Vec<&Path> = plan.files().map(|file| file.0).filter(is_kept).collect();
+        assert_eq!(kept, [&Path::KeptManifest { series: 1, tick: 6 }]);
+    }
+
+    #[test]
+    fn a_later_series_is_begun_at_once_or_one_by_one() {
+        let publisher = &publications(3)[2].publisher;
+        let one_by_one = publisher.next_series().next_series();
+        assert_eq!(publisher.begin_series(3).to_bytes(), one_by_one.to_bytes());
+        assert_eq!(publisher.begin_series(1).to_bytes(), publisher.to_bytes());
+        assert_eq!(one_by_one.begin_series(2).to_bytes(), one_by_one.to_bytes());
+    }
 }

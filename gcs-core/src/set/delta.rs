@@ -1,10 +1,10 @@
-//! What changed between two sets of one salt and range.
+//! What changed between two sets of one salt and hash range.
 
 use alloc::vec::Vec;
 
 use super::error::DeltaError;
 use super::hash::Salt;
-use super::range::HashRange;
+use super::hash_range::HashRange;
 use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
 use super::set::{Set, SetWriter};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
@@ -30,7 +30,7 @@ const BODY_LEN: usize = 28;
 ///   0  magic "GCSDLT"           32  base length    u32
 ///   6  version      u16         36  target length  u32
 ///   8  salt         16 bytes    40  base identity  32 bytes
-///  24  range F      u64         72  target identity 32 bytes
+///  24  hash range F u64         72  target identity 32 bytes
 /// 104  body: removed u32, added u32, Rice parameters of removals and additions
 ///      u8 each, 2 zero bytes, their bit lengths u64 each, then both Rice codes,
 ///      each zero padded to a byte
@@ -40,9 +40,9 @@ const BODY_LEN: usize = 28;
 /// ```
 /// use gcs_core::{Delta, HashRange, Salt, Set};
 ///
-/// let (salt, range) = (Salt([0; 16]), HashRange::for_expected(3, 20)?);
-/// let monday = Set::build(salt, range, ["identifier one..", "identifier two.."])?;
-/// let tuesday = Set::build(salt, range, ["identifier two..", "identifier three"])?;
+/// let (salt, hash_range) = (Salt([0; 16]), HashRange::for_expected(3, 20)?);
+/// let monday = Set::build(salt, hash_range, ["identifier one..", "identifier two.."])?;
+/// let tuesday = Set::build(salt, hash_range, ["identifier two..", "identifier three"])?;
 /// let delta = Delta::between(&monday, &tuesday)?;
 /// assert_eq!((delta.removed_len(), delta.added_len()), (1, 1));
 /// assert_eq!(delta.apply(&monday)?, tuesday);
@@ -59,7 +59,7 @@ pub struct Delta<D = Vec<u8>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     salt: Salt,
-    range: HashRange,
+    hash_range: HashRange,
     base_len: u32,
     target_len: u32,
     base: Digest,
@@ -70,14 +70,14 @@ impl Delta {
     /// The delta that turns `base` into `target`. O(n) time.
     ///
     /// # Errors
-    /// [`DeltaError::Salt`] or [`DeltaError::Range`] when the sets differ in them.
+    /// [`DeltaError::Salt`] or [`DeltaError::HashRange`] when the sets differ in them.
     pub fn between<A: AsRef<[u8]>, B: AsRef<[u8]>>(
         base: &Set<A>,
         target: &Set<B>,
     ) -> Result<Delta, DeltaError> {
         let header = Header {
             salt: base.salt(),
-            range: base.range(),
+            hash_range: base.hash_range(),
             base_len: base.len(),
             target_len: target.len(),
             base: base.identity(),
@@ -104,7 +104,7 @@ impl<D: AsRef<[u8]>> Delta<D> {
             return Err(ParseError::Length { expected: least, got: bytes.len() as u64 });
         }
         let body = &bytes[HEADER_LEN..bytes.len() - TRAILER_LEN];
-        let body = Body::parse(body, header.base_len, header.range)?;
+        let body = Body::parse(body, header.base_len, header.hash_range)?;
         let (removed, added) = (body.removed, body.added);
         let target_len = body.target_len();
         bytes::expect_equal("target length", u64::from(header.target_len), target_len)?;
@@ -118,7 +118,7 @@ impl<D: AsRef<[u8]>> Delta<D> {
     /// A [`DeltaError`] when `base` is not the delta's base, when an addition is in it
     /// already, or when the result is not what was promised. Nothing is changed then.
     pub fn apply<A: AsRef<[u8]>>(&self, base: &Set<A>) -> Result<Set, DeltaError> {
-        check_same(self.header.salt, self.header.range, base)?;
+        expect_same_hashing(self.header.salt, self.header.hash_range, base)?;
         if base.identity() != self.header.base {
             return Err(DeltaError::Base { expected: self.header.base, got: base.identity() });
         }
@@ -145,8 +145,8 @@ impl<D: AsRef<[u8]>> Delta<D> {
     }
 
     /// Hash range F of both sets.
-    pub fn range(&self) -> HashRange {
-        self.header.range
+    pub fn hash_range(&self) -> HashRange {
+        self.header.hash_range
     }
 
     /// How many fingerprints it removes.
@@ -199,10 +199,10 @@ impl Header {
     fn parse(bytes: &[u8]) -> Result<Header, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let salt = Salt::parse(&mut cursor)?;
-        let range = HashRange::parse(&mut cursor)?;
+        let hash_range = HashRange::parse(&mut cursor)?;
         Ok(Header {
             salt,
-            range,
+            hash_range,
             base_len: cursor.u32()?,
             target_len: cursor.u32()?,
             base: cursor.digest()?,
@@ -214,7 +214,7 @@ impl Header {
         let mut bytes = Vec::open(MAGIC);
         bytes
             .put(&self.salt.0)
-            .put_u64(self.range.get())
+            .put_u64(self.hash_range.get())
             .put_u32(self.base_len)
             .put_u32(self.target_len)
             .put(&self.base.0)
@@ -223,16 +223,20 @@ impl Header {
     }
 }
 
-fn check_same<A: AsRef<[u8]>>(
+/// Fails unless the set has this salt and hash range.
+fn expect_same_hashing<A: AsRef<[u8]>>(
     salt: Salt,
-    range: HashRange,
+    hash_range: HashRange,
     set: &Set<A>,
 ) -> Result<(), DeltaError> {
     if set.salt() != salt {
         return Err(DeltaError::Salt { expected: salt, got: set.salt() });
     }
-    if set.range() != range {
-        return Err(DeltaError::Range { expected: range.get(), got: set.range().get() });
+    if set.hash_range() != hash_range {
+        return Err(DeltaError::HashRange {
+            expected: hash_range.get(),
+            got: set.hash_range().get(),
+        });
     }
     Ok(())
 }
@@ -254,12 +258,12 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
     base: &Set<A>,
     target: &Set<B>,
 ) -> Result<(Shape, Shape), DeltaError> {
-    check_same(base.salt(), base.range(), target)?;
+    expect_same_hashing(base.salt(), base.hash_range(), target)?;
     let (removed, added) = difference(base.values(), target.values());
     let fixed = data.len();
     data.resize(fixed + BODY_LEN, 0);
     let ranks = encode(data, u64::from(base.len()), &removed);
-    let values = encode(data, base.range().get(), &added);
+    let values = encode(data, base.hash_range().get(), &added);
     let mut header = Vec::with_capacity(BODY_LEN);
     header
         .put_u32(ranks.len)
@@ -289,10 +293,10 @@ fn difference(base: Values<'_>, target: Values<'_>) -> (Vec<u64>, Vec<u64>) {
     (removed, added)
 }
 
-/// Appends the code of ascending `values` below `range`.
-fn encode(data: &mut Vec<u8>, range: u64, values: &[u64]) -> Shape {
+/// Appends the code of ascending `values` below `bound`.
+fn encode(data: &mut Vec<u8>, bound: u64, values: &[u64]) -> Shape {
     // A difference has no more entries than the larger set, whose length is a u32.
-    let mut shape = Shape { range, len: values.len() as u32, parameter: 0, bits: 0 };
+    let mut shape = Shape { bound, len: values.len() as u32, parameter: 0, bits: 0 };
     shape.parameter = shape.canonical_parameter();
     let mut writer = RiceWriter::append_to(core::mem::take(data), shape.parameter, shape.len);
     for &value in values {
@@ -303,23 +307,23 @@ fn encode(data: &mut Vec<u8>, range: u64, values: &[u64]) -> Shape {
 }
 
 impl<'a> Body<'a> {
-    /// Checks every byte of a body for a base of `base_len` fingerprints below `range`.
+    /// Checks every byte of a body for a base of `base_len` fingerprints below `hash_range`.
     pub(crate) fn parse(
         bytes: &'a [u8],
         base_len: u32,
-        range: HashRange,
+        hash_range: HashRange,
     ) -> Result<Body<'a>, ParseError> {
         let mut cursor = Cursor::new(bytes);
         let (removed_len, added_len) = (cursor.u32()?, cursor.u32()?);
         let (removed_parameter, added_parameter) = (cursor.u8()?, cursor.u8()?);
         cursor.zeros(2)?;
         let (removed_bits, added_bits) = (cursor.u64()?, cursor.u64()?);
-        let shape = |range, len, parameter: u8, bits| {
-            let shape = Shape { range, len, parameter: u32::from(parameter), bits };
-            shape.check().map(|()| shape)
+        let shape = |bound, len, parameter: u8, bits| {
+            let shape = Shape { bound, len, parameter: u32::from(parameter), bits };
+            shape.validate().map(|()| shape)
         };
         let removed = shape(u64::from(base_len), removed_len, removed_parameter, removed_bits)?;
-        let added = shape(range.get(), added_len, added_parameter, added_bits)?;
+        let added = shape(hash_range.get(), added_len, added_parameter, added_bits)?;
         let length = BODY_LEN as u64 + removed.bytes() + added.bytes();
         bytes::expect_len(bytes, length)?;
         let body = Body::new(bytes, removed, added);
@@ -331,7 +335,7 @@ impl<'a> Body<'a> {
 
     /// A body parsed or written before.
     fn new(bytes: &'a [u8], removed: Shape, added: Shape) -> Body<'a> {
-        Body { base_len: removed.range, removed, added, codes: &bytes[BODY_LEN..] }
+        Body { base_len: removed.bound, removed, added, codes: &bytes[BODY_LEN..] }
     }
 
     pub(crate) fn target_len(&self) -> u64 {
@@ -362,7 +366,7 @@ impl<'a> Body<'a> {
         debug_assert_eq!(u64::from(base.len()), self.base_len);
         let len = u32::try_from(self.target_len())
             .map_err(|_| DeltaError::TooMany { got: self.target_len() })?;
-        let mut writer = SetWriter::new(base.salt(), base.range(), len);
+        let mut writer = SetWriter::new(base.salt(), base.hash_range(), len);
         let mut removed = self.removed().peekable();
         let mut added = self.added().peekable();
         for (rank, value) in (0u64..).zip(base.values()) {

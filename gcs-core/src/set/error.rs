@@ -1,24 +1,24 @@
-//! Sets and deltas that cannot be planned, built or applied.
+//! The errors of planning and building sets, and of making and applying deltas.
 
 use thiserror::Error;
 
 use super::hash::Salt;
 use crate::digest::Digest;
 
-/// A range or a plan that does not fit.
+/// A hash range that is not legal, or a set that no legal hash range fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParamsError {
     /// F outside `1..2^53`.
     #[error("hash range {got} is not in 1..2^53")]
-    Range {
-        /// The range asked for.
+    HashRange {
+        /// The hash range asked for.
         got: u64,
     },
     /// A set was planned for no elements.
     #[error("expected number of elements is 0")]
     Expected,
-    /// The planned range would reach `2^53`.
+    /// The hash range of the plan would reach `2^53`.
     #[error("{expected} elements at rate 2^-{rate_bits} need a hash range of 2^53 or more")]
     Rate {
         /// The expected number of elements.
@@ -33,10 +33,10 @@ pub enum ParamsError {
 #[non_exhaustive]
 pub enum BuildError {
     /// A fingerprint is not below F.
-    #[error("fingerprint {got} is not below the hash range {range}")]
+    #[error("fingerprint {got} is not below the hash range {hash_range}")]
     OutOfRange {
         /// F.
-        range: u64,
+        hash_range: u64,
         /// The fingerprint.
         got: u64,
     },
@@ -60,9 +60,9 @@ pub enum DeltaError {
         /// Salt of the set at hand.
         got: Salt,
     },
-    /// Base and target, or base and delta, have different ranges.
+    /// Base and target, or base and delta, have different hash ranges.
     #[error("expected hash range {expected}, got {got}")]
-    Range {
+    HashRange {
         /// F of the delta or of the base.
         expected: u64,
         /// F of the set at hand.

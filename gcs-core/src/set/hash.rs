@@ -4,7 +4,7 @@ use core::fmt;
 
 use siphasher::sip::SipHasher24;
 
-use super::range::HashRange;
+use super::hash_range::HashRange;
 use crate::bytes::Cursor;
 use crate::digest::Digest;
 use crate::error::ParseError;
@@ -35,7 +35,7 @@ impl fmt::Debug for Salt {
     }
 }
 
-/// Hashes elements for one salt and range.
+/// Hashes elements for one salt and hash range.
 ///
 /// - The **fingerprint** is SipHash-2-4 (Aumasson and Bernstein, 2012) of the element
 ///   under the salt, mapped into `[0, F)` by multiply-high, which preserves order.
@@ -50,26 +50,26 @@ impl fmt::Debug for Salt {
 /// ```
 /// use gcs_core::{ElementHasher, HashRange, Salt};
 ///
-/// let range = HashRange::for_expected(1_000, 20)?;
-/// let hasher = ElementHasher::new(Salt([7; 16]), range);
-/// assert!(hasher.fingerprint(b"sixteen bytes id") < range.get());
+/// let hash_range = HashRange::for_expected(1_000, 20)?;
+/// let hasher = ElementHasher::new(Salt([7; 16]), hash_range);
+/// assert!(hasher.fingerprint(b"sixteen bytes id") < hash_range.get());
 /// # Ok::<(), gcs_core::ParamsError>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct ElementHasher {
-    range: u64,
+    hash_range: u64,
     fingerprint: SipHasher24,
     check: SipHasher24,
 }
 
 impl ElementHasher {
-    /// A hasher for `salt` and `range`. Costs one SHA-256.
-    pub fn new(salt: Salt, range: HashRange) -> ElementHasher {
+    /// A hasher for `salt` and `hash_range`. Costs one SHA-256.
+    pub fn new(salt: Salt, hash_range: HashRange) -> ElementHasher {
         let derived = Digest::of_parts(&[CHECK_LABEL, &salt.0]);
         let mut check_key = [0; 16];
         check_key.copy_from_slice(&derived.0[..16]);
         ElementHasher {
-            range: range.get(),
+            hash_range: hash_range.get(),
             fingerprint: SipHasher24::new_with_key(&salt.0),
             check: SipHasher24::new_with_key(&check_key),
         }
@@ -79,7 +79,7 @@ impl ElementHasher {
     #[inline]
     pub fn fingerprint(&self, element: &[u8]) -> u64 {
         let hash = self.fingerprint.hash(element);
-        ((u128::from(hash) * u128::from(self.range)) >> 64) as u64
+        ((u128::from(hash) * u128::from(self.hash_range)) >> 64) as u64
     }
 
     /// The element's check, never 0.
@@ -91,7 +91,9 @@ impl ElementHasher {
 
 impl fmt::Debug for ElementHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ElementHasher").field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("ElementHasher")
+            .field("hash_range", &self.hash_range)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,10 +106,10 @@ mod tests {
     fn fingerprint_is_siphash_2_4_mapped_by_multiply_high() {
         let salt = Salt(core::array::from_fn(|i| i as u8));
         let message: [u8; 15] = core::array::from_fn(|i| i as u8);
-        let range = HashRange::new(1_000_003).unwrap();
+        let hash_range = HashRange::new(1_000_003).unwrap();
         let hash = 0xa129_ca61_49be_45e5_u64;
         let expected = (u128::from(hash) * 1_000_003) >> 64;
-        let hasher = ElementHasher::new(salt, range);
+        let hasher = ElementHasher::new(salt, hash_range);
         assert_eq!(u128::from(hasher.fingerprint(&message)), expected);
         assert_ne!(hasher.check(&message), hash);
     }

@@ -1,7 +1,9 @@
 //! An index in memory over one set: point queries without decoding it all.
 
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
+use super::hash::ElementHasher;
 use super::matches::{Match, Queries};
 use super::rice::CHUNK;
 use super::set::Set;
@@ -17,16 +19,18 @@ const TARGET: u64 = 16;
 /// ```
 /// use gcs_core::{HashRange, Salt, Set};
 ///
-/// let range = HashRange::for_expected(1_000, 20)?;
-/// let set = Set::build(Salt([0; 16]), range, (0..1_000u64).map(|i| i.to_le_bytes()))?;
+/// let hash_range = HashRange::for_expected(1_000, 20)?;
+/// let set = Set::build(Salt([0; 16]), hash_range, (0..1_000u64).map(|i| i.to_le_bytes()))?;
 /// let index = set.index();
 /// let fingerprint = set.hasher().fingerprint(&17u64.to_le_bytes());
-/// assert_eq!(index.rank_of(fingerprint), Some(set.rank(fingerprint)));
+/// assert!(index.contains_fingerprint(fingerprint));
+/// assert_eq!(index.rank_of(fingerprint), set.rank_of(fingerprint));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Index<'a, D: AsRef<[u8]>> {
     set: &'a Set<D>,
+    hasher: ElementHasher,
     /// Fingerprints are bucketed by their high bits.
     shift: u32,
     /// Where each bucket's first value is coded; then one entry for the end.
@@ -51,8 +55,8 @@ impl<D: AsRef<[u8]>> Set<D> {
 impl<'a, D: AsRef<[u8]>> Index<'a, D> {
     fn new(set: &'a Set<D>) -> Index<'a, D> {
         let wanted = (u64::from(set.len()) / TARGET).max(1);
-        let shift = (set.range().get() / wanted).max(1).ilog2();
-        let last = (set.range().get() - 1) >> shift;
+        let shift = (set.hash_range().get() / wanted).max(1).ilog2();
+        let last = (set.hash_range().get() - 1) >> shift;
         let mut buckets = Vec::with_capacity(last as usize + 2);
         let mut reader = set.reader();
         let parameter = set.rice_parameter();
@@ -78,7 +82,7 @@ impl<'a, D: AsRef<[u8]>> Index<'a, D> {
         while buckets.len() as u64 <= last + 1 {
             buckets.push(here);
         }
-        Index { set, shift, buckets }
+        Index { set, hasher: set.hasher(), shift, buckets }
     }
 
     /// The set that is indexed.
@@ -87,11 +91,16 @@ impl<'a, D: AsRef<[u8]>> Index<'a, D> {
     }
 
     /// Whether the element may be in the set; see [`Set::contains`].
-    pub fn contains(&self, element: &[u8]) -> bool {
-        self.rank_of(self.set.hasher().fingerprint(element)).is_some()
+    pub fn contains(&self, element: impl AsRef<[u8]>) -> bool {
+        self.contains_fingerprint(self.hasher.fingerprint(element.as_ref()))
     }
 
-    /// Rank of the fingerprint, if it is in the set. Decodes one bucket.
+    /// Whether the fingerprint is in the set. Decodes one bucket.
+    pub fn contains_fingerprint(&self, fingerprint: u64) -> bool {
+        self.rank_of(fingerprint).is_some()
+    }
+
+    /// The fingerprint's rank, if it is in the set; see [`Set::rank_of`]. Decodes one bucket.
     pub fn rank_of(&self, fingerprint: u64) -> Option<u32> {
         let bucket = usize::try_from(fingerprint >> self.shift).ok()?;
         let [start, end] = self.buckets.get(bucket..)?.first_chunk::<2>()?;
@@ -111,13 +120,16 @@ impl<'a, D: AsRef<[u8]>> Index<'a, D> {
     }
 
     /// Which of the elements may be in the set, as [`Set::matches`]. O(q).
-    pub fn matches<E: AsRef<[u8]>>(&self, elements: &[E]) -> Vec<Match> {
-        self.look_up(&Queries::of_elements(&self.set.hasher(), elements))
+    pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Vec<Match> {
+        self.look_up(&Queries::of_elements(&self.hasher, elements))
     }
 
-    /// [`Index::matches`] for fingerprints under this set's salt and range, in any order.
-    pub fn matches_fingerprints(&self, fingerprints: &[u64]) -> Vec<Match> {
-        self.look_up(&fingerprints.iter().copied().collect())
+    /// [`Index::matches`] for fingerprints under this set's salt and hash range, in any order.
+    pub fn matches_fingerprints<F: Borrow<u64>>(
+        &self,
+        fingerprints: impl IntoIterator<Item = F>,
+    ) -> Vec<Match> {
+        self.look_up(&Queries::of_fingerprints(fingerprints))
     }
 
     fn look_up(&self, queries: &Queries) -> Vec<Match> {

@@ -1,6 +1,7 @@
 //! Which of many queries are in a set.
 
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use super::hash::ElementHasher;
 use super::rice::Values;
@@ -22,8 +23,23 @@ pub(crate) struct Queries {
 
 impl Queries {
     /// Hashes elements as a set's hasher does.
-    pub(crate) fn of_elements<E: AsRef<[u8]>>(hasher: &ElementHasher, elements: &[E]) -> Queries {
-        elements.iter().map(|element| hasher.fingerprint(element.as_ref())).collect()
+    pub(crate) fn of_elements<E: AsRef<[u8]>>(
+        hasher: &ElementHasher,
+        elements: impl IntoIterator<Item = E>,
+    ) -> Queries {
+        let elements = elements.into_iter();
+        Queries::of_fingerprints(elements.map(|element| hasher.fingerprint(element.as_ref())))
+    }
+
+    /// Fingerprints in any order; each one's position is where it came.
+    pub(crate) fn of_fingerprints<F: Borrow<u64>>(
+        fingerprints: impl IntoIterator<Item = F>,
+    ) -> Queries {
+        let fingerprints = fingerprints.into_iter().enumerate();
+        let mut sorted: Vec<(u64, usize)> =
+            fingerprints.map(|(query, fingerprint)| (*fingerprint.borrow(), query)).collect();
+        sorted.sort_unstable();
+        Queries { sorted }
     }
 
     pub(crate) fn sorted(&self) -> &[(u64, usize)] {
@@ -54,15 +70,5 @@ impl Queries {
         }
         matches.sort_unstable();
         matches
-    }
-}
-
-/// Collects fingerprints; each one's position is where it came.
-impl FromIterator<u64> for Queries {
-    fn from_iter<I: IntoIterator<Item = u64>>(fingerprints: I) -> Queries {
-        let mut sorted: Vec<(u64, usize)> =
-            fingerprints.into_iter().enumerate().map(|(query, value)| (value, query)).collect();
-        sorted.sort_unstable();
-        Queries { sorted }
     }
 }

@@ -6,9 +6,9 @@
 mod delta;
 mod error;
 mod hash;
+mod hash_range;
 mod index;
 mod matches;
-mod range;
 mod rice;
 #[expect(clippy::module_inception, reason = "the set itself, among its parts")]
 mod set;
@@ -16,9 +16,9 @@ mod set;
 pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Salt};
+pub use self::hash_range::HashRange;
 pub use self::index::Index;
 pub use self::matches::Match;
-pub use self::range::HashRange;
 pub use self::set::{Iter, Set};
 
 #[cfg(feature = "protocol")]

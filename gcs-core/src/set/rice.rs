@@ -15,7 +15,7 @@
 
 use alloc::vec::Vec;
 
-use super::range::HashRange;
+use super::hash_range::HashRange;
 use crate::error::ParseError;
 
 /// Bits of a load that count whatever its bit offset within the first byte.
@@ -27,8 +27,8 @@ pub(crate) const CHUNK: usize = 256;
 /// What a coded sequence declares about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Values lie in `[0, range)`.
-    pub range: u64,
+    /// Every value is below it: the hash range of fingerprints, the base's length of ranks.
+    pub bound: u64,
     /// How many values.
     pub len: u32,
     /// Rice parameter P.
@@ -43,25 +43,25 @@ impl Shape {
         self.bits.div_ceil(8)
     }
 
-    /// The only legal Rice parameter. (Ranks in an empty base have range 0 and length 0.)
+    /// The only legal Rice parameter. (Ranks in an empty base have bound 0 and length 0.)
     pub(crate) fn canonical_parameter(&self) -> u32 {
-        HashRange::new(self.range).map_or(0, |range| range.rice_parameter(self.len))
+        HashRange::new(self.bound).map_or(0, |bound| bound.rice_parameter(self.len))
     }
 
     /// Least and greatest length in bits of a code of this length and parameter.
     pub(crate) fn possible_bits(&self) -> (u64, u64) {
         let least = u64::from(self.len) * u64::from(self.parameter + 1);
-        let quotients = if self.len == 0 { 0 } else { self.range >> self.parameter };
+        let quotients = if self.len == 0 { 0 } else { self.bound >> self.parameter };
         (least, least + quotients)
     }
 
-    /// Checks that P is the canonical one and that the bit length is possible at all:
+    /// Fails unless P is the canonical one and the bit length is possible at all:
     /// each code takes P + 1 bits and its quotient, and all quotients together are at
-    /// most `range >> P`. From here on the bit length alone bounds every unary run.
-    pub(crate) fn check(&self) -> Result<(), ParseError> {
-        if u64::from(self.len) > self.range {
+    /// most `bound >> P`. From here on the bit length alone bounds every unary run.
+    pub(crate) fn validate(&self) -> Result<(), ParseError> {
+        if u64::from(self.len) > self.bound {
             let got = u64::from(self.len);
-            return Err(ParseError::Limit { field: "length", max: self.range, got });
+            return Err(ParseError::Limit { field: "length", max: self.bound, got });
         }
         let parameter = self.canonical_parameter();
         if self.parameter != parameter {
@@ -322,9 +322,9 @@ fn load_padded(bytes: &[u8], bit: u64) -> u64 {
 }
 
 /// Reads a whole code and checks everything about it: the number of values, that they
-/// lie in the range, the exact bit length, zero padding. `bytes` may go on behind it.
+/// lie below the bound, the exact bit length, zero padding. `bytes` may go on behind it.
 pub(crate) fn validate(bytes: &[u8], shape: &Shape) -> Result<(), ParseError> {
-    shape.check()?;
+    shape.validate()?;
     let mut reader = RiceReader::new(bytes, shape.parameter, shape.bits);
     let mut chunk = [0; CHUNK];
     let mut left = shape.len as usize;
@@ -342,9 +342,9 @@ pub(crate) fn validate(bytes: &[u8], shape: &Shape) -> Result<(), ParseError> {
         });
     }
     // The successor of the last value; 0 when there is none.
-    if reader.next_least() > shape.range {
+    if reader.next_least() > shape.bound {
         let got = reader.next_least() - 1;
-        return Err(ParseError::Limit { field: "last value", max: shape.range - 1, got });
+        return Err(ParseError::Limit { field: "last value", max: shape.bound - 1, got });
     }
     let padding = load_padded(bytes, shape.bits) & ((1 << (shape.bits.wrapping_neg() & 7)) - 1);
     if padding != 0 {

@@ -1,13 +1,14 @@
 //! The set itself: a header, one Rice code, a trailer.
 
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::iter::FusedIterator;
 use core::ops::RangeBounds;
 
 use super::error::BuildError;
 use super::hash::{ElementHasher, Salt};
+use super::hash_range::HashRange;
 use super::matches::{Match, Queries};
-use super::range::HashRange;
 use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
 use crate::digest::Digest;
@@ -21,7 +22,7 @@ const HEADER_LEN: usize = 48;
 /// A Golomb-coded set of fingerprints: sorted, distinct, compressed, checked.
 ///
 /// ```text
-///  0  magic "GCSSET"           24  range F        u64
+///  0  magic "GCSSET"           24  hash range F   u64
 ///  6  version      u16         32  length N       u32
 ///  8  salt         16 bytes    36  Rice parameter u8, then 3 zero bytes
 ///                              40  bit length     u64
@@ -29,7 +30,7 @@ const HEADER_LEN: usize = 48;
 /// end SHA-256 of everything before it: the set's identity
 /// ```
 ///
-/// Salt, range and fingerprints determine every byte, so equal sets are equal files. A
+/// Salt, hash range and fingerprints determine every byte, so equal sets are equal files. A
 /// set that exists has been checked once, by building or by [`Set::parse`]; no later
 /// call can fail.
 ///
@@ -39,8 +40,8 @@ const HEADER_LEN: usize = 48;
 /// use gcs_core::{HashRange, Salt, Set};
 ///
 /// let heard = ["identifier one..", "identifier two..", "identifier three"];
-/// let range = HashRange::for_expected(2, 20)?;
-/// let set = Set::build(Salt([0; 16]), range, &heard[..2])?;
+/// let hash_range = HashRange::for_expected(2, 20)?;
+/// let set = Set::build(Salt([0; 16]), hash_range, &heard[..2])?;
 /// assert!(set.contains(heard[0].as_bytes()));
 ///
 /// // The other end checks every byte, then asks which of its identifiers may be in it.
@@ -56,10 +57,10 @@ pub struct Set<D = Vec<u8>> {
     identity: Digest,
 }
 
-/// Least and greatest length of the file of a set of `len` fingerprints below `range`.
+/// Least and greatest length of the file of a set of `len` fingerprints below `hash_range`.
 #[cfg(feature = "protocol")]
-pub(crate) fn file_lengths(range: HashRange, len: u32) -> (u64, u64) {
-    let mut shape = Shape { range: range.get(), len, parameter: 0, bits: 0 };
+pub(crate) fn file_lengths(hash_range: HashRange, len: u32) -> (u64, u64) {
+    let mut shape = Shape { bound: hash_range.get(), len, parameter: 0, bits: 0 };
     shape.parameter = shape.canonical_parameter();
     let (least, most) = shape.possible_bits();
     let fixed = (HEADER_LEN + TRAILER_LEN) as u64;
@@ -70,7 +71,7 @@ pub(crate) fn file_lengths(range: HashRange, len: u32) -> (u64, u64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     salt: Salt,
-    range: HashRange,
+    hash_range: HashRange,
     shape: Shape,
 }
 
@@ -83,12 +84,12 @@ impl Set {
     /// [`BuildError::TooMany`] for `2^32` distinct fingerprints or more.
     pub fn build<E: AsRef<[u8]>>(
         salt: Salt,
-        range: HashRange,
+        hash_range: HashRange,
         elements: impl IntoIterator<Item = E>,
     ) -> Result<Set, BuildError> {
-        let hasher = ElementHasher::new(salt, range);
+        let hasher = ElementHasher::new(salt, hash_range);
         let hashed = elements.into_iter().map(|element| hasher.fingerprint(element.as_ref()));
-        Set::from_fingerprints(salt, range, hashed)
+        Set::from_fingerprints(salt, hash_range, hashed)
     }
 
     /// Builds the set of given fingerprints, in any order; duplicates are merged.
@@ -98,29 +99,29 @@ impl Set {
     /// [`BuildError::TooMany`] as [`Set::build`].
     pub fn from_fingerprints(
         salt: Salt,
-        range: HashRange,
+        hash_range: HashRange,
         fingerprints: impl IntoIterator<Item = u64>,
     ) -> Result<Set, BuildError> {
         let mut sorted: Vec<u64> = fingerprints.into_iter().collect();
         sorted.sort_unstable();
         sorted.dedup();
-        if let Some(&got) = sorted.last().filter(|&&last| last >= range.get()) {
-            return Err(BuildError::OutOfRange { range: range.get(), got });
+        if let Some(&got) = sorted.last().filter(|&&last| last >= hash_range.get()) {
+            return Err(BuildError::OutOfRange { hash_range: hash_range.get(), got });
         }
         let Ok(len) = u32::try_from(sorted.len()) else {
             return Err(BuildError::TooMany { got: sorted.len() as u64 });
         };
-        Ok(Set::from_ascending(salt, range, len, sorted))
+        Ok(Set::from_ascending(salt, hash_range, len, sorted))
     }
 
-    /// Writes a set of exactly `len` values, strictly ascending and below the range.
+    /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
     pub(crate) fn from_ascending(
         salt: Salt,
-        range: HashRange,
+        hash_range: HashRange,
         len: u32,
         values: impl IntoIterator<Item = u64>,
     ) -> Set {
-        let mut writer = SetWriter::new(salt, range, len);
+        let mut writer = SetWriter::new(salt, hash_range, len);
         for value in values {
             writer.push(value);
         }
@@ -131,20 +132,20 @@ impl Set {
 /// Writes a set value by value, in O(1) memory besides the result.
 pub(crate) struct SetWriter {
     salt: Salt,
-    range: HashRange,
+    hash_range: HashRange,
     parameter: u32,
     code: RiceWriter,
 }
 
 impl SetWriter {
     /// A writer of exactly `len` values.
-    pub(crate) fn new(salt: Salt, range: HashRange, len: u32) -> SetWriter {
-        let parameter = range.rice_parameter(len);
+    pub(crate) fn new(salt: Salt, hash_range: HashRange, len: u32) -> SetWriter {
+        let parameter = hash_range.rice_parameter(len);
         let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, len);
-        SetWriter { salt, range, parameter, code }
+        SetWriter { salt, hash_range, parameter, code }
     }
 
-    /// Writes a value above all before it and below the range.
+    /// Writes a value above all before it and below the hash range.
     #[inline]
     pub(crate) fn push(&mut self, value: u64) {
         self.code.push(value);
@@ -152,9 +153,9 @@ impl SetWriter {
 
     pub(crate) fn finish(self) -> Set {
         let (mut data, len, bits) = self.code.finish();
-        debug_assert_eq!(self.parameter, self.range.rice_parameter(len));
-        let shape = Shape { range: self.range.get(), len, parameter: self.parameter, bits };
-        let header = Header { salt: self.salt, range: self.range, shape };
+        debug_assert_eq!(self.parameter, self.hash_range.rice_parameter(len));
+        let shape = Shape { bound: self.hash_range.get(), len, parameter: self.parameter, bits };
+        let header = Header { salt: self.salt, hash_range: self.hash_range, shape };
         data[..HEADER_LEN].copy_from_slice(&header.to_bytes());
         let identity = bytes::seal(&mut data);
         Set { data, header, identity }
@@ -195,8 +196,8 @@ impl<D: AsRef<[u8]>> Set<D> {
     }
 
     /// The hash range F.
-    pub fn range(&self) -> HashRange {
-        self.header.range
+    pub fn hash_range(&self) -> HashRange {
+        self.header.hash_range
     }
 
     /// The Rice parameter P of its code.
@@ -211,44 +212,37 @@ impl<D: AsRef<[u8]>> Set<D> {
 
     /// N/F: the chance that an element outside the set matches it.
     pub fn false_positive_rate(&self) -> f64 {
-        self.range().false_positive_rate(self.len())
+        self.hash_range().false_positive_rate(self.len())
     }
 
-    /// The hasher of this set's salt and range.
+    /// The hasher of this set's salt and hash range.
     pub fn hasher(&self) -> ElementHasher {
-        ElementHasher::new(self.salt(), self.range())
+        ElementHasher::new(self.salt(), self.hash_range())
     }
 
     /// Whether the element may be in the set: false is certain, true is *possible* and
     /// wants confirmation. Decodes half of the set on average; ask many at once with
     /// [`Set::matches`], or many times with [`Set::index`].
-    pub fn contains(&self, element: &[u8]) -> bool {
-        self.contains_fingerprint(self.hasher().fingerprint(element))
+    pub fn contains(&self, element: impl AsRef<[u8]>) -> bool {
+        self.contains_fingerprint(self.hasher().fingerprint(element.as_ref()))
     }
 
     /// Whether the fingerprint is in the set. O(n).
     pub fn contains_fingerprint(&self, fingerprint: u64) -> bool {
-        self.seek(fingerprint).1
+        self.rank_of(fingerprint).is_some()
     }
 
-    /// How many fingerprints are below this one: its rank, if it is in the set. O(n).
-    pub fn rank(&self, fingerprint: u64) -> u32 {
-        self.seek(fingerprint).0
-    }
-
-    /// Rank of the fingerprint, and whether it is in the set.
-    fn seek(&self, fingerprint: u64) -> (u32, bool) {
+    /// The fingerprint's rank, which is the number of fingerprints below it, if it is in the
+    /// set. O(n).
+    pub fn rank_of(&self, fingerprint: u64) -> Option<u32> {
         let mut values = self.values();
         let mut rank = 0;
         loop {
             let chunk = values.next_chunk();
-            match chunk.last() {
-                None => return (rank, false),
-                Some(&last) if last < fingerprint => rank += chunk.len() as u32,
-                Some(_) => {
-                    let at = chunk.partition_point(|&value| value < fingerprint);
-                    return (rank + at as u32, chunk.get(at) == Some(&fingerprint));
-                }
+            if *chunk.last()? < fingerprint {
+                rank += chunk.len() as u32;
+            } else {
+                return chunk.binary_search(&fingerprint).ok().map(|at| rank + at as u32);
             }
         }
     }
@@ -264,10 +258,10 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// use gcs_core::{HashRange, Salt, Set};
     ///
     /// let set = Set::from_fingerprints(Salt([0; 16]), HashRange::new(100)?, [7, 21, 42])?;
-    /// assert_eq!(set.range_iter(8..=42).collect::<Vec<_>>(), [21, 42]);
+    /// assert_eq!(set.iter_within(8..=42).collect::<Vec<_>>(), [21, 42]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn range_iter<R: RangeBounds<u64>>(&self, bounds: R) -> impl Iterator<Item = u64> {
+    pub fn iter_within<R: RangeBounds<u64>>(&self, bounds: R) -> impl Iterator<Item = u64> {
         use core::ops::Bound;
         let (from, to) = (bounds.start_bound().cloned(), bounds.end_bound().cloned());
         self.iter()
@@ -286,13 +280,16 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// Which of the elements may be in the set: each with its position among the
     /// queries, in ascending order of position. One pass over the set, whatever the
     /// number of queries: O(n + q log q).
-    pub fn matches<E: AsRef<[u8]>>(&self, elements: &[E]) -> Vec<Match> {
+    pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Vec<Match> {
         Queries::of_elements(&self.hasher(), elements).scan(self.values())
     }
 
-    /// [`Set::matches`] for fingerprints under this set's salt and range, in any order.
-    pub fn matches_fingerprints(&self, fingerprints: &[u64]) -> Vec<Match> {
-        fingerprints.iter().copied().collect::<Queries>().scan(self.values())
+    /// [`Set::matches`] for fingerprints under this set's salt and hash range, in any order.
+    pub fn matches_fingerprints<F: Borrow<u64>>(
+        &self,
+        fingerprints: impl IntoIterator<Item = F>,
+    ) -> Vec<Match> {
+        Queries::of_fingerprints(fingerprints).scan(self.values())
     }
 
     /// The whole file.
@@ -324,21 +321,21 @@ impl Header {
     fn parse(bytes: &[u8]) -> Result<Header, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let salt = Salt::parse(&mut cursor)?;
-        let range = HashRange::parse(&mut cursor)?;
+        let hash_range = HashRange::parse(&mut cursor)?;
         let len = cursor.u32()?;
         let parameter = u32::from(cursor.u8()?);
         cursor.zeros(3)?;
         let bits = cursor.u64()?;
-        let shape = Shape { range: range.get(), len, parameter, bits };
-        shape.check()?;
-        Ok(Header { salt, range, shape })
+        let shape = Shape { bound: hash_range.get(), len, parameter, bits };
+        shape.validate()?;
+        Ok(Header { salt, hash_range, shape })
     }
 
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::open(MAGIC);
         bytes
             .put(&self.salt.0)
-            .put_u64(self.shape.range)
+            .put_u64(self.shape.bound)
             .put_u32(self.shape.len)
             .put_u8(self.shape.parameter as u8)
             .put(&[0; 3])
@@ -360,7 +357,7 @@ impl<D: AsRef<[u8]>> core::fmt::Debug for Set<D> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Set")
             .field("len", &self.len())
-            .field("range", &self.range().get())
+            .field("hash_range", &self.hash_range().get())
             .field("salt", &self.salt())
             .field("identity", &self.identity)
             .finish()
@@ -422,23 +419,28 @@ mod tests {
 
     const SALT: Salt = Salt([9; 16]);
 
-    fn set_of(range: u64, values: impl IntoIterator<Item = u64>) -> Set {
-        Set::from_fingerprints(SALT, HashRange::new(range).unwrap(), values).unwrap()
+    fn set_of(hash_range: u64, values: impl IntoIterator<Item = u64>) -> Set {
+        Set::from_fingerprints(SALT, HashRange::new(hash_range).unwrap(), values).unwrap()
     }
 
     /// Ranges of every size, and values that are dense, sparse or clustered in them.
     fn range_and_values() -> impl Strategy<Value = (u64, BTreeSet<u64>)> {
         (1u64..54, any::<u64>()).prop_flat_map(|(bits, low)| {
-            let range = ((1u64 << (bits - 1)) | (low & ((1 << (bits - 1)) - 1))).min((1 << 53) - 1);
-            let value = prop_oneof![0..range, (range - range.min(50))..range, 0..range.min(600)];
-            (Just(range), prop::collection::btree_set(value, 0..800))
+            let hash_range =
+                ((1u64 << (bits - 1)) | (low & ((1 << (bits - 1)) - 1))).min((1 << 53) - 1);
+            let value = prop_oneof![
+                0..hash_range,
+                (hash_range - hash_range.min(50))..hash_range,
+                0..hash_range.min(600)
+            ];
+            (Just(hash_range), prop::collection::btree_set(value, 0..800))
         })
     }
 
     proptest! {
         #[test]
-        fn agrees_with_a_btree_set((range, model) in range_and_values(), extra in prop::collection::vec(any::<u64>(), 0..50)) {
-            let set = set_of(range, model.iter().copied());
+        fn agrees_with_a_btree_set((hash_range, model) in range_and_values(), extra in prop::collection::vec(any::<u64>(), 0..50)) {
+            let set = set_of(hash_range, model.iter().copied());
             let parsed = Set::parse(set.as_bytes()).unwrap();
             prop_assert_eq!(&parsed, &set);
             prop_assert_eq!(parsed.identity(), set.identity());
@@ -447,7 +449,7 @@ mod tests {
             prop_assert!(set.iter().eq(model.iter().copied()));
             prop_assert_eq!(set.iter().fold(0u64, u64::wrapping_add), model.iter().fold(0u64, |a, b| a.wrapping_add(*b)));
 
-            let queries: Vec<u64> = extra.iter().map(|value| value % range)
+            let queries: Vec<u64> = extra.iter().map(|value| value % hash_range)
                 .chain(model.iter().copied().step_by(3))
                 .chain(model.iter().copied().take(2))
                 .chain(model.iter().map(|value| value + 1))
@@ -457,7 +459,8 @@ mod tests {
             for (query, value) in queries.iter().enumerate() {
                 let rank = model.range(..value).count() as u32;
                 prop_assert_eq!(set.contains_fingerprint(*value), model.contains(value));
-                prop_assert_eq!(set.rank(*value), rank);
+                prop_assert_eq!(index.contains_fingerprint(*value), model.contains(value));
+                prop_assert_eq!(set.rank_of(*value), model.contains(value).then_some(rank));
                 prop_assert_eq!(index.rank_of(*value), model.contains(value).then_some(rank));
                 if model.contains(value) {
                     expected.push(Match { query, rank });
@@ -466,26 +469,26 @@ mod tests {
             prop_assert_eq!(&set.matches_fingerprints(&queries), &expected);
             prop_assert_eq!(&index.matches_fingerprints(&queries), &expected);
 
-            let (low, high) = (range / 3, range / 2 + 1);
-            prop_assert!(set.range_iter(low..high).eq(model.range(low..high).copied()));
+            let (low, high) = (hash_range / 3, hash_range / 2 + 1);
+            prop_assert!(set.iter_within(low..high).eq(model.range(low..high).copied()));
         }
 
         #[test]
-        fn deltas_equal_a_fresh_build((range, all) in range_and_values(), picks in prop::collection::vec(0u8..3, 800)) {
+        fn deltas_equal_a_fresh_build((hash_range, all) in range_and_values(), picks in prop::collection::vec(0u8..3, 800)) {
             // Each value is in the base, in the target, or in both.
             let side = |skip: u8| all.iter().zip(&picks).filter(move |(_, pick)| **pick != skip).map(|(value, _)| *value);
-            let (base, target) = (set_of(range, side(0)), set_of(range, side(1)));
+            let (base, target) = (set_of(hash_range, side(0)), set_of(hash_range, side(1)));
             let delta = Delta::between(&base, &target).unwrap();
             let delta = Delta::parse(delta.as_bytes()).unwrap();
             prop_assert_eq!(&delta.apply(&base).unwrap(), &target);
-            let ranks: Vec<u32> = base.iter().filter(|value| !target.contains_fingerprint(*value)).map(|value| base.rank(value)).collect();
+            let ranks: Vec<u32> = base.iter().filter(|value| !target.contains_fingerprint(*value)).filter_map(|value| base.rank_of(value)).collect();
             prop_assert_eq!(delta.removed().collect::<Vec<_>>(), ranks);
             prop_assert!(delta.added().eq(target.iter().filter(|value| !base.contains_fingerprint(*value))));
         }
 
         #[test]
-        fn one_changed_byte_never_passes((range, model) in range_and_values(), at in any::<prop::sample::Index>(), flip in 1u8..) {
-            let set = set_of(range, model);
+        fn one_changed_byte_never_passes((hash_range, model) in range_and_values(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+            let set = set_of(hash_range, model);
             let mut bytes = set.into_inner();
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
@@ -498,7 +501,7 @@ mod tests {
     #[test]
     fn the_extremes_are_sets_too() {
         let max = HashRange::MAX.get();
-        for (range, values) in [
+        for (hash_range, values) in [
             (1, &[][..]),
             (1, &[0]),
             (max, &[]),
@@ -506,7 +509,7 @@ mod tests {
             (max, &[max - 1]),
             (max, &[0, max - 1]),
         ] {
-            let set = set_of(range, values.iter().copied());
+            let set = set_of(hash_range, values.iter().copied());
             let parsed = Set::parse(set.as_bytes()).unwrap();
             assert!(parsed.iter().eq(values.iter().copied()));
             assert!(values.iter().all(|value| set.index().rank_of(*value).is_some()));
@@ -517,17 +520,42 @@ mod tests {
     }
 
     #[test]
+    fn queries_may_be_slices_vectors_arrays_and_iterators() {
+        let hash_range = HashRange::for_expected(2, 20).unwrap();
+        let elements = alloc::vec![b"identifier one..".to_vec(), b"identifier two..".to_vec()];
+        let set = Set::build(SALT, hash_range, &elements).unwrap();
+        let index = set.index();
+        assert!(set.contains("identifier one..") && index.contains("identifier one.."));
+        assert!(set.contains(&elements[1]) && index.contains(elements[1].clone()));
+        assert!(set.contains(b"identifier one..") && !index.contains(&b"another one"[..]));
+        let both = set.matches(&elements);
+        assert_eq!(both.len(), 2);
+        assert_eq!(set.matches(&elements[..]), both);
+        assert_eq!(set.matches(elements.iter().map(Vec::as_slice)), both);
+        assert_eq!(set.matches(elements.clone()), both);
+        assert_eq!(index.matches(&elements), both);
+        assert_eq!(index.matches(["identifier one..", "identifier two.."]), both);
+
+        let fingerprints: Vec<u64> =
+            elements.iter().map(|element| set.hasher().fingerprint(element)).collect();
+        assert_eq!(set.matches_fingerprints(&fingerprints), both);
+        assert_eq!(set.matches_fingerprints(fingerprints.iter().copied()), both);
+        assert_eq!(index.matches_fingerprints(&fingerprints[..]), both);
+        assert_eq!(index.matches_fingerprints(fingerprints), both);
+    }
+
+    #[test]
     fn elements_of_equal_fingerprint_are_one() {
-        let range = HashRange::new(50).unwrap();
+        let hash_range = HashRange::new(50).unwrap();
         let elements: Vec<[u8; 16]> = (0..200u8).map(|i| [i; 16]).collect();
-        let set = Set::build(SALT, range, &elements).unwrap();
+        let set = Set::build(SALT, hash_range, &elements).unwrap();
         assert!(set.len() <= 50);
         assert!(elements.iter().all(|element| set.contains(element)));
         assert_eq!(set.matches(&elements).len(), 200);
-        let fingerprint = range.get();
+        let fingerprint = hash_range.get();
         assert_eq!(
-            Set::from_fingerprints(SALT, range, [3, fingerprint]),
-            Err(BuildError::OutOfRange { range: 50, got: 50 })
+            Set::from_fingerprints(SALT, hash_range, [3, fingerprint]),
+            Err(BuildError::OutOfRange { hash_range: 50, got: 50 })
         );
     }
 }

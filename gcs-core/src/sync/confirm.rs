@@ -90,8 +90,7 @@ impl Engine {
             Question::Dummy(Dummy { date, fingerprint }) => {
                 let row = *self.store.table.row(*date)?;
                 let set = self.store.sets.get(&row.identity)?;
-                let is_in = set.contains_fingerprint(*fingerprint);
-                is_in.then(|| (row, set.rank(*fingerprint)))
+                Some((row, set.rank_of(*fingerprint)?))
             }
         }
     }
@@ -125,7 +124,7 @@ async fn judge(
     let bytes = engine.fetch_part(path, Some(start..start + length), length).await?;
     let record =
         CheckRecord::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
-    let hasher = ElementHasher::new(row.salt, row.range);
+    let hasher = ElementHasher::new(row.salt, row.hash_range);
     for (hit, candidate) in queue.hits.iter_mut().filter(|(hit, _)| hit.date == row.date) {
         if candidate.rank / row.record_ranks() == number {
             let check = hasher.check(&hit.element);

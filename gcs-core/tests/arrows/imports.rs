@@ -7,11 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module directly below the crate's root, and those of its siblings that it may use.
-pub type Layer = (&'static str, &'static [&'static str]);
+pub(crate) type Layer = (&'static str, &'static [&'static str]);
 
 /// Fails unless every module below `source` is listed and uses only `everywhere`, its own
 /// layer's list and itself. Tests within the source and doc comments do not count.
-pub fn assert_arrows(source: &str, everywhere: &[&str], layers: &[Layer]) {
+pub(crate) fn assert_arrows(source: &str, everywhere: &[&str], layers: &[Layer]) {
     let modules = modules(Path::new(source));
     let listed: BTreeSet<&str> = layers.iter().map(|layer| layer.0).collect();
     let found: BTreeSet<&str> = modules.keys().map(String::as_str).collect();
@@ -35,7 +35,7 @@ pub fn assert_arrows(source: &str, everywhere: &[&str], layers: &[Layer]) {
 
 /// Fails if any file below `folder` names one of these crates outside of its tests.
 #[allow(dead_code, reason = "not every crate has such a rule")]
-pub fn assert_without_crates(folder: &str, crates: &[&str]) {
+pub(crate) fn assert_without_crates(folder: &str, crates: &[&str]) {
     let mut files = Vec::new();
     collect(Path::new(folder), &mut files);
     assert!(!files.is_empty(), "no source in {folder}");

@@ -5,19 +5,24 @@ mod imports;
 use imports::{Layer, assert_arrows};
 
 /// Small things that everything may use.
-const SMALL: &[&str] = &["bytes", "date", "digest", "error", "keys", "version"];
+const SMALL: &[&str] =
+    &["bytes", "date", "digest", "element", "error", "folder", "keys", "version"];
 
 /// Every module, in the order of the layout, and what it may use besides the small things.
 const LAYERS: &[Layer] = &[
     ("bytes", &[]),
     ("date", &[]),
     ("digest", &[]),
+    ("element", &[]),
     ("error", &[]),
+    ("folder", &[]),
     ("keys", &[]),
     ("version", &[]),
     ("set", &[]),
     ("files", &["set"]),
     ("identifiers", &["set"]),
+    ("report", &["set", "identifiers"]),
+    ("live", &["set", "report"]),
     ("publish", &["set", "files"]),
     ("sync", &["set", "files"]),
     ("exact", &["set"]),

@@ -273,7 +273,7 @@ fn with_payload(bundle: &[u8], payload: &[u8]) -> Vec<u8> {
 fn deltas(vectors: &mut Vectors, world: &World) {
     let bundle = world.bundle(1, 5);
     let row = &world.table(4).rows()[0];
-    let (len, range) = (row.len, row.range.get());
+    let (len, range) = (row.len, row.hash_range.get());
     let set = gcs_core::Set::parse(world.set(row)).unwrap();
     let values: Vec<u64> = set.iter().collect();
     let body = |removed: &[u64], added: &[u64]| RawBody::of(len, range, removed, added).bytes();

@@ -104,7 +104,7 @@ fn other_bases(vectors: &mut Vectors) {
             "delta-on-other-range",
             "the base has another range",
             build(RANGE + 1, &BASE).into_inner(),
-            "Range",
+            "HashRange",
         ),
         ("delta-on-target", "the base is the target", build(RANGE, &TARGET).into_inner(), "Base"),
         ("delta-on-empty", "the base is empty", build(RANGE, &[]).into_inner(), "Base"),

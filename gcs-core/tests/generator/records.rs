@@ -106,7 +106,7 @@ impl<'w> Small<'w> {
     fn shared(&self, world: &World) -> (u32, u64, u64) {
         let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
         let set = self.set(world);
-        let rank = set.rank(set.hasher().fingerprint(&world.shared));
+        let rank = set.rank_of(set.hasher().fingerprint(&world.shared)).unwrap();
         let (slot, check) = self.spare(0).split_at(4);
         assert_eq!(slot, rank.to_le_bytes());
         (rank, number(self.main(rank as usize)), number(check))
@@ -270,7 +270,8 @@ fn verdict(rank: u32, check: u64, verdict: &str) -> Value {
 /// What a record must say of an element.
 fn ask(set: &Set, element: &[u8], expected: &str) -> Value {
     let hasher = set.hasher();
-    let mut asked = verdict(set.rank(hasher.fingerprint(element)), hasher.check(element), expected);
+    let mut asked =
+        verdict(set.rank_of(hasher.fingerprint(element)).unwrap(), hasher.check(element), expected);
     asked["element"] = hex(element).into();
     asked
 }

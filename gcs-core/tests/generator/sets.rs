@@ -34,7 +34,7 @@ fn expect(set: &Set, values: &[u64]) -> Value {
     let bits = bits::code(values, set.rice_parameter() as u8).1;
     let mut expect = json!({
         "salt": hex(&set.salt().0),
-        "range": set.range().get(),
+        "range": set.hash_range().get(),
         "count": values.len(),
         "parameter": set.rice_parameter(),
         "bits": bits,

@@ -35,7 +35,7 @@ fn expect_row(row: &Row) -> Value {
         "date": row.date.to_string(),
         "count": row.len,
         "salt": hex(&row.salt.0),
-        "range": row.range.get(),
+        "range": row.hash_range.get(),
         "bytes": row.bytes,
         "identity": row.identity.to_string(),
         "check_root": row.check_root.to_string(),
@@ -131,7 +131,7 @@ fn rows(vectors: &mut Vectors, world: &World) {
     let one = world.table(5).to_bytes();
     let none = table_of(&[&world.table(8).to_bytes()[HEADER + ROW..]]);
     let row = world.table(5).rows()[0];
-    let (range, len) = (row.range.get(), row.len);
+    let (range, len) = (row.hash_range.get(), row.len);
     let parameter = bits::parameter(range, len);
     let least = 80 + (u64::from(len) * u64::from(parameter + 1)).div_ceil(8);
     let most = 80 + (u64::from(len) * u64::from(parameter + 1) + (range >> parameter)).div_ceil(8);

@@ -121,7 +121,7 @@ fn days_of(tick: u32) -> Days {
 
 /// Another element with the fingerprint that this one has in the row's set.
 fn sharing(row: &Row, one: &[u8]) -> [u8; 16] {
-    let hasher = ElementHasher::new(row.salt, row.range);
+    let hasher = ElementHasher::new(row.salt, row.hash_range);
     let wanted = hasher.fingerprint(one);
     (1_000..).map(element).find(|element| hasher.fingerprint(element) == wanted).unwrap()
 }

@@ -103,7 +103,7 @@ impl Delta {
     /// The file of the target.
     pub(crate) fn apply(&self, base: &Set) -> Outcome<Vec<u8>> {
         expect(self.salt == base.salt, "Salt")?;
-        expect(self.range == base.range, "Range")?;
+        expect(self.range == base.range, "HashRange")?;
         expect(self.base == base.identity, "Base")?;
         expect(self.base_length == base.count(), "BaseLength")?;
         self.body.apply(base, &self.target)

@@ -15,14 +15,16 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::app::config::Config;
+use crate::app::key_file::{self, KeyFileError};
+use crate::domain::chain::Chain;
+use crate::domain::events::{Deployment, Event, OperatorTokenSet, PolicySet};
 use crate::domain::judge;
-use crate::domain::keys::{KeyFile, KeyFileError};
-use crate::domain::log::event::{Deployment, OperatorTokenSet, PolicySet};
-use crate::domain::log::{Event, Writer};
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::token::{Role, Token};
-use crate::random;
-use crate::store::{AppendError, Batch, SqliteStore, Store, StoreError};
+use crate::node::seal;
+use crate::random::Random;
+use crate::store::{SqliteStore, Store, StoreError};
 
 /// Why the data folder cannot be used.
 #[derive(Debug, Error)]
@@ -97,7 +99,7 @@ pub struct Opened {
     /// The log.
     pub store: Box<dyn Store>,
     /// The secrets.
-    pub keys: KeyFile,
+    pub keys: DeploymentKeys,
     /// What was made, if there was nothing.
     pub new: Option<NewDeployment>,
 }
@@ -122,19 +124,12 @@ impl Folder {
     ///
     /// # Errors
     /// A [`FolderError`] that says what to do; nothing has changed then.
-    pub fn open(config: &Config, now: u64) -> Result<Opened, FolderError> {
+    pub fn open(config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
         let folder = Folder::lock(&config.data_dir)?;
-        let (log, keys) = (folder.log(), config.key_file.clone());
-        match (log.exists(), keys.exists()) {
-            (true, true) => {
-                let store = folder.store()?;
-                let keys = KeyFile::read(&keys)?;
-                Ok(Opened { folder, store: Box::new(store), keys, new: None })
-            }
-            (true, false) => Err(FolderError::NoKeys { log, keys }),
-            (false, true) => Err(FolderError::NoLog { log, keys }),
-            (false, false) => folder.begin(config, now),
+        if !folder.log().exists() && !config.key_file.exists() {
+            return folder.begin(config, now, random);
         }
+        folder.existing(config.key_file.clone())
     }
 
     /// Opens the folder of a deployment that is there.
@@ -147,7 +142,19 @@ impl Folder {
             let error = io::Error::from(io::ErrorKind::NotFound);
             return Err(FolderError::Io { path: log, error });
         }
-        Folder::open(config, 0)
+        Folder::lock(&config.data_dir)?.existing(config.key_file.clone())
+    }
+
+    fn existing(self, keys: PathBuf) -> Result<Opened, FolderError> {
+        let log = self.log();
+        match (log.exists(), keys.exists()) {
+            (_, false) => Err(FolderError::NoKeys { log, keys }),
+            (false, true) => Err(FolderError::NoLog { log, keys }),
+            (true, true) => {
+                let store = Box::new(self.store()?);
+                Ok(Opened { folder: self, store, keys: key_file::read(&keys)?, new: None })
+            }
+        }
     }
 
     fn lock(path: &Path) -> Result<Folder, FolderError> {
@@ -188,37 +195,24 @@ impl Folder {
     }
 
     /// Makes keys and the first events.
-    fn begin(self, config: &Config, now: u64) -> Result<Opened, FolderError> {
-        let keys = KeyFile::draw().map_err(KeyFileError::from)?;
-        let token = Token::draw(Role::Operator).map_err(KeyFileError::from)?;
+    fn begin(self, config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
+        let keys = key_file::draw(random).map_err(KeyFileError::from)?;
+        let secret = random.bytes().map_err(KeyFileError::from)?;
+        let token = Token::new(Role::Operator, &secret);
         let mut policy = Policy::default();
         if config.is_loopback() {
             // Somebody tries it out: let them see their report.
             policy.min_reports = 1;
         }
         let publishes_at_once = policy.min_reports == 1;
-        let begin = |error: &dyn std::fmt::Display| FolderError::Begin(error.to_string());
-        let deployment = Deployment {
-            id: random::bytes().map_err(KeyFileError::from)?,
-            root: keys.root().0,
-            master_check: keys.master_check(),
-        };
-        let events: [Event; 4] = [
-            deployment.into(),
-            PolicySet { policy }.into(),
-            judge::set_key_list(&keys, now).map_err(|error| begin(&error))?,
-            OperatorTokenSet { token: token.hash() }.into(),
-        ];
-        let mut writer = Writer { position: 0, head: [0; 32] };
-        let sealed: Result<Vec<_>, random::Error> =
-            events.iter().map(|event| Ok(writer.seal(event, now)?.1)).collect();
-        let events = sealed.map_err(KeyFileError::from)?;
-        let id = random::bytes().map_err(KeyFileError::from)?;
+        let id = random.bytes().map_err(KeyFileError::from)?;
+        let events = first_events(&keys, id, policy, &token, now)?;
+        let sealed = seal(Chain::default(), &events, now, random).map_err(KeyFileError::from)?;
 
-        keys.create(&config.key_file)?;
-        let first = Batch { first: 1, id, events };
+        key_file::create(&keys, &config.key_file)?;
         let begun = self.store().and_then(|mut store| {
-            store.append(&first).map_err(|error: AppendError| begin(&error))?;
+            let appended = sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch));
+            appended.map_err(|error| FolderError::Begin(error.to_string()))?;
             Ok(store)
         });
         if begun.is_err() {
@@ -227,10 +221,28 @@ impl Folder {
                 let _gone = fs::remove_file(file);
             }
         }
-        let store = begun?;
+        let store = Box::new(begun?);
         let new = Some(NewDeployment { token, publishes_at_once });
-        Ok(Opened { folder: self, store: Box::new(store), keys, new })
+        Ok(Opened { folder: self, store, keys, new })
     }
+}
+
+/// What the log of a new deployment begins with.
+fn first_events(
+    keys: &DeploymentKeys,
+    id: [u8; 16],
+    policy: Policy,
+    token: &Token,
+    now: u64,
+) -> Result<[Event; 4], FolderError> {
+    let key_list = judge::set_key_list(keys, now);
+    let (root, master_check) = (keys.root().0, keys.master_check());
+    Ok([
+        Deployment { id, root, master_check }.into(),
+        PolicySet { policy }.into(),
+        key_list.map_err(|error| FolderError::Begin(error.to_string()))?,
+        OperatorTokenSet { token: token.hash() }.into(),
+    ])
 }
 
 const LOG: &str = "log.sqlite";

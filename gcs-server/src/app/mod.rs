@@ -1,84 +1,37 @@
 //! Starting and stopping.
 
+mod catch_up;
 pub mod config;
 mod folder;
+pub mod key_file;
+mod start;
 mod ticker;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
-use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
+pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::folder::{Folder, FolderError, NewDeployment, Opened};
+use self::start::{Before, Bound, listen, serve_last};
+pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
 use crate::clock::Clock;
-use crate::domain::log::Event;
+use crate::domain::keys::DeploymentKeys;
 use crate::http::{self, Listener};
-use crate::node::{Node, PublicationInput, ReplayError, Replayed, replay};
-use crate::publishing::{
-    Outbox, PublicationBuilder, Published, Publishing, PublishingError, TickPosition, Worker,
-};
+use crate::node::{Node, PublicationInput, Replayed};
+use crate::publishing::{Published, Publishing, Worker};
+use crate::random::Random;
 use crate::service::Service;
+use crate::store::Store;
 
-/// PublicationInputs that wait to be published: the clock makes none before the last one is out.
-const EDITIONS: usize = 2;
-
-/// Why the server does not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The data folder.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// The log.
-    #[error("the log cannot be used: {0}\nNothing has been changed.")]
-    Replay(#[from] ReplayError),
-    /// The log lacks what was published from it.
-    #[error(
-        "the log does not have tick {tick}, which was published from it: its end is missing, or \
-         it is another log.\nRestore the log from a copy; if there is none that is newer, \
-         `gcs-server recover` goes on from this one. Nothing has been changed."
-    )]
-    Behind {
-        /// The tick.
-        tick: u32,
-    },
-    /// A log without anything that was published from it, as on a new machine.
-    #[error(
-        "nothing that was published from this log is here (its last tick is {tick}).\nIf no newer \
-         copy of the log has ever been published from: `gcs-server rebuild --write`, then start.\n\
-         If one may have been: `gcs-server recover --yes`, which begins a new series; phones that \
-         saw more would refuse anything else. Nothing has been changed."
-    )]
-    Elsewhere {
-        /// The last tick of the log.
-        tick: u32,
-    },
-    /// The published files.
-    #[error("the published files cannot be used: {0}")]
-    Publishing(#[from] PublishingError),
-    /// The folder of files cannot be used.
-    #[error("the published files cannot be used: {0}")]
-    Files(#[from] object_store::Error),
-    /// A listener.
-    #[error(
-        "cannot listen on {address}: {error}\n\
-         Choose other addresses with --public-listen and --private-listen."
-    )]
-    Listen {
-        /// Its address.
-        address: SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The system refuses.
-    #[error("cannot start: {0}")]
-    System(#[from] io::Error),
-}
+/// Publications that wait to be computed: no tick is made before the last one is out.
+const INPUTS: usize = 2;
 
 /// A server that has started.
 pub struct App {
@@ -99,87 +52,24 @@ impl App {
     ///
     /// # Errors
     /// A [`StartError`] that says what to do.
-    pub async fn build(config: &Config, clock: Clock) -> Result<App, StartError> {
+    pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
         // Before anything is made: the token of a new deployment is shown only once.
-        let public = listen(config.public_listen)?;
-        let private = listen(config.private_listen)?;
-        let Opened { folder, mut store, keys, new } = Folder::open(config, clock.now())?;
-        let publishing = Publishing {
-            public: crate::publishing::Files::local(&folder.public())?,
-            private: crate::publishing::Files::local(&folder.private())?,
-        };
-        let saved = publishing.saved().await?;
-        let position_of_tick = saved.as_ref().map(|(_, position_of_tick)| *position_of_tick);
-        // What was saved knows what is out; if it is lost, the manifests still do.
-        let newest = match position_of_tick {
-            Some(_) => None,
-            None => publishing.newest().await?,
-        };
-        let is_elsewhere = publishing.is_new().await?;
-        let keys = Arc::new(keys);
-        let replayed = {
-            let keys = Arc::clone(&keys);
-            let publisher = saved.map(|(publisher, _)| publisher);
-            let builder = PublicationBuilder::new(&keys, publisher);
-            tokio::task::spawn_blocking(move || {
-                let caught_up = catch_up(&mut *store, &keys, builder, position_of_tick)?;
-                let Replayed { state, unerased, newer } = &caught_up.replayed;
-                if newer.is_some() {
-                    return Ok((store, caught_up));
-                }
-                if let Some(newest) = newest.filter(|newest| state.lacks(*newest)) {
-                    return Err(StartError::Behind { tick: newest.tick });
-                }
-                if let Some(tick) = state.published_tick().filter(|_| is_elsewhere) {
-                    return Err(StartError::Elsewhere { tick });
-                }
-                if !unerased.is_empty() {
-                    // A reader that looks at the log keeps the bytes alive; try again then.
-                    if let Err(error) = store.erase(unerased) {
-                        tracing::error!(%error, "purged bodies are erased at the next start");
-                    }
-                }
-                Ok::<_, StartError>((store, caught_up))
-            })
-        };
-        let (store, CaughtUp { replayed, builder, mut outbox }) =
-            replayed.await.map_err(io::Error::other)??;
-        let Replayed { state, newer, .. } = replayed;
-        if let Some(error) = &newer {
-            // What a newer release published stays as it is.
-            tracing::error!(%error, "serving what is published, and accepting nothing");
-            outbox = Outbox::default();
-        }
+        let (public, private) = (listen(config.public_listen)?, listen(config.private_listen)?);
+        let opened = Folder::open(config, clock.now(), &random)?;
+        let Opened { folder, store, keys, new } = opened;
+        let publishing = publishing(&folder)?;
+        let engine = Engine::start(store, Arc::new(keys), publishing, (clock, random)).await?;
 
-        let (sender, published) = watch::channel(None);
-        if let Some(position_of_tick) = position_of_tick {
-            // What was out is served until what the log has beyond it is written.
-            let manifest = publishing.kept_manifest(position_of_tick.version).await?;
-            if outbox.last().is_none() {
-                publishing.ensure_manifest(&manifest).await?;
-            }
-            sender.send_replace(Some(Published { position_of_tick, manifest, missing: 0 }));
-        }
-        let (inputs, queue) = mpsc::channel(EDITIONS);
-        let (node, node_thread) = match newer {
-            None => Node::start(store, state, clock.clone(), inputs)
-                .map(|(node, thread)| (node, Some(thread)))?,
-            Some(_) => (Node::read_only(state), None),
-        };
-        let files = publishing.public.clone();
-        let worker = tokio::spawn(Worker::new(publishing, builder, sender).run(outbox, queue));
-        let ticks = matches!(clock, Clock::System) && !node.is_read_only();
-        let metrics = Arc::default();
-        let body_patience = Duration::from_secs(config.body_seconds.into());
-        let service = Service { node, keys, clock, published, files, body_patience, metrics };
-        let serve = |listener, (address, socket): (SocketAddr, TcpListener)| {
+        let ticks = matches!(engine.clock, Clock::System) && !engine.node.is_read_only();
+        let service = engine.service(Duration::from_secs(config.body_seconds.into()));
+        let serve = |listener, (address, socket): Bound| {
             http::serve(listener, socket, service.clone()).map(|server| (address, server))
         };
         Ok(App {
             public: serve(Listener::Public, public)?,
             private: serve(Listener::Private, private)?,
-            node_thread,
-            worker,
+            node_thread: engine.node_thread,
+            worker: engine.worker,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new,
@@ -246,60 +136,61 @@ impl std::fmt::Debug for App {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
-    let bound = TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
-    bound.map_err(|error| StartError::Listen { address, error })
+/// Everything that runs behind the listeners.
+struct Engine {
+    node: Node,
+    node_thread: Option<JoinHandle<()>>,
+    worker: tokio::task::JoinHandle<()>,
+    keys: Arc<DeploymentKeys>,
+    clock: Clock,
+    published: watch::Receiver<Option<Published>>,
+    publishing: Publishing,
 }
 
-/// What a replay gives.
-#[derive(Debug)]
-pub struct CaughtUp {
-    /// What the log adds up to.
-    pub replayed: Replayed,
-    /// The builder after the last tick; `None` if a publication could not be computed. What
-    /// is out stays out then, and reports are accepted, until someone looks.
-    pub builder: Option<PublicationBuilder>,
-    /// What has not been written yet.
-    pub outbox: Outbox,
-}
+impl Engine {
+    /// Replays the log, then starts the node and the worker that publishes.
+    async fn start(
+        mut store: Box<dyn Store>,
+        keys: Arc<DeploymentKeys>,
+        publishing: Publishing,
+        (clock, random): (Clock, Random),
+    ) -> Result<Engine, StartError> {
+        let before = Before::look(&publishing).await?;
+        let position = before.position();
+        let own_keys = Arc::clone(&keys);
+        let replayed = tokio::task::spawn_blocking(move || {
+            before.catch_up(&mut *store, &own_keys).map(|caught_up| (store, caught_up))
+        });
+        let (store, caught_up) = replayed.await.map_err(io::Error::other)??;
+        let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
 
-/// Replays the log, and computes the publications after `position_of_tick`.
-///
-/// # Errors
-/// A log that is wrong, or lacks what was published from it.
-pub fn catch_up(
-    store: &mut dyn crate::store::Store,
-    keys: &crate::domain::keys::KeyFile,
-    builder: PublicationBuilder,
-    position_of_tick: Option<TickPosition>,
-) -> Result<CaughtUp, StartError> {
-    let mut builder = Some(builder);
-    let mut outbox = Outbox::default();
-    let mut is_there = position_of_tick.is_none();
-    let replayed = replay(store, Some(keys), |state, record| {
-        let position = record.header.position;
-        if let Some(position_of_tick) =
-            position_of_tick.filter(|position_of_tick| position <= position_of_tick.position)
-        {
-            is_there |= position == position_of_tick.position
-                && record.header.hash() == position_of_tick.head;
-            return Ok(());
+        let (sender, published) = watch::channel(None);
+        if let Some(position) = position {
+            serve_last(&publishing, position, &outbox, &sender).await?;
         }
-        if position_of_tick.is_none() && matches!(record.event, Some(Event::Purge(_))) {
-            outbox.forget_history();
-        }
-        let Some(open) = &mut builder else { return Ok(()) };
-        let Some(input) = PublicationInput::of(state, record) else { return Ok(()) };
-        if let Err(error) = open.print(&input, &mut outbox) {
-            tracing::error!(%error, position, "a publication cannot be computed; publishing stops");
-            builder = None;
-        }
-        Ok(())
-    })?;
-    if let Some(position_of_tick) =
-        position_of_tick.filter(|_| !is_there && replayed.newer.is_none())
-    {
-        return Err(StartError::Behind { tick: position_of_tick.version.tick });
+        let (inputs, queue) = mpsc::channel::<PublicationInput>(INPUTS);
+        let (node, node_thread) = match newer {
+            None => {
+                let (node, thread) = Node::start(store, state, clock.clone(), random, inputs)?;
+                (node, Some(thread))
+            }
+            Some(_) => (Node::read_only(state), None),
+        };
+        let worker = Worker::new(publishing.clone(), builder, sender);
+        let worker = tokio::spawn(worker.run(outbox, queue));
+        Ok(Engine { node, node_thread, worker, keys, clock, published, publishing })
     }
-    Ok(CaughtUp { replayed, builder, outbox })
+
+    /// What requests are answered from.
+    fn service(&self, body_patience: Duration) -> Service {
+        Service {
+            node: self.node.clone(),
+            keys: Arc::clone(&self.keys),
+            clock: self.clock.clone(),
+            published: self.published.clone(),
+            files: self.publishing.public.clone(),
+            body_patience,
+            metrics: Arc::default(),
+        }
+    }
 }

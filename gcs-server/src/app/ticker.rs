@@ -8,7 +8,7 @@ use crate::service::Service;
 /// How often the clock looks.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often the same refusal is told.
+/// How often a problem that stays is told, in seconds.
 const TELL_AGAIN: u64 = 600;
 
 /// Makes a tick whenever a new slot has begun.
@@ -19,10 +19,10 @@ pub(super) async fn run(service: Service) {
             match service.tick().await {
                 Ok(_) => upkeep(&service).await,
                 Err(Problem::TickPending { .. }) => {}
-                Err(refusal) => {
+                Err(problem) => {
                     let now = service.clock.now();
                     if now.abs_diff(told) >= TELL_AGAIN {
-                        tracing::error!(%refusal, "no tick");
+                        tracing::error!(%problem, "no tick");
                         told = now;
                     }
                 }
@@ -47,6 +47,6 @@ async fn upkeep(service: &Service) {
     match service.purge().await {
         Ok(0) => {}
         Ok(reports) => tracing::info!(reports, "erased what is not needed any more"),
-        Err(refusal) => tracing::error!(%refusal, "nothing was purged"),
+        Err(problem) => tracing::error!(%problem, "nothing was purged"),
     }
 }

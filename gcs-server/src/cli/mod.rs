@@ -111,7 +111,7 @@ fn dispatch(options: &Options, command: Command) -> Outcome {
         Command::Recover { yes } => offline::recover(&config, yes),
         Command::PrintCodes(codes) => offline::print_codes(&codes),
         Command::CheckCode { code } => {
-            code.parse::<crate::domain::code::Code>()?;
+            code.parse::<gcs_core::report::Code>()?;
             println!("no typing mistake; whether the code counts, only the server knows");
             Ok(ExitCode::SUCCESS)
         }

@@ -10,19 +10,18 @@ use serde::de::DeserializeOwned;
 
 use super::{Outcome, PrintCodes};
 use crate::app::config::Config;
-use crate::app::{Folder, Opened, StartError, catch_up};
+use crate::app::{CaughtUp, Folder, Opened, StartError, catch_up, publishing};
 use crate::code_sheet::Sheet;
-use crate::domain::code::{Code, ProviderKey};
-use crate::domain::judge::{MAX_RANGE, OpenedRange};
-use crate::domain::log::event::{OperatorTokenSet, SeriesStarted};
-use crate::domain::log::{Event, LogError, Writer};
+use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
+use crate::domain::judge::MAX_RANGE;
 use crate::domain::state::State;
 use crate::domain::token::{Role, Token};
-use crate::http::ExportedKey;
-use crate::node::{PublicationInput, replay};
-use crate::publishing::{Comparison, Files, Outbox, PublicationBuilder, Publishing};
-use crate::random;
-use crate::store::{Batch, SqliteStore, Store};
+use crate::http::{ExportedKey, OpenedRange};
+use crate::node::{replay, seal};
+use crate::publishing::{Comparison, Outbox, PublicationBuilder, Publishing};
+use crate::random::Random;
+use crate::store::{SqliteStore, Store};
+use gcs_core::report::{Code, ProviderKey};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -49,22 +48,14 @@ fn rate(count: u64, what: &str, time: Duration) -> String {
 
 pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
     let Opened { folder, mut store, keys, .. } = Folder::open_existing(config)?;
-    let (mut builder, mut outbox) = (PublicationBuilder::new(&keys, None), Outbox::default());
-    let (began, mut printing, mut ticks) = (Instant::now(), Duration::ZERO, 0);
-    let replayed = replay(&mut *store, Some(&keys), |state, record| {
-        if matches!(record.event, Some(Event::Purge(_))) {
-            outbox.forget_history();
-        }
-        let began = Instant::now();
-        let Some(input) = PublicationInput::of(state, record) else { return Ok(()) };
-        ticks += 1;
-        let printed = builder.print(&input, &mut outbox);
-        printing += began.elapsed();
-        printed.map_err(|error| LogError::broken(input.position, error.to_string()))
-    })?;
+    let began = Instant::now();
+    let caught_up = catch_up(&mut *store, &keys, PublicationBuilder::new(&keys, None), None)?;
+    let replaying = began.elapsed().saturating_sub(caught_up.computing);
+    caught_up.expect_computed()?;
+    let CaughtUp { replayed, outbox, ticks, computing, .. } = caught_up;
     let state = replayed.whole()?;
-    println!("{}", rate(state.position, "events", began.elapsed().saturating_sub(printing)));
-    println!("{}", rate(ticks, "publications", printing));
+    println!("{}", rate(state.position, "events", replaying));
+    println!("{}", rate(ticks, "publications", computing));
     println!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head));
     println!("state {}", state.digest());
     block_on(async {
@@ -78,11 +69,6 @@ pub(super) fn rebuild(config: &Config, write: bool) -> Outcome {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(future)
-}
-
-fn publishing(folder: &Folder) -> Result<Publishing, Error> {
-    let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
-    Ok(Publishing { public, private })
 }
 
 async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outcome {
@@ -151,7 +137,7 @@ pub(super) fn recover(config: &Config, yes: bool) -> Outcome {
 pub(super) fn reset_token(config: &Config) -> Outcome {
     let Opened { folder: _folder, mut store, keys, .. } = Folder::open_existing(config)?;
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
-    let token = Token::draw(Role::Operator)?;
+    let token = Token::new(Role::Operator, &Random::System.bytes()?);
     append(config, &mut *store, &state, OperatorTokenSet { token: token.hash() })?;
     println!("operator token: {token}");
     Ok(ExitCode::SUCCESS)
@@ -164,10 +150,8 @@ fn append(
     state: &State,
     event: impl Into<Event>,
 ) -> Result<(), Error> {
-    let mut writer = Writer { position: state.position, head: state.head };
-    let (_, stored) = writer.seal(&event.into(), config.clock().now())?;
-    let batch = Batch { first: state.position + 1, id: random::bytes()?, events: vec![stored] };
-    Ok(store.append(&batch)?)
+    let sealed = seal(state.chain(), &[event.into()], config.clock().now(), &Random::System)?;
+    Ok(sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch))?)
 }
 
 pub(super) fn print_codes(codes: &PrintCodes) -> Outcome {

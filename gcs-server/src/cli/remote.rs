@@ -8,7 +8,7 @@ use ureq::http::Method;
 
 use super::Outcome;
 use crate::app::config::Config;
-use crate::code_sheet::{Format, parse_time};
+use crate::code_sheet::Format;
 
 /// Where the server is, and who asks.
 #[derive(Args, Clone, Debug)]
@@ -226,10 +226,10 @@ pub(super) struct Correction {
     #[arg(long, requires = "provider")]
     generation: Option<u32>,
     /// Reports accepted at this UTC time or later, as 2026-01-31 or 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
     from: Option<u64>,
     /// Reports accepted before this UTC time
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
     until: Option<u64>,
     /// Act on what the preview showed at this position of the log
     #[arg(long)]

@@ -12,11 +12,12 @@ use super::Outcome;
 use crate::app::App;
 use crate::app::config::{Config, LogFormat};
 use crate::domain::policy::Policy;
+use crate::random::Random;
 
 pub(super) fn serve(config: &Config) -> Outcome {
     log_to_stderr(config.log_format);
     actix_web::rt::System::new().block_on(async {
-        let app = App::build(config, config.clock()).await?;
+        let app = App::build(config, config.clock(), Random::System).await?;
         // Whoever started us may have closed standard output: no reason not to serve.
         let _told = std::io::stdout().write_all(greeting(config, &app).as_bytes());
         warn(config, &app);

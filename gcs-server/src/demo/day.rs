@@ -152,7 +152,7 @@ impl Story {
         self.backend.set_clock(self.backend.now + INTERVAL)?;
         self.backend.tick()?;
         let state = |backend: &Backend| -> Checked<String> {
-            text(&backend.apps().get(&format!("/v1/reports/{tracking}"))?.expect(200)?, "state")
+            text(&backend.apps().get(&format!("/v1/reports/{tracking}"))?.expect(200)?, "status")
         };
         let is_out = |backend: &Backend| backend.exact(date, &lone.broadcast(60).1);
         let held = (state(&self.backend)?, is_out(&self.backend)?, self.backend.date(date)?);
@@ -186,7 +186,7 @@ impl Story {
         ensure(self.backend.date(expired)?.is_none(), || format!("{expired} is still there"))?;
         let tracking = &self.tracking[0];
         let status = self.backend.apps().get(&format!("/v1/reports/{tracking}"))?.expect(200)?;
-        let states = (&status["state"], &status["dates"][0]["state"]);
+        let states = (&status["status"], &status["dates"][0]["status"]);
         ensure(states.0 == "published" && states.1 == "expired", || format!("{status}"))?;
         let before: usize = self.phones.iter().map(Phone::episodes).sum();
         self.phones.iter_mut().for_each(|phone| phone.forget_date(expired));

@@ -26,7 +26,7 @@ use self::backend::{Backend, Provider, Ticked};
 use self::people::{Item, Patient, exposure_notification_day, raw_items};
 use self::phones::{Phone, confirm_all};
 use self::reporting::Report;
-use crate::domain::code::{Code, CodeError, ProviderKey};
+use gcs_core::report::{Code, CodeError, ProviderKey};
 
 /// Reports before the first tick, and their elements.
 const REPORTS: usize = 1000;
@@ -266,7 +266,7 @@ impl Story {
             let status =
                 self.backend.apps().get(&format!("/v1/reports/{tracking}"))?.expect(200)?;
             let since = &status["dates"][0]["since"];
-            let is_out = status["state"] == "published" && since["tick"] == tick;
+            let is_out = status["status"] == "published" && since["tick"] == tick;
             ensure(is_out, || format!("the status of a report: {status}"))?;
         }
         self.figures.first_tick = took;

@@ -1,13 +1,14 @@
-//! Policy: every setting that changes a published byte or what is accepted. It lives in
-//! the log, so that every node that has the log does the same.
+//! The policy: every setting that changes a published byte or what is accepted. It stands
+//! in the log, so that every node that has the log does the same.
 
+use gcs_core::live::LiveSettings;
+use gcs_core::report::ItemRules;
 use gcs_core::{HashRange, publish};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use utoipa::ToSchema;
 
 /// The settings of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// The false-positive rate of every date stays below 2^-rate_bits; 1 to 32.
@@ -65,11 +66,11 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Checks every bound.
+    /// Whether every setting is within its bounds.
     ///
     /// # Errors
-    /// The first setting that is out of its own.
-    pub fn check(&self) -> Result<(), PolicyError> {
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), PolicyError> {
         let bounds: [(&'static str, u64, u64, u64); 9] = [
             ("rate_bits", self.rate_bits.into(), 1, 32),
             ("expected_per_date", self.expected_per_date.into(), 1, 100_000_000),
@@ -83,12 +84,12 @@ impl Policy {
         ];
         match bounds.into_iter().find(|(_, got, least, most)| !(least..=most).contains(&got)) {
             Some((setting, got, least, most)) => Err(PolicyError { setting, least, most, got }),
-            None => self.check_plan(),
+            None => self.validate_plan(),
         }
     }
 
     /// A date of twice the planned size must fit into a range of below 2^53.
-    fn check_plan(&self) -> Result<(), PolicyError> {
+    fn validate_plan(&self) -> Result<(), PolicyError> {
         let fits = |expected: u32| HashRange::for_expected(expected, self.rate_bits).is_ok();
         if fits(self.expected_per_date.saturating_mul(2)) {
             return Ok(());
@@ -100,6 +101,24 @@ impl Policy {
             most: most.unwrap_or(1).into(),
             got: self.expected_per_date.into(),
         })
+    }
+
+    /// The part that says what is accepted of a report.
+    pub(crate) fn items(&self) -> ItemRules {
+        ItemRules {
+            retention_days: self.retention_days,
+            raw: self.raw,
+            max_items_per_date: self.max_items_per_date,
+        }
+    }
+
+    /// The part that says when additions are published, and for how long.
+    pub(crate) fn live(&self) -> LiveSettings {
+        LiveSettings {
+            min_reports: self.min_reports,
+            max_hold: self.max_hold,
+            retention_days: self.retention_days,
+        }
     }
 
     /// The part that the publisher needs.
@@ -118,12 +137,12 @@ mod tests {
 
     #[test]
     fn bounds_are_named() {
-        assert_eq!(Policy::default().check(), Ok(()));
-        let error = Policy { retention_days: 29, ..Policy::default() }.check().unwrap_err();
+        assert_eq!(Policy::default().validate(), Ok(()));
+        let error = Policy { retention_days: 29, ..Policy::default() }.validate().unwrap_err();
         assert_eq!(error.to_string(), "retention_days is 29; it must be 1 to 28");
         let fine = Policy { rate_bits: 32, expected_per_date: 500_000, ..Policy::default() };
-        assert_eq!(fine.check(), Ok(()));
-        let error = Policy { expected_per_date: 1_500_000, ..fine }.check().unwrap_err();
+        assert_eq!(fine.validate(), Ok(()));
+        let error = Policy { expected_per_date: 1_500_000, ..fine }.validate().unwrap_err();
         assert!(error.to_string().starts_with("expected_per_date (at this rate_bits)"), "{error}");
     }
 }

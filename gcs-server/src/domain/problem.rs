@@ -1,55 +1,60 @@
-//! Everything that can be refused, in one table: code, status, retry, what to do.
+//! All problems in one table: name, HTTP status, and whether to try again.
 
 use gcs_core::exact::ExactError;
 use thiserror::Error;
 
-use crate::domain::item::ItemProblem;
 use crate::domain::policy::PolicyError;
+use gcs_core::report::{ItemProblem, ReportError};
 
-/// Why a request was refused. Nothing has happened then, unless the text says so.
+/// What is answered instead of success. Nothing has changed then.
 #[derive(Debug, Error)]
 pub enum Problem {
-    /// The body is no JSON.
-    #[error("the body is no JSON: line {line}, column {column}")]
+    /// The body is not JSON.
+    #[error("the body is not JSON: line {line}, column {column}")]
     JsonInvalid {
         /// Line from 1.
         line: usize,
         /// Column from 1.
         column: usize,
     },
-    /// JSON of another shape. What is wrong is not repeated: it may be a secret.
-    #[error("the JSON has another shape than is asked for: line {line}, column {column}")]
+    /// The body is JSON of another shape. Only the place is told, since values may be secrets.
+    #[error(
+        "the JSON has a member that is missing, unknown or of another type: line {line}, column {column}"
+    )]
     JsonShape {
         /// Line from 1.
         line: usize,
         /// Column from 1.
         column: usize,
     },
-    /// A parameter of path or query that cannot be read.
+    /// A parameter of the path or the query that cannot be read.
     #[error("{what}")]
     ParameterInvalid {
-        /// Which.
+        /// Which parameter, and what is wrong with it.
         what: &'static str,
     },
-    /// No token, or a wrong one.
-    #[error("a bearer token is needed, and the one that came is none or unknown")]
-    Unauthorized,
-    /// A token of another role.
-    #[error("this needs {role} token, and the one that came is another role's")]
+    /// No token came.
+    #[error("a token is needed: send `Authorization: Bearer TOKEN`")]
+    TokenMissing,
+    /// Nobody has the token that came.
+    #[error("the token that came is unknown; it may have been replaced")]
+    TokenUnknown,
+    /// The token is of another role.
+    #[error("{role} token is needed, and the token that came is of another role")]
     Forbidden {
-        /// Whose, with an article.
+        /// Whose token is needed, with an article.
         role: &'static str,
     },
-    /// No such path.
-    #[error("there is nothing here")]
+    /// No path or file of this name.
+    #[error("there is no such path or file on this listener")]
     NotFound,
-    /// The path is there, the method is not.
-    #[error("this path takes {allow}")]
+    /// The path does not take this method.
+    #[error("this path takes only {allow}")]
     MethodNotAllowed {
         /// The methods that it takes.
-        allow: &'static str,
+        allow: String,
     },
-    /// The request took too long to arrive.
+    /// The body took too long to arrive.
     #[error("the body took more than {seconds} seconds to arrive")]
     Timeout {
         /// How long it may take.
@@ -61,35 +66,37 @@ pub enum Problem {
         /// How large it may be.
         max: usize,
     },
-    /// The body broke off.
-    #[error("the body broke off")]
+    /// The connection broke while the body was sent.
+    #[error("the connection broke before the whole body arrived")]
     BodyIncomplete,
-    /// Not satisfiable range of a file.
+    /// A range of bytes that the file does not have.
     #[error("the range lies outside the {length} bytes of the file")]
     RangeNotSatisfiable {
         /// The file's length.
         length: u64,
     },
-    /// Not a code, or not an authentic one.
-    #[error("this is no code of this service; check it for typing mistakes")]
+    /// The code is not a code, or not an authentic one.
+    #[error("this is not a code of this service; look for typing mistakes")]
     CodeInvalid,
-    /// The code has brought another report.
+    /// The code was used for another report.
     #[error("this code has been used for another report")]
     CodeUsed,
-    /// The code cannot be revoked any more.
-    #[error("this code has brought a report already; `retract --code` takes that back")]
+    /// The code was used, so it cannot be revoked.
+    #[error(
+        "this code has been used for a report; `gcs-server retract --code` takes the report back"
+    )]
     CodeSpent,
-    /// The code's time is over.
+    /// The code has expired.
     #[error("this code has expired")]
     CodeExpired,
     /// The code was revoked.
     #[error("this code has been revoked")]
     CodeRevoked,
     /// The code's provider is suspended.
-    #[error("the provider of this code is suspended; the code may count again later")]
+    #[error("the provider of this code is suspended; the code may be accepted later")]
     CodeSuspended,
-    /// No range with this code has been opened.
-    #[error("this code has not been opened yet; its provider must open its range")]
+    /// The code is in no range that was opened.
+    #[error("this code is not valid yet: its provider must open its range first")]
     CodeNotOpen,
     /// More items than a report may have.
     #[error("a report has at most {max} items, got {got}")]
@@ -99,25 +106,25 @@ pub enum Problem {
         /// How many came.
         got: usize,
     },
-    /// None of the items was good; the code is not spent.
-    #[error("none of the items can be accepted; the code is not spent")]
+    /// None of the items can be accepted; the code is not used up.
+    #[error("none of the items can be accepted, and the code is not used up")]
     NoItems {
         /// What is wrong with each, by index.
         problems: Vec<(u32, ItemProblem)>,
     },
-    /// No such report.
+    /// No report has this tracking id.
     #[error(
-        "there is no report of this tracking id; reports are forgotten some days after their dates expired"
+        "there is no report with this tracking id; reports are erased some days after their dates expired"
     )]
     ReportUnknown,
-    /// No such provider.
-    #[error("there is no provider {provider}")]
+    /// No provider has this number.
+    #[error("there is no provider with the number {provider}")]
     ProviderUnknown {
         /// The number.
         provider: u16,
     },
     /// The provider is not active.
-    #[error("this provider is {status}")]
+    #[error("the provider is {status}")]
     ProviderInactive {
         /// What it is instead.
         status: &'static str,
@@ -131,13 +138,13 @@ pub enum Problem {
         /// How many there are.
         max: u16,
     },
-    /// No such range.
-    #[error("this provider has no range that begins with serial number {first}")]
+    /// The provider has no such range.
+    #[error("the provider's present key has no range that begins with serial number {first}")]
     RangeUnknown {
         /// The serial number.
         first: u32,
     },
-    /// A number of codes that is not allowed.
+    /// A range would have too many codes, or none.
     #[error("a range has 1 to {max} codes, got {got}")]
     RangeCount {
         /// How many it may have.
@@ -145,7 +152,7 @@ pub enum Problem {
         /// How many were asked for.
         got: u32,
     },
-    /// A validity that is not allowed.
+    /// Codes would be valid for too many days, or none.
     #[error("codes are valid for 1 to {max} days, got {got}")]
     RangeDays {
         /// How many it may be.
@@ -153,8 +160,8 @@ pub enum Problem {
         /// How many were asked for.
         got: u32,
     },
-    /// Too many unused codes.
-    #[error("this provider may have {max} unused codes at once, and has {open}")]
+    /// The provider would have too many unused codes.
+    #[error("the provider may have {max} unused codes at once, and has {open}")]
     QuotaExceeded {
         /// How many it may have.
         max: u64,
@@ -162,25 +169,27 @@ pub enum Problem {
         open: u64,
     },
     /// The serial numbers of the present key are used up.
-    #[error("the serial numbers of this provider's key are used up; the operator must rotate it")]
+    #[error(
+        "all serial numbers of the provider's key are used up; the operator must rotate the key"
+    )]
     SerialsExhausted,
-    /// A policy out of bounds.
+    /// A setting is out of its bounds.
     #[error(transparent)]
     PolicyInvalid(#[from] PolicyError),
-    /// A correction that selects nothing in particular.
-    #[error("select by report, code, provider, range or time; an empty selection is refused")]
+    /// A correction says nothing of which reports it is for.
+    #[error("say which reports: by report, code, provider, range or time")]
     SelectionEmpty,
-    /// A range without its provider.
-    #[error("a range is selected together with its provider")]
+    /// A correction names a range or generation without its provider.
+    #[error("say of which provider the range or generation is")]
     SelectionRange,
-    /// No report is selected.
+    /// A correction fits no report.
     #[error("no report is selected, up to position {position} of the log")]
     SelectionNone {
         /// The position that was looked at.
         position: u64,
     },
-    /// A log position in the future.
-    #[error("the log is at position {last}, before {got}; preview again")]
+    /// A correction names a position that the log has not reached.
+    #[error("the log has no position {got} yet, it is at {last}; preview again")]
     PositionAhead {
         /// Where the log is.
         last: u64,
@@ -193,58 +202,59 @@ pub enum Problem {
         /// Its number.
         tick: u32,
     },
-    /// The clock leapt ahead.
+    /// The clock is far ahead of the last tick.
     #[error(
-        "the clock is {seconds} seconds after the last tick: publishing waits; \
-         if the clock is right, resume with `gcs-server clock resume`"
+        "the clock is {seconds} seconds after the last tick, so publishing waits; \
+         if the clock is right, say so with `gcs-server clock resume`"
     )]
     ClockLeap {
         /// How far.
         seconds: u64,
     },
-    /// The clock went back.
+    /// The clock is before the last tick.
     #[error(
-        "the clock is {seconds} seconds before the last tick: publishing waits until it is after \
-         it again; if that is too long, because an earlier clock was wrong, raise the series"
+        "the clock is {seconds} seconds before the last tick, so publishing waits for that time; \
+         if that is too long because the clock was wrong before, begin a new series with \
+         `gcs-server start-series --yes`"
     )]
     ClockBehind {
         /// How far.
         seconds: u64,
     },
-    /// Dates would be dropped for good.
+    /// Dates would be dropped, for good.
     #[error(
-        "this drops {dates} dates with all their reports at the next tick, for good; \
-         say --drop-dates (drop_dates=true) if that is meant"
+        "the next tick would drop {dates} dates with all their reports, for good; \
+         if that is meant, add --drop-dates (or ?drop_dates=true)"
     )]
     DatesDropped {
         /// How many.
         dates: usize,
     },
-    /// An exact-match request that is out of bounds.
+    /// An exact-match request that cannot be answered.
     #[error("{message}")]
     ExactInvalid {
         /// What is wrong with it.
         message: String,
     },
     /// The log cannot be written at the moment.
-    #[error("the log cannot be written at the moment; nothing is known to be lost; try again")]
+    #[error(
+        "the log cannot be written at the moment: try again, and trust only an answer of success"
+    )]
     StorageUnavailable,
     /// A newer release wrote the log.
-    #[error(
-        "the log was written by a newer release: this server serves what is published, no more"
-    )]
+    #[error("the log was written by a newer release: this server only serves what is published")]
     ReadOnly,
     /// The server is stopping, or has not finished starting.
-    #[error("the server is starting or stopping; try again")]
+    #[error("the server is starting, stopping or overloaded; try again")]
     Unavailable,
-    /// Published files are not there any more.
-    #[error("{count} published files have been deleted; a restart writes them again")]
+    /// Somebody deleted published files.
+    #[error("{count} published files are missing; a restart writes them again")]
     FilesMissing {
         /// How many.
         count: usize,
     },
     /// A fault of the server.
-    #[error("a fault of the server; it is in its log")]
+    #[error("the server has a fault; its log lines say more")]
     Internal,
 }
 
@@ -254,14 +264,26 @@ impl From<ExactError> for Problem {
         match error {
             ExactError::TooLarge { max, .. } => Problem::TooLarge { max },
             ExactError::Json { .. } => Problem::ExactInvalid {
-                message: "the JSON has another shape than is asked for".to_owned(),
+                message: "the body is not JSON, or of another shape".to_owned(),
             },
             other => Problem::ExactInvalid { message: other.to_string() },
         }
     }
 }
 
-/// One row of the table of refusals.
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Problem {
+        match error {
+            ReportError::TooLarge { max, .. } => Problem::TooLarge { max },
+            ReportError::Json { line, column } => Problem::JsonInvalid { line, column },
+            ReportError::Shape { line, column } => Problem::JsonShape { line, column },
+            ReportError::TooManyItems { max, got } => Problem::TooManyItems { max, got },
+            ReportError::Code(_) | _ => Problem::CodeInvalid,
+        }
+    }
+}
+
+/// One row of the table of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProblemKind {
     /// Stable name.
@@ -281,7 +303,7 @@ impl Problem {
             R::JsonShape { .. } => ("json_shape", 400, false),
             R::ParameterInvalid { .. } => ("parameter_invalid", 400, false),
             R::BodyIncomplete => ("body_incomplete", 400, true),
-            R::Unauthorized => ("unauthorized", 401, false),
+            R::TokenMissing | R::TokenUnknown => ("unauthorized", 401, false),
             R::Forbidden { .. } => ("forbidden", 403, false),
             R::CodeInvalid => ("code_invalid", 403, false),
             R::CodeSuspended => ("code_suspended", 403, true),

@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use gcs_core::Digest;
 use subtle::ConstantTimeEq as _;
 
-use crate::random;
+use crate::domain::state::State;
 
 /// Who a token is for; the text begins with it, so that a leaked one can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +33,9 @@ impl Role {
 pub struct Token(String);
 
 impl Token {
-    /// Draws a token.
-    ///
-    /// # Errors
-    /// When the system gives no randomness.
-    pub fn draw(role: Role) -> Result<Token, random::Error> {
-        let secret: [u8; 32] = random::bytes()?;
-        Ok(Token(format!("{}{}", role.prefix(), BASE64URL_NOPAD.encode(&secret))))
+    /// The token of 32 random bytes.
+    pub fn new(role: Role, secret: &[u8; 32]) -> Token {
+        Token(format!("{}{}", role.prefix(), BASE64URL_NOPAD.encode(secret)))
     }
 
     /// What the log keeps of it.
@@ -65,7 +61,25 @@ pub fn hash(token: &str) -> [u8; 32] {
     Digest::of(token.as_bytes()).0
 }
 
-/// Whether two hashes are equal, in the same time either way.
-pub fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
-    a.ct_eq(b).into()
+/// Who has a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The operator.
+    Operator,
+    /// The provider of this number.
+    Provider(u16),
+    /// Backends and back offices.
+    Backend,
+}
+
+/// Who has this token; `None` if nobody has. The token is compared with every token there is,
+/// each time in the same time, so that the duration tells nothing.
+pub fn holder(state: &State, token: &str) -> Option<Holder> {
+    let hash = hash(token);
+    let held = |known: &[u8; 32], holder| bool::from(known.ct_eq(&hash)).then_some(holder);
+    let operator = held(&state.operator, Holder::Operator);
+    let backend = state.backend.as_ref().and_then(|known| held(known, Holder::Backend));
+    let providers = state.providers.iter();
+    let providers = providers.map(|(number, known)| held(&known.token, Holder::Provider(*number)));
+    providers.fold(operator.or(backend), Option::or)
 }

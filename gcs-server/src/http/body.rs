@@ -1,4 +1,4 @@
-//! Bodies: read within a limit and a time, without repeating anything of them.
+//! Bodies of requests: read within a limit and a time, and never repeated in an answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -33,8 +32,8 @@ impl<const MAX: usize> FromRequest for Raw<MAX> {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (payload, patience) = (payload.take(), patience(request));
-        Box::pin(async move { read(payload, MAX, patience?).await.map(Raw) })
+        let body = read(request, payload, MAX);
+        Box::pin(async { body.await.map(Raw) })
     }
 }
 
@@ -43,33 +42,30 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (payload, patience) = (payload.take(), patience(request));
-        Box::pin(async move {
-            let body = read(payload, SMALL, patience?).await?;
+        let body = read(request, payload, SMALL);
+        Box::pin(async {
+            let body = body.await?;
             parse(if body.is_empty() { b"{}" } else { &body }).map(Json)
         })
     }
 }
 
-fn patience(request: &HttpRequest) -> Result<Duration, Problem> {
-    let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
-    Ok(service.body_patience)
-}
-
-async fn read(mut payload: Payload, max: usize, patience: Duration) -> Result<Bytes, Problem> {
-    let read = async {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Problem::BodyIncomplete)?;
-            if body.len() + chunk.len() > max {
-                return Err(Problem::TooLarge { max });
-            }
-            body.extend_from_slice(&chunk);
+fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    max: usize,
+) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let service = request.app_data::<web::Data<Service>>();
+    let patience = service.map_or(Duration::ZERO, |service| service.body_patience);
+    let payload = web::Payload::from_request(request, payload);
+    async move {
+        let body = payload.await.map_err(|_| Problem::Internal)?.to_bytes_limited(max);
+        match tokio::time::timeout(patience, body).await {
+            Err(_) => Err(Problem::Timeout { seconds: patience.as_secs() }),
+            Ok(Err(_)) => Err(Problem::TooLarge { max }),
+            Ok(Ok(body)) => body.map_err(|_| Problem::BodyIncomplete),
         }
-        Ok(body.freeze())
-    };
-    let timed = tokio::time::timeout(patience, read).await;
-    timed.unwrap_or(Err(Problem::Timeout { seconds: patience.as_secs() }))
+    }
 }
 
 /// Reads JSON. Of what is wrong only the place is told: values may be secrets.

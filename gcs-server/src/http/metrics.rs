@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-/// A request, by kind.
+/// What a request is counted under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestLabels {
     /// Its method.
@@ -29,13 +29,13 @@ impl EncodeLabelSet for RequestLabels {
     }
 }
 
-/// Counters; gauges come from the state when they are asked for.
+/// The counters. Gauges are read from the state when they are asked for.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Requests answered.
     pub requests: Family<RequestLabels, Counter>,
-    /// Refusals by code.
-    pub refusals: Family<Vec<(&'static str, &'static str)>, Counter>,
+    /// Problems answered, by code.
+    pub problems: Family<Vec<(&'static str, &'static str)>, Counter>,
     /// Seconds from a report's body to its durable answer.
     pub report_seconds: ReportSeconds,
 }
@@ -56,7 +56,7 @@ impl Metrics {
     pub fn encode(&self, gauges: Vec<(&'static str, &'static str, i64)>) -> String {
         let mut registry = Registry::with_prefix("gcs");
         registry.register("http_requests", "Requests answered", self.requests.clone());
-        registry.register("refusals", "Requests refused, by code", self.refusals.clone());
+        registry.register("problems", "Problems answered, by code", self.problems.clone());
         registry.register_with_unit(
             "report",
             "From a report's arrival to its durable answer",

@@ -1,39 +1,46 @@
 //! The public and the private listener.
 //!
-//! | listener | paths |
-//! |---|---|
-//! | public | the published files, `/v1/reports`, `/v1/openapi.json` |
-//! | private | `/v1/provider`, `/v1/admin`, `/v1/exact`, `/healthz`, `/readyz`, `/metrics` |
+//! | listener | module | paths |
+//! |---|---|---|
+//! | public | `public` | the published files, `/v1/reports`, `/v1/openapi.json` |
+//! | private | `provider` | `/v1/provider` |
+//! | private | `operator` | `/v1/admin` |
+//! | private | `ops` | `/v1/exact`, `/healthz`, `/readyz`, `/metrics` |
+//!
+//! A handler reads the request, asks the judge or the state, and writes the answer; what is
+//! accepted is decided in [`crate::domain`]. Types beside a handler are the JSON of its requests
+//! and answers and their description in the OpenAPI document.
 
-mod admin;
 mod auth;
 mod body;
-mod corrections;
-mod files;
 pub mod metrics;
 mod observe;
 mod openapi;
+mod operator;
 mod ops;
 mod problem;
 mod provider;
-mod reports;
+mod public;
 
 use std::any::Any;
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
-use actix_web::middleware::{DefaultHeaders, from_fn};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, web};
+use actix_web::middleware::{DefaultHeaders, Next, from_fn};
+use actix_web::{App, Error, HttpResponse, HttpResponseBuilder, HttpServer, web};
+use gcs_core::Version;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub(crate) use self::admin::providers::ExportedKey;
-use self::openapi::Methods;
 pub use self::openapi::openapi;
-pub use self::reports::read_report;
+pub(crate) use self::operator::providers::ExportedKey;
+pub(crate) use self::provider::OpenedRange;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 
@@ -44,6 +51,24 @@ pub enum Listener {
     Public,
     /// What operators, providers and backends need.
     Private,
+}
+
+/// Which publication: its series and its tick. A later one has a higher series, or the same series
+/// and a higher tick.
+#[derive(Serialize, ToSchema)]
+struct Publication {
+    /// The series of the publication. It goes up by one when the operator begins a new series.
+    #[schema(example = 1)]
+    series: u32,
+    /// The number of the publication, one more than the one before.
+    #[schema(example = 96)]
+    tick: u32,
+}
+
+impl From<Version> for Publication {
+    fn from(Version { series, tick }: Version) -> Publication {
+        Publication { series, tick }
+    }
 }
 
 /// Requests that are under way when the server stops get so long to end.
@@ -63,43 +88,11 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 /// Every route of a listener.
 fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
     move |config| match listener {
-        Listener::Public => {
-            config
-                .service(files::get_manifest)
-                .service(files::get_kept_manifest)
-                .service(files::get_index)
-                .service(files::get_set)
-                .service(files::get_bundle)
-                .service(files::get_checks)
-                .service(reports::post_report)
-                .service(reports::get_report)
-                .service(openapi::get_document);
-        }
+        Listener::Public => public::routes(config),
         Listener::Private => {
-            config
-                .service(ops::healthz)
-                .service(ops::readyz)
-                .service(ops::metrics)
-                .service(ops::exact)
-                .service(provider::open_range)
-                .service(provider::list_ranges)
-                .service(provider::print_codes)
-                .service(provider::close_range)
-                .service(admin::providers::add_provider)
-                .service(admin::providers::list_providers)
-                .service(admin::providers::change_provider)
-                .service(admin::providers::revoke_code)
-                .service(admin::publication::tick)
-                .service(admin::publication::resume_clock)
-                .service(admin::publication::start_series)
-                .service(admin::publication::get_policy)
-                .service(admin::publication::set_policy)
-                .service(admin::tokens::new_token)
-                .service(admin::status::server_status)
-                .service(admin::status::state_digest)
-                .service(admin::tokens::new_backend_token)
-                .service(corrections::preview)
-                .service(corrections::correct);
+            ops::routes(config);
+            provider::routes(config);
+            operator::routes(config);
         }
     }
 }
@@ -110,16 +103,16 @@ fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
 /// When the socket cannot be used.
 pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::Result<Server> {
     let data = web::Data::new(service);
-    let methods = web::Data::new(Methods::of(listener));
     let server = HttpServer::new(move || {
         let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
         app.app_data(data.clone())
-            .app_data(methods.clone())
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
-                Problem::ParameterInvalid { what: "a parameter behind the ? is unknown or wrong" }
-                    .into()
+                Problem::ParameterInvalid {
+                    what: "a query parameter (after the ?) is unknown, or its value cannot be read",
+                }
+                .into()
             }))
-            .default_service(web::to(nothing_here))
+            .service(web::resource(ELSEWHERE).wrap(from_fn(nothing_here)))
             .wrap(from_fn(observe::observe))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
     });
@@ -131,6 +124,11 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
         .disable_signals()
         .listen(socket)?;
     Ok(server.run())
+}
+
+/// An answer that no cache may keep.
+fn not_stored(mut response: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
+    response.insert_header((header::CACHE_CONTROL, "no-store")).json(body)
 }
 
 /// Ends a connection whose client takes nothing of what it asked for: there is room for so
@@ -145,11 +143,20 @@ fn end_when_stalled(connection: &dyn Any) {
     let _ = connection;
 }
 
-/// Tells a path that is not there from a method that is not.
-async fn nothing_here(request: HttpRequest, methods: web::Data<Methods>) -> HttpResponse {
-    match methods.at(request.path()) {
-        Some(allow) => Problem::MethodNotAllowed { allow },
+/// Whatever no route takes. It is the last resource and has no routes itself, so actix answers
+/// 405, and has in Allow the methods of the other resources of the same path, if there are any.
+const ELSEWHERE: &str = "/{path:.*}";
+
+/// Tells a path that does not exist from a method that its path does not take.
+async fn nothing_here(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let response = next.call(request).await?;
+    let allow = response.headers().get(header::ALLOW).and_then(|allow| allow.to_str().ok());
+    let problem = match allow {
+        Some(allow) => Problem::MethodNotAllowed { allow: allow.to_owned() },
         None => Problem::NotFound,
-    }
-    .error_response()
+    };
+    Ok(response.into_response(HttpResponse::from_error(problem)))
 }

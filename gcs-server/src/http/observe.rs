@@ -7,8 +7,9 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpRequest, web};
 
+use super::ELSEWHERE;
 use crate::domain::problem::ProblemKind;
 use crate::http::metrics::RequestLabels;
 use crate::service::Service;
@@ -21,7 +22,7 @@ pub(super) async fn observe(
     let method = name(request.method());
     let service = request.app_data::<web::Data<Service>>().cloned();
     let response = next.call(request).await?;
-    let route = response.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
+    let route = route(response.request());
     let status = response.status().as_u16();
     let code = response.response().extensions().get::<ProblemKind>().map_or("", |row| row.code);
     let milliseconds = began.elapsed().as_micros() as f64 / 1000.0;
@@ -34,10 +35,16 @@ pub(super) async fn observe(
         let metrics = &service.metrics;
         metrics.requests.get_or_create(&RequestLabels { method, route, status }).inc();
         if !code.is_empty() {
-            metrics.refusals.get_or_create(&vec![("code", code)]).inc();
+            metrics.problems.get_or_create(&vec![("code", code)]).inc();
         }
     }
     Ok(response)
+}
+
+/// The pattern of a path. Paths that no route has are not told apart: anybody can make one up.
+fn route(request: &HttpRequest) -> String {
+    let pattern = request.resource_map().match_pattern(request.path());
+    pattern.filter(|pattern| pattern != ELSEWHERE).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// A method that is not known is not repeated: anybody can make one up.

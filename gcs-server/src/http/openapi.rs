@@ -5,27 +5,35 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Content, HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref,
-    RefOr, Response, ResponseBuilder, ServerBuilder,
+    Content, HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    Response, ResponseBuilder, ServerBuilder,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
 use super::Listener;
-use super::files::{KeyListPayload, ManifestPayload};
+use super::problem::ProblemDetails;
+use super::public::signed::{KeyListPayload, ManifestPayload};
 
 const TAGS: [(&str, &str); 5] = [
-    ("files", "What phones fetch: signed or named by a hash, for any cache. HEAD is answered too."),
-    ("reports", "What apps send and ask, and this document."),
-    ("providers", "What healthcare providers do, with their token."),
-    ("operator", "What the operator does, with the operator's token."),
-    ("operations", "For those who watch the server, and exact match for backends."),
+    (
+        "files",
+        "What phones fetch. Every file is signed or named by its hash, so any cache may serve it. \
+         HEAD is answered too.",
+    ),
+    ("reports", "What apps send and ask. This document is here too."),
+    (
+        "providers",
+        "What healthcare providers do with their token: open, print and close ranges of one-time codes.",
+    ),
+    ("operator", "What the operator does with the operator's token."),
+    ("operations", "For programs that watch the server, and exact match for backends."),
 ];
 
 const ROLES: [(&str, &str); 3] = [
-    ("backend", "The backends' token, from /v1/admin/backend-token."),
-    ("operator", "The operator's token, printed once by the first start."),
-    ("provider", "A provider's token, from the answer that added it."),
+    ("backend", "The token of backends and back offices, from `POST /v1/admin/backend-token`."),
+    ("operator", "The operator's token. The first start of the server prints it, once."),
+    ("provider", "A provider's token, from `POST /v1/admin/providers`."),
 ];
 
 /// The document of both listeners.
@@ -39,13 +47,15 @@ pub fn openapi() -> OpenApi {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text));
         components.add_security_scheme(role, SecurityScheme::Http(bearer.build()));
     }
-    // These are in base64 in an envelope, so no route names them.
-    let mut payloads = vec![
+    // No route names these: the first two are in base64 in an envelope, problems are everywhere.
+    let mut unnamed = vec![
         ("ManifestPayload".to_owned(), ManifestPayload::schema()),
         ("KeyListPayload".to_owned(), KeyListPayload::schema()),
+        ("ProblemDetails".to_owned(), ProblemDetails::schema()),
     ];
-    ManifestPayload::schemas(&mut payloads);
-    components.schemas.extend(payloads);
+    ManifestPayload::schemas(&mut unnamed);
+    ProblemDetails::schemas(&mut unnamed);
+    components.schemas.extend(unnamed);
     document
 }
 
@@ -59,43 +69,44 @@ fn described(listener: Listener) -> OpenApi {
     for item in document.paths.paths.values_mut() {
         item.servers = Some(vec![ServerBuilder::new().url(url).description(Some(text)).build()]);
         let operations = [&mut item.get, &mut item.put, &mut item.post];
-        operations.into_iter().flatten().for_each(add_refusals);
+        operations.into_iter().flatten().for_each(add_problems);
     }
     document
 }
 
-/// Declares the refusals that are not told one by one, and the form of all of them.
-fn add_refusals(operation: &mut Operation) {
+/// Declares the problems that are the same for many operations, and the form of all problems.
+fn add_problems(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
-    let mut refuse = |status: &str, description: &str| {
-        let refusal = || RefOr::T(ResponseBuilder::new().description(description).build());
-        responses.entry(status.to_owned()).or_insert_with(refusal);
+    let mut declare = |status: &str, description: &str| {
+        let problem = || RefOr::T(ResponseBuilder::new().description(description).build());
+        responses.entry(status.to_owned()).or_insert_with(problem);
     };
     if operation.security.is_some() {
-        refuse("401", "unauthorized");
-        refuse("403", "forbidden");
+        declare("401", "unauthorized: the token is missing or unknown");
+        declare("403", "forbidden: the token is of another role");
     }
     if operation.request_body.is_some() {
-        refuse("400", "json_invalid, json_shape, body_incomplete");
-        refuse("408", "timeout: the body took too long");
-        refuse("413", "too_large: at most 16 KiB");
+        declare("400", "json_invalid, json_shape, body_incomplete");
+        declare("408", "timeout: the body took too long to arrive");
+        declare("413", "too_large: at most 16 KiB");
     }
-    let is_refusal = |status: &str| status.starts_with(['4', '5']);
-    if responses.keys().any(|status| is_refusal(status)) {
-        let any = "Any other refusal, such as internal or storage_unavailable";
+    let is_problem = |status: &str| status.starts_with(['4', '5']);
+    if responses.keys().any(|status| is_problem(status)) {
+        let any = "Any other problem, such as internal or storage_unavailable";
         let any = ResponseBuilder::new().description(any).build();
         responses.insert("default".to_owned(), RefOr::T(any));
     }
     for (status, response) in responses {
         if let RefOr::T(response) = response
-            && (is_refusal(status) || status == "default")
+            && (is_problem(status) || status == "default")
         {
-            form_refusal(status, response);
+            give_form(status, response);
         }
     }
 }
 
-fn form_refusal(status: &str, response: &mut Response) {
+/// Declares body and headers of a problem.
+fn give_form(status: &str, response: &mut Response) {
     let problem = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
     response.content.clear();
     response.content.insert("application/problem+json".to_owned(), RefOr::T(problem));
@@ -104,8 +115,13 @@ fn form_refusal(status: &str, response: &mut Response) {
         response.headers.insert(name.to_owned(), RefOr::T(header));
     };
     match status {
-        "401" => header("WWW-Authenticate", "Bearer"),
-        "503" => header("Retry-After", "Seconds, of unavailable and storage_unavailable"),
+        "401" => {
+            header("WWW-Authenticate", "`Bearer`, and what is wrong with the token (RFC 6750)")
+        }
+        "503" => header(
+            "Retry-After",
+            "Seconds after which to try again, for unavailable, storage_unavailable and read_only",
+        ),
         _ => {}
     }
 }
@@ -117,9 +133,12 @@ fn of(listener: Listener) -> OpenApi {
         .title("gcs-server")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Reports of infected identifiers in, signed compact sets out. Paths tagged files \
-             and reports are on the public listener, all others on the private one. Every refusal \
-             is a ProblemDetails. gcs-core/FORMAT.md tells what is in the files and how to check them.",
+            "The server of a health authority for contact tracing. It receives reports of infected \
+             identifiers and publishes them as signed, compact sets for phones to test. Paths with \
+             the tags files and reports are on the public listener, all others on the private one. \
+             Whatever goes wrong is answered with a ProblemDetails; each operation names the \
+             `code`s that it may have. gcs-core/FORMAT.md describes \
+             the bytes of the files, and how a client checks them.",
         ))
         .license(Some(license.build()));
     let (_, document) = App::new()
@@ -130,53 +149,13 @@ fn of(listener: Listener) -> OpenApi {
     document
 }
 
-/// This document
+/// Get this document
 #[utoipa::path(
     operation_id = "get_openapi",
     tag = "reports",
-    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object)),
+    responses((status = 200, description = "The OpenAPI 3.1 document", content_type = "application/json", body = Object)),
 )]
 #[get("/v1/openapi.json")]
 pub(super) async fn get_document() -> HttpResponse {
     HttpResponse::Ok().json(openapi())
-}
-
-/// The paths of a listener, and the methods that each takes.
-#[derive(Debug)]
-pub(super) struct Methods(Vec<(String, &'static str)>);
-
-impl Methods {
-    pub(super) fn of(listener: Listener) -> Methods {
-        let paths = of(listener).paths.paths.into_iter();
-        Methods(paths.map(|(pattern, item)| (pattern, allowed(&item))).collect())
-    }
-
-    /// The methods that a path takes, as the Allow header has them; `None` if there is no
-    /// such path.
-    pub(super) fn at(&self, path: &str) -> Option<&'static str> {
-        let known = self.0.iter().find(|(pattern, _)| fits(pattern, path));
-        known.map(|(_, methods)| *methods)
-    }
-}
-
-fn allowed(item: &PathItem) -> &'static str {
-    match (&item.get, &item.put, &item.post) {
-        (Some(_), Some(_), _) => "GET, PUT",
-        (Some(_), _, Some(_)) => "GET, POST",
-        (Some(get), ..) if get.tags.iter().flatten().any(|tag| tag == "files") => "GET, HEAD",
-        (Some(_), ..) => "GET",
-        _ => "POST",
-    }
-}
-
-fn fits(pattern: &str, path: &str) -> bool {
-    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (pattern.next(), path.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(got)) if wanted == got => {}
-            (Some(wanted), Some(got)) if wanted.starts_with('{') && !got.is_empty() => {}
-            _ => return false,
-        }
-    }
 }

@@ -1,75 +1,74 @@
-//! For those who watch the server, and backends.
+//! For those who watch the server, and exact match for backends.
 
 use actix_web::{HttpResponse, get, post, web};
 use gcs_core::exact::{MAX_REQUEST_BYTES, Request};
-
+use gcs_core::live::LiveDate;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::Backend;
+use super::auth::{Backend, Caller};
 use super::body::Raw;
-use super::problem::ProblemDetails;
 use crate::domain::problem::Problem;
-use crate::domain::state::Day;
 use crate::service::Service;
 
-/// Whether the process lives
-#[utoipa::path(operation_id = "get_health", tag = "operations", responses((status = 200, description = "It does", body = String)))]
+/// Media type of the metrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(healthz).service(readyz).service(metrics).service(exact);
+}
+
+/// Ask whether the process runs
+#[utoipa::path(
+    operation_id = "get_health",
+    tag = "operations",
+    responses((status = 200, description = "It runs", body = String)),
+)]
 #[get("/healthz")]
-pub(super) async fn healthz() -> &'static str {
+async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether the server can do its work
+/// Ask whether the server works
+///
+/// It works when the last tick is published and not late, all files are there, and the log can be
+/// written.
 #[utoipa::path(
     operation_id = "get_readiness",
     tag = "operations",
     responses(
-        (status = 200, description = "It can", body = String),
-        (status = 503, description = "unavailable: nothing is published yet, or the last tick is not out. files_missing", body = ProblemDetails),
+        (status = 200, description = "It works", body = String),
+        (status = 503, description = "unavailable: nothing is published yet, the last tick is late or not published, or the log cannot be written. files_missing"),
     ),
 )]
 #[get("/readyz")]
-pub(super) async fn readyz(service: web::Data<Service>) -> Result<&'static str, Problem> {
-    let published = service.published.borrow();
-    let published = published.as_ref().ok_or(Problem::Unavailable)?;
-    let logged = service.node.state().last_tick.map(|last| last.version);
-    let interval = service.node.state().policy.interval;
-    let is_late =
-        service.clock.now() > published.position_of_tick.time.saturating_add(2 * interval);
-    match published.missing {
-        0 if is_late
-            || Some(published.position_of_tick.version) < logged
-            || !service.node.is_well() =>
-        {
-            Err(Problem::Unavailable)
-        }
-        0 => Ok("ready\n"),
-        count => Err(Problem::FilesMissing { count }),
-    }
+async fn readyz(service: web::Data<Service>) -> Result<&'static str, Problem> {
+    service.readiness().map(|()| "ready\n")
 }
 
-/// Metrics in the OpenMetrics text format
-#[utoipa::path(operation_id = "get_metrics", tag = "operations", responses((status = 200, description = "For Prometheus", body = String,
-    content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")))]
+/// Get metrics in the OpenMetrics text format, for Prometheus
+#[utoipa::path(
+    operation_id = "get_metrics",
+    tag = "operations",
+    responses((status = 200, description = "The metrics", body = String, content_type = OPEN_METRICS)),
+)]
 #[get("/metrics")]
-pub(super) async fn metrics(service: web::Data<Service>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(service.metrics.encode(gauges(&service)))
+async fn metrics(service: web::Data<Service>) -> HttpResponse {
+    HttpResponse::Ok().content_type(OPEN_METRICS).body(service.metrics.encode(gauges(&service)))
 }
 
-/// One element on one date.
+/// One element, and the date on which it was broadcast.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "for the document")]
+#[expect(dead_code, reason = "for the document: gcs-core reads it")]
 struct ExactQuery {
-    /// The UTC date on which it was broadcast.
+    /// The UTC date on which the element was broadcast, as YYYY-MM-DD.
     #[schema(format = Date, example = "2020-04-10")]
     date: String,
-    /// The element, 16 to 64 bytes in base64, padded with `=`. Of a dp3t-unlinkable seed:
-    /// SHA-256(EphID ‖ epoch as a big-endian u32), where EphID = the first 16 bytes of
-    /// SHA-256(seed) and series = Unix time divided by 900.
+    /// The element: 16 to 64 bytes in base64, padded with `=`. For a reported dp3t-unlinkable seed
+    /// it is SHA-256(EphID ‖ epoch as a big-endian u32), where EphID is the first 16 bytes of
+    /// SHA-256(seed) and epoch is Unix time in seconds divided by 900, rounded down.
     #[schema(
         content_encoding = "base64",
         min_length = 24,
@@ -79,28 +78,28 @@ struct ExactQuery {
     element: String,
 }
 
-/// What is asked.
+/// Elements to look for.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "for the document")]
+#[expect(dead_code, reason = "for the document: gcs-core reads it")]
 struct ExactRequest {
-    /// At most 1000 questions.
+    /// The elements with their dates: at most 1000.
     #[schema(max_items = 1000)]
     queries: Vec<ExactQuery>,
 }
 
-/// What is answered.
+/// The answer to an exact-match request.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "for the document")]
+#[expect(dead_code, reason = "for the document: gcs-core writes it")]
 struct ExactResponse {
-    /// Whether each element is published, in the order of the queries.
+    /// Whether each element is published for its date, in the order of the queries.
     #[schema(example = json!([true]))]
     present: Vec<bool>,
 }
 
-/// Exact match, for backends and back offices
+/// Ask whether elements are published, without false positives
 ///
-/// Whoever answers learns which elements were asked for: it is not for phones.
+/// For backends and back offices, not for phones: the server learns which elements are asked for.
 #[utoipa::path(
     operation_id = "match_exactly",
     tag = "operations",
@@ -108,66 +107,62 @@ struct ExactResponse {
     security(("backend" = [])),
     responses(
         (status = 200, description = "Yes or no to each query", body = ExactResponse),
-        (status = 400, description = "body_incomplete", body = ProblemDetails),
-        (status = 401, description = "unauthorized", body = ProblemDetails),
-        (status = 413, description = "too_large: at most 200000 bytes", body = ProblemDetails),
-        (status = 422, description = "exact_invalid: no JSON, of another shape, or out of bounds", body = ProblemDetails),
+        (status = 400, description = "body_incomplete"),
+        (status = 413, description = "too_large: at most 200000 bytes"),
+        (status = 422, description = "exact_invalid: no JSON, JSON of another shape, too many queries, or an element of a wrong length"),
     ),
 )]
 #[post("/v1/exact")]
-pub(super) async fn exact(
+async fn exact(
     service: web::Data<Service>,
-    _: Backend,
+    _: Caller<Backend>,
     Raw(body): Raw<MAX_REQUEST_BYTES>,
 ) -> Result<HttpResponse, Problem> {
     let request = Request::from_json(&body).map_err(Problem::from)?;
     let state = service.node.state();
-    let response = request.answer(|date, element| state.is_published(date, element));
+    let response = request.answer(|date, element| state.live.is_published(date, element));
     Ok(HttpResponse::Ok().json(response))
 }
 
+/// Gauges of the present state: name, help, value.
 fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
-    let missing = service.published.borrow().as_ref().map_or(0, |published| published.missing);
-    let published = service.published.borrow().as_ref().map(|published| published.position_of_tick);
+    let published = service.published.borrow().clone();
+    let missing = published.as_ref().map_or(0, |published| published.missing as u64);
+    let (tick, time) = published.map_or((0, 0), |published| {
+        (published.position_of_tick.version.tick, published.position_of_tick.time)
+    });
     let state = service.node.state();
-    let days = state.days.values();
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let tick = |time: Option<u64>| number(time.unwrap_or(0));
-    vec![
-        ("log_position", "Position of the last event of the log", number(state.position)),
-        ("reports", "Reports that have not been purged", number(state.reports.len() as u64)),
-        ("providers", "Providers", number(state.providers.len() as u64)),
+    let sum = |count: fn(&LiveDate) -> u64| state.live.dates().map(|(_, live)| count(live)).sum();
+    let logged = state.last_tick.map_or(0, |last| last.version.tick);
+    let gauges: [(&str, &str, u64); 11] = [
+        ("log_position", "Position in the log of the last event", state.position),
+        ("reports", "Reports whose items have not been erased yet", state.reports.len() as u64),
+        ("providers", "Providers", state.providers.len() as u64),
         (
             "elements_published",
             "Elements at the last tick, filler included",
-            number(days.clone().map(Day::published_len).sum()),
+            sum(LiveDate::published_len),
         ),
-        ("filler_published", "Filler among them", number(days.clone().map(Day::filler_len).sum())),
+        (
+            "filler_published",
+            "Filler among the elements at the last tick",
+            sum(LiveDate::filler_len),
+        ),
         (
             "additions_waiting",
-            "Additions of reports to dates that wait",
-            number(days.map(Day::waiting_len).sum()),
+            "Reports that wait for their publication, counted once for each date",
+            sum(LiveDate::waiting_len),
         ),
-        (
-            "files_missing",
-            "Files of the last tick that somebody deleted",
-            i64::try_from(missing).unwrap_or(i64::MAX),
-        ),
-        ("series", "Series of the log", i64::from(state.series)),
-        (
-            "tick_logged",
-            "Last tick in the log",
-            state.last_tick.map_or(0, |last| i64::from(last.version.tick)),
-        ),
-        (
-            "tick_published",
-            "Last tick that is out",
-            published.map_or(0, |position_of_tick| i64::from(position_of_tick.version.tick)),
-        ),
+        ("files_missing", "Files of the last tick that somebody deleted", missing),
+        ("series", "Series of the publications", state.series.into()),
+        ("tick_logged", "Last tick in the log", logged.into()),
+        ("tick_published", "Last tick that phones can fetch", tick.into()),
         (
             "tick_published_timestamp_seconds",
-            "Unix time of the last tick that is out",
-            tick(published.map(|position_of_tick| position_of_tick.time)),
+            "Unix time of the last tick that phones can fetch",
+            time,
         ),
-    ]
+    ];
+    let signed = |(name, help, value)| (name, help, i64::try_from(value).unwrap_or(i64::MAX));
+    gauges.into_iter().map(signed).collect()
 }

@@ -1,15 +1,17 @@
-//! Refusals as problem details (RFC 9457).
+//! Problems as problem details (RFC 9457).
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web_httpauth::headers::www_authenticate::WwwAuthenticate;
+use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::judge::ProblemItem;
 use crate::domain::problem::Problem;
+use gcs_core::report::{self, ItemProblem};
 
-/// Stable name of what is wrong. gcs-server/README.md, Refusals, has a table of them: status,
-/// retry, what to do. More may come: of an unknown one, go by `status` and `retry`.
+/// Stable name of a problem. gcs-server/README.md, section Problems, says what to do about each.
+/// More names may be added: a client that does not know one goes by `status` and `retry`.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the document; a test keeps it equal to the table")]
@@ -61,27 +63,67 @@ enum ProblemCode {
     Unavailable,
 }
 
-/// ProblemDetails details. `code` is stable; `detail` is for people.
+/// Why a request was not answered with success (RFC 9457). Nothing was changed then, unless
+/// `detail` says otherwise.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ProblemDetails {
-    /// Always "about:blank": the code says more.
+    /// Always "about:blank": `code` says which problem it is.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
-    /// The status in words.
+    /// The HTTP status in words.
+    #[schema(example = "Conflict")]
     title: &'static str,
     /// The HTTP status.
+    #[schema(example = 409)]
     status: u16,
-    /// Stable name of what is wrong.
-    #[schema(value_type = ProblemCode)]
+    /// Stable name of the problem, for programs.
+    #[schema(value_type = ProblemCode, example = "code_used")]
     code: &'static str,
     /// Whether the same request may succeed later.
+    #[schema(example = false)]
     retry: bool,
-    /// What is wrong, for people.
+    /// What is wrong, in a sentence for people. It may change from release to release.
+    #[schema(example = "this code has been used for another report")]
     detail: String,
-    /// What is wrong with each item, when all of them are bad (no_items).
+    /// What is wrong with each item. It is there only when `code` is `no_items`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<ProblemItem>,
+}
+
+/// An item of a report that was not accepted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemItem {
+    /// Place of the item among the items that were sent, counted from 0.
+    #[schema(example = 0)]
+    index: u32,
+    /// What is wrong with the item.
+    #[schema(value_type = ItemProblemName)]
+    code: ItemProblem,
+}
+
+impl From<report::ProblemItem> for ProblemItem {
+    fn from(report::ProblemItem { index, code }: report::ProblemItem) -> ProblemItem {
+        ProblemItem { index, code }
+    }
+}
+
+/// What is wrong with an item: `shape` (it is of no known kind, or has other fields than its kind
+/// has), `seed_length` (the seed is not 32 bytes), `element_length` (the element is not 16 to 64
+/// bytes), `raw_not_allowed` (this server does not accept items of kind `raw`), `date_too_old`
+/// (its date is not published any more), `date_in_future`, `too_many_for_date` (the report has
+/// more items for the date than `max_items_per_date`).
+#[derive(ToSchema)]
+#[schema(as = ItemProblem, rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document: gcs-core writes it")]
+enum ItemProblemName {
+    Shape,
+    SeedLength,
+    ElementLength,
+    RawNotAllowed,
+    DateTooOld,
+    DateInFuture,
+    TooManyForDate,
 }
 
 impl From<&Problem> for ProblemDetails {
@@ -89,7 +131,10 @@ impl From<&Problem> for ProblemDetails {
         let row = problem.row();
         let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let problems = match problem {
-            Problem::NoItems { problems } => ProblemItem::list(problems),
+            Problem::NoItems { problems } => problems
+                .iter()
+                .map(|(index, code)| ProblemItem { index: *index, code: *code })
+                .collect(),
             _ => Vec::new(),
         };
         ProblemDetails {
@@ -114,11 +159,11 @@ impl ResponseError for Problem {
         response.content_type("application/problem+json");
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         match self {
-            Problem::Unauthorized => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-            }
+            Problem::TokenMissing => challenge(&mut response, None),
+            Problem::TokenUnknown => challenge(&mut response, Some(Error::InvalidToken)),
+            Problem::Forbidden { .. } => challenge(&mut response, Some(Error::InsufficientScope)),
             Problem::MethodNotAllowed { allow } => {
-                response.insert_header((header::ALLOW, *allow));
+                response.insert_header((header::ALLOW, allow.as_str()));
             }
             Problem::StorageUnavailable | Problem::ReadOnly | Problem::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, "10"));
@@ -133,4 +178,14 @@ impl ResponseError for Problem {
         response.extensions_mut().insert(self.row());
         response
     }
+}
+
+/// Says how to authenticate, and what was wrong with the token that came (RFC 6750).
+fn challenge(response: &mut HttpResponseBuilder, error: Option<Error>) {
+    let bearer = Bearer::build();
+    let bearer = match error {
+        Some(error) => bearer.error(error),
+        None => bearer,
+    };
+    response.insert_header(WwwAuthenticate(bearer.finish()));
 }

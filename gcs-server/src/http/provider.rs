@@ -1,4 +1,4 @@
-//! What providers do: open ranges, print codes.
+//! What providers do: open ranges of codes, print and close them.
 
 #![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
 
@@ -6,26 +6,27 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::AsProvider;
+use super::auth::{Caller, Provider};
 use super::body::Json;
-use super::problem::ProblemDetails;
 use crate::code_sheet::{Format, Sheet};
-use crate::domain::code::Code;
 use crate::domain::judge;
-use crate::domain::judge::OpenedRange;
-use crate::domain::log::event::ProviderStatus;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 
-/// A range to open.
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(open_range).service(list_ranges).service(print_codes).service(close_range);
+}
+
+/// A range of codes to open.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RangeRequest {
     /// Number of codes, 1 to 10000.
     #[schema(minimum = 1, maximum = 10000)]
     count: u32,
-    /// Days for which they are valid, 1 to the policy's `max_code_days`.
+    /// Days for which the codes are valid: 1 to the setting `max_code_days`.
     #[serde(default = "thirty")]
     #[schema(default = 30, minimum = 1)]
     valid_days: u32,
@@ -35,83 +36,109 @@ fn thirty() -> u32 {
     30
 }
 
+/// A range of codes that was opened.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct OpenedRange {
+    /// The provider's number.
+    #[schema(example = 1)]
+    pub(crate) provider: u16,
+    /// Generation of the key that the codes are made with.
+    #[schema(example = 1)]
+    pub(crate) generation: u32,
+    /// Serial number of the first code.
+    #[schema(maximum = 1_048_575, example = 0)]
+    pub(crate) first: u32,
+    /// Number of codes.
+    #[schema(example = 500)]
+    pub(crate) count: u32,
+    /// Unix time, in seconds, from which the codes are not accepted any more.
+    #[schema(example = 1_770_206_400)]
+    pub(crate) expires: u64,
+}
+
+impl From<judge::OpenedRange> for OpenedRange {
+    fn from(range: judge::OpenedRange) -> OpenedRange {
+        let judge::OpenedRange { provider, generation, first, count, expires } = range;
+        OpenedRange { provider, generation, first, count, expires }
+    }
+}
+
 /// Open a range of codes
 #[utoipa::path(
     tag = "providers",
     request_body = RangeRequest,
     security(("provider" = [])),
     responses(
-        (status = 201, description = "Its codes count from now on", body = OpenedRange),
-        (status = 401, description = "unauthorized", body = ProblemDetails),
-        (status = 403, description = "forbidden, provider_inactive", body = ProblemDetails),
-        (status = 409, description = "quota_exceeded, serials_exhausted", body = ProblemDetails),
-        (status = 422, description = "range_count, range_days", body = ProblemDetails),
+        (status = 201, description = "The range. Its codes are accepted from now on", body = OpenedRange),
+        (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
+        (status = 409, description = "quota_exceeded, serials_exhausted"),
+        (status = 422, description = "range_count, range_days"),
     ),
 )]
 #[post("/v1/provider/ranges")]
-pub(super) async fn open_range(
+async fn open_range(
     service: web::Data<Service>,
-    AsProvider(provider): AsProvider,
-    Json(request): Json<RangeRequest>,
+    Caller(Provider(provider)): Caller<Provider>,
+    Json(RangeRequest { count, valid_days }): Json<RangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let RangeRequest { count, valid_days } = request;
-    let range = service
-        .node
-        .act(move |state, now| judge::open_range(state, now, provider, count, valid_days));
-    Ok(HttpResponse::Created().json(range.await?))
+    let judge =
+        move |state: &_, context| judge::open_range(state, context, provider, count, valid_days);
+    let range = service.node.act(judge).await?;
+    Ok(HttpResponse::Created().json(OpenedRange::from(range)))
 }
 
-/// A provider's ranges.
+/// The ranges of a provider.
 #[derive(Serialize, ToSchema)]
 struct RangeList {
-    /// In order of their serial numbers, those of earlier keys first.
+    /// The ranges: those of earlier keys first, then by serial number.
     ranges: Vec<RangeEntry>,
 }
 
-/// One range.
+/// One range of codes.
 #[derive(Serialize, ToSchema)]
 struct RangeEntry {
-    /// Generation of the key.
+    /// Generation of the key that the codes are made with.
+    #[schema(example = 1)]
     generation: u32,
-    /// First serial number.
+    /// Serial number of the first code.
+    #[schema(maximum = 1_048_575, example = 0)]
     first: u32,
     /// Number of codes.
+    #[schema(example = 500)]
     count: u32,
-    /// Unix time from which they do not count any more.
+    /// Unix time, in seconds, from which the codes are not accepted any more.
+    #[schema(example = 1_770_206_400)]
     expires: u64,
-    /// Whether unused codes were revoked.
+    /// Whether the unused codes are void, because the range was closed or the key replaced.
     closed: bool,
-    /// Codes that brought a report.
+    /// Number of codes that brought a report.
     used: u64,
-    /// Codes that could still bring one.
+    /// Number of codes that can still bring a report.
     open: u64,
 }
 
-/// List one's ranges
+/// List your ranges of codes
 #[utoipa::path(
     tag = "providers",
     security(("provider" = [])),
-    responses(
-        (status = 200, description = "All that have not been forgotten", body = RangeList),
-        (status = 401, description = "unauthorized", body = ProblemDetails),
-    ),
+    responses((status = 200, description = "All ranges, until 30 days after they expired", body = RangeList)),
 )]
 #[get("/v1/provider/ranges")]
-pub(super) async fn list_ranges(
+async fn list_ranges(
     service: web::Data<Service>,
-    AsProvider(number): AsProvider,
+    Caller(Provider(number)): Caller<Provider>,
 ) -> Result<HttpResponse, Problem> {
     let now = service.clock.now();
     let state = service.node.state();
-    let provider = state.providers.get(&number).ok_or(Problem::Internal)?;
-    let ranges = provider.ranges.iter().map(|((generation, first), range)| RangeEntry {
-        generation: *generation,
-        first: *first,
+    let ranges = judge::provider(&state, number)?.counted_ranges(now);
+    let ranges = ranges.map(|(generation, first, range, counts)| RangeEntry {
+        generation,
+        first,
         count: range.count,
         expires: range.expires,
-        closed: range.closed || *generation < provider.generation,
-        used: range.used_codes(),
-        open: if *generation == provider.generation { range.open_codes(now) } else { 0 },
+        closed: counts.closed,
+        used: counts.used,
+        open: counts.open,
     });
     Ok(HttpResponse::Ok().json(RangeList { ranges: ranges.collect() }))
 }
@@ -119,72 +146,87 @@ pub(super) async fn list_ranges(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SheetQuery {
-    /// Form of the answer: text (the default), csv or json.
+    /// The form of the answer: `text` (one code a line; the default), `csv` (columns code and
+    /// expires) or `json`.
     #[param(inline)]
-    format: Option<Format>,
+    format: Option<SheetFormat>,
 }
 
-/// Print the unspent codes of a range
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum SheetFormat {
+    #[default]
+    Text,
+    Csv,
+    Json,
+}
+
+/// Codes that expire together. Each of them can be used for one report, by whoever has it: show
+/// it to its patient only.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: a Sheet writes itself")]
+struct CodeSheet {
+    /// UTC time from which the codes are not accepted any more, as RFC 3339 has it.
+    #[schema(format = DateTime, example = "2026-02-04T12:00:00Z")]
+    expires: String,
+    /// The codes, by serial number.
+    #[schema(example = json!(["000A-0002-5XYZ-JK7Q"]))]
+    codes: Vec<String>,
+}
+
+/// Print the unused codes of a range
+///
+/// Only ranges of the present key can be printed.
 #[utoipa::path(
     tag = "providers",
-    params(("first" = u32, Path, description = "The range's first serial number", maximum = 1_048_575, example = 0), SheetQuery),
+    params(("first" = u32, Path, description = "Serial number of the range's first code", maximum = 1_048_575, example = 0), SheetQuery),
     security(("provider" = [])),
     responses(
-        (status = 200, description = "Codes with their expiry, in the form that was asked for", content(
-            (String = "text/plain"), (String = "text/csv"), (Sheet = "application/json"),
+        (status = 200, description = "The codes and their expiry, in the form that was asked for", content(
+            (String = "text/plain"), (String = "text/csv"), (CodeSheet = "application/json"),
         )),
-        (status = 401, description = "unauthorized", body = ProblemDetails),
-        (status = 403, description = "forbidden, provider_inactive", body = ProblemDetails),
-        (status = 400, description = "parameter_invalid", body = ProblemDetails),
-        (status = 404, description = "range_unknown", body = ProblemDetails),
+        (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
+        (status = 400, description = "parameter_invalid"),
+        (status = 404, description = "range_unknown"),
     ),
 )]
 #[get("/v1/provider/ranges/{first}/codes")]
-pub(super) async fn print_codes(
+async fn print_codes(
     service: web::Data<Service>,
-    AsProvider(number): AsProvider,
+    Caller(Provider(number)): Caller<Provider>,
     first: web::Path<String>,
-    web::Query(query): web::Query<SheetQuery>,
+    web::Query(SheetQuery { format }): web::Query<SheetQuery>,
 ) -> Result<HttpResponse, Problem> {
     let first = parse_number(&first)?;
-    let format = query.format.unwrap_or_default();
-    let sheet = sheet(&service, number, first)?;
+    let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, first)?;
+    let (format, mime) = match format.unwrap_or_default() {
+        SheetFormat::Text => (Format::Text, "text/plain; charset=utf-8"),
+        SheetFormat::Csv => (Format::Csv, "text/csv; charset=utf-8"),
+        SheetFormat::Json => (Format::Json, "application/json"),
+    };
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .content_type(format.mime())
-        .body(sheet.print(format)))
-}
-
-fn sheet(service: &Service, number: u16, first: u32) -> Result<Sheet, Problem> {
-    let state = service.node.state();
-    let provider = state.providers.get(&number).ok_or(Problem::Internal)?;
-    if provider.status != ProviderStatus::Active {
-        return Err(Problem::ProviderInactive { status: "suspended or revoked" });
-    }
-    let range = provider.ranges.get(&(provider.generation, first));
-    let range = range.ok_or(Problem::RangeUnknown { first })?;
-    let key = service.keys.provider(number, provider.generation);
-    let unspent = (0..range.count).filter(|at| range.is_unspent(*at));
-    let codes = unspent.filter_map(|at| Code::issue(&key, number, first + at));
-    Ok(Sheet::new(codes, range.expires))
+        .content_type(mime)
+        .body(Sheet::new(unspent.codes, unspent.expires).print(format)))
 }
 
 /// Revoke the unused codes of a range
+///
+/// Only ranges of the present key can be closed: unused codes of earlier keys are void already.
 #[utoipa::path(
     tag = "providers",
-    params(("first" = u32, Path, description = "The range's first serial number", maximum = 1_048_575, example = 0)),
+    params(("first" = u32, Path, description = "Serial number of the range's first code", maximum = 1_048_575, example = 0)),
     security(("provider" = [])),
     responses(
-        (status = 204, description = "They count no more"),
-        (status = 401, description = "unauthorized", body = ProblemDetails),
-        (status = 400, description = "parameter_invalid", body = ProblemDetails),
-        (status = 404, description = "range_unknown", body = ProblemDetails),
+        (status = 204, description = "The unused codes cannot bring a report any more"),
+        (status = 400, description = "parameter_invalid"),
+        (status = 404, description = "range_unknown"),
     ),
 )]
 #[post("/v1/provider/ranges/{first}/close")]
-pub(super) async fn close_range(
+async fn close_range(
     service: web::Data<Service>,
-    AsProvider(provider): AsProvider,
+    Caller(Provider(provider)): Caller<Provider>,
     first: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let first = parse_number(&first)?;
@@ -192,7 +234,9 @@ pub(super) async fn close_range(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Reads a number of a path.
 pub(super) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse()
-        .map_err(|_| Problem::ParameterInvalid { what: "a number is asked for in the path" })
+    text.parse().map_err(|_| Problem::ParameterInvalid {
+        what: "the path needs a number where this one has none, or one that is too large",
+    })
 }

@@ -1,4 +1,4 @@
-//! The thread behind the node.
+//! The thread that judges, appends and applies.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{BatchContent, Job, PublicationInput};
+use super::batch::{BatchBuilder, SealedBatch};
+use super::replay::{ReplayError, read_after};
+use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::Clock;
-use crate::domain::log::{Event, LogError, LoggedEvent, Reader, Writer};
+use crate::domain::chain::LoggedEvent;
+use crate::domain::events::Event;
+use crate::domain::judge::Context;
 use crate::domain::state::State;
-use crate::random;
+use crate::random::{self, Random};
 use crate::store::{AppendError, Batch, Store, StoreError};
 
 /// Most jobs of one batch.
@@ -27,10 +31,11 @@ pub(super) struct Appender {
     store: Box<dyn Store>,
     state: Arc<RwLock<State>>,
     clock: Clock,
+    random: Random,
     inputs: mpsc::Sender<PublicationInput>,
-    is_well: Arc<AtomicBool>,
-    /// A job that did not fit in the batch before.
-    left: Option<Box<dyn Job>>,
+    is_writable: Arc<AtomicBool>,
+    /// A job that could not be judged together with those before it.
+    postponed: Option<Box<dyn Job>>,
 }
 
 impl Appender {
@@ -38,22 +43,23 @@ impl Appender {
         store: Box<dyn Store>,
         state: Arc<RwLock<State>>,
         clock: Clock,
+        random: Random,
         inputs: mpsc::Sender<PublicationInput>,
-        is_well: Arc<AtomicBool>,
+        is_writable: Arc<AtomicBool>,
     ) -> Appender {
-        Appender { store, state, clock, inputs, is_well, left: None }
+        Appender { store, state, clock, random, inputs, is_writable, postponed: None }
     }
 
     /// Works until nobody has a handle any more.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-        while let Some(first) = self.left.take().or_else(|| queue.blocking_recv()) {
-            let mut taken = BatchContent::default();
-            taken.take(&first.scope());
+        while let Some(first) = self.postponed.take().or_else(|| queue.blocking_recv()) {
+            let mut taken = TakenScopes::default();
+            taken.take(first.scope());
             let mut jobs = vec![first];
             while jobs.len() < BATCH_JOBS {
                 let Ok(job) = queue.try_recv() else { break };
-                if !taken.take(&job.scope()) {
-                    self.left = Some(job);
+                if !taken.take(job.scope()) {
+                    self.postponed = Some(job);
                     break;
                 }
                 jobs.push(job);
@@ -67,8 +73,8 @@ impl Appender {
         let mut jobs = VecDeque::from(jobs);
         let mut conflicts = 0;
         while !jobs.is_empty() {
-            let (judged, sealed) = self.judge(&mut jobs);
-            let stored = match sealed.and_then(Sealing::finish) {
+            let (judged, batch) = self.judge(&mut jobs);
+            let stored = match batch.and_then(|batch| batch.finish(&self.random)) {
                 Ok(Some(sealed)) => self.append(sealed),
                 Ok(None) => Ok(()),
                 Err(error) => Err(AppendError::Failed(StoreError::Io(error.into()))),
@@ -95,28 +101,40 @@ impl Appender {
     fn judge(
         &self,
         jobs: &mut VecDeque<Box<dyn Job>>,
-    ) -> (Vec<Box<dyn Job>>, Result<Sealing, random::Error>) {
+    ) -> (Vec<Box<dyn Job>>, Result<BatchBuilder, random::Error>) {
         let now = self.clock.now();
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let mut sealing = Sealing::after(&state);
+        let mut batch = BatchBuilder::after(state.chain());
         let mut judged = Vec::new();
-        while sealing.bytes < BATCH_BYTES {
+        while batch.bytes() < BATCH_BYTES {
             let Some(mut job) = jobs.pop_front() else { break };
-            let added = sealing.add(&job.judge(&state, now), now);
+            let added = self.judge_one(&mut *job, &state, now, &mut batch);
             judged.push(job);
             if let Err(error) = added {
                 return (judged, Err(error));
             }
         }
-        (judged, Ok(sealing))
+        (judged, Ok(batch))
+    }
+
+    fn judge_one(
+        &self,
+        job: &mut dyn Job,
+        state: &State,
+        now: u64,
+        batch: &mut BatchBuilder,
+    ) -> Result<(), random::Error> {
+        let context = Context { now, random: self.random.bytes()? };
+        let events = job.judge(state, context);
+        events.iter().try_for_each(|event| batch.add(event, now, &self.random))
     }
 
     /// Appends a batch and applies it.
-    fn append(&mut self, sealed: Sealed) -> Result<(), AppendError> {
-        let Sealed { records, batch } = sealed;
+    fn append(&mut self, sealed: SealedBatch) -> Result<(), AppendError> {
+        let SealedBatch { logged, batch } = sealed;
         let appended = self.store.append(&batch);
-        let is_well = matches!(appended, Ok(()) | Err(AppendError::Conflict));
-        self.is_well.store(is_well, Ordering::Relaxed);
+        let is_writable = matches!(appended, Ok(()) | Err(AppendError::Conflict));
+        self.is_writable.store(is_writable, Ordering::Relaxed);
         match appended {
             Err(AppendError::Unknown(error)) if !self.is_there(&batch) => {
                 return Err(AppendError::Failed(error));
@@ -124,9 +142,7 @@ impl Appender {
             Ok(()) | Err(AppendError::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
-        for record in &records {
-            self.apply(record);
-        }
+        logged.iter().for_each(|logged| self.apply(logged));
         Ok(())
     }
 
@@ -136,17 +152,17 @@ impl Appender {
         read.is_ok_and(|read| read.first().is_some_and(|read| read.id == batch.id))
     }
 
-    fn apply(&mut self, record: &LoggedEvent) {
+    fn apply(&mut self, logged: &LoggedEvent) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = state.apply(record) {
-            // Judged against this very state: only a fault of ours can bring us here, and
-            // the log has the event. Stop rather than serve what it does not say.
-            tracing::error!(%error, "an event of our own does not fit; stopping");
+        if let Err(error) = state.apply(logged) {
+            // It was judged against this very state: only a fault of this program can bring
+            // us here, and the log has the event. Stop rather than serve what it does not say.
+            tracing::error!(%error, "an event that this server wrote does not fit; stopping");
             std::process::abort();
         }
-        let input = PublicationInput::of(&state, record);
+        let input = PublicationInput::of(&state, logged);
         drop(state);
-        match (input, &record.event) {
+        match (input, &logged.event) {
             (Some(input), _) => {
                 // The publisher is only gone when the server stops; the tick is in the log.
                 let _gone = self.inputs.blocking_send(input);
@@ -161,65 +177,18 @@ impl Appender {
     }
 
     /// Applies what another node appended.
-    fn catch_up(&mut self, conflicts: u32) -> Result<(), LogError> {
+    fn catch_up(&mut self, conflicts: u32) -> Result<(), ReplayError> {
         if conflicts > QUICK_TRIES {
-            let random = random::bytes::<1>().map_or(128, |[byte]| byte);
+            let random = self.random.bytes::<1>().map_or(128, |[byte]| byte);
             std::thread::sleep(Duration::from_millis(u64::from(random) % 50));
         }
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let mut reader = Reader::after(state.position, state.head);
-        drop(state);
-        let mut records = Vec::new();
-        let read = reader.read(&mut *self.store, |record| {
-            records.push(record);
+        let chain = self.state.read().unwrap_or_else(PoisonError::into_inner).chain();
+        let mut events = Vec::new();
+        let read = read_after(&mut *self.store, chain, |logged| {
+            events.push(logged);
             Ok(())
         });
-        records.iter().for_each(|record| self.apply(record));
+        events.iter().for_each(|logged| self.apply(logged));
         read
-    }
-}
-
-/// Events on their way into a batch.
-struct Sealing {
-    writer: Writer,
-    first: u64,
-    bytes: usize,
-    records: Vec<LoggedEvent>,
-    events: Vec<crate::store::Stored>,
-}
-
-/// A batch, and its events to apply.
-struct Sealed {
-    records: Vec<LoggedEvent>,
-    batch: Batch,
-}
-
-impl Sealing {
-    fn after(state: &State) -> Sealing {
-        Sealing {
-            writer: Writer { position: state.position, head: state.head },
-            first: state.position + 1,
-            bytes: 0,
-            records: Vec::new(),
-            events: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, events: &[Event], now: u64) -> Result<(), random::Error> {
-        for event in events {
-            let (record, stored) = self.writer.seal(event, now)?;
-            self.bytes += stored.body.as_ref().map_or(0, |body| body.bytes.len());
-            self.records.push(record);
-            self.events.push(stored);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Option<Sealed>, random::Error> {
-        if self.events.is_empty() {
-            return Ok(None);
-        }
-        let batch = Batch { first: self.first, id: random::bytes()?, events: self.events };
-        Ok(Some(Sealed { records: self.records, batch }))
     }
 }

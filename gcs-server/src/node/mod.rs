@@ -1,10 +1,13 @@
-//! The node: the one thread that judges, appends and applies.
+//! The node: one thread that judges requests, appends their events to the log, and applies
+//! them.
 //!
-//! Requests hand it jobs. It takes as many as have gathered, judges them against the state,
-//! appends all events in one batch (so that one fsync makes all of them durable), applies
-//! them, and only then answers. The state never runs ahead of the log.
+//! It takes as many requests as have gathered, judges them against the state, appends all
+//! events in one batch (so that one fsync makes all of them durable), applies them, and only
+//! then answers. The state is never ahead of the log. Several nodes can share a log: a batch
+//! that comes second is refused by the store, and judged again after what came first.
 
 mod appender;
+mod batch;
 mod replay;
 
 use std::collections::BTreeSet;
@@ -16,15 +19,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::appender::Appender;
 use crate::clock::Clock;
-use crate::domain::judge::{Decision, Judgement};
-use crate::domain::log::Event;
+use crate::domain::events::Event;
+use crate::domain::judge::{Context, Decision, Judgement};
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
+use crate::random::Random;
 use crate::store::Store;
 
+pub use self::batch::{BatchBuilder, SealedBatch, seal};
 pub use self::replay::{PublicationInput, ReplayError, Replayed, replay};
 
-/// Most jobs that wait; more are told to come again.
+/// Most jobs that wait. Whoever sends more is told to try again.
 const QUEUE: usize = 1024;
 
 /// A handle to the node.
@@ -33,40 +38,43 @@ pub struct Node {
     state: Arc<RwLock<State>>,
     jobs: mpsc::Sender<Box<dyn Job>>,
     /// Whether the last append succeeded.
-    is_well: Arc<AtomicBool>,
+    is_writable: Arc<AtomicBool>,
     is_read_only: bool,
 }
 
-/// What other jobs of a batch a job can stand beside.
+/// Which part of the state a job depends on. Jobs of one batch are judged against the state
+/// before it, so no two of them may depend on the same part.
 #[derive(Clone, Copy)]
-pub(crate) enum BatchScope {
-    /// None: it depends on everything.
-    All,
-    /// Those that do not need this provider and serial number.
+enum Scope {
+    /// All of it.
+    Everything,
+    /// The code of a provider and serial number.
     Code(u16, u32),
 }
 
-/// Something to judge, append and answer.
-pub(crate) trait Job: Send {
-    fn scope(&self) -> BatchScope;
-    fn judge(&mut self, state: &State, now: u64) -> Vec<Event>;
+/// A request to judge, append and answer.
+trait Job: Send {
+    fn scope(&self) -> Scope;
+    /// Judges the request. It is judged again when another node appended first.
+    fn judge(&mut self, state: &State, context: Context) -> Vec<Event>;
+    /// Answers, when its events are stored or have failed to be.
     fn answer(self: Box<Self>, stored: bool);
 }
 
 struct Request<T, F> {
-    needs: BatchScope,
+    scope: Scope,
     judge: F,
     judged: Result<T, Problem>,
     reply: oneshot::Sender<Result<T, Problem>>,
 }
 
-impl<T: Send, F: FnMut(&State, u64) -> Judgement<T> + Send> Job for Request<T, F> {
-    fn scope(&self) -> BatchScope {
-        self.needs
+impl<T: Send, F: FnMut(&State, Context) -> Judgement<T> + Send> Job for Request<T, F> {
+    fn scope(&self) -> Scope {
+        self.scope
     }
 
-    fn judge(&mut self, state: &State, now: u64) -> Vec<Event> {
-        match (self.judge)(state, now) {
+    fn judge(&mut self, state: &State, context: Context) -> Vec<Event> {
+        match (self.judge)(state, context) {
             Ok(Decision { events, answer }) => {
                 self.judged = Ok(answer);
                 events
@@ -96,23 +104,24 @@ impl Node {
         store: Box<dyn Store>,
         state: State,
         clock: Clock,
+        random: Random,
         inputs: mpsc::Sender<PublicationInput>,
     ) -> std::io::Result<(Node, JoinHandle<()>)> {
         let state = Arc::new(RwLock::new(state));
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let is_well = Arc::new(AtomicBool::new(true));
-        let appender =
-            Appender::new(store, Arc::clone(&state), clock, inputs, Arc::clone(&is_well));
+        let is_writable = Arc::new(AtomicBool::new(true));
+        let (shared, writable) = (Arc::clone(&state), Arc::clone(&is_writable));
+        let appender = Appender::new(store, shared, clock, random, inputs, writable);
         let thread =
             std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
-        Ok((Node { state, jobs, is_well, is_read_only: false }, thread))
+        Ok((Node { state, jobs, is_writable, is_read_only: false }, thread))
     }
 
     /// A node that accepts nothing, on a log that a newer release wrote.
     pub fn read_only(state: State) -> Node {
         let (jobs, _) = mpsc::channel(1);
         let state = Arc::new(RwLock::new(state));
-        Node { state, jobs, is_well: Arc::new(AtomicBool::new(false)), is_read_only: true }
+        Node { state, jobs, is_writable: Arc::new(AtomicBool::new(false)), is_read_only: true }
     }
 
     /// Whether it accepts nothing.
@@ -120,9 +129,9 @@ impl Node {
         self.is_read_only
     }
 
-    /// Whether it works, and could write the log when it last had to.
-    pub fn is_well(&self) -> bool {
-        !self.jobs.is_closed() && self.is_well.load(Ordering::Relaxed)
+    /// Whether it runs, and could write the log when it last had to.
+    pub fn is_writable(&self) -> bool {
+        !self.jobs.is_closed() && self.is_writable.load(Ordering::Relaxed)
     }
 
     /// The state, to read. Hold it briefly: nothing is accepted meanwhile.
@@ -130,18 +139,18 @@ impl Node {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Judges an act alone, appends what it gives, and answers once that is durable.
+    /// Judges a request alone, appends its events, and answers once they are durable.
     ///
     /// # Errors
-    /// What the judge says; [`Problem::StorageUnavailable`] if the log cannot be written.
+    /// What the judge answers; [`Problem::StorageUnavailable`] if the log cannot be written.
     pub async fn act<T: Send + 'static>(
         &self,
-        judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
+        judge: impl FnMut(&State, Context) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.submit(BatchScope::All, judge).await
+        self.submit(Scope::Everything, judge).await
     }
 
-    /// The same for an act that depends on one code only: many go into one batch.
+    /// The same for a request that depends on one code only: many go into one batch.
     ///
     /// # Errors
     /// As [`Node::act`].
@@ -149,44 +158,44 @@ impl Node {
         &self,
         provider: u16,
         serial: u32,
-        judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
+        judge: impl FnMut(&State, Context) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.submit(BatchScope::Code(provider, serial), judge).await
+        self.submit(Scope::Code(provider, serial), judge).await
     }
 
     async fn submit<T: Send + 'static>(
         &self,
-        needs: BatchScope,
-        judge: impl FnMut(&State, u64) -> Judgement<T> + Send + 'static,
+        scope: Scope,
+        judge: impl FnMut(&State, Context) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
         if self.is_read_only {
             return Err(Problem::ReadOnly);
         }
         let (reply, answer) = oneshot::channel();
-        let request = Request { needs, judge, judged: Err(Problem::Unavailable), reply };
+        let request = Request { scope, judge, judged: Err(Problem::Unavailable), reply };
         self.jobs.try_send(Box::new(request)).map_err(|_| Problem::Unavailable)?;
         answer.await.unwrap_or(Err(Problem::Unavailable))
     }
 }
 
-/// Which codes a batch touches already.
+/// The scopes of the jobs that are in a batch.
 #[derive(Default)]
-struct BatchContent {
-    all: bool,
+struct TakenScopes {
+    everything: bool,
     codes: BTreeSet<(u16, u32)>,
 }
 
-impl BatchContent {
-    /// Takes a job into the batch, unless it cannot stand beside the others.
-    fn take(&mut self, needs: &BatchScope) -> bool {
-        match needs {
-            _ if self.all => false,
-            BatchScope::All if self.codes.is_empty() => {
-                self.all = true;
+impl TakenScopes {
+    /// Takes a job into the batch, unless it depends on what another job of the batch does.
+    fn take(&mut self, scope: Scope) -> bool {
+        match scope {
+            _ if self.everything => false,
+            Scope::Everything if self.codes.is_empty() => {
+                self.everything = true;
                 true
             }
-            BatchScope::All => false,
-            BatchScope::Code(provider, serial) => self.codes.insert((*provider, *serial)),
+            Scope::Everything => false,
+            Scope::Code(provider, serial) => self.codes.insert((provider, serial)),
         }
     }
 }

@@ -1,14 +1,20 @@
 //! From a log to a state, and to the publications on the way.
 
-use gcs_core::publish::Day;
+use std::collections::BTreeSet;
+
+use gcs_core::live::FillerKey;
+use gcs_core::{Day, Element, Version};
 use thiserror::Error;
 
-use crate::domain::item::Element;
-use crate::domain::keys::KeyFile;
-use crate::domain::log::{Event, LogError, LoggedEvent, Reader, event};
+use crate::domain::chain::{Chain, LogError, LoggedEvent};
+use crate::domain::events::{ERASABLE, Event};
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
-use crate::domain::state::{FillerKey, State, Version};
-use crate::store::Store;
+use crate::domain::state::State;
+use crate::store::{Store, StoreError};
+
+/// About how much of a log is read at a time.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// Everything that one publication depends on besides the one before.
 #[derive(Clone, Debug)]
@@ -31,16 +37,16 @@ pub struct PublicationInput {
 
 impl PublicationInput {
     /// The input of a tick that was just applied; `None` for other events.
-    pub fn of(state: &State, record: &LoggedEvent) -> Option<PublicationInput> {
-        let Some(Event::Tick(tick)) = &record.event else { return None };
+    pub fn of(state: &State, logged: &LoggedEvent) -> Option<PublicationInput> {
+        let Some(Event::TickMade(tick)) = &logged.event else { return None };
         Some(PublicationInput {
             version: Version { series: tick.series, tick: tick.number },
-            now: record.header.time,
-            position: record.header.position,
-            head: record.header.hash(),
+            now: logged.header.time,
+            position: logged.header.position,
+            head: logged.header.hash(),
             policy: state.policy.clone(),
             key_list: state.key_list.clone(),
-            days: state.published(),
+            days: state.live.days(),
         })
     }
 }
@@ -48,7 +54,10 @@ impl PublicationInput {
 /// Why a log cannot be replayed.
 #[derive(Debug, Error)]
 pub enum ReplayError {
-    /// The log.
+    /// The log could not be read.
+    #[error("{0}\nRestore the log from a copy.")]
+    Store(#[from] StoreError),
+    /// An event of the log is wrong.
     #[error("{0}\nRestore the log from a copy.")]
     Log(#[from] LogError),
     /// The key file is of another deployment.
@@ -57,7 +66,7 @@ pub enum ReplayError {
          give the key file that was made with this log"
     )]
     OtherKeys,
-    /// Bodies are missing that no purge names.
+    /// A body is missing, and no purge names it.
     #[error(
         "event {position}: its body is missing, and no purge says so\n\
          Restore the log from a copy."
@@ -75,7 +84,7 @@ pub struct Replayed {
     pub state: State,
     /// Bodies that a purge named, and that are still there because of a crash.
     pub unerased: Vec<u64>,
-    /// What a newer release wrote, if it did: the state ends before it.
+    /// The first event that a newer release wrote, if there is one. The state ends before it.
     pub newer: Option<LogError>,
 }
 
@@ -92,53 +101,64 @@ impl Replayed {
     }
 }
 
+/// Reads what a log has after a place in the chain, verifies it, and hands over every event.
+///
+/// # Errors
+/// The first event that is wrong, or whatever `each` returns.
+pub(super) fn read_after(
+    store: &mut dyn Store,
+    mut chain: Chain,
+    mut each: impl FnMut(LoggedEvent) -> Result<(), LogError>,
+) -> Result<(), ReplayError> {
+    let last = store.last()?;
+    if last < chain.position {
+        return Err(LogError::broken(last + 1, "missing: the log had it before").into());
+    }
+    while chain.position < last {
+        let next = chain.position + 1;
+        let batches = store.read(next, PAGE_BYTES)?;
+        match batches.first() {
+            Some(batch) if batch.first == next => {}
+            Some(batch) => {
+                let what = format!("missing: the next event is {}", batch.first);
+                return Err(LogError::broken(next, what).into());
+            }
+            None => return Err(LogError::broken(next, "missing: the log has a gap").into()),
+        }
+        for stored in batches.into_iter().flat_map(|batch| batch.events) {
+            let body = stored.body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
+            each(chain.verify(&stored.header, body)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads the whole log, applies it, and hands every event over right after it was applied.
-/// Without keys everything is checked but that they belong to the log, and the state lacks
-/// its filler.
+/// Without keys nothing tells whether they belong to the log, and the state has other filler.
 ///
 /// # Errors
 /// The first event that is wrong; a key file of another deployment.
 pub fn replay(
     store: &mut dyn Store,
-    keys: Option<&KeyFile>,
+    keys: Option<&DeploymentKeys>,
     mut each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
 ) -> Result<Replayed, ReplayError> {
-    let mut state = State::new(keys.map_or(FillerKey([0; 32]), KeyFile::filler));
-    let mut missing = std::collections::BTreeSet::new();
-    let mut unerased = Vec::new();
-    let mut is_ours = true;
-    let read = Reader::new().read(store, |record| {
-        let position = record.header.position;
-        match &record.event {
-            None => {
-                if record.header.kind != event::ERASABLE {
-                    let what = "its body is missing, and no purge erases such a body";
-                    return Err(LogError::broken(position, what));
-                }
-                missing.insert(position);
-            }
-            Some(Event::Deployment(deployment)) => {
-                is_ours = keys.is_none_or(|keys| {
-                    deployment.master_check == keys.master_check()
-                        && deployment.root == keys.root().0
-                });
-            }
-            Some(Event::Purge(purge)) => {
-                for report in &purge.reports {
-                    if !missing.remove(report) {
-                        unerased.push(*report);
-                    }
-                }
-            }
-            Some(_) => {}
+    let filler = keys.map_or_else(|| FillerKey::new([0; 32]), DeploymentKeys::filler);
+    let mut state = State::new(filler);
+    let mut bodies = Bodies::default();
+    let mut are_ours = true;
+    let read = read_after(store, Chain::default(), |logged| {
+        bodies.note(&logged)?;
+        if let Some(Event::Deployment(deployment)) = &logged.event {
+            are_ours = keys.is_none_or(|keys| {
+                deployment.master_check == keys.master_check() && deployment.root == keys.root().0
+            });
         }
-        state.apply(&record)?;
-        if is_ours { each(&state, &record) } else { Ok(()) }
+        state.apply(&logged)?;
+        if are_ours { each(&state, &logged) } else { Ok(()) }
     });
     let newer = match read {
-        Err(error @ (LogError::UnknownKind { .. } | LogError::UnknownOutcome { .. })) => {
-            Some(error)
-        }
+        Err(ReplayError::Log(error)) if error.is_newer() => Some(error),
         read => read.map(|()| None)?,
     };
     if state.deployment.is_none() {
@@ -146,12 +166,43 @@ pub fn replay(
                     the log and its key file to begin again";
         return Err(LogError::broken(1, what).into());
     }
-    if !is_ours {
+    if !are_ours {
         return Err(ReplayError::OtherKeys);
     }
     // The purge that names them may be in the part that cannot be read.
-    if let Some(position) = missing.first().filter(|_| newer.is_none()) {
+    if let Some(position) = bodies.missing.first().filter(|_| newer.is_none()) {
         return Err(ReplayError::Missing { position: *position });
     }
-    Ok(Replayed { state, unerased, newer })
+    Ok(Replayed { state, unerased: bodies.unerased, newer })
+}
+
+/// Which bodies are there and should not be, and which should be and are not.
+#[derive(Default)]
+struct Bodies {
+    /// Positions of events without a body that no purge has named so far.
+    missing: BTreeSet<u64>,
+    /// Positions of events with a body that a purge has named.
+    unerased: Vec<u64>,
+}
+
+impl Bodies {
+    fn note(&mut self, logged: &LoggedEvent) -> Result<(), LogError> {
+        let position = logged.header.position;
+        match &logged.event {
+            None if logged.header.kind != ERASABLE => {
+                let what = "its body is missing, and no purge erases such a body";
+                return Err(LogError::broken(position, what));
+            }
+            None => {
+                self.missing.insert(position);
+            }
+            Some(Event::Purge(purge)) => {
+                let named = purge.reports.iter().copied();
+                let unerased = named.filter(|report| !self.missing.remove(report));
+                self.unerased.extend(unerased);
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
 }

@@ -29,6 +29,15 @@ impl Files {
         Ok(Files { store: Arc::new(store) })
     }
 
+    /// A whole file; `None` if there is no such file.
+    pub(super) async fn find(&self, path: &str) -> Result<Option<Bytes>, Error> {
+        match self.get(path).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes a file whole or not at all, and reads it back.
     pub(super) async fn put(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
         self.put_opts(path, bytes, PutMode::Overwrite).await?;

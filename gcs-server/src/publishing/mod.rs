@@ -1,10 +1,8 @@
 //! Publishing: from ticks to files.
 //!
 //! [`PublicationBuilder`] computes publications and does no I/O; [`Outbox`] gathers what has to be
-//! written; [`Publishing`] writes it, in the order that [`gcs_core::publish`] asks for:
-//! immutable files, read back; the manifest under its own name, which must be new; the
-//! publisher, to go on from; `/v1/manifest` last; then deletions. Whatever fails is tried
-//! again with the same bytes, and until then phones see the publication before.
+//! written; [`Publishing`] does the steps of [`WriteStep`] in their order. Whatever fails is
+//! tried again with the same bytes, and until then phones see the publication before.
 
 mod builder;
 mod files;
@@ -12,12 +10,13 @@ mod worker;
 
 use bytes::Bytes;
 use gcs_core::files::Path;
+use gcs_core::publish::{Publisher, WriteStep};
 use thiserror::Error;
 
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError, TickPosition};
 pub use self::files::Files;
 pub use self::worker::{Published, Worker};
-use crate::domain::state::Version;
+use gcs_core::Version;
 
 /// Name of the file that a restart goes on from.
 const SAVED: &str = "publisher";
@@ -55,25 +54,19 @@ impl Publishing {
     ///
     /// # Errors
     /// When files cannot be read, which is not the same as their not being there.
-    pub async fn saved(
-        &self,
-    ) -> Result<Option<(gcs_core::publish::Publisher, TickPosition)>, PublishingError> {
-        let bytes = match self.private.get(SAVED).await {
-            Ok(bytes) => bytes,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let Some((position_of_tick, publisher)) = TickPosition::read(&bytes) else {
+    pub async fn saved(&self) -> Result<Option<(Publisher, TickPosition)>, PublishingError> {
+        let Some(bytes) = self.private.find(SAVED).await? else { return Ok(None) };
+        let Some((position, publisher)) = TickPosition::read(&bytes) else {
             tracing::warn!("the saved publisher cannot be read: computing everything from the log");
             return Ok(None);
         };
-        let missing = self.missing(&publisher, position_of_tick.version).await?;
+        let missing = self.missing(&publisher, position.version).await?;
         if let Some(path) = missing.first() {
             let count = missing.len();
             tracing::warn!(%path, count, "published files are missing: computing everything from the log");
             return Ok(None);
         }
-        Ok(Some((publisher, position_of_tick)))
+        Ok(Some((publisher, position)))
     }
 
     /// The files that phones may ask for next and that are not there.
@@ -82,7 +75,7 @@ impl Publishing {
     /// When files cannot be read, which is not the same as their not being there.
     pub async fn missing(
         &self,
-        publisher: &gcs_core::publish::Publisher,
+        publisher: &Publisher,
         version: Version,
     ) -> Result<Vec<Path>, PublishingError> {
         let mut missing = Vec::new();
@@ -101,11 +94,7 @@ impl Publishing {
 
     /// Writes `/v1/manifest` again if it is not this one.
     pub(crate) async fn ensure_manifest(&self, manifest: &[u8]) -> Result<(), PublishingError> {
-        let path = Path::Manifest.to_string();
-        match self.public.get(&path).await {
-            Ok(present) if present == manifest => Ok(()),
-            _ => Ok(self.public.put(&path, manifest).await?),
-        }
+        self.put(Path::Manifest, manifest).await
     }
 
     /// Whether nothing says that anything was ever published from here.
@@ -148,15 +137,12 @@ impl Publishing {
     pub async fn compare(&self, outbox: &Outbox) -> Result<Comparison, PublishingError> {
         let mut comparison = Comparison::default();
         let mut expected = std::collections::BTreeSet::new();
-        let manifest = outbox.last().map(|(_, _, manifest)| (Path::Manifest, manifest.to_vec()));
-        let others = outbox.files().map(|(path, bytes)| (*path, bytes.clone()));
-        for (path, bytes) in others.chain(manifest) {
+        for (path, bytes) in outbox.plan().files() {
             let name = path.to_string();
-            match self.public.get(&name).await {
-                Ok(present) if present == bytes => comparison.equal += 1,
-                Ok(_) => comparison.different.push(path),
-                Err(object_store::Error::NotFound { .. }) => comparison.missing.push(path),
-                Err(error) => return Err(error.into()),
+            match self.public.find(&name).await? {
+                Some(present) if present == bytes => comparison.equal += 1,
+                Some(_) => comparison.different.push(*path),
+                None => comparison.missing.push(*path),
             }
             expected.insert(name);
         }
@@ -184,36 +170,45 @@ impl Publishing {
     /// # Errors
     /// Whatever fails; the outbox can be written again.
     pub async fn write(&self, outbox: &Outbox) -> Result<(), PublishingError> {
-        let Some((position_of_tick, publisher, manifest)) = outbox.last() else { return Ok(()) };
-        let (kept, others): (Vec<_>, Vec<_>) =
-            outbox.files().partition(|(path, _)| matches!(path, Path::KeptManifest { .. }));
-        // Before anything is overwritten that another manifest may name.
-        for (path, bytes) in &kept {
-            match self.public.get(&path.to_string()).await {
-                Ok(present) if present != ***bytes => {
-                    return Err(PublishingError::Equivocation { path: **path });
+        let Some(position) = outbox.position() else { return Ok(()) };
+        for step in outbox.plan().steps() {
+            self.execute(step, &position).await?;
+        }
+        Ok(())
+    }
+
+    async fn execute(
+        &self,
+        step: WriteStep<'_>,
+        position: &TickPosition,
+    ) -> Result<(), PublishingError> {
+        match step {
+            WriteStep::ExpectNoOther { path, bytes } => {
+                match self.public.find(&path.to_string()).await? {
+                    Some(present) if present != bytes => {
+                        Err(PublishingError::Equivocation { path })
+                    }
+                    _ => Ok(()),
                 }
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
             }
-        }
-        for (path, bytes) in others {
-            let path = path.to_string();
-            if self.public.length(&path).await? != Some(bytes.len() as u64)
-                || self.public.get(&path).await? != bytes
-            {
-                self.public.put(&path, bytes).await?;
+            WriteStep::Put { path, bytes } => self.put(path, bytes).await,
+            WriteStep::Create { path, bytes } => {
+                let is_ours = self.public.put_new(&path.to_string(), bytes).await?;
+                if is_ours { Ok(()) } else { Err(PublishingError::Equivocation { path }) }
             }
-        }
-        for (path, bytes) in kept {
-            if !self.public.put_new(&path.to_string(), bytes).await? {
-                return Err(PublishingError::Equivocation { path: *path });
+            WriteStep::Save(publisher) => {
+                Ok(self.private.put(SAVED, &position.with(publisher)).await?)
             }
+            WriteStep::Delete(path) => Ok(self.public.delete(&path.to_string()).await?),
         }
-        self.private.put(SAVED, &position_of_tick.with(publisher)).await?;
-        self.public.put(&Path::Manifest.to_string(), manifest).await?;
-        for path in outbox.deletions() {
-            self.public.delete(&path.to_string()).await?;
+    }
+
+    /// Writes a public file, unless it is there with just these bytes.
+    async fn put(&self, path: Path, bytes: &[u8]) -> Result<(), PublishingError> {
+        let name = path.to_string();
+        let present = self.public.find(&name).await?;
+        if present.is_none_or(|present| present != bytes) {
+            self.public.put(&name, bytes).await?;
         }
         Ok(())
     }

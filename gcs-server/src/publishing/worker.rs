@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Outbox, PublicationBuilder, Publishing, TickPosition};
 use crate::node::PublicationInput;
+use gcs_core::Version;
 
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -51,22 +52,22 @@ impl Worker {
     pub async fn run(mut self, start: Outbox, mut inputs: mpsc::Receiver<PublicationInput>) {
         self.write(&start).await;
         while let Some(input) = inputs.recv().await {
-            let Some(outbox) = self.print(input).await else { return };
+            let Some(outbox) = self.build(input).await else { return };
             self.write(&outbox).await;
         }
     }
 
-    /// Computes an input away from the threads that serve requests.
-    async fn print(&mut self, input: PublicationInput) -> Option<Outbox> {
+    /// Computes a publication away from the threads that serve requests.
+    async fn build(&mut self, input: PublicationInput) -> Option<Outbox> {
         let mut builder = self.builder.take()?;
-        let printed = tokio::task::spawn_blocking(move || {
+        let building = tokio::task::spawn_blocking(move || {
             let mut outbox = Outbox::default();
-            let printed = builder.print(&input, &mut outbox);
-            (builder, outbox, printed)
+            let built = builder.build(&input, &mut outbox);
+            (builder, outbox, built)
         });
-        let (builder, outbox, printed) = printed.await.ok()?;
+        let (builder, outbox, built) = building.await.ok()?;
         self.builder = Some(builder);
-        if let Err(error) = printed {
+        if let Err(error) = built {
             // The same inputs give the same error: an operator has to look.
             tracing::error!(%error, "the publication cannot be computed; publishing has stopped");
             return None;
@@ -75,21 +76,22 @@ impl Worker {
     }
 
     async fn write(&self, outbox: &Outbox) {
-        let Some((position_of_tick, publisher, manifest)) = outbox.last() else { return };
+        let plan = outbox.plan();
+        let (Some(position), Some(publisher), Some(manifest)) =
+            (outbox.position(), plan.publisher(), plan.manifest())
+        else {
+            return;
+        };
+        let Version { series, tick } = position.version;
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.publishing.write(outbox).await {
-            tracing::error!(%error, tick = position_of_tick.version.tick, "not published; trying again");
+            tracing::error!(%error, tick, "not published; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let dates = outbox.files().filter(|(path, _)| matches!(path, Path::Set { .. })).count();
-        tracing::info!(
-            series = position_of_tick.version.series,
-            tick = position_of_tick.version.tick,
-            dates,
-            "published"
-        );
-        let missing = self.publishing.missing(publisher, position_of_tick.version).await;
+        let dates = plan.files().filter(|(path, _)| matches!(path, Path::Set { .. })).count();
+        tracing::info!(series, tick, dates, "published");
+        let missing = self.publishing.missing(publisher, position.version).await;
         let missing = missing.map_or(0, |missing| missing.len());
         if missing > 0 {
             tracing::error!(
@@ -98,10 +100,7 @@ impl Worker {
             );
         }
         let manifest = Bytes::copy_from_slice(manifest);
-        self.published.send_replace(Some(Published {
-            position_of_tick: *position_of_tick,
-            manifest,
-            missing,
-        }));
+        let published = Published { position_of_tick: position, manifest, missing };
+        self.published.send_replace(Some(published));
     }
 }

@@ -8,16 +8,16 @@
 //! meet, one of them gets [`AppendError::Conflict`] and nothing of its batch is stored.
 //!
 //! ```
-//! use gcs_server::store::{Batch, Body, MemoryStore, Store, Stored};
+//! use gcs_server::store::{Batch, Body, MemoryStore, Store, StoredEvent};
 //!
 //! let mut store = MemoryStore::new();
 //! let body = Body { salt: [7; 32], bytes: b"a report".to_vec() };
-//! let event = Stored { header: vec![1; 64], body: Some(body) };
+//! let event = StoredEvent { header: vec![1; 64], body: Some(body) };
 //! store.append(&Batch { first: 1, id: [9; 16], events: vec![event] })?;
 //! store.erase(&[1])?;
 //!
 //! let page = store.read(1, 1 << 20)?;
-//! assert_eq!(page[0].events, [Stored { header: vec![1; 64], body: None }]);
+//! assert_eq!(page[0].events, [StoredEvent { header: vec![1; 64], body: None }]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -36,7 +36,7 @@ pub const MAX_HEADER: usize = 256;
 
 /// An event as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredEvent {
     /// What stays for ever: 1 to [`MAX_HEADER`] bytes.
     pub header: Vec<u8>,
     /// What can be erased; `None` once it is.
@@ -69,7 +69,7 @@ pub struct Batch {
     /// Chosen at random by the writer: tells its batch from another's at that position.
     pub id: [u8; 16],
     /// The events, at least one.
-    pub events: Vec<Stored>,
+    pub events: Vec<StoredEvent>,
 }
 
 impl Batch {
@@ -81,7 +81,7 @@ impl Batch {
     /// What the batch counts for against the limit of a read.
     fn size(&self) -> usize {
         let body = |body: &Body| body.salt.len() + body.bytes.len();
-        let event = |event: &Stored| event.header.len() + event.body.as_ref().map_or(0, body);
+        let event = |event: &StoredEvent| event.header.len() + event.body.as_ref().map_or(0, body);
         self.events.iter().map(event).sum()
     }
 

@@ -18,7 +18,7 @@ use rusqlite::{
     ffi, params,
 };
 
-use super::{AppendError, Batch, Body, Store, StoreError, Stored};
+use super::{AppendError, Batch, Body, Store, StoreError, StoredEvent};
 
 /// "gcsl", in the header of the file.
 const APPLICATION: i32 = 0x6763_736c;
@@ -313,7 +313,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 /// The columns `headers` and `bodies`.
-fn encode(events: &[Stored]) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+fn encode(events: &[StoredEvent]) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
     let (mut headers, mut bodies) = (Vec::new(), Vec::new());
     for event in events {
         put(&mut headers, &[&event.header])?;
@@ -374,12 +374,12 @@ fn decode(row: &Row<'_>) -> Result<Batch, StoreError> {
     if spans { Ok(batch) } else { Err(corrupt("its events do not fill its positions")) }
 }
 
-fn decode_event(header: &[u8], body: &[u8]) -> Result<Stored, &'static str> {
+fn decode_event(header: &[u8], body: &[u8]) -> Result<StoredEvent, &'static str> {
     if !(1..=super::MAX_HEADER).contains(&header.len()) {
         return Err("its header is empty or too long");
     }
     let body = if body.iter().all(|byte| *byte == 0) { None } else { Some(decode_body(body)?) };
-    Ok(Stored { header: header.to_vec(), body })
+    Ok(StoredEvent { header: header.to_vec(), body })
 }
 
 fn decode_body(chunk: &[u8]) -> Result<Body, &'static str> {
@@ -398,7 +398,7 @@ mod tests {
 
     fn batch(first: u64, length: usize) -> Batch {
         let body = Some(Body { salt: [3; 32], bytes: vec![5; length] });
-        Batch { first, id: [1; 16], events: vec![Stored { header: vec![2; 8], body }] }
+        Batch { first, id: [1; 16], events: vec![StoredEvent { header: vec![2; 8], body }] }
     }
 
     #[test]

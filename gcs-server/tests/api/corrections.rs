@@ -79,8 +79,8 @@ fn a_preview_changes_nothing_and_says_what_the_act_does() {
     assert_eq!(scene.server.elements(ago(2)), 0);
     let path = format!("/v1/reports/{}", scene.reports[0]);
     let status = scene.server.get(&path).ok();
-    assert_eq!(status["state"], "retracted");
-    assert_eq!(status["dates"][0]["state"], "retracted");
+    assert_eq!(status["status"], "retracted");
+    assert_eq!(status["dates"][0]["status"], "retracted");
 
     let again = scene.preview("retract", &select);
     assert_eq!((&again["reports"], &again["unchanged"]), (&json!(0), &json!(1)));
@@ -123,7 +123,7 @@ fn reports_after_the_preview_are_left_alone() {
     assert_eq!(done["reports"], 1);
     scene.server.tick();
     let path = format!("/v1/reports/{}", late["tracking_id"].as_str().unwrap());
-    assert_eq!(scene.server.get(&path).ok()["state"], "published");
+    assert_eq!(scene.server.get(&path).ok()["status"], "published");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::server::{Server, ask};
+use crate::server::{Server, ago, ask, seed};
 
 fn committed() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
@@ -71,6 +72,8 @@ fn the_document_and_the_routes_are_the_same() {
         let other = ask(address, "PATCH", &filled.join("/"), &[], "");
         assert_eq!(other.refused(), (405, "method_not_allowed".to_owned()), "{path}");
         let allow = other.header("allow");
+        let listed: BTreeSet<&str> = allow.split(", ").collect();
+        assert_eq!(listed.len(), allow.split(", ").count(), "{path}: {allow}");
         assert!(allow.contains(&method.to_uppercase()), "{method} {path}: {allow}");
     }
     assert!(operations.len() > 25, "{}", operations.len());
@@ -135,10 +138,10 @@ fn every_operation_is_named_and_described() {
     }
 }
 
-/// Refusals are declared as they are sent, on every operation that can be refused.
+/// Problems are declared as they are sent, on every operation that can have one.
 #[test]
-fn refusals_are_declared_as_problems() {
-    let never_refused = ["/healthz", "/metrics", "/v1/openapi.json"];
+fn problems_are_declared_as_they_are_sent() {
+    let never_a_problem = ["/healthz", "/metrics", "/v1/openapi.json"];
     for (path, method, operation) in operations(&committed()) {
         let responses = operation["responses"].as_object().unwrap();
         for (status, response) in responses {
@@ -157,7 +160,7 @@ fn refusals_are_declared_as_problems() {
             }
         }
         let mut asked = Vec::new();
-        if !never_refused.contains(&path) {
+        if !never_a_problem.contains(&path) {
             asked.push("default");
         }
         if operation["security"].is_array() {
@@ -172,9 +175,9 @@ fn refusals_are_declared_as_problems() {
     }
 }
 
-/// The handbook's table of refusals is the one in the code, and the document has its codes.
+/// The handbook's table of problems is the one in the code, and the document has its codes.
 #[test]
-fn the_table_of_refusals_is_the_codes() {
+fn the_table_of_problems_is_the_codes() {
     let code = include_str!("../../src/domain/problem.rs");
     let rows = code.lines().filter_map(|line| {
         let row = line.split_once("=> (\"")?.1.trim_end_matches("),");
@@ -185,8 +188,8 @@ fn the_table_of_refusals_is_the_codes() {
     });
     let rows: Vec<String> = rows.collect();
     let table = include_str!("../../README.md");
-    let table = table.split("<!-- refusals:begin -->").nth(1).unwrap();
-    let table = table.split("<!-- refusals:end -->").next().unwrap().trim();
+    let table = table.split("<!-- problems:begin -->").nth(1).unwrap();
+    let table = table.split("<!-- problems:end -->").next().unwrap().trim();
     let told: Vec<&str> = table.lines().skip(2).collect();
     assert_eq!(told.len(), rows.len());
     assert!(rows.len() > 30);
@@ -196,4 +199,99 @@ fn the_table_of_refusals_is_the_codes() {
     let codes: Vec<&str> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
     let how = "list the codes in ProblemCode (src/http/problem.rs), in the order of the table";
     assert_eq!(committed()["components"]["schemas"]["ProblemCode"]["enum"], json!(codes), "{how}");
+}
+
+/// Whether a value is what a schema of the document says: every member is declared, and every
+/// required one is there.
+fn fits(document: &Value, schema: &Value, value: &Value) -> bool {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+        return fits(document, schema, value);
+    }
+    if let Some(any) = schema["oneOf"].as_array() {
+        return any.iter().any(|schema| fits(document, schema, value));
+    }
+    let types = schema["type"].as_array().cloned().unwrap_or_else(|| vec![schema["type"].clone()]);
+    let is_one_of =
+        |kinds: &[&str]| types.iter().any(|kind| kinds.contains(&kind.as_str().unwrap()));
+    match value {
+        Value::Null => is_one_of(&["null"]),
+        Value::Bool(_) => is_one_of(&["boolean"]),
+        Value::Number(_) => is_one_of(&["integer"]),
+        Value::String(text) => {
+            let names = schema["enum"].as_array();
+            is_one_of(&["string"]) && names.is_none_or(|names| names.contains(&json!(text)))
+        }
+        Value::Array(values) => {
+            is_one_of(&["array"])
+                && values.iter().all(|value| fits(document, &schema["items"], value))
+        }
+        Value::Object(members) => {
+            let is_declared = |(name, value): (&String, &Value)| {
+                let declared = &schema["properties"][name];
+                declared.is_object() && fits(document, declared, value)
+            };
+            let required = schema["required"].as_array();
+            is_one_of(&["object"])
+                && members.iter().all(is_declared)
+                && required
+                    .into_iter()
+                    .flatten()
+                    .all(|name| members.contains_key(name.as_str().unwrap()))
+        }
+    }
+}
+
+/// What is in an envelope.
+fn payload(envelope: &Value) -> Value {
+    let payload = BASE64.decode(envelope["payload"].as_str().unwrap().as_bytes()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+#[test]
+fn answers_are_what_the_document_says() {
+    let server = Server::new();
+    let document = committed();
+    let (provider, token) = server.provider("City");
+    let range = json!({ "count": 2 });
+    let range = server.provide(&token, "POST", "/v1/provider/ranges", range).ok();
+    let path = format!("/v1/provider/ranges/{}/codes?format=json", range["first"]);
+    let sheet = server.provide(&token, "GET", &path, Value::Null).ok();
+    let code = sheet["codes"][0].as_str().unwrap();
+    let report = server.report(code, vec![seed(ago(1), 1), seed(ago(40), 1)]).ok();
+    let refused = server.report(sheet["codes"][1].as_str().unwrap(), vec![json!({})]).json();
+    let tick = server.tick();
+    let select = json!({ "act": "retract", "select": { "provider": provider } });
+    let envelope = server.get("/v1/manifest").ok();
+    let manifest = payload(&envelope);
+    let key = format!("/v1/admin/providers/{provider}/key");
+    let get = |path: &str| server.operate("GET", path, Value::Null).ok();
+    let post = |path: &str, body: Value| server.operate("POST", path, body).ok();
+    for (schema, answer) in [
+        ("ReportAnswer", &report),
+        (
+            "ReportStatus",
+            &server.get(&format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap())).ok(),
+        ),
+        ("ProblemDetails", &refused),
+        ("Publication", &tick),
+        ("Envelope", &envelope),
+        ("ManifestPayload", &manifest),
+        ("KeyListPayload", &payload(&manifest["keys"])),
+        ("OpenedRange", &range),
+        ("CodeSheet", &sheet),
+        ("RangeList", &server.provide(&token, "GET", "/v1/provider/ranges", Value::Null).ok()),
+        ("ProviderList", &get("/v1/admin/providers")),
+        ("Policy", &get("/v1/admin/policy")),
+        ("StatusAnswer", &get("/v1/admin/status")),
+        ("DigestAnswer", &get("/v1/admin/digest")),
+        ("CorrectionAnswer", &post("/v1/admin/corrections/preview", select)),
+        ("NewProvider", &post("/v1/admin/providers", json!({ "name": "Country" }))),
+        ("ExportedKey", &post(&key, Value::Null)),
+        ("NewToken", &post("/v1/admin/backend-token", Value::Null)),
+        ("Series", &post("/v1/admin/series", Value::Null)),
+    ] {
+        let declared = &document["components"]["schemas"][schema];
+        assert!(answer.is_object() && fits(&document, declared, answer), "{schema}: {answer:#}");
+    }
 }

@@ -22,12 +22,12 @@ fn a_report_is_published_at_the_next_tick() {
     assert_eq!(answer.header("location"), path);
 
     let status = server.get(&path).ok();
-    assert_eq!(status["state"], "held");
+    assert_eq!(status["status"], "held");
     assert_eq!(server.present(&[(ago(1), 1)]), [false]);
     let tick = server.tick();
     let status = server.get(&path).ok();
-    assert_eq!(status["state"], "published");
-    let since = |date| json!({ "date": date, "state": "published", "since": tick });
+    assert_eq!(status["status"], "published");
+    let since = |date| json!({ "date": date, "status": "published", "since": tick });
     assert_eq!(status["dates"], json!([since(ago(2)), since(ago(1))]));
     assert_eq!(server.present(&[(ago(1), 1), (ago(2), 2), (ago(2), 1)]), [true, true, false]);
 }
@@ -41,15 +41,15 @@ fn todays_items_wait_until_two_hours_after_midnight() {
     server.tick();
     let status = server.get(&path).ok();
     assert_eq!(
-        (&status["state"], &status["dates"][0]["state"]),
+        (&status["status"], &status["dates"][0]["status"]),
         (&json!("held"), &json!("published"))
     );
     server.pass(43_200 + 7200 - 1);
     server.tick();
-    assert_eq!(server.get(&path).ok()["state"], "held");
+    assert_eq!(server.get(&path).ok()["status"], "held");
     server.pass(1);
     server.tick();
-    assert_eq!(server.get(&path).ok()["state"], "published");
+    assert_eq!(server.get(&path).ok()["status"], "published");
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn every_code_that_does_not_count_says_why() {
     assert_eq!(report(&"0".repeat(10_000)), invalid);
     assert_eq!(report("0000-0000-0000-0000"), invalid);
     // Authentic for another deployment's master key.
-    let other = gcs_server::domain::code::ProviderKey::derive(&[1; 32], provider as u16, 1);
-    let foreign = gcs_server::domain::code::Code::issue(&other, provider as u16, 1).unwrap();
+    let other = gcs_core::report::ProviderKey::derive(&[1; 32], provider as u16, 1);
+    let foreign = gcs_core::report::Code::issue(&other, provider as u16, 1).unwrap();
     assert_eq!(report(&foreign.to_string()), invalid);
 
     let act = |act: &str| {
@@ -212,8 +212,8 @@ fn every_code_that_does_not_count_says_why() {
     assert_eq!(report(&codes[1]), (410, "code_revoked".to_owned()));
     let key = act("key");
     let key = data_encoding::HEXLOWER.decode(key["key"].as_str().unwrap().as_bytes()).unwrap();
-    let key = gcs_server::domain::code::ProviderKey::from_bytes(key.try_into().unwrap());
-    let unopened = gcs_server::domain::code::Code::issue(&key, provider as u16, 6).unwrap();
+    let key = gcs_core::report::ProviderKey::from_bytes(key.try_into().unwrap());
+    let unopened = gcs_core::report::Code::issue(&key, provider as u16, 6).unwrap();
     assert_eq!(report(&unopened.to_string()), (403, "code_not_open".to_owned()));
     // Printed offline, it counts once its range is open.
     server.codes(&token, 1);
@@ -244,14 +244,14 @@ fn additions_wait_for_company_and_get_filler_when_none_comes() {
     let two = |byte| vec![seed(ago(1), byte), seed(ago(2), byte)];
     let alone = path(&server.report(&codes[0], two(1)).ok());
     server.tick();
-    assert_eq!(server.get(&alone).ok()["state"], "held");
+    assert_eq!(server.get(&alone).ok()["status"], "held");
     assert_eq!(server.elements(ago(1)), 0);
     for byte in [2, 3] {
         server.report(&codes[usize::from(byte)], vec![seed(ago(1), byte)]).ok();
     }
     let tick = server.tick();
     let status = server.get(&alone).ok();
-    assert_eq!(status["state"], "held");
+    assert_eq!(status["status"], "held");
     assert_eq!(status["dates"][1]["since"], tick);
     assert_eq!((server.elements(ago(1)), server.elements(ago(2))), (3, 0));
     server.pass(7199);
@@ -259,7 +259,7 @@ fn additions_wait_for_company_and_get_filler_when_none_comes() {
     assert_eq!(server.elements(ago(2)), 0);
     server.pass(1);
     server.tick();
-    assert_eq!(server.get(&alone).ok()["state"], "published");
+    assert_eq!(server.get(&alone).ok()["status"], "published");
     // One element, and as many for each of the two patients that did not come.
     assert_eq!(server.elements(ago(2)), 3);
     let status = server.status();
@@ -301,7 +301,7 @@ fn a_date_expires_and_its_report_with_it() {
     let report = server.report(&code, vec![seed(ago(13), 1)]).ok();
     let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
     server.tick();
-    assert_eq!(server.get(&path).ok()["state"], "published");
+    assert_eq!(server.get(&path).ok()["status"], "published");
     server.pass(86_400);
     server.tick();
     assert_eq!(server.elements(ago(13)), 1);
@@ -311,5 +311,5 @@ fn a_date_expires_and_its_report_with_it() {
     server.pass(1);
     server.tick();
     assert_eq!(server.elements(ago(13)), 0);
-    assert_eq!(server.get(&path).ok()["state"], "expired");
+    assert_eq!(server.get(&path).ok()["status"], "expired");
 }

@@ -95,6 +95,20 @@ fn the_public_listener_has_only_what_apps_need() {
     assert_eq!(ask(server.private, "GET", "/readyz", &[], "").status, 200);
 }
 
+/// What RFC 6750 says to whoever may not.
+#[test]
+fn the_challenge_says_what_is_wrong_with_the_token() {
+    let server = Server::new();
+    let challenge = |headers: &[(&str, String)]| {
+        let answer = ask(server.private, "GET", "/v1/provider/ranges", headers, "");
+        answer.header("www-authenticate")
+    };
+    assert_eq!(challenge(&[]), "Bearer");
+    assert_eq!(challenge(&[bearer("gcs_provider_x")]), "Bearer error=\"invalid_token\"");
+    let other = challenge(&[bearer(&server.operator)]);
+    assert_eq!(other, "Bearer error=\"insufficient_scope\"");
+}
+
 #[test]
 fn a_replaced_token_is_void() {
     let mut server = Server::new();

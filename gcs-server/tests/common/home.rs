@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gcs_core::DAY_SECONDS;
+use gcs_core::Version;
+use gcs_core::report::Item;
+use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{App, StartError};
 use gcs_server::clock::Clock;
-use gcs_server::domain::code::Code;
-use gcs_server::domain::item::Item;
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::ReportAnswer;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::Version;
+use gcs_server::random::Random;
 use gcs_server::service::Service;
 use tempfile::TempDir;
 
@@ -29,6 +29,8 @@ use super::{HOUR, START, policy, submission};
 pub struct Home {
     pub folder: TempDir,
     pub time: Arc<AtomicU64>,
+    /// What servers here draw from, one after the other.
+    pub random: Random,
 }
 
 impl Home {
@@ -39,7 +41,13 @@ impl Home {
 
     /// At a Unix time.
     pub fn at(now: u64) -> Home {
-        Home { folder: tempfile::tempdir().unwrap(), time: Arc::new(AtomicU64::new(now)) }
+        Home::seeded(1, now)
+    }
+
+    /// At a Unix time; a deployment that is made here has other keys for each seed.
+    pub fn seeded(seed: u64, now: u64) -> Home {
+        let (folder, time) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(now)));
+        Home { folder, time, random: Random::seeded(seed) }
     }
 
     pub fn now(&self) -> u64 {
@@ -74,7 +82,7 @@ impl Home {
     }
 
     pub async fn start_with(&self, config: &Config) -> Result<Running, StartError> {
-        Running::start(config, &self.time).await
+        Running::start(config, &self.time, &self.random).await
     }
 
     pub async fn start(&self) -> Running {
@@ -86,7 +94,7 @@ impl Home {
         let running = self.start().await;
         running.set_policy(policy()).await;
         let node = &running.service().node;
-        node.act(|state, _| judge::add_provider(state, "a clinic")).await.unwrap();
+        node.act(|state, now| judge::add_provider(state, now, "a clinic")).await.unwrap();
         node.act(|state, now| judge::open_range(state, now, 1, 1000, 365)).await.unwrap();
         running
     }
@@ -132,7 +140,7 @@ impl Home {
 
     /// The same folder elsewhere, as a crash at this moment would leave it.
     pub fn copy(&self) -> Home {
-        let copy = Home::at(self.now());
+        let copy = Home { random: self.random.clone(), ..Home::at(self.now()) };
         for (name, bytes) in files(self.folder.path()) {
             let path = copy.path(&name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -175,9 +183,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a server in this thread's runtime, with this clock.
-    pub async fn start(config: &Config, time: &Arc<AtomicU64>) -> Result<Running, StartError> {
-        let app = App::build(config, Clock::Manual(Arc::clone(time))).await?;
+    /// Starts a server in this thread's runtime, with this clock and this randomness.
+    pub async fn start(
+        config: &Config,
+        time: &Arc<AtomicU64>,
+        random: &Random,
+    ) -> Result<Running, StartError> {
+        let clock = Clock::Manual(Arc::clone(time));
+        let app = App::build(config, clock, random.clone()).await?;
         let (service, handles) = (app.service().clone(), app.handles());
         let operator = app.new_deployment().map(|new| new.token.to_string()).unwrap_or_default();
         let (public, private) = (app.public(), app.private());

@@ -13,19 +13,24 @@ pub mod world;
 
 use std::sync::Arc;
 
-use gcs_core::publish::Day;
+use gcs_core::Day;
+use gcs_core::Element;
+use gcs_core::Version;
+use gcs_core::report::Code;
+use gcs_core::report::Item;
+use gcs_core::report::{ReceivedReport, ReportAnswer};
 use gcs_core::{DAY_SECONDS, Digest};
-use gcs_server::domain::code::Code;
-use gcs_server::domain::item::{Element, Item};
+use gcs_server::domain::chain::Chain;
+use gcs_server::domain::events::Event;
+use gcs_server::domain::events::{Deployment, OperatorTokenSet, PolicySet};
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{Judgement, ReportAnswer, Submission};
-use gcs_server::domain::keys::KeyFile;
-use gcs_server::domain::log::event::{Deployment, OperatorTokenSet, PolicySet};
-use gcs_server::domain::log::{Event, Writer};
+use gcs_server::domain::judge::{Context, Judgement};
+use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::domain::state::{State, Version};
-use gcs_server::node::replay;
+use gcs_server::domain::state::State;
+use gcs_server::node::{SealedBatch, replay};
+use gcs_server::random::Random;
 use gcs_server::store::{Batch, MemoryStore, Store};
 
 pub use world::{START, date};
@@ -50,13 +55,13 @@ pub fn policy() -> Policy {
 }
 
 /// What an app would send.
-pub fn submission(code: Code, items: &[Item]) -> Submission {
+pub fn submission(code: Code, items: &[Item]) -> ReceivedReport {
     let payload = Digest::of(format!("{items:?}").as_bytes()).0;
-    Submission { code, items: items.iter().cloned().map(Ok).collect(), payload }
+    ReceivedReport { code, items: items.iter().cloned().map(Ok).collect(), payload }
 }
 
 /// The first events of a log.
-pub fn begin(keys: &KeyFile, policy: &Policy, now: u64) -> Vec<Event> {
+pub fn begin(keys: &DeploymentKeys, policy: &Policy, now: u64) -> Vec<Event> {
     let deployment =
         Deployment { id: [7; 16], root: keys.root().0, master_check: keys.master_check() };
     vec![
@@ -67,35 +72,51 @@ pub fn begin(keys: &KeyFile, policy: &Policy, now: u64) -> Vec<Event> {
     ]
 }
 
-/// Seals events as the batch that follows `state`.
+/// The keys of a deployment that a test chose by a number.
+pub fn keys(seed: u64) -> DeploymentKeys {
+    gcs_server::app::key_file::draw(&Random::seeded(seed)).unwrap()
+}
+
+/// Seals events as the batch that follows a place in the chain.
 pub fn seal(position: u64, head: [u8; 32], events: &[Event], now: u64) -> Batch {
-    let mut writer = Writer { position, head };
-    let events = events.iter().map(|event| writer.seal(event, now).unwrap().1).collect();
-    Batch { first: position + 1, id: gcs_server::random::bytes().unwrap(), events }
+    let sealed = gcs_server::node::seal(
+        Chain { position, head },
+        events,
+        now,
+        &Random::seeded(1000 + position),
+    );
+    sealed.unwrap().unwrap().batch
 }
 
 /// Everything in a store, from its first event.
-pub fn fold(store: &mut dyn Store, keys: &KeyFile) -> State {
+pub fn fold(store: &mut dyn Store, keys: &DeploymentKeys) -> State {
     replay(store, Some(keys), |_, _| Ok(())).unwrap().state
 }
 
 /// Judges, appends and applies, one act after the other, in memory.
 pub struct Ledger {
-    pub keys: Arc<KeyFile>,
+    pub keys: Arc<DeploymentKeys>,
     pub store: MemoryStore,
     pub state: State,
     pub now: u64,
+    pub random: Random,
 }
 
 impl Ledger {
     /// A deployment with one provider, number 1, at noon of the fourth date.
     pub fn new(policy: &Policy) -> Ledger {
-        let keys = Arc::new(KeyFile::draw().unwrap());
+        Ledger::seeded(1, policy)
+    }
+
+    /// The same with other keys and other randomness for each seed.
+    pub fn seeded(seed: u64, policy: &Policy) -> Ledger {
+        let random = Random::seeded(seed);
+        let keys = Arc::new(gcs_server::app::key_file::draw(&random).unwrap());
         let state = State::new(keys.filler());
         let now = START + 3 * DAY_SECONDS + 12 * HOUR;
-        let mut ledger = Ledger { keys, store: MemoryStore::new(), state, now };
+        let mut ledger = Ledger { keys, store: MemoryStore::new(), state, now, random };
         ledger.append(&begin(&ledger.keys, policy, now));
-        ledger.act(|state, _, _| judge::add_provider(state, "a clinic")).unwrap();
+        ledger.act(|state, _, now| judge::add_provider(state, now, "a clinic")).unwrap();
         ledger
     }
 
@@ -110,23 +131,19 @@ impl Ledger {
         if events.is_empty() {
             return;
         }
-        let mut writer = Writer { position: self.state.position, head: self.state.head };
-        let mut stored = Vec::new();
-        for event in events {
-            let (record, sealed) = writer.seal(event, self.now).unwrap();
-            self.state.apply(&record).unwrap();
-            stored.push(sealed);
-        }
-        let first = writer.position + 1 - stored.len() as u64;
-        let id = gcs_server::random::bytes().unwrap();
-        self.store.append(&Batch { first, id, events: stored }).unwrap();
+        let chain = self.state.chain();
+        let sealed = gcs_server::node::seal(chain, events, self.now, &self.random);
+        let SealedBatch { logged, batch } = sealed.unwrap().unwrap();
+        logged.iter().for_each(|logged| self.state.apply(logged).unwrap());
+        self.store.append(&batch).unwrap();
     }
 
     pub fn act<T>(
         &mut self,
-        judge: impl FnOnce(&State, &KeyFile, u64) -> Judgement<T>,
+        judge: impl FnOnce(&State, &DeploymentKeys, Context) -> Judgement<T>,
     ) -> Result<T, Problem> {
-        let decision = judge(&self.state, &self.keys, self.now)?;
+        let context = Context { now: self.now, random: self.random.bytes().unwrap() };
+        let decision = judge(&self.state, &self.keys, context)?;
         self.append(&decision.events);
         Ok(decision.answer)
     }
@@ -144,7 +161,7 @@ impl Ledger {
         Code::issue(&self.keys.provider(provider, generation), provider, serial).unwrap()
     }
 
-    pub fn submit(&mut self, submission: &Submission) -> Result<ReportAnswer, Problem> {
+    pub fn submit(&mut self, submission: &ReceivedReport) -> Result<ReportAnswer, Problem> {
         self.act(|state, keys, now| judge::report(state, keys, now, submission))
     }
 
@@ -183,7 +200,7 @@ impl Ledger {
     /// What is published for a date, in order; `None` if the date is not.
     pub fn published(&self, date_number: u64) -> Option<Vec<Element>> {
         let day = |day: &Day<Element>| day.date == date(date_number);
-        let mut elements = self.state.published().into_iter().find(day)?.elements;
+        let mut elements = self.state.live.days().into_iter().find(day)?.elements;
         elements.sort();
         Some(elements)
     }

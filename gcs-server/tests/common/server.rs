@@ -1,5 +1,5 @@
 //! A server in this process that is asked over HTTP: the real one, on ports of its own, with a clock
-//! that stands still.
+//! that stands still and randomness that is the same in every run.
 
 use std::ops::Deref;
 use std::sync::{Arc, mpsc};
@@ -54,11 +54,12 @@ impl Server {
 
     fn start(home: Arc<Home>, operator: &str) -> Server {
         let config = Config { body_seconds: 1, ..home.config() };
-        let (time, operator) = (Arc::clone(&home.time), operator.to_owned());
+        let (time, random) = (Arc::clone(&home.time), home.random.clone());
+        let operator = operator.to_owned();
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let running = Running::start(&config, &time).await.unwrap();
+                let running = Running::start(&config, &time, &random).await.unwrap();
                 let api = running.api(&operator);
                 started.send((api, running.handles.clone())).unwrap();
                 running.until_stopped().await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gcs_core::PublicKey;
 use gcs_core::files::{IndexFile, Manifest, Path};
-use gcs_server::domain::keys::KeyFile;
+use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::node::PublicationInput;
 use gcs_server::publishing::{Outbox, PublicationBuilder};
 
@@ -17,7 +17,7 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    pub fn new(keys: &KeyFile) -> Shelf {
+    pub fn new(keys: &DeploymentKeys) -> Shelf {
         Shelf { builder: PublicationBuilder::new(keys, None), files: Files::new() }
     }
 
@@ -32,20 +32,18 @@ impl Shelf {
             head: ledger.state.head,
             policy: ledger.state.policy.clone(),
             key_list: ledger.state.key_list.clone(),
-            days: ledger.state.published(),
+            days: ledger.state.live.days(),
         };
-        self.builder.print(&input, &mut outbox).unwrap();
+        self.builder.build(&input, &mut outbox).unwrap();
         self.put(&outbox);
     }
 
     /// What writing an outbox does.
     pub fn put(&mut self, outbox: &Outbox) {
-        let Some((_, _, manifest)) = outbox.last() else { return };
-        for (path, bytes) in outbox.files() {
-            self.files.insert(path.to_string(), bytes.clone());
+        for (path, bytes) in outbox.plan().files() {
+            self.files.insert(path.to_string(), bytes.to_vec());
         }
-        self.files.insert(Path::Manifest.to_string(), manifest.to_vec());
-        for path in outbox.deletions() {
+        for path in outbox.plan().deletions() {
             self.files.remove(&path.to_string());
         }
     }

@@ -62,5 +62,5 @@ pub(super) fn print(story: &Story<'_>) -> Checked<()> {
 
 /// `log2(F choose N)` by Stirling: N·(log2(F/N) + log2 e) less terms that do not matter.
 fn bound_bits(row: &Row) -> f64 {
-    f64::from(row.len) * (row.range.modulus(row.len).log2() + std::f64::consts::LOG2_E)
+    f64::from(row.len) * (row.hash_range.modulus(row.len).log2() + std::f64::consts::LOG2_E)
 }

@@ -1,24 +1,22 @@
 //! Corrections: retract and reinstate.
 
 use gcs_core::Date;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use gcs_core::live::{Act, Change, LiveReport};
+use serde::Serialize;
 
 use super::reports::authenticate;
 use super::{Decision, Judgement};
-use crate::domain::code::Code;
-use crate::domain::keys::KeyFile;
-use crate::domain::log::Event;
-use crate::domain::log::event::{Act, Correction, TrackingId};
+use crate::domain::events::{CodeId, Correction, Event, TrackingId};
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
-use crate::domain::state::{Change, Report, State};
+use crate::domain::state::{ReportRecord, State};
+use gcs_core::report::Code;
 
 /// Most reports in one event, so that no batch of the log is large.
 const REPORTS_PER_EVENT: usize = 20_000;
 
 /// Which reports: those that fit everything that is given.
-#[derive(Clone, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Default, Serialize)]
 pub struct Selection {
     /// The report of this tracking id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +43,7 @@ pub struct Selection {
 }
 
 /// What a correction changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrectionAnswer {
     /// The log position that was looked at: give it to act on just these reports.
     pub position: u64,
@@ -58,20 +56,18 @@ pub struct CorrectionAnswer {
 }
 
 /// What a correction changes on a date.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DateChange {
     /// The date.
-    #[schema(value_type = String, example = "2026-01-05")]
     pub date: Date,
     /// What changes.
-    #[serde(flatten)]
     pub change: Change,
 }
 
-/// What a report must be to be selected.
+/// A selection whose names have been looked up.
 struct Filter {
     tracking: Option<TrackingId>,
-    code: Option<crate::domain::log::event::CodeId>,
+    code: Option<CodeId>,
     provider: Option<u16>,
     generation: Option<u32>,
     serials: Option<std::ops::Range<u32>>,
@@ -82,7 +78,7 @@ struct Filter {
 impl Filter {
     fn new(
         state: &State,
-        keys: &KeyFile,
+        keys: &DeploymentKeys,
         selection: &Selection,
         until: u64,
     ) -> Result<Filter, Problem> {
@@ -126,9 +122,9 @@ impl Filter {
         })
     }
 
-    fn takes(&self, position: u64, report: &Report) -> bool {
+    fn takes(&self, position: u64, report: &ReportRecord, live: &LiveReport) -> bool {
         position <= self.until
-            && self.received.contains(&report.received)
+            && self.received.contains(&live.received)
             && self.tracking.is_none_or(|tracking| report.tracking == tracking)
             && self.code.is_none_or(|code| report.code == code)
             && self.provider.is_none_or(|provider| report.code.provider == provider)
@@ -150,7 +146,7 @@ pub(crate) fn parse_tracking(text: &str) -> Result<TrackingId, Problem> {
 /// the log has not reached.
 pub fn preview(
     state: &State,
-    keys: &KeyFile,
+    keys: &DeploymentKeys,
     act: Act,
     selection: &Selection,
     position: Option<u64>,
@@ -160,7 +156,7 @@ pub fn preview(
 
 fn select(
     state: &State,
-    keys: &KeyFile,
+    keys: &DeploymentKeys,
     act: Act,
     selection: &Selection,
     position: Option<u64>,
@@ -170,14 +166,15 @@ fn select(
         return Err(Problem::PositionAhead { last: state.position, got: position });
     }
     let filter = Filter::new(state, keys, selection, position)?;
-    let selected = state.reports.iter().filter(|(at, report)| filter.takes(*at, report));
-    let (change, same): (Vec<_>, Vec<_>) =
-        selected.partition(|(_, report)| report.retracted != (act == Act::Retract));
+    let reports = state.reports.iter();
+    let both = reports.filter_map(|(at, report)| Some((at, report, state.live.report(at)?)));
+    let selected = both.filter(|(at, report, live)| filter.takes(*at, report, live));
+    let (same, change): (Vec<_>, Vec<_>) = selected.partition(|(_, _, live)| live.is(act));
     if change.is_empty() && same.is_empty() {
         return Err(Problem::SelectionNone { position });
     }
-    let reports: Vec<u64> = change.into_iter().map(|(at, _)| at).collect();
-    let dates = state.preview(act, &reports);
+    let reports: Vec<u64> = change.into_iter().map(|(at, ..)| at).collect();
+    let dates = state.live.preview(act, &reports);
     let answer = CorrectionAnswer {
         position,
         reports: reports.len() as u64,
@@ -193,7 +190,7 @@ fn select(
 /// As [`preview`].
 pub fn correct(
     state: &State,
-    keys: &KeyFile,
+    keys: &DeploymentKeys,
     act: Act,
     selection: &Selection,
     position: u64,

@@ -1,24 +1,41 @@
-//! The judge: whether an act is accepted, and as which events.
+//! The judge decides whether a request is accepted, and which events it becomes.
 //!
-//! Every function looks at a state that is up to date and changes nothing: [`crate::node`]
-//! appends the events and applies them.
+//! Every function looks at a state that is up to date and changes nothing: whoever calls it
+//! appends the events to the log and applies them.
 
 mod corrections;
 mod providers;
 mod publication;
 mod reports;
+mod tokens;
 
 pub(crate) use corrections::parse_tracking;
-pub use corrections::{CorrectionAnswer, Selection, correct, preview};
+pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};
 pub use providers::{
-    MAX_RANGE, NewProvider, OpenedRange, add_provider, close_range, open_range, raise_key,
-    revoke_code, set_provider_token, set_status,
+    MAX_RANGE, NewProvider, OpenedRange, UnspentCodes, add_provider, close_range, open_range,
+    provider, raise_key, revoke_code, set_provider_token, set_status, unspent_codes,
 };
 pub use publication::{purge, resume_clock, set_key_list, set_policy, start_series, tick};
-pub use reports::{MAX_ITEMS, ProblemItem, ReportAnswer, Submission, report};
+pub use reports::report;
+pub use tokens::{replace_backend_token, replace_operator_token};
 
-use crate::domain::log::Event;
+use crate::domain::events::Event;
 use crate::domain::problem::Problem;
+
+/// What a decision depends on besides the state and the request.
+#[derive(Clone, Copy)]
+pub struct Context {
+    /// Unix time now.
+    pub now: u64,
+    /// Random bytes for this decision alone.
+    pub random: [u8; 32],
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
+    }
+}
 
 /// What was decided: events to append, and the answer once they are durable.
 #[derive(Debug)]
@@ -39,5 +56,5 @@ impl<T> Decision<T> {
     }
 }
 
-/// A decision or a refusal.
+/// A decision or a problem.
 pub type Judgement<T> = Result<Decision<T>, Problem>;

@@ -1,25 +1,22 @@
 //! Providers, ranges and codes.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use super::reports::authenticate;
-use super::{Decision, Judgement};
-use crate::domain::code::{Code, MAX_PROVIDER, MAX_SERIAL};
-use crate::domain::keys::KeyFile;
-use crate::domain::log::event::{
+use super::{Context, Decision, Judgement};
+use crate::domain::events::{
     CodeRevoked, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
     ProviderTokenSet, RangeClosed, RangeOpened,
 };
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{CodeStatus, Provider, State};
 use crate::domain::token::{Role, Token};
+use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
 
 /// Most codes of a range.
 pub const MAX_RANGE: u32 = 10_000;
 
 /// A provider and its token, which is shown only here.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug)]
 pub struct NewProvider {
     /// Its number.
     pub provider: u16,
@@ -28,7 +25,7 @@ pub struct NewProvider {
 }
 
 /// A range that was opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedRange {
     /// The provider.
     pub provider: u16,
@@ -42,7 +39,20 @@ pub struct OpenedRange {
     pub expires: u64,
 }
 
-fn provider(state: &State, number: u16) -> Result<&Provider, Problem> {
+/// A range's codes that can still bring a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnspentCodes {
+    /// The codes, by serial number.
+    pub codes: Vec<Code>,
+    /// Unix time from which they do not count any more.
+    pub expires: u64,
+}
+
+/// The provider of a number.
+///
+/// # Errors
+/// [`Problem::ProviderUnknown`].
+pub fn provider(state: &State, number: u16) -> Result<&Provider, Problem> {
     state.providers.get(&number).ok_or(Problem::ProviderUnknown { provider: number })
 }
 
@@ -55,15 +65,11 @@ fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
     }
 }
 
-fn draw_token() -> Result<Token, Problem> {
-    Token::draw(Role::Provider).map_err(|_| Problem::Internal)
-}
-
 /// Adds a provider under the next number.
 ///
 /// # Errors
 /// A bad name; no number left.
-pub fn add_provider(state: &State, name: &str) -> Judgement<NewProvider> {
+pub fn add_provider(state: &State, context: Context, name: &str) -> Judgement<NewProvider> {
     let name = name.trim();
     let length = name.chars().count();
     if !(1..=200).contains(&length) || name.chars().any(char::is_control) {
@@ -74,7 +80,7 @@ pub fn add_provider(state: &State, name: &str) -> Judgement<NewProvider> {
     if provider > MAX_PROVIDER {
         return Err(Problem::ProvidersExhausted { max: MAX_PROVIDER });
     }
-    let token = draw_token()?;
+    let token = Token::new(Role::Provider, &context.random);
     let event = ProviderAdded { provider, name: name.to_owned(), token: token.hash() };
     Ok(Decision::one(event, NewProvider { provider, token: token.to_string() }))
 }
@@ -98,11 +104,11 @@ pub fn set_status(state: &State, number: u16, status: ProviderStatus) -> Judgeme
 ///
 /// # Errors
 /// An unknown or revoked provider.
-pub fn set_provider_token(state: &State, number: u16) -> Judgement<NewProvider> {
+pub fn set_provider_token(state: &State, context: Context, number: u16) -> Judgement<NewProvider> {
     if provider(state, number)?.status == ProviderStatus::Revoked {
         return Err(Problem::ProviderInactive { status: "revoked" });
     }
-    let token = draw_token()?;
+    let token = Token::new(Role::Provider, &context.random);
     let event = ProviderTokenSet { provider: number, token: token.hash() };
     Ok(Decision::one(event, NewProvider { provider: number, token: token.to_string() }))
 }
@@ -127,7 +133,7 @@ pub fn raise_key(state: &State, number: u16) -> Judgement<u32> {
 /// numbers used up.
 pub fn open_range(
     state: &State,
-    now: u64,
+    context: Context,
     number: u16,
     count: u32,
     days: u32,
@@ -140,7 +146,7 @@ pub fn open_range(
     if !(1..=max).contains(&days) {
         return Err(Problem::RangeDays { max, got: days });
     }
-    let (open, _) = provider.code_counts(now);
+    let (open, _) = provider.code_counts(context.now);
     let max = u64::from(state.policy.max_open_codes);
     if open + u64::from(count) > max {
         return Err(Problem::QuotaExceeded { max, open });
@@ -149,10 +155,29 @@ pub fn open_range(
     if first + count > MAX_SERIAL + 1 {
         return Err(Problem::SerialsExhausted);
     }
-    let expires = now.saturating_add(u64::from(days) * gcs_core::DAY_SECONDS);
+    let expires = context.now.saturating_add(u64::from(days) * gcs_core::DAY_SECONDS);
     let generation = provider.generation;
     let range = OpenedRange { provider: number, generation, first, count, expires };
     Ok(Decision::one(RangeOpened { provider: number, generation, first, count, expires }, range))
+}
+
+/// The codes of a range of the present key that can still bring a report.
+///
+/// # Errors
+/// A provider that is not active; an unknown range.
+pub fn unspent_codes(
+    state: &State,
+    keys: &DeploymentKeys,
+    number: u16,
+    first: u32,
+) -> Result<UnspentCodes, Problem> {
+    let provider = active(state, number)?;
+    let range = provider.ranges.get(&(provider.generation, first));
+    let range = range.ok_or(Problem::RangeUnknown { first })?;
+    let key = keys.provider(number, provider.generation);
+    let unspent = (0..range.count).filter(|at| range.is_unspent(*at));
+    let codes = unspent.filter_map(|at| Code::issue(&key, number, first + at)).collect();
+    Ok(UnspentCodes { codes, expires: range.expires })
 }
 
 /// Revokes the unused codes of a range.
@@ -172,9 +197,14 @@ pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
 ///
 /// # Errors
 /// A code that is not authentic, or not unused any more.
-pub fn revoke_code(state: &State, keys: &KeyFile, now: u64, code: &Code) -> Judgement<()> {
+pub fn revoke_code(
+    state: &State,
+    keys: &DeploymentKeys,
+    context: Context,
+    code: &Code,
+) -> Judgement<()> {
     let code = authenticate(state, keys, code).ok_or(Problem::CodeInvalid)?;
-    match state.code_status(code, now) {
+    match state.code_status(code, context.now) {
         CodeStatus::Open | CodeStatus::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),
         CodeStatus::Revoked => Ok(Decision::nothing(())),
         CodeStatus::Used => Err(Problem::CodeSpent),

@@ -1,18 +1,17 @@
-//! Ticks, epochs, policy and purges.
+//! Ticks, the clock, series, settings and purges.
 
 use gcs_core::files::SignedKeyList;
-use gcs_core::{DAY_SECONDS, Date};
+use gcs_core::live::LiveReport;
+use gcs_core::{DAY_SECONDS, Version};
 
-use super::{Decision, Judgement};
-use crate::domain::item;
-use crate::domain::keys::{KEY_LIST_SECONDS, KeyFile};
-use crate::domain::log::Event;
-use crate::domain::log::event::{
-    ClockResumed, CodeId, KeyListSet, PolicySet, Purge, SeriesStarted, Tick,
+use super::{Context, Decision, Judgement};
+use crate::domain::events::{
+    ClockResumed, CodeId, Event, KeyListSet, PolicySet, Purge, SeriesStarted, TickMade,
 };
+use crate::domain::keys::{DeploymentKeys, KEY_LIST_SECONDS};
 use crate::domain::policy::Policy;
 use crate::domain::problem::Problem;
-use crate::domain::state::{LastTick, Report, State, Version};
+use crate::domain::state::{LastTick, State};
 
 /// How far the clock may move on from the last tick before someone has to look.
 const LEAP: u64 = DAY_SECONDS;
@@ -29,17 +28,18 @@ const PURGE_REPORTS: usize = 10_000;
 ///
 /// # Errors
 /// When the clock leapt.
-pub fn tick(state: &State, keys: &KeyFile, now: u64) -> Judgement<Version> {
-    check_clock(state, now)?;
+pub fn tick(state: &State, keys: &DeploymentKeys, context: Context) -> Judgement<Version> {
+    let now = context.now;
+    expect_steady_clock(state, now)?;
     let number = state.last_tick.map_or(1, |last| last.version.tick.saturating_add(1));
     let series = state.series;
     let mut events: Vec<Event> = renewed_key_list(state, keys, now)?.into_iter().collect();
-    events.push(Tick { series, number }.into());
+    events.push(TickMade { series, number }.into());
     Ok(Decision { events, answer: Version { series, tick: number } })
 }
 
 /// A clock that goes back, or leaps ahead, would drop dates or be refused by phones.
-fn check_clock(state: &State, now: u64) -> Result<(), Problem> {
+fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
     if now < state.clock {
         let seconds = state.clock - now;
         return Err(Problem::ClockBehind { seconds });
@@ -50,7 +50,11 @@ fn check_clock(state: &State, now: u64) -> Result<(), Problem> {
     }
 }
 
-fn renewed_key_list(state: &State, keys: &KeyFile, now: u64) -> Result<Option<Event>, Problem> {
+fn renewed_key_list(
+    state: &State,
+    keys: &DeploymentKeys,
+    now: u64,
+) -> Result<Option<Event>, Problem> {
     let present = SignedKeyList::from_json(&state.key_list)
         .and_then(|list| list.verify(&keys.root()))
         .map_err(|_| Problem::Internal)?;
@@ -63,25 +67,26 @@ fn renewed_key_list(state: &State, keys: &KeyFile, now: u64) -> Result<Option<Ev
     Ok(Some(KeyListSet { signed }.into()))
 }
 
-/// The first list of online keys.
+/// The event of the first list of online keys.
 ///
 /// # Errors
-/// Only for a list out of bounds, which this is not.
-pub fn set_key_list(keys: &KeyFile, now: u64) -> Result<Event, Problem> {
+/// When the list is out of bounds, which it is not in practice.
+pub fn set_key_list(keys: &DeploymentKeys, now: u64) -> Result<Event, Problem> {
     let signed = keys.sign_key_list(1, now).map_err(|_| Problem::Internal)?;
     Ok(KeyListSet { signed: signed.to_json() }.into())
 }
 
-/// Takes the clock for right, after a leap.
+/// Trusts the clock again after a leap.
 ///
 /// # Errors
 /// When it is behind the last tick: phones would refuse what goes back. When the next tick
 /// drops dates, unless they may be.
-pub fn resume_clock(state: &State, now: u64, drop_dates: bool) -> Judgement<()> {
-    if check_clock(state, now).is_ok() {
+pub fn resume_clock(state: &State, context: Context, drop_dates: bool) -> Judgement<()> {
+    let now = context.now;
+    if expect_steady_clock(state, now).is_ok() {
         return Ok(Decision::nothing(()));
     }
-    check_dates(state, now, state.policy.retention_days, drop_dates)?;
+    expect_kept_dates(state, now, state.policy.retention_days, drop_dates)?;
     match state.last_tick {
         Some(last) if last.version.series == state.series && now < last.time => {
             Err(Problem::ClockBehind { seconds: last.time - now })
@@ -90,7 +95,7 @@ pub fn resume_clock(state: &State, now: u64, drop_dates: bool) -> Judgement<()> 
     }
 }
 
-/// Raises the series: phones fetch whole whatever differs.
+/// Begins a new series: phones then fetch every date that differs whole.
 ///
 /// # Errors
 /// None.
@@ -99,10 +104,15 @@ pub fn start_series(state: &State) -> Judgement<u32> {
     Ok(Decision::one(SeriesStarted { series }, series))
 }
 
-/// Published dates that the next tick drops for good.
-fn check_dates(state: &State, now: u64, retention: u32, drop_dates: bool) -> Result<(), Problem> {
-    let is_dropped = |date: &&Date| item::is_expired(**date, now, retention);
-    match state.days.keys().filter(is_dropped).count() {
+/// Makes sure that the next tick drops no dates, unless it may.
+fn expect_kept_dates(
+    state: &State,
+    now: u64,
+    retention: u32,
+    drop_dates: bool,
+) -> Result<(), Problem> {
+    let dates = state.live.dates();
+    match dates.filter(|(date, _)| date.is_expired(now, retention)).count() {
         dates if dates > 0 && !drop_dates => Err(Problem::DatesDropped { dates }),
         _ => Ok(()),
     }
@@ -112,13 +122,18 @@ fn check_dates(state: &State, now: u64, retention: u32, drop_dates: bool) -> Res
 ///
 /// # Errors
 /// A setting out of bounds; a shorter retention that drops dates, unless they may be.
-pub fn set_policy(state: &State, now: u64, policy: &Policy, drop_dates: bool) -> Judgement<()> {
-    policy.check()?;
+pub fn set_policy(
+    state: &State,
+    context: Context,
+    policy: &Policy,
+    drop_dates: bool,
+) -> Judgement<()> {
+    policy.validate()?;
     if *policy == state.policy {
         return Ok(Decision::nothing(()));
     }
     if policy.retention_days < state.policy.retention_days {
-        check_dates(state, now, policy.retention_days, drop_dates)?;
+        expect_kept_dates(state, context.now, policy.retention_days, drop_dates)?;
     }
     Ok(Decision::one(PolicySet { policy: policy.clone() }, ()))
 }
@@ -129,14 +144,14 @@ pub fn set_policy(state: &State, now: u64, policy: &Policy, drop_dates: bool) ->
 /// None.
 pub fn purge(state: &State) -> Judgement<Vec<u64>> {
     let Some(last) = state.last_tick else { return Ok(Decision::nothing(Vec::new())) };
-    let old = state.reports.iter().filter(|(_, report)| is_settled(state, last, report));
-    let old: Vec<(u64, CodeId)> =
-        old.take(PURGE_REPORTS).map(|(position, report)| (position, report.code)).collect();
+    let old = state.live.reports().filter(|(_, report)| is_settled(state, last, report));
+    let code = |(position, _)| Some((position, state.reports.get(position)?.code));
+    let old: Vec<(u64, CodeId)> = old.filter_map(code).take(PURGE_REPORTS).collect();
     if old.is_empty() {
         return Ok(Decision::nothing(Vec::new()));
     }
     let reports: Vec<u64> = old.iter().map(|(position, _)| *position).collect();
-    // Codes of ranges that expired cannot be used again anyhow: nothing need say they were.
+    // Codes of expired ranges cannot be used again: that they were need not be recorded.
     let counts = |code: &CodeId| {
         let provider = state.providers.get(&code.provider);
         provider.is_some_and(|provider| provider.counts(*code, last.time))
@@ -147,11 +162,11 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
 }
 
 /// Whether all dates of a report were dropped, long enough ago.
-fn is_settled(state: &State, last: LastTick, report: &Report) -> bool {
+fn is_settled(state: &State, last: LastTick, report: &LiveReport) -> bool {
     let retention = state.policy.retention_days;
-    report.days.iter().all(|day| {
+    report.dates.iter().all(|day| {
         let is_gone =
-            !state.days.contains_key(&day.date) && item::is_expired(day.date, last.time, retention);
+            state.live.date(day.date).is_none() && day.date.is_expired(last.time, retention);
         is_gone
             && state.dropped.get(&day.date).is_some_and(|dropped| {
                 // Files outlive the last manifest that named them by a day.

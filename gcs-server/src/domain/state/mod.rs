@@ -1,49 +1,24 @@
-//! State: what the events of the log add up to.
+//! The state: what the events of the log add up to.
 //!
 //! [`State::apply`] applies what was recorded and judges nothing, so every release reads
-//! history alike. It needs no clock and no randomness: filler comes from the key and the
+//! history alike. It needs neither time nor randomness: filler follows from the key and the
 //! tick.
 
-mod days;
 mod providers;
 mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gcs_core::ENTRY_DELAY;
 use gcs_core::files::KEPT_TICKS;
-use gcs_core::publish::Day as PublishedDay;
-use gcs_core::{Date, Digest};
+use gcs_core::live::{FillerKey, Live};
+use gcs_core::{Date, Digest, Version};
 use serde::Serialize;
 
-pub use self::days::{Change, Day, FillerKey};
-pub use self::providers::{CodeStatus, Provider, Range};
-pub use self::reports::{Report, ReportDay, Reports};
-use crate::domain::item;
-use crate::domain::item::Element;
-use crate::domain::log::event::{Act, CodeId, Deployment, ProviderStatus};
-use crate::domain::log::{Event, LogError, LoggedEvent};
+pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
+pub use self::reports::{ReportRecord, Reports};
+use crate::domain::chain::{Chain, LogError, LoggedEvent};
+use crate::domain::events::{CodeId, Deployment, Event, ProviderStatus, ReportAccepted};
 use crate::domain::policy::Policy;
-
-/// A publication as phones name it.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    serde::Deserialize,
-    utoipa::ToSchema,
-)]
-pub struct Version {
-    /// The series.
-    pub series: u32,
-    /// The tick.
-    pub tick: u32,
-}
 
 /// The last tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,7 +29,7 @@ pub struct LastTick {
     pub time: u64,
 }
 
-/// A date that expired.
+/// A date that has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Dropped {
     /// The tick that dropped it.
@@ -84,18 +59,16 @@ pub struct State {
     pub providers: BTreeMap<u16, Provider>,
     /// Reports that have not been purged.
     pub reports: Reports,
-    /// Dates that have not expired, with what was reported for them.
-    pub days: BTreeMap<Date, Day>,
+    /// Their elements, by date.
+    pub live: Live,
     /// Dates that expired, until their reports are purged.
     pub dropped: BTreeMap<Date, Dropped>,
     /// The series.
     pub series: u32,
     /// The last tick.
     pub last_tick: Option<LastTick>,
-    /// The time that was last taken for right: of the last tick, or of an operator's word.
+    /// The last trusted time: that of the last tick, or when the operator resumed the clock.
     pub clock: u64,
-    #[serde(skip)]
-    filler: FillerKey,
 }
 
 impl State {
@@ -111,13 +84,17 @@ impl State {
             backend: None,
             providers: BTreeMap::new(),
             reports: Reports::default(),
-            days: BTreeMap::new(),
+            live: Live::new(filler),
             dropped: BTreeMap::new(),
             series: 1,
             last_tick: None,
             clock: 0,
-            filler,
         }
+    }
+
+    /// Where the log has got to.
+    pub fn chain(&self) -> Chain {
+        Chain { position: self.position, head: self.head }
     }
 
     /// SHA-256 over everything in it: two nodes at one position have the same.
@@ -130,17 +107,17 @@ impl State {
     /// # Errors
     /// [`LogError::Broken`] if it cannot follow from the events before: then the log was
     /// not written by this server.
-    pub fn apply(&mut self, record: &LoggedEvent) -> Result<(), LogError> {
-        let position = record.header.position;
-        if self.deployment.is_none() && !matches!(record.event, Some(Event::Deployment(_))) {
+    pub fn apply(&mut self, logged: &LoggedEvent) -> Result<(), LogError> {
+        let position = logged.header.position;
+        if self.deployment.is_none() && !matches!(logged.event, Some(Event::Deployment(_))) {
             return Err(LogError::broken(position, "the log does not begin with a deployment"));
         }
-        if let Some(event) = &record.event {
-            self.apply_event(event, position, record.header.time)
+        if let Some(event) = &logged.event {
+            self.apply_event(event, position, logged.header.time)
                 .map_err(|InconsistentEvent(what)| LogError::broken(position, what))?;
         }
         self.position = position;
-        self.head = record.header.hash();
+        self.head = logged.header.hash();
         Ok(())
     }
 
@@ -183,16 +160,14 @@ impl State {
                 self.provider(revoked.code.provider)?.revoke(revoked.code)?;
             }
             Event::ReportAccepted(report) => {
-                self.provider(report.code.provider)?.mark_used(report.code)?;
-                let added = self.reports.add(position, time, report, &mut self.days);
-                added.map_err(|()| InconsistentEvent("a second report by one code"))?;
+                self.report(report, position, time)?;
             }
             Event::Correction(correction) => {
                 for report in &correction.reports {
-                    self.reports.correct(*report, correction.act, &mut self.days);
+                    self.live.correct(correction.act, *report);
                 }
             }
-            Event::Tick(tick) => {
+            Event::TickMade(tick) => {
                 let version = Version { series: tick.series, tick: tick.number };
                 self.tick(LastTick { version, time });
             }
@@ -203,23 +178,7 @@ impl State {
                 self.providers.values_mut().for_each(Provider::skip_serials);
             }
             Event::ClockResumed(_) => self.clock = time,
-            Event::Purge(purge) => {
-                for report in &purge.reports {
-                    // A fold of the log without their bodies knows of no codes but these.
-                    let code = self.reports.remove(*report);
-                    let forgotten = code.filter(|code| purge.used.binary_search(code).is_err());
-                    if let Some(code) = forgotten {
-                        self.provider(code.provider)?.forget_used(code);
-                    }
-                }
-                // A fold of the log without their bodies has never seen their dates.
-                let kept = self.reports.iter().flat_map(|(_, report)| &report.days);
-                let kept: BTreeSet<Date> = kept.map(|brought| brought.date).collect();
-                self.dropped.retain(|date, _| kept.contains(date));
-                for code in &purge.used {
-                    self.provider(code.provider)?.mark_used(*code)?;
-                }
-            }
+            Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
         }
         Ok(())
     }
@@ -228,19 +187,46 @@ impl State {
         self.providers.get_mut(&number).ok_or(InconsistentEvent("a provider that is not there"))
     }
 
-    /// Drops expired dates, lets go what waited long enough or in enough company.
+    fn report(
+        &mut self,
+        report: &ReportAccepted,
+        position: u64,
+        time: u64,
+    ) -> Result<(), InconsistentEvent> {
+        self.provider(report.code.provider)?.mark_used(report.code)?;
+        let elements = report.items.iter().map(|item| (item.date(), item.element()));
+        self.live
+            .add(position, time, elements)
+            .map_err(|_| InconsistentEvent("a report before an earlier one"))?;
+        match self.reports.add(position, report) {
+            true => Err(InconsistentEvent("a second report by one code")),
+            false => Ok(()),
+        }
+    }
+
+    fn purge(&mut self, reports: &[u64], used: &[CodeId]) -> Result<(), InconsistentEvent> {
+        for report in reports {
+            self.live.forget(*report);
+            // A replay of the log without the erased bodies knows of no codes but `used`.
+            let code = self.reports.remove(*report);
+            if let Some(code) = code.filter(|code| used.binary_search(code).is_err()) {
+                self.provider(code.provider)?.forget_used(code);
+            }
+        }
+        // A replay of the log without the erased bodies has never seen their dates.
+        let kept = self.live.reports().flat_map(|(_, report)| &report.dates);
+        let kept: BTreeSet<Date> = kept.map(|brought| brought.date).collect();
+        self.dropped.retain(|date, _| kept.contains(date));
+        for code in used {
+            self.provider(code.provider)?.mark_used(*code)?;
+        }
+        Ok(())
+    }
+
     fn tick(&mut self, tick: LastTick) {
-        let retention = self.policy.retention_days;
-        let days = std::mem::take(&mut self.days);
-        for (date, mut day) in days {
-            if item::is_expired(date, tick.time, retention) {
-                self.dropped.insert(date, Dropped { tick, settled: None });
-                continue;
-            }
-            if day.listed || date.end() + ENTRY_DELAY <= tick.time {
-                day.release(date, tick, &self.policy, &mut self.reports, &self.filler);
-            }
-            self.days.insert(date, day);
+        let expired = self.live.tick(tick.version, tick.time, &self.policy.live());
+        for date in expired {
+            self.dropped.insert(date, Dropped { tick, settled: None });
         }
         for dropped in self.dropped.values_mut().filter(|dropped| dropped.settled.is_none()) {
             let ticks = tick.version.tick.saturating_sub(dropped.tick.version.tick);
@@ -253,40 +239,20 @@ impl State {
         self.clock = tick.time;
     }
 
-    /// What is published at the present tick, by date. A date that is not due yet was
-    /// published by a clock that was wrong and has been put back since: it waits again, or
-    /// there could be more dates than a table holds.
-    pub fn published(&self) -> Vec<PublishedDay<Element>> {
-        let now = self.last_tick.map_or(0, |tick| tick.time);
-        let is_due = |date: &Date| date.end() + ENTRY_DELAY <= now;
-        let listed = self.days.iter().filter(|(date, day)| day.listed && is_due(date));
-        listed.map(|(date, day)| PublishedDay { date: *date, elements: day.published() }).collect()
-    }
-
     /// Whether the log lacks a tick of its present series, or a later one, that was published.
     pub fn lacks(&self, published: Version) -> bool {
         let last = self.last_tick.map(|last| last.version);
         published.series >= self.series && Some(published) > last
     }
 
-    /// The last tick, if it or one before must have been published in this series: the very
-    /// first may have been cut short.
+    /// Number of the last tick, if this series must have been published: its very first
+    /// publication may have been cut short.
     pub fn published_tick(&self) -> Option<u32> {
         let last = self.last_tick.map(|last| last.version);
         last.filter(|last| last.series == self.series && last.tick > 1).map(|last| last.tick)
     }
 
-    /// Whether a date has not expired since a report brought elements for it.
-    pub fn has(&self, report: u64, date: Date) -> bool {
-        self.days.get(&date).is_some_and(|day| day.knows(report))
-    }
-
-    /// Whether this very element is published for a date.
-    pub fn is_published(&self, date: Date, element: &[u8]) -> bool {
-        self.days.get(&date).is_some_and(|day| day.is_published(element))
-    }
-
-    /// What a code is worth, once it is known to be authentic.
+    /// Whether a code that is known to be authentic can bring a report.
     pub fn code_status(&self, code: CodeId, now: u64) -> CodeStatus {
         let Some(provider) = self.providers.get(&code.provider) else {
             return CodeStatus::NotOpen;
@@ -295,7 +261,7 @@ impl State {
             return CodeStatus::Used;
         }
         // Used stays used, whatever its provider may do, and whether or not its report is
-        // still there. A suspension is only told of codes that would count without it.
+        // still there. A suspension is only told of codes that are open otherwise.
         match (provider.code_status(code, now), provider.status) {
             (CodeStatus::Used, _) => CodeStatus::Used,
             (_, ProviderStatus::Revoked) => CodeStatus::Revoked,
@@ -303,15 +269,10 @@ impl State {
             (status, _) => status,
         }
     }
-
-    /// Counts what a correction of these reports would change, without doing it.
-    pub fn preview(&self, act: Act, reports: &[u64]) -> BTreeMap<Date, Change> {
-        self.reports.preview(act, reports, &self.days)
-    }
 }
 
-/// Ticks after which a manifest names nothing any more that depends on a dropped date: every
-/// kept bundle, and the state that the longest of them reaches back to.
+/// Ticks after which no manifest names anything that depends on a dropped date: so long
+/// bundles are kept, and the longest of them reaches back so far.
 const SETTLED_TICKS: u32 = KEPT_TICKS + 96 + 1;
 
 /// An event that does not follow from those before.

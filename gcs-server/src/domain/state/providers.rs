@@ -6,8 +6,8 @@ use bitvec::prelude::{BitVec, Lsb0};
 use serde::Serialize;
 
 use super::InconsistentEvent;
-use crate::domain::code::MAX_SERIAL;
-use crate::domain::log::event::{CodeId, ProviderStatus, RangeOpened};
+use crate::domain::events::{CodeId, ProviderStatus, RangeOpened};
+use gcs_core::report::MAX_SERIAL;
 
 /// One bit for each code of a range.
 type Bits = BitVec<u64, Lsb0>;
@@ -26,15 +26,15 @@ pub struct Provider {
     /// The serial number that the next range begins with.
     pub next_serial: u32,
     /// Ranges by generation and first serial number, until a while after they expired.
-    pub ranges: BTreeMap<(u32, u32), Range>,
+    pub ranges: BTreeMap<(u32, u32), CodeRange>,
 }
 
 /// A range of codes.
 #[derive(Debug, Serialize)]
-pub struct Range {
+pub struct CodeRange {
     /// Number of codes.
     pub count: u32,
-    /// Unix time from which they do not count any more.
+    /// Unix time from which they cannot bring reports any more.
     pub expires: u64,
     /// Whether its unused codes were revoked.
     pub closed: bool,
@@ -42,20 +42,32 @@ pub struct Range {
     revoked: Bits,
 }
 
-/// What an authentic code is worth.
+/// How many codes of a range were used, and how many can still be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeCounts {
+    /// Codes that brought a report.
+    pub used: u64,
+    /// Codes that can still bring one.
+    pub open: u64,
+    /// Whether the unused codes were revoked: with the range, or with the key before the present
+    /// one.
+    pub closed: bool,
+}
+
+/// Whether an authentic code can bring a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeStatus {
-    /// A report.
+    /// It can.
     Open,
-    /// It has brought one.
+    /// It has brought one already.
     Used,
-    /// Nothing any more: its time is over.
+    /// Not any more: its time is over.
     Expired,
-    /// Nothing any more: it, its range, its key or its provider was revoked.
+    /// Not any more: it, its range, its key or its provider was revoked.
     Revoked,
-    /// Nothing for now: its provider is suspended.
+    /// Not now: its provider is suspended.
     Suspended,
-    /// Nothing yet: it is in no open range.
+    /// Not yet: it is in no range that was opened.
     NotOpen,
 }
 
@@ -83,7 +95,7 @@ impl Provider {
 
     pub(super) fn open(&mut self, opened: &RangeOpened) {
         let bits = Bits::repeat(false, opened.count as usize);
-        let range = Range {
+        let range = CodeRange {
             count: opened.count,
             expires: opened.expires,
             closed: false,
@@ -94,14 +106,14 @@ impl Provider {
         self.next_serial = opened.first.saturating_add(opened.count);
     }
 
-    /// Leaves out serial numbers of which a log that was lost may have opened some: the same
-    /// codes must not be printed for two people.
+    /// Leaves out the next serial numbers. A part of the log that was lost may have opened
+    /// some of them, and the same code must not be printed for two people.
     pub(super) fn skip_serials(&mut self) {
         self.next_serial = self.next_serial.saturating_add(SKIPPED).min(MAX_SERIAL + 1);
     }
 
     /// A range of the present key.
-    pub(super) fn range(&mut self, first: u32) -> Result<&mut Range, InconsistentEvent> {
+    pub(super) fn range(&mut self, first: u32) -> Result<&mut CodeRange, InconsistentEvent> {
         let key = (self.generation, first);
         self.ranges.get_mut(&key).ok_or(InconsistentEvent("a range that is not there"))
     }
@@ -163,18 +175,29 @@ impl Provider {
         self.ranges.retain(|_, range| range.expires.saturating_add(REMEMBERED) > now);
     }
 
-    /// Unused codes that count, and used ones.
+    /// Every range with its generation, first serial number and counts.
+    pub fn counted_ranges(
+        &self,
+        now: u64,
+    ) -> impl Iterator<Item = (u32, u32, &CodeRange, RangeCounts)> {
+        self.ranges.iter().map(move |((generation, first), range)| {
+            let closed = range.closed || *generation < self.generation;
+            let open = if closed { 0 } else { range.open_codes(now) };
+            let counts = RangeCounts { used: range.used_codes(), open, closed };
+            (*generation, *first, range, counts)
+        })
+    }
+
+    /// Number of codes that can bring a report, and of those that have.
     pub fn code_counts(&self, now: u64) -> (u64, u64) {
-        let open = |((generation, _), range): (&(u32, u32), &Range)| {
-            if *generation == self.generation { range.open_codes(now) } else { 0 }
-        };
-        let used = self.ranges.values().map(Range::used_codes).sum();
-        (self.ranges.iter().map(open).sum(), used)
+        self.counted_ranges(now).fold((0, 0), |(open, used), (_, _, _, counts)| {
+            (open + counts.open, used + counts.used)
+        })
     }
 }
 
-impl Range {
-    /// Number of unused codes that count.
+impl CodeRange {
+    /// Number of codes that can bring a report.
     pub fn open_codes(&self, now: u64) -> u64 {
         if self.closed || self.expires <= now {
             return 0;

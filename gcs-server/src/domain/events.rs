@@ -1,13 +1,16 @@
-//! What can happen.
+//! The events of the log: everything that can happen.
 //!
-//! A body is its struct in the postcard format (<https://postcard.jamesmunns.com>); which
-//! struct, the header's kind says. Kinds and structs never change their meaning: what is
-//! new gets a new kind. Golden bytes in the tests hold them fast.
+//! The body of an event is its struct in the postcard format
+//! (<https://postcard.jamesmunns.com>), and the header's kind says which struct. Kinds and
+//! structs never change their meaning: what is new gets a new kind. Tests compare them with
+//! golden bytes.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::domain::item::{Item, ItemProblem};
+pub use gcs_core::live::Act;
+use gcs_core::report::{Item, ItemProblem};
+
 use crate::domain::policy::Policy;
 
 /// Random number of a report, which its sender alone knows.
@@ -66,44 +69,44 @@ events! {
     1 Deployment;
     /// New settings.
     2 PolicySet;
-    /// Another list of online keys.
+    /// A new list of online keys.
     3 KeyListSet;
-    /// Another operator token.
+    /// A new operator token.
     4 OperatorTokenSet;
     /// A new provider.
     5 ProviderAdded;
     /// A provider suspended, resumed or revoked.
     6 ProviderStatusSet;
-    /// Another token for a provider.
+    /// A new token for a provider.
     7 ProviderTokenSet;
-    /// Another key for a provider's codes.
+    /// A new key for a provider's codes.
     8 ProviderKeyRaised;
-    /// A range of codes that count from now on.
+    /// A range of codes that can bring reports.
     9 RangeOpened;
-    /// A range whose unused codes count no more.
+    /// A range whose unused codes are void.
     10 RangeClosed;
-    /// One unused code that counts no more.
+    /// One unused code that is void.
     11 CodeRevoked;
     /// A report.
     12 ReportAccepted;
     /// Reports retracted or reinstated.
     13 Correction;
     /// A publication.
-    14 Tick;
+    14 TickMade;
     /// The series raised.
     15 SeriesStarted;
-    /// A leap of the clock accepted.
+    /// A leap of the clock that the operator accepted.
     16 ClockResumed;
     /// Bodies erased.
     17 Purge;
-    /// Another token for backends.
+    /// A new token for backends.
     18 BackendTokenSet;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
-pub(crate) const ERASABLE: u16 = 12;
+pub const ERASABLE: u16 = 12;
 
-/// Bytes that are no event.
+/// Bytes that are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// Written by a newer release.
@@ -140,21 +143,21 @@ pub struct PolicySet {
     pub policy: Policy,
 }
 
-/// Another list of online keys.
+/// A new list of online keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyListSet {
     /// The list as signed JSON.
     pub signed: String,
 }
 
-/// Another operator token.
+/// A new operator token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorTokenSet {
     /// SHA-256 of the token.
     pub token: [u8; 32],
 }
 
-/// Another token for backends.
+/// A new token for backends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendTokenSet {
     /// SHA-256 of the token.
@@ -173,14 +176,14 @@ pub struct ProviderAdded {
 }
 
 /// What a provider may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderStatus {
-    /// Everything.
+    /// It may do everything.
     Active,
-    /// Nothing for now; its codes wait.
+    /// It may do nothing for now, and its codes are not accepted.
     Suspended,
-    /// Nothing any more; its codes are revoked.
+    /// It may do nothing any more, and its codes are void.
     Revoked,
 }
 
@@ -193,7 +196,7 @@ pub struct ProviderStatusSet {
     pub status: ProviderStatus,
 }
 
-/// Another token for a provider.
+/// A new token for a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderTokenSet {
     /// The provider.
@@ -202,7 +205,7 @@ pub struct ProviderTokenSet {
     pub token: [u8; 32],
 }
 
-/// Another key for a provider's codes: those printed under the one before are void.
+/// A new key for a provider's codes: those printed under the one before are void.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderKeyRaised {
     /// The provider.
@@ -211,7 +214,7 @@ pub struct ProviderKeyRaised {
     pub generation: u32,
 }
 
-/// A range of codes that count from now on.
+/// A range of codes that can bring reports from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeOpened {
     /// The provider.
@@ -222,11 +225,11 @@ pub struct RangeOpened {
     pub first: u32,
     /// Number of codes.
     pub count: u32,
-    /// Unix time from which they do not count any more.
+    /// Unix time from which they cannot bring reports any more.
     pub expires: u64,
 }
 
-/// A range whose unused codes count no more.
+/// A range whose unused codes are void from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeClosed {
     /// The provider.
@@ -246,7 +249,7 @@ pub struct CodeId {
     pub serial: u32,
 }
 
-/// One unused code that counts no more.
+/// One unused code that is void from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeRevoked {
     /// The code.
@@ -268,16 +271,6 @@ pub struct ReportAccepted {
     pub problems: Vec<(u32, ItemProblem)>,
 }
 
-/// What a correction does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Act {
-    /// The reports support their elements no longer.
-    Retract,
-    /// They do again.
-    Reinstate,
-}
-
 /// Reports retracted or reinstated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
@@ -289,9 +282,9 @@ pub struct Correction {
     pub selection: String,
 }
 
-/// A publication. Its time is the header's; what is before it in the log is in it.
+/// A publication. It has the time of its header, and takes in every event before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tick {
+pub struct TickMade {
     /// The series.
     pub series: u32,
     /// Its number.
@@ -338,7 +331,7 @@ mod tests {
         let code = CodeId { provider: 300, generation: 1, serial: 5 };
         let raw = Item::Raw {
             date: Date::from_days(20_458).unwrap(),
-            element: crate::domain::item::Element::from_slice(&[3; 16]),
+            element: gcs_core::Element::from_slice(&[3; 16]),
         };
         let seed = Item::Dp3tUnlinkable { epoch: 1_762_781, seed: [2; 32] };
         let report = ReportAccepted {
@@ -361,7 +354,7 @@ mod tests {
         .concat();
         assert_eq!(Event::from(report.clone()).kind(), ERASABLE);
         round_trip(&report.into(), &golden);
-        round_trip(&Tick { series: 1, number: 200 }.into(), "01c801");
+        round_trip(&TickMade { series: 1, number: 200 }.into(), "01c801");
         round_trip(&CodeRevoked { code }.into(), "ac020105");
         let correction =
             Correction { act: Act::Reinstate, reports: vec![12, 900], selection: "x".into() };

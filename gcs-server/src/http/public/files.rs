@@ -14,8 +14,9 @@ use gcs_core::Digest;
 use gcs_core::files::Cache;
 use gcs_core::files::Path;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::problem::ProblemDetails;
+use super::signed::Envelope;
 use crate::domain::problem::Problem;
 use crate::publishing::Files;
 use crate::service::Service;
@@ -24,115 +25,39 @@ use crate::service::Service;
 /// into the connection, so a reader that stalls must not have been given much.
 const SLICE: u64 = 64 << 10;
 
-/// Bytes of a file.
+/// The bytes of a file.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "for the document")]
 struct FileBytes(Vec<u8>);
 
-/// Request headers of every file.
+/// The request headers that every file answers to.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "for the document")]
 struct FileHeaders {
-    /// One range of bytes. Several, or other units, are answered with the whole file.
+    /// One range of bytes to answer with. For several ranges, or other units than bytes, the
+    /// answer is the whole file.
     #[param(rename = "Range", required = false, example = "bytes=0-1023")]
     range: String,
-    /// An ETag: `Range` counts only if it is still the file's.
+    /// An ETag. If the file has another one by now, `Range` is ignored and the answer is the
+    /// whole file.
     #[param(rename = "If-Range", required = false)]
     if_range: String,
-    /// ETags that are at hand: if the file's is among them, it is not sent again.
+    /// The ETags of contents that the client has already. If the file's is among them, the
+    /// answer is 304 without a body.
     #[param(rename = "If-None-Match", required = false)]
     if_none_match: String,
 }
 
-/// A DSSE v1.0.2 envelope: what is signed, and Ed25519 signatures over it. A reader ignores
-/// members that it does not know.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "for the document")]
-pub(super) struct Envelope {
-    /// Of the manifest `application/vnd.gcs.manifest+json`, of its key list
-    /// `application/vnd.gcs.keys+json`.
-    #[schema(example = "application/vnd.gcs.manifest+json")]
-    payload_type: String,
-    /// The payload's JSON in base64. A manifest's is a ManifestPayload, a key list's a
-    /// KeyListPayload.
-    #[schema(content_encoding = "base64", content_media_type = "application/json")]
-    payload: String,
-    /// Over `"DSSEv1 " ‖ len(type) ‖ " " ‖ type ‖ " " ‖ len(payload) ‖ " " ‖ payload`:
-    /// lengths in bytes as decimal ASCII, the payload as decoded. One that verifies is enough.
-    #[schema(min_items = 1, max_items = 4)]
-    signatures: Vec<EnvelopeSignature>,
-}
-
-/// A signature of an envelope.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "for the document")]
-struct EnvelopeSignature {
-    /// A hint for people; readers try every key.
-    #[schema(required = false)]
-    keyid: String,
-    /// Ed25519, 64 bytes in base64.
-    #[schema(content_encoding = "base64", min_length = 88, max_length = 88)]
-    sig: String,
-}
-
-/// What a manifest's envelope has in `payload`, signed by one of the keys of its key list.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "for the document")]
-pub(super) struct ManifestPayload {
-    /// Version of the format: 1.
-    #[schema(example = 1)]
-    format: u32,
-    /// Series of the publication.
-    series: u32,
-    /// Tick of the publication.
-    tick: u32,
-    /// Unix time of issue.
-    issued: u64,
-    /// Unix time of expiry: 86400 seconds later.
-    expires: u64,
-    /// Unix time at which the next publication is expected.
-    next: u64,
-    /// SHA-256 of the table of dates.
-    #[schema(pattern = "^[0-9a-f]{64}$")]
-    state: String,
-    /// The index, at /v1/index/{sha256}.
-    index: NamedFile,
-    /// The bundle of span 1 that leads to this tick; null or missing when there is none.
-    bundle: Option<NamedFile>,
-    /// The key list, signed by the root key, which clients pin.
-    keys: Envelope,
-}
-
-/// What a key list's envelope has in `payload`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "for the document")]
-pub(super) struct KeyListPayload {
-    /// Never below one that was seen before.
-    version: u32,
-    /// Unix time from which the list counts no more.
-    expires: u64,
-    /// Ed25519 public keys that sign manifests, each 32 bytes in base64.
-    #[schema(min_items = 1, max_items = 4)]
-    keys: Vec<String>,
-}
-
-/// Length and hash of a file.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "for the document")]
-struct NamedFile {
-    /// Its length.
-    bytes: u64,
-    /// Its SHA-256.
-    #[schema(pattern = "^[0-9a-f]{64}$")]
-    sha256: String,
-}
-
-/// Declares a route for each kind of file; they differ in their documentation only.
+/// Declares a route for each kind of file, and all of them together. The routes differ only in
+/// their documentation.
 macro_rules! files {
-    ($($name:ident $path:literal ($($param:tt)*) $mime:literal $body:ty, $summary:literal $text:literal;)*) => {$(
+    ($($name:ident $path:literal ($($param:tt)*) $mime:literal $body:ty, $summary:literal $text:literal;)*) => {
+        pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+            $(config.service($name);)*
+        }
+    $(
         #[utoipa::path(
             get, path = $path, tag = "files", summary = $summary, description = $text,
             params(
@@ -142,29 +67,29 @@ macro_rules! files {
             responses(
                 (status = 200, description = "The whole file", content_type = $mime, body = $body,
                  headers(
-                    ("ETag" = String, description = "Names the content"),
-                    ("Cache-Control" = String, description = "How long it may be kept"),
-                    ("Accept-Ranges" = String, description = "bytes"),
+                    ("ETag" = String, description = "Identifies the content of the whole file"),
+                    ("Cache-Control" = String, description = "How long a cache may keep the file, in seconds"),
+                    ("Accept-Ranges" = String, description = "Always `bytes`"),
                  )),
-                (status = 206, description = "The range that was asked for", content_type = $mime,
+                (status = 206, description = "The range of bytes that was asked for", content_type = $mime,
                  body = FileBytes,
                  headers(
-                    ("ETag" = String, description = "Names the content of the whole file"),
-                    ("Cache-Control" = String, description = "How long it may be kept"),
-                    ("Content-Range" = String, description = "`bytes FIRST-LAST/LENGTH`"),
+                    ("ETag" = String, description = "Identifies the content of the whole file"),
+                    ("Cache-Control" = String, description = "How long a cache may keep the file, in seconds"),
+                    ("Content-Range" = String, description = "First and last byte of the answer, and the file's length: `bytes FIRST-LAST/LENGTH`"),
                  )),
-                (status = 304, description = "`If-None-Match` names the file's content",
+                (status = 304, description = "The client has this content already: `If-None-Match` has its ETag",
                  headers(
-                    ("ETag" = String, description = "Names the content"),
-                    ("Cache-Control" = String, description = "How long it may be kept"),
+                    ("ETag" = String, description = "Identifies the content of the whole file"),
+                    ("Cache-Control" = String, description = "How long a cache may keep the file, in seconds"),
                  )),
-                (status = 404, description = "not_found: no such file", body = ProblemDetails),
-                (status = 416, description = "range_not_satisfiable", body = ProblemDetails,
-                 headers(("Content-Range" = String, description = "`bytes */LENGTH`"))),
+                (status = 404, description = "not_found: there is no such file"),
+                (status = 416, description = "range_not_satisfiable",
+                 headers(("Content-Range" = String, description = "The file's length: `bytes */LENGTH`"))),
             ),
         )]
         #[route($path, method = "GET", method = "HEAD")]
-        pub(super) async fn $name(
+        async fn $name(
             request: HttpRequest,
             service: web::Data<Service>,
         ) -> Result<HttpResponse, Problem> {
@@ -175,48 +100,52 @@ macro_rules! files {
 
 files! {
     get_manifest "/v1/manifest" () "application/json" Envelope,
-        "The signed manifest: what is published now"
-        "The one file that changes. It is not there before the first publication (503). Follow \
-         its payload: `index` to the index, that to sets, bundles and check records.";
+        "Get the signed manifest of the newest publication"
+        "The one file that changes: a client begins here. Its payload names the index, and the \
+         index names sets, bundles and check records. Before the first publication the answer is 503.";
     get_kept_manifest "/v1/manifests/{version}" (
-        ("version" = String, Path, description = "Series and tick, with `-` between",
+        ("version" = String, Path, description = "Series and tick of the publication, with `-` between them",
             pattern = "^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$", example = "1-96"),
     ) "application/json" Envelope,
-        "A manifest of the past"
-        "The bytes that /v1/manifest had at that series and tick.";
+        "Get the manifest of an earlier publication"
+        "The same bytes that /v1/manifest had when this publication was the newest.";
     get_index "/v1/index/{sha256}" (
-        ("sha256" = String, Path, description = "SHA-256 of the file, from a manifest",
+        ("sha256" = String, Path, description = "SHA-256 of the index, from the manifest",
             pattern = "^[0-9a-f]{64}$",
             example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
     ) "application/octet-stream" FileBytes,
-        "The table of dates and the kept bundles"
-        "Named by a manifest. gcs-core/FORMAT.md, section 7.";
+        "Get the index: the table of dates and the list of bundles"
+        "Binary: gcs-core/FORMAT.md, section 7. The table says which set each date has.";
     get_set "/v1/sets/{date}/{identity}" (
-        ("date" = String, Path, description = "UTC date", format = Date,
+        ("date" = String, Path, description = "UTC date of the set, as YYYY-MM-DD", format = Date,
             pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2026-01-19"),
-        ("identity" = String, Path, description = "The set's identity, from the table in the index",
+        ("identity" = String, Path, description = "Identity of the set, from the table in the index",
             pattern = "^[0-9a-f]{64}$",
             example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
     ) "application/octet-stream" FileBytes,
-        "One date's set"
-        "A Golomb-coded set of fingerprints. gcs-core/FORMAT.md, section 4.";
+        "Get the set of one date"
+        "Binary: a Golomb-coded set of the fingerprints of all elements of the date. \
+         gcs-core/FORMAT.md, section 4.";
     get_bundle "/v1/bundles/{span}/{to}" (
-        ("span" = String, Path, description = "Ticks that it spans",
+        ("span" = String, Path, description = "Number of ticks that the bundle covers: 1, 4, 24 or 96",
             pattern = "^(1|4|24|96)$", example = "4"),
-        ("to" = String, Path, description = "Series and the later tick, with `-` between",
+        ("to" = String, Path, description = "Series and last tick of the bundle, with `-` between them",
             pattern = "^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$", example = "1-96"),
     ) "application/octet-stream" FileBytes,
-        "What changed over a span of ticks"
-        "From tick `to - span` to tick `to` of one series. gcs-core/FORMAT.md, section 8.";
+        "Get what changed over a number of ticks"
+        "Binary: the changes of all sets from tick `to - span` to tick `to` of one series. \
+         gcs-core/FORMAT.md, section 8.";
     get_checks "/v1/checks/{date}/{root}" (
-        ("date" = String, Path, description = "UTC date", format = Date,
+        ("date" = String, Path, description = "UTC date of the records, as YYYY-MM-DD", format = Date,
             pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2026-01-19"),
-        ("root" = String, Path, description = "The date's check root, from the table in the index",
+        ("root" = String, Path, description = "Check root of the date, from the table in the index",
             pattern = "^[0-9a-f]{64}$",
             example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
     ) "application/octet-stream" FileBytes,
-        "One date's check records, whole or one by Range"
-        "LoggedEvent r is bytes `r·length` to `(r + 1)·length - 1`. gcs-core/FORMAT.md, section 9.";
+        "Get the check records of one date: all, or one by Range"
+        "Binary: with a record, a phone tells a real match from a false positive. All records have \
+         the same length; record r is the bytes `r·length` to `(r + 1)·length - 1`. \
+         gcs-core/FORMAT.md, section 9.";
 }
 
 async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Problem> {
@@ -225,7 +154,7 @@ async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse,
         let published = service.published.borrow().clone();
         let manifest = match published {
             Some(published) => published.manifest,
-            // The start has not got that far yet; what is out stays out.
+            // A start that has not published yet: what phones could fetch before, they still can.
             None => {
                 let file = service.files.get(&path.to_string()).await;
                 file.map_err(|_| Problem::Unavailable)?

@@ -22,31 +22,31 @@ const TUNED_DENOMINATOR: u128 = 1_000_000;
 /// use gcs_core::HashRange;
 ///
 /// // Planned for a million elements at a false-positive rate below 2^-20.
-/// let range = HashRange::for_expected(1_000_000, 20)?;
-/// assert_eq!(range.get(), 1_569_861_926_912);
-/// assert_eq!(range.rice_parameter(1_000_000), 20);
-/// assert!(range.false_positive_rate(1_000_000) < 1.0 / 1_048_576.0);
+/// let hash_range = HashRange::for_expected(1_000_000, 20)?;
+/// assert_eq!(hash_range.get(), 1_569_861_926_912);
+/// assert_eq!(hash_range.rice_parameter(1_000_000), 20);
+/// assert!(hash_range.false_positive_rate(1_000_000) < 1.0 / 1_048_576.0);
 /// # Ok::<(), gcs_core::ParamsError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HashRange(u64);
 
 impl HashRange {
-    /// The largest range: `2^53 - 1`.
+    /// The largest hash range: `2^53 - 1`.
     pub const MAX: HashRange = HashRange((1 << 53) - 1);
 
-    /// A range of exactly `range` values.
+    /// A hash range of exactly this many values.
     ///
     /// # Errors
-    /// [`ParamsError::Range`] outside `1..2^53`.
-    pub const fn new(range: u64) -> Result<HashRange, ParamsError> {
-        if range == 0 || range > HashRange::MAX.0 {
-            return Err(ParamsError::Range { got: range });
+    /// [`ParamsError::HashRange`] outside `1..2^53`.
+    pub const fn new(hash_range: u64) -> Result<HashRange, ParamsError> {
+        if hash_range == 0 || hash_range > HashRange::MAX.0 {
+            return Err(ParamsError::HashRange { got: hash_range });
         }
-        Ok(HashRange(range))
+        Ok(HashRange(hash_range))
     }
 
-    /// The range for `expected` elements at a false-positive rate below
+    /// The hash range for `expected` elements at a false-positive rate below
     /// `2^-rate_bits`: `floor(expected · 2^rate_bits · 1497137 / 10^6)`.
     ///
     /// At the expected size a set costs within 0.03 bit of the bound per element,
@@ -54,7 +54,7 @@ impl HashRange {
     /// 1.497 times the expected size ([`HashRange::capacity`]).
     ///
     /// # Errors
-    /// [`ParamsError::Expected`] for `expected` 0; [`ParamsError::Rate`] when the
+    /// [`ParamsError::Expected`] for `expected` 0; [`ParamsError::Rate`] when the hash
     /// range would reach `2^53`.
     pub const fn for_expected(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
         if expected == 0 {
@@ -64,11 +64,11 @@ impl HashRange {
         if rate_bits > 52 {
             return Err(error);
         }
-        let range = (((expected as u128) << rate_bits) * TUNED_NUMERATOR) / TUNED_DENOMINATOR;
-        if range > HashRange::MAX.0 as u128 {
+        let hash_range = (((expected as u128) << rate_bits) * TUNED_NUMERATOR) / TUNED_DENOMINATOR;
+        if hash_range > HashRange::MAX.0 as u128 {
             return Err(error);
         }
-        Ok(HashRange(range as u64))
+        Ok(HashRange(hash_range as u64))
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<HashRange, ParseError> {
@@ -82,7 +82,7 @@ impl HashRange {
         self.0
     }
 
-    /// The Rice parameter P of `len` values in this range: the largest `p` with
+    /// The Rice parameter P of `len` values in this hash range: the largest `p` with
     /// `26·F ≥ 27·len·2^p`, or 0 when there is none (also for no values at all).
     ///
     /// At most 52, so that a code fits one 64-bit load. All quotients of one set
@@ -120,8 +120,11 @@ mod tests {
     use super::*;
 
     /// The rule as the design states it, in 128-bit integers.
-    fn by_definition(range: u64, len: u32) -> u32 {
-        (0..=63).rev().find(|&p| 26 * u128::from(range) >= (27 * u128::from(len)) << p).unwrap_or(0)
+    fn by_definition(hash_range: u64, len: u32) -> u32 {
+        (0..=63)
+            .rev()
+            .find(|&p| 26 * u128::from(hash_range) >= (27 * u128::from(len)) << p)
+            .unwrap_or(0)
     }
 
     #[test]
@@ -129,13 +132,16 @@ mod tests {
         for len in [1, 2, 3, 26, 27, 1000, 1_000_000, u32::MAX] {
             for p in 0..=52 {
                 let boundary = ((27 * u128::from(len)) << p).div_ceil(26);
-                for range in [boundary - 1, boundary, boundary + 1] {
-                    if let Ok(range) = u64::try_from(range)
+                for hash_range in [boundary - 1, boundary, boundary + 1] {
+                    if let Ok(hash_range) = u64::try_from(hash_range)
                         .map_err(drop)
                         .and_then(|r| HashRange::new(r).map_err(drop))
                     {
-                        assert_eq!(range.rice_parameter(len), by_definition(range.get(), len));
-                        assert!(range.rice_parameter(len) <= 52);
+                        assert_eq!(
+                            hash_range.rice_parameter(len),
+                            by_definition(hash_range.get(), len)
+                        );
+                        assert!(hash_range.rice_parameter(len) <= 52);
                     }
                 }
             }
@@ -149,17 +155,17 @@ mod tests {
         for (expected, bits) in
             [(1, 0), (1, 52), (71_429, 20), (1_000_000, 20), (4_000_000_000, 20)]
         {
-            let range = HashRange::for_expected(expected, bits).unwrap();
-            assert!(range.capacity(bits) >= u64::from(expected));
-            assert_eq!(range.capacity(64), 0);
+            let hash_range = HashRange::for_expected(expected, bits).unwrap();
+            assert!(hash_range.capacity(bits) >= u64::from(expected));
+            assert_eq!(hash_range.capacity(64), 0);
         }
         assert_eq!(HashRange::for_expected(0, 20), Err(ParamsError::Expected));
         let too_large = |expected, rate_bits| ParamsError::Rate { expected, rate_bits };
         assert_eq!(HashRange::for_expected(u32::MAX, 22), Err(too_large(u32::MAX, 22)));
         assert_eq!(HashRange::for_expected(1, 53), Err(too_large(1, 53)));
         assert_eq!(HashRange::for_expected(1, u32::MAX), Err(too_large(1, u32::MAX)));
-        assert_eq!(HashRange::new(0), Err(ParamsError::Range { got: 0 }));
-        assert_eq!(HashRange::new(1 << 53), Err(ParamsError::Range { got: 1 << 53 }));
+        assert_eq!(HashRange::new(0), Err(ParamsError::HashRange { got: 0 }));
+        assert_eq!(HashRange::new(1 << 53), Err(ParamsError::HashRange { got: 1 << 53 }));
     }
 
     /// Expected bits per element by the geometric model, P + 1/(1 - e^(-2^P/M)),
@@ -167,8 +173,8 @@ mod tests {
     #[test]
     fn overhead_is_within_the_stated_bits() {
         let overhead = |modulus: f64| {
-            let range = HashRange::new((modulus * 1e6) as u64).unwrap();
-            let p = range.rice_parameter(1_000_000);
+            let hash_range = HashRange::new((modulus * 1e6) as u64).unwrap();
+            let p = hash_range.rice_parameter(1_000_000);
             let bits = f64::from(p) + 1.0 / (1.0 - (-f64::from(1u32 << p) / modulus).exp());
             bits - (modulus.log2() + std::f64::consts::LOG2_E)
         };

@@ -1,0 +1,91 @@
+//! Elements, and the elements of a date.
+
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::fmt;
+use core::ops::Deref;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::date::Date;
+
+/// The bytes that a phone can hear and test, 16 to 64 of them where they are published.
+/// Up to 32 bytes need no allocation.
+///
+/// ```
+/// use gcs_core::Element;
+///
+/// let element = Element::from(*b"identifier heard");
+/// assert_eq!(element.len(), 16);
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Element(SmallVec<[u8; 32]>);
+
+impl Element {
+    /// An element of these bytes.
+    pub fn from_slice(bytes: &[u8]) -> Element {
+        Element(SmallVec::from_slice(bytes))
+    }
+}
+
+impl From<[u8; 16]> for Element {
+    fn from(bytes: [u8; 16]) -> Element {
+        Element::from_slice(&bytes)
+    }
+}
+
+impl From<[u8; 32]> for Element {
+    fn from(bytes: [u8; 32]) -> Element {
+        Element(SmallVec::from_buf(bytes))
+    }
+}
+
+impl From<&[u8]> for Element {
+    fn from(bytes: &[u8]) -> Element {
+        Element::from_slice(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Element {
+    fn from(bytes: Vec<u8>) -> Element {
+        Element(SmallVec::from_vec(bytes))
+    }
+}
+
+impl Deref for Element {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Element {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for Element {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+/// All live elements of one date, each 16 to 64 bytes, in any order.
+#[derive(Clone, Debug)]
+pub struct Day<E> {
+    /// The UTC date on which they were broadcast.
+    pub date: Date,
+    /// The elements; duplicates are merged.
+    pub elements: Vec<E>,
+}

@@ -1,0 +1,268 @@
+//! What a backend keeps: the live elements of each date, and the reports that support them.
+//!
+//! An element is published as long as one report that brought it is not retracted. What a
+//! report adds to a date waits, so that nobody who watches the publications can tell one
+//! patient's elements by when they came: see [`LiveSettings::min_reports`]. The same calls
+//! in the same order give the same elements, filler included.
+//!
+//! ```
+//! use gcs_core::live::{FillerKey, Live, LiveSettings};
+//! use gcs_core::{Date, Element, Version};
+//!
+//! let date: Date = "2026-01-05".parse()?;
+//! let (alice, bob) = (Element::from(*b"one that is hers"), Element::from(*b"and one that is "));
+//! let mut live = Live::new(FillerKey::new([7; 32])); // In production: secret and random.
+//! live.add(1, date.end(), [(date, alice.clone()), (date, bob.clone())])?;
+//! live.add(2, date.end(), [(date, bob.clone())])?;
+//!
+//! let settings = LiveSettings { min_reports: 1, ..LiveSettings::default() };
+//! live.tick(Version { series: 1, tick: 1 }, date.entry(), &settings);
+//! live.retract(1);
+//! assert!(!live.is_published(date, &alice) && live.is_published(date, &bob));
+//! let days = live.days(); // For `Publisher::publish`.
+//! assert_eq!(days[0].elements, [bob]);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
+mod date;
+mod filler;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use self::date::{Change, LiveDate};
+pub use self::filler::FillerKey;
+
+use self::date::Release;
+use crate::date::Date;
+use crate::element::{Day, Element};
+use crate::version::Version;
+
+/// When additions are published, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveSettings {
+    /// A date's additions wait until so many reports have some for it, so that they are
+    /// published together. Default 10; with 1 nothing waits.
+    pub min_reports: u32,
+    /// Seconds that additions wait at most. Then filler makes up for the reports that are
+    /// missing. Default two hours.
+    pub max_hold: u64,
+    /// Days for which a date is kept after its end. Default 14.
+    pub retention_days: u32,
+}
+
+impl Default for LiveSettings {
+    fn default() -> LiveSettings {
+        LiveSettings { min_reports: 10, max_hold: 2 * 3600, retention_days: 14 }
+    }
+}
+
+/// What a correction does to reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// The reports no longer support their elements.
+    Retract,
+    /// They support them again.
+    Reinstate,
+}
+
+/// The live elements of all dates, and the reports that support them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Live {
+    dates: BTreeMap<Date, LiveDate>,
+    reports: BTreeMap<u64, LiveReport>,
+    /// Unix time of the last tick.
+    now: u64,
+    #[serde(skip)]
+    filler: FillerKey,
+}
+
+/// What is known of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveReport {
+    /// Unix time at which it was received.
+    pub received: u64,
+    /// Whether it is retracted.
+    pub retracted: bool,
+    /// What it brought, by ascending date.
+    pub dates: Vec<ReportDate>,
+}
+
+/// What a report brought for one date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReportDate {
+    /// The date.
+    pub date: Date,
+    /// The publication that first had all of its elements; `None` while they wait.
+    pub since: Option<Version>,
+    /// Its elements, as their indices among those of the date.
+    elements: Vec<u32>,
+}
+
+/// A report whose number does not ascend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a report's number must be above {last}, got {got}")]
+pub struct ReportNumberError {
+    /// The largest number known.
+    pub last: u64,
+    /// The number given.
+    pub got: u64,
+}
+
+impl Live {
+    /// No elements. Filler is derived from `filler`, which must be secret.
+    pub fn new(filler: FillerKey) -> Live {
+        Live { dates: BTreeMap::new(), reports: BTreeMap::new(), now: 0, filler }
+    }
+
+    /// Adds a report under a number of the caller's: it must ascend, as a counter does, or
+    /// a position in a log. Its elements wait for a tick. A date that has expired already
+    /// goes at the next tick.
+    ///
+    /// # Errors
+    /// A [`ReportNumberError`]; nothing has changed then.
+    pub fn add(
+        &mut self,
+        report: u64,
+        received: u64,
+        elements: impl IntoIterator<Item = (Date, Element)>,
+    ) -> Result<(), ReportNumberError> {
+        if let Some((&last, _)) = self.reports.last_key_value().filter(|(last, _)| **last >= report)
+        {
+            return Err(ReportNumberError { last, got: report });
+        }
+        let mut by_date: BTreeMap<Date, BTreeSet<Element>> = BTreeMap::new();
+        for (date, element) in elements {
+            by_date.entry(date).or_default().insert(element);
+        }
+        let mut dates = Vec::with_capacity(by_date.len());
+        for (date, elements) in by_date {
+            let filler = &self.filler;
+            let live = self.dates.entry(date).or_insert_with(|| LiveDate::new(report, filler));
+            let elements = live.add(report, elements);
+            dates.push(ReportDate { date, since: None, elements });
+        }
+        self.reports.insert(report, LiveReport { received, retracted: false, dates });
+        Ok(())
+    }
+
+    /// Takes a report's support from its elements. One that is unknown, or retracted
+    /// already, stays as it is.
+    pub fn retract(&mut self, report: u64) {
+        self.correct(Act::Retract, report);
+    }
+
+    /// Gives a retracted report's support back to its elements.
+    pub fn reinstate(&mut self, report: u64) {
+        self.correct(Act::Reinstate, report);
+    }
+
+    /// Retracts or reinstates a report.
+    pub fn correct(&mut self, act: Act, report: u64) {
+        let Some(found) = self.reports.get_mut(&report) else { return };
+        if found.is(act) {
+            return;
+        }
+        found.retracted = act == Act::Retract;
+        for brought in &found.dates {
+            let date = self.dates.get_mut(&brought.date).filter(|date| date.knows(report));
+            if let Some(date) = date {
+                date.correct(act, &brought.elements);
+            }
+        }
+    }
+
+    /// Counts what a correction of these reports would change, by date, without doing it.
+    pub fn preview(&self, act: Act, reports: &[u64]) -> BTreeMap<Date, Change> {
+        let mut touched: BTreeMap<Date, (&LiveDate, Vec<&[u32]>)> = BTreeMap::new();
+        let known = reports.iter().filter_map(|number| Some((*number, self.reports.get(number)?)));
+        for (number, report) in known.filter(|(_, report)| !report.is(act)) {
+            for brought in &report.dates {
+                let date = self.dates.get(&brought.date).filter(|date| date.knows(number));
+                let Some(date) = date else { continue };
+                touched.entry(brought.date).or_insert((date, Vec::new())).1.push(&brought.elements);
+            }
+        }
+        let change = |(date, (live, elements)): (Date, (&LiveDate, Vec<&[u32]>))| {
+            (date, live.preview(act, &elements))
+        };
+        touched.into_iter().map(change).collect()
+    }
+
+    /// Prepares the publication `version` at the Unix time `now`: dates that have expired
+    /// are dropped, and additions that waited long enough, or for enough reports, are
+    /// published from now on. Returns the dates that were dropped.
+    pub fn tick(&mut self, version: Version, now: u64, settings: &LiveSettings) -> Vec<Date> {
+        let is_expired = |date: &&Date| date.is_expired(now, settings.retention_days);
+        let dropped: Vec<Date> = self.dates.keys().filter(is_expired).copied().collect();
+        for date in &dropped {
+            self.dates.remove(date);
+        }
+        for (date, live) in &mut self.dates {
+            if live.is_listed() || date.entry() <= now {
+                let release = Release { date: *date, version, now, settings, key: &self.filler };
+                live.release(&release, &mut self.reports);
+            }
+        }
+        self.now = now;
+        dropped
+    }
+
+    /// What is published at the last tick, by ascending date.
+    ///
+    /// A date that was published by a clock that was ahead, and has been put right since,
+    /// waits again.
+    pub fn days(&self) -> Vec<Day<Element>> {
+        let is_due = |date: &Date| date.entry() <= self.now;
+        let listed = self.dates.iter().filter(|(date, live)| live.is_listed() && is_due(date));
+        listed.map(|(date, live)| Day { date: *date, elements: live.published() }).collect()
+    }
+
+    /// Whether this very element is published for a date.
+    pub fn is_published(&self, date: Date, element: &[u8]) -> bool {
+        self.dates.get(&date).is_some_and(|live| live.is_published(element))
+    }
+
+    /// The dates that have not expired.
+    pub fn dates(&self) -> impl Iterator<Item = (Date, &LiveDate)> + Clone {
+        self.dates.iter().map(|(date, live)| (*date, live))
+    }
+
+    /// A date that has not expired.
+    pub fn date(&self, date: Date) -> Option<&LiveDate> {
+        self.dates.get(&date)
+    }
+
+    /// Whether a date still has what this report brought for it. It has not if it has
+    /// expired since, even if it came back under a longer retention.
+    pub fn has(&self, report: u64, date: Date) -> bool {
+        self.dates.get(&date).is_some_and(|live| live.knows(report))
+    }
+
+    /// A report by its number.
+    pub fn report(&self, report: u64) -> Option<&LiveReport> {
+        self.reports.get(&report)
+    }
+
+    /// All reports by their numbers.
+    pub fn reports(&self) -> impl Iterator<Item = (u64, &LiveReport)> {
+        self.reports.iter().map(|(number, report)| (*number, report))
+    }
+
+    /// Forgets a report, once all of its dates have expired. Before that its elements would
+    /// stay, and nobody could retract it.
+    pub fn forget(&mut self, report: u64) {
+        self.reports.remove(&report);
+    }
+}
+
+impl LiveReport {
+    /// Whether an act would change nothing.
+    pub fn is(&self, act: Act) -> bool {
+        self.retracted == (act == Act::Retract)
+    }
+}

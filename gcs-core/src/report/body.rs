@@ -1,0 +1,275 @@
+//! The JSON body of a report, and its answer.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::code::{Code, CodeError};
+use super::item::{Item, ItemProblem};
+
+/// Most items of a report.
+pub const MAX_ITEMS: usize = 4096;
+
+/// Most bytes of a report's body: room for [`MAX_ITEMS`] of the longest items.
+pub const MAX_REPORT_BYTES: usize = 640 << 10;
+
+/// What an app sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportBody {
+    /// The one-time code that authorises the report.
+    pub code: Code,
+    /// What is reported, up to [`MAX_ITEMS`].
+    pub items: Vec<Item>,
+}
+
+/// What a backend reads of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedReport {
+    /// The code. Its check symbol fits; whether it is authentic, its provider's key says.
+    pub code: Code,
+    /// Every item in order, or what is wrong with its shape.
+    pub items: Vec<Result<Item, ItemProblem>>,
+    /// SHA-256 of what the items say. The same code with the same payload is a retry,
+    /// however its JSON is written.
+    pub payload: [u8; 32],
+}
+
+/// The members of the body.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members<I> {
+    code: String,
+    items: Vec<I>,
+}
+
+impl ReportBody {
+    /// The body as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        let body = Members { code: self.code.to_string(), items: self.items.iter().collect() };
+        match serde_json::to_vec(&body) {
+            Ok(json) => json,
+            Err(_) => unreachable!("strings and numbers can be written as JSON"),
+        }
+    }
+}
+
+impl ReceivedReport {
+    /// Reads a body. Items are read one by one, so that a bad one spoils no other.
+    ///
+    /// # Errors
+    /// A [`ReportError`] when the body as a whole is wrong.
+    pub fn from_json(json: &[u8]) -> Result<ReceivedReport, ReportError> {
+        if json.len() > MAX_REPORT_BYTES {
+            return Err(ReportError::TooLarge { max: MAX_REPORT_BYTES, got: json.len() });
+        }
+        let body: Members<&RawValue> = serde_json::from_slice(json)?;
+        let code: Code = body.code.parse()?;
+        if body.items.len() > MAX_ITEMS {
+            return Err(ReportError::TooManyItems { max: MAX_ITEMS, got: body.items.len() });
+        }
+        let items: Vec<_> = body.items.iter().map(|raw| Item::from_json(raw.get())).collect();
+        let payload = payload(&items, &body.items);
+        Ok(ReceivedReport { code, items, payload })
+    }
+}
+
+/// SHA-256 over the items: of each 0 and its canonical bytes, or 1 and its JSON where it is
+/// no item, both behind their length as a little-endian u64.
+fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for (item, raw) in items.iter().zip(raw) {
+        let (tag, bytes) = match item {
+            Ok(item) => (0u8, item.to_bytes()),
+            Err(_) => (1, raw.get().as_bytes().to_vec()),
+        };
+        hasher.update([tag]);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().into()
+}
+
+/// A body that is no report.
+///
+/// Of what is wrong only the place is told: values may be secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// It is longer than any report.
+    #[error("a report has at most {max} bytes, got {got}")]
+    TooLarge {
+        /// The limit.
+        max: usize,
+        /// Length at hand.
+        got: usize,
+    },
+    /// It is not JSON.
+    #[error("the body is not JSON: line {line}, column {column}")]
+    Json {
+        /// Line from 1.
+        line: usize,
+        /// Column from 1.
+        column: usize,
+    },
+    /// It is JSON of another shape.
+    #[error("the JSON is not a report: line {line}, column {column}")]
+    Shape {
+        /// Line from 1.
+        line: usize,
+        /// Column from 1.
+        column: usize,
+    },
+    /// Its code is not a code.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    /// It has more items than a report may have.
+    #[error("a report has at most {max} items, got {got}")]
+    TooManyItems {
+        /// The limit.
+        max: usize,
+        /// How many it has.
+        got: usize,
+    },
+}
+
+impl From<serde_json::Error> for ReportError {
+    fn from(error: serde_json::Error) -> ReportError {
+        let (line, column) = (error.line(), error.column());
+        match error.classify() {
+            Category::Data => ReportError::Shape { line, column },
+            _ => ReportError::Json { line, column },
+        }
+    }
+}
+
+/// What the app is told once its report is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportAnswer {
+    /// 32 hexadecimal digits, by which the app asks what became of the report.
+    pub tracking_id: String,
+    /// Number of items accepted, duplicates counted once.
+    pub accepted: u32,
+    /// The items that were not accepted.
+    pub problems: Vec<ProblemItem>,
+}
+
+/// An item that was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemItem {
+    /// Its index among the items sent.
+    pub index: u32,
+    /// What is wrong with it.
+    pub code: ItemProblem,
+}
+
+impl ReportAnswer {
+    /// The answer to a report that is tracked by a random number.
+    pub fn new(
+        tracking: &[u8; 16],
+        accepted: u32,
+        problems: &[(u32, ItemProblem)],
+    ) -> ReportAnswer {
+        let tracking_id = HEXLOWER.encode(tracking);
+        ReportAnswer { tracking_id, accepted, problems: ProblemItem::list(problems) }
+    }
+}
+
+impl ProblemItem {
+    /// What is wrong with each item, by index.
+    pub fn list(problems: &[(u32, ItemProblem)]) -> Vec<ProblemItem> {
+        let item = |(index, code): &(u32, ItemProblem)| ProblemItem { index: *index, code: *code };
+        problems.iter().map(item).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::element::Element;
+    use crate::report::ProviderKey;
+    use alloc::{format, vec};
+
+    fn body() -> ReportBody {
+        let code = Code::issue(&ProviderKey::derive(&[7; 32], 42, 1), 42, 1001).unwrap();
+        let date = "2026-01-05".parse().unwrap();
+        let raw = Item::Raw { date, element: Element::from(*b"identifier heard") };
+        ReportBody { code, items: vec![Item::Dp3tUnlinkable { epoch: 9, seed: [2; 32] }, raw] }
+    }
+
+    #[test]
+    fn a_body_is_the_json_of_the_api_and_is_read_as_it_was_built() {
+        let body = body();
+        let json = String::from_utf8(body.to_json()).unwrap();
+        let seed = data_encoding::BASE64.encode(&[2; 32]);
+        assert_eq!(
+            json,
+            format!(
+                r#"{{"code":"01A0-0Z92-6H3S-GEV5","items":[{{"kind":"dp3t-unlinkable","epoch":9,"seed":"{seed}"}},{{"kind":"raw","date":"2026-01-05","element":"aWRlbnRpZmllciBoZWFyZA=="}}]}}"#
+            )
+        );
+        let read = ReceivedReport::from_json(json.as_bytes()).unwrap();
+        assert_eq!(read.code, body.code);
+        assert_eq!(read.items, body.items.iter().cloned().map(Ok).collect::<Vec<_>>());
+    }
+
+    /// A retry must be known by every release: the hash never changes.
+    #[test]
+    fn the_payload_is_what_the_items_say_and_a_golden_hash() {
+        let json = String::from_utf8(body().to_json()).unwrap();
+        let payload = |json: &str| ReceivedReport::from_json(json.as_bytes()).unwrap().payload;
+        let golden = HEXLOWER.encode(&payload(&json));
+        assert_eq!(golden, "c660766de626e80c6fbfe6c5660ffe37a0d30052582af13ca70533f363a4bf5f");
+        assert_eq!(payload(&json), payload(&json.replace(',', " ,\n ")));
+        assert_eq!(payload(&json), payload(&json.replace("01A0-", "01a0 ")));
+        assert_ne!(payload(&json), payload(&json.replace(":9", ":10")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_its_value() {
+        let json = String::from_utf8(body().to_json()).unwrap();
+        let read = |json: &str| ReceivedReport::from_json(json.as_bytes()).map(|read| read.items);
+        assert_eq!(read(""), Err(ReportError::Json { line: 1, column: 0 }));
+        assert!(matches!(read("[]"), Err(ReportError::Shape { line: 1, .. })));
+        assert!(matches!(read(&json.replace("items", "item")), Err(ReportError::Shape { .. })));
+        let wrong = read(&json.replace("GEV5", "GEV6"));
+        assert_eq!(wrong, Err(ReportError::Code(CodeError::Check)));
+        let many =
+            format!(r#"{{"code":"01A0-0Z92-6H3S-GEV5","items":[{}]}}"#, vec!["1"; 4097].join(","));
+        assert_eq!(read(&many), Err(ReportError::TooManyItems { max: 4096, got: 4097 }));
+        let large = " ".repeat(MAX_REPORT_BYTES + 1);
+        assert!(matches!(read(&large), Err(ReportError::TooLarge { .. })));
+
+        let items =
+            |items: &str| read(&format!(r#"{{"code":"01A0-0Z92-6H3S-GEV5","items":[{items}]}}"#));
+        assert_eq!(
+            items(r#"7,{"kind":"x"},{"kind":"dp3t-unlinkable","epoch":1,"seed":"AAAA"}"#),
+            Ok(vec![
+                Err(ItemProblem::Shape),
+                Err(ItemProblem::Shape),
+                Err(ItemProblem::SeedLength)
+            ])
+        );
+        let extra = r#"{"kind":"raw","date":"2026-01-05","element":"AAAA","more":1}"#;
+        assert_eq!(items(extra), Ok(vec![Err(ItemProblem::Shape)]));
+        let short = items(&extra.replace(r#","more":1"#, "")).unwrap();
+        assert_eq!(short[0].as_ref().map(|item| item.element().len()), Ok(3));
+    }
+
+    #[test]
+    fn answers_are_read_as_written() {
+        let answer = ReportAnswer::new(&[0xab; 16], 2, &[(3, ItemProblem::DateTooOld)]);
+        let json = serde_json::to_string(&answer).unwrap();
+        let tracking = "ab".repeat(16);
+        let expected = format!(
+            r#"{{"tracking_id":"{tracking}","accepted":2,"problems":[{{"index":3,"code":"date_too_old"}}]}}"#
+        );
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_str::<ReportAnswer>(&json).unwrap(), answer);
+    }
+}

@@ -1,0 +1,35 @@
+//! What an app sends: a report of infected identifiers, authorised by a one-time code.
+//!
+//! An app builds the body in a few lines:
+//!
+//! ```
+//! use gcs_core::identifiers::dp3t;
+//! use gcs_core::report::{Code, Item, ReportBody};
+//!
+//! let code: Code = "01a0 0z92 6h3s gev5".parse()?; // As the patient typed it.
+//! let epoch = dp3t::epoch_of(1_767_600_000).unwrap();
+//! let seed = [7; 32]; // What this phone broadcast from in that epoch.
+//! let body = ReportBody { code, items: vec![Item::Dp3tUnlinkable { epoch, seed }] };
+//! let json = body.to_json(); // POST it to /v1/reports as application/json.
+//! # use gcs_core::report::ReceivedReport;
+//! # assert_eq!(ReceivedReport::from_json(&json)?.items, [Ok(body.items[0].clone())]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | type | is |
+//! |---|---|
+//! | [`Code`], [`ProviderKey`] | one-time codes, and the key that makes them |
+//! | [`Item`] | what is reported: a seed, or an element as it was broadcast |
+//! | [`ReportBody`] | what an app sends |
+//! | [`ReceivedReport`] | what a backend reads of it, and [`ItemRules`] what it accepts |
+//! | [`ReportAnswer`] | what the app is told |
+
+mod body;
+mod code;
+mod item;
+
+pub use self::body::{
+    MAX_ITEMS, MAX_REPORT_BYTES, ProblemItem, ReceivedReport, ReportAnswer, ReportBody, ReportError,
+};
+pub use self::code::{Code, CodeError, MAX_PROVIDER, MAX_SERIAL, ProviderKey};
+pub use self::item::{AcceptedItems, CLOCK_SKEW, Item, ItemProblem, ItemRules};

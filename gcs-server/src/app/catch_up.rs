@@ -1,0 +1,82 @@
+//! From the log to everything that follows from it: the state and the publications.
+
+use std::time::{Duration, Instant};
+
+use super::StartError;
+use crate::domain::chain::LogError;
+use crate::domain::events::Event;
+use crate::domain::keys::DeploymentKeys;
+use crate::node::{PublicationInput, Replayed, replay};
+use crate::publishing::{Outbox, PublicationBuilder, PublicationError, TickPosition};
+use crate::store::Store;
+
+/// What a replay gives.
+#[derive(Debug)]
+pub struct CaughtUp {
+    /// What the log adds up to.
+    pub replayed: Replayed,
+    /// The builder after the last tick; `None` if a publication could not be computed.
+    pub builder: Option<PublicationBuilder>,
+    /// What has not been written yet.
+    pub outbox: Outbox,
+    /// The first publication that could not be computed, by its position in the log.
+    pub failed: Option<(u64, PublicationError)>,
+    /// Number of publications that were computed.
+    pub ticks: u64,
+    /// How long it took to compute them.
+    pub computing: Duration,
+}
+
+impl CaughtUp {
+    /// The builder, if every publication could be computed.
+    ///
+    /// # Errors
+    /// The first publication that could not be computed.
+    pub fn expect_computed(&self) -> Result<(), LogError> {
+        match &self.failed {
+            None => Ok(()),
+            Some((position, error)) => Err(LogError::broken(*position, error.to_string())),
+        }
+    }
+}
+
+/// Replays the log, and computes the publications after `published`, or all of them.
+///
+/// # Errors
+/// A log that is wrong, or lacks what was published from it.
+pub fn catch_up(
+    store: &mut dyn Store,
+    keys: &DeploymentKeys,
+    builder: PublicationBuilder,
+    published: Option<TickPosition>,
+) -> Result<CaughtUp, StartError> {
+    let mut builder = Some(builder);
+    let mut outbox = Outbox::default();
+    let mut is_there = published.is_none();
+    let (mut failed, mut ticks, mut computing) = (None, 0, Duration::ZERO);
+    let replayed = replay(store, Some(keys), |state, logged| {
+        let position = logged.header.position;
+        if let Some(published) = published.filter(|published| position <= published.position) {
+            is_there |= position == published.position && logged.header.hash() == published.head;
+            return Ok(());
+        }
+        if published.is_none() && matches!(logged.event, Some(Event::Purge(_))) {
+            outbox.forget_history();
+        }
+        let Some(open) = &mut builder else { return Ok(()) };
+        let began = Instant::now();
+        let Some(input) = PublicationInput::of(state, logged) else { return Ok(()) };
+        if let Err(error) = open.build(&input, &mut outbox) {
+            failed = Some((position, error));
+            builder = None;
+        } else {
+            ticks += 1;
+        }
+        computing += began.elapsed();
+        Ok(())
+    })?;
+    match published.filter(|_| !is_there && replayed.newer.is_none()) {
+        Some(published) => Err(StartError::Behind { tick: published.version.tick }),
+        None => Ok(CaughtUp { replayed, builder, outbox, failed, ticks, computing }),
+    }
+}

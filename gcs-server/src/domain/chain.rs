@@ -1,0 +1,267 @@
+//! The chain: numbered events, each bound to the one before.
+//!
+//! An event is a header and a body. The header is chained and kept for ever; the body
+//! stands in it only as SHA-256(32 random bytes ‖ body), so that a purge can erase both
+//! without breaking the chain, and what was erased cannot be guessed from what is left.
+//! A header:
+//!
+//! ```text
+//! position   u64   from 1
+//! previous   32    SHA-256 of the header before; zeros in the first
+//! time       u64   Unix time in seconds
+//! kind       u16   what happened
+//! outcome    u8    1: accepted
+//! rules      u16   version of the rules that judged it
+//! commitment 32    SHA-256(salt ‖ body)
+//! ```
+//!
+//! All little-endian, 85 bytes.
+
+use gcs_core::Digest;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::events::{DecodeError, Event};
+
+/// Bytes of a header.
+pub const HEADER_LEN: usize = 85;
+
+/// Version of the rules by which this release judges. State is made of what was recorded,
+/// so a new version never judges history again.
+pub const RULES: u16 = 1;
+
+/// The outcome of an event that was accepted. What is not accepted is counted, not logged.
+const ACCEPTED: u8 = 1;
+
+/// What is known of an event for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Position in the log, from 1.
+    pub position: u64,
+    /// Hash of the header before it.
+    pub previous: [u8; 32],
+    /// Unix time in seconds.
+    pub time: u64,
+    /// What happened: see [`Event::kind`].
+    pub kind: u16,
+    /// 1: accepted.
+    pub outcome: u8,
+    /// Version of the rules that judged it.
+    pub rules: u16,
+    /// SHA-256(salt ‖ body).
+    pub commitment: [u8; 32],
+}
+
+impl Header {
+    /// The header as bytes.
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        let parts: [&[u8]; 7] = [
+            &self.position.to_le_bytes(),
+            &self.previous,
+            &self.time.to_le_bytes(),
+            &self.kind.to_le_bytes(),
+            &[self.outcome],
+            &self.rules.to_le_bytes(),
+            &self.commitment,
+        ];
+        let mut rest = bytes.as_mut_slice();
+        for part in parts {
+            let (place, after) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = after;
+        }
+        bytes
+    }
+
+    /// Reads a header; `None` if it has another length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Header> {
+        let rest: &[u8; HEADER_LEN] = bytes.try_into().ok()?;
+        let rest = &mut rest.as_slice();
+        Some(Header {
+            position: u64::from_le_bytes(take(rest)?),
+            previous: take(rest)?,
+            time: u64::from_le_bytes(take(rest)?),
+            kind: u16::from_le_bytes(take(rest)?),
+            outcome: u8::from_le_bytes(take(rest)?),
+            rules: u16::from_le_bytes(take(rest)?),
+            commitment: take(rest)?,
+        })
+    }
+
+    /// SHA-256 of its bytes: what the next header is chained to.
+    pub fn hash(&self) -> [u8; 32] {
+        Digest::of(&self.to_bytes()).0
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+/// Binds a header to a body without telling anything about it.
+fn commitment(salt: &[u8; 32], body: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(salt).chain_update(body).finalize().into()
+}
+
+/// An event of the log.
+#[derive(Clone, Debug)]
+pub struct LoggedEvent {
+    /// Its header.
+    pub header: Header,
+    /// What happened; `None` once its body has been erased.
+    pub event: Option<Event>,
+}
+
+/// An event to store: its header, and the body with its salt.
+#[derive(Clone)]
+pub struct SealedEvent {
+    /// Its header.
+    pub header: Header,
+    /// Erased together with the body.
+    pub salt: [u8; 32],
+    /// The event as bytes.
+    pub body: Vec<u8>,
+}
+
+/// An event that does not belong where it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LogError {
+    /// The event is damaged, missing, or does not follow from the events before.
+    #[error("event {position}: {what}")]
+    Broken {
+        /// Position of the first bad event.
+        position: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An event of a kind that this release does not know.
+    #[error(
+        "event {position} is of kind {kind}, which this release does not know: \
+         it was written by a newer one; install that"
+    )]
+    UnknownKind {
+        /// Its position.
+        position: u64,
+        /// Its kind.
+        kind: u16,
+    },
+    /// An event with an outcome that this release does not know.
+    #[error(
+        "event {position} is of outcome {outcome}, which this release does not know: \
+         it was written by a newer one; install that"
+    )]
+    UnknownOutcome {
+        /// Its position.
+        position: u64,
+        /// Its outcome.
+        outcome: u8,
+    },
+}
+
+impl LogError {
+    /// An event that is damaged, missing, or does not follow from the events before.
+    pub fn broken(position: u64, what: impl Into<String>) -> LogError {
+        LogError::Broken { position, what: what.into() }
+    }
+
+    /// Whether a newer release wrote the event.
+    pub fn is_newer(&self) -> bool {
+        !matches!(self, LogError::Broken { .. })
+    }
+}
+
+/// Where a chain has got to. It seals the next events, or verifies them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Position of the last event, 0 before the first.
+    pub position: u64,
+    /// Hash of its header.
+    pub head: [u8; 32],
+}
+
+impl Chain {
+    /// Seals an event at the next position. The salt must be random and used only once.
+    pub fn seal(&mut self, event: &Event, time: u64, salt: [u8; 32]) -> SealedEvent {
+        let body = event.encode();
+        let header = Header {
+            position: self.position + 1,
+            previous: self.head,
+            time,
+            kind: event.kind(),
+            outcome: ACCEPTED,
+            rules: RULES,
+            commitment: commitment(&salt, &body),
+        };
+        (self.position, self.head) = (header.position, header.hash());
+        SealedEvent { header, salt, body }
+    }
+
+    /// Verifies that a header and a body, if it has not been erased, are the next event's.
+    ///
+    /// # Errors
+    /// What is wrong with the event.
+    pub fn verify(
+        &mut self,
+        header: &[u8],
+        body: Option<(&[u8; 32], &[u8])>,
+    ) -> Result<LoggedEvent, LogError> {
+        let position = self.position + 1;
+        let broken = |what: &str| LogError::broken(position, what);
+        let header = Header::from_bytes(header)
+            .ok_or_else(|| broken("its header is not one of this server's"))?;
+        if header.position != position {
+            let what = format!("its header says it is event {}", header.position);
+            return Err(LogError::broken(position, what));
+        }
+        if header.previous != self.head {
+            return Err(broken("it does not follow from the event before (its hash differs)"));
+        }
+        if header.outcome != ACCEPTED {
+            return Err(LogError::UnknownOutcome { position, outcome: header.outcome });
+        }
+        let event = match body {
+            None => None,
+            Some((salt, body)) if commitment(salt, body) != header.commitment => {
+                return Err(broken("its body is not the one it was written with"));
+            }
+            Some((_, body)) => Some(decode(&header, body)?),
+        };
+        (self.position, self.head) = (position, header.hash());
+        Ok(LoggedEvent { header, event })
+    }
+}
+
+fn decode(header: &Header, body: &[u8]) -> Result<Event, LogError> {
+    let Header { position, kind, .. } = *header;
+    Event::decode(kind, body).map_err(|error| match error {
+        DecodeError::UnknownKind => LogError::UnknownKind { position, kind },
+        DecodeError::Body(error) => {
+            LogError::broken(position, format!("its body cannot be read: {error}"))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_as_written() {
+        let header = Header {
+            position: 0x0102_0304_0506_0708,
+            previous: [9; 32],
+            time: 10,
+            kind: 0x0b0c,
+            outcome: ACCEPTED,
+            rules: 0x0d0e,
+            commitment: [15; 32],
+        };
+        let bytes = header.to_bytes();
+        assert_eq!(bytes[..8], [8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(Header::from_bytes(&bytes), Some(header));
+        assert_eq!(Header::from_bytes(&bytes[1..]), None);
+    }
+}

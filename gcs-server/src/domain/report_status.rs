@@ -1,0 +1,91 @@
+//! What became of a report, as its sender is told.
+
+use gcs_core::live::{LiveReport, ReportDate};
+use gcs_core::{Date, Version};
+
+use crate::domain::judge;
+use crate::domain::problem::Problem;
+use crate::domain::state::State;
+
+/// What became of a report, or of its elements of one date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It waits for its publication.
+    Held,
+    /// All of it that has not expired is published.
+    Published,
+    /// It was retracted.
+    Retracted,
+    /// All its dates have expired.
+    Expired,
+}
+
+/// What became of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportStatus {
+    /// Of all of it.
+    pub status: Status,
+    /// By date.
+    pub dates: Vec<DateStatus>,
+}
+
+/// What became of a report's elements of one date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateStatus {
+    /// The UTC date.
+    pub date: Date,
+    /// What became of them.
+    pub status: Status,
+    /// The publication that first had them, if they are published.
+    pub since: Option<Version>,
+}
+
+/// What became of the report of a tracking id. `published` is the newest publication that
+/// phones can fetch: the log may be ahead of it.
+///
+/// # Errors
+/// [`Problem::ReportUnknown`].
+pub fn report_status(
+    state: &State,
+    tracking: &str,
+    published: Option<Version>,
+) -> Result<ReportStatus, Problem> {
+    let tracking = judge::parse_tracking(tracking)?;
+    let (position, _) = state.reports.by_tracking(&tracking).ok_or(Problem::ReportUnknown)?;
+    let report = state.live.report(position).ok_or(Problem::ReportUnknown)?;
+    let dates = report.dates.iter().map(|brought| {
+        let is_expired = !state.live.has(position, brought.date);
+        date_status(report, brought, is_expired, published)
+    });
+    let dates: Vec<DateStatus> = dates.collect();
+    Ok(ReportStatus { status: overall(report, &dates), dates })
+}
+
+fn date_status(
+    report: &LiveReport,
+    brought: &ReportDate,
+    is_expired: bool,
+    published: Option<Version>,
+) -> DateStatus {
+    let since = brought.since.filter(|since| published >= Some(*since));
+    let status = match since {
+        _ if is_expired => Status::Expired,
+        _ if report.retracted => Status::Retracted,
+        Some(_) => Status::Published,
+        None => Status::Held,
+    };
+    DateStatus { date: brought.date, status, since: since.filter(|_| status == Status::Published) }
+}
+
+fn overall(report: &LiveReport, dates: &[DateStatus]) -> Status {
+    let any = |status| dates.iter().any(|date| date.status == status);
+    if report.retracted {
+        Status::Retracted
+    } else if any(Status::Held) {
+        Status::Held
+    } else if any(Status::Published) {
+        Status::Published
+    } else {
+        Status::Expired
+    }
+}

@@ -1,0 +1,187 @@
+//! Corrections: first what would change, then the change.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, post, web};
+use gcs_core::Date;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::events::Act;
+use crate::domain::judge;
+use crate::domain::judge::Selection;
+use crate::domain::problem::Problem;
+use crate::http::auth::{Caller, Operator};
+use crate::http::body::Json;
+use crate::service::Service;
+use gcs_core::live::Change;
+
+/// A correction to look at before it is made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PreviewRequest {
+    /// What would be done to the reports.
+    #[serde(with = "ActName")]
+    #[schema(value_type = ActName)]
+    act: Act,
+    /// Which reports.
+    #[serde(with = "SelectionFields")]
+    #[schema(value_type = SelectionFields)]
+    select: Selection,
+}
+
+/// A correction to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CorrectionRequest {
+    /// What is done to the reports.
+    #[serde(with = "ActName")]
+    #[schema(value_type = ActName)]
+    act: Act,
+    /// Which reports.
+    #[serde(with = "SelectionFields")]
+    #[schema(value_type = SelectionFields)]
+    select: Selection,
+    /// The `position` from the answer to the preview. Reports that came later are left alone.
+    position: u64,
+}
+
+/// What is done to reports: `retract` (their elements are taken out of what is published, unless
+/// another report has them too) or `reinstate` (the elements come back).
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Act", rename_all = "snake_case")]
+#[schema(as = Act)]
+enum ActName {
+    Retract,
+    Reinstate,
+}
+
+/// Which reports: those that fit every member that is given. At least one of `report`, `code`,
+/// `provider`, `received_from` and `received_until` must be there.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Selection", deny_unknown_fields)]
+#[schema(as = Selection)]
+struct SelectionFields {
+    /// The report of this tracking id.
+    #[schema(example = "6f1ed002ab5595859014ebf0951522d9")]
+    report: Option<String>,
+    /// The report that was made with this one-time code.
+    #[schema(example = "000A-0002-5XYZ-JK7Q")]
+    code: Option<String>,
+    /// Reports made with codes of the provider of this number.
+    #[schema(example = 1)]
+    provider: Option<u16>,
+    /// Reports made with codes of the range that begins with this serial number. The range is of
+    /// the key of `generation`, or of the provider's present key. It needs `provider`.
+    #[schema(maximum = 1_048_575, example = 0)]
+    range: Option<u32>,
+    /// Reports made with codes of the provider's key of this generation. It needs `provider`.
+    #[schema(example = 1)]
+    generation: Option<u32>,
+    /// Reports accepted at this Unix time, in seconds, or later.
+    #[schema(example = 1_768_910_400)]
+    received_from: Option<u64>,
+    /// Reports accepted before this Unix time, in seconds.
+    #[schema(example = 1_768_996_800)]
+    received_until: Option<u64>,
+}
+
+/// What a correction changes.
+#[derive(Serialize, ToSchema)]
+struct CorrectionAnswer {
+    /// The position in the log, counted in events, up to which reports were looked at. Send it
+    /// back to make the correction to just these reports.
+    position: u64,
+    /// Number of reports that the correction changes.
+    reports: u64,
+    /// Number of selected reports that are retracted, or not retracted, already.
+    unchanged: u64,
+    /// What changes for phones, by date.
+    dates: Vec<DateChange>,
+}
+
+/// What a correction changes for phones on one date.
+#[derive(Serialize, ToSchema)]
+struct DateChange {
+    /// The UTC date on which the elements were broadcast, as YYYY-MM-DD.
+    #[schema(value_type = String, format = Date, example = "2026-01-05")]
+    date: Date,
+    /// Number of changed reports that have elements for this date.
+    reports: u64,
+    /// Number of elements that are taken out of what is published.
+    elements_out: u64,
+    /// Number of elements that come back into what is published.
+    elements_back: u64,
+    /// Number of elements of these reports for which nothing changes, because another report
+    /// has them too or they have not been published yet.
+    unchanged: u64,
+}
+
+impl From<judge::CorrectionAnswer> for CorrectionAnswer {
+    fn from(answer: judge::CorrectionAnswer) -> CorrectionAnswer {
+        let judge::CorrectionAnswer { position, reports, unchanged, dates } = answer;
+        let dates = dates.into_iter().map(DateChange::from).collect();
+        CorrectionAnswer { position, reports, unchanged, dates }
+    }
+}
+
+impl From<judge::DateChange> for DateChange {
+    fn from(judge::DateChange { date, change }: judge::DateChange) -> DateChange {
+        let Change { reports, elements_out, elements_back, unchanged } = change;
+        DateChange { date, reports, elements_out, elements_back, unchanged }
+    }
+}
+
+/// Count what a correction would change
+///
+/// Nothing is changed yet.
+#[utoipa::path(
+    operation_id = "preview_correction",
+    tag = "operator",
+    request_body = PreviewRequest,
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "What the correction would change", body = CorrectionAnswer),
+        (status = 403, description = "forbidden, code_invalid"),
+        (status = 404, description = "report_unknown, provider_unknown, range_unknown"),
+        (status = 422, description = "selection_empty, selection_range, selection_none"),
+    ),
+)]
+#[post("/v1/admin/corrections/preview")]
+pub(super) async fn preview(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+    Json(PreviewRequest { act, select }): Json<PreviewRequest>,
+) -> Result<HttpResponse, Problem> {
+    let answer = judge::preview(&service.node.state(), &service.keys, act, &select, None)?;
+    Ok(HttpResponse::Ok().json(CorrectionAnswer::from(answer)))
+}
+
+/// Retract or reinstate reports
+///
+/// Phones get the change with the next tick. Nothing is deleted: a retracted report can be
+/// reinstated.
+#[utoipa::path(
+    operation_id = "make_correction",
+    tag = "operator",
+    request_body = CorrectionRequest,
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "What the correction changes", body = CorrectionAnswer),
+        (status = 403, description = "forbidden, code_invalid"),
+        (status = 404, description = "report_unknown, provider_unknown, range_unknown"),
+        (status = 409, description = "position_ahead"),
+        (status = 422, description = "selection_empty, selection_range, selection_none"),
+    ),
+)]
+#[post("/v1/admin/corrections")]
+pub(super) async fn correct(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+    Json(CorrectionRequest { act, select, position }): Json<CorrectionRequest>,
+) -> Result<HttpResponse, Problem> {
+    let keys = Arc::clone(&service.keys);
+    let judge = move |state: &_, _| judge::correct(state, &keys, act, &select, position);
+    let answer = service.node.act(judge).await?;
+    Ok(HttpResponse::Ok().json(CorrectionAnswer::from(answer)))
+}

@@ -1,0 +1,187 @@
+//! Ticks, the clock, the series and the settings.
+
+#![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
+
+use actix_web::{HttpResponse, get, post, put, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::domain::judge;
+use crate::domain::policy::Policy;
+use crate::domain::problem::Problem;
+use crate::http::Publication;
+use crate::http::auth::{Caller, Operator};
+use crate::http::body::Json;
+use crate::service::Service;
+
+/// Publish now
+///
+/// The answer comes when phones can fetch the publication.
+#[utoipa::path(
+    operation_id = "publish_now",
+    tag = "operator",
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The publication that phones fetch now", body = Publication),
+        (status = 409, description = "tick_pending, clock_leap, clock_behind"),
+        (status = 503, description = "storage_unavailable, unavailable: try again"),
+    ),
+)]
+#[post("/v1/admin/tick")]
+pub(super) async fn tick(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(Publication::from(service.tick().await?)))
+}
+
+/// Say that the clock is right, so that publishing goes on
+///
+/// Publishing stops when the clock is more than a day after the last tick: a wrong clock would
+/// drop dates.
+#[utoipa::path(
+    tag = "operator",
+    params(DropQuery),
+    security(("operator" = [])),
+    responses(
+        (status = 204, description = "Publishing goes on"),
+        (status = 400, description = "parameter_invalid"),
+        (status = 409, description = "clock_behind, dates_dropped"),
+    ),
+)]
+#[post("/v1/admin/clock/resume")]
+pub(super) async fn resume_clock(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+    web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
+) -> Result<HttpResponse, Problem> {
+    service.node.act(move |state, context| judge::resume_clock(state, context, drop_dates)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Whether dates may be dropped.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DropQuery {
+    /// Whether to go on even if the next tick drops dates with all their reports, for good.
+    #[serde(default)]
+    #[param(default = false)]
+    drop_dates: bool,
+}
+
+/// The series of the publications to come.
+#[derive(Serialize, ToSchema)]
+struct Series {
+    /// The series of the next tick.
+    #[schema(example = 2)]
+    series: u32,
+}
+
+/// Begin a new series, after a restore or to recall what is published
+///
+/// After the next tick every phone compares all its sets with the published ones, and fetches
+/// those that differ.
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses((status = 200, description = "The new series", body = Series)),
+)]
+#[post("/v1/admin/series")]
+pub(super) async fn start_series(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+) -> Result<HttpResponse, Problem> {
+    let series = service.node.act(|state, _| judge::start_series(state)).await?;
+    Ok(HttpResponse::Ok().json(Series { series }))
+}
+
+/// The settings that change what is published or accepted. They are in the log, so they are the
+/// same on every server with this log.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(remote = "Policy", deny_unknown_fields)]
+#[schema(as = Policy)]
+struct PolicyFields {
+    /// The false-positive rate of every date's set is below 2^-rate_bits: with 20, at most about
+    /// one in a million tested elements is a false positive. 1 to 32.
+    #[schema(minimum = 1, maximum = 32, example = 20)]
+    rate_bits: u32,
+    /// Number of elements that a new date's set is made for, at least. 1 to 100000000; less where
+    /// `rate_bits` is large.
+    #[schema(minimum = 1, maximum = 100_000_000, example = 1000)]
+    expected_per_date: u32,
+    /// Seconds from one publication to the next. 60 to 21600.
+    #[schema(minimum = 60, maximum = 21_600, example = 900)]
+    interval: u64,
+    /// Number of reports that must have elements for a date before these are published, so that
+    /// nobody sees which elements belong together. 1 to 1000.
+    #[schema(minimum = 1, maximum = 1000, example = 10)]
+    min_reports: u32,
+    /// Seconds for which elements wait for `min_reports`, at most. Then random filler takes the
+    /// place of the missing reports. 0 to 86400.
+    #[schema(minimum = 0, maximum = 86_400, example = 7200)]
+    max_hold: u64,
+    /// Days for which a date is published after its end. 1 to 28.
+    #[schema(minimum = 1, maximum = 28, example = 14)]
+    retention_days: u32,
+    /// Whether elements are accepted as they were broadcast (`kind` is `raw`). Whoever heard such
+    /// an element can report it as their own.
+    #[schema(example = false)]
+    raw: bool,
+    /// Number of items of one date in one report, at most. 1 to 4096.
+    #[schema(minimum = 1, maximum = 4096, example = 256)]
+    max_items_per_date: u32,
+    /// Days for which a new range of codes may be valid, at most. 1 to 730.
+    #[schema(minimum = 1, maximum = 730, example = 400)]
+    max_code_days: u32,
+    /// Number of unused codes that a provider may have at once, at most. 1 to 1000000.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 100_000)]
+    max_open_codes: u32,
+}
+
+/// The settings as a body.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct PolicyBody(#[serde(with = "PolicyFields")] Policy);
+
+/// Get the settings
+#[utoipa::path(
+    tag = "operator",
+    security(("operator" = [])),
+    responses((status = 200, description = "All settings", body = PolicyFields)),
+)]
+#[get("/v1/admin/policy")]
+pub(super) async fn get_policy(service: web::Data<Service>, _: Caller<Operator>) -> HttpResponse {
+    HttpResponse::Ok().json(PolicyBody(service.node.state().policy.clone()))
+}
+
+/// Replace the settings
+///
+/// All of them must be in the body: get them, change some, and send them back.
+#[utoipa::path(
+    tag = "operator",
+    params(DropQuery),
+    request_body = PolicyFields,
+    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The settings from now on", body = PolicyFields),
+        (status = 400, description = "json_shape: a setting is missing, unknown or of another type. json_invalid, \
+         body_incomplete, parameter_invalid"),
+        (status = 409, description = "dates_dropped"),
+        (status = 422, description = "policy_invalid: a setting is out of its bounds"),
+    ),
+)]
+#[put("/v1/admin/policy")]
+pub(super) async fn set_policy(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+    web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
+    Json(PolicyBody(policy)): Json<PolicyBody>,
+) -> Result<HttpResponse, Problem> {
+    let wanted = policy.clone();
+    service
+        .node
+        .act(move |state, context| judge::set_policy(state, context, &wanted, drop_dates))
+        .await?;
+    Ok(HttpResponse::Ok().json(PolicyBody(policy)))
+}

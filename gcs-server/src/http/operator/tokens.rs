@@ -1,0 +1,59 @@
+//! Tokens of the operator and of backends.
+
+use actix_web::{HttpResponse, post, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::judge;
+use crate::domain::problem::Problem;
+use crate::domain::token::Token;
+use crate::http::auth::{Caller, Operator};
+use crate::http::not_stored;
+use crate::service::Service;
+
+/// A new token.
+#[derive(Serialize, ToSchema)]
+struct NewToken {
+    /// The token, for `Authorization: Bearer TOKEN`. It is shown only in this answer.
+    #[schema(example = "gcs_backend_R2h5cG90aGV0aWNhbCB0b2tlbiwgb25seSBhIHNhbXBsZQ")]
+    token: String,
+}
+
+fn shown(token: &Token) -> HttpResponse {
+    not_stored(HttpResponse::Ok(), &NewToken { token: token.to_string() })
+}
+
+/// Replace the operator's token
+///
+/// The token of this request is void from now on.
+#[utoipa::path(
+    operation_id = "replace_operator_token",
+    tag = "operator",
+    security(("operator" = [])),
+    responses((status = 200, description = "The new token", body = NewToken)),
+)]
+#[post("/v1/admin/token")]
+pub(super) async fn new_token(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+) -> Result<HttpResponse, Problem> {
+    Ok(shown(&service.node.act(|_, context| judge::replace_operator_token(context)).await?))
+}
+
+/// Replace the token of backends and back offices
+///
+/// With it they may ask for exact matches. The token before, if there was one, is void from now
+/// on.
+#[utoipa::path(
+    operation_id = "replace_backend_token",
+    tag = "operator",
+    security(("operator" = [])),
+    responses((status = 200, description = "The new token", body = NewToken)),
+)]
+#[post("/v1/admin/backend-token")]
+pub(super) async fn new_backend_token(
+    service: web::Data<Service>,
+    _: Caller<Operator>,
+) -> Result<HttpResponse, Problem> {
+    Ok(shown(&service.node.act(|_, context| judge::replace_backend_token(context)).await?))
+}

@@ -1,0 +1,207 @@
+//! Reports of patients.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, get, post, web};
+use gcs_core::Date;
+use gcs_core::report::{self, MAX_REPORT_BYTES, ReceivedReport};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::judge;
+use crate::domain::problem::Problem;
+use crate::domain::report_status;
+use crate::http::body::Raw;
+use crate::http::problem::ProblemItem;
+use crate::http::{Publication, not_stored};
+use crate::service::Service;
+
+/// A report of infected identifiers.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "for the document: gcs-core reads it")]
+struct ReportRequest {
+    /// The one-time code, as it was typed: 16 symbols of Crockford's base 32, shown in fours.
+    /// Upper and lower case are the same, spaces and hyphens are ignored, I and L count as 1 and
+    /// O as 0.
+    #[schema(example = "000A-0002-5XYZ-JK7Q")]
+    code: String,
+    /// What is reported: 1 to 4096 items.
+    #[schema(min_items = 1, max_items = 4096)]
+    items: Vec<WireItem>,
+}
+
+/// One reported identifier. An item with other fields than these is not accepted (`shape`).
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ReportItem)]
+#[serde(tag = "kind", deny_unknown_fields)]
+#[expect(dead_code, reason = "for the document: gcs-core reads it")]
+enum WireItem {
+    /// A seed of DP-3T's unlinkable design, which proves that the sender broadcast it.
+    ///
+    /// The phone broadcast EphID, the first 16 bytes of SHA-256(seed). The element that is
+    /// published, and that phones test, is SHA-256(EphID ‖ epoch as a big-endian u32), 32
+    /// bytes. The seed and epoch of the examples give
+    /// `k+jP+0+Ci6+eNrZYq4mIua/Tm+yflbJJMHaBVxSK3Mk=` in base64.
+    #[serde(rename = "dp3t-unlinkable")]
+    Dp3tUnlinkable {
+        /// DP-3T's epoch in which the identifier was broadcast: Unix time in seconds divided by
+        /// 900, rounded down. The UTC date follows from it.
+        #[schema(example = 1_762_781)]
+        epoch: u32,
+        /// The seed: 32 bytes in base64, padded with `=`.
+        #[schema(
+            content_encoding = "base64",
+            min_length = 44,
+            max_length = 44,
+            example = "6qIFRjcAl1e5mIsomYIJ0lPu3mk0X4NbuRs7MzEI0ik="
+        )]
+        seed: String,
+    },
+    /// An element as it was broadcast, which is published as it is. It is accepted only if the
+    /// setting `raw` is true.
+    #[serde(rename = "raw")]
+    Raw {
+        /// The UTC date on which the element was broadcast, as YYYY-MM-DD.
+        #[schema(value_type = String, format = Date, example = "2026-01-05")]
+        date: Date,
+        /// The element: 16 to 64 bytes in base64, padded with `=`.
+        #[schema(
+            content_encoding = "base64",
+            min_length = 24,
+            max_length = 88,
+            example = "aWRlbnRpZmllciBoZWFyZA=="
+        )]
+        element: String,
+    },
+}
+
+/// The answer to a report.
+#[derive(Serialize, ToSchema)]
+struct ReportAnswer {
+    /// The number by which the report's status is asked for: 32 hexadecimal digits.
+    #[schema(pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")]
+    tracking_id: String,
+    /// Number of items that were accepted. Equal items count once.
+    accepted: u32,
+    /// The items that were not accepted.
+    problems: Vec<ProblemItem>,
+}
+
+impl From<report::ReportAnswer> for ReportAnswer {
+    fn from(answer: report::ReportAnswer) -> ReportAnswer {
+        let report::ReportAnswer { tracking_id, accepted, problems } = answer;
+        let problems = problems.into_iter().map(ProblemItem::from).collect();
+        ReportAnswer { tracking_id, accepted, problems }
+    }
+}
+
+/// Report infected identifiers with a one-time code
+///
+/// A 201 means that the report is on disk and will be published. The same code with the same
+/// items gets the same answer again, however often it is sent, so a client may always try again.
+/// Items that cannot be accepted are listed in `problems`; the others are kept. The code is used
+/// up as soon as one item is accepted.
+#[utoipa::path(
+    tag = "reports",
+    request_body = ReportRequest,
+    responses(
+        (status = 201, description = "The report is accepted and on disk", body = ReportAnswer,
+         headers(("Location" = String, description = "Path at which the report's status can be asked for"))),
+        (status = 403, description = "code_invalid, code_suspended, code_not_open"),
+        (status = 409, description = "code_used: another report was made with this code"),
+        (status = 410, description = "code_expired, code_revoked"),
+        (status = 413, description = "too_large: a report has at most 640 KiB"),
+        (status = 422, description = "too_many_items; no_items: none of the items can be accepted, and `problems` says why"),
+        (status = 503, description = "storage_unavailable, unavailable: send the same report again later"),
+    ),
+)]
+#[post("/v1/reports")]
+pub(super) async fn post_report(
+    service: web::Data<Service>,
+    Raw(body): Raw<MAX_REPORT_BYTES>,
+) -> Result<HttpResponse, Problem> {
+    let arrived = Instant::now();
+    let received = ReceivedReport::from_json(&body)?;
+    let (provider, serial) = (received.code.provider(), received.code.serial());
+    let keys = Arc::clone(&service.keys);
+    let judge = move |state: &_, context| judge::report(state, &keys, context, &received);
+    let answer = ReportAnswer::from(service.node.act_on_code(provider, serial, judge).await?);
+    service.metrics.report_seconds.0.observe(arrived.elapsed().as_secs_f64());
+    let mut response = HttpResponse::Created();
+    response.insert_header((header::LOCATION, format!("/v1/reports/{}", answer.tracking_id)));
+    Ok(not_stored(response, &answer))
+}
+
+/// What became of a report, or of its elements of one date: `held` (it waits for its
+/// publication), `published` (all of it that has not expired is published), `retracted` (the
+/// operator took it back) or `expired` (its dates are not published any more).
+#[derive(Serialize, ToSchema)]
+#[serde(remote = "report_status::Status", rename_all = "snake_case")]
+#[schema(as = PublicationStatus)]
+enum StatusName {
+    Held,
+    Published,
+    Retracted,
+    Expired,
+}
+
+/// What became of a report.
+#[derive(Serialize, ToSchema)]
+struct ReportStatus {
+    /// What became of the whole report. It is `held` while any date is.
+    #[serde(with = "StatusName")]
+    #[schema(value_type = StatusName)]
+    status: report_status::Status,
+    /// What became of the report's elements, by date.
+    dates: Vec<DateStatus>,
+}
+
+/// What became of a report's elements of one date.
+#[derive(Serialize, ToSchema)]
+struct DateStatus {
+    /// The UTC date on which the elements were broadcast, as YYYY-MM-DD.
+    #[schema(value_type = String, format = Date, example = "2026-01-05")]
+    date: Date,
+    /// What became of the elements of this date.
+    #[serde(with = "StatusName")]
+    #[schema(value_type = StatusName)]
+    status: report_status::Status,
+    /// The publication that was the first to have all these elements. It is there only when
+    /// `status` is `published`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Publication>,
+}
+
+impl From<report_status::ReportStatus> for ReportStatus {
+    fn from(report: report_status::ReportStatus) -> ReportStatus {
+        let date = |date: report_status::DateStatus| DateStatus {
+            date: date.date,
+            status: date.status,
+            since: date.since.map(Publication::from),
+        };
+        let dates = report.dates.into_iter().map(date).collect();
+        ReportStatus { status: report.status, dates }
+    }
+}
+
+/// Ask what became of a report
+#[utoipa::path(
+    tag = "reports",
+    params(("tracking_id" = String, Path, description = "The `tracking_id` from the answer to the report",
+        pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")),
+    responses(
+        (status = 200, description = "The report's status", body = ReportStatus),
+        (status = 404, description = "report_unknown"),
+    ),
+)]
+#[get("/v1/reports/{tracking_id}")]
+pub(super) async fn get_report(
+    service: web::Data<Service>,
+    tracking: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let status = service.report_status(&tracking)?;
+    Ok(not_stored(HttpResponse::Ok(), &ReportStatus::from(status)))
+}

@@ -1,0 +1,81 @@
+//! From events to a batch that a store takes.
+
+use crate::domain::chain::{Chain, LoggedEvent, SealedEvent};
+use crate::domain::events::Event;
+use crate::random::{self, Random};
+use crate::store::{Batch, Body, StoredEvent};
+
+/// Events on their way into a batch.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    chain: Chain,
+    first: u64,
+    bytes: usize,
+    logged: Vec<LoggedEvent>,
+    stored: Vec<StoredEvent>,
+}
+
+/// A batch to store, and its events to apply once it is stored.
+#[derive(Debug)]
+pub struct SealedBatch {
+    /// The events.
+    pub logged: Vec<LoggedEvent>,
+    /// The batch.
+    pub batch: Batch,
+}
+
+impl BatchBuilder {
+    /// A batch of what comes after this place in the chain.
+    pub fn after(chain: Chain) -> BatchBuilder {
+        let first = chain.position + 1;
+        BatchBuilder { chain, first, bytes: 0, logged: Vec::new(), stored: Vec::new() }
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn add(&mut self, event: &Event, now: u64, random: &Random) -> Result<(), random::Error> {
+        let sealed = self.chain.seal(event, now, random.bytes()?);
+        let SealedEvent { header, salt, body: bytes } = sealed;
+        self.bytes += bytes.len();
+        self.logged.push(LoggedEvent { header, event: Some(event.clone()) });
+        let body = Some(Body { salt, bytes });
+        self.stored.push(StoredEvent { header: header.to_bytes().to_vec(), body });
+        Ok(())
+    }
+
+    /// Bytes of its bodies.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The batch; `None` if it has no events.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn finish(self, random: &Random) -> Result<Option<SealedBatch>, random::Error> {
+        let BatchBuilder { first, logged, stored: events, .. } = self;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(SealedBatch { logged, batch: Batch { first, id: random.bytes()?, events } }))
+    }
+}
+
+/// The batch of these events, at least one.
+///
+/// # Errors
+/// When there are no random bytes.
+pub fn seal(
+    chain: Chain,
+    events: &[Event],
+    now: u64,
+    random: &Random,
+) -> Result<Option<SealedBatch>, random::Error> {
+    let mut builder = BatchBuilder::after(chain);
+    for event in events {
+        builder.add(event, now, random)?;
+    }
+    builder.finish(random)
+}

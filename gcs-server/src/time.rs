@@ -1,0 +1,58 @@
+//! Times as people read and write them: RFC 3339 in UTC.
+
+use gcs_core::Date;
+use jiff::Timestamp;
+
+/// Reads a UTC date, a time as RFC 3339 has it, or a Unix time in seconds. A date counts as its
+/// first second, and parts of a second are left out.
+///
+/// # Errors
+/// What is asked for, for people.
+pub fn parse(text: &str) -> Result<u64, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let of_date = text.parse().ok().map(|date: Date| date.start());
+    let of_time = || u64::try_from(text.parse::<Timestamp>().ok()?.as_second()).ok();
+    of_date.or_else(of_time).ok_or_else(|| {
+        "say a UTC date as 2026-01-31, a UTC time as 2026-01-31T12:00:00Z, or Unix seconds"
+            .to_owned()
+    })
+}
+
+/// A Unix time in seconds as RFC 3339 in UTC. What lies after the year 9999 is shown as its end.
+pub fn utc(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|time| Timestamp::from_second(time).ok());
+    // Seconds alone: the last moment has a fraction.
+    let last = || Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or_default();
+    time.unwrap_or_else(last).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_they_are_shown() {
+        for time in [0, 1_767_571_199, 1_767_571_200] {
+            assert_eq!(parse(&utc(time)), Ok(time));
+            assert_eq!(parse(&time.to_string()), Ok(time));
+        }
+        assert_eq!(utc(1_767_571_199), "2026-01-04T23:59:59Z");
+        assert_eq!(parse("2026-01-05"), Ok(1_767_571_200));
+        assert_eq!(parse("2026-01-05T01:00:00.5+01:00"), Ok(1_767_571_200));
+        assert!(utc(u64::MAX).starts_with("9999-12-3"));
+        for bad in [
+            "",
+            "today",
+            "2026-01-32",
+            "2026-01-05T24:00:00Z",
+            "2026-01-05T1:00:00Z",
+            "2026-01-05T10:00:00",
+            "-1",
+            "1969-12-31T23:59:59Z",
+        ] {
+            assert!(parse(bad).unwrap_err().contains("2026-01-31T12:00:00Z"), "{bad}");
+        }
+    }
+}
