@@ -16,7 +16,6 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod code_sheet;
-pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod node;

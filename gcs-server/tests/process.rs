@@ -6,12 +6,11 @@
 mod common;
 
 use std::io::Read as _;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::api::{Answer, agent, seed_of, try_ask};
-use common::process::{PROGRAM, Process, alone, pure, text};
+use common::process::{Process, alone, program, pure, text};
 use gcs_core::Date;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -52,8 +51,8 @@ fn an_operators_day_on_the_command_line() {
     let provider = new_provider(&server, &operator);
     let sheet = codes(&server, &provider, 3);
     assert_eq!(sheet.len(), 3);
-    assert!(pure(&["check-code", &sheet[0].to_lowercase()]).status.success());
-    let mistyped = pure(&["check-code", &sheet[0].replace('-', "")[1..]]);
+    assert!(pure(&["test-code", &sheet[0].to_lowercase()]).status.success());
+    let mistyped = pure(&["test-code", &sheet[0].replace('-', "")[1..]]);
     assert!(!mistyped.status.success() && text(&mistyped.stderr).contains("16 symbols, got 15"));
 
     assert_eq!(report(&agent(), &server, &sheet[0], 1).unwrap().status, 201);
@@ -84,7 +83,8 @@ fn an_operators_day_on_the_command_line() {
     let position = preview.split("--position ").nth(1).unwrap().split(' ').next().unwrap();
     let hasty = server.run(&operator, &["retract", "--provider", "1", "--yes"]);
     assert!(!hasty.status.success() && text(&hasty.stderr).contains("look first"));
-    let late = server.run(&operator, &["retract", "--provider", "1", "--from", "2100-01-01"]);
+    let late =
+        server.run(&operator, &["retract", "--provider", "1", "--received-from", "2100-01-01"]);
     assert!(text(&late.stderr).contains("no report is selected"), "{}", text(&late.stderr));
     let act = ["retract", "--provider", "1", "--position", position, "--yes"];
     assert_eq!(server.json(&operator, &act)["reports"], 1);
@@ -329,11 +329,16 @@ fn readers_that_stall_take_little_memory() {
     let connect = || std::net::TcpStream::connect(server.public).unwrap();
     get(&mut connect());
     let before = resident(server.child.id());
-    let mut stalled: Vec<_> = (0..200).map(|_| connect()).collect();
-    stalled.iter_mut().for_each(get);
+    let stall = |_| {
+        let mut stream = connect();
+        get(&mut stream);
+        stream
+    };
+    let stalled: Vec<_> = (0..200).map(stall).collect();
     // Others are served all the while.
     assert_eq!(server.get(&path).body.len(), 20 << 20);
     let grown = resident(server.child.id()).saturating_sub(before);
+    drop(stalled);
     assert!(grown < 64 << 20, "200 readers of 20 MiB: {} MiB more", grown >> 20);
 }
 
@@ -344,13 +349,13 @@ fn mistakes_in_the_configuration_are_told() {
     std::fs::write(&file, "public_listener = \"127.0.0.1:1\"\n").unwrap();
     let output = alone(folder.path(), &["show-config", "--config", file.to_str().unwrap()]);
     assert!(!output.status.success() && text(&output.stderr).contains("public_listener"));
-    let output = Command::new(PROGRAM).arg("show-config").env("GCS_SERVER_DATADIR", "x").output();
+    let output = program().arg("show-config").env("GCS_SERVER_DATADIR", "x").output();
     let output = output.unwrap();
     assert!(text(&output.stderr).contains("GCS_SERVER_DATADIR is none of ours"));
     let shown = alone(folder.path(), &["show-config"]);
     std::fs::write(&file, &shown.stdout).unwrap();
     let again = ["show-config", "--config", file.to_str().unwrap()];
-    let again = Command::new(PROGRAM).args(again).output().unwrap();
+    let again = program().args(again).output().unwrap();
     assert_eq!(text(&again.stdout), text(&shown.stdout));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

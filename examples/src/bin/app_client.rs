@@ -5,31 +5,59 @@
 //! ```
 //!
 //! Run it as often as the system lets an app run in the background; each run says when it
-//! wants the next. Everything between two runs is in the folder. `--root` is the public key
-//! that the app ships with. `--heard` names a file with what the phone heard, a line each:
-//! Unix time, a space, the element in hexadecimal or base64. `--now` is for servers that run
-//! on a simulated clock.
+//! wants the next. Everything between two runs is in the folder.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::Parser;
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
-use gcs_core::PublicKey;
-use gcs_core::sync::{ClientSettings, Heard, Outcome, Wake};
-use gcs_examples::http::{HttpClient, HttpServer};
-use gcs_examples::{Folder, Traffic};
+use gcs_core::sync::{ClientSettings, Fetch as _, FolderDriver, Heard, Outcome, Session, Wake};
+use gcs_core::{Folder, PublicKey};
+use gcs_examples::Checked;
+use gcs_examples::http::HttpFetch;
+use gcs_examples::traffic::{Counted, Traffic};
+use ureq::Proxy;
 
-type Checked<T> = Result<T, Box<dyn Error>>;
-
-const USAGE: &str =
-    "usage: app_client --server URL --root HEX --state FOLDER [--heard FILE] [--now SECONDS]";
+/// Wakes a client once: it syncs, matches what was heard, confirms, and prints its contacts.
+///
+/// Exits with 2 when it is not up to date: what was said before still stands, and the next
+/// run tries again.
+#[derive(Debug, Parser)]
+#[command(name = "app_client", version, max_term_width = 100)]
+struct Options {
+    /// Address of the server or of a mirror of it, such as http://127.0.0.1:8080
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The public key that the app ships with, in hexadecimal
+    #[arg(long, value_name = "HEX", value_parser = read_root)]
+    root: PublicKey,
+    /// Folder for everything that the client keeps from one run to the next
+    #[arg(long, value_name = "FOLDER")]
+    state: PathBuf,
+    /// What the phone heard, a line each: Unix time, a space, the element in hexadecimal or base64
+    #[arg(long, value_name = "FILE")]
+    heard: Option<PathBuf>,
+    /// Unix time instead of this machine's, for servers that run on a simulated clock
+    #[arg(long, value_name = "SECONDS")]
+    now: Option<u64>,
+    /// Proxy to fetch through, such as http://127.0.0.1:3128 [default: none]
+    #[arg(long, value_name = "URL", value_parser = Proxy::new)]
+    proxy: Option<Proxy>,
+}
 
 fn main() -> ExitCode {
-    match run() {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(help) => {
+            // There is nobody left to tell if this fails.
+            let _printed = help.print();
+            return if help.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(options) {
         Ok(true) => ExitCode::SUCCESS,
-        // Not up to date: what was said before still stands, and the next run tries again.
         Ok(false) => ExitCode::from(2),
         Err(error) => {
             eprintln!("{error}");
@@ -38,57 +66,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Checked<bool> {
-    let options = Options::read(std::env::args().skip(1))?;
-    // Durable: the library may rely on what it has put before it goes on.
-    let own = Folder::durable(options.state);
-    let settings = ClientSettings::new(options.root);
-    let mut client = HttpClient::new(own, HttpServer::new(&options.server), settings);
-    let heard = options.heard.map(|file| read_heard(&std::fs::read_to_string(file)?));
-    let mut entropy = [0; 32];
-    getrandom::fill(&mut entropy)?;
+fn run(options: Options) -> Checked<bool> {
+    let heard = options.heard.map(std::fs::read_to_string).transpose()?;
+    let heard = read_heard(&heard.unwrap_or_default())?;
     let now = match options.now {
         Some(now) => now,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
     };
-    // All that is needed of the phone's other parts: the time, randomness, what was heard.
-    let heard = heard.transpose()?.unwrap_or_default();
-    let outcome = client.wake(Wake { now, entropy, heard });
-    print(&outcome, client.traffic);
+    let mut entropy = [0; 32];
+    getrandom::fill(&mut entropy)?;
+
+    // One wake. All it needs of the phone's other parts: the time, randomness, what was heard.
+    let mut http = Counted::new(HttpFetch::through(options.proxy, &options.server));
+    let fetch = |path: &str, byte_range: Option<_>, limit| http.fetch(path, byte_range, limit);
+    let mut driver = FolderDriver::new(Folder::open(options.state)?, fetch);
+    let settings = ClientSettings::new(options.root);
+    let outcome = Session::new(&settings, Wake { now, entropy, heard }).run(&mut driver);
+
+    print(&outcome, http.traffic);
     Ok(outcome.up_to_date)
-}
-
-struct Options {
-    server: String,
-    root: PublicKey,
-    state: PathBuf,
-    heard: Option<PathBuf>,
-    now: Option<u64>,
-}
-
-impl Options {
-    fn read(mut arguments: impl Iterator<Item = String>) -> Checked<Options> {
-        let (mut server, mut root, mut state) = (None, None, None);
-        let (mut heard, mut now) = (None, None);
-        while let Some(option) = arguments.next() {
-            let value = arguments.next().ok_or(USAGE)?;
-            match option.as_str() {
-                "--server" => server = Some(value),
-                "--root" => root = Some(read_root(&value)?),
-                "--state" => state = Some(value.into()),
-                "--heard" => heard = Some(value.into()),
-                "--now" => now = Some(value.parse()?),
-                _ => return Err(USAGE.into()),
-            }
-        }
-        let (server, root) = (server.ok_or(USAGE)?, root.ok_or(USAGE)?);
-        Ok(Options { server, root, state: state.ok_or(USAGE)?, heard, now })
-    }
 }
 
 fn read_root(hex: &str) -> Checked<PublicKey> {
     let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes())?;
-    Ok(PublicKey(bytes.try_into().map_err(|_| "--root is 64 hexadecimal digits")?))
+    Ok(PublicKey(bytes.try_into().map_err(|_| "a root key is 64 hexadecimal digits")?))
 }
 
 /// Reads what was heard; empty lines and lines that begin with `#` are left out.

@@ -1,84 +1,69 @@
-//! A backend that embeds gcs-core: insert, remove, publish, exact match, restart.
+//! A backend that embeds gcs-core: reports, retractions, publications, exact match, restart.
 //!
-//! Run with `cargo run -p gcs-examples --bin embedding_backend`.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
+//! Run with `cargo run --bin embedding_backend`.
 
 use gcs_core::exact::{Query, Request, Response};
-use gcs_core::files::KeyList;
-use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
-use gcs_core::{DAY_SECONDS, Date, DerivationKey, SigningKey};
-use gcs_examples::Folder;
+use gcs_core::live::{FillerKey, Live, LiveSettings};
+use gcs_core::publish::{FolderPlace, Keys, Publication, Publisher, PublisherSettings};
+use gcs_core::{DAY_SECONDS, Date, Element, Folder, Version};
+use gcs_examples::Checked;
 
-/// Live elements by date, a publisher, and where both ends keep their files.
+/// Reports and what they support, a publisher, and where its files are.
 struct Backend {
-    live: BTreeMap<Date, BTreeSet<Vec<u8>>>,
+    /// Kept in memory: a real backend stores its reports, and adds them again at a restart.
+    live: Live,
+    settings: LiveSettings,
     publisher: Publisher,
     keys: Keys,
-    /// For any static file server.
-    public: Folder,
-    own: Folder,
+    /// A folder for any static file server, and one of its own.
+    place: FolderPlace,
 }
 
 impl Backend {
-    fn insert(&mut self, date: Date, element: &[u8]) {
-        self.live.entry(date).or_default().insert(element.to_vec());
-    }
-
-    fn remove(&mut self, date: Date, element: &[u8]) -> bool {
-        self.live.get_mut(&date).is_some_and(|day| day.remove(element))
-    }
-
-    /// Publishes what is live. The publisher is saved before the manifest is written: so
-    /// a tick number whose manifest may be out is never used for anything else. (One that
-    /// was not written is skipped or used again, which clients do not mind.)
-    fn publish(&mut self, now: u64) -> Result<Publication, Box<dyn Error>> {
-        let days: Vec<Day<&Vec<u8>>> = self
-            .live
-            .iter()
-            .map(|(date, day)| Day { date: *date, elements: day.iter().collect() })
-            .collect();
-        let publication = self.publisher.publish_next(now, &days, &self.keys)?;
-        self.public.publish(&publication, || {
-            self.publisher = publication.publisher.clone();
-            self.own.write("publisher", &self.publisher.to_bytes())
-        })?;
+    /// Publishes what is live: dates expire, and reports that have company go out.
+    fn publish(&mut self, now: u64) -> Checked<Publication> {
+        let tick = self.publisher.last_tick().map_or(1, |last| last + 1);
+        let version = Version { series: self.publisher.series(), tick };
+        self.live.tick(version, now, &self.settings);
+        let publication = self.publisher.publish_next(now, &self.live.days(), &self.keys)?;
+        publication.write(&mut self.place)?;
+        self.publisher = publication.publisher.clone();
         Ok(publication)
     }
 
     /// For back offices, not for phones.
-    fn exact_match(&self, json: &[u8]) -> Result<Response, Box<dyn Error>> {
+    fn exact_match(&self, json: &[u8]) -> Checked<Response> {
         let request = Request::from_json(json)?;
-        Ok(request
-            .answer(|date, element| self.live.get(&date).is_some_and(|day| day.contains(element))))
+        Ok(request.answer(|date, element| self.live.is_published(date, element)))
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Checked<()> {
     let folder = tempfile::tempdir()?;
+    let open = |name| Folder::open(folder.path().join(name));
     let date: Date = "2026-01-05".parse()?;
     let now = date.end() + 2 * 3600; // A date waits two hours before it is published.
 
-    // In production: 32 random bytes each; the root key stays offline.
-    let (root, online) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
-    let expires = now + 90 * DAY_SECONDS;
-    let list = KeyList { version: 1, expires, keys: vec![online.public()] };
-    let derivation = DerivationKey::new([3; 32]);
-    let keys = Keys { root: root.public(), key_list: list.sign(&root)?, online, derivation };
-    let publisher = Publisher::new(PublisherSettings::default(), 1);
-    let public = Folder::durable(folder.path().join("public"));
-    let own = Folder::durable(folder.path().join("own"));
-    let mut backend = Backend { live: BTreeMap::new(), publisher, keys, public, own };
+    // In production: 32 random bytes each, kept secret.
+    let (secret, filler) = ([1; 32], FillerKey::new([2; 32]));
+    let mut backend = Backend {
+        live: Live::new(filler),
+        settings: LiveSettings { min_reports: 2, ..LiveSettings::default() },
+        publisher: Publisher::new(PublisherSettings::default(), 1),
+        keys: Keys::from_secret(secret, now + 90 * DAY_SECONDS),
+        place: FolderPlace::new(open("public")?, open("own")?),
+    };
 
-    backend.insert(date, b"identifier one..");
-    backend.insert(date, b"identifier two..");
+    // Two reports: enough company for both to go out.
+    let (one, two) = (Element::from(*b"identifier one.."), Element::from(*b"identifier two.."));
+    backend.live.add(1, now, [(date, one)])?;
+    backend.live.add(2, now, [(date, two)])?;
     println!("tick 1: {} files", backend.publish(now)?.files.len());
 
     // After a restart, go on where the last tick left off.
-    let saved = backend.own.read("publisher")?;
-    backend.publisher = Publisher::from_bytes(&saved)?;
-    assert!(backend.remove(date, b"identifier two.."));
+    backend.publisher = backend.place.saved()?.ok_or("nothing was saved")?;
+    // The second report was a mistake.
+    backend.live.retract(2);
     let publication = backend.publish(now + 900)?;
     let bundle = publication.manifest.bundle.ok_or("no bundle")?;
     println!("tick 2: one removal, carried by a bundle of {} bytes", bundle.bytes);

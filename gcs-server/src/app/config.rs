@@ -13,37 +13,67 @@ use thiserror::Error;
 
 use crate::clock::Clock;
 
-/// What every environment variable of ours begins with.
-const PREFIX: &str = "GCS_SERVER_";
-
-/// Settings as flags and environment variables.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Settings of the server")]
+/// All settings, each of which may be left out: as flags and environment variables, and as a
+/// configuration file.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[command(next_help_heading = "Settings")]
 pub struct Options {
-    /// TOML file with settings by the names below, with underscores [default: none]
-    #[arg(long, global = true, value_name = "FILE", env = "GCS_SERVER_CONFIG")]
+    /// TOML file with settings, named as below but with underscores [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
+    #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Folder of the log and of what is computed from it [default: gcs-data]
-    #[arg(long, global = true, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR")]
+    #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR", hide_env_values = true)]
     pub data_dir: Option<PathBuf>,
     /// File with the secret keys [default: keys.json in the data folder]
-    #[arg(long, global = true, value_name = "FILE", env = "GCS_SERVER_KEY_FILE")]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE", hide_env_values = true)]
     pub key_file: Option<PathBuf>,
     /// Where phones and CDNs connect [default: 127.0.0.1:8080]
-    #[arg(long, global = true, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN", hide_env_values = true)]
     pub public_listen: Option<SocketAddr>,
     /// Where operators, providers and backends connect [default: 127.0.0.1:8081]
-    #[arg(long, global = true, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN", hide_env_values = true)]
     pub private_listen: Option<SocketAddr>,
-    /// Form of the log lines on standard error [default: text]
-    #[arg(long, global = true, value_enum, env = "GCS_SERVER_LOG_FORMAT")]
+    /// Form of the log lines on standard error: text or json [default: text]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true,
+        env = "GCS_SERVER_LOG_FORMAT",
+        hide_env_values = true
+    )]
     pub log_format: Option<LogFormat>,
     /// Seconds that the body of a request may take to arrive, 1 to 600 [default: 10]
-    #[arg(long, global = true, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS")]
+    #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS", hide_env_values = true)]
     pub body_seconds: Option<u32>,
     /// For demonstrations: read the time from this file, and tick on command only
-    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    #[arg(long, hide = true, value_name = "FILE")]
+    #[serde(skip)]
     pub clock_file: Option<PathBuf>,
+}
+
+/// The settings of commands that work on the data folder and do not listen.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings")]
+pub struct FolderOptions {
+    /// The server's configuration file, which may name folder and key file [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// Folder of the log and of what is computed from it [default: gcs-data]
+    #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_DATA_DIR", hide_env_values = true)]
+    data_dir: Option<PathBuf>,
+    /// File with the secret keys [default: keys.json in the data folder]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE", hide_env_values = true)]
+    key_file: Option<PathBuf>,
+}
+
+impl From<FolderOptions> for Options {
+    fn from(options: FolderOptions) -> Options {
+        let FolderOptions { config, data_dir, key_file } = options;
+        Options { config, data_dir, key_file, ..Options::default() }
+    }
 }
 
 /// Form of the log lines.
@@ -55,18 +85,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// Settings as a file has them.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileSettings {
-    data_dir: Option<PathBuf>,
-    key_file: Option<PathBuf>,
-    public_listen: Option<SocketAddr>,
-    private_listen: Option<SocketAddr>,
-    log_format: Option<LogFormat>,
-    body_seconds: Option<u32>,
 }
 
 /// Settings in force.
@@ -108,13 +126,11 @@ pub enum ConfigError {
         /// Which.
         error: toml::de::Error,
     },
-    /// An environment variable that looks like ours and is not.
-    #[error("environment variable {name} is none of ours; known: {known}")]
-    UnknownVariable {
-        /// Its name.
-        name: String,
-        /// Ours.
-        known: String,
+    /// A limit that is out of its bounds.
+    #[error("body_seconds is {got}; it must be 1 to 600")]
+    BodySeconds {
+        /// What was given.
+        got: u32,
     },
     /// A made-up time on an address that others can reach.
     #[error("--clock-file is for demonstrations: both listeners must be on loopback addresses")]
@@ -133,7 +149,6 @@ impl Config {
     /// # Errors
     /// A file that cannot be read, an unknown setting, or settings that do not go together.
     pub fn load(options: &Options) -> Result<Config, ConfigError> {
-        check_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let file = options.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let data_dir = options.data_dir.clone().or(file.data_dir);
         let data_dir = data_dir.unwrap_or_else(|| PathBuf::from("gcs-data"));
@@ -148,14 +163,17 @@ impl Config {
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
-            body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10).clamp(1, 600),
+            body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
             clock_file: options.clock_file.clone(),
         };
-        config.check()?;
+        config.expect_consistent()?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    fn expect_consistent(&self) -> Result<(), ConfigError> {
+        if !(1..=600).contains(&self.body_seconds) {
+            return Err(ConfigError::BodySeconds { got: self.body_seconds });
+        }
         if self.clock_file.is_some() && !self.is_loopback() {
             return Err(ConfigError::ClockFile);
         }
@@ -181,34 +199,10 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<FileSettings, ConfigError> {
+fn read(path: &Path) -> Result<Options, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
     toml::from_str(&text).map_err(|error| ConfigError::File { path: path.to_owned(), error })
-}
-
-/// Refuses a variable that looks like ours and is not: a typing mistake would go unnoticed.
-fn check_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    const OURS: [&str; 9] = [
-        "CONFIG",
-        "DATA_DIR",
-        "KEY_FILE",
-        "PUBLIC_LISTEN",
-        "PRIVATE_LISTEN",
-        "LOG_FORMAT",
-        "BODY_SECONDS",
-        "TOKEN",
-        "URL",
-    ];
-    let is_unknown =
-        |name: &String| name.strip_prefix(PREFIX).is_some_and(|rest| !OURS.contains(&rest));
-    match names.into_iter().find(is_unknown) {
-        None => Ok(()),
-        Some(name) => {
-            let known = OURS.map(|rest| format!("{PREFIX}{rest}")).join(", ");
-            Err(ConfigError::UnknownVariable { name, known })
-        }
-    }
 }
 
 #[cfg(test)]
@@ -242,10 +236,6 @@ mod tests {
         let options = Options { config: Some(path), ..Options::default() };
         let error = Config::load(&options).unwrap_err().to_string();
         assert!(error.contains("data_directory") && error.contains("data_dir"), "{error}");
-
-        let names = ["PATH", "GCS_SERVER_DATA_DIR", "GCS_SERVER_PUBLIC_LISTENER"];
-        let error = check_variables(names.into_iter().map(String::from)).unwrap_err();
-        assert!(error.to_string().contains("GCS_SERVER_PUBLIC_LISTENER is none of ours"));
     }
 
     #[test]
@@ -259,5 +249,8 @@ mod tests {
             ..Options::default()
         };
         assert!(matches!(Config::load(&open), Err(ConfigError::ClockFile)));
+        let hasty = Options { body_seconds: Some(0), ..Options::default() };
+        let error = Config::load(&hasty).unwrap_err().to_string();
+        assert_eq!(error, "body_seconds is 0; it must be 1 to 600");
     }
 }

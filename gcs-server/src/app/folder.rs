@@ -1,7 +1,7 @@
 //! The data folder.
 //!
 //! ```text
-//! lock           held by the server that uses the folder
+//! lock           held by the process that uses the folder; says which, and its addresses
 //! log.sqlite     the log: the truth
 //! keys.json      the secret keys, unless the configuration names another file
 //! public/        what phones fetch; computed from the log
@@ -9,7 +9,8 @@
 //! ```
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Seek as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -39,12 +40,15 @@ pub enum FolderError {
     },
     /// Another server uses it.
     #[error(
-        "data folder {path} is in use by another gcs-server: stop that one first, or give this \
-         one another folder with --data-dir"
+        "data folder {path} is in use by another gcs-server{}: ask or stop that one, or give this \
+         one another folder and other addresses (--data-dir, --public-listen, --private-listen)",
+        by(.user)
     )]
     InUse {
         /// The folder.
         path: PathBuf,
+        /// Process and addresses of the one that uses it, as it wrote them; may be empty.
+        user: String,
     },
     /// A log without its keys.
     #[error(
@@ -84,12 +88,23 @@ pub enum FolderError {
     Begin(String),
 }
 
+fn by(user: &str) -> String {
+    if user.is_empty() { String::new() } else { format!(" ({user})") }
+}
+
+impl FolderError {
+    fn in_use(path: &Path) -> FolderError {
+        let user = fs::read_to_string(path.join(LOCK)).unwrap_or_default().trim().to_owned();
+        FolderError::InUse { path: path.to_owned(), user }
+    }
+}
+
 /// A data folder that nobody else uses.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// The lock goes with the file.
-    _lock: File,
+    /// Held until it is dropped; says who holds it.
+    lock: File,
 }
 
 /// A folder, and what is in it.
@@ -157,19 +172,55 @@ impl Folder {
         }
     }
 
+    /// Whether a start would make a new deployment.
+    pub fn is_new(config: &Config) -> bool {
+        !config.data_dir.join(LOG).exists() && !config.key_file.exists()
+    }
+
+    /// Tells whoever uses a folder that is there already.
+    ///
+    /// # Errors
+    /// [`FolderError::InUse`]. That a lock cannot be looked at is told when it is taken.
+    pub fn expect_unused(config: &Config) -> Result<(), FolderError> {
+        let path = &config.data_dir;
+        match File::open(path.join(LOCK)).map(|lock| lock.try_lock_shared()) {
+            Ok(Err(TryLockError::WouldBlock)) => Err(FolderError::in_use(path)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes into the lock where the server listens, for whoever finds the folder in use.
+    pub fn announce(&mut self, public: SocketAddr, private: SocketAddr) {
+        self.sign(&format!(", public: http://{public}, private: http://{private}"));
+    }
+
+    /// Writes into the lock who holds it. It helps people only: a full disk is no reason to stop.
+    fn sign(&mut self, addresses: &str) {
+        let text = format!("process {}{addresses}\n", std::process::id());
+        let _unsigned = self
+            .lock
+            .set_len(0)
+            .and_then(|()| self.lock.rewind())
+            .and_then(|()| self.lock.write_all(text.as_bytes()));
+    }
+
     fn lock(path: &Path) -> Result<Folder, FolderError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |error| FolderError::Io { path, error }
         };
         fs::create_dir_all(path).map_err(io(path))?;
-        let place = path.join("lock");
+        let place = path.join(LOCK);
         let mut options = File::options();
         let lock = options.create(true).truncate(false).write(true).open(&place);
         let lock = lock.map_err(io(&place))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Folder { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(FolderError::InUse { path: path.to_owned() }),
+            Ok(()) => {
+                let mut folder = Folder { path: path.to_owned(), lock };
+                folder.sign("");
+                Ok(folder)
+            }
+            Err(TryLockError::WouldBlock) => Err(FolderError::in_use(path)),
             Err(TryLockError::Error(error)) => Err(io(&place)(error)),
         }
     }
@@ -246,3 +297,4 @@ fn first_events(
 }
 
 const LOG: &str = "log.sqlite";
+const LOCK: &str = "lock";

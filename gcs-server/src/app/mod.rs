@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+mod advice;
 mod catch_up;
 pub mod config;
 mod folder;
@@ -53,10 +54,13 @@ impl App {
     /// # Errors
     /// A [`StartError`] that says what to do.
     pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
+        Folder::expect_unused(config)?;
         // Before anything is made: the token of a new deployment is shown only once.
-        let (public, private) = (listen(config.public_listen)?, listen(config.private_listen)?);
+        let public = listen(config.public_listen, "--public-listen")?;
+        let private = listen(config.private_listen, "--private-listen")?;
         let opened = Folder::open(config, clock.now(), &random)?;
-        let Opened { folder, store, keys, new } = opened;
+        let Opened { mut folder, store, keys, new } = opened;
+        folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
         let engine = Engine::start(store, Arc::new(keys), publishing, (clock, random)).await?;
 

@@ -8,6 +8,7 @@ use gcs_core::publish::Publisher;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use super::advice;
 use super::catch_up::{CaughtUp, catch_up};
 use super::folder::{Folder, FolderError};
 use crate::domain::keys::DeploymentKeys;
@@ -54,15 +55,14 @@ pub enum StartError {
     #[error("the published files cannot be used: {0}")]
     Files(#[from] object_store::Error),
     /// A listener.
-    #[error(
-        "cannot listen on {address}: {error}\n\
-         Choose other addresses with --public-listen and --private-listen."
-    )]
+    #[error("cannot listen on {address}: {error}\n{advice}")]
     Listen {
         /// Its address.
         address: SocketAddr,
         /// What the system says.
         error: io::Error,
+        /// The likely cause, and what to do.
+        advice: String,
     },
     /// The system refuses something else.
     #[error("cannot start: {0}")]
@@ -72,9 +72,13 @@ pub enum StartError {
 /// A socket, and the address that it is bound to.
 pub(super) type Bound = (SocketAddr, TcpListener);
 
-pub(super) fn listen(address: SocketAddr) -> Result<Bound, StartError> {
+/// Listens where the setting `flag` says.
+pub(super) fn listen(address: SocketAddr, flag: &str) -> Result<Bound, StartError> {
     let bound = TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
-    bound.map_err(|error| StartError::Listen { address, error })
+    bound.map_err(|error| {
+        let advice = advice::on_listening(address, flag, &error);
+        StartError::Listen { address, error, advice }
+    })
 }
 
 /// What was published from here before.

@@ -1,25 +1,49 @@
-//! The command line.
+//! The command line: each command has the settings that it uses, and refuses all others.
 
+mod ask_error;
+mod codes;
+mod connection;
+mod corrections;
 mod offline;
-mod remote;
+mod operate;
+mod output;
+mod provider;
+mod report;
 mod serve;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use self::connection::Private;
+use self::output::{OutputArgs, Readers};
 use crate::app::config::{Config, Options};
-use crate::code_sheet::Format;
 
-/// Publishes compact sets of infected identifiers, and receives authorised reports of them.
-///
-/// Without a command it serves: on loopback, with a data folder below the working directory.
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "gcs-server", version, max_term_width = 100)]
+#[command(
+    name = "gcs-server",
+    version,
+    about = "Receives authorised reports of infected identifiers, and publishes them as compact \
+             sets.\n\nWithout a command it serves, on loopback and with a data folder below the \
+             working directory.",
+    long_about = None,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    override_usage = "gcs-server [SETTINGS]\n       gcs-server <COMMAND> [OPTIONS]",
+    mut_args = |setting| setting.hide(true),
+    after_help = "First steps:\n  \
+        gcs-server                               serve, and show the operator's token once\n  \
+        gcs-server provider add 'City hospital'  (operator) show the provider's token once\n  \
+        gcs-server codes open --count 100        (provider) print one-time codes\n\n\
+        Every command has --help; the settings are those of `serve --help`. Commands that ask a\n\
+        running server take --url and --token, or GCS_SERVER_URL and GCS_SERVER_TOKEN."
+)]
 struct Cli {
     #[command(flatten)]
-    options: Options,
+    settings: Options,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -27,98 +51,174 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
-    Serve,
-    /// Live through two weeks of an epidemic on a temporary folder, and check everything
-    Demo {
-        /// Leave the server running at the end
-        #[arg(long)]
-        keep: bool,
-    },
-    /// Show the configuration in force, as a configuration file
-    ShowConfig,
-    /// Check a log, which may be in use, and name the first bad event
-    VerifyLog {
-        /// The log [default: that of the data folder]
-        file: Option<PathBuf>,
-    },
-    /// Compute state and files from log and key file alone, and compare them with what is there
-    Rebuild {
-        /// Write files that are missing or different, delete those that nothing names
-        #[arg(long)]
-        write: bool,
-    },
-    /// Replace a lost operator token, while the server is stopped
-    ResetToken,
-    /// Go on from a log whose end is lost, in a new series
-    Recover {
-        /// Do it
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Print the codes of a range that was opened, offline, with the provider's key
-    PrintCodes(PrintCodes),
-    /// Tell whether a code has a typing mistake, without asking a server
-    CheckCode {
-        /// The code as it was typed
-        code: String,
-    },
+    Serve(Options),
+    /// Show the settings in force, as a configuration file
+    ShowConfig(ShowConfig),
+
+    /// Operator: add, list and change providers
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
+    /// Operator: revoke one unused code
+    RevokeCode(codes::RevokeCode),
+    /// Operator: retract reports; shows what would change unless --yes
+    Retract(corrections::Correction),
+    /// Operator: reinstate retracted reports; shows what would change unless --yes
+    Reinstate(corrections::Correction),
+    /// Operator: show where the server stands
+    Status(Private),
+    /// Operator: publish now
+    Tick(Private),
+    /// Operator: show or change the policy: what is accepted and published
+    #[command(subcommand)]
+    Policy(operate::PolicyCommand),
+    /// Operator: let ticks go on after a leap of the clock
+    #[command(subcommand)]
+    Clock(operate::ClockCommand),
+    /// Operator: start a new series: phones compare all that they hold
+    StartSeries(operate::StartSeries),
+    /// Operator: show the digest of the state, to compare with a rebuild
+    Digest(Private),
+    /// Operator: replace the operator's token, and show the new one once
+    OperatorToken(operate::NewToken),
+    /// Operator: replace the token of backends, and show the new one once
+    BackendToken(operate::NewToken),
+
+    /// Provider: open ranges of codes, print and revoke them
+    #[command(subcommand)]
+    Codes(codes::CodesCommand),
+    /// Provider: print codes offline, with the provider's key
+    PrintCodes(codes::PrintCodes),
+    /// Anyone: tell whether a code has a typing mistake, without a server
+    TestCode(codes::TestCode),
+
+    /// Try out: make a seed, and the element that phones hear of it
+    Element(report::Element),
+    /// Try out: report a seed with a code, as a patient's app does
+    Report(report::Report),
+    /// Try out: show what became of a report
+    ReportStatus(report::ReportStatus),
+    /// Backend: ask whether an element is published
+    Exact(report::Exact),
+
+    /// Offline: verify a log, and name the first bad event
+    VerifyLog(offline::VerifyLog),
+    /// Offline: compute state and files from the log, and compare them with what is there
+    Rebuild(offline::Rebuild),
+    /// Offline: replace a lost operator token, while the server is stopped
+    ResetToken(offline::ResetToken),
+    /// Offline: go on from a log whose end is lost, in a new series
+    Recover(offline::Recover),
     /// Print the OpenAPI document
-    Openapi,
-    #[command(flatten)]
-    Remote(remote::Command),
+    Openapi(OutputArgs),
 }
 
-/// Codes to print offline.
 #[derive(Args, Debug)]
-struct PrintCodes {
-    /// What `provider key` gave
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// What `codes open --no-codes` gave
-    #[arg(long, value_name = "FILE")]
-    range: PathBuf,
-    /// Form of the sheet
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+struct ShowConfig {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    settings: Options,
 }
 
-/// Runs the command line.
+type Error = Box<dyn std::error::Error>;
+type Outcome = Result<ExitCode, Error>;
+
+/// What every environment variable of ours begins with.
+const PREFIX: &str = "GCS_SERVER_";
+
+/// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let Cli { options, command } = Cli::parse();
-    match dispatch(&options, command.unwrap_or(Command::Serve)) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("gcs-server: {error}");
-            ExitCode::FAILURE
+    run_from(std::env::args_os())
+}
+
+/// Runs a command line, for a program that carries the server. The first argument is the
+/// name of the program.
+pub fn run_from<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> ExitCode {
+    let outcome = match Cli::try_parse_from(args) {
+        Ok(Cli { settings, command }) => expect_known_variables()
+            .and_then(|()| dispatch(command.unwrap_or(Command::Serve(settings)))),
+        Err(shown) => show(&shown),
+    };
+    outcome.unwrap_or_else(|error| {
+        output::note(format_args!("gcs-server: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Help, the version, or what is wrong with the arguments.
+fn show(shown: &clap::Error) -> Outcome {
+    let code = ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1));
+    match output::unless_closed(shown.print()) {
+        Err(error) if !shown.use_stderr() => {
+            Err(format!("cannot write to standard output: {error}").into())
+        }
+        _ => Ok(code),
+    }
+}
+
+fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Serve(settings) => serve::serve(&Config::load(&settings)?),
+        Command::ShowConfig(ShowConfig { output, settings }) => {
+            output.write(Readers::Anyone, &Config::load(&settings)?.to_toml())
+        }
+        Command::Provider(command) => provider::run(command),
+        Command::RevokeCode(code) => codes::revoke(&code),
+        Command::Retract(correction) => corrections::run("retract", &correction),
+        Command::Reinstate(correction) => corrections::run("reinstate", &correction),
+        Command::Status(server) => operate::status(&server),
+        Command::Tick(server) => operate::tick(&server),
+        Command::Policy(command) => operate::policy(command),
+        Command::Clock(command) => operate::clock(command),
+        Command::StartSeries(start) => operate::start_series(&start),
+        Command::Digest(server) => operate::digest(&server),
+        Command::OperatorToken(new) => operate::operator_token(&new),
+        Command::BackendToken(new) => operate::backend_token(&new),
+        Command::Codes(command) => codes::run(command),
+        Command::PrintCodes(codes) => codes::print_offline(&codes),
+        Command::TestCode(code) => codes::test(&code),
+        Command::Element(element) => report::element(&element),
+        Command::Report(patient) => report::report(&patient),
+        Command::ReportStatus(status) => report::report_status(&status),
+        Command::Exact(query) => report::exact(&query),
+        Command::VerifyLog(log) => offline::verify_log(log),
+        Command::Rebuild(rebuild) => offline::rebuild(rebuild),
+        Command::ResetToken(reset) => offline::reset_token(reset),
+        Command::Recover(recover) => offline::recover(recover),
+        Command::Openapi(output) => {
+            let document = crate::http::openapi().to_pretty_json()?;
+            output.write(Readers::Anyone, &format!("{document}\n"))
         }
     }
 }
 
-type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+/// Refuses a variable that looks like ours and is not: a typing mistake would go unnoticed.
+fn expect_known_variables() -> Result<(), Error> {
+    let ours = variables(&Cli::command());
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    match names.filter(|name| name.starts_with(PREFIX)).find(|name| !ours.contains(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let known = ours.into_iter().collect::<Vec<_>>().join(", ");
+            Err(format!("environment variable {name} is none of ours; known: {known}").into())
+        }
+    }
+}
 
-fn dispatch(options: &Options, command: Command) -> Outcome {
-    let config = Config::load(options)?;
-    match command {
-        Command::Serve => serve::serve(&config),
-        Command::Demo { keep } => Ok(crate::demo::run(keep)),
-        Command::ShowConfig => {
-            print!("{}", config.to_toml());
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::VerifyLog { file } => offline::verify_log(&config, file),
-        Command::Rebuild { write } => offline::rebuild(&config, write),
-        Command::ResetToken => offline::reset_token(&config),
-        Command::Recover { yes } => offline::recover(&config, yes),
-        Command::PrintCodes(codes) => offline::print_codes(&codes),
-        Command::CheckCode { code } => {
-            code.parse::<gcs_core::report::Code>()?;
-            println!("no typing mistake; whether the code counts, only the server knows");
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Openapi => {
-            println!("{}", crate::http::openapi().to_pretty_json()?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Remote(command) => remote::run(&config, command),
+/// Every environment variable of a command and of those below it.
+fn variables(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(clap::Arg::get_env);
+    let own = own.map(|name| name.to_string_lossy().into_owned());
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        assert!(variables(&Cli::command()).iter().all(|name| name.starts_with(PREFIX)));
     }
 }

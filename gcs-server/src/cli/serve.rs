@@ -1,6 +1,6 @@
 //! Serving.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use tracing::Level;
@@ -9,17 +9,22 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Outcome;
-use crate::app::App;
+use super::connection::SMALL;
+use super::output::{Output, note};
 use crate::app::config::{Config, LogFormat};
+use crate::app::{App, Folder};
 use crate::domain::policy::Policy;
 use crate::random::Random;
 
 pub(super) fn serve(config: &Config) -> Outcome {
     log_to_stderr(config.log_format);
+    if Folder::is_new(config) {
+        // The operator's token is shown once: only where it can be seen.
+        drop(Output::stdout(SMALL)?);
+    }
     actix_web::rt::System::new().block_on(async {
         let app = App::build(config, config.clock(), Random::System).await?;
-        // Whoever started us may have closed standard output: no reason not to serve.
-        let _told = std::io::stdout().write_all(greeting(config, &app).as_bytes());
+        greet(config, &app);
         warn(config, &app);
         let handles = app.handles();
         actix_web::rt::spawn(async move {
@@ -42,11 +47,24 @@ fn log_to_stderr(format: LogFormat) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal)
-        .with_target(false);
+        .with_target(false)
+        // When a line cannot be written, there is nowhere to say so.
+        .log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(levels);
     match format {
         LogFormat::Text => registry.with(lines).init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
+    }
+}
+
+/// Shows what is said once. That it cannot be shown is no reason not to serve.
+fn greet(config: &Config, app: &App) {
+    let done = match app.new_deployment() {
+        Some(_) => "The operator's token is lost: stop the server, then `gcs-server reset-token`.",
+        None => "Serving all the same.",
+    };
+    if let Err(error) = Output::unchecked().write_after(&greeting(config, app), done) {
+        note(error);
     }
 }
 

@@ -19,6 +19,14 @@ pub struct Api {
 }
 
 impl Api {
+    pub fn public_url(&self) -> String {
+        format!("http://{}", self.public)
+    }
+
+    pub fn private_url(&self) -> String {
+        format!("http://{}", self.private)
+    }
+
     /// A request to the private listener with the operator's token.
     pub fn operate(&self, method: &str, path: &str, body: Value) -> Answer {
         ask(self.private, method, path, &[bearer(&self.operator)], &text(&body))

@@ -11,7 +11,16 @@ use serde_json::Value;
 
 use super::api::Api;
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gcs-server");
+/// The program, whatever the environment of the tests says.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gcs-server"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GCS_SERVER_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
 
 /// A server in a process of its own, with the system's clock.
 pub struct Process {
@@ -33,7 +42,7 @@ impl Process {
     pub fn start(folder: &Path, flags: &[&str]) -> Process {
         let is_new = !folder.join("log.sqlite").exists();
         let log = tempfile::tempfile().unwrap();
-        let mut child = Command::new(PROGRAM)
+        let mut child = program()
             .args(["--data-dir", folder.to_str().unwrap()])
             .args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
             .args(flags)
@@ -56,14 +65,21 @@ impl Process {
         Process { child, log, api }
     }
 
-    /// Runs a command against the server.
-    pub fn run(&self, token: &str, command: &[&str]) -> Output {
-        Command::new(PROGRAM)
-            .args(command)
-            .env("GCS_SERVER_URL", format!("http://{}", self.private))
-            .env("GCS_SERVER_TOKEN", token)
-            .output()
-            .unwrap()
+    /// A command that asks this server, with a token if there is one.
+    pub fn command(&self, token: &str, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.args(arguments);
+        command.env("GCS_SERVER_URL", self.private_url());
+        command.env("GCS_SERVER_PUBLIC_URL", self.public_url());
+        if !token.is_empty() {
+            command.env("GCS_SERVER_TOKEN", token);
+        }
+        command
+    }
+
+    /// Runs such a command.
+    pub fn run(&self, token: &str, arguments: &[&str]) -> Output {
+        self.command(token, arguments).output().unwrap()
     }
 
     /// Runs a command that succeeds with JSON.
@@ -104,10 +120,10 @@ pub fn text(bytes: &[u8]) -> String {
 /// Runs the program on a folder, without a server.
 pub fn alone(folder: &Path, command: &[&str]) -> Output {
     let folder = ["--data-dir", folder.to_str().unwrap()];
-    Command::new(PROGRAM).args(command).args(folder).output().unwrap()
+    program().args(command).args(folder).output().unwrap()
 }
 
 /// Runs a command that has no data folder.
 pub fn pure(command: &[&str]) -> Output {
-    Command::new(PROGRAM).args(command).output().unwrap()
+    program().args(command).output().unwrap()
 }

@@ -5,61 +5,65 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use gcs_core::report::{Code, Item, ReportAnswer, ReportBody};
+use gcs_examples::{Checked, ensure};
 
-use super::api::{Api, number, text};
-use super::backend::Backend;
-use super::people::{Body, Item};
-use super::{Checked, ensure, say};
+use crate::api::{Api, Reply, number};
+use crate::server::Server;
+use crate::voice::{progress, say};
 
 /// Threads that report, each over its own connection.
-pub(super) const THREADS: usize = 8;
+pub(crate) const THREADS: usize = 8;
 
 /// How long a report may take to be accepted, a restart of the server included.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A report to make: a body, and how many of its items are good.
-pub(super) struct Report {
-    pub(super) body: Vec<u8>,
-    pub(super) good: u64,
+pub(crate) struct Report {
+    pub(crate) body: Vec<u8>,
+    pub(crate) good: u64,
 }
 
 impl Report {
-    pub(super) fn new(code: &str, items: &[Item], good: u64) -> Checked<Report> {
-        Ok(Report { body: Body { code, items }.to_json()?, good })
+    /// A report all of whose items are good.
+    pub(crate) fn new(code: Code, items: Vec<Item>) -> Report {
+        let good = items.len() as u64;
+        Report { body: ReportBody { code, items }.to_json(), good }
     }
 
     /// Sends it once and gives the answer.
-    pub(super) fn send(&self, apps: &Api) -> Checked<Value> {
-        apps.post_bytes("/v1/reports", &self.body)?.expect(201)
+    pub(crate) fn send(&self, apps: &Api) -> Checked<ReportAnswer> {
+        self.answer(apps.post_bytes("/v1/reports", &self.body)?)
     }
 
     /// Sends it once, expects that it is accepted whole, and gives its tracking id.
-    pub(super) fn accepted(&self, apps: &Api) -> Checked<String> {
-        self.tracking(&self.send(apps)?)
+    pub(crate) fn accepted(&self, apps: &Api) -> Checked<String> {
+        Ok(self.send(apps)?.tracking_id)
     }
 
-    fn tracking(&self, answer: &Value) -> Checked<String> {
-        let accepted = number(answer, "accepted")?;
+    /// The answer, if all good items were accepted.
+    fn answer(&self, reply: Reply) -> Checked<ReportAnswer> {
+        let answer: ReportAnswer = serde_json::from_value(reply.expect(201)?)?;
+        let accepted = u64::from(answer.accepted);
         ensure(accepted == self.good, || format!("{accepted} items of {}", self.good))?;
-        text(answer, "tracking_id")
+        Ok(answer)
     }
 }
 
 /// What came of it.
-pub(super) struct Reported {
+pub(crate) struct Reported {
     /// Every tracking id.
-    pub(super) tracking: Vec<String>,
+    pub(crate) tracking: Vec<String>,
     /// Reports a second, while the server was there.
-    pub(super) rate: f64,
+    pub(crate) rate: f64,
     /// How many were acknowledged before the kill.
-    pub(super) acknowledged: usize,
+    pub(crate) acknowledged: usize,
     /// How many had been stored by then, their answers lost.
-    pub(super) stored_unheard: usize,
+    pub(crate) stored_unheard: usize,
     /// How many were tried again.
-    pub(super) retried: usize,
+    pub(crate) retried: usize,
     /// From the new process to its being ready.
-    pub(super) restart: Duration,
+    pub(crate) restart: Duration,
 }
 
 /// What the threads share.
@@ -87,6 +91,7 @@ impl Crowd<'_> {
             let tracking = self.insist(apps, report)?;
             let mut all = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
             all.push(tracking);
+            progress(format!("{} of {} reports", all.len(), self.reports.len()));
         }
         Ok(())
     }
@@ -98,7 +103,7 @@ impl Crowd<'_> {
         loop {
             match apps.post_bytes("/v1/reports", &report.body) {
                 Ok(reply) if reply.status == 503 => {}
-                Ok(reply) => return report.tracking(&reply.expect(201)?),
+                Ok(reply) => return Ok(report.answer(reply)?.tracking_id),
                 Err(error) if begin.elapsed() > PATIENCE => return Err(error.into()),
                 Err(_) => {}
             }
@@ -128,8 +133,8 @@ impl Crowd<'_> {
 
 /// Makes all reports; when `kill_after` are acknowledged, kills the server and starts it
 /// again. `before` were made earlier.
-pub(super) fn run(
-    backend: &mut Backend,
+pub(crate) fn run(
+    server: &Server,
     reports: &[Report],
     kill_after: usize,
     before: &[String],
@@ -142,7 +147,7 @@ pub(super) fn run(
         down: AtomicBool::new(false),
         given_up: AtomicBool::new(false),
     };
-    let apps = backend.apps();
+    let apps = server.apps();
     let begin = Instant::now();
     let mut reported = std::thread::scope(|scope| {
         let crowd = &crowd;
@@ -151,7 +156,7 @@ pub(super) fn run(
             scope.spawn(move || crowd.report(&apps))
         };
         let threads: Vec<_> = (0..THREADS).map(report).collect();
-        let watched = watch(backend, crowd, kill_after, before);
+        let watched = watch(server, crowd, kill_after, before);
         if watched.is_err() {
             crowd.given_up.store(true, Ordering::SeqCst);
         }
@@ -173,7 +178,7 @@ pub(super) fn run(
 /// Kills the server in the middle and looks at what is left; also gives for how long nobody
 /// could report.
 fn watch(
-    backend: &mut Backend,
+    server: &Server,
     crowd: &Crowd<'_>,
     kill_after: usize,
     before: &[String],
@@ -181,17 +186,17 @@ fn watch(
     crowd.wait_for(kill_after)?;
     crowd.down.store(true, Ordering::SeqCst);
     let killed = Instant::now();
-    backend.kill()?;
+    server.kill()?;
     // Answers that had left the server before it died arrive for a moment yet.
     std::thread::sleep(Duration::from_millis(50));
     let acknowledged = [before, &crowd.acknowledged()].concat();
-    say(format!("  kill -9 after {} acknowledged reports …", acknowledged.len()));
-    let restart = backend.restart()?;
-    let apps = backend.apps();
+    say(format!("  kill -9 after {} acknowledged reports …", acknowledged.len()))?;
+    let restart = server.restart()?;
+    let apps = server.apps();
     for tracking in &acknowledged {
         apps.get(&format!("/v1/reports/{tracking}"))?.expect(200)?;
     }
-    let stored = number(&backend.status()?, "reports")? as usize;
+    let stored = number(&server.status()?, "reports")? as usize;
     let unheard = stored.checked_sub(acknowledged.len()).filter(|unheard| *unheard <= THREADS);
     let unheard = unheard
         .ok_or_else(|| format!("{stored} reports stored, {} acknowledged", acknowledged.len()))?;
@@ -199,7 +204,7 @@ fn watch(
         "  … ready again after {} ms: all {} are there, and {unheard} whose answer was lost",
         restart.as_millis(),
         acknowledged.len()
-    ));
+    ))?;
     crowd.down.store(false, Ordering::SeqCst);
     let reported = Reported {
         tracking: Vec::new(),
@@ -213,7 +218,7 @@ fn watch(
 }
 
 /// Fails unless all ids are different.
-pub(super) fn all_different(tracking: &[String]) -> Checked<()> {
+pub(crate) fn all_different(tracking: &[String]) -> Checked<()> {
     let different: BTreeSet<&String> = tracking.iter().collect();
     let (got, of) = (different.len(), tracking.len());
     ensure(got == of, || format!("{got} different tracking ids of {of}"))

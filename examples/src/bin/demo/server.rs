@@ -3,16 +3,21 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use gcs_core::exact::{Query, Request};
+use gcs_core::report::Code;
 use gcs_core::{Date, PublicKey};
+use gcs_examples::{Checked, ensure};
 use serde_json::{Value, json};
 
-use super::api::{self, Api, number};
-use super::{Checked, ensure};
+use crate::api::{self, Api, number};
+use crate::belongings::Belongings;
+
+/// A first argument that makes this program the server.
+pub(crate) const AS_SERVER: &str = "as-gcs-server";
 
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,42 +30,42 @@ const CLOCK: &str = "clock";
 const OUTPUT: &str = "server.out";
 const LOG: &str = "server.log";
 
-/// The server, which is stopped when this is dropped.
-pub(super) struct Backend {
+/// The server.
+pub(crate) struct Server {
     folder: PathBuf,
-    child: Option<Child>,
-    pub(super) public: String,
-    pub(super) private: String,
-    pub(super) token: String,
+    belongings: Belongings,
+    pub(crate) public: String,
+    pub(crate) private: String,
+    pub(crate) token: String,
     /// The key that apps would ship with.
-    pub(super) root: PublicKey,
+    pub(crate) root: PublicKey,
     /// What the server takes for the time.
-    pub(super) now: u64,
+    pub(crate) now: u64,
     operator: Api,
     back_office: Api,
 }
 
 /// A healthcare provider.
-pub(super) struct Provider {
-    pub(super) number: u64,
-    pub(super) name: &'static str,
+pub(crate) struct Provider {
+    pub(crate) number: u64,
+    pub(crate) name: &'static str,
     api: Api,
 }
 
 /// A publication, and how long it took.
 #[derive(Clone, Copy)]
-pub(super) struct Ticked {
-    pub(super) tick: u64,
-    pub(super) took: Duration,
+pub(crate) struct Ticked {
+    pub(crate) tick: u64,
+    pub(crate) took: Duration,
 }
 
-impl Backend {
+impl Server {
     /// Starts a server for the first time, in an empty folder, on ports that are free.
-    pub(super) fn start(folder: &Path, now: u64) -> Checked<Backend> {
+    pub(crate) fn start(belongings: &Belongings, now: u64) -> Checked<Server> {
         let none = String::new;
-        let mut backend = Backend {
-            folder: folder.to_owned(),
-            child: None,
+        let mut server = Server {
+            folder: belongings.folder(),
+            belongings: belongings.clone(),
             public: none(),
             private: none(),
             token: none(),
@@ -69,26 +74,26 @@ impl Backend {
             operator: Api::new("", None),
             back_office: Api::new("", None),
         };
-        backend.set_clock(now)?;
-        backend.spawn("127.0.0.1:0", "127.0.0.1:0")?;
-        backend.public = backend.printed("public:")?;
-        backend.private = backend.printed("private:")?;
-        let root = HEXLOWER.decode(backend.printed("root key:")?.as_bytes())?;
-        backend.root = PublicKey(root.try_into().map_err(|_| "the root key is not 32 bytes")?);
-        backend.token = backend.printed("operator token:")?;
-        backend.operator = Api::new(&backend.private, Some(&backend.token));
-        backend.wait_until("/healthz")?;
-        let token = backend.operator.post("/v1/admin/backend-token", &())?.expect(200)?;
-        backend.back_office = Api::new(&backend.private, Some(&api::text(&token, "token")?));
-        Ok(backend)
+        server.set_clock(now)?;
+        server.spawn("127.0.0.1:0", "127.0.0.1:0")?;
+        server.public = server.printed("public:")?;
+        server.private = server.printed("private:")?;
+        let root = HEXLOWER.decode(server.printed("root key:")?.as_bytes())?;
+        server.root = PublicKey(root.try_into().map_err(|_| "the root key is not 32 bytes")?);
+        server.token = server.printed("operator token:")?;
+        server.operator = Api::new(&server.private, Some(&server.token));
+        server.wait_until("/healthz")?;
+        let token = server.operator.post("/v1/admin/backend-token", &())?.expect(200)?;
+        server.back_office = Api::new(&server.private, Some(&api::text(&token, "token")?));
+        Ok(server)
     }
 
-    fn spawn(&mut self, public: &str, private: &str) -> Checked<()> {
+    fn spawn(&self, public: &str, private: &str) -> Checked<()> {
         let append = |name| OpenOptions::new().create(true).append(true).open(self.place(name));
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--data-dir").arg(self.place("data"));
+        command.args([AS_SERVER, "serve", "--data-dir"]).arg(self.place("data"));
         command.args(["--public-listen", public, "--private-listen", private]);
-        command.arg("--clock-file").arg(self.place(CLOCK)).arg("serve");
+        command.arg("--clock-file").arg(self.place(CLOCK));
         // Settings of this machine are none of the demonstration's.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GCS_SERVER_") {
@@ -98,37 +103,36 @@ impl Backend {
         // Files, not pipes: with --keep the server outlives us.
         let (output, log): (File, File) = (append(OUTPUT)?, append(LOG)?);
         command.stdin(Stdio::null()).stdout(output).stderr(log);
-        self.child = Some(command.spawn()?);
-        Ok(())
+        Ok(self.belongings.start(&mut command)?)
     }
 
-    pub(super) fn place(&self, name: &str) -> PathBuf {
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Waits for a line that the server prints, and gives what follows its label.
-    fn printed(&mut self, label: &str) -> Checked<String> {
-        self.wait_for(label, |backend| {
-            let text = fs::read_to_string(backend.place(OUTPUT)).unwrap_or_default();
+    fn printed(&self, label: &str) -> Checked<String> {
+        self.wait_for(label, |server| {
+            let text = fs::read_to_string(server.place(OUTPUT)).unwrap_or_default();
             // A line that is not ended may not be whole.
             let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
             lines.find_map(|line| line.strip_prefix(label)).map(|rest| rest.trim().to_owned())
         })
     }
 
-    fn wait_until(&mut self, probe: &str) -> Checked<()> {
+    fn wait_until(&self, probe: &str) -> Checked<()> {
         let api = Api::new(&self.private, None);
-        let is_fine = |_: &Backend| api.get(probe).ok().filter(|reply| reply.status == 200);
+        let is_fine = |_: &Server| api.get(probe).ok().filter(|reply| reply.status == 200);
         self.wait_for(probe, is_fine).map(drop)
     }
 
-    fn wait_for<T>(&mut self, what: &str, look: impl Fn(&Backend) -> Option<T>) -> Checked<T> {
+    fn wait_for<T>(&self, what: &str, look: impl Fn(&Server) -> Option<T>) -> Checked<T> {
         let begin = Instant::now();
         loop {
             if let Some(found) = look(self) {
                 return Ok(found);
             }
-            let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
+            let ended = self.belongings.has_ended()?;
             ensure(ended.is_none(), || format!("the server has ended: {ended:?}"))?;
             let waiting = begin.elapsed() < PATIENCE;
             ensure(waiting, || format!("waited {PATIENCE:?} for {what} of the server"))?;
@@ -136,16 +140,13 @@ impl Backend {
         }
     }
 
-    /// Kills the server as a power cut would: SIGKILL, where there are signals.
-    pub(super) fn kill(&mut self) -> io::Result<()> {
-        match self.child.take() {
-            Some(mut child) => child.kill().and_then(|()| child.wait().map(drop)),
-            None => Ok(()),
-        }
+    /// Kills the server as a power cut would.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        self.belongings.kill()
     }
 
     /// Starts the server again, at the same addresses; how long until it was ready.
-    pub(super) fn restart(&mut self) -> Checked<Duration> {
+    pub(crate) fn restart(&self) -> Checked<Duration> {
         let begin = Instant::now();
         let address = |url: &str| url.trim_start_matches("http://").to_owned();
         self.spawn(&address(&self.public), &address(&self.private))?;
@@ -153,13 +154,8 @@ impl Backend {
         Ok(begin.elapsed())
     }
 
-    /// Lets the server live on without us; its process id.
-    pub(super) fn leave(mut self) -> Option<u32> {
-        self.child.take().map(|child| child.id())
-    }
-
     /// Moves the server's time.
-    pub(super) fn set_clock(&mut self, now: u64) -> io::Result<()> {
+    pub(crate) fn set_clock(&mut self, now: u64) -> io::Result<()> {
         let partial = self.place("clock.partial");
         fs::write(&partial, now.to_string())?;
         fs::rename(partial, self.place(CLOCK))?;
@@ -168,16 +164,21 @@ impl Backend {
     }
 
     /// The public listener.
-    pub(super) fn apps(&self) -> Api {
+    pub(crate) fn apps(&self) -> Api {
         Api::new(&self.public, None)
     }
 
-    pub(super) fn status(&self) -> Checked<Value> {
+    pub(crate) fn status(&self) -> Checked<Value> {
         self.operator.get("/v1/admin/status")?.expect(200)
     }
 
+    /// What became of a report.
+    pub(crate) fn report_status(&self, tracking: &str) -> Checked<Value> {
+        self.apps().get(&format!("/v1/reports/{tracking}"))?.expect(200)
+    }
+
     /// Changes some settings of the policy.
-    pub(super) fn change_policy(&self, changes: &Value) -> Checked<()> {
+    pub(crate) fn change_policy(&self, changes: &Value) -> Checked<()> {
         let mut policy = self.operator.get("/v1/admin/policy")?.expect(200)?;
         for (setting, value) in changes.as_object().into_iter().flatten() {
             policy[setting] = value.clone();
@@ -188,13 +189,13 @@ impl Backend {
     }
 
     /// Publishes, and waits until it is out.
-    pub(super) fn tick(&self) -> Checked<Ticked> {
+    pub(crate) fn tick(&self) -> Checked<Ticked> {
         let begin = Instant::now();
         let ticked = self.operator.post("/v1/admin/tick", &json!({}))?.expect(200)?;
         Ok(Ticked { tick: number(&ticked, "tick")?, took: begin.elapsed() })
     }
 
-    pub(super) fn add_provider(&self, name: &'static str) -> Checked<Provider> {
+    pub(crate) fn add_provider(&self, name: &'static str) -> Checked<Provider> {
         let added = self.operator.post("/v1/admin/providers", &json!({ "name": name }))?;
         let added = added.expect(201)?;
         let api = Api::new(&self.private, Some(&api::text(&added, "token")?));
@@ -202,7 +203,7 @@ impl Backend {
     }
 
     /// What is published of one date, and how much of that is filler.
-    pub(super) fn date(&self, date: Date) -> Checked<Option<(u64, u64)>> {
+    pub(crate) fn date(&self, date: Date) -> Checked<Option<(u64, u64)>> {
         let status = self.status()?;
         let dates = status["dates"].as_array().ok_or("no dates in the status")?;
         let entry = dates.iter().find(|entry| entry["date"] == json!(date));
@@ -210,21 +211,21 @@ impl Backend {
     }
 
     /// Everything that is published.
-    pub(super) fn elements(&self) -> Checked<u64> {
+    pub(crate) fn elements(&self) -> Checked<u64> {
         let status = self.status()?;
         let dates = status["dates"].as_array().ok_or("no dates in the status")?;
         dates.iter().map(|entry| number(entry, "elements")).sum()
     }
 
     /// Whether this very element is published.
-    pub(super) fn exact(&self, date: Date, element: &[u8]) -> Checked<bool> {
+    pub(crate) fn exact(&self, date: Date, element: &[u8]) -> Checked<bool> {
         let queries = vec![Query { date, element: element.to_vec() }];
         let answer = self.back_office.post("/v1/exact", &Request { queries })?.expect(200)?;
         answer["present"][0].as_bool().ok_or_else(|| format!("exact match: {answer}").into())
     }
 
     /// Shows what a retraction would do, then does just that.
-    pub(super) fn retract(&self, select: &Value) -> Checked<Value> {
+    pub(crate) fn retract(&self, select: &Value) -> Checked<Value> {
         let mut act = json!({ "act": "retract", "select": select });
         let preview = self.operator.post("/v1/admin/corrections/preview", &act)?.expect(200)?;
         act["position"] = preview["position"].clone();
@@ -235,7 +236,7 @@ impl Backend {
 }
 
 /// The last things that went wrong in the server, for whoever wonders.
-pub(super) fn troubles(folder: &Path) -> String {
+pub(crate) fn troubles(folder: &Path) -> String {
     let log = fs::read_to_string(folder.join(LOG)).unwrap_or_default();
     let is_trouble = |line: &&str| ![" INFO ", " WARN "].iter().any(|level| line.contains(level));
     let mut troubles: Vec<&str> = log.lines().filter(is_trouble).collect();
@@ -243,22 +244,15 @@ pub(super) fn troubles(folder: &Path) -> String {
     if last.is_empty() { String::new() } else { format!("\nThe server said:\n{}", last.join("\n")) }
 }
 
-impl Drop for Backend {
-    fn drop(&mut self) {
-        // Nothing to do about a process that cannot be killed.
-        let _killed = self.kill();
-    }
-}
-
 impl Provider {
     /// Opens a range and fetches its codes, as they are printed.
-    pub(super) fn codes(&self, count: usize) -> Checked<Vec<String>> {
+    pub(crate) fn codes(&self, count: usize) -> Checked<Vec<Code>> {
         let range = json!({ "count": count, "valid_days": 30 });
         let range = self.api.post("/v1/provider/ranges", &range)?.expect(201)?;
         let first = number(&range, "first")?;
         let sheet = self.api.text(&format!("/v1/provider/ranges/{first}/codes"))?;
         let codes = sheet.lines().filter(|line| !line.starts_with('#'));
-        let codes: Vec<String> = codes.map(str::to_owned).collect();
+        let codes = codes.map(str::parse).collect::<Result<Vec<Code>, _>>()?;
         ensure(codes.len() == count, || format!("{} codes instead of {count}", codes.len()))?;
         Ok(codes)
     }

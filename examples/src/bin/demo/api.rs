@@ -1,13 +1,10 @@
 //! JSON over HTTP.
 
-use std::time::Duration;
-
+use gcs_examples::{Checked, http};
 use serde::Serialize;
 use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body, Error};
-
-use super::Checked;
 
 /// Longest body that is read whole.
 const MOST: u64 = 64 << 20;
@@ -16,39 +13,30 @@ const MOST: u64 = 64 << 20;
 ///
 /// Each thread needs its own, so that each has its own connection, which is kept alive.
 #[derive(Clone)]
-pub(super) struct Api {
+pub(crate) struct Api {
     agent: Agent,
     address: String,
     token: Option<String>,
 }
 
 /// A status and a body.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) json: Value,
-}
-
-/// An agent to which statuses are answers, not errors.
-pub(super) fn agent() -> Agent {
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        // The server is on this machine, whatever the environment says about proxies.
-        .proxy(None)
-        // The server closes idle connections after five seconds.
-        .max_idle_age(Duration::from_secs(3))
-        .timeout_global(Some(Duration::from_secs(60)))
-        .build();
-    config.into()
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) json: Value,
 }
 
 impl Api {
-    pub(super) fn new(address: &str, token: Option<&str>) -> Api {
-        Api { agent: agent(), address: address.to_owned(), token: token.map(str::to_owned) }
+    pub(crate) fn new(address: &str, token: Option<&str>) -> Api {
+        Api {
+            agent: http::agent(None),
+            address: address.to_owned(),
+            token: token.map(str::to_owned),
+        }
     }
 
     /// The same with a connection of its own.
-    pub(super) fn apart(&self) -> Api {
-        Api { agent: agent(), ..self.clone() }
+    pub(crate) fn apart(&self) -> Api {
+        Api { agent: http::agent(None), ..self.clone() }
     }
 
     fn url(&self, path: &str) -> String {
@@ -59,12 +47,12 @@ impl Api {
         format!("Bearer {}", self.token.as_deref().unwrap_or_default())
     }
 
-    pub(super) fn get(&self, path: &str) -> Checked<Reply> {
+    pub(crate) fn get(&self, path: &str) -> Checked<Reply> {
         let request = self.agent.get(self.url(path));
         reply(request.header("Authorization", self.bearer()).call()?)
     }
 
-    pub(super) fn text(&self, path: &str) -> Checked<String> {
+    pub(crate) fn text(&self, path: &str) -> Checked<String> {
         let request = self.agent.get(self.url(path)).header("Authorization", self.bearer());
         let mut response = request.header("Accept", "text/plain").call()?;
         let text = response.body_mut().with_config().limit(MOST).read_to_string()?;
@@ -74,19 +62,26 @@ impl Api {
         }
     }
 
-    pub(super) fn post(&self, path: &str, json: &impl Serialize) -> Checked<Reply> {
+    /// Asks for a part, and gives the status and the number of bytes that came.
+    pub(crate) fn part(&self, path: &str, range: &str) -> Checked<(u16, usize)> {
+        let mut response = self.agent.get(self.url(path)).header("Range", range).call()?;
+        let bytes = response.body_mut().with_config().limit(MOST).read_to_vec()?;
+        Ok((response.status().as_u16(), bytes.len()))
+    }
+
+    pub(crate) fn post(&self, path: &str, json: &impl Serialize) -> Checked<Reply> {
         let request = self.agent.post(self.url(path)).header("Authorization", self.bearer());
         reply(request.send_json(json)?)
     }
 
-    pub(super) fn put(&self, path: &str, json: &impl Serialize) -> Checked<Reply> {
+    pub(crate) fn put(&self, path: &str, json: &impl Serialize) -> Checked<Reply> {
         let request = self.agent.put(self.url(path)).header("Authorization", self.bearer());
         reply(request.send_json(json)?)
     }
 
     /// Sends a body that is JSON already. An error means that nobody answered: whether the
     /// server has acted is not known then.
-    pub(super) fn post_bytes(&self, path: &str, body: &[u8]) -> Result<Reply, Error> {
+    pub(crate) fn post_bytes(&self, path: &str, body: &[u8]) -> Result<Reply, Error> {
         let request = self.agent.post(self.url(path)).content_type("application/json");
         read(request.send(body)?)
     }
@@ -107,29 +102,29 @@ fn read(mut response: Response<Body>) -> Result<Reply, Error> {
 
 impl Reply {
     /// The body, if the status is this one.
-    pub(super) fn expect(self, status: u16) -> Checked<Value> {
+    pub(crate) fn expect(self, status: u16) -> Checked<Value> {
         if self.status == status {
             return Ok(self.json);
         }
         Err(format!("expected HTTP status {status}, got {}: {}", self.status, self.json).into())
     }
 
-    /// Fails unless the request was refused with this code.
-    pub(super) fn refused(self, code: &str) -> Checked<()> {
+    /// Fails unless the answer is the problem with this code.
+    pub(crate) fn expect_problem(self, code: &str) -> Checked<()> {
         if self.status >= 400 && self.json["code"] == code {
             return Ok(());
         }
-        Err(format!("expected a refusal {code}, got {}: {}", self.status, self.json).into())
+        Err(format!("expected the problem {code}, got {}: {}", self.status, self.json).into())
     }
 }
 
 /// A number of an answer.
-pub(super) fn number(json: &Value, field: &str) -> Checked<u64> {
+pub(crate) fn number(json: &Value, field: &str) -> Checked<u64> {
     json[field].as_u64().ok_or_else(|| format!("no number {field} in {json}").into())
 }
 
 /// A text of an answer.
-pub(super) fn text(json: &Value, field: &str) -> Checked<String> {
+pub(crate) fn text(json: &Value, field: &str) -> Checked<String> {
     let text = json[field].as_str().map(str::to_owned);
     text.ok_or_else(|| format!("no text {field} in {json}").into())
 }

@@ -3,28 +3,31 @@
 use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
-use tempfile::TempDir;
+use gcs_examples::Checked;
 
-use super::{Checked, Story, say};
+use crate::belongings::Belongings;
+use crate::story::Story;
+use crate::voice::say;
 
 /// Name of the file with what a phone heard.
 const HEARD: &str = "heard.txt";
 
 /// Leaves server and folder, and says what to do with them.
-pub(super) fn leave(story: Story, folder: TempDir) -> Checked<()> {
-    let Story { backend, phones, .. } = story;
+pub(crate) fn leave(story: &Story, belongings: &Belongings) -> Checked<()> {
+    let Story { server, phones, .. } = story;
     let mut heard = String::new();
     for heard_one in phones.iter().take(1).flat_map(|phone| &phone.heard) {
         let element = HEXLOWER.encode(&heard_one.element);
         writeln!(heard, "{} {element}", heard_one.time)?;
     }
-    std::fs::write(backend.place(HEARD), heard)?;
-    let (public, private, token) = (&backend.public, &backend.private, &backend.token);
-    let (root, now) = (HEXLOWER.encode(&backend.root.0), backend.now);
-    let path = |name: &str| backend.place(name).display().to_string();
+    std::fs::write(server.place(HEARD), heard)?;
+    let (public, private, token) = (&server.public, &server.private, &server.token);
+    let (root, now) = (HEXLOWER.encode(&server.root.0), server.now);
+    let path = |name: &str| server.place(name).display().to_string();
     let (clock, heard, phone) = (path("clock"), path(HEARD), path("phone"));
     let (later, confirming) = (now + 900, now + 6 * 3600);
-    let text = format!(
+    let process = belongings.server().ok_or("the server has ended")?;
+    say(format!(
         "
 The server lives on. Its clock stands still, and it ticks on command only.
 
@@ -48,18 +51,14 @@ A quarter of an hour passes, and a tick:
 
 A phone that heard what is in a file, and again six hours later, to see it confirm:
 
-  cargo build --release -p gcs-examples --bin app_client
+  cargo build --release --bin app_client
   for now in {now} {confirming}; do target/release/app_client --server {public} \\
     --root {root} --state {phone} \\
     --heard {heard} --now $now; done
-",
-        folder = folder.path().display(),
-    );
-    say(text);
-    let kept = folder.keep();
-    match backend.leave() {
-        Some(id) => say(format!("To end it: kill {id} && rm -r {}", kept.display())),
-        None => say("The server has ended."),
-    }
+
+To end it: kill {process} && sleep 2 && rm -r {folder}",
+        folder = belongings.folder().display(),
+    ))?;
+    belongings.leave();
     Ok(())
 }

@@ -1,0 +1,77 @@
+//! People: patients, strangers, and one phone with Exposure Notification.
+
+use gcs_core::identifiers::dp3t::{self, EPOCH_SECONDS};
+use gcs_core::report::Item;
+use gcs_core::{Date, Digest};
+
+use crate::Checked;
+
+/// A patient whose phone runs DP-3T's unlinkable design, with a fresh seed for every epoch
+/// of 15 minutes, and reports the seeds of some epochs in a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Patient {
+    /// A number of one's own.
+    pub number: u32,
+    /// The date with whose first epoch the report begins.
+    pub first: Date,
+    /// For how many epochs the phone reports its seeds.
+    pub epochs: u64,
+}
+
+impl Patient {
+    fn epoch(self, at: u64) -> u32 {
+        (self.first.start() / EPOCH_SECONDS + at) as u32
+    }
+
+    /// Stands for 32 random bytes, so that every run is the same.
+    fn seed(self, epoch: u32) -> [u8; 32] {
+        let (number, epoch) = (self.number.to_be_bytes(), epoch.to_be_bytes());
+        Digest::of(&[b"demo patient".as_slice(), &number, &epoch].concat()).0
+    }
+
+    /// Everything the patient reports.
+    pub fn items(self) -> Vec<Item> {
+        let item = |epoch| Item::Dp3tUnlinkable { epoch, seed: self.seed(epoch) };
+        (0..self.epochs).map(|at| item(self.epoch(at))).collect()
+    }
+
+    /// When one of the patient's epochs began, and the element of what others heard in it.
+    pub fn broadcast(self, at: u64) -> (u64, [u8; 32]) {
+        let epoch = self.epoch(at);
+        // What a phone computes from what it hears, without the seed.
+        let heard = dp3t::ephemeral_id(&self.seed(epoch));
+        (u64::from(epoch) * EPOCH_SECONDS, dp3t::heard_element(&heard, epoch))
+    }
+}
+
+/// Someone who is not infected: an element that nobody reports.
+pub fn stranger(number: u64) -> [u8; 32] {
+    Digest::of(&[b"demo stranger".as_slice(), &number.to_be_bytes()].concat()).0
+}
+
+/// One day of a phone with Apple's and Google's Exposure Notification: the 144 rolling
+/// proximity identifiers of the official test vectors, each with the time it was first
+/// broadcast.
+///
+/// # Errors
+/// None: the file is a part of the program.
+pub fn exposure_notification_day() -> Checked<Vec<(u64, [u8; 16])>> {
+    let file: serde_json::Value = serde_json::from_str(include_str!("../data/gaen-rpi-144.json"))?;
+    let start = file["rolling_start_interval"].as_u64().ok_or("no start interval")?;
+    let identifiers = file["rpis"].as_array().ok_or("no identifiers")?;
+    let element = |(at, hex): (u64, &serde_json::Value)| {
+        let element = u128::from_str_radix(hex.as_str()?, 16).ok()?.to_be_bytes();
+        Some(((start + at) * 600, element))
+    };
+    let day: Option<Vec<_>> = (0u64..).zip(identifiers).map(element).collect();
+    Ok(day.ok_or("an identifier is not 16 bytes of hex")?)
+}
+
+/// The same as items of a report.
+pub fn raw_items(day: &[(u64, [u8; 16])]) -> Vec<Item> {
+    let item = |(time, element): &(u64, [u8; 16])| Item::Raw {
+        date: Date::of_time(*time),
+        element: (*element).into(),
+    };
+    day.iter().map(item).collect()
+}

@@ -1,0 +1,45 @@
+//! What to do when an address cannot be listened on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The likely cause, and the next step.
+pub(super) fn on_listening(address: SocketAddr, flag: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let port = address.port();
+            let who = if is_gcs_server(address) {
+                "A gcs-server of another data folder listens there already"
+            } else {
+                "Another program listens there already"
+            };
+            format!(
+                "{who} (`lsof -i :{port}` names the process): stop it, or choose another address \
+                 with {flag}."
+            )
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "Ports below 1024 are for privileged programs: choose another with {flag}, and let a \
+             proxy listen there."
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("This machine does not have that address: choose one that it has with {flag}.")
+        }
+        _ => format!("Choose another address with {flag}."),
+    }
+}
+
+/// Whether what listens there answers as our listeners do when asked for nothing they have.
+fn is_gcs_server(address: SocketAddr) -> bool {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .max_redirects(0)
+        .timeout_global(Some(Duration::from_secs(1)));
+    let agent: ureq::Agent = config.build().into();
+    let Ok(mut answer) = agent.get(format!("http://{address}/")).call() else { return false };
+    let text = answer.body_mut().with_config().limit(4096).read_to_string().unwrap_or_default();
+    let problem: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    problem["code"] == "not_found"
+}

@@ -1,0 +1,211 @@
+//! Why a server gave no answer, or not the one that was hoped for: the likely cause, and what
+//! to do next.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+use std::io;
+
+use serde_json::Value;
+use thiserror::Error;
+use ureq::Timeout;
+use ureq::http::Method;
+
+use super::connection::Client;
+use crate::http::Listener;
+
+/// A question without the answer that was hoped for.
+#[derive(Debug, Error)]
+pub(super) enum AskError {
+    /// The server says what is wrong.
+    #[error("refused: {detail} ({status}, {code}){hint}")]
+    Problem { status: u16, code: String, detail: String, retry: bool, hint: &'static str },
+    /// Something that is not a gcs-server answered.
+    #[error("{url} answered, but not as a gcs-server does (status {status}).\n{hint}")]
+    Foreign { url: String, status: u16, hint: String },
+    /// No answer.
+    #[error("{url}: {what}\n{hint}{}", doubt(*.is_sent))]
+    Failed { url: String, what: String, hint: String, is_sent: bool },
+    /// The token has characters that no token has.
+    #[error("the token has characters that no token has: was it copied whole?")]
+    Unsendable,
+}
+
+/// What is said when the connection broke after a change was asked for.
+fn doubt(is_sent: bool) -> &'static str {
+    if is_sent {
+        "\nWhether it has been done is not known: look (status, list) before you do it again."
+    } else {
+        ""
+    }
+}
+
+impl AskError {
+    /// Whether the same question may be answered a moment later.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            AskError::Problem { retry, .. } => *retry,
+            AskError::Failed { is_sent, .. } => *is_sent,
+            AskError::Foreign { .. } | AskError::Unsendable => false,
+        }
+    }
+
+    /// An answer whose status is no success.
+    pub(super) fn refused(client: &Client, status: u16, text: &str, moved: Option<&str>) -> Self {
+        let problem: Value = serde_json::from_str(text).unwrap_or_default();
+        let (Some(code), Some(detail)) = (problem["code"].as_str(), problem["detail"].as_str())
+        else {
+            return match moved.filter(|_| (300..400).contains(&status)) {
+                Some(to) => {
+                    let hint = format!("It sends elsewhere: is {to} the URL to name?");
+                    AskError::Foreign { url: client.url.clone(), status, hint }
+                }
+                None => AskError::foreign(client, status, text),
+            };
+        };
+        let hint = match (code, client.listener) {
+            ("not_found", Listener::Private) => {
+                "\nThis is not the private listener; perhaps it is the public one. The server \
+                 says both URLs when it starts: give --url the one called private."
+            }
+            ("not_found", Listener::Public) => {
+                "\nThis is not the public listener; perhaps it is the private one. The server \
+                 says both URLs when it starts: give --public-url the one called public."
+            }
+            ("unauthorized", _) => {
+                "\nThe server does not know this token. Was it copied whole, is it of this \
+                 server, and has it been replaced since? A provider gets a new one from the \
+                 operator (`provider token`), the operator with `reset-token`."
+            }
+            _ => "",
+        };
+        let (code, detail) = (code.to_owned(), detail.to_owned());
+        let retry = problem["retry"].as_bool().unwrap_or(false);
+        AskError::Problem { status, code, detail, retry, hint }
+    }
+
+    /// An answer that no gcs-server gives.
+    pub(super) fn foreign(client: &Client, status: u16, text: &str) -> Self {
+        let speaks_tls = client.url.starts_with("http:") && text.to_lowercase().contains("https");
+        let hint = if speaks_tls {
+            format!("The port seems to speak TLS: say {}", client.url.replacen("http", "https", 1))
+        } else {
+            format!(
+                "Another program has this port, or a proxy in front of the server answers: is {} \
+                 right?",
+                flag(client.listener)
+            )
+        };
+        AskError::Foreign { url: client.url.clone(), status, hint }
+    }
+
+    /// No answer at all.
+    pub(super) fn failed(client: &Client, method: &Method, error: ureq::Error) -> Self {
+        let url = client.url.clone();
+        let flag = flag(client.listener);
+        let name = match client.listener {
+            Listener::Private => "private",
+            Listener::Public => "public",
+        };
+        let is_plain = url.starts_with("http:");
+        let other = if is_plain {
+            format!("If this port speaks TLS, say {}", url.replacen("http", "https", 1))
+        } else {
+            format!("If this port does not speak TLS, say {}", url.replacen("https", "http", 1))
+        };
+        let running = format!(
+            "Is the server running, and is this the address that it called {name} when it started?"
+        );
+        let failed = |what: &dyn Display, hint: String, is_sent: bool| {
+            let is_sent = is_sent && *method != Method::GET;
+            AskError::Failed { url: url.clone(), what: what.to_string(), hint, is_sent }
+        };
+        match error {
+            error if is_unresolved(&error) => failed(
+                &"there is no host of this name",
+                format!("Is it spelled right in {flag}, and is this machine on the network?"),
+                false,
+            ),
+            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => failed(
+                &"nobody answers",
+                format!("{running} A firewall may keep the connection away."),
+                false,
+            ),
+            ureq::Error::Timeout(_) => failed(
+                &"connected, but no answer in time",
+                format!("The server is busy, or this is another program's port. {other}"),
+                true,
+            ),
+            ureq::Error::Rustls(error) => failed(&error, tls_hint(&error, other), false),
+            ureq::Error::Tls(error) => failed(&error, other, false),
+            ureq::Error::ConnectProxyFailed(error) => {
+                failed(&error, "The proxy that --proxy names does not connect.".to_owned(), false)
+            }
+            ureq::Error::Protocol(error) => {
+                failed(&format_args!("the answer is not HTTP ({error})"), other, is_plain)
+            }
+            ureq::Error::Io(error) => match tls_error(&error) {
+                Some(tls) => failed(tls, tls_hint(tls, other), false),
+                None if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    failed(&"nothing listens there", running, false)
+                }
+                None if is_unreached(error.kind()) => failed(&error, running, false),
+                None => failed(&error, other, true),
+            },
+            error => failed(&error, running, true),
+        }
+    }
+}
+
+/// Whether the host's name is unknown; the standard library has no kind for it.
+fn is_unresolved(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(error) => error.to_string().starts_with("failed to lookup address"),
+        _ => false,
+    }
+}
+
+/// The option that names a listener's URL.
+fn flag(listener: Listener) -> &'static str {
+    match listener {
+        Listener::Private => "--url",
+        Listener::Public => "--public-url",
+    }
+}
+
+/// Whether nothing can have been sent.
+fn is_unreached(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable, PermissionDenied};
+    matches!(kind, AddrNotAvailable | HostUnreachable | NetworkUnreachable | PermissionDenied)
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    let inner: &(dyn StdError + 'static) = error.get_ref()?;
+    inner.downcast_ref()
+}
+
+fn tls_hint(error: &rustls::Error, other: String) -> String {
+    use rustls::CertificateError as Certificate;
+    match error {
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => "The certificate is for other names: use one of those in the URL.".to_owned(),
+        rustls::Error::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        ) => "Renew the certificate, or put this machine's clock right.".to_owned(),
+        rustls::Error::InvalidCertificate(_) => {
+            "This machine does not trust who signed the certificate. If it is an authority of \
+             your own, name its certificate with --ca FILE."
+                .to_owned()
+        }
+        rustls::Error::General(_) | rustls::Error::NoCertificatesPresented => {
+            "Install the system's certificates (ca-certificates), or name the authority's \
+             certificate with --ca FILE."
+                .to_owned()
+        }
+        _ => other,
+    }
+}

@@ -1,0 +1,203 @@
+//! One-time codes: a provider's own, one that the operator revokes, and what needs no server.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use data_encoding::HEXLOWER;
+use gcs_core::report::{Code, ProviderKey};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use ureq::http::Method;
+
+use super::connection::{Client, Private, SMALL};
+use super::output::{Output, OutputArgs, Readers, say};
+use super::{Error, Outcome};
+use crate::code_sheet::{Format, Sheet};
+use crate::domain::judge::MAX_RANGE;
+use crate::http::{ExportedKey, OpenedRange};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CodesCommand {
+    /// Open a range of codes and print them
+    #[command(
+        after_help = "Example:\n  gcs-server codes open --count 500 --format csv --output codes.csv"
+    )]
+    Open(Open),
+    /// List one's ranges
+    List(Private),
+    /// Print the unused codes of a range again
+    Print(Print),
+    /// Revoke the unused codes of a range
+    Close(Close),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Open {
+    /// Number of codes, 1 to 10000
+    #[arg(long, value_name = "NUMBER")]
+    count: u32,
+    /// Days for which they are valid
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    valid_days: u32,
+    /// Form of the sheet: text, csv or json
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
+    format: Format,
+    /// Show the range instead of its codes, to print them offline with `print-codes`
+    #[arg(long, conflicts_with = "format")]
+    no_codes: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Print {
+    /// The range's first serial number, as `codes list` shows it
+    first: u32,
+    /// Form of the sheet: text, csv or json
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
+    format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Close {
+    /// The range's first serial number, as `codes list` shows it
+    first: u32,
+    #[command(flatten)]
+    server: Private,
+}
+
+/// One code that the operator revokes.
+#[derive(Args, Debug)]
+pub(super) struct RevokeCode {
+    /// The code as printed
+    code: String,
+    #[command(flatten)]
+    server: Private,
+}
+
+/// Codes to print offline.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  gcs-server print-codes --key key.json --range range.json --output codes.txt"
+)]
+pub(super) struct PrintCodes {
+    /// What `provider key` gave
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// What `codes open --no-codes` gave
+    #[arg(long, value_name = "FILE")]
+    range: PathBuf,
+    /// Form of the sheet: text, csv or json
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
+    format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A code to test for typing mistakes.
+#[derive(Args, Debug)]
+pub(super) struct TestCode {
+    /// The code as it was typed
+    code: String,
+}
+
+/// Room for a code in the longest form of a sheet.
+const CODE_ROOM: usize = 64;
+
+const RANGES: &str = "/v1/provider/ranges";
+
+pub(super) fn run(command: CodesCommand) -> Outcome {
+    match command {
+        CodesCommand::Open(range) => open(&range),
+        CodesCommand::List(server) => server.connect()?.show(RANGES),
+        CodesCommand::Print(Print { first, format, output, server }) => {
+            let sheet = sheet(&server.connect()?, first.into(), format)?;
+            output.write(Readers::Owner, &sheet)
+        }
+        CodesCommand::Close(Close { first, server }) => {
+            server.connect()?.act(&Method::POST, &format!("{RANGES}/{first}/close"), None)
+        }
+    }
+}
+
+fn open(range: &Open) -> Outcome {
+    let Open { count, valid_days, format, no_codes, output, server } = range;
+    let client = server.connect()?;
+    let codes = usize::try_from((*count).min(MAX_RANGE))?;
+    let output = output.open(Readers::Owner, codes * CODE_ROOM + SMALL)?;
+    let body = json!({ "count": count, "valid_days": valid_days });
+    let range = client.ask_json(&Method::POST, RANGES, Some(&body))?;
+    let first = range["first"].as_u64().ok_or("no serial number in the answer")?;
+    if *no_codes {
+        let done = format!("The range {first} is open; `gcs-server codes list` shows it.");
+        output.write_after(&format!("{range:#}\n"), done)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let done = format!(
+        "The range {first} is open; `gcs-server codes print {first}` prints its codes, `gcs-server \
+         codes close {first}` revokes them."
+    );
+    let sheet = sheet(&client, first, *format).map_err(|error| format!("{error}\n{done}"))?;
+    Output::write_after(output, &sheet, done)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The unused codes of a range.
+fn sheet(client: &Client, first: u64, format: Format) -> Result<String, Error> {
+    let format = match format {
+        Format::Text => "text",
+        Format::Csv => "csv",
+        Format::Json => "json",
+    };
+    let path = format!("{RANGES}/{first}/codes?format={format}");
+    Ok(client.ask(&Method::GET, &path, None)?)
+}
+
+pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> Outcome {
+    let client = server.connect()?;
+    client.act(&Method::POST, "/v1/admin/codes/revoke", Some(&json!({ "code": code })))
+}
+
+pub(super) fn test(TestCode { code }: &TestCode) -> Outcome {
+    code.parse::<Code>()?;
+    say("no typing mistake; whether the code counts, only the server knows")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn print_offline(codes: &PrintCodes) -> Outcome {
+    let ExportedKey { provider, generation, key } = read(&codes.key, "provider key")?;
+    let range: OpenedRange = read(&codes.range, "codes open --no-codes")?;
+    if (range.provider, range.generation) != (provider, generation) {
+        return Err(format!(
+            "the range is of provider {} and key generation {}, the key of {provider} and {generation}",
+            range.provider, range.generation
+        )
+        .into());
+    }
+    let key = HEXLOWER.decode(key.as_bytes()).ok().and_then(|key| key.try_into().ok());
+    let key = ProviderKey::from_bytes(key.ok_or("the key is not 64 hexadecimal digits")?);
+    if !(1..=MAX_RANGE).contains(&range.count) {
+        return Err(format!("a range has 1 to {MAX_RANGE} codes, got {}", range.count).into());
+    }
+    let serials = range.first..range.first.saturating_add(range.count);
+    let issued: Option<Vec<Code>> =
+        serials.map(|serial| Code::issue(&key, provider, serial)).collect();
+    let issued = issued.ok_or("no code has such a provider or serial number")?;
+    let sheet = Sheet::new(issued.into_iter(), range.expires).print(codes.format);
+    codes.output.write(Readers::Owner, &sheet)
+}
+
+/// Reads what a command gave.
+fn read<T: DeserializeOwned>(path: &Path, command: &str) -> Result<T, Error> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let read = serde_json::from_str(&text);
+    Ok(read.map_err(|_| format!("{}: not what `{command}` gives", path.display()))?)
+}

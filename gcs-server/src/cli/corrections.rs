@@ -1,0 +1,75 @@
+//! Corrections: look first, then act on what was looked at.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use ureq::http::Method;
+
+use super::Outcome;
+use super::connection::Private;
+use super::output::{note, say};
+use crate::time;
+
+/// Which reports, and whether to act.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: look, then do what was shown:\n  \
+    gcs-server retract --provider 1 --received-from 2026-01-31\n  \
+    gcs-server retract --provider 1 --received-from 2026-01-31 --position 1234 --yes")]
+pub(super) struct Correction {
+    /// The report of this tracking id
+    #[arg(long, value_name = "ID")]
+    report: Option<String>,
+    /// The report that this code brought
+    #[arg(long)]
+    code: Option<String>,
+    /// Reports of this provider
+    #[arg(long, value_name = "NUMBER")]
+    provider: Option<u16>,
+    /// Reports of the provider's range that begins with this serial number
+    #[arg(long, value_name = "FIRST", requires = "provider")]
+    range: Option<u32>,
+    /// Reports of this generation of the provider's key [default with --range: the present one]
+    #[arg(long, value_name = "NUMBER", requires = "provider")]
+    generation: Option<u32>,
+    /// Reports received at this UTC time or later, as 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    received_from: Option<u64>,
+    /// Reports received before this UTC time
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    received_until: Option<u64>,
+    /// Act on what was shown at this position of the log
+    #[arg(long, value_name = "NUMBER")]
+    position: Option<u64>,
+    /// Do it; without, only show what would change
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    server: Private,
+}
+
+pub(super) fn run(act: &str, correction: &Correction) -> Outcome {
+    let Correction { report, code, provider, range, generation, position, .. } = correction;
+    let (from, until) = (correction.received_from, correction.received_until);
+    let client = correction.server.connect()?;
+    let select = json!({
+        "report": report, "code": code, "provider": provider, "range": range,
+        "generation": generation, "received_from": from, "received_until": until,
+    });
+    let mut body = json!({ "act": act, "select": select });
+    if correction.yes {
+        let position = position.ok_or(
+            "look first, without --yes: that shows what changes, and the --position to act on",
+        )?;
+        body["position"] = position.into();
+        client.act(&Method::POST, "/v1/admin/corrections", Some(&body))?;
+        note("done; the next tick takes it to phones");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let path = "/v1/admin/corrections/preview";
+    let preview = client.ask_json(&Method::POST, path, Some(&body))?;
+    say(format_args!("{preview:#}"))?;
+    let position = &preview["position"];
+    say(format_args!("nothing has changed yet; add `--position {position} --yes` to do it"))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,126 @@
+//! The operator's commands about the server itself.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+use ureq::http::Method;
+
+use super::Outcome;
+use super::connection::Private;
+use super::output::OutputArgs;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Show all settings of the policy
+    Show(Private),
+    /// Change settings of the policy
+    #[command(after_help = "Example:\n  gcs-server policy set min_reports=10 raw=false")]
+    Set(SetPolicy),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SetPolicy {
+    /// Setting and value, as in min_reports=10
+    #[arg(required = true, value_name = "SETTING=VALUE")]
+    settings: Vec<String>,
+    /// Do it even if dates are dropped, for good
+    #[arg(long)]
+    drop_dates: bool,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClockCommand {
+    /// Let ticks go on after a leap of the clock, which is right
+    Resume(ResumeClock),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ResumeClock {
+    /// Do it even if dates are dropped, for good
+    #[arg(long)]
+    drop_dates: bool,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StartSeries {
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    server: Private,
+}
+
+/// A new token.
+#[derive(Args, Debug)]
+pub(super) struct NewToken {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    server: Private,
+}
+
+pub(super) fn policy(command: PolicyCommand) -> Outcome {
+    let path = "/v1/admin/policy";
+    let SetPolicy { settings, drop_dates, server } = match command {
+        PolicyCommand::Show(server) => return server.connect()?.show(path),
+        PolicyCommand::Set(set) => set,
+    };
+    let client = server.connect()?;
+    let mut policy: Map<String, Value> =
+        serde_json::from_str(&client.ask(&Method::GET, path, None)?)?;
+    for setting in settings {
+        let (name, value) = setting.split_once('=').ok_or("say SETTING=VALUE")?;
+        let known = policy.get_mut(name);
+        let known =
+            known.ok_or_else(|| format!("there is no setting {name}; see `policy show`"))?;
+        *known = serde_json::from_str(value)
+            .map_err(|_| format!("{name}: {value} is neither a number nor true or false"))?;
+    }
+    let path = format!("{path}?drop_dates={drop_dates}");
+    client.act(&Method::PUT, &path, Some(&policy.into()))
+}
+
+pub(super) fn tick(server: &Private) -> Outcome {
+    server.connect()?.act(&Method::POST, "/v1/admin/tick", None)
+}
+
+pub(super) fn status(server: &Private) -> Outcome {
+    server.connect()?.show("/v1/admin/status")
+}
+
+pub(super) fn digest(server: &Private) -> Outcome {
+    server.connect()?.show("/v1/admin/digest")
+}
+
+pub(super) fn clock(command: ClockCommand) -> Outcome {
+    let ClockCommand::Resume(ResumeClock { drop_dates, server }) = command;
+    let path = format!("/v1/admin/clock/resume?drop_dates={drop_dates}");
+    server.connect()?.act(&Method::POST, &path, None)
+}
+
+pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Outcome {
+    if !yes {
+        return Err(
+            "every phone will compare all its sets and fetch what differs: say --yes".into()
+        );
+    }
+    server.connect()?.act(&Method::POST, "/v1/admin/series", None)
+}
+
+pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> Outcome {
+    server.connect()?.act_for_secret("/v1/admin/token", None, output, |_| {
+        "The old token is void, the new one is lost: stop the server, then \
+         `gcs-server reset-token`."
+            .to_owned()
+    })
+}
+
+pub(super) fn backend_token(NewToken { output, server }: &NewToken) -> Outcome {
+    server.connect()?.act_for_secret("/v1/admin/backend-token", None, output, |_| {
+        "The old token is void, the new one is lost: `gcs-server backend-token` makes another."
+            .to_owned()
+    })
+}

@@ -1,0 +1,95 @@
+//! The operator's commands about providers.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use ureq::http::Method;
+
+use super::Outcome;
+use super::connection::Private;
+use super::output::OutputArgs;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProviderCommand {
+    /// Add a provider, and show its token once
+    #[command(
+        after_help = "Example:\n  gcs-server provider add 'City hospital' --output token.json"
+    )]
+    Add(Add),
+    /// List all providers
+    List(Private),
+    /// Let its codes wait until it is resumed
+    Suspend(Number),
+    /// Make a suspended provider active again
+    Resume(Number),
+    /// Revoke the provider and its unused codes, for good
+    Revoke(Number),
+    /// Replace its token, and show the new one once
+    Token(Shown),
+    /// Replace its key: codes that are unused become void
+    Rotate(Number),
+    /// Show its key, to print codes offline with `print-codes`
+    Key(Shown),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Add {
+    /// Its name
+    name: String,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Number {
+    /// Its number
+    provider: u16,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Shown {
+    /// Its number
+    provider: u16,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    server: Private,
+}
+
+pub(super) fn run(command: ProviderCommand) -> Outcome {
+    match command {
+        ProviderCommand::Add(Add { name, output, server }) => {
+            let body = json!({ "name": name });
+            server.connect()?.act_for_secret(PROVIDERS, Some(&body), &output, |added| {
+                let provider = &added["provider"];
+                format!(
+                    "The provider has been added, with number {provider}. A new token: \
+                     `gcs-server provider token {provider}`."
+                )
+            })
+        }
+        ProviderCommand::List(server) => server.connect()?.show(PROVIDERS),
+        ProviderCommand::Suspend(provider) => change(&provider, "suspend"),
+        ProviderCommand::Resume(provider) => change(&provider, "resume"),
+        ProviderCommand::Revoke(provider) => change(&provider, "revoke"),
+        ProviderCommand::Rotate(provider) => change(&provider, "rotate"),
+        ProviderCommand::Token(provider) => show(&provider, "token", "The old token is void."),
+        ProviderCommand::Key(provider) => show(&provider, "key", "Nothing has changed."),
+    }
+}
+
+const PROVIDERS: &str = "/v1/admin/providers";
+
+fn change(Number { provider, server }: &Number, act: &str) -> Outcome {
+    server.connect()?.act(&Method::POST, &format!("{PROVIDERS}/{provider}/{act}"), None)
+}
+
+fn show(Shown { provider, output, server }: &Shown, act: &str, done: &str) -> Outcome {
+    let path = format!("{PROVIDERS}/{provider}/{act}");
+    server.connect()?.act_for_secret(&path, None, output, |_| {
+        format!("{done} Again: `gcs-server provider {act} {provider}`.")
+    })
+}

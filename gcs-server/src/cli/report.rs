@@ -1,0 +1,166 @@
+//! What an app and a back office ask, to try a server out by hand: an element, a report, what
+//! became of it, an exact match.
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use data_encoding::BASE64;
+use gcs_core::identifiers::dp3t;
+use gcs_core::report::{Code, Item, ReportBody};
+use gcs_core::{Date, exact};
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use super::ask_error::AskError;
+use super::connection::{Client, Private, Public, SMALL};
+use super::output::{Output, OutputArgs, Readers, note};
+use super::{Error, Outcome};
+use crate::clock::Clock;
+use crate::random::Random;
+use crate::time;
+
+/// A seed, and what other phones hear of it.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  gcs-server element --time 2026-01-31T12:00:00Z")]
+pub(super) struct Element {
+    /// When it is broadcast, as 2026-01-31T12:00:00Z or in Unix seconds [default: two days ago]
+    #[arg(long, value_parser = time::parse)]
+    time: Option<u64>,
+    /// The seed, 32 bytes in base64 [default: a random one]
+    #[arg(long, value_parser = parse_seed)]
+    seed: Option<[u8; 32]>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A patient's report of one seed.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  gcs-server report --code 000A-0002-5XYZ-JK7Q --random")]
+pub(super) struct Report {
+    /// The one-time code
+    #[arg(long)]
+    code: Code,
+    /// The seed that was broadcast, as `element` shows it
+    #[arg(long, value_parser = parse_seed, required_unless_present = "random", requires = "time")]
+    seed: Option<[u8; 32]>,
+    /// When it was broadcast
+    #[arg(long, value_parser = time::parse, requires = "seed")]
+    time: Option<u64>,
+    /// Report a random seed of two days ago
+    #[arg(long, conflicts_with_all = ["seed", "time"])]
+    random: bool,
+    #[command(flatten)]
+    server: Public,
+}
+
+/// A report to ask about.
+#[derive(Args, Debug)]
+pub(super) struct ReportStatus {
+    /// The tracking id that `report` showed
+    tracking_id: String,
+    #[command(flatten)]
+    server: Public,
+}
+
+/// An element to ask for.
+#[derive(Args, Debug)]
+pub(super) struct Exact {
+    /// The UTC date on which it was broadcast, as 2026-01-31
+    #[arg(long)]
+    date: Date,
+    /// The element, 16 to 64 bytes in base64
+    #[arg(long, value_parser = parse_base64)]
+    element: Bytes,
+    #[command(flatten)]
+    server: Private,
+}
+
+type Bytes = std::sync::Arc<[u8]>;
+
+/// A seed of DP-3T's unlinkable design, and the quarter of an hour in which it is broadcast.
+struct Broadcast {
+    time: u64,
+    epoch: u32,
+    seed: [u8; 32],
+}
+
+impl Broadcast {
+    fn new(time: Option<u64>, seed: Option<[u8; 32]>) -> Result<Broadcast, Error> {
+        let two_days_ago = || Clock::System.now().saturating_sub(2 * gcs_core::DAY_SECONDS);
+        let time = time.unwrap_or_else(two_days_ago);
+        let epoch = dp3t::epoch_of(time).ok_or("the time is too late")?;
+        Ok(Broadcast { time, epoch, seed: seed.map_or_else(|| Random::System.bytes(), Ok)? })
+    }
+
+    fn to_json(&self) -> Value {
+        let Broadcast { time, epoch, seed } = self;
+        json!({
+            "time": time,
+            "date": Date::of_time(*time),
+            "epoch": epoch,
+            "seed": BASE64.encode(seed),
+            "element": BASE64.encode(&dp3t::unlinkable_element(seed, *epoch)),
+        })
+    }
+}
+
+pub(super) fn element(Element { time, seed, output }: &Element) -> Outcome {
+    let broadcast = Broadcast::new(*time, *seed)?.to_json();
+    output.write(Readers::Owner, &format!("{broadcast:#}\n"))
+}
+
+pub(super) fn report(report: &Report) -> Outcome {
+    let client = report.server.connect()?;
+    let broadcast = Broadcast::new(report.time, report.seed)?;
+    let Broadcast { epoch, seed, .. } = broadcast;
+    let items = vec![Item::Dp3tUnlinkable { epoch, seed }];
+    let body = serde_json::from_slice(&ReportBody { code: report.code, items }.to_json())?;
+    let output = Output::stdout(SMALL)?;
+    let mut answer = send(&client, &body)?;
+    if let (true, Value::Object(fields)) = (report.random, broadcast.to_json()) {
+        answer.as_object_mut().ok_or("no object in the answer")?.extend(fields);
+    }
+    output.write_after(&format!("{answer:#}\n"), "The report has been accepted.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends a report, again if no answer came: the same report gets the first answer.
+fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
+    for pause in [1, 3] {
+        match client.ask_json(&Method::POST, "/v1/reports", Some(body)) {
+            Err(error) if error.may_pass() => {
+                note(format_args!(
+                    "{error}\nThe same report is sent again in {pause} s: that is safe."
+                ));
+                thread::sleep(Duration::from_secs(pause));
+            }
+            answer => return answer,
+        }
+    }
+    client.ask_json(&Method::POST, "/v1/reports", Some(body))
+}
+
+pub(super) fn report_status(ReportStatus { tracking_id, server }: &ReportStatus) -> Outcome {
+    if tracking_id.is_empty() || !tracking_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("a tracking id is 32 hexadecimal digits".into());
+    }
+    server.connect()?.show(&format!("/v1/reports/{tracking_id}"))
+}
+
+pub(super) fn exact(Exact { date, element, server }: &Exact) -> Outcome {
+    let query = exact::Query { date: *date, element: element.to_vec() };
+    let body = serde_json::to_value(exact::Request { queries: vec![query] })?;
+    server.connect()?.act(&Method::POST, "/v1/exact", Some(&body))
+}
+
+fn parse_base64(text: &str) -> Result<Bytes, String> {
+    let bytes = BASE64.decode(text.trim().as_bytes());
+    bytes.map(Bytes::from).map_err(|_| "not base64, padded with =".to_owned())
+}
+
+fn parse_seed(text: &str) -> Result<[u8; 32], String> {
+    let bytes = parse_base64(text)?;
+    bytes.as_ref().try_into().map_err(|_| format!("a seed has 32 bytes, got {}", bytes.len()))
+}

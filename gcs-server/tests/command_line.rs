@@ -1,0 +1,585 @@
+//! The command line by itself: help, settings, output that is closed or full, and what is said
+//! when a server cannot be reached.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::{Arc, mpsc};
+
+use common::process::{Process, program, text};
+use rustls::pki_types::PrivateKeyDer;
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+/// What is said on standard error by a command that fails.
+fn complaint(output: &Output) -> String {
+    let said = text(&output.stderr);
+    assert!(!output.status.success(), "{}{said}", text(&output.stdout));
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+// ---- help ----
+
+/// Subcommands as the help of `path` lists them.
+fn subcommands(help: &str) -> Vec<String> {
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let lines = lines.take_while(|line| !line.is_empty());
+    let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = names.map(|line| line.split_whitespace().next().unwrap().to_owned());
+    names.filter(|name| name != "help").collect()
+}
+
+/// Every command, with its help.
+fn commands(path: &[String], found: &mut Vec<(String, String)>) {
+    let output = program().args(path).arg("--help").output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let help = text(&output.stdout);
+    for name in subcommands(&help) {
+        let path: Vec<String> = path.iter().cloned().chain([name]).collect();
+        commands(&path, found);
+    }
+    found.push((path.join(" "), help));
+}
+
+#[test]
+fn help_is_short_and_has_only_what_the_command_uses() {
+    let mut found = Vec::new();
+    commands(&[], &mut found);
+    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["serve", "codes open", "provider rotate", "report", "test-code", "policy set", ""]
+    {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    let server = ["--public-listen", "--private-listen", "--log-format", "--body-seconds"];
+    let folder = ["--data-dir", "--key-file"];
+    let remote = ["--url", "--token", "--ca", "--proxy"];
+    let public = ["--public-url"];
+    for (name, help) in &found {
+        let has =
+            |options: &[&str]| options.iter().any(|option| help.contains(&format!("{option} ")));
+        let first = name.split(' ').next().unwrap();
+        let (serves, works_on_folder) = match first {
+            "serve" | "show-config" => (true, true),
+            "verify-log" | "rebuild" | "reset-token" | "recover" => (false, true),
+            _ => (false, false),
+        };
+        assert_eq!((has(&server), has(&folder)), (serves, works_on_folder), "{name}: {help}");
+        let is_group = help.contains("\nCommands:\n");
+        let is_pure =
+            ["test-code", "print-codes", "element", "openapi", "help", "demo"].contains(&first);
+        let is_app = ["report", "report-status"].contains(&first);
+        let asks = !serves && !works_on_folder && !is_group && !is_pure;
+        assert_eq!(has(&public), is_app, "{name}: {help}");
+        assert!(is_group || has(&remote) == asks, "{name}: {help}");
+        let bound = match first {
+            "" => 60,
+            "test-code" | "openapi" => 12,
+            "retract" | "reinstate" => 56,
+            _ => 48,
+        };
+        let lines = help.lines().count();
+        assert!(lines <= bound, "{name}: {lines} lines\n{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 110), "{name}: {help}");
+    }
+}
+
+#[test]
+fn settings_that_a_command_does_not_use_are_refused() {
+    for arguments in [
+        &["test-code", "X", "--data-dir", "d"][..],
+        &["openapi", "--public-listen", "127.0.0.1:1"],
+        &["verify-log", "--log-format", "json"],
+        &["verify-log", "--token", "t"],
+        &["status", "--data-dir", "d"],
+        &["report-status", "00", "--token", "t"],
+        &["serve", "--url", "http://127.0.0.1:1"],
+        // Before the command they are those of serving.
+        &["--data-dir", "d", "status"],
+        &["--public-listen", "127.0.0.1:1", "openapi"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = complaint(&output);
+        assert!(
+            said.contains("unexpected argument") || said.contains("cannot be used with"),
+            "{said}"
+        );
+    }
+    // In the environment they are whoever's turn it is; mistakes are nobody's.
+    let unused = program().args(["element"]).env("GCS_SERVER_DATA_DIR", "d").output().unwrap();
+    assert!(unused.status.success());
+    let unknown = program().args(["element"]).env("GCS_SERVER_DATADIR", "d").output().unwrap();
+    assert!(complaint(&unknown).contains("GCS_SERVER_DATADIR is none of ours"));
+}
+
+// ---- output ----
+
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+/// The writing end of a pipe that nobody reads.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly_and_a_full_disk_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, range) = (folder.path().join("key.json"), folder.path().join("range.json"));
+    let digits = "07".repeat(32);
+    fs::write(&key, format!(r#"{{"provider":1,"generation":1,"key":"{digits}"}}"#)).unwrap();
+    let opened = r#"{"provider":1,"generation":1,"first":0,"count":10000,"expires":1767571199}"#;
+    fs::write(&range, opened).unwrap();
+    let (key, range) = (key.to_str().unwrap(), range.to_str().unwrap());
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["codes", "--help"],
+        &["help", "report"],
+        &["openapi"],
+        &["show-config"],
+        &["element"],
+        &["test-code", "0000-0005-N14B-38SN"],
+        &["print-codes", "--key", key, "--range", range],
+    ] {
+        let output = program().args(arguments).stdout(closed()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stderr), "", "{arguments:?}");
+        if Path::new("/dev/full").exists() {
+            let output = program().args(arguments).stdout(full()).output().unwrap();
+            let said = complaint(&output);
+            assert!(said.contains("cannot write to standard output"), "{arguments:?}: {said}");
+            // Nor is anything wrong with it when nobody can be told.
+            let output = program().args(arguments).stdout(full()).stderr(full()).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        }
+    }
+    let status = program().arg("no-such-command").stderr(closed()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn files_are_new_and_secret_ones_are_their_owners() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode =
+        |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    let write = |command: &str, name: &str| {
+        let output = program().args([command, "--output", name]).current_dir(&folder).output();
+        output.unwrap()
+    };
+    let output = write("element", "seed.json");
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", text(&output.stderr));
+    assert_eq!(mode("seed.json"), 0o600);
+    let written = fs::read(folder.path().join("seed.json")).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Value>(&written).unwrap()["seed"].as_str().unwrap().len(),
+        44
+    );
+    assert!(complaint(&write("element", "seed.json")).contains("is there already"));
+    assert_eq!(fs::read(folder.path().join("seed.json")).unwrap(), written);
+    assert!(write("openapi", "openapi.json").status.success());
+    assert_eq!(
+        text(&run(&["openapi"]).stdout).into_bytes(),
+        fs::read(folder.path().join("openapi.json")).unwrap()
+    );
+    assert!(complaint(&write("openapi", "no/such/folder")).contains("cannot write no/such/folder"));
+}
+
+// ---- servers that are not ours ----
+
+/// Answers every connection with these bytes, and keeps the requests.
+fn server_of(answer: &'static [u8]) -> (u16, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, requests) = mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut request = [0; 4096];
+            let length = connection.read(&mut request).unwrap_or(0);
+            let _gone = sender.send(text(&request[..length]));
+            let _closed = connection.write_all(answer);
+        }
+    });
+    (port, requests)
+}
+
+const STATUS: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\
+    Connection: close\r\n\r\n{\"position\":7}";
+
+fn ask(url: &str, more: &[&str]) -> Output {
+    program().args(["status", "--token", "secret-token", "--url", url]).args(more).output().unwrap()
+}
+
+#[test]
+fn no_proxy_is_used_unless_it_is_asked_for() {
+    let (server, requests) = server_of(STATUS);
+    let (proxy, seen) = server_of(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
+    let proxy = format!("http://127.0.0.1:{proxy}");
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+    {
+        let url = format!("http://127.0.0.1:{server}");
+        let mut command = program();
+        command.args(["status", "--token", "secret-token", "--url", &url]).env(name, &proxy);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("\"position\": 7"));
+        assert!(requests.recv().unwrap().contains("Bearer secret-token"));
+    }
+    assert!(seen.try_recv().is_err());
+    let refused = ask(&format!("http://127.0.0.1:{server}"), &["--proxy", &proxy]);
+    assert!(complaint(&refused).contains("--proxy"));
+    let request = seen.recv().unwrap();
+    assert!(request.starts_with("CONNECT ") && !request.contains("secret-token"), "{request}");
+    assert!(
+        complaint(&ask("http://127.0.0.1:1", &["--proxy", "::"])).contains("--proxy is not a URL")
+    );
+}
+
+#[test]
+fn what_is_no_server_of_ours_is_named_with_the_next_step() {
+    let case = |url: &str, wanted: &[&str]| {
+        let output = ask(url, &["--timeout", "1"]);
+        let said = complaint(&output);
+        for wanted in wanted {
+            assert!(said.contains(wanted), "{url}: {wanted}: {said}");
+        }
+        assert!(!said.contains("secret-token"), "{said}");
+    };
+    case("127.0.0.1:8081", &["http://127.0.0.1:8081", "https://127.0.0.1:8081"]);
+    case("htp://127.0.0.1:8081", &["http or https"]);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    case(&format!("http://{free}"), &["nothing listens there", "Is the server running"]);
+    case("http://no-such-host.invalid", &["no host of this name", "--url"]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    case(&format!("http://{silent}"), &["no answer in time", &format!("https://{silent}")]);
+    let at = |answer| format!("http://127.0.0.1:{}", server_of(answer).0);
+    case(&at(b"SSH-2.0-OpenSSH_9.9\r\n"), &["not HTTP", "https://"]);
+    case(&at(b""), &["https://"]);
+    case(
+        &at(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"),
+        &["not as a gcs-server does (status 200)", "--url"],
+    );
+    case(
+        &at(b"HTTP/1.1 400 Bad\r\nContent-Length: 50\r\n\r\nThe plain HTTP request was sent to HTTPS port :-( "),
+        &["status 400", "say https://"],
+    );
+    case(
+        &at(b"HTTP/1.1 301 Moved\r\nLocation: https://x.example/\r\nContent-Length: 0\r\n\r\n"),
+        &["https://x.example/"],
+    );
+    let nobody = program().args(["status", "--url", "http://127.0.0.1:1"]).output().unwrap();
+    assert!(complaint(&nobody).contains("GCS_SERVER_TOKEN"));
+    // A change whose answer is lost: it is not known, and that is said; a question is a question.
+    let lost = at(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{");
+    let output = program().args(["tick", "--token", "t", "--url", &lost]).output().unwrap();
+    assert!(complaint(&output).contains("Whether it has been done is not known"));
+    assert!(!complaint(&ask(&lost, &[])).contains("Whether"));
+}
+
+// ---- TLS ----
+
+/// A TLS server for `localhost` that answers every request; its port, and the authority's
+/// certificate.
+fn tls_server(folder: &Path) -> (u16, String) {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let certificate = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names = vec!["localhost".to_owned()];
+    let own = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+    let file = folder.join("ca.pem");
+    fs::write(&file, certificate.pem()).unwrap();
+
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![own.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            if matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+                let _closed = stream.write_all(STATUS);
+                stream.conn.send_close_notify();
+                let _closed = stream.flush();
+            }
+        }
+    });
+    (port, file.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn tls_is_spoken_and_its_mistakes_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, ca) = tls_server(folder.path());
+    let url = format!("https://localhost:{port}");
+    let output = ask(&url, &["--ca", &ca]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("\"position\": 7"));
+
+    // Nobody vouches for it, or for another name; and it speaks TLS only.
+    assert!(complaint(&ask(&url, &[])).contains("--ca FILE"));
+    let other = ask(&format!("https://127.0.0.1:{port}"), &["--ca", &ca]);
+    assert!(complaint(&other).contains("for other names"));
+    let plain = ask(&format!("http://localhost:{port}"), &[]);
+    assert!(complaint(&plain).contains(&format!("say https://localhost:{port}")));
+    let (plain, _) = server_of(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    let tls = ask(&format!("https://localhost:{plain}"), &["--ca", &ca]);
+    assert!(complaint(&tls).contains(&format!("say http://localhost:{plain}")));
+
+    let empty = folder.path().join("empty.pem");
+    fs::write(&empty, "nothing").unwrap();
+    assert!(complaint(&ask(&url, &["--ca", empty.to_str().unwrap()])).contains("no certificate"));
+    assert!(complaint(&ask(&url, &["--ca", "/no/such/file"])).contains("/no/such/file"));
+}
+
+// ---- a server of ours ----
+
+fn position(server: &Process) -> u64 {
+    server.json(&server.operator, &["status"])["position"].as_u64().unwrap()
+}
+
+/// Waits for the first tick, so that nothing but commands moves the log on.
+fn until_ticked(server: &Process) {
+    while server.json(&server.operator, &["status"])["published"].is_null() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn nothing_is_spent_whose_answer_cannot_be_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(&folder.path().join("data"), &[]);
+    until_ticked(&server);
+    let operator = server.operator.clone();
+    let added = server.json(&operator, &["provider", "add", "City hospital"]);
+    let provider = added["token"].as_str().unwrap();
+    let there = folder.path().join("there");
+    fs::write(&there, "mine").unwrap();
+    let there = there.to_str().unwrap();
+
+    let before = position(&server);
+    let codes = ["codes", "open", "--count", "10000"];
+    let spending: [(&str, &[&str], bool); 9] = [
+        (provider, &codes, true),
+        (provider, &["codes", "open", "--count", "1", "--no-codes"], true),
+        (&operator, &["provider", "add", "Clinic"], true),
+        (&operator, &["provider", "token", "1"], true),
+        (&operator, &["operator-token"], true),
+        (&operator, &["backend-token"], true),
+        (&operator, &["provider", "rotate", "1"], false),
+        (&operator, &["policy", "set", "raw=true"], false),
+        (&operator, &["start-series", "--yes"], false),
+    ];
+    for (token, arguments, has_output) in spending {
+        let output = server.command(token, arguments).stdout(closed()).output().unwrap();
+        assert!(complaint(&output).contains("Nothing has been done"), "{arguments:?}");
+        if Path::new("/dev/full").exists() {
+            let output = server.command(token, arguments).stdout(full()).output().unwrap();
+            assert!(complaint(&output).contains("Nothing has been done"), "{arguments:?}");
+        }
+        if has_output {
+            let mut command = server.command(token, arguments);
+            let said = complaint(&command.args(["--output", there]).output().unwrap());
+            assert!(said.contains("is there already") && said.contains("Nothing has been done"));
+        }
+    }
+    assert_eq!(position(&server), before);
+    assert_eq!(fs::read_to_string(there).unwrap(), "mine");
+
+    // Whoever reads only the beginning has what they wanted.
+    let mut command = server.command(provider, &codes);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("# 10000 codes"), "{first}");
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+
+    // A file has it all; a refusal leaves none behind.
+    let sheet = folder.path().join("codes.csv");
+    let file = ["--output", sheet.to_str().unwrap()];
+    let mut command =
+        server.command(provider, &["codes", "open", "--count", "3", "--format", "csv"]);
+    let output = command.args(file).output().unwrap();
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", text(&output.stderr));
+    let printed =
+        server.command(provider, &["codes", "print", "10000", "--format", "csv"]).output();
+    assert_eq!(fs::read(&sheet).unwrap(), printed.unwrap().stdout);
+    assert_eq!(fs::metadata(&sheet).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::remove_file(&sheet).unwrap();
+    let refused = server.command("wrong", &codes).args(file).output().unwrap();
+    assert!(complaint(&refused).contains("does not know this token"));
+    assert!(!sheet.exists());
+}
+
+#[test]
+fn a_wrong_listener_a_wrong_token_and_a_second_start_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Process::start(&data, &[]);
+    let public = server.public_url();
+    let output = server.command("t", &["status", "--url", &public]).output().unwrap();
+    assert!(complaint(&output).contains("perhaps it is the public one"));
+    let id = "0".repeat(32);
+    let mut command =
+        server.command("", &["report-status", &id, "--public-url", &server.private_url()]);
+    assert!(complaint(&command.output().unwrap()).contains("perhaps it is the private one"));
+    let output = server.command("gcs_operator_wrong", &["status"]).output().unwrap();
+    let said = complaint(&output);
+    assert!(said.contains("(401, unauthorized)") && said.contains("does not know this token"));
+
+    // The same folder, whatever the addresses; and another folder with the same addresses.
+    let ports = [
+        ["--public-listen", &server.public.to_string()],
+        ["--private-listen", &server.private.to_string()],
+    ];
+    for listen in [ports.concat(), vec!["--public-listen", "127.0.0.1:0"]] {
+        let mut command = program();
+        let output = command.args(listen).args(["--data-dir", data.to_str().unwrap()]).output();
+        let said = complaint(&output.unwrap());
+        assert!(said.contains("in use by another gcs-server"), "{said}");
+        let process = format!("process {}", server.child.id());
+        let (public, private) = (server.public_url(), server.private_url());
+        for wanted in [&process, &public, &private, data.to_str().unwrap()] {
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        }
+    }
+    let other = folder.path().join("other");
+    for listen in ports {
+        let mut command = program();
+        let output = command.args(listen).args(["--data-dir", other.to_str().unwrap()]).output();
+        let said = complaint(&output.unwrap());
+        assert!(said.contains("A gcs-server of another data folder"), "{said}");
+        assert!(said.contains(listen[0]) && said.contains("lsof -i :"), "{said}");
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    std::thread::spawn({
+        let taken = taken.try_clone().unwrap();
+        move || taken.incoming().for_each(drop::<Result<TcpStream, _>>)
+    });
+    let listen = ["--private-listen", &taken.local_addr().unwrap().to_string()];
+    let free = ["--public-listen", "127.0.0.1:0"];
+    let mut command = program();
+    let output = command.args(listen).args(free).args(["--data-dir", other.to_str().unwrap()]);
+    assert!(complaint(&output.output().unwrap()).contains("Another program listens there"));
+    assert!(!other.exists());
+}
+
+#[test]
+fn a_first_start_whose_token_cannot_be_shown_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let start = |stdout: Stdio| {
+        let mut command = program();
+        command.args(["--data-dir", data.to_str().unwrap()]);
+        command.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+        command.stdout(stdout).output().unwrap()
+    };
+    assert!(complaint(&start(closed())).contains("Nothing has been done"));
+    if Path::new("/dev/full").exists() {
+        assert!(complaint(&start(full().into())).contains("Nothing has been done"));
+    }
+    assert!(!data.exists());
+}
+
+#[test]
+fn a_report_is_made_and_followed_on_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(&folder.path().join("data"), &[]);
+    until_ticked(&server);
+    let operator = server.operator.clone();
+    let provider = server.json(&operator, &["provider", "add", "City hospital"]);
+    let provider = provider["token"].as_str().unwrap();
+    let sheet = server.command(provider, &["codes", "open", "--count", "2"]).output().unwrap();
+    let sheet = text(&sheet.stdout);
+    let codes: Vec<&str> = sheet.lines().skip(1).collect();
+
+    let broadcast = server.json("", &["element"]);
+    let (seed, element) =
+        (broadcast["seed"].as_str().unwrap(), broadcast["element"].as_str().unwrap());
+    let time = broadcast["time"].as_u64().unwrap().to_string();
+    assert_eq!(server.json("", &["element", "--seed", seed, "--time", &time]), broadcast);
+    let report = ["report", "--code", codes[0], "--seed", seed, "--time", &time];
+    let answer = server.json("", &report);
+    assert_eq!(answer["accepted"], 1);
+    // The same report gets the same answer; another one does not.
+    assert_eq!(server.json("", &report), answer);
+    let other = server.command("", &["report", "--code", codes[0], "--random"]).output().unwrap();
+    assert!(complaint(&other).contains("(409, code_used)"));
+    let mistyped = codes[1].replace('-', "");
+    let output = server.command("", &["report", "--code", &mistyped[1..], "--random"]).output();
+    assert!(complaint(&output.unwrap()).contains("16 symbols"));
+    let random = server.json("", &["report", "--code", codes[1], "--random"]);
+    assert_eq!(random["accepted"], 1);
+
+    server.json(&operator, &["tick"]);
+    let id = answer["tracking_id"].as_str().unwrap();
+    assert_eq!(server.json("", &["report-status", id])["status"], "published");
+    let backend = server.json(&operator, &["backend-token"]);
+    let date = broadcast["date"].as_str().unwrap();
+    for element in [element, random["element"].as_str().unwrap()] {
+        let exact = ["exact", "--date", date, "--element", element];
+        let present = server.json(backend["token"].as_str().unwrap(), &exact);
+        assert_eq!(present["present"], serde_json::json!([true]));
+    }
+}
+
+#[test]
+fn a_report_is_sent_again_until_an_answer_comes() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let bodies = std::thread::spawn(move || {
+        let mut bodies = Vec::new();
+        for answer in [
+            &b""[..],
+            b"HTTP/1.1 201 Created\r\nContent-Length: 21\r\n\r\n{\"tracking_id\": \"ab\"}",
+        ] {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut part = [0; 4096];
+            while !request.ends_with(b"]}") {
+                let length = connection.read(&mut part).unwrap();
+                request.extend_from_slice(&part[..length]);
+            }
+            bodies.push(text(&request).split("\r\n\r\n").nth(1).unwrap().to_owned());
+            connection.write_all(answer).unwrap();
+        }
+        bodies
+    });
+    let output =
+        run(&["report", "--code", "0000-0005-N14B-38SN", "--random", "--public-url", &url]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("sent again"));
+    let bodies = bodies.join().unwrap();
+    assert_eq!(bodies[0], bodies[1]);
+}
