@@ -77,8 +77,7 @@ fn help_is_short_and_has_only_what_the_command_uses() {
         };
         assert_eq!((has(&server), has(&folder)), (serves, works_on_folder), "{name}: {help}");
         let is_group = help.contains("\nCommands:\n");
-        let is_pure =
-            ["test-code", "print-codes", "element", "openapi", "help", "demo"].contains(&first);
+        let is_pure = ["test-code", "print-codes", "element", "openapi", "help"].contains(&first);
         let is_app = ["report", "report-status"].contains(&first);
         let asks = !serves && !works_on_folder && !is_group && !is_pure;
         assert_eq!(has(&public), is_app, "{name}: {help}");
@@ -93,6 +92,23 @@ fn help_is_short_and_has_only_what_the_command_uses() {
         assert!(lines <= bound, "{name}: {lines} lines\n{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 110), "{name}: {help}");
     }
+}
+
+#[test]
+fn the_handbook_names_every_command() {
+    let handbook = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let chapter = handbook.split("\n## ").find(|chapter| chapter.starts_with("Commands")).unwrap();
+    let mut named: Vec<&str> = chapter
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+        .flat_map(|cell| cell.split(&['`', ',', ' ']).filter(|word| !word.is_empty()))
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    named.push("serve");
+    named.sort_unstable();
+    let mut listed = subcommands(&text(&run(&["--help"]).stdout));
+    listed.sort_unstable();
+    assert_eq!(named, listed);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use gcs_server::clock::Clock;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::ProviderAdded;
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{Context, Decision};
+use gcs_server::domain::judge::{Decision, RequestContext};
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
@@ -86,7 +86,8 @@ fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
     store.append(&seal(0, [0; 32], &events, NOW)).unwrap();
     let state = fold(store, &keys);
     let range =
-        judge::open_range(&state, Context { now: NOW, random: [0; 32] }, 1, 1000, 100).unwrap();
+        judge::open_range(&state, RequestContext { now: NOW, random: [0; 32] }, 1, 1000, 100)
+            .unwrap();
     store.append(&seal(state.position, state.head, &range.events, NOW)).unwrap();
     keys
 }

@@ -24,7 +24,7 @@ use gcs_server::domain::chain::Chain;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Deployment, OperatorTokenSet, PolicySet};
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{Context, Judgement};
+use gcs_server::domain::judge::{Judgement, RequestContext};
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
@@ -140,9 +140,9 @@ impl Ledger {
 
     pub fn act<T>(
         &mut self,
-        judge: impl FnOnce(&State, &DeploymentKeys, Context) -> Judgement<T>,
+        judge: impl FnOnce(&State, &DeploymentKeys, RequestContext) -> Judgement<T>,
     ) -> Result<T, Problem> {
-        let context = Context { now: self.now, random: self.random.bytes().unwrap() };
+        let context = RequestContext { now: self.now, random: self.random.bytes().unwrap() };
         let decision = judge(&self.state, &self.keys, context)?;
         self.append(&decision.events);
         Ok(decision.answer)
