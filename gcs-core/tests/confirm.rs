@@ -91,7 +91,7 @@ fn a_false_positive_is_asked_for_once() {
     world.publish();
     let row = *world.table().row(date(1)).unwrap();
     let set = Set::parse(&world.files[&format!("/v1/sets/{}/{}", row.date, row.identity)]).unwrap();
-    let stranger = (50_000..).find(|number| set.contains(&element(*number))).unwrap();
+    let stranger = (50_000..).find(|number| set.contains(element(*number))).unwrap();
     let mut client = Client::new();
     let noon = START + DAY_SECONDS + 40_000;
     for sighting in 0..300 {

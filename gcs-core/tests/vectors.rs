@@ -234,7 +234,7 @@ fn answered(question: &Value, record: &CheckRecord<'_>, set: Option<&Set>) -> Va
     let (check, rank) = (u64::from_be_bytes(check), question["rank"].as_u64().unwrap() as u32);
     if let Some(element) = question.get("element").and_then(Value::as_str) {
         let (set, element) = (set.unwrap(), bytes_of_hex(element));
-        let found = set.matches(&[&element]);
+        let found = set.matches([&element]);
         assert_eq!(found.iter().map(|found| found.rank).collect::<Vec<_>>(), [rank]);
         assert_eq!(set.hasher().check(&element), check);
     }

@@ -1,5 +1,7 @@
 //! A server over HTTP, whichever way it was started: what phones, providers and the operator ask.
 
+#![allow(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
+
 use std::net::SocketAddr;
 
 use data_encoding::BASE64;
