@@ -35,10 +35,7 @@ pub fn agent(proxy: Option<Proxy>) -> Agent {
 
 impl HttpFetch {
     /// Fetches from a server by its address, such as `http://127.0.0.1:8080`, without a
-    /// proxy.
-    ///
-    /// Plain HTTP only, so that the examples build without a TLS library. For `https`, turn
-    /// on ureq's feature `rustls`; nothing here changes.
+    /// proxy. `https` is spoken as well.
     pub fn new(address: &str) -> HttpFetch {
         HttpFetch::through(None, address)
     }

@@ -14,6 +14,9 @@
 //! - [`app`]: starting and stopping; the data folder. [`cli`]: the commands.
 //! - [`clock`], [`random`]: time and randomness, which are handed in.
 
+// They panic when nobody reads, or when the disk is full; `cli::output` does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod app;
 pub mod cli;
 pub mod clock;

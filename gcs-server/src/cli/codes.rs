@@ -190,7 +190,7 @@ pub(super) fn print_offline(codes: &PrintCodes) -> Outcome {
     let issued: Option<Vec<Code>> =
         serials.map(|serial| Code::issue(&key, provider, serial)).collect();
     let issued = issued.ok_or("no code has such a provider or serial number")?;
-    let sheet = Sheet::new(issued.into_iter(), range.expires).print(codes.format);
+    let sheet = Sheet::new(issued, range.expires).print(codes.format);
     codes.output.write(Readers::Owner, &sheet)
 }
 

@@ -4,7 +4,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -127,11 +126,7 @@ impl Transport {
             Some(path) => RootCerts::new_with_certs(&read_certificates(path)?),
             None => RootCerts::PlatformVerifier,
         };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(roots)
-            .build();
+        let tls = TlsConfig::builder().root_certs(roots).build();
         let timeout = Duration::from_secs(self.timeout.into());
         let config = Agent::config_builder()
             .http_status_as_error(false)
