@@ -1,7 +1,7 @@
 //! The demo as a program: a small one finds everything as it should be, and one that is
 //! interrupted leaves nothing behind.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! The errors that every part may give: bytes that are not of the format.
+//! The errors of reading bytes and text of the format.
 
 use thiserror::Error;
 
@@ -79,7 +79,7 @@ pub enum ParseError {
     BitLength {
         /// Length if every quotient were 0.
         least: u64,
-        /// Length if the quotients took all of the range.
+        /// Length if the quotients were as large as they may be.
         most: u64,
         /// Declared length.
         got: u64,

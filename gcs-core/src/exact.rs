@@ -59,7 +59,7 @@ pub struct Response {
 }
 
 impl Request {
-    /// Reads and checks a request. Time and memory are bounded by its length.
+    /// Reads and validates a request. Time and memory are bounded by its length.
     ///
     /// # Errors
     /// An [`ExactError`] for JSON of another shape, too many queries, or an element that
@@ -70,15 +70,15 @@ impl Request {
         }
         let request: Request = serde_json::from_slice(json)
             .map_err(|error| ExactError::Json { message: error.to_string() })?;
-        request.check()?;
+        request.validate()?;
         Ok(request)
     }
 
-    /// Checks the limits of a request that came in another way.
+    /// Validates a request that came in another way.
     ///
     /// # Errors
     /// As [`Request::from_json`], but for the JSON.
-    pub fn check(&self) -> Result<(), ExactError> {
+    pub fn validate(&self) -> Result<(), ExactError> {
         let got = self.queries.len();
         if got > MAX_QUERIES {
             return Err(ExactError::TooMany { max: MAX_QUERIES, got });
@@ -97,11 +97,11 @@ impl Request {
     }
 }
 
-/// An exact-match request that is not answered.
+/// Why an exact-match request cannot be answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExactError {
-    /// It is larger than any request.
+    /// It is larger than a request may be.
     #[error("a request has at most {max} bytes, got {got}")]
     TooLarge {
         /// The limit.
@@ -109,7 +109,7 @@ pub enum ExactError {
         /// Length at hand.
         got: usize,
     },
-    /// It is not the JSON that it should be.
+    /// It is not JSON of the right shape.
     #[error("{message}")]
     Json {
         /// What the parser says.
@@ -166,7 +166,7 @@ mod tests {
             assert!(matches!(error, ExactError::Json { .. }), "{bad}");
         }
         let many = Request { queries: alloc::vec![request.queries[0].clone(); 1001] };
-        assert_eq!(many.check(), Err(ExactError::TooMany { max: 1000, got: 1001 }));
+        assert_eq!(many.validate(), Err(ExactError::TooMany { max: 1000, got: 1001 }));
         let most = Request {
             queries: alloc::vec![Query { element: alloc::vec![0; 64], date: request.queries[0].date }; 1000],
         };

@@ -1,14 +1,15 @@
-//! Which publication.
+//! The version of a publication.
 
 use core::fmt;
 
-/// Place in the order of publications, which never goes back.
+/// The version of a publication. Versions are ordered by series, then by tick; a client
+/// never goes back to a lower one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Version {
-    /// Raised by a restore or a recall.
+    /// The series, raised by a restore or a recall.
     pub series: u32,
-    /// Number of the publication.
+    /// The number of the publication in its series.
     pub tick: u32,
 }
 

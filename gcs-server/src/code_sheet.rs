@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use gcs_core::report::Code;
 use serde::Serialize;
 
 use crate::time;
-use gcs_core::report::Code;
 
 /// Form of a sheet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

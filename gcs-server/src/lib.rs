@@ -1,16 +1,18 @@
-//! A log, a judge and a clock around [`gcs_core`]: the server of a health authority.
+//! The server of a health authority: a log, a judge and a clock around [`gcs_core`].
 //!
 //! ```text
 //! http ──▶ judge ──▶ log (store) ──▶ state ──▶ publishing ──▶ files
 //! ```
 //!
-//! - [`log`]: numbered events in a chain of hashes, kept by a [`store`]. The truth.
-//! - [`state`]: what the events add up to.
-//! - [`judge`]: whether an act is accepted, and as which events.
+//! - [`domain`]: the rules, without I/O. [`events`](domain::events) in a
+//!   [`chain`](domain::chain) are the log; [`state`](domain::state) is what they add up to;
+//!   the [`judge`](domain::judge) decides what is accepted.
+//! - [`store`]: where the log is kept.
 //! - [`node`]: the one thread that judges, appends and applies.
 //! - [`publishing`]: from a tick to files that phones fetch.
 //! - [`http`]: the public and the private listener.
-//! - [`code`], [`item`]: one-time codes, and what is reported with them.
+//! - [`app`]: starting and stopping; the data folder. [`cli`]: the commands.
+//! - [`clock`], [`random`]: time and randomness, which are handed in.
 
 // They panic when nobody reads, or when the disk is full; `cli::output` does not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use gcs_server::clock::Clock;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::ProviderAdded;
 use gcs_server::domain::judge;
-use gcs_server::domain::judge::{Context, Decision};
+use gcs_server::domain::judge::{Decision, RequestContext};
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
@@ -40,7 +41,7 @@ impl Host {
         let state = fold(&mut *store, keys);
         let clock = Clock::Manual(Arc::new(NOW.into()));
         let (sender, inputs) = mpsc::channel(100);
-        let (node, _thread) = Node::start(store, state, clock, Random::System, sender).unwrap();
+        let (node, _thread) = Node::start(store, state, clock, random(), sender).unwrap();
         Host { node, inputs, keys: Arc::clone(keys) }
     }
 
@@ -68,6 +69,15 @@ impl Host {
     }
 }
 
+/// Another at each call within a test, as of another machine.
+fn random() -> Random {
+    thread_local! {
+        static CALLS: Cell<u64> = const { Cell::new(0) };
+    }
+    CALLS.set(CALLS.get() + 1);
+    Random::seeded(CALLS.get())
+}
+
 /// A log with one provider and 1,000 codes, in any store.
 fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
     let keys = Arc::new(common::keys(1));
@@ -76,7 +86,8 @@ fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
     store.append(&seal(0, [0; 32], &events, NOW)).unwrap();
     let state = fold(store, &keys);
     let range =
-        judge::open_range(&state, Context { now: NOW, random: [0; 32] }, 1, 1000, 100).unwrap();
+        judge::open_range(&state, RequestContext { now: NOW, random: [0; 32] }, 1, 1000, 100)
+            .unwrap();
     store.append(&seal(state.position, state.head, &range.events, NOW)).unwrap();
     keys
 }

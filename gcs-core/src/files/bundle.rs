@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::error::BundleError;
-use super::index::check_span;
+use super::index::expect_span;
 use super::table::{MAX_DATES, Row, Table};
 use crate::bytes::{Cursor, Put, expect_at_most, expect_equal};
 use crate::date::Date;
@@ -17,20 +17,20 @@ const MAGIC: &[u8; 6] = b"GCSBDL";
 
 /// How a changed row's set is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ChangeKind {
     /// The set is the same; only its checks changed.
     Same = 0,
     /// A delta body from the set that the base table has for the date.
     Delta = 1,
-    /// The whole set: of a new date, or of one with a new salt or range.
+    /// The whole set: of a new date, or of one with a new salt or hash range.
     Whole = 2,
 }
 
 /// One changed date.
 #[derive(Clone, Copy, Debug)]
-struct Entry<'a> {
+struct ChangedDate<'a> {
     row: Row,
-    kind: Kind,
+    kind: ChangeKind,
     payload: &'a [u8],
 }
 
@@ -54,30 +54,30 @@ pub struct Bundle<'a> {
     before: Digest,
     after: Digest,
     dropped: Vec<Date>,
-    entries: Vec<Entry<'a>>,
+    changes: Vec<ChangedDate<'a>>,
 }
 
 impl<'a> Bundle<'a> {
-    /// Checks the frame of a bundle; the payloads are checked as they are applied. No
-    /// allocation beyond [`MAX_DATES`] entries.
+    /// Validates the frame of a bundle; the payloads are validated as they are applied. No
+    /// allocation beyond [`MAX_DATES`] changes.
     ///
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].
     pub fn parse(bytes: &'a [u8]) -> Result<Bundle<'a>, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let (series, to, span) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
-        check_span(span, to, to)?;
+        expect_span(span, to, to)?;
         let (dropped, changed) = (cursor.u16()?, cursor.u16()?);
         expect_at_most("dropped dates", u64::from(dropped), MAX_DATES as u64)?;
         expect_at_most("changed dates", u64::from(changed), MAX_DATES as u64)?;
         let (before, after) = (cursor.digest()?, cursor.digest()?);
         let dropped = (0..dropped).map(|_| cursor.date()).collect::<Result<Vec<_>, _>>()?;
-        check_ascending("dropped date", dropped.iter().copied())?;
-        let entries =
-            (0..changed).map(|_| Entry::parse(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
-        check_ascending("changed date", entries.iter().map(|entry| entry.row.date))?;
+        expect_ascending("dropped date", dropped.iter().copied())?;
+        let changes =
+            (0..changed).map(|_| ChangedDate::parse(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
+        expect_ascending("changed date", changes.iter().map(|change| change.row.date))?;
         cursor.finish()?;
-        Ok(Bundle { series, to, span, before, after, dropped, entries })
+        Ok(Bundle { series, to, span, before, after, dropped, changes })
     }
 
     /// Series of both ticks.
@@ -126,13 +126,13 @@ impl<'a> Bundle<'a> {
             rows.remove(at.ok_or(BundleError::NoSuchDate { date: *date })?);
         }
         let mut sets = Vec::new();
-        for entry in &self.entries {
-            let place = rows.binary_search_by_key(&entry.row.date, |row| row.date);
+        for change in &self.changes {
+            let place = rows.binary_search_by_key(&change.row.date, |row| row.date);
             let base = place.ok().map(|at| rows[at]);
-            sets.extend(entry.set(base.as_ref(), &set_of)?);
+            sets.extend(change.set(base.as_ref(), &set_of)?);
             match place {
-                Ok(at) => rows[at] = entry.row,
-                Err(at) => rows.insert(at, entry.row),
+                Ok(at) => rows[at] = change.row,
+                Err(at) => rows.insert(at, change.row),
             }
         }
         let table = Table::from_rows(rows)?;
@@ -144,13 +144,13 @@ impl<'a> Bundle<'a> {
     }
 }
 
-impl<'a> Entry<'a> {
-    fn parse(cursor: &mut Cursor<'a>) -> Result<Entry<'a>, ParseError> {
+impl<'a> ChangedDate<'a> {
+    fn parse(cursor: &mut Cursor<'a>) -> Result<ChangedDate<'a>, ParseError> {
         let row = Row::parse(cursor)?;
         let kind = match cursor.u8()? {
-            0 => Kind::Same,
-            1 => Kind::Delta,
-            2 => Kind::Whole,
+            0 => ChangeKind::Same,
+            1 => ChangeKind::Delta,
+            2 => ChangeKind::Whole,
             got => {
                 let got = u64::from(got);
                 return Err(ParseError::Limit { field: "kind of change", max: 2, got });
@@ -159,14 +159,14 @@ impl<'a> Entry<'a> {
         cursor.zeros(7)?;
         let length = cursor.u64()?;
         match kind {
-            Kind::Same => expect_equal("payload of an unchanged set", length, 0)?,
-            Kind::Whole => expect_equal("payload of a whole set", length, row.bytes)?,
-            Kind::Delta => {}
+            ChangeKind::Same => expect_equal("payload of an unchanged set", length, 0)?,
+            ChangeKind::Whole => expect_equal("payload of a whole set", length, row.bytes)?,
+            ChangeKind::Delta => {}
         }
-        Ok(Entry { row, kind, payload: cursor.take(length)? })
+        Ok(ChangedDate { row, kind, payload: cursor.take(length)? })
     }
 
-    /// The entry's set, if the table before has not got it; `base` is the date's row there.
+    /// The set of this date, if the table before has not got it; `base` is the date's row there.
     fn set<'s, D: AsRef<[u8]> + 's>(
         &self,
         base: Option<&Row>,
@@ -176,13 +176,13 @@ impl<'a> Entry<'a> {
         let date = row.date;
         let in_date = |error| BundleError::from(ParseError::Part { date, error: Box::new(error) });
         let set = match self.kind {
-            Kind::Same => {
+            ChangeKind::Same => {
                 let base = base.ok_or(BundleError::NoSuchDate { date })?;
                 let unchanged =
                     Row { check_root: row.check_root, spare_slots: row.spare_slots, ..*base };
                 return if unchanged == *row { Ok(None) } else { Err(BundleError::Row { date }) };
             }
-            Kind::Delta => {
+            ChangeKind::Delta => {
                 let base = base.ok_or(BundleError::NoSuchDate { date })?;
                 let set = set_of(base.identity).ok_or(BundleError::NoSuchSet { date })?;
                 if (base.salt, base.hash_range) != (row.salt, row.hash_range)
@@ -194,7 +194,7 @@ impl<'a> Entry<'a> {
                 let applied = body.apply(set, row.identity);
                 applied.map_err(|error| BundleError::Delta { date, error })?
             }
-            Kind::Whole => {
+            ChangeKind::Whole => {
                 let set = Set::parse(self.payload).map_err(in_date)?;
                 if set.identity() != row.identity {
                     let (expected, got) = (row.identity, set.identity());
@@ -211,7 +211,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn check_ascending(
+fn expect_ascending(
     field: &'static str,
     dates: impl Iterator<Item = Date> + Clone,
 ) -> Result<(), ParseError> {
@@ -224,7 +224,7 @@ fn check_ascending(
 
 /// One side of a bundle.
 #[derive(Clone, Copy)]
-pub(crate) struct Side<'s, F> {
+pub(crate) struct BundleSide<'s, F> {
     pub table: &'s Table,
     /// Looks up one of the table's sets.
     pub set_of: F,
@@ -235,8 +235,8 @@ pub(crate) fn write<'s>(
     series: u32,
     to: u32,
     span: u32,
-    before: &Side<'s, impl Fn(Digest) -> Option<&'s Set>>,
-    after: &Side<'s, impl Fn(Digest) -> Option<&'s Set>>,
+    before: &BundleSide<'s, impl Fn(Digest) -> Option<&'s Set>>,
+    after: &BundleSide<'s, impl Fn(Digest) -> Option<&'s Set>>,
 ) -> Result<Vec<u8>, BundleError> {
     let (old, new) = (before.table, after.table);
     let dropped: Vec<Date> =
@@ -251,7 +251,7 @@ pub(crate) fn write<'s>(
         bytes.put_u32(date.days());
     }
     for row in changed {
-        let (kind, payload) = change(old.row(row.date), row, &before.set_of, &after.set_of)?;
+        let (kind, payload) = encode_change(old.row(row.date), row, &before.set_of, &after.set_of)?;
         row.append_to(&mut bytes);
         bytes.put_u8(kind as u8).put(&[0; 7]).put_u64(payload.len() as u64).put(&payload);
     }
@@ -259,15 +259,15 @@ pub(crate) fn write<'s>(
 }
 
 /// The cheapest way to give a changed row's set.
-fn change<'s>(
+fn encode_change<'s>(
     old: Option<&Row>,
     row: &Row,
     old_set: impl Fn(Digest) -> Option<&'s Set>,
     new_set: impl Fn(Digest) -> Option<&'s Set>,
-) -> Result<(Kind, Vec<u8>), BundleError> {
+) -> Result<(ChangeKind, Vec<u8>), BundleError> {
     let no_such_set = BundleError::NoSuchSet { date: row.date };
     if old.is_some_and(|old| old.identity == row.identity) {
-        return Ok((Kind::Same, Vec::new()));
+        return Ok((ChangeKind::Same, Vec::new()));
     }
     let set = new_set(row.identity).ok_or(no_such_set.clone())?;
     let whole = set.as_bytes();
@@ -278,8 +278,8 @@ fn change<'s>(
         append_delta_body(&mut body, base, set)
             .map_err(|error| BundleError::Delta { date: row.date, error })?;
         if body.len() < whole.len() {
-            return Ok((Kind::Delta, body));
+            return Ok((ChangeKind::Delta, body));
         }
     }
-    Ok((Kind::Whole, whole.to_vec()))
+    Ok((ChangeKind::Whole, whole.to_vec()))
 }

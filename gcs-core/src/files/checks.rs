@@ -89,9 +89,9 @@ impl<'a> CheckRecord<'a> {
         let checks = cursor.take(u64::from(ranks) * CHECK_LEN as u64)?;
         let spares = cursor.take(u64::from(row.spare_slots) * SPARE_LEN as u64)?;
         let body = &bytes[..cursor.position() as usize];
-        check_path(body, cursor.rest(), number, row.check_root)?;
+        verify_path(body, cursor.rest(), number, row.check_root)?;
         let record = CheckRecord { number, ranks, len: row.len, checks, spares };
-        record.check_order()?;
+        record.expect_order()?;
         Ok(record)
     }
 
@@ -125,7 +125,7 @@ impl<'a> CheckRecord<'a> {
     }
 
     /// Checks of one rank ascend, the first of them in the main slot.
-    fn check_order(&self) -> Result<(), ParseError> {
+    fn expect_order(&self) -> Result<(), ParseError> {
         let mut previous = (0, 0);
         for (position, (rank, check)) in (0u64..).zip(self.spares()) {
             expect_at_most("rank of a spare slot", u64::from(rank), u64::from(self.ranks) - 1)?;
@@ -143,7 +143,7 @@ fn le_u64(bytes: &[u8]) -> u64 {
 }
 
 /// Climbs from a record to the root.
-fn check_path(body: &[u8], path: &[u8], number: u32, root: Digest) -> Result<(), ParseError> {
+fn verify_path(body: &[u8], path: &[u8], number: u32, root: Digest) -> Result<(), ParseError> {
     let mut node = leaf_hash(body);
     let mut position = number;
     for sibling in path.chunks_exact(NODE_LEN) {
@@ -160,7 +160,7 @@ fn check_path(body: &[u8], path: &[u8], number: u32, root: Digest) -> Result<(),
 }
 
 /// Fingerprint and check of one element.
-pub(crate) type Entry = (u64, u64);
+pub(crate) type HashedElement = (u64, u64);
 
 /// All records of one date.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ pub(crate) struct CheckFile {
     pub root: Digest,
     pub spare_slots: u32,
     /// Entries that no slot was left for, ascending.
-    pub left_out: Vec<Entry>,
+    pub left_out: Vec<HashedElement>,
 }
 
 impl CheckFile {
@@ -183,14 +183,14 @@ impl CheckFile {
         date: Date,
         identity: Digest,
         len: u32,
-        entries: &[Entry],
+        entries: &[HashedElement],
         key: &DerivationKey,
     ) -> CheckFile {
         if len == 0 {
             let (root, spare_slots) = (Digest::ZERO, SPARE_SLOTS[0]);
             return CheckFile { bytes: Vec::new(), root, spare_slots, left_out: Vec::new() };
         }
-        let ranks: Vec<&[Entry]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
+        let ranks: Vec<&[HashedElement]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
         debug_assert_eq!(ranks.len(), len as usize);
         let k = record_ranks(len);
         let records = ranks.chunks(k as usize);
@@ -225,11 +225,11 @@ impl CheckFile {
 }
 
 /// How many entries of a record are not the first of their rank.
-fn extras(ranks: &[&[Entry]]) -> usize {
+fn extras(ranks: &[&[HashedElement]]) -> usize {
     ranks.iter().map(|rank| rank.len() - 1).sum()
 }
 
-fn content_digest(entries: &[Entry]) -> Digest {
+fn content_digest(entries: &[HashedElement]) -> Digest {
     let mut hasher = Sha256::new();
     for (fingerprint, check) in entries {
         hasher.update(fingerprint.to_le_bytes());
@@ -264,11 +264,11 @@ struct Slots {
 impl Slots {
     /// Places the entries of the record's ranks, then noise in every slot left.
     fn fill(
-        members: &[&[Entry]],
+        members: &[&[HashedElement]],
         ranks: u32,
         spare_slots: u32,
         noise: &mut Stream,
-        left_out: &mut Vec<Entry>,
+        left_out: &mut Vec<HashedElement>,
     ) -> Slots {
         let first = members.iter().map(|rank| rank[0].1).collect();
         let mut slots = Slots { first, spares: Vec::with_capacity(spare_slots as usize) };
@@ -291,9 +291,9 @@ impl Slots {
     /// overfull rank cannot push out the others.
     fn place_extras(
         &mut self,
-        members: &[&[Entry]],
+        members: &[&[HashedElement]],
         spare_slots: usize,
-        left_out: &mut Vec<Entry>,
+        left_out: &mut Vec<HashedElement>,
     ) {
         let mut crowded: Vec<u32> =
             (0..members.len() as u32).filter(|&rank| members[rank as usize].len() > 1).collect();
@@ -331,10 +331,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// A date whose fingerprints are 0, 1, 2, … and have the given checks each.
-    fn date_of(checks: &[Vec<u64>]) -> (CheckFile, Row, Vec<Entry>) {
+    fn date_of(checks: &[Vec<u64>]) -> (CheckFile, Row, Vec<HashedElement>) {
         let pairs = (0u64..).zip(checks);
         let pairs = pairs.flat_map(|(value, checks)| checks.iter().map(move |c| (value, *c)));
-        let entries: Vec<Entry> = pairs.collect::<BTreeSet<Entry>>().into_iter().collect();
+        let entries: Vec<HashedElement> =
+            pairs.collect::<BTreeSet<HashedElement>>().into_iter().collect();
         let date = Date::of_time(1_700_000_000);
         let (len, identity) = (checks.len() as u32, Digest::of(b"a set"));
         let file = CheckFile::build(date, identity, len, &entries, &DerivationKey::new([5; 32]));
@@ -362,7 +363,7 @@ mod tests {
     /// positive, or Unknown where its rank is incomplete.
     fn assert_answers(checks: &[Vec<u64>]) -> (CheckFile, Row) {
         let (file, row, entries) = date_of(checks);
-        let left_out: BTreeSet<Entry> = file.left_out.iter().copied().collect();
+        let left_out: BTreeSet<HashedElement> = file.left_out.iter().copied().collect();
         for entry in entries {
             let expected =
                 if left_out.contains(&entry) { Verdict::Unknown } else { Verdict::Confirmed };

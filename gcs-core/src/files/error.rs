@@ -1,4 +1,4 @@
-//! Files that cannot be used: paths, manifests and bundles.
+//! The errors of paths, manifests and bundles.
 
 use alloc::string::String;
 
@@ -17,11 +17,11 @@ pub struct PathError {
     pub path: String,
 }
 
-/// A manifest, or the key list in it, that is not to be trusted.
+/// Why a manifest, or the key list in it, cannot be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// It is larger than any manifest.
+    /// It is larger than a manifest may be.
     #[error("a manifest has at most {max} bytes, got {got}")]
     TooLarge {
         /// The limit.
@@ -29,7 +29,7 @@ pub enum ManifestError {
         /// Length at hand.
         got: usize,
     },
-    /// It is not the JSON that it should be.
+    /// It is not JSON of the right shape.
     #[error("{part}: {message}")]
     Json {
         /// Which part of it.
@@ -44,7 +44,7 @@ pub enum ManifestError {
         /// Which part of it.
         part: &'static str,
     },
-    /// An envelope holds something else.
+    /// The payload of an envelope is of another type.
     #[error("expected payload type {expected}, got {got}")]
     PayloadType {
         /// Type expected.
@@ -106,7 +106,7 @@ pub enum ManifestError {
         /// Unix time now.
         now: u64,
     },
-    /// A manifest lives exactly a day.
+    /// It does not expire exactly a day after its issue.
     #[error("a manifest issued at {issued} expires at {}, got {expires}", issued.saturating_add(86_400))]
     Lifetime {
         /// Unix time of issue.
@@ -116,7 +116,7 @@ pub enum ManifestError {
     },
 }
 
-/// A bundle that cannot be applied.
+/// Why a bundle cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BundleError {

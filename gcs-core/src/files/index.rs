@@ -38,9 +38,9 @@ impl BundleEntry {
         Ok(BundleEntry { span, to, bytes, sha256 })
     }
 
-    /// Checks that the bundle may be kept at `tick`, and comes behind those `before` it.
-    pub(crate) fn check_after(&self, before: &[BundleEntry], tick: u32) -> Result<(), ParseError> {
-        check_span(self.span, self.to, tick)?;
+    /// Fails unless the bundle may be kept at `tick` and comes behind those `before` it.
+    pub(crate) fn expect_after(&self, before: &[BundleEntry], tick: u32) -> Result<(), ParseError> {
+        expect_span(self.span, self.to, tick)?;
         if before.last().is_some_and(|last| (last.to, last.span) >= (self.to, self.span)) {
             return Err(ParseError::Order { field: "bundle", position: before.len() as u64 });
         }
@@ -73,7 +73,7 @@ pub struct IndexFile {
 }
 
 impl IndexFile {
-    /// Checks every byte of an index.
+    /// Validates every byte of an index.
     ///
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].
@@ -86,7 +86,7 @@ impl IndexFile {
         let mut bundles: Vec<BundleEntry> = Vec::new();
         for _ in 0..count {
             let entry = BundleEntry::parse(&mut cursor)?;
-            entry.check_after(&bundles, tick)?;
+            entry.expect_after(&bundles, tick)?;
             bundles.push(entry);
         }
         cursor.finish()?;
@@ -109,8 +109,8 @@ impl IndexFile {
     }
 }
 
-/// Checks that a bundle of `span` may lead to tick `to` and still be kept at `tick`.
-pub(crate) fn check_span(span: u32, to: u32, tick: u32) -> Result<(), ParseError> {
+/// Fails unless a bundle of `span` may lead to tick `to` and still be kept at `tick`.
+pub(crate) fn expect_span(span: u32, to: u32, tick: u32) -> Result<(), ParseError> {
     if !SPANS.contains(&span) {
         let (field, got) = ("bundle span (1, 4, 24 or 96)", u64::from(span));
         return Err(ParseError::Limit { field, max: 96, got });

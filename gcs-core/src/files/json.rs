@@ -1,4 +1,4 @@
-//! JSON objects that are objects.
+//! JSON objects that can be written in one way only.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

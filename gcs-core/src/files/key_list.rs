@@ -73,7 +73,7 @@ impl KeyList {
     /// # Errors
     /// [`ManifestError::Count`] for no key or more than [`MAX_KEYS`].
     pub fn sign(&self, root: &SigningKey) -> Result<SignedKeyList, ManifestError> {
-        check_count(self.keys.len())?;
+        expect_key_count(self.keys.len())?;
         let members = KeyListJson {
             version: self.version,
             expires: self.expires,
@@ -85,7 +85,7 @@ impl KeyList {
 
     fn from_json(payload: &[u8]) -> Result<KeyList, ManifestError> {
         let members: KeyListJson = json::from_slice("key list", payload)?;
-        check_count(members.keys.len())?;
+        expect_key_count(members.keys.len())?;
         let key = |text: &String| {
             let bytes = BASE64.decode(text.as_bytes()).ok().and_then(|key| key.try_into().ok());
             bytes.map(PublicKey).ok_or(ManifestError::Base64 { part: "online key" })
@@ -95,7 +95,7 @@ impl KeyList {
     }
 }
 
-fn check_count(got: usize) -> Result<(), ManifestError> {
+fn expect_key_count(got: usize) -> Result<(), ManifestError> {
     if (1..=MAX_KEYS).contains(&got) {
         Ok(())
     } else {

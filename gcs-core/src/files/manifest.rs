@@ -36,7 +36,7 @@ impl FileHash {
     }
 }
 
-/// What is current, until when, and how to get there.
+/// Which publication is the newest, until when it is valid, and which files lead to it.
 ///
 /// JSON in a DSSE envelope, at most [`MAX_MANIFEST_BYTES`]; members that a reader does
 /// not know are ignored.
@@ -106,7 +106,7 @@ impl Manifest {
         let payload = json::to_vec("manifest", &members)?;
         let envelope = Envelope::sign(PAYLOAD_TYPE, &payload, key);
         let bytes = json::to_vec("envelope", &envelope)?;
-        check_size(&bytes)?;
+        expect_size(&bytes)?;
         Ok(bytes)
     }
 
@@ -122,7 +122,7 @@ impl Manifest {
         now: u64,
         least_keys: u32,
     ) -> Result<(Manifest, u32), ManifestError> {
-        check_size(bytes)?;
+        expect_size(bytes)?;
         let envelope: Envelope = json::from_slice("envelope", bytes)?;
         let payload = envelope.payload(PAYLOAD_TYPE)?;
         let FormatJson { format } = json::from_slice("manifest", &payload)?;
@@ -161,7 +161,7 @@ impl Manifest {
     }
 }
 
-fn check_size(bytes: &[u8]) -> Result<(), ManifestError> {
+fn expect_size(bytes: &[u8]) -> Result<(), ManifestError> {
     let got = bytes.len();
     if got <= MAX_MANIFEST_BYTES {
         Ok(())

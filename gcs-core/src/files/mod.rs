@@ -33,5 +33,5 @@ pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest};
 pub use self::path::Path;
 pub use self::table::{MAX_DATES, Row, Table};
 
-pub(crate) use self::bundle::{Side, write as write_bundle};
-pub(crate) use self::checks::{CheckFile, Entry as CheckEntry};
+pub(crate) use self::bundle::{BundleSide, write as write_bundle};
+pub(crate) use self::checks::{CheckFile, HashedElement};

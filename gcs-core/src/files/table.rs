@@ -96,12 +96,12 @@ impl Row {
         let (identity, check_root) = (cursor.digest()?, cursor.digest()?);
         let (record_ranks, spare_slots) = (cursor.u32()?, cursor.u32()?);
         let row = Row { date, salt, hash_range, len, identity, bytes, check_root, spare_slots };
-        row.check(record_ranks)?;
+        row.validate(record_ranks)?;
         Ok(row)
     }
 
-    /// Checks what the fields say about each other.
-    fn check(&self, record_ranks: u32) -> Result<(), ParseError> {
+    /// Fails unless the fields fit each other.
+    fn validate(&self, record_ranks: u32) -> Result<(), ParseError> {
         expect_at_most("set length", u64::from(self.len), self.hash_range.get())?;
         let (least, most) = file_lengths(self.hash_range, self.len);
         expect_at_most("set bytes", self.bytes, most)?;
@@ -166,7 +166,7 @@ impl Table {
         Ok(Table { rows })
     }
 
-    /// Checks every byte of a table. No allocation beyond [`MAX_DATES`] rows.
+    /// Validates every byte of a table. No allocation beyond [`MAX_DATES`] rows.
     ///
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].

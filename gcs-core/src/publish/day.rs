@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::error::PublishError;
 use super::{Day, File, LeftOut, PublisherSettings};
 use crate::date::Date;
-use crate::files::{CheckEntry as Entry, CheckFile, Path};
+use crate::files::{CheckFile, HashedElement, Path};
 use crate::files::{Row, Table};
 use crate::keys::DerivationKey;
 use crate::set::ELEMENT_LEN;
@@ -17,13 +17,13 @@ use crate::set::{ElementHasher, Salt};
 
 /// What salts are derived from.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'k> {
+pub(super) struct TickContext<'k> {
     pub derivation: &'k DerivationKey,
     pub series: u32,
     pub tick: u32,
 }
 
-impl Context<'_> {
+impl TickContext<'_> {
     /// A salt that nobody can know before this tick.
     fn salt(&self, date: Date) -> Salt {
         let context: [&[u8]; 3] =
@@ -50,9 +50,9 @@ impl BuiltDay {
         day: &Day<E>,
         before: Option<&Table>,
         settings: PublisherSettings,
-        context: &Context<'_>,
+        context: &TickContext<'_>,
     ) -> Result<BuiltDay, PublishError> {
-        check_lengths(day)?;
+        expect_element_lengths(day)?;
         let count = u32::try_from(day.elements.len()).map_err(|_| {
             PublishError::TooManyElements { date: day.date, got: day.elements.len() }
         })?;
@@ -97,7 +97,7 @@ fn plan(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
     }
 }
 
-fn check_lengths<E: AsRef<[u8]>>(day: &Day<E>) -> Result<(), PublishError> {
+fn expect_element_lengths<E: AsRef<[u8]>>(day: &Day<E>) -> Result<(), PublishError> {
     let lengths = day.elements.iter().map(|element| element.as_ref().len());
     match lengths.enumerate().find(|(_, length)| !ELEMENT_LEN.contains(length)) {
         Some((index, got)) => Err(PublishError::ElementLength { date: day.date, index, got }),
@@ -109,7 +109,7 @@ fn check_lengths<E: AsRef<[u8]>>(day: &Day<E>) -> Result<(), PublishError> {
 struct Hashed {
     salt: Salt,
     hash_range: HashRange,
-    entries: Vec<Entry>,
+    entries: Vec<HashedElement>,
     /// Number of distinct fingerprints.
     distinct: u64,
 }
@@ -117,8 +117,8 @@ struct Hashed {
 impl Hashed {
     fn new<E: AsRef<[u8]>>(day: &Day<E>, salt: Salt, hash_range: HashRange) -> Hashed {
         let hasher = ElementHasher::new(salt, hash_range);
-        let entry = |element: &E| entry(&hasher, element.as_ref());
-        let mut entries: Vec<Entry> = day.elements.iter().map(entry).collect();
+        let hashed = |element: &E| hashed(&hasher, element.as_ref());
+        let mut entries: Vec<HashedElement> = day.elements.iter().map(hashed).collect();
         entries.sort_unstable();
         entries.dedup();
         let distinct = entries.chunk_by(|a, b| a.0 == b.0).count() as u64;
@@ -139,7 +139,7 @@ impl Hashed {
         } else {
             let hasher = set.hasher();
             let is_left_out = |element: &E| {
-                checks.left_out.binary_search(&entry(&hasher, element.as_ref())).is_ok()
+                checks.left_out.binary_search(&hashed(&hasher, element.as_ref())).is_ok()
             };
             let positions = (0..day.elements.len()).filter(|&at| is_left_out(&day.elements[at]));
             positions.map(|index| LeftOut { date, index }).collect()
@@ -149,7 +149,7 @@ impl Hashed {
     }
 }
 
-fn entry(hasher: &ElementHasher, element: &[u8]) -> Entry {
+fn hashed(hasher: &ElementHasher, element: &[u8]) -> HashedElement {
     (hasher.fingerprint(element), hasher.check(element))
 }
 
@@ -170,7 +170,7 @@ mod tests {
         let settings = PublisherSettings { rate_bits: 52, expected_per_date: 1, interval: 900 };
         let date = Date::from_days(20_000).unwrap();
         let derivation = DerivationKey::new([1; 32]);
-        let context = Context { derivation: &derivation, series: 1, tick: 1 };
+        let context = TickContext { derivation: &derivation, series: 1, tick: 1 };
         let day = |count: u8| {
             let elements: Vec<[u8; 16]> = (0..count).map(|byte| [byte; 16]).collect();
             Day { date, elements }

@@ -1,4 +1,4 @@
-//! Publications that cannot be made.
+//! The errors of making a publication.
 
 use thiserror::Error;
 
@@ -7,11 +7,11 @@ use crate::error::ParseError;
 use crate::files::{BundleError, ManifestError};
 use crate::set::ParamsError;
 
-/// A publication that cannot be made.
+/// Why a publication cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// A tick out of turn.
+    /// The number of the tick is not the one after the last.
     #[error("expected tick {expected}, got {got}")]
     Tick {
         /// One more than the last.
@@ -19,7 +19,7 @@ pub enum PublishError {
         /// The tick asked for.
         got: u32,
     },
-    /// The time went back.
+    /// The time is before the last tick.
     #[error("the last tick was issued at {last}, now is {got}")]
     Clock {
         /// Unix time of the last tick.
@@ -59,12 +59,12 @@ pub enum PublishError {
         /// Its length.
         got: usize,
     },
-    /// A date cannot be planned for.
+    /// No hash range fits the date at the false-positive rate of the settings.
     #[error("date {date}: {error}")]
     Params {
         /// The date.
         date: Date,
-        /// What does not fit.
+        /// Why not.
         error: ParamsError,
     },
     /// A file came out wrong; nothing was published.

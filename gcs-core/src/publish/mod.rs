@@ -1,4 +1,4 @@
-//! From day sets to files: the publisher, without I/O.
+//! From live elements to files: the publisher, without I/O.
 //!
 //! [`Publisher::publish_next`] is a pure function: the present elements by date, the time
 //! and the keys go in; what to write comes out, as a [`Publication`], and with it the
@@ -57,9 +57,10 @@ use crate::files::{
     Bundle, BundleEntry, BundleError, Cache, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest,
     Path, SPANS, Table, write_bundle as encode_bundle,
 };
+use crate::set::Set;
 use crate::version::Version;
 
-/// What is decided once for a deployment.
+/// The settings of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublisherSettings {
     /// The false-positive rate of every date stays below `2^-rate_bits`. Default 20.
@@ -93,7 +94,8 @@ impl File {
     }
 }
 
-/// An element whose check found no slot: phones that heard it will not get an answer.
+/// An element whose check found no slot in its record: phones that heard it will not get an
+/// answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its date.
@@ -102,7 +104,7 @@ pub struct LeftOut {
     pub index: usize,
 }
 
-/// What to do to publish a tick.
+/// A publication: what to write, and what came out of it.
 #[derive(Clone, Debug)]
 pub struct Publication {
     /// All files to write, the manifest last. Files that were written before are not among
@@ -110,7 +112,7 @@ pub struct Publication {
     pub files: Vec<File>,
     /// Paths to delete in the end.
     pub delete: Vec<Path>,
-    /// What the manifest says.
+    /// The content of its manifest.
     pub manifest: Manifest,
     /// Dates that are not due yet (see [`ENTRY_DELAY`](crate::ENTRY_DELAY)).
     pub waiting: Vec<Date>,
@@ -120,13 +122,13 @@ pub struct Publication {
     pub publisher: Publisher,
 }
 
-/// All that a publication depends on besides its inputs: the earlier states that bundles
-/// reach back to, and which files are out there.
+/// The state of a publisher after a publication: the earlier tables and sets that bundles
+/// reach back to, and which files have been written.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     settings: PublisherSettings,
     series: u32,
-    /// The last table, also across epochs: dates keep their salts and ranges.
+    /// The last table, also across series: dates keep their salts and hash ranges.
     table: Option<Table>,
     /// The last tick of this series and the last multiples of 4, 24 and 96, ascending.
     snapshots: Vec<Snapshot>,
@@ -134,7 +136,7 @@ pub struct Publisher {
     issued: u64,
     /// Version of the key list of the last manifest, which must not fall.
     key_list: u32,
-    /// Files that the last manifest named.
+    /// Files that the last manifest names.
     live: BTreeSet<Path>,
     /// Files that no manifest names any more, and the time from which they may go.
     retired: BTreeMap<Path, u64>,
@@ -202,6 +204,13 @@ impl Publisher {
         self.table.as_ref()
     }
 
+    /// The set published last for a date, to look elements up in; `None` also before the
+    /// first tick of a series.
+    pub fn set(&self, date: Date) -> Option<&Set> {
+        let row = self.table()?.row(date)?;
+        self.snapshots.last()?.set(row.identity)
+    }
+
     /// The files that the last manifest names, directly or through its index: they must be
     /// out there. A kept manifest is not among them.
     pub fn live_files(&self) -> impl Iterator<Item = &Path> {
@@ -244,7 +253,7 @@ impl Publisher {
         self.expect_next(number, now)?;
         let (due, waiting) = self.due_days(now, days)?;
         let context =
-            day::Context { derivation: &keys.derivation, series: self.series, tick: number };
+            day::TickContext { derivation: &keys.derivation, series: self.series, tick: number };
         let days = due
             .into_iter()
             .map(|day| BuiltDay::build(day, self.table(), self.settings, &context))
@@ -281,7 +290,7 @@ impl Publisher {
             File { path, bytes }
         }));
         files.push(File { path: index_path, bytes: index_bytes });
-        files.retain(|file| !self.is_out_there(&file.path));
+        files.retain(|file| !self.was_written(&file.path));
         let kept = Path::KeptManifest { series: self.series, tick: number };
         files.push(File { path: kept, bytes: signed.clone() });
         files.push(File { path: Path::Manifest, bytes: signed });
@@ -358,8 +367,8 @@ impl Publisher {
         snapshots
     }
 
-    /// Whether the file was written before and is not due for deletion.
-    fn is_out_there(&self, path: &Path) -> bool {
+    /// Whether an earlier publication wrote the file, and it has not been deleted.
+    fn was_written(&self, path: &Path) -> bool {
         self.live.contains(path) || self.retired.contains_key(path)
     }
 

@@ -67,8 +67,8 @@ impl Publisher {
         bytes
     }
 
-    /// A publisher from what [`Publisher::to_bytes`] wrote. Everything is checked, each
-    /// set included.
+    /// A publisher from what [`Publisher::to_bytes`] wrote. All bytes are validated, those of
+    /// the sets too.
     ///
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].
@@ -82,7 +82,7 @@ impl Publisher {
         };
         let (series, issued, key_list) = (cursor.u32()?, cursor.u64()?, cursor.u32()?);
         let tables = take_list(&mut cursor, 1, |cursor| Table::parse(take_block(cursor)?))?;
-        let stands = take_list(&mut cursor, MAX_SNAPSHOTS, |cursor| {
+        let saved_snapshots = take_list(&mut cursor, MAX_SNAPSHOTS, |cursor| {
             Ok((cursor.u32()?, Table::parse(take_block(cursor)?)?))
         })?;
         let sets = take_list(&mut cursor, u64::MAX, |cursor| {
@@ -90,7 +90,7 @@ impl Publisher {
             Ok((set.identity(), Arc::new(set)))
         })?;
         let sets: BTreeMap<Digest, Arc<Set>> = sets.into_iter().collect();
-        let snapshots = stands
+        let snapshots = saved_snapshots
             .into_iter()
             .map(|(tick, table)| Snapshot::restore(tick, table, &sets))
             .collect::<Result<Vec<_>, _>>()?;
@@ -102,7 +102,7 @@ impl Publisher {
         cursor.finish()?;
         let last = snapshots.last().map_or(0, |snapshot: &Snapshot| snapshot.tick);
         for (at, entry) in bundles.iter().enumerate() {
-            entry.check_after(&bundles[..at], last)?;
+            entry.expect_after(&bundles[..at], last)?;
         }
         if let Some(at) = snapshots.windows(2).position(|pair| pair[0].tick >= pair[1].tick) {
             return Err(ParseError::Order { field: "snapshot", position: at as u64 + 1 });

@@ -8,8 +8,7 @@ use super::day::BuiltDay;
 use super::error::PublishError;
 use crate::digest::Digest;
 use crate::error::ParseError;
-use crate::files::Side;
-use crate::files::Table;
+use crate::files::{BundleSide, Table};
 use crate::set::Set;
 
 #[derive(Clone, Debug)]
@@ -52,7 +51,7 @@ impl Snapshot {
         self.sets.get(&identity).map(Arc::as_ref)
     }
 
-    pub(super) fn side<'s>(&'s self) -> Side<'s, impl Fn(Digest) -> Option<&'s Set>> {
-        Side { table: &self.table, set_of: |identity| self.set(identity) }
+    pub(super) fn side<'s>(&'s self) -> BundleSide<'s, impl Fn(Digest) -> Option<&'s Set>> {
+        BundleSide { table: &self.table, set_of: |identity| self.set(identity) }
     }
 }

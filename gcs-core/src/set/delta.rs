@@ -91,7 +91,7 @@ impl Delta {
 }
 
 impl<D: AsRef<[u8]>> Delta<D> {
-    /// Checks every byte of a delta, as [`Set::parse`] does of a set. O(changes) time,
+    /// Validates every byte of a delta, as [`Set::parse`] does of a set. O(changes) time,
     /// no allocation.
     ///
     /// # Errors
@@ -307,7 +307,7 @@ fn encode(data: &mut Vec<u8>, bound: u64, values: &[u64]) -> Shape {
 }
 
 impl<'a> Body<'a> {
-    /// Checks every byte of a body for a base of `base_len` fingerprints below `hash_range`.
+    /// Validates every byte of a body for a base of `base_len` fingerprints below `hash_range`.
     pub(crate) fn parse(
         bytes: &'a [u8],
         base_len: u32,

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::hash::Salt;
 use crate::digest::Digest;
 
-/// A hash range that is not legal, or a set that no legal hash range fits.
+/// Why there is no such hash range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParamsError {
@@ -28,7 +28,7 @@ pub enum ParamsError {
     },
 }
 
-/// A set that cannot be built.
+/// Why a set cannot be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -48,7 +48,7 @@ pub enum BuildError {
     },
 }
 
-/// A delta that cannot be made or applied.
+/// Why a delta cannot be made or applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DeltaError {

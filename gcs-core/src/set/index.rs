@@ -67,7 +67,7 @@ impl<'a, D: AsRef<[u8]>> Index<'a, D> {
             let now = left.min(CHUNK);
             left -= now;
             if reader.fill(&mut chunk[..now]).is_err() {
-                break; // Not in a checked set.
+                break; // Not in a valid set.
             }
             for &value in &chunk[..now] {
                 while buckets.len() as u64 <= value >> shift {

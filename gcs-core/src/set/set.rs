@@ -19,7 +19,7 @@ const MAGIC: &[u8; 6] = b"GCSSET";
 /// Length of the header in bytes.
 const HEADER_LEN: usize = 48;
 
-/// A Golomb-coded set of fingerprints: sorted, distinct, compressed, checked.
+/// A Golomb-coded set of fingerprints: sorted, distinct, compressed, validated.
 ///
 /// ```text
 ///  0  magic "GCSSET"           24  hash range F   u64
@@ -31,7 +31,7 @@ const HEADER_LEN: usize = 48;
 /// ```
 ///
 /// Salt, hash range and fingerprints determine every byte, so equal sets are equal files. A
-/// set that exists has been checked once, by building or by [`Set::parse`]; no later
+/// set that exists has been validated once, by building or by [`Set::parse`]; no later
 /// call can fail.
 ///
 /// `D` is whatever holds the bytes: a `Vec<u8>`, a slice, a memory map.
@@ -44,7 +44,7 @@ const HEADER_LEN: usize = 48;
 /// let set = Set::build(Salt([0; 16]), hash_range, &heard[..2])?;
 /// assert!(set.contains(heard[0].as_bytes()));
 ///
-/// // The other end checks every byte, then asks which of its identifiers may be in it.
+/// // The other end validates every byte, then asks which of its identifiers may be in it.
 /// let received = Set::parse(set.as_bytes())?;
 /// let hits: Vec<usize> = received.matches(&heard).iter().map(|hit| hit.query).collect();
 /// assert_eq!(hits, [0, 1]);
@@ -163,7 +163,7 @@ impl SetWriter {
 }
 
 impl<D: AsRef<[u8]>> Set<D> {
-    /// Checks every byte of a set: magic, version, bounds, the canonical Rice parameter,
+    /// Validates every byte of a set: magic, version, bounds, the canonical Rice parameter,
     /// exact length, zero padding, strictly ascending values below F, trailer. O(n) time,
     /// no allocation.
     ///

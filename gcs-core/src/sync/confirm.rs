@@ -1,17 +1,17 @@
-//! The confirmation slot: one record, for a candidate or for nobody.
+//! The confirmation slot: one check record is fetched, of a candidate or of a dummy.
 
 use alloc::vec::Vec;
 
 use super::engine::{Engine, file_error};
 use super::error::SyncError;
-use super::queue::{Hit, Queue, Status};
+use super::queue::{Hit, HitStatus, Queue};
 use super::state::Dummy;
 use super::{Asked, Incident};
 use crate::files::{CheckRecord, Verdict};
 use crate::files::{Path, Row};
 use crate::set::ElementHasher;
 
-/// What a slot is used for.
+/// Which record a slot asks for.
 #[derive(Clone)]
 enum Question {
     Candidate(Hit),
@@ -52,8 +52,8 @@ pub(super) async fn ask(
         Question::Candidate(hit) => {
             let status = queue.hits.get(&hit).map(|candidate| candidate.status);
             Asked::Candidate(match status.filter(|_| answered) {
-                Some(Status::Confirmed) => Verdict::Confirmed,
-                Some(Status::FalsePositive) => Verdict::FalsePositive,
+                Some(HitStatus::Confirmed) => Verdict::Confirmed,
+                Some(HitStatus::FalsePositive) => Verdict::FalsePositive,
                 _ => Verdict::Unknown,
             })
         }
@@ -64,7 +64,7 @@ pub(super) async fn ask(
 /// hit, and the last dummy, which is treated as a candidate would be if its answer did not
 /// come. If none waits, a new dummy: a uniformly random rank over all fingerprints.
 fn choose(engine: &mut Engine, queue: &Queue) -> Option<Question> {
-    let is_open = |status: Status| status == Status::Open;
+    let is_open = |status: HitStatus| status == HitStatus::Open;
     let mut waiting: Vec<Question> = queue
         .open_episodes()
         .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry.status)))
@@ -129,9 +129,9 @@ async fn judge(
         if candidate.rank / row.record_ranks() == number {
             let check = hasher.check(&hit.element);
             candidate.status = match record.verdict(candidate.rank, check) {
-                Verdict::Confirmed => Status::Confirmed,
-                Verdict::FalsePositive => Status::FalsePositive,
-                Verdict::Unknown => Status::Incomplete(row.check_root),
+                Verdict::Confirmed => HitStatus::Confirmed,
+                Verdict::FalsePositive => HitStatus::FalsePositive,
+                Verdict::Unknown => HitStatus::Incomplete(row.check_root),
             };
         }
     }

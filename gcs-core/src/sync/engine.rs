@@ -1,4 +1,4 @@
-//! What every part of a wake works with.
+//! The state of one wake, which syncing, matching and confirming share.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

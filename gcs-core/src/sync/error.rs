@@ -1,4 +1,4 @@
-//! Clients that cannot be brought up to date.
+//! The errors of bringing a client up to date.
 
 use alloc::string::String;
 
@@ -9,7 +9,7 @@ use crate::error::ParseError;
 use crate::files::{BundleError, ManifestError};
 use crate::version::Version;
 
-/// Why a client could not be brought up to date. What it had, it still has.
+/// Why a client could not be brought up to date. It keeps what it had before.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -51,7 +51,7 @@ pub enum SyncError {
         /// What is wrong with it.
         error: BundleError,
     },
-    /// The manifest is not to be trusted.
+    /// The manifest cannot be trusted.
     #[error("manifest: {0}")]
     Manifest(#[from] ManifestError),
     /// The manifest is older than one seen before.

@@ -1,9 +1,9 @@
-//! What was heard, against the sets of its dates.
+//! Tests what was heard against the sets of its dates.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::queue::{Candidate, Entry, Hit, Queue, Status};
+use super::queue::{Candidate, Hit, HitStatus, Queue, QueuedHit};
 use super::store::Store;
 use super::{Contact, Heard, Incident};
 use crate::date::{DAY_SECONDS, Date};
@@ -23,9 +23,9 @@ pub(super) fn dates_of(time: u64) -> impl Iterator<Item = Date> {
     [before, Some(date), after].into_iter().flatten()
 }
 
-/// Matches the stored candidates again, and everything heard, against the sets that the
-/// client has; what is no hit any more is gone. What cannot be told, because a file of the
-/// client's own was lost, stays as it was.
+/// Tests the stored candidates again, and everything heard, against the sets that the
+/// client has. Candidates that are no hits any more are dropped; those of a date whose set
+/// was lost from the client's folder stay as they were.
 pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue {
     let mut queries: BTreeMap<Date, Vec<Query<'_>>> = BTreeMap::new();
     for (hit, candidate) in &stored.hits {
@@ -38,7 +38,7 @@ pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue 
             continue;
         }
         for date in dates_of(*time) {
-            let query = Query { time: *time, element, status: Status::Open };
+            let query = Query { time: *time, element, status: HitStatus::Open };
             queries.entry(date).or_default().push(query);
         }
     }
@@ -66,10 +66,10 @@ pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue 
     queue
 }
 
-/// Other checks may be complete.
-fn renew(status: Status, row: &Row) -> Status {
+/// A hit whose record was incomplete is open again once its date has other records.
+fn renew(status: HitStatus, row: &Row) -> HitStatus {
     match status {
-        Status::Incomplete(root) if root != row.check_root => Status::Open,
+        HitStatus::Incomplete(root) if root != row.check_root => HitStatus::Open,
         status => status,
     }
 }
@@ -78,14 +78,14 @@ fn renew(status: Status, row: &Row) -> Status {
 struct Query<'h> {
     time: u64,
     element: &'h [u8],
-    status: Status,
+    status: HitStatus,
 }
 
 impl Queue {
     /// One contact for every episode with a confirmed hit.
     pub(super) fn contacts(&self) -> Vec<Contact> {
-        let contact = |episode: Vec<Entry<'_>>| {
-            let is_confirmed = |entry: &&Entry<'_>| entry.1.status == Status::Confirmed;
+        let contact = |episode: Vec<QueuedHit<'_>>| {
+            let is_confirmed = |entry: &&QueuedHit<'_>| entry.1.status == HitStatus::Confirmed;
             let (hit, _) = episode.iter().find(is_confirmed)?;
             let (first, last) = (episode.first()?.0.time, episode.last()?.0.time);
             Some(Contact { first, last, date: hit.date, element: hit.element.clone() })
@@ -96,13 +96,13 @@ impl Queue {
     /// Hits that no authentic record has answered, in episodes without a confirmed one.
     pub(super) fn undecided(&self) -> usize {
         let hits = self.open_episodes().flatten();
-        hits.filter(|(_, candidate)| candidate.status == Status::Open).count()
+        hits.filter(|(_, candidate)| candidate.status == HitStatus::Open).count()
     }
 
     /// Episodes without a confirmed hit.
-    pub(super) fn open_episodes(&self) -> impl Iterator<Item = Vec<Entry<'_>>> {
-        let is_open = |episode: &Vec<Entry<'_>>| {
-            episode.iter().all(|(_, candidate)| candidate.status != Status::Confirmed)
+    pub(super) fn open_episodes(&self) -> impl Iterator<Item = Vec<QueuedHit<'_>>> {
+        let is_open = |episode: &Vec<QueuedHit<'_>>| {
+            episode.iter().all(|(_, candidate)| candidate.status != HitStatus::Confirmed)
         };
         self.episodes().into_iter().filter(is_open)
     }

@@ -1,4 +1,4 @@
-//! From files to answers: the client, without I/O.
+//! From files to contacts: the client, without I/O.
 //!
 //! A client is a folder of its own and one [`Session`] per wake. The session asks its
 //! [`Driver`] to fetch published files and to keep its own, and ends with an [`Outcome`]:
@@ -151,8 +151,8 @@ pub use self::folder::{Fetch, FolderDriver, FolderDriverError};
 pub use self::session::Session;
 pub use self::step::{Answer, Step};
 
-/// What an app decides once. All but the key is public: every client keeps the same
-/// schedule.
+/// The settings of a client, which an app decides once. All but the root key is public:
+/// every client keeps the same schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
     /// The key that signs the list of online keys.
@@ -172,7 +172,7 @@ impl ClientSettings {
     }
 }
 
-/// Something a phone heard.
+/// An element that a phone heard, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// Unix time.
@@ -211,16 +211,17 @@ pub struct Contact {
 /// The record that was fetched in this wake's confirmation slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// For a candidate, with this verdict.
+    /// The record of a candidate, which gave this verdict.
     Candidate(Verdict),
-    /// For nobody: a random rank. Says whether the record was authentic.
+    /// A dummy: the record of a random rank, fetched so that nobody who watches can tell
+    /// whether there is a candidate.
     Dummy {
-        /// Whether it was.
+        /// Whether the record was authentic.
         authentic: bool,
     },
 }
 
-/// Something that went wrong and was dealt with.
+/// Something that went wrong, and that the session has dealt with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incident {

@@ -1,4 +1,4 @@
-//! Candidates: what was heard and may be in a set, until it is known.
+//! The queue of candidates: hits, and what is known about each.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -26,8 +26,8 @@ pub(super) struct Hit {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    /// Not answered by a record that can be trusted.
+pub(super) enum HitStatus {
+    /// No authentic record has answered yet.
     Open,
     /// An authentic record says that it is a false positive.
     FalsePositive,
@@ -37,7 +37,7 @@ pub(super) enum Status {
     Confirmed,
 }
 
-/// All hits that matter, in ascending order of time, with their ranks in today's sets.
+/// All hits, in ascending order of time, with their ranks in the sets that are held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Queue {
     pub hits: BTreeMap<Hit, Candidate>,
@@ -45,18 +45,18 @@ pub(super) struct Queue {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    pub status: Status,
+    pub status: HitStatus,
     /// Rank in its date's set; not stored, it changes with the set.
     pub rank: u32,
 }
 
-/// A hit and what is known of it.
-pub(super) type Entry<'q> = (&'q Hit, &'q Candidate);
+/// A hit, and what is known about it.
+pub(super) type QueuedHit<'q> = (&'q Hit, &'q Candidate);
 
 impl Queue {
     /// Hits in runs, each heard within [`EPISODE_GAP`] of the one before.
-    pub(super) fn episodes(&self) -> Vec<Vec<Entry<'_>>> {
-        let mut episodes: Vec<Vec<Entry<'_>>> = Vec::new();
+    pub(super) fn episodes(&self) -> Vec<Vec<QueuedHit<'_>>> {
+        let mut episodes: Vec<Vec<QueuedHit<'_>>> = Vec::new();
         for (hit, candidate) in &self.hits {
             match episodes.last_mut() {
                 Some(episode)
@@ -73,14 +73,14 @@ impl Queue {
     /// The [`CAPACITY`] hits to keep when there are more: what is confirmed, then the
     /// first open hit of every undecided episode, the second of every one, and so on.
     fn kept(&self) -> BTreeMap<&Hit, &Candidate> {
-        let mut ranked: Vec<((u8, usize), Entry<'_>)> = Vec::new();
+        let mut ranked: Vec<((u8, usize), QueuedHit<'_>)> = Vec::new();
         for episode in self.episodes() {
-            let decided = episode.iter().any(|entry| entry.1.status == Status::Confirmed);
+            let decided = episode.iter().any(|entry| entry.1.status == HitStatus::Confirmed);
             let mut counts = [0; 3];
             ranked.extend(episode.into_iter().map(|entry| {
                 let class = match entry.1.status {
-                    Status::Confirmed => 0,
-                    Status::Open if !decided => 1,
+                    HitStatus::Confirmed => 0,
+                    HitStatus::Open if !decided => 1,
                     _ => 2,
                 };
                 counts[class] += 1;
@@ -98,10 +98,10 @@ impl Queue {
         for (hit, candidate) in kept {
             bytes.put_u64(hit.time).put_u32(hit.date.days());
             let (status, root) = match candidate.status {
-                Status::Open => (0, Digest::ZERO),
-                Status::FalsePositive => (1, Digest::ZERO),
-                Status::Incomplete(root) => (2, root),
-                Status::Confirmed => (3, Digest::ZERO),
+                HitStatus::Open => (0, Digest::ZERO),
+                HitStatus::FalsePositive => (1, Digest::ZERO),
+                HitStatus::Incomplete(root) => (2, root),
+                HitStatus::Confirmed => (3, Digest::ZERO),
             };
             bytes.put_u8(status).put(&root.0);
             bytes.put_u8(hit.element.len() as u8).put(&hit.element);
@@ -119,10 +119,10 @@ impl Queue {
             let (time, date) = (cursor.u64()?, cursor.date()?);
             let (status, root) = (cursor.u8()?, cursor.digest()?);
             let status = match status {
-                0 => Status::Open,
-                1 => Status::FalsePositive,
-                2 => Status::Incomplete(root),
-                3 => Status::Confirmed,
+                0 => HitStatus::Open,
+                1 => HitStatus::FalsePositive,
+                2 => HitStatus::Incomplete(root),
+                3 => HitStatus::Confirmed,
                 got => {
                     let got = u64::from(got);
                     return Err(ParseError::Limit { field: "status", max: 3, got });

@@ -83,14 +83,14 @@ impl State {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::open(MAGIC);
         bytes.put(&self.root.0).put_u32(self.key_list);
-        for stand in [self.seen, self.held, self.target] {
-            let there = u32::from(stand.is_some());
-            let stand = stand.unwrap_or(TableVersion {
+        for known in [self.seen, self.held, self.target] {
+            let there = u32::from(known.is_some());
+            let known = known.unwrap_or(TableVersion {
                 version: Version { series: 0, tick: 0 },
                 table: Digest::ZERO,
             });
-            bytes.put_u32(there).put_u32(stand.version.series).put_u32(stand.version.tick);
-            bytes.put(&stand.table.0);
+            bytes.put_u32(there).put_u32(known.version.series).put_u32(known.version.tick);
+            bytes.put(&known.table.0);
         }
         bytes.put_u64(self.expires).put_u64(self.next_poll).put_u64(self.next_slot);
         let there = u32::from(self.dummy.is_some());
@@ -108,12 +108,12 @@ impl State {
     pub(super) fn parse(bytes: &[u8]) -> Result<State, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let (root, key_list) = (PublicKey(cursor.array()?), cursor.u32()?);
-        let mut stands = [None; 3];
-        for stand in &mut stands {
+        let mut known = [None; 3];
+        for known in &mut known {
             let there = take_presence(&mut cursor)?;
             let version = Version { series: cursor.u32()?, tick: cursor.u32()? };
             let table = cursor.digest()?;
-            *stand = there.then_some(TableVersion { version, table });
+            *known = there.then_some(TableVersion { version, table });
         }
         let (expires, next_poll, next_slot) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         let there = take_presence(&mut cursor)?;
@@ -125,7 +125,7 @@ impl State {
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
         bytes::expect_trailer(bytes)?;
-        let [seen, held, target] = stands;
+        let [seen, held, target] = known;
         Ok(State {
             root,
             key_list,

@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use super::Outcome;
 
-/// What the driver is to do next.
+/// One request of a session to its driver.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Fetch a file from the server or a mirror. Answer with its bytes (HTTP 200 and 206),
@@ -48,10 +48,10 @@ pub enum Step {
     Done(Box<Outcome>),
 }
 
-/// What came of a [`Step`].
+/// The answer to a [`Step`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To the step that has not been made yet: begin.
+    /// Begin: there is no step to answer yet.
     Start,
     /// The bytes asked for.
     Bytes(Vec<u8>),
@@ -59,6 +59,6 @@ pub enum Answer {
     Missing,
     /// Written or deleted.
     Done,
-    /// It did not work, for this reason; nothing can be said about the file.
+    /// The step failed, for this reason. That says nothing about whether the file is there.
     Failed(String),
 }

@@ -54,7 +54,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Reads the folder, checks everything in it, and clears away what is left over.
+    /// Reads the folder, validates everything in it, and clears away what is left over.
     pub(super) async fn open(driver: DriverProxy, root: PublicKey) -> Result<Store, SyncError> {
         let mut store = Store {
             driver,
@@ -91,8 +91,8 @@ impl Store {
             }
             Ok(state) => {
                 // Started over: its tables and sets are cleared away.
-                let stands = [state.held, state.target].into_iter().flatten();
-                let tables = stands.map(|stand| stand.table).chain(state.retired);
+                let named = [state.held, state.target].into_iter().flatten();
+                let tables = named.map(|named| named.table).chain(state.retired);
                 tables.for_each(|table| self.state.retire(table));
                 self.incidents.push(Incident::OtherRoot { was: state.root });
                 self.other_root = true;
@@ -171,13 +171,13 @@ impl Store {
         version: Version,
         table: &Table,
     ) -> Result<(), SyncError> {
-        let stand = TableVersion { version, table: table.state() };
-        if let Some(old) = self.state.target.filter(|old| old.table != stand.table) {
+        let target = TableVersion { version, table: table.state() };
+        if let Some(old) = self.state.target.filter(|old| old.table != target.table) {
             self.state.retire(old.table);
         }
-        self.state.target = Some(stand);
+        self.state.target = Some(target);
         self.save_state().await?;
-        self.put(table_name(stand.table), table.to_bytes()).await?;
+        self.put(table_name(target.table), table.to_bytes()).await?;
         self.target = Some(table.clone());
         self.clear_retired().await
     }
@@ -202,10 +202,11 @@ impl Store {
 
     /// Makes the target, all of whose sets are there, what is held.
     pub(super) async fn reach_target(&mut self) -> Result<(), SyncError> {
-        let (Some(stand), Some(table)) = (self.state.target.take(), self.target.take()) else {
+        let (Some(reached), Some(table)) = (self.state.target.take(), self.target.take()) else {
             return Ok(());
         };
-        if let Some(old) = self.state.held.replace(stand).filter(|old| old.table != stand.table) {
+        if let Some(old) = self.state.held.replace(reached).filter(|old| old.table != reached.table)
+        {
             self.state.retire(old.table);
         }
         self.table = table;
@@ -228,8 +229,8 @@ impl Store {
                     }
                 }
             }
-            let stands = [self.state.held, self.state.target];
-            if !stands.into_iter().flatten().any(|stand| stand.table == retired) {
+            let mut named = [self.state.held, self.state.target].into_iter().flatten();
+            if !named.any(|named| named.table == retired) {
                 self.delete(table_name(retired)).await?;
             }
         }

@@ -59,7 +59,7 @@ pub(super) async fn run(engine: &mut Engine) -> Result<(), SyncError> {
     engine.stay(version).await
 }
 
-/// The next stretch of the cheapest way.
+/// The next part of the cheapest way to the newest publication.
 enum Way {
     /// A bundle from the table that is held.
     Bundle(BundleEntry),
@@ -151,15 +151,15 @@ impl Engine {
                 .map(|row| row.bytes.saturating_add(REQUEST_BYTES))
                 .fold(0, u64::saturating_add)
         };
-        let chain = |stand: TableVersion| {
-            let reachable = stand.version.series == index.series && failed.len() < MAX_DETOURS;
-            let (from, to) = (stand.version.tick, index.tick);
-            reachable.then(|| cheapest_chain(&index.bundles, failed, from, to)).flatten()
+        let chain = |from: TableVersion| {
+            let reachable = from.version.series == index.series && failed.len() < MAX_DETOURS;
+            let cheapest = || cheapest_chain(&index.bundles, failed, from.version.tick, index.tick);
+            reachable.then(cheapest).flatten()
         };
         let whole = missing(&index.table);
         let mut way = (whole, Way::Whole);
-        if let (Some(stand), Some(table)) = (self.store.state.target, &self.store.target)
-            && let Some((bytes, _)) = chain(stand)
+        if let (Some(target), Some(table)) = (self.store.state.target, &self.store.target)
+            && let Some((bytes, _)) = chain(target)
         {
             // What was begun is finished while that is progress, even if starting over
             // costs less in all: a slow phone would start over for ever.
@@ -199,7 +199,8 @@ impl Engine {
         let path = Path::Bundle { span, series, to };
         let bytes = self.fetch_hashed(path, FileHash { bytes, sha256 }).await?;
         let bundle = Bundle::parse(&bytes).map_err(|error| file_error(path, error))?;
-        check_bundle(&bundle, series, &entry, expected).map_err(|error| file_error(path, error))?;
+        expect_bundle(&bundle, series, &entry, expected)
+            .map_err(|error| file_error(path, error))?;
         let (table, sets) = bundle
             .apply(&self.store.table, |identity| self.store.sets.get(&identity))
             .map_err(|error| SyncError::Bundle { path: path.to_string(), error })?;
@@ -243,11 +244,11 @@ fn parse_index(bytes: &[u8], manifest: &Manifest) -> Result<IndexFile, ParseErro
     let index = IndexFile::parse(bytes)?;
     expect_equal("series", u64::from(index.series), u64::from(manifest.series))?;
     expect_equal("tick", u64::from(index.tick), u64::from(manifest.tick))?;
-    check_state(index.table.state(), manifest.state)?;
+    expect_state(index.table.state(), manifest.state)?;
     Ok(index)
 }
 
-fn check_bundle(
+fn expect_bundle(
     bundle: &Bundle<'_>,
     series: u32,
     entry: &BundleEntry,
@@ -256,9 +257,9 @@ fn check_bundle(
     expect_equal("series", u64::from(bundle.series()), u64::from(series))?;
     expect_equal("bundle tick", u64::from(bundle.to()), u64::from(entry.to))?;
     expect_equal("bundle span", u64::from(bundle.span()), u64::from(entry.span))?;
-    expected.map_or(Ok(()), |expected| check_state(bundle.after(), expected))
+    expected.map_or(Ok(()), |expected| expect_state(bundle.after(), expected))
 }
 
-fn check_state(got: Digest, expected: Digest) -> Result<(), ParseError> {
+fn expect_state(got: Digest, expected: Digest) -> Result<(), ParseError> {
     if got == expected { Ok(()) } else { Err(ParseError::Digest { field: "state", expected, got }) }
 }

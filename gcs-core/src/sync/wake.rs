@@ -39,7 +39,7 @@ pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wak
 
 impl Engine {
     async fn run(mut self, wake: Wake) -> Outcome {
-        self.check_schedule();
+        self.repair_schedule();
         let slot_is_due = self.now >= self.store.state.next_slot;
         let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
         let mut error = None;
@@ -58,7 +58,7 @@ impl Engine {
 
     /// Draws the first slot; and anew whatever is further away than was ever drawn, which
     /// happens when the phone's clock went wrong and came back.
-    fn check_schedule(&mut self) {
+    fn repair_schedule(&mut self) {
         let every = self.settings.confirm_every;
         let state = &mut self.store.state;
         let last_poll = self.now.saturating_add(DAY_SECONDS + RETRY_AFTER);

@@ -27,7 +27,7 @@ use crate::node::seal;
 use crate::random::Random;
 use crate::store::{SqliteStore, Store, StoreError};
 
-/// Why the data folder cannot be used.
+/// A data folder that cannot be used.
 #[derive(Debug, Error)]
 pub enum FolderError {
     /// It cannot be made, read or written.
@@ -35,7 +35,7 @@ pub enum FolderError {
     Io {
         /// The folder or file.
         path: PathBuf,
-        /// Why not.
+        /// What went wrong.
         error: io::Error,
     },
     /// Another server uses it.
@@ -50,7 +50,7 @@ pub enum FolderError {
         /// Process and addresses of the one that uses it, as it wrote them; may be empty.
         user: String,
     },
-    /// A log without its keys.
+    /// There is a log, but not its keys.
     #[error(
         "there is a log in {log}, but no key file {keys}. Put the key file there that was made \
          with this log, or name it with --key-file. Without it the log cannot be used."
@@ -61,7 +61,7 @@ pub enum FolderError {
         /// Where the key file should be.
         keys: PathBuf,
     },
-    /// Keys without their log.
+    /// There are keys, but not their log.
     #[error(
         "there is a key file {keys}, but no log {log}. Put the log there, from a copy. To begin \
          a new deployment, which no app of the old one will follow, move the key file away."
@@ -77,7 +77,7 @@ pub enum FolderError {
     Store {
         /// The log.
         path: PathBuf,
-        /// Why not.
+        /// What went wrong.
         error: StoreError,
     },
     /// The key file.
@@ -107,7 +107,7 @@ pub struct Folder {
     lock: File,
 }
 
-/// A folder, and what is in it.
+/// A data folder, and what is in it.
 pub struct Opened {
     /// The folder.
     pub folder: Folder,

@@ -62,18 +62,18 @@ impl App {
         let Opened { mut folder, store, keys, new } = opened;
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
-        let engine = Engine::start(store, Arc::new(keys), publishing, (clock, random)).await?;
+        let running = Running::start(store, Arc::new(keys), publishing, (clock, random)).await?;
 
-        let ticks = matches!(engine.clock, Clock::System) && !engine.node.is_read_only();
-        let service = engine.service(Duration::from_secs(config.body_seconds.into()));
+        let ticks = matches!(running.clock, Clock::System) && !running.node.is_read_only();
+        let service = running.service(Duration::from_secs(config.body_seconds.into()));
         let serve = |listener, (address, socket): Bound| {
             http::serve(listener, socket, service.clone()).map(|server| (address, server))
         };
         Ok(App {
             public: serve(Listener::Public, public)?,
             private: serve(Listener::Private, private)?,
-            node_thread: engine.node_thread,
-            worker: engine.worker,
+            node_thread: running.node_thread,
+            worker: running.worker,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new,
@@ -124,7 +124,7 @@ impl App {
         // A publication that cannot be written now is written at the next start.
         let _written = tokio::time::timeout(Duration::from_secs(10), worker).await;
         if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!("the node did not end well");
+            tracing::error!("the node ended with a panic");
         }
         listened.map(drop)
     }
@@ -141,7 +141,7 @@ impl std::fmt::Debug for App {
 }
 
 /// Everything that runs behind the listeners.
-struct Engine {
+struct Running {
     node: Node,
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
@@ -151,14 +151,14 @@ struct Engine {
     publishing: Publishing,
 }
 
-impl Engine {
+impl Running {
     /// Replays the log, then starts the node and the worker that publishes.
     async fn start(
         mut store: Box<dyn Store>,
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
         (clock, random): (Clock, Random),
-    ) -> Result<Engine, StartError> {
+    ) -> Result<Running, StartError> {
         let before = Before::look(&publishing).await?;
         let position = before.position();
         let own_keys = Arc::clone(&keys);
@@ -182,7 +182,7 @@ impl Engine {
         };
         let worker = Worker::new(publishing.clone(), builder, sender);
         let worker = tokio::spawn(worker.run(outbox, queue));
-        Ok(Engine { node, node_thread, worker, keys, clock, published, publishing })
+        Ok(Running { node, node_thread, worker, keys, clock, published, publishing })
     }
 
     /// What requests are answered from.

@@ -37,7 +37,7 @@ pub enum StartError {
         /// The tick.
         tick: u32,
     },
-    /// A log without anything that was published from it, as on a new machine.
+    /// Nothing that was published from the log is here, as on a new machine.
     #[error(
         "nothing that was published from this log is here (its last tick is {tick}).\nIf no newer \
          copy of the log has ever been published from: `gcs-server rebuild --write`, then start.\n\

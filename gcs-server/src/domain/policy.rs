@@ -17,14 +17,14 @@ pub struct Policy {
     pub expected_per_date: u32,
     /// Seconds from one tick to the next; 60 to 21600.
     pub interval: u64,
-    /// A date's additions wait until so many reports have some for it; 1 to 1000.
+    /// What reports add to a date waits until so many reports have something for it; 1 to 1000.
     pub min_reports: u32,
     /// Seconds that additions wait at most; then filler makes up for the reports that are
     /// missing. At most 86400.
     pub max_hold: u64,
     /// Days for which a date is published after its end; 1 to 28.
     pub retention_days: u32,
-    /// Whether raw elements are accepted. Whoever heard one can report it.
+    /// Whether raw elements are accepted. Whoever heard one could report it.
     pub raw: bool,
     /// Items of one date in one report; 1 to 4096.
     pub max_items_per_date: u32,

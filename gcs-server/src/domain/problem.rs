@@ -1,10 +1,10 @@
 //! All problems in one table: name, HTTP status, and whether to try again.
 
 use gcs_core::exact::ExactError;
+use gcs_core::report::{ItemProblem, ReportError};
 use thiserror::Error;
 
 use crate::domain::policy::PolicyError;
-use gcs_core::report::{ItemProblem, ReportError};
 
 /// What is answered instead of success. Nothing has changed then.
 #[derive(Debug, Error)]
@@ -259,7 +259,7 @@ pub enum Problem {
 }
 
 impl From<ExactError> for Problem {
-    /// What `serde_json` says may repeat values, so of wrong JSON only that is told.
+    /// What `serde_json` says may repeat values: only that the JSON is wrong is told.
     fn from(error: ExactError) -> Problem {
         match error {
             ExactError::TooLarge { max, .. } => Problem::TooLarge { max },
@@ -278,7 +278,7 @@ impl From<ReportError> for Problem {
             ReportError::Json { line, column } => Problem::JsonInvalid { line, column },
             ReportError::Shape { line, column } => Problem::JsonShape { line, column },
             ReportError::TooManyItems { max, got } => Problem::TooManyItems { max, got },
-            ReportError::Code(_) | _ => Problem::CodeInvalid,
+            _ => Problem::CodeInvalid,
         }
     }
 }

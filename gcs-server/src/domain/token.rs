@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::domain::state::State;
 
-/// Who a token is for; the text begins with it, so that a leaked one can be told.
+/// Who a token is for. The text begins with it, so that a leaked token is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The operator.

@@ -116,7 +116,7 @@ fn give_form(status: &str, response: &mut Response) {
     };
     match status {
         "401" => {
-            header("WWW-Authenticate", "`Bearer`, and what is wrong with the token (RFC 6750)")
+            header("WWW-Authenticate", "`Bearer`, and what is wrong with the token (RFC 6750)");
         }
         "503" => header(
             "Retry-After",

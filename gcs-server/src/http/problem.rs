@@ -4,11 +4,11 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use actix_web_httpauth::headers::www_authenticate::WwwAuthenticate;
 use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
+use gcs_core::report::{self, ItemProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::problem::Problem;
-use gcs_core::report::{self, ItemProblem};
 
 /// Stable name of a problem. gcs-server/README.md, section Problems, says what to do about each.
 /// More names may be added: a client that does not know one goes by `status` and `retry`.

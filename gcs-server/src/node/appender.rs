@@ -13,7 +13,7 @@ use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::Clock;
 use crate::domain::chain::LoggedEvent;
 use crate::domain::events::Event;
-use crate::domain::judge::Context;
+use crate::domain::judge::RequestContext;
 use crate::domain::state::State;
 use crate::random::{self, Random};
 use crate::store::{AppendError, Batch, Store, StoreError};
@@ -124,7 +124,7 @@ impl Appender {
         now: u64,
         batch: &mut BatchBuilder,
     ) -> Result<(), random::Error> {
-        let context = Context { now, random: self.random.bytes()? };
+        let context = RequestContext { now, random: self.random.bytes()? };
         let events = job.judge(state, context);
         events.iter().try_for_each(|event| batch.add(event, now, &self.random))
     }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::appender::Appender;
 use crate::clock::Clock;
 use crate::domain::events::Event;
-use crate::domain::judge::{Context, Decision, Judgement};
+use crate::domain::judge::{Decision, Judgement, RequestContext};
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::random::Random;
@@ -56,7 +56,7 @@ enum Scope {
 trait Job: Send {
     fn scope(&self) -> Scope;
     /// Judges the request. It is judged again when another node appended first.
-    fn judge(&mut self, state: &State, context: Context) -> Vec<Event>;
+    fn judge(&mut self, state: &State, context: RequestContext) -> Vec<Event>;
     /// Answers, when its events are stored or have failed to be.
     fn answer(self: Box<Self>, stored: bool);
 }
@@ -68,12 +68,12 @@ struct Request<T, F> {
     reply: oneshot::Sender<Result<T, Problem>>,
 }
 
-impl<T: Send, F: FnMut(&State, Context) -> Judgement<T> + Send> Job for Request<T, F> {
+impl<T: Send, F: FnMut(&State, RequestContext) -> Judgement<T> + Send> Job for Request<T, F> {
     fn scope(&self) -> Scope {
         self.scope
     }
 
-    fn judge(&mut self, state: &State, context: Context) -> Vec<Event> {
+    fn judge(&mut self, state: &State, context: RequestContext) -> Vec<Event> {
         match (self.judge)(state, context) {
             Ok(Decision { events, answer }) => {
                 self.judged = Ok(answer);
@@ -145,7 +145,7 @@ impl Node {
     /// What the judge answers; [`Problem::StorageUnavailable`] if the log cannot be written.
     pub async fn act<T: Send + 'static>(
         &self,
-        judge: impl FnMut(&State, Context) -> Judgement<T> + Send + 'static,
+        judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.submit(Scope::Everything, judge).await
     }
@@ -158,7 +158,7 @@ impl Node {
         &self,
         provider: u16,
         serial: u32,
-        judge: impl FnMut(&State, Context) -> Judgement<T> + Send + 'static,
+        judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.submit(Scope::Code(provider, serial), judge).await
     }
@@ -166,7 +166,7 @@ impl Node {
     async fn submit<T: Send + 'static>(
         &self,
         scope: Scope,
-        judge: impl FnMut(&State, Context) -> Judgement<T> + Send + 'static,
+        judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
         if self.is_read_only {
             return Err(Problem::ReadOnly);

@@ -1,5 +1,6 @@
 //! Computing publications, one after the other.
 
+use gcs_core::Version;
 use gcs_core::files::{ManifestError, SignedKeyList};
 use gcs_core::publish::{Keys, Publication, PublishError, Publisher, WritePlan};
 use gcs_core::{DerivationKey, Digest, PublicKey, SigningKey};
@@ -7,7 +8,6 @@ use thiserror::Error;
 
 use crate::domain::keys::DeploymentKeys;
 use crate::node::PublicationInput;
-use gcs_core::Version;
 
 /// Where in the log a publication comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod files;
 mod worker;
 
 use bytes::Bytes;
+use gcs_core::Version;
 use gcs_core::files::Path;
 use gcs_core::publish::{Publisher, WriteStep};
 use thiserror::Error;
@@ -16,7 +17,6 @@ use thiserror::Error;
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError, TickPosition};
 pub use self::files::Files;
 pub use self::worker::{Published, Worker};
-use gcs_core::Version;
 
 /// Name of the file that a restart goes on from.
 const SAVED: &str = "publisher";

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use gcs_core::Version;
 use gcs_core::files::Path;
 use tokio::sync::{mpsc, watch};
 
 use super::{Outbox, PublicationBuilder, Publishing, TickPosition};
 use crate::node::PublicationInput;
-use gcs_core::Version;
 
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

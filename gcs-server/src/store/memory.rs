@@ -61,7 +61,7 @@ impl Store for MemoryStore {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
-        batch.check().map_err(AppendError::Failed)?;
+        batch.validate().map_err(AppendError::Failed)?;
         let mut log = self.log();
         if batch.first != log.last() + 1 {
             return Err(AppendError::Conflict);

@@ -1,11 +1,11 @@
 //! Where the log is kept: one contract, one suite of tests for every store.
 //!
-//! The log is a sequence of events at positions 1, 2, 3, …, appended in batches and never
-//! changed, but for one thing: the body of an event can be erased for good. Its header
-//! stays. What is in headers and bodies is no business of the store.
+//! The log is a sequence of events at positions 1, 2, 3, …, appended in batches. An event
+//! never changes, except that its body can be erased for good; its header stays. The store
+//! does not look into headers and bodies.
 //!
-//! A writer names the position that it takes the log to have reached. Where two writers
-//! meet, one of them gets [`AppendError::Conflict`] and nothing of its batch is stored.
+//! A writer names the position of its batch. When two writers name the same position, one
+//! of them gets [`AppendError::Conflict`], and nothing of its batch is stored.
 //!
 //! ```
 //! use gcs_server::store::{Batch, Body, MemoryStore, Store, StoredEvent};
@@ -37,9 +37,9 @@ pub const MAX_HEADER: usize = 256;
 /// An event as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// What stays for ever: 1 to [`MAX_HEADER`] bytes.
+    /// The part that stays for ever: 1 to [`MAX_HEADER`] bytes.
     pub header: Vec<u8>,
-    /// What can be erased; `None` once it is.
+    /// The part that can be erased; `None` once it is.
     pub body: Option<Body>,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Debug for Body {
 pub struct Batch {
     /// Position of the first event.
     pub first: u64,
-    /// Chosen at random by the writer: tells its batch from another's at that position.
+    /// Chosen at random by the writer, to tell its batch from another at the same position.
     pub id: [u8; 16],
     /// The events, at least one.
     pub events: Vec<StoredEvent>,
@@ -78,15 +78,15 @@ impl Batch {
         self.first.saturating_add(self.events.len() as u64).saturating_sub(1)
     }
 
-    /// What the batch counts for against the limit of a read.
+    /// The size of the batch, for the limit of a read.
     fn size(&self) -> usize {
         let body = |body: &Body| body.salt.len() + body.bytes.len();
         let event = |event: &StoredEvent| event.header.len() + event.body.as_ref().map_or(0, body);
         self.events.iter().map(event).sum()
     }
 
-    /// What no store takes, whatever its position.
-    fn check(&self) -> Result<(), StoreError> {
+    /// Whether a store takes the batch, apart from its position.
+    fn validate(&self) -> Result<(), StoreError> {
         if self.events.is_empty() {
             return Err(StoreError::Invalid("it has no events"));
         }

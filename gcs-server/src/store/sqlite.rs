@@ -71,7 +71,7 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a log, or creates it, for its owner's eyes only, if there is no such file.
+    /// Opens a log, or creates it, readable by its owner only, if there is no such file.
     pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
         // Closing a file drops this process's locks on it (POSIX), those of SQLite too:
         // no connection may come between the file's creation and its closing.
@@ -90,12 +90,11 @@ impl SqliteStore {
         drop(opening);
         // A crash may have left in the write-ahead log what was being erased.
         checkpoint(&connection)?;
-        check_length(&connection, path)?;
+        expect_whole_pages(&connection, path)?;
         Ok(SqliteStore { connection })
     }
 
-    /// Opens a log to look at it, be it beside a running server. Appending and erasing
-    /// fail.
+    /// Opens a log for reading, which may be in use by a server. Appending and erasing fail.
     pub fn open_read_only(path: &Path) -> Result<SqliteStore, StoreError> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         identify(&connection)?;
@@ -109,7 +108,7 @@ impl Store for SqliteStore {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
-        writable(&self.connection).and_then(|()| batch.check()).map_err(AppendError::Failed)?;
+        writable(&self.connection).and_then(|()| batch.validate()).map_err(AppendError::Failed)?;
         // A position that SQLite cannot hold is far from the next one.
         let (Ok(first), Ok(last)) = (i64::try_from(batch.first), i64::try_from(batch.last()))
         else {
@@ -240,7 +239,7 @@ fn writable(connection: &Connection) -> Result<(), StoreError> {
     if connection.is_readonly(MAIN_DB)? { Err(StoreError::ReadOnly) } else { Ok(()) }
 }
 
-/// Refuses a database that is no log of this version.
+/// Makes sure that the database is a log of this version.
 fn identify(connection: &Connection) -> Result<(), StoreError> {
     let identity = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     match connection.query_row(IDENTITY, [], identity)? {
@@ -280,7 +279,7 @@ fn checkpoint(connection: &Connection) -> Result<bool, StoreError> {
 }
 
 /// SQLite itself reads a page that is cut off as if zeros followed.
-fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+fn expect_whole_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let length = fs::metadata(path).map_err(StoreError::Io)?.len();
     if length.is_multiple_of(page.unsigned_abs()) {

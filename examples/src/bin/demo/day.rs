@@ -96,7 +96,7 @@ impl Story {
         let is_there = self.observer.rows()?.iter().any(|row| row.date == expired);
         ensure(!is_there, || format!("{expired} is still published"))?;
         let status = self.server.report_status(&self.tracking[0])?;
-        let states = (&status["state"], &status["dates"][0]["state"]);
+        let states = (&status["status"], &status["dates"][0]["status"]);
         ensure(states.0 == "published" && states.1 == "expired", || format!("{status}"))?;
         self.steady.forget_date(expired);
         let before: usize = self.phones.iter().map(Phone::episodes).sum();

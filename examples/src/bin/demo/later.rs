@@ -30,7 +30,7 @@ impl Story {
 
         self.server.set_clock(self.server.now + 900)?;
         self.server.tick()?;
-        let state = |server: &Server| text(&server.report_status(&tracking)?, "state");
+        let state = |server: &Server| text(&server.report_status(&tracking)?, "status");
         let is_out = |server: &Server| server.exact(date, &lone.broadcast(60).1);
         let held = (state(&self.server)?, is_out(&self.server)?, self.server.date(date)?);
         ensure(held == ("held".into(), false, Some(before)), || format!("not held: {held:?}"))?;

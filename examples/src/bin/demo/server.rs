@@ -91,7 +91,7 @@ impl Server {
     fn spawn(&self, public: &str, private: &str) -> Checked<()> {
         let append = |name| OpenOptions::new().create(true).append(true).open(self.place(name));
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(AS_SERVER).arg("--data-dir").arg(self.place("data"));
+        command.args([AS_SERVER, "serve", "--data-dir"]).arg(self.place("data"));
         command.args(["--public-listen", public, "--private-listen", private]);
         command.arg("--clock-file").arg(self.place(CLOCK));
         // Settings of this machine are none of the demonstration's.

@@ -283,7 +283,7 @@ impl Story {
         for tracking in [&self.tracking[0], &self.tracking[self.scale.reports - 1]] {
             let status = self.server.report_status(tracking)?;
             let since = &status["dates"][0]["since"];
-            let is_out = status["state"] == "published" && since["tick"] == tick;
+            let is_out = status["status"] == "published" && since["tick"] == tick;
             ensure(is_out, || format!("the status of a report: {status}"))?;
         }
         self.figures.first_tick = took;

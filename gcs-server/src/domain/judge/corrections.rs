@@ -2,6 +2,7 @@
 
 use gcs_core::Date;
 use gcs_core::live::{Act, Change, LiveReport};
+use gcs_core::report::Code;
 use serde::Serialize;
 
 use super::reports::authenticate;
@@ -10,12 +11,11 @@ use crate::domain::events::{CodeId, Correction, Event, TrackingId};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{ReportRecord, State};
-use gcs_core::report::Code;
 
 /// Most reports in one event, so that no batch of the log is large.
 const REPORTS_PER_EVENT: usize = 20_000;
 
-/// Which reports: those that fit everything that is given.
+/// Which reports a correction is about: those that fit everything that is given.
 #[derive(Clone, Default, Serialize)]
 pub struct Selection {
     /// The report of this tracking id.
@@ -49,7 +49,7 @@ pub struct CorrectionAnswer {
     pub position: u64,
     /// Reports that change.
     pub reports: u64,
-    /// Reports that are selected but are so already.
+    /// Reports that are selected, but are retracted or reinstated already.
     pub unchanged: u64,
     /// What phones will see, by date.
     pub dates: Vec<DateChange>,

@@ -24,16 +24,16 @@ use crate::domain::problem::Problem;
 
 /// What a decision depends on besides the state and the request.
 #[derive(Clone, Copy)]
-pub struct Context {
+pub struct RequestContext {
     /// Unix time now.
     pub now: u64,
     /// Random bytes for this decision alone.
     pub random: [u8; 32],
 }
 
-impl std::fmt::Debug for Context {
+impl std::fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("RequestContext").field("now", &self.now).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Providers, ranges and codes.
 
+use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
+
 use super::reports::authenticate;
-use super::{Context, Decision, Judgement};
+use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
     CodeRevoked, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
     ProviderTokenSet, RangeClosed, RangeOpened,
@@ -10,7 +12,6 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{CodeStatus, Provider, State};
 use crate::domain::token::{Role, Token};
-use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
 
 /// Most codes of a range.
 pub const MAX_RANGE: u32 = 10_000;
@@ -69,7 +70,7 @@ fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
 ///
 /// # Errors
 /// A bad name; no number left.
-pub fn add_provider(state: &State, context: Context, name: &str) -> Judgement<NewProvider> {
+pub fn add_provider(state: &State, context: RequestContext, name: &str) -> Judgement<NewProvider> {
     let name = name.trim();
     let length = name.chars().count();
     if !(1..=200).contains(&length) || name.chars().any(char::is_control) {
@@ -104,7 +105,11 @@ pub fn set_status(state: &State, number: u16, status: ProviderStatus) -> Judgeme
 ///
 /// # Errors
 /// An unknown or revoked provider.
-pub fn set_provider_token(state: &State, context: Context, number: u16) -> Judgement<NewProvider> {
+pub fn set_provider_token(
+    state: &State,
+    context: RequestContext,
+    number: u16,
+) -> Judgement<NewProvider> {
     if provider(state, number)?.status == ProviderStatus::Revoked {
         return Err(Problem::ProviderInactive { status: "revoked" });
     }
@@ -133,7 +138,7 @@ pub fn raise_key(state: &State, number: u16) -> Judgement<u32> {
 /// numbers used up.
 pub fn open_range(
     state: &State,
-    context: Context,
+    context: RequestContext,
     number: u16,
     count: u32,
     days: u32,
@@ -200,7 +205,7 @@ pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
 pub fn revoke_code(
     state: &State,
     keys: &DeploymentKeys,
-    context: Context,
+    context: RequestContext,
     code: &Code,
 ) -> Judgement<()> {
     let code = authenticate(state, keys, code).ok_or(Problem::CodeInvalid)?;

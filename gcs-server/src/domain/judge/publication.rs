@@ -4,7 +4,7 @@ use gcs_core::files::SignedKeyList;
 use gcs_core::live::LiveReport;
 use gcs_core::{DAY_SECONDS, Version};
 
-use super::{Context, Decision, Judgement};
+use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
     ClockResumed, CodeId, Event, KeyListSet, PolicySet, Purge, SeriesStarted, TickMade,
 };
@@ -16,19 +16,19 @@ use crate::domain::state::{LastTick, State};
 /// How far the clock may move on from the last tick before someone has to look.
 const LEAP: u64 = DAY_SECONDS;
 
-/// Least time from the tick that drops a date to the purge of its reports: in it a clock
-/// that was wrong is noticed.
+/// Least time from the tick that drops a date to the purge of its reports, so that a wrong
+/// clock is noticed before anything is erased.
 const SETTLED_SECONDS: u64 = 3 * DAY_SECONDS;
 
 /// Most reports that one purge erases.
 const PURGE_REPORTS: usize = 10_000;
 
-/// The next publication. With it comes a new list of online keys, when half the time of
-/// the present one is over.
+/// Makes the next publication, and before it a new list of online keys when half the time
+/// of the present list is over.
 ///
 /// # Errors
-/// When the clock leapt.
-pub fn tick(state: &State, keys: &DeploymentKeys, context: Context) -> Judgement<Version> {
+/// When the clock leapt or went back.
+pub fn tick(state: &State, keys: &DeploymentKeys, context: RequestContext) -> Judgement<Version> {
     let now = context.now;
     expect_steady_clock(state, now)?;
     let number = state.last_tick.map_or(1, |last| last.version.tick.saturating_add(1));
@@ -38,7 +38,8 @@ pub fn tick(state: &State, keys: &DeploymentKeys, context: Context) -> Judgement
     Ok(Decision { events, answer: Version { series, tick: number } })
 }
 
-/// A clock that goes back, or leaps ahead, would drop dates or be refused by phones.
+/// Makes sure that the clock has neither gone back, which phones would refuse, nor leapt
+/// ahead, which would drop dates.
 fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
     if now < state.clock {
         let seconds = state.clock - now;
@@ -81,7 +82,7 @@ pub fn set_key_list(keys: &DeploymentKeys, now: u64) -> Result<Event, Problem> {
 /// # Errors
 /// When it is behind the last tick: phones would refuse what goes back. When the next tick
 /// drops dates, unless they may be.
-pub fn resume_clock(state: &State, context: Context, drop_dates: bool) -> Judgement<()> {
+pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) -> Judgement<()> {
     let now = context.now;
     if expect_steady_clock(state, now).is_ok() {
         return Ok(Decision::nothing(()));
@@ -124,7 +125,7 @@ fn expect_kept_dates(
 /// A setting out of bounds; a shorter retention that drops dates, unless they may be.
 pub fn set_policy(
     state: &State,
-    context: Context,
+    context: RequestContext,
     policy: &Policy,
     drop_dates: bool,
 ) -> Judgement<()> {
@@ -154,7 +155,7 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
     // Codes of expired ranges cannot be used again: that they were need not be recorded.
     let counts = |code: &CodeId| {
         let provider = state.providers.get(&code.provider);
-        provider.is_some_and(|provider| provider.counts(*code, last.time))
+        provider.is_some_and(|provider| provider.is_in_force(*code, last.time))
     };
     let mut used: Vec<CodeId> = old.into_iter().map(|(_, code)| code).filter(counts).collect();
     used.sort_unstable();

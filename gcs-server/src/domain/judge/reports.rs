@@ -2,7 +2,7 @@
 
 use gcs_core::report::{AcceptedItems, Code, ReceivedReport, ReportAnswer};
 
-use super::{Context, Decision, Judgement};
+use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{CodeId, ReportAccepted, TrackingId};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -20,7 +20,7 @@ const EARLIER_KEYS: u32 = 4;
 pub fn report(
     state: &State,
     keys: &DeploymentKeys,
-    context: Context,
+    context: RequestContext,
     received: &ReceivedReport,
 ) -> Judgement<ReportAnswer> {
     let code = authenticate(state, keys, &received.code).ok_or(Problem::CodeInvalid)?;
@@ -56,7 +56,7 @@ pub(super) fn authenticate(state: &State, keys: &DeploymentKeys, code: &Code) ->
 
 fn accept(
     state: &State,
-    context: Context,
+    context: RequestContext,
     code: CodeId,
     received: &ReceivedReport,
 ) -> Judgement<ReportAnswer> {

@@ -1,6 +1,6 @@
 //! Tokens of the operator and of backends.
 
-use super::{Context, Decision, Judgement};
+use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{BackendTokenSet, OperatorTokenSet};
 use crate::domain::token::{Role, Token};
 
@@ -8,7 +8,7 @@ use crate::domain::token::{Role, Token};
 ///
 /// # Errors
 /// None.
-pub fn replace_operator_token(context: Context) -> Judgement<Token> {
+pub fn replace_operator_token(context: RequestContext) -> Judgement<Token> {
     let token = Token::new(Role::Operator, &context.random);
     Ok(Decision::one(OperatorTokenSet { token: token.hash() }, token))
 }
@@ -17,7 +17,7 @@ pub fn replace_operator_token(context: Context) -> Judgement<Token> {
 ///
 /// # Errors
 /// None.
-pub fn replace_backend_token(context: Context) -> Judgement<Token> {
+pub fn replace_backend_token(context: RequestContext) -> Judgement<Token> {
     let token = Token::new(Role::Backend, &context.random);
     Ok(Decision::one(BackendTokenSet { token: token.hash() }, token))
 }

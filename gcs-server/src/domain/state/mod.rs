@@ -38,7 +38,7 @@ pub struct Dropped {
     pub settled: Option<u64>,
 }
 
-/// Everything that the log says.
+/// What the events of the log add up to.
 #[derive(Debug, Serialize)]
 pub struct State {
     /// Position of the last event that was applied.
@@ -57,9 +57,9 @@ pub struct State {
     pub backend: Option<[u8; 32]>,
     /// Providers by number.
     pub providers: BTreeMap<u16, Provider>,
-    /// Reports that have not been purged.
+    /// What is known of each report that has not been purged.
     pub reports: Reports,
-    /// Their elements, by date.
+    /// Their elements, by date, and which of them are published.
     pub live: Live,
     /// Dates that expired, until their reports are purged.
     pub dropped: BTreeMap<Date, Dropped>,
@@ -239,7 +239,8 @@ impl State {
         self.clock = tick.time;
     }
 
-    /// Whether the log lacks a tick of its present series, or a later one, that was published.
+    /// Whether this publication is out though the log does not have it: then the end of the
+    /// log is missing, or it is another log.
     pub fn lacks(&self, published: Version) -> bool {
         let last = self.last_tick.map(|last| last.version);
         published.series >= self.series && Some(published) > last

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bitvec::prelude::{BitVec, Lsb0};
+use gcs_core::report::MAX_SERIAL;
 use serde::Serialize;
 
 use super::InconsistentEvent;
 use crate::domain::events::{CodeId, ProviderStatus, RangeOpened};
-use gcs_core::report::MAX_SERIAL;
 
 /// One bit for each code of a range.
 type Bits = BitVec<u64, Lsb0>;
@@ -74,7 +74,8 @@ pub enum CodeStatus {
 /// Serial numbers that a new series leaves out.
 const SKIPPED: u32 = 1 << 16;
 
-/// How long ranges are remembered after they expired, to say so: 30 days.
+/// How long ranges are kept after they expired, so that their codes are known as expired:
+/// 30 days.
 const REMEMBERED: u64 = 30 * 86_400;
 
 impl Provider {
@@ -127,7 +128,7 @@ impl Provider {
     }
 
     /// Whether a code's range has not expired.
-    pub(crate) fn counts(&self, code: CodeId, now: u64) -> bool {
+    pub(crate) fn is_in_force(&self, code: CodeId, now: u64) -> bool {
         let range = self.place(code).and_then(|(key, _)| self.ranges.get(&key));
         range.is_some_and(|range| range.expires > now)
     }

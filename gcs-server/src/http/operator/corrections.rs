@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, post, web};
 use gcs_core::Date;
+use gcs_core::live::Change;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,7 +15,6 @@ use crate::domain::problem::Problem;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
 use crate::service::Service;
-use gcs_core::live::Change;
 
 /// A correction to look at before it is made.
 #[derive(Deserialize, ToSchema)]

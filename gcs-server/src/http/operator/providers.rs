@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, get, post, web};
+use gcs_core::report::Code;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,7 +15,6 @@ use crate::http::body::Json;
 use crate::http::not_stored;
 use crate::http::provider::parse_number;
 use crate::service::Service;
-use gcs_core::report::Code;
 
 /// A provider to add.
 #[derive(Deserialize, ToSchema)]

@@ -1,0 +1,78 @@
+//! The arrows between the modules of gcs-server, and what the domain does not know.
+
+#[path = "../../gcs-core/tests/arrows/imports.rs"]
+mod imports;
+
+use imports::{Layer, assert_arrows, assert_without_crates};
+
+/// Every module, in the order of the layout, and what it may use.
+const LAYERS: &[Layer] = &[
+    ("domain", &[]),
+    ("store", &[]),
+    ("clock", &[]),
+    ("random", &[]),
+    ("time", &[]),
+    ("code_sheet", &["time"]),
+    ("node", &["domain", "store", "clock", "random"]),
+    ("publishing", &["domain", "node"]),
+    ("service", &["domain", "node", "publishing", "clock", "http"]),
+    ("http", &["domain", "node", "publishing", "service", "code_sheet", "time", "clock"]),
+    ("app", &["domain", "store", "node", "publishing", "http", "service", "clock", "random"]),
+    (
+        "cli",
+        &[
+            "domain",
+            "store",
+            "node",
+            "publishing",
+            "http",
+            "app",
+            "code_sheet",
+            "time",
+            "clock",
+            "random",
+        ],
+    ),
+];
+
+#[test]
+fn modules_know_only_those_below() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    assert_arrows(source, &[], LAYERS);
+}
+
+/// The domain is what happens, what it adds up to and what is accepted. How it is asked,
+/// kept and shown is not its affair, and time and randomness are handed in.
+#[test]
+fn the_domain_does_no_io() {
+    let domain = concat!(env!("CARGO_MANIFEST_DIR"), "/src/domain");
+    let unknown = [
+        "actix_web",
+        "utoipa",
+        "tracing",
+        "tokio",
+        "rusqlite",
+        "object_store",
+        "getrandom",
+        "SystemTime",
+        "fs",
+        "net",
+        "io",
+    ];
+    assert_without_crates(domain, &unknown);
+}
+
+/// Only two modules ask the operating system for time and randomness.
+#[test]
+fn time_and_randomness_have_one_source_each() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    for module in
+        LAYERS.iter().map(|layer| layer.0).filter(|module| !["clock", "random"].contains(module))
+    {
+        for path in [format!("{source}/{module}"), format!("{source}/{module}.rs")] {
+            if std::path::Path::new(&path).exists() {
+                assert_without_crates(&path, &["getrandom", "SystemTime"]);
+            }
+        }
+    }
+}
