@@ -83,7 +83,7 @@ impl World {
         let ledger = &mut self.ledger;
         match step.clone() {
             Step::AddProvider => {
-                drop(ledger.act(|state, _, now| judge::add_provider(state, now, "n")))
+                drop(ledger.act(|state, _, now| judge::add_provider(state, now, "n")));
             }
             Step::Stand(provider, to) => {
                 drop(ledger.act(|state, _, _| judge::set_status(state, provider, to)));

@@ -93,7 +93,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> Outcome {
     say(rate(state.position, "events", replaying))?;
     say(rate(ticks, "publications", computing))?;
     say(format_args!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head)))?;
-    say(format_args!("state {}", state.digest()))?;
+    say(format_args!("digest {}", state.digest()))?;
     block_on(async {
         let publishing = publishing(&folder)?;
         match publishing.newest().await?.filter(|newest| state.lacks(*newest)) {
