@@ -1,20 +1,20 @@
 //! Tables, indexes, bundles, check records.
 
-use std::collections::BTreeMap;
+use gcs_core::files::Verdict;
+use gcs_core::files::{Bundle, CheckRecord, IndexFile, KEPT_TICKS, MAX_DATES, Row, SPANS, Table};
+use gcs_core::{Digest, ElementHasher, Set};
 
-use gcs_core::files::{Bundle, IndexFile, KEPT_TICKS, MAX_DATES, Row, SPANS, Table};
-use gcs_core::files::{CheckRecord, Verdict};
-use gcs_core::{Delta, Digest, ElementHasher, Set};
-
+use crate::history::{History, Records};
+use crate::naive::{self, class};
 use crate::reader::Reader;
-use crate::reference::{self, Fields, sealed};
-use crate::world::{Records, World};
 
-/// The input is a table file: one that is read is written as the same bytes, and its rows
-/// keep what the format says of them.
+/// The input is a table file: it is read if and only if the naive reader reads it, and written as
+/// the same bytes; its rows keep what the format says of them.
 pub fn table(data: &[u8]) {
-    let Ok(table) = Table::parse(data) else { return };
-    assert_eq!(table.to_bytes(), data);
+    let (parsed, naive) = (Table::parse(data), naive::table::Table::parse(data));
+    assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
+    let (Ok(table), Ok(naive)) = (parsed, naive) else { return };
+    assert_eq!((table.to_bytes(), naive.write()), (data.to_vec(), data.to_vec()));
     assert_eq!(table.state(), Digest::of(data));
     assert!(table.rows().len() <= MAX_DATES);
     assert!(table.rows().is_sorted_by(|a, b| a.date < b.date));
@@ -32,10 +32,12 @@ pub fn table(data: &[u8]) {
     }
 }
 
-/// The input is an index file: one that is read is written as the same bytes, its table is
-/// one, and its bundles keep what the format says of them.
+/// The input is an index file: it is read if and only if the naive reader reads it, and written as
+/// the same bytes; its table is one, and its bundles keep what the format says of them.
 pub fn index(data: &[u8]) {
-    let Ok(index) = IndexFile::parse(data) else { return };
+    let (parsed, naive) = (IndexFile::parse(data), naive::table::Index::parse(data));
+    assert_eq!(class(&parsed), naive.map(drop));
+    let Ok(index) = parsed else { return };
     assert_eq!(index.to_bytes(), data);
     table(&index.table.to_bytes());
     assert!(index.bundles.len() <= 250);
@@ -47,33 +49,37 @@ pub fn index(data: &[u8]) {
     }
 }
 
-/// The input is a bundle file: its frame is read as a slow reader reads it. It applies to
+/// The input is a bundle file: its frame is read as the naive reader reads it. It applies to
 /// the published state that it starts from, or to the first of all, if and only if the
-/// slow reader can apply it, with the same table and the same sets.
+/// naive reader can apply it, with the same table and the same sets.
 pub fn bundle(data: &[u8]) {
-    let parsed = Bundle::parse(data);
-    let frame = Frame::decode(data);
-    assert_eq!(parsed.is_ok(), frame.is_some(), "{parsed:?}");
-    let (Ok(bundle), Some(frame)) = (parsed, frame) else { return };
-    assert_eq!([bundle.series(), bundle.to(), bundle.span()], frame.place);
-    assert_eq!([bundle.before(), bundle.after()], frame.states);
+    let (parsed, naive) = (Bundle::parse(data), naive::bundle::Bundle::parse(data));
+    assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
+    let (Ok(bundle), Ok(naive)) = (parsed, naive) else { return };
+    let place = (bundle.series(), bundle.to(), bundle.span());
+    assert_eq!(place, (naive.series, naive.to, naive.span));
+    assert_eq!((bundle.before().0, bundle.after().0), (naive.before, naive.after));
 
-    let world = World::get();
-    let base = &world.with_state(bundle.before()).unwrap_or(&world.ticks[0]).table;
-    let base_sets = world.sets_of(base);
-    let applied = bundle.apply(base, |identity| base_sets.get(&identity).copied());
-    let expected = (base.state() == bundle.before())
-        .then(|| frame.apply(base, &base_sets))
-        .flatten()
-        .filter(|(table, _)| Digest::of(table) == bundle.after());
-    assert_eq!(applied.is_ok(), expected.is_some(), "{applied:?}");
-    let (Ok((new, sets)), Some((bytes, expected))) = (applied, expected) else { return };
-    assert_eq!(new.to_bytes(), bytes);
-    assert_eq!(sets, expected);
-    table(&bytes);
+    let history = History::get();
+    let base = history.with_state(bundle.before()).unwrap_or(&history.ticks[0]);
+    let base_set = |identity| base.table.rows().iter().find(|row| row.identity == identity);
+    let base_set = |identity| base_set(identity).map(|row| &history.sets[&row.identity]);
+    let applied = bundle.apply(&base.table, base_set);
+    let expected = naive.apply(&history.naive_state(base));
+    assert_eq!(applied.is_ok(), expected.is_ok(), "{applied:?}, {:?}", expected.err());
+    let (Ok((new, sets)), Ok(expected)) = (applied, expected) else { return };
+    assert_eq!(new.to_bytes(), expected.table.write());
+    let changed = naive.entries.iter().filter(|entry| entry.kind != 0);
+    assert!(sets.iter().map(|set| set.identity().0).eq(changed.map(|entry| entry.row.identity)));
+    for set in &sets {
+        let naive = &expected.sets[&set.identity().0];
+        assert!(set.iter().eq(naive.fingerprints.iter().copied()));
+        assert_eq!((set.salt().0, set.hash_range().get()), (naive.salt, naive.range));
+    }
+    table(&new.to_bytes());
     for row in new.rows() {
         let fresh = sets.iter().find(|set| set.identity() == row.identity);
-        let set = fresh.or_else(|| base_sets.get(&row.identity).copied());
+        let set = fresh.or_else(|| base_set(row.identity));
         assert!(set.is_some_and(|set| fits(row, set)));
     }
 }
@@ -81,163 +87,42 @@ pub fn bundle(data: &[u8]) {
 /// [`bundle`], after what hashes and lengths in it say is made right: the states before and
 /// after, the trailers of sets, and what rows say of them and of what deltas lead to.
 pub fn bundle_resealed(data: &[u8]) {
-    let Some(frame) = Frame::decode(data) else { return bundle(data) };
-    let world = World::get();
-    let base = &world.with_state(frame.states[0]).unwrap_or(&world.ticks[0]).table;
-    let sets = world.sets_of(base);
-    let mut patches = vec![(24, base.state().0.to_vec())];
-    for entry in &frame.entries {
-        let start = data.len() - entry.behind - entry.payload.len();
-        let row = start - 128;
-        if entry.kind == 1
-            && let Some(set) = entry.leads_to(base, &sets)
-        {
-            patches.push((row + 4, set.len().to_le_bytes().to_vec()));
-            patches.push((row + 32, (set.as_bytes().len() as u64).to_le_bytes().to_vec()));
-            patches.push((row + 40, set.identity().0.to_vec()));
+    let Ok(mut resealed) = naive::bundle::Bundle::parse(data) else { return bundle(data) };
+    let history = History::get();
+    let base = history.with_state(Digest(resealed.before)).unwrap_or(&history.ticks[0]);
+    let base = history.naive_state(base);
+    resealed.before = base.table.state();
+    for entry in &mut resealed.entries {
+        if entry.kind == 2 {
+            entry.payload = naive::resealed(&entry.payload);
         }
-        if entry.kind == 2 && entry.payload.len() >= 32 {
-            let trailer = data.len() - entry.behind - 32;
-            let identity = Digest::of(&data[start..trailer]).0.to_vec();
-            patches.push((row + 40, identity.clone()));
-            patches.push((trailer, identity));
+        let set = match entry.kind {
+            1 => led_to(entry, &base),
+            2 => naive::set::Set::parse(&entry.payload).ok(),
+            _ => None,
+        };
+        if let Some(set) = set {
+            (entry.row.count, entry.row.length) = (set.count(), set.length);
+            entry.row.identity = set.identity;
         }
     }
-    let mut data = data.to_vec();
-    for (at, bytes) in patches {
-        data[at..at + bytes.len()].copy_from_slice(&bytes);
+    if let Ok(after) = resealed.result(&base) {
+        resealed.after = after.table.state();
     }
-    if let Some((table, _)) = Frame::decode(&data).and_then(|frame| frame.apply(base, &sets)) {
-        data[56..88].copy_from_slice(&Digest::of(&table).0);
-    }
-    bundle(&data);
+    bundle(&resealed.write());
+}
+
+/// The set that the payload of an entry, a delta's body, leads to from the base's.
+fn led_to(entry: &naive::bundle::Entry, base: &naive::bundle::State) -> Option<naive::set::Set> {
+    let set = base.sets.get(&base.table.row(entry.row.date)?.identity)?;
+    let body = naive::delta::Body::parse(&entry.payload, set.count(), set.range).ok()?;
+    naive::set::Set::parse(&body.result(set).ok()?).ok()
 }
 
 /// Whether a set is what a row says.
 fn fits(row: &Row, set: &Set) -> bool {
     let stated = (row.salt, row.hash_range, row.len, row.identity, row.bytes);
     stated == (set.salt(), set.hash_range(), set.len(), set.identity(), set.as_bytes().len() as u64)
-}
-
-/// A bundle, read by slicing.
-struct Frame<'a> {
-    place: [u32; 3],
-    states: [Digest; 2],
-    dropped: Vec<u32>,
-    entries: Vec<Entry<'a>>,
-}
-
-/// One changed date.
-struct Entry<'a> {
-    row: Row,
-    /// The row's 112 bytes.
-    bytes: &'a [u8],
-    kind: u8,
-    payload: &'a [u8],
-    /// How many bytes of the bundle are behind the payload.
-    behind: usize,
-}
-
-impl<'a> Frame<'a> {
-    fn decode(data: &'a [u8]) -> Option<Frame<'a>> {
-        let mut fields = Fields(data);
-        fields.expect(b"GCSBDL\x01\0")?;
-        let place @ [_, to, span] = [fields.u32()?, fields.u32()?, fields.u32()?];
-        let counts = [fields.array()?, fields.array()?].map(u16::from_le_bytes);
-        let states = [Digest(fields.array()?), Digest(fields.array()?)];
-        let dropped = (0..counts[0]).map(|_| fields.u32()).collect::<Option<Vec<_>>>()?;
-        let entries =
-            (0..counts[1]).map(|_| Entry::decode(&mut fields)).collect::<Option<Vec<_>>>()?;
-        let is_legal = SPANS.contains(&span)
-            && span <= to
-            && to % span == 0
-            && counts.iter().all(|count| usize::from(*count) <= MAX_DATES)
-            && dropped.is_sorted_by(|a, b| a < b)
-            && dropped.iter().all(|days| gcs_core::Date::from_days(*days).is_ok())
-            && entries.is_sorted_by(|a, b| a.row.date < b.row.date)
-            && fields.0.is_empty();
-        is_legal.then_some(Frame { place, states, dropped, entries })
-    }
-
-    /// The table after this one, and the sets that the entries give.
-    fn apply(&self, table: &Table, sets: &BTreeMap<Digest, &Set>) -> Option<(Vec<u8>, Vec<Set>)> {
-        let bytes = table.to_bytes();
-        let rows = table.rows().iter().zip(bytes[16..].chunks_exact(112));
-        let mut rows: BTreeMap<u32, (Row, &[u8])> =
-            rows.map(|(row, bytes)| (row.date.days(), (*row, bytes))).collect();
-        for date in &self.dropped {
-            rows.remove(date)?;
-        }
-        let mut new = Vec::new();
-        for entry in &self.entries {
-            let base = rows.insert(entry.row.date.days(), (entry.row, entry.bytes));
-            let set = match entry.kind {
-                0 => {
-                    let (_, base) = base?;
-                    let is_same =
-                        base[..72] == entry.bytes[..72] && base[104..108] == entry.bytes[104..108];
-                    is_same.then_some(())?;
-                    continue;
-                }
-                1 => {
-                    let set = *sets.get(&base?.0.identity)?;
-                    Delta::parse(&entry.delta(set)[..]).ok()?.apply(set).ok()?
-                }
-                _ => Set::parse(entry.payload).ok()?.to_owned_set(),
-            };
-            fits(&entry.row, &set).then_some(())?;
-            new.push(set);
-        }
-        let mut bytes = b"GCSTBL\x01\0".to_vec();
-        bytes.extend_from_slice(&[rows.len() as u8, 0, 0, 0, 0, 0, 0, 0]);
-        rows.values().for_each(|(_, row)| bytes.extend_from_slice(row));
-        (rows.len() <= MAX_DATES).then_some((bytes, new))
-    }
-}
-
-impl<'a> Entry<'a> {
-    fn decode(fields: &mut Fields<'a>) -> Option<Entry<'a>> {
-        let bytes = fields.take(112)?;
-        // A table of just this row says whether the row is one.
-        let table = [b"GCSTBL\x01\0\x01\0\0\0\0\0\0\0", bytes].concat();
-        let row = *Table::parse(&table).ok()?.rows().first()?;
-        let [kind] = fields.array()?;
-        fields.expect(&[0; 7])?;
-        let length = fields.u64()?;
-        let is_legal = match kind {
-            0 => length == 0,
-            1 => true,
-            2 => length == row.bytes,
-            _ => false,
-        };
-        let payload = fields.take(usize::try_from(length).ok()?)?;
-        is_legal.then_some(Entry { row, bytes, kind, payload, behind: fields.0.len() })
-    }
-
-    /// The payload, a delta's body, as a delta file of its own from `base` to the row's set.
-    fn delta(&self, base: &Set) -> Vec<u8> {
-        let counts = self.payload.first_chunk::<8>().map_or(0, |counts| {
-            let [removed, added] = [&counts[..4], &counts[4..]]
-                .map(|count| u32::from_le_bytes(count.try_into().expect("four bytes")));
-            base.len().wrapping_sub(removed).wrapping_add(added)
-        });
-        let mut bytes = b"GCSDLT\x01\0".to_vec();
-        bytes.extend_from_slice(&self.bytes[8..32]);
-        bytes.extend_from_slice(&base.len().to_le_bytes());
-        bytes.extend_from_slice(&counts.to_le_bytes());
-        bytes.extend_from_slice(&base.identity().0);
-        bytes.extend_from_slice(&self.row.identity.0);
-        bytes.extend_from_slice(self.payload);
-        sealed(&bytes)
-    }
-
-    /// The set that the payload, a delta's body, leads to from the table's.
-    fn leads_to(&self, table: &Table, sets: &BTreeMap<Digest, &Set>) -> Option<Set> {
-        let base = *sets.get(&table.row(self.row.date)?.identity)?;
-        let values: Vec<u64> = base.iter().collect();
-        let values = reference::Delta::decode(&self.delta(base))?.apply(&values)?;
-        Set::from_fingerprints(base.salt(), base.hash_range(), values).ok()
-    }
 }
 
 /// Where the spare slots of a record of 2048 ranks begin.
@@ -272,39 +157,34 @@ pub fn record(data: &[u8]) {
     let is_it = records.record(number) == Some(&bytes[..]);
     assert_eq!(verified.is_ok(), is_it, "{verified:?}");
     if let (Ok(record), false) = (verified, is_changed) {
-        check_honest(records, &record, number, target);
+        expect_honest(records, &record, number, target);
     }
 
-    let mut row = records.row;
-    let Some(root) = root_of(&bytes, &row, number) else { return };
-    row.check_root = root;
+    let (mut row, mut naive_row) = (records.row, records.naive_row());
+    let Ok(root) = naive::records::root(&bytes, &naive_row, number) else { return };
+    (row.check_root, naive_row.check_root) = (Digest(root), root);
     let verified = CheckRecord::verify(&bytes, &row, number);
-    let expected = Slots::decode(&bytes, &row, number);
-    assert_eq!(verified.is_ok(), expected.is_some(), "{verified:?}");
-    let (Ok(record), Some(slots)) = (verified, expected) else { return };
+    let naive = naive::records::CheckRecord::parse(&bytes, &naive_row, number);
+    assert_eq!(class(&verified), naive.as_ref().map(drop).map_err(Clone::clone));
+    let (Ok(record), Ok(slots)) = (&verified, &naive) else { return };
     let first = number * 2048;
     for slot in (0..8).map(|at| (target * 8 + at) % 2048) {
-        let of_slot = slots.spares.iter().filter(|spare| spare.0 as usize == slot);
+        let of_slot = slots.spare.iter().filter(|spare| spare.0 as usize == slot);
         let spares: Vec<u64> = of_slot.map(|spare| spare.1).collect();
         let (main, rank) = (slots.main[slot], first + slot as u32);
-        for check in [0, 1, main, main ^ 1, u64::MAX].into_iter().chain(spares.iter().copied()) {
-            let expected = if check == 0 || rank >= row.len {
-                Verdict::Unknown
-            } else if main == check || spares.contains(&check) {
-                Verdict::Confirmed
-            } else if main == 0 {
-                Verdict::Unknown
-            } else {
-                Verdict::FalsePositive
-            };
-            assert_eq!(record.verdict(rank, check), expected);
-            assert_eq!(record.verdict(rank + 2048, check), Verdict::Unknown);
+        assert_eq!(record.verdict(rank, 0), Verdict::Unknown);
+        let checks = [1, main, main ^ 1, u64::MAX].into_iter().chain(spares);
+        for check in checks.filter(|check| *check != 0) {
+            for rank in [rank, rank + 2048] {
+                let expected = naive::records::verdict(&naive_row, &naive, rank, check);
+                assert_eq!(format!("{:?}", record.verdict(rank, check)), format!("{expected:?}"));
+            }
         }
     }
 }
 
 /// An honest record confirms an element of its ranks, and nothing else in its place.
-fn check_honest(records: &Records, record: &CheckRecord<'_>, number: u32, target: usize) {
+fn expect_honest(records: &Records, record: &CheckRecord<'_>, number: u32, target: usize) {
     let hasher = ElementHasher::new(records.row.salt, records.row.hash_range);
     let element = &records.elements[target * 19 % records.elements.len()];
     let rank = records.set.rank_of(hasher.fingerprint(element)).unwrap_or_default();
@@ -313,44 +193,4 @@ fn check_honest(records: &Records, record: &CheckRecord<'_>, number: u32, target
     assert_eq!(verdict, if is_here { Verdict::Confirmed } else { Verdict::Unknown });
     let other = record.verdict(rank, hasher.check(element) ^ 2);
     assert_eq!(other, if is_here { Verdict::FalsePositive } else { Verdict::Unknown });
-}
-
-/// The root that a record's path leads to, if it is long enough to have one.
-fn root_of(bytes: &[u8], row: &Row, number: u32) -> Option<Digest> {
-    let (body, path) = bytes.split_at_checked(SPARES + 12 * row.spare_slots as usize)?;
-    let mut node = Digest::of(&[&[0], body].concat()).0;
-    for (level, sibling) in path.chunks_exact(32).enumerate() {
-        let pair = match (number >> level) & 1 {
-            0 => [&[1], &node[..], sibling].concat(),
-            _ => [&[1], sibling, &node[..]].concat(),
-        };
-        node = Digest::of(&pair).0;
-    }
-    Some(Digest(node))
-}
-
-/// The slots of a record.
-struct Slots {
-    main: Vec<u64>,
-    spares: Vec<(u32, u64)>,
-}
-
-impl Slots {
-    fn decode(bytes: &[u8], row: &Row, number: u32) -> Option<Slots> {
-        let mut fields = Fields(bytes);
-        (bytes.len() as u64 == row.record_len() && number < row.records()).then_some(())?;
-        fields.expect(b"GCSCHK\x01\0")?;
-        fields.expect(&row.identity.0)?;
-        for number in [row.date.days(), number, 2048, row.spare_slots] {
-            fields.expect(&number.to_le_bytes())?;
-        }
-        let main = (0..2048).map(|_| fields.u64()).collect::<Option<Vec<_>>>()?;
-        let spare = |_| Some((fields.u32()?, fields.u64()?));
-        let spares = (0..row.spare_slots).map(spare).collect::<Option<Vec<_>>>()?;
-        let is_legal = spares.is_sorted()
-            && spares
-                .iter()
-                .all(|(rank, check)| main.get(*rank as usize).is_some_and(|main| check >= main));
-        is_legal.then_some(Slots { main, spares })
-    }
 }

@@ -1,19 +1,22 @@
 //! What the fuzz targets do, as ordinary functions, so that an ordinary test can do it too.
 //!
-//! Every body takes any bytes and checks a property: against a slow decoder written from
-//! FORMAT.md, by a round trip, or by what a deployment promises. None only looks for
-//! crashes.
+//! Every body takes any bytes and asserts a property: that gcs-core reads them as the naive
+//! reader does that its own tests use, a round trip, or what a deployment promises. None only
+//! looks for crashes.
 
 mod files;
+mod history;
 mod manifest;
+#[path = "../../gcs-core/tests/naive/mod.rs"]
+mod naive;
 mod publisher;
 mod reader;
-mod reference;
 pub mod seeds;
 mod server;
 mod sets;
 mod sync;
 mod text;
+#[path = "../../gcs-core/tests/world/mod.rs"]
 mod world;
 
 pub use files::{bundle, bundle_resealed, index, record, table};

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use gcs_core::files::{Bundle, IndexFile, Manifest, Path};
 use gcs_core::publish::{Day, Publisher};
 
-use crate::reference::sealed;
-use crate::world::{date, element, keys, root};
+use crate::history::{keys, root};
+use crate::naive::sealed;
+use crate::world::{date, element};
 
 /// The input is a saved publisher without its trailer, which is put behind it: one that is
 /// read is written and read to the same again, and publishes what clients can read, or

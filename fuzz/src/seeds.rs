@@ -10,8 +10,9 @@ use gcs_server::domain::events;
 use gcs_server::domain::events::CodeId;
 use gcs_server::domain::events::Event;
 
+use crate::history::{History, Tick, before, keys};
 use crate::reader::join;
-use crate::world::{Tick, World, date, element, keys, publish_days};
+use crate::world::{Days, date, element};
 
 /// A name and an input.
 pub type Seed = (String, Vec<u8>);
@@ -29,16 +30,16 @@ pub fn of(target: &str) -> Vec<Seed> {
         }
         "delta_of_sets" => named(numbers().chain(runs())),
         "table" => {
-            let tables = World::get().ticks.iter().step_by(10).map(|tick| tick.table.to_bytes());
+            let tables = History::get().ticks.iter().step_by(10).map(|tick| tick.table.to_bytes());
             named(tables.chain([Table::default().to_bytes()]))
         }
         "index" => {
-            let ticks = World::get().ticks.iter().step_by(6);
-            let of_tick = |tick: &Tick| tick.files[&tick.index().to_string()].to_vec();
+            let ticks = History::get().ticks.iter().step_by(6);
+            let of_tick = |tick: &Tick| tick.files[&tick.index().to_string()].clone();
             named(ticks.map(of_tick))
         }
         "bundle" | "bundle_resealed" => {
-            let of_last = World::get().last().version;
+            let of_last = History::get().last().version;
             let is_some = |path: Path| match path {
                 Path::Bundle { span, to, .. } => span > 1 || to % 4 == 1 || to == of_last.tick,
                 _ => false,
@@ -146,7 +147,7 @@ fn runs() -> impl Iterator<Item = Vec<u8>> {
 
 /// Files of every n-th tick, each once.
 fn files_of(every: usize, is_wanted: impl Fn(Path) -> bool) -> Vec<Vec<u8>> {
-    let ticks = World::get().ticks.iter().step_by(every);
+    let ticks = History::get().ticks.iter().step_by(every);
     let files =
         ticks.flat_map(|tick| &tick.files).filter(|(path, _)| path.parse().is_ok_and(&is_wanted));
     let mut found: Vec<Vec<u8>> = Vec::new();
@@ -180,7 +181,7 @@ fn payload(envelope: &[u8]) -> Vec<u8> {
 
 /// One path of every kind.
 fn paths() -> Vec<String> {
-    let mut paths: Vec<String> = World::get().last().files.keys().cloned().collect();
+    let mut paths: Vec<String> = History::get().last().files.keys().cloned().collect();
     let kind = |path: &String| path.split('/').nth(2).map(str::to_string);
     paths.dedup_by_key(|path| kind(path));
     paths
@@ -197,16 +198,14 @@ fn requests() -> impl Iterator<Item = String> {
 
 /// Publishers of nothing yet, after a tick, after a few, and of the next series.
 fn publishers() -> Vec<Publisher> {
-    let mut publishers = vec![Publisher::new(PublisherSettings::default(), 1)];
+    let first = Publisher::new(PublisherSettings::default(), 1);
+    let mut world = before(first.clone(), 3, date(4).start() + 2700, Days::new());
+    let mut publishers = vec![first];
     for number in 3..9 {
-        let days = (0..2).map(|at| (date(at), (number..number + at + 2).map(element).collect()));
-        let published = publish_days(
-            &publishers[publishers.len() - 1],
-            number as u32,
-            date(4).start() + number * 900,
-            &days.collect(),
-        );
-        publishers.push(published.publisher);
+        let day = |at| (date(at), (number..number + at + 2).map(element).collect());
+        world.days = (0..2).map(day).collect();
+        world.publish();
+        publishers.push(world.publisher.clone());
     }
     publishers.push(publishers[6].next_series());
     publishers.into_iter().step_by(2).collect()

@@ -4,8 +4,8 @@ use std::ops::{Bound, Range};
 
 use gcs_core::{Delta, HashRange, Match, Salt, Set};
 
+use crate::naive::{self, class, sealed};
 use crate::reader::{Reader, pair};
-use crate::reference::{self, sealed};
 
 /// About as many values as two sets of [`delta_of_sets`] have together at most.
 const MOST_VALUES: usize = 9_000;
@@ -16,26 +16,25 @@ const BASE: Range<usize> = 40..72;
 const TARGET: Range<usize> = 72..104;
 const BODY: usize = 104;
 
-/// The input is a set file: it is one for the slow reference decoder if and only if it is
-/// one for [`Set::parse`], with the same values; encoding them gives the same bytes; scan,
-/// index, iterators and a sorted vector answer alike.
+/// The input is a set file: [`Set::parse`] accepts it if and only if the naive reader does, with
+/// the same values, and ends in the same class of error otherwise; encoding them gives the same
+/// bytes; scan, index, iterators and a sorted vector answer alike.
 pub fn set(data: &[u8]) {
-    let parsed = Set::parse(data);
-    let reference = reference::Set::decode(data);
-    assert_eq!(parsed.is_ok(), reference.is_some(), "{parsed:?}");
-    let (Ok(set), Some(reference)) = (parsed, reference) else { return };
-    let values = &reference.values[..];
-    assert_eq!((set.salt(), set.hash_range().get()), (reference.salt, reference.range));
+    let (parsed, naive) = (Set::parse(data), naive::set::Set::parse(data));
+    assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
+    let (Ok(set), Ok(naive)) = (parsed, naive) else { return };
+    let values: Vec<u64> = naive.fingerprints.into_iter().collect();
+    assert_eq!((set.salt().0, set.hash_range().get()), (naive.salt, naive.range));
     assert_eq!((set.len() as usize, set.is_empty()), (values.len(), values.is_empty()));
     assert!(set.iter().eq(values.iter().copied()));
     assert_eq!(set.iter().len(), values.len());
-    assert_eq!(set.identity().0, data[data.len() - 32..]);
+    assert_eq!(set.identity().0, naive.identity);
 
     let again = Set::from_fingerprints(set.salt(), set.hash_range(), set.iter());
     let again = again.expect("fingerprints of a set make a set");
     assert_eq!(again, set);
     assert_eq!(again.identity(), set.identity());
-    ask(&set, values);
+    ask(&set, &values);
 }
 
 /// [`set`], with a right trailer behind the input.
@@ -71,67 +70,57 @@ fn ask<D: AsRef<[u8]>>(set: &Set<D>, values: &[u64]) {
     assert_eq!(index.matches_fingerprints(&queries), expected);
 }
 
-/// The input is a set file behind its length, then a delta file: it is a delta for the
-/// reference decoder if and only if it is one for [`Delta::parse`], with the same changes;
-/// it applies to the set if and only if the reference can apply it, with the same result;
-/// and the delta between base and result is the same bytes.
+/// The input is a set file behind its length, then a delta file: [`Delta::parse`] accepts it if and
+/// only if the naive reader does, with the same changes; it applies to the set as the naive reader
+/// applies it, to the same bytes or the same class of error; and the delta between base and
+/// result is the same bytes.
 pub fn delta(data: &[u8]) {
     let Some((base, delta)) = pair(data) else { return };
-    if let Some(target) = check_delta(Set::parse(base).ok().as_ref(), delta) {
+    if let Some(target) = expect_delta(base, delta) {
         set(target.as_bytes());
     }
 }
 
 /// [`delta`] of a set and a delta without trailers, which are put behind them; and the
 /// delta is made to name that set as its base, the length of its target that follows from
-/// the others, and what the reference makes of it, if it applies at all, as its target.
+/// the others, and what the naive reader makes of it, if it applies at all, as its target.
 pub fn delta_resealed(data: &[u8]) {
     let Some((base, delta)) = pair(data) else { return };
-    let base = sealed(base);
-    let base = Set::parse(&base[..]).ok();
-    let mut delta = delta.to_vec();
-    if let Some(base) = base.as_ref().filter(|_| delta.len() >= BODY + 8) {
-        delta[BASE].copy_from_slice(&base.identity().0);
+    let (base, mut delta) = (sealed(base), delta.to_vec());
+    if let (Ok(base), true) = (naive::set::Set::parse(&base), delta.len() >= BODY + 8) {
+        delta[BASE].copy_from_slice(&base.identity);
         let number = |at| delta[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         let length = number(LENGTHS).wrapping_sub(number(BODY)).wrapping_add(number(BODY + 4));
         delta[LENGTHS + 4..BASE.start].copy_from_slice(&length.to_le_bytes());
-        if let Some(target) = reference::Delta::decode(&sealed(&delta))
-            .and_then(|delta| delta.apply(&base.iter().collect::<Vec<_>>()))
-            .and_then(|values| Set::from_fingerprints(base.salt(), base.hash_range(), values).ok())
-        {
-            delta[TARGET].copy_from_slice(&target.identity().0);
+        let parsed = naive::delta::Delta::parse(&sealed(&delta));
+        if let Ok(target) = parsed.and_then(|delta| delta.body.result(&base)) {
+            delta[TARGET].copy_from_slice(&target[target.len() - 32..]);
         }
     }
-    if let Some(target) = check_delta(base.as_ref(), &sealed(&delta)) {
+    if let Some(target) = expect_delta(&base, &sealed(&delta)) {
         set(target.as_bytes());
     }
 }
 
-/// Checks all but the resulting set, which is returned if there is one.
-fn check_delta(base: Option<&Set<&[u8]>>, bytes: &[u8]) -> Option<Set> {
-    let parsed = Delta::parse(bytes);
-    let reference = reference::Delta::decode(bytes);
-    assert_eq!(parsed.is_ok(), reference.is_some(), "{parsed:?}");
-    let (Ok(delta), Some(reference)) = (parsed, reference) else { return None };
-    assert_eq!((delta.salt(), delta.hash_range().get()), (reference.salt, reference.range));
-    assert_eq!((delta.base(), delta.target()), (reference.base, reference.target));
-    assert!(delta.removed().map(u64::from).eq(reference.removed.iter().copied()));
-    assert!(delta.added().eq(reference.added.iter().copied()));
-    assert_eq!(delta.removed_len() as usize, reference.removed.len());
-    assert_eq!(delta.added_len() as usize, reference.added.len());
+/// Asserts all but what the resulting set must keep, which is returned if there is one.
+fn expect_delta(base: &[u8], bytes: &[u8]) -> Option<Set> {
+    let (parsed, naive) = (Delta::parse(bytes), naive::delta::Delta::parse(bytes));
+    assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
+    let (Ok(delta), Ok(naive)) = (parsed, naive) else { return None };
+    assert_eq!((delta.salt().0, delta.hash_range().get()), (naive.salt, naive.range));
+    assert_eq!((delta.base().0, delta.target().0), (naive.base, naive.target));
+    assert!(delta.removed().map(u64::from).eq(naive.body.removed.iter().copied()));
+    assert!(delta.added().eq(naive.body.added.iter().copied()));
+    assert_eq!(delta.removed_len() as usize, naive.body.removed.len());
+    assert_eq!(delta.added_len() as usize, naive.body.added.len());
 
-    let base = base?;
-    let same = (base.salt(), base.hash_range(), base.identity())
-        == (delta.salt(), delta.hash_range(), delta.base());
-    let values = base.iter().collect::<Vec<_>>();
-    let expected = Some(()).filter(|()| same).and_then(|()| reference.apply(&values));
-    let expected =
-        expected.and_then(|new| Set::from_fingerprints(base.salt(), base.hash_range(), new).ok());
-    let expected = expected.filter(|set| set.identity() == delta.target());
-    let applied = delta.apply(base);
-    assert_eq!(applied.as_ref().ok(), expected.as_ref(), "{applied:?}");
+    let naive_base = naive::set::Set::parse(base).ok()?;
+    let base = Set::parse(base).expect("the naive reader reads it");
+    let (applied, expected) = (delta.apply(&base), naive.apply(&naive_base));
+    assert_eq!(class(&applied), expected.as_ref().map(drop).map_err(Clone::clone));
     let target = applied.ok()?;
-    let again = Delta::between(base, &target).expect("salt and range are the same");
+    assert_eq!(Ok(target.as_bytes()), expected.as_deref());
+    let again = Delta::between(&base, &target).expect("salt and range are the same");
     assert_eq!(again.as_bytes(), bytes);
     Some(target)
 }
@@ -181,6 +170,5 @@ pub fn delta_of_sets(data: &[u8]) {
     assert!(delta.removed().eq(removed.map(|(rank, _)| rank)));
     assert_eq!(delta.apply(&old).as_ref(), Ok(&new));
     assert_eq!(delta.apply(&new).is_ok(), old == new);
-    let base = Set::parse(old.as_bytes()).expect("a set that was built is a set");
-    assert_eq!(check_delta(Some(&base), delta.as_bytes()), Some(new));
+    assert_eq!(expect_delta(old.as_bytes(), delta.as_bytes()), Some(new));
 }

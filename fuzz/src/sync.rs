@@ -1,17 +1,18 @@
 //! A client, a mirror that cannot be trusted, and a folder that fails.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use gcs_core::Version;
 use gcs_core::files::Path;
-use gcs_core::sync::{Answer, ClientSettings, Heard, Outcome, Session, Step, Wake};
-use gcs_core::{Digest, Set};
+use gcs_core::sync::{Answer, Heard, Outcome, Session, Step};
+use gcs_core::{Digest, Set, Version};
 
+use crate::history::{History, Tick};
+use crate::naive::resealed;
 use crate::reader::Reader;
-use crate::reference::sealed;
-use crate::world::{Tick, World, date, element, root};
+use crate::world::{Client, date, element, serve};
 
-/// Most wakes of one script before the world is honest again.
+/// Most wakes of one script before everybody is honest again.
 const MAX_WAKES: u8 = 12;
 
 /// More steps than any wake takes: files are few, and no detour is taken twice.
@@ -29,18 +30,18 @@ const MAX_STEPS: usize = 2000;
 /// before the next slot. And once everybody is honest again, one wake brings the client up
 /// to date.
 pub fn sync(data: &[u8]) {
-    let world = World::get();
+    let history = History::get();
     let mut script = Reader::new(data);
-    let mut client = Client::new(world, script.u8());
+    let mut client = Watched::new(history, script.u8());
     let (mut at, mut wakes) = (0, 0);
     while !script.is_empty() && wakes < MAX_WAKES {
         wakes += 1;
         let (steps, when) = (script.u8(), script.u8());
-        at = (at + usize::from(steps >> 4)).min(world.last_hostile());
+        at = (at + usize::from(steps >> 4)).min(history.last_hostile());
         // Some wakes are early, some late; none so late that the last manifest expires.
         let late = [60, 400, 1200, 5 * 3600][usize::from(when & 3)];
-        let now = (world.ticks[at].issued + late).max(if when & 4 == 0 { client.due } else { 0 });
-        let last = world.last().issued - 26 * 3600;
+        let now = (history.ticks[at].issued + late).max(if when & 4 == 0 { client.due } else { 0 });
+        let last = history.last().issued - 26 * 3600;
         let own_faults = when & 0x30 == 0x10;
         let due = client.due;
         if when & 0xc8 == 0x48 {
@@ -55,16 +56,13 @@ pub fn sync(data: &[u8]) {
     client.recover();
 }
 
-/// A phone. Files are never damaged where they lie, only as they are read: so the folder
-/// can be held against what was published.
-struct Client {
-    world: &'static World,
-    settings: ClientSettings,
-    folder: BTreeMap<String, Vec<u8>>,
+/// A phone that is watched. Files are never damaged where they lie, only as they are read: so the
+/// folder can be held against what was published.
+struct Watched {
+    history: &'static History,
+    client: Client,
     /// What was written under each name before.
-    history: BTreeMap<String, Vec<Vec<u8>>>,
-    heard: Vec<Heard>,
-    wakes: u8,
+    written: BTreeMap<String, Vec<Vec<u8>>>,
     due: u64,
     /// When it last woke.
     now: u64,
@@ -88,25 +86,23 @@ struct Faults {
     any: bool,
 }
 
-impl Client {
-    fn new(world: &'static World, settings: u8) -> Client {
+impl Watched {
+    fn new(history: &'static History, settings: u8) -> Watched {
         let hear = |(at, number): (u64, u64)| Heard {
             time: date(number % 5).start() + number * 7001 % 86_400,
             element: element(number % 5 * 1000 + at * 3),
         };
-        let mut heard: Vec<Heard> = (0..40).zip(3..).map(hear).collect();
-        heard.extend([0, 15, 65, 300].map(|length| Heard { time: 0, element: vec![1; length] }));
-        let mut defaults = ClientSettings::new(root());
+        let mut client = Client::new();
+        client.heard = (0..40).zip(3..).map(hear).collect();
+        let odd = [0, 15, 65, 300].map(|length| Heard { time: 0, element: vec![1; length] });
+        client.heard.extend(odd);
         if settings & 1 == 1 {
-            defaults.confirm_every = u64::from(settings >> 1) * 100;
+            client.settings.confirm_every = u64::from(settings >> 1) * 100;
         }
-        Client {
-            world,
-            settings: defaults,
-            folder: BTreeMap::new(),
-            history: BTreeMap::new(),
-            heard,
-            wakes: 0,
+        Watched {
+            history,
+            client,
+            written: BTreeMap::new(),
             due: 0,
             now: 0,
             asked: None,
@@ -119,9 +115,7 @@ impl Client {
     fn session(&mut self, now: u64) -> Session {
         self.asked = self.asked.filter(|_| self.now <= now);
         self.now = now;
-        self.wakes = self.wakes.wrapping_add(1);
-        let wake = Wake { now, entropy: [self.wakes; 32], heard: self.heard.clone() };
-        Session::new(&self.settings, wake)
+        self.client.session(now)
     }
 
     /// One wake by the script.
@@ -134,13 +128,12 @@ impl Client {
             let step = session.resume(answer);
             let answered = match step {
                 Step::Done(outcome) => {
-                    self.check(&outcome, now, &faults);
+                    self.expect_outcome(&outcome, now, &faults);
                     return;
                 }
-                Step::Fetch { path, byte_range, limit } => {
-                    let range = byte_range.map(|part| (part.start, part.end - part.start));
-                    self.check_fetch(&path, range, limit, &mut asked);
-                    self.fetch(at, &path, range, script)
+                Step::Fetch { path, byte_range: part, limit } => {
+                    self.expect_fetch(&path, part.as_ref(), limit, &mut asked);
+                    self.fetch(at, &path, part, script)
                 }
                 step if own_faults => self.fail(step, script, &mut faults),
                 step => Some(self.keep(step)),
@@ -148,7 +141,7 @@ impl Client {
             match answered {
                 Some(next) => answer = next,
                 None => {
-                    self.check_folder();
+                    self.expect_folder();
                     self.floor = self.floor.filter(|_| !faults.lost_state);
                     return;
                 }
@@ -162,20 +155,20 @@ impl Client {
         &self,
         at: usize,
         path: &str,
-        range: Option<(u64, u64)>,
+        part: Option<Range<u64>>,
         script: &mut Reader<'_>,
     ) -> Option<Answer> {
-        let ticks = &self.world.ticks;
-        let honest = serve(&ticks[at], path, range);
+        let ticks = &self.history.ticks;
+        let honest = serve(&ticks[at].files, path, part.clone());
         let kind = script.u8();
         Some(match kind % 12 {
             0..=2 => honest,
             3..=6 => change(honest, kind % 12, script),
-            7 => serve(&ticks[script.position(ticks.len())], path, range),
+            7 => serve(&ticks[script.position(ticks.len())].files, path, part),
             8 => {
                 let files = &ticks[at].files;
                 let other = files.values().nth(script.position(files.len()));
-                other.map_or(Answer::Missing, |bytes| Answer::Bytes(bytes.to_vec()))
+                other.map_or(Answer::Missing, |bytes| Answer::Bytes(bytes.clone()))
             }
             9 => Answer::Failed("offline".into()),
             10 => Answer::Done,
@@ -185,23 +178,10 @@ impl Client {
 
     /// What an honest folder makes of a step.
     fn keep(&mut self, step: Step) -> Answer {
-        match step {
-            Step::Get { name } => {
-                self.folder.get(&name).cloned().map_or(Answer::Missing, Answer::Bytes)
-            }
-            Step::Put { name, bytes } => {
-                assert!(name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')));
-                assert!(name != "state" || bytes.len() <= 4096);
-                self.history.entry(name.clone()).or_default().push(bytes.clone());
-                self.folder.insert(name, bytes);
-                Answer::Done
-            }
-            Step::Delete { name } => {
-                self.folder.remove(&name);
-                Answer::Done
-            }
-            Step::Fetch { .. } | Step::Done(_) => Answer::Start,
+        if let Step::Put { name, bytes } = &step {
+            self.written.entry(name.clone()).or_default().push(bytes.clone());
         }
+        self.client.keep(step)
     }
 
     /// What a failing folder makes of a step; nothing if the phone is switched off.
@@ -235,13 +215,14 @@ impl Client {
             6..=9 => change(honest, kind - 3, script),
             10 => {
                 // What is deleted does not come back.
-                let is_there = self.folder.contains_key(&name);
-                let old = self.history.get(&name).filter(|_| is_there).map_or(&[][..], |old| old);
+                let is_there = self.client.folder.contains_key(&name);
+                let old = self.written.get(&name).filter(|_| is_there).map_or(&[][..], |old| old);
                 let old = old.get(script.position(old.len())).cloned();
                 old.map_or(Answer::Missing, Answer::Bytes)
             }
             11 => {
-                let other = self.folder.values().nth(script.position(self.folder.len()));
+                let other =
+                    self.client.folder.values().nth(script.position(self.client.folder.len()));
                 other.cloned().map_or(Answer::Missing, Answer::Bytes)
             }
             12 => Answer::Failed("not now".into()),
@@ -249,35 +230,35 @@ impl Client {
             14 => return None,
             _ => {
                 let Answer::Bytes(bytes) = change(honest, 3, script) else { return None };
-                let body = &bytes[..bytes.len().saturating_sub(32)];
                 self.is_forged |= matches!(&name[..], "state" | "queue");
-                Answer::Bytes(sealed(body))
+                Answer::Bytes(resealed(&bytes))
             }
         })
     }
 
-    fn check_fetch(&mut self, path: &str, range: Option<(u64, u64)>, limit: u64, asked: &mut u32) {
+    fn expect_fetch(&mut self, path: &str, part: Option<&Range<u64>>, limit: u64, asked: &mut u32) {
         let parsed: Result<Path, _> = path.parse();
         let parsed = parsed.expect("the path of a request");
         let is_check = matches!(parsed, Path::Checks { .. });
-        assert_eq!(range.map(|range| range.1), is_check.then_some(limit));
+        assert_eq!(part.map(|part| part.end - part.start), is_check.then_some(limit));
         if is_check {
             *asked += 1;
             assert!(*asked <= 1, "one check record a wake");
             let asked = self.asked.filter(|_| !self.has_failed);
-            let soonest = asked.map(|asked| asked.saturating_add(self.settings.confirm_every / 2));
+            let soonest =
+                asked.map(|asked| asked.saturating_add(self.client.settings.confirm_every / 2));
             assert!(soonest.is_none_or(|soonest| soonest <= self.now), "{soonest:?}");
             self.asked = Some(self.now);
         }
         if parsed != Path::Manifest {
-            let was_published = self.world.ticks.iter().any(|tick| tick.files.contains_key(path));
+            let was_published = self.history.ticks.iter().any(|tick| tick.files.contains_key(path));
             assert!(was_published || self.is_forged, "{path}");
         }
     }
 
     /// After a wake that ended.
-    fn check(&mut self, outcome: &Outcome, now: u64, faults: &Faults) {
-        self.check_folder();
+    fn expect_outcome(&mut self, outcome: &Outcome, now: u64, faults: &Faults) {
+        self.expect_folder();
         self.due = outcome.next_wake;
         if self.is_forged {
             return;
@@ -287,13 +268,13 @@ impl Client {
             self.floor = None;
         }
         if let Some(held) = outcome.held {
-            let tick = self.world.with_version(held).expect("a version that was published");
-            self.check_has(tick);
+            let tick = self.history.with_version(held).expect("a version that was published");
+            self.expect_held(tick);
             assert!(self.floor.is_none_or(|floor| floor <= held), "{:?}, {held}", self.floor);
         }
         assert!(outcome.contacts.is_some() || self.has_failed);
         if outcome.up_to_date {
-            let held = outcome.held.and_then(|held| self.world.with_version(held));
+            let held = outcome.held.and_then(|held| self.history.with_version(held));
             assert!(held.is_some_and(|tick| now < tick.manifest.expires), "{outcome:?}");
             if !faults.any && outcome.error.is_none() {
                 self.floor = outcome.held;
@@ -303,20 +284,20 @@ impl Client {
         }
         for contact in outcome.contacts.iter().flatten() {
             let published = (contact.date, contact.element.clone());
-            assert!(self.world.elements.contains(&published), "{contact:?}");
+            assert!(self.history.elements.contains(&published), "{contact:?}");
             assert!(contact.first <= contact.last);
         }
     }
 
     /// What is in the folder under a hash is what was published under it.
-    fn check_folder(&self) {
-        for (name, bytes) in &self.folder {
+    fn expect_folder(&self) {
+        for (name, bytes) in &self.client.folder {
             if let Some(state) = name.strip_prefix("table-") {
                 let state = state.parse().expect("a digest");
                 assert_eq!(Digest::of(bytes), state);
-                assert!(self.world.with_state(state).is_some(), "{name}");
+                assert!(self.history.with_state(state).is_some(), "{name}");
             } else if let Some(identity) = name.strip_prefix("set-") {
-                let set = self.world.sets.get(&identity.parse().expect("a digest"));
+                let set = self.history.sets.get(&identity.parse().expect("a digest"));
                 assert_eq!(set.map(Set::as_bytes), Some(&bytes[..]), "{name}");
             } else {
                 assert!(name == "state" || name == "queue", "{name}");
@@ -324,42 +305,45 @@ impl Client {
         }
     }
 
-    /// The table of a tick and all its sets are there (with [`Client::check_folder`]: right).
-    fn check_has(&self, tick: &Tick) {
-        assert!(self.folder.contains_key(&format!("table-{}", tick.manifest.state)));
+    /// The table of a tick and all its sets are there (with [`Watched::expect_folder`]: right).
+    fn expect_held(&self, tick: &Tick) {
+        assert!(self.client.folder.contains_key(&format!("table-{}", tick.manifest.state)));
         for row in tick.table.rows() {
-            assert!(self.folder.contains_key(&format!("set-{}", row.identity)), "{}", row.date);
+            assert!(
+                self.client.folder.contains_key(&format!("set-{}", row.identity)),
+                "{}",
+                row.date
+            );
         }
     }
 
     /// Everybody is honest again.
     fn recover(&mut self) {
-        let last = self.world.last();
+        let last = self.history.last();
         let until = last.issued + 23 * 3600;
         let mut now = last.issued + 60;
         for _ in 0..3 {
             let honest = &mut Reader::new(&[]);
-            let at = self.world.ticks.len() - 1;
+            let at = self.history.ticks.len() - 1;
             let mut session = self.session(now);
             let mut answer = Answer::Start;
             let outcome = loop {
                 match session.resume(answer) {
                     Step::Done(outcome) => break outcome,
-                    Step::Fetch { path, byte_range, .. } => {
-                        let range = byte_range.map(|part| (part.start, part.end - part.start));
-                        let served = self.fetch(at, &path, range, honest);
+                    Step::Fetch { path, byte_range: part, .. } => {
+                        let served = self.fetch(at, &path, part, honest);
                         answer = served.unwrap_or(Answer::Missing);
                     }
                     step => answer = self.keep(step),
                 }
             };
-            self.check(&outcome, now, &Faults::default());
+            self.expect_outcome(&outcome, now, &Faults::default());
             if !self.is_forged {
                 assert!(outcome.error.is_none(), "{outcome:?}");
                 assert_eq!(outcome.held, Some(last.version));
                 assert!(outcome.up_to_date, "{outcome:?}");
                 if !self.has_failed {
-                    let mut left = self.folder.keys().filter(|name| name.contains('-'));
+                    let mut left = self.client.folder.keys().filter(|name| name.contains('-'));
                     let named = |name: &&String| {
                         **name == format!("table-{}", last.manifest.state)
                             || last
@@ -374,16 +358,6 @@ impl Client {
             now = outcome.next_wake.clamp(now, until);
         }
     }
-}
-
-/// What an honest server answers.
-fn serve(tick: &Tick, path: &str, range: Option<(u64, u64)>) -> Answer {
-    let Some(bytes) = tick.files.get(path) else { return Answer::Missing };
-    let part = match range {
-        None => Some(&bytes[..]),
-        Some((from, length)) => bytes.get(from as usize..(from.saturating_add(length)) as usize),
-    };
-    part.map_or(Answer::Missing, |part| Answer::Bytes(part.to_vec()))
 }
 
 /// Other bytes: one changed, fewer, more, or none at all.

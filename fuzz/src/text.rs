@@ -5,13 +5,17 @@ use gcs_core::exact::{MAX_QUERIES, Request};
 use gcs_core::files::{Path, SPANS};
 use gcs_core::{Date, Digest};
 
+use crate::naive::paths;
 use crate::reader::Reader;
 
-/// The input is a text, and also the fields of a path: a text that is a path is shown as
-/// the same text, has no way out of its folder, and nothing longer or shorter than it by
+/// The input is a text, and also the fields of a path: a text is a path if and only if the naive
+/// reader says so, and is shown as the same text, has no way out of its folder, and nothing longer or shorter than it by
 /// a byte is the same path; every path of legal fields is read back.
 pub fn path(data: &[u8]) {
-    if let Ok(text) = str::from_utf8(data)
+    let text = str::from_utf8(data).ok();
+    let is_path = text.is_some_and(|text| paths::path(text).is_some());
+    assert_eq!(text.is_some_and(|text| text.parse::<Path>().is_ok()), is_path);
+    if let Some(text) = text
         && let Ok(path) = text.parse::<Path>()
     {
         assert_eq!(path.to_string(), text);
@@ -39,11 +43,11 @@ pub fn path(data: &[u8]) {
     assert_eq!(path.to_string().parse(), Ok(path));
 }
 
-/// The input is a text, and also a day number: a text is a date if and only if a calendar
-/// that counts year by year and month by month has that day, and both give it the same
-/// number; every number is shown as that calendar shows it.
+/// The input is a text, and also a day number: a text is a date if and only if the naive reader,
+/// which counts year by year and month by month, has that day, and both give it the same
+/// number; every number is shown as that reader shows it.
 pub fn date(data: &[u8]) {
-    let by_calendar = str::from_utf8(data).ok().and_then(days_of);
+    let by_calendar = str::from_utf8(data).ok().and_then(paths::date);
     let parsed = str::from_utf8(data).ok().and_then(|text| text.parse::<Date>().ok());
     assert_eq!(parsed.map(Date::days), by_calendar);
 
@@ -54,36 +58,12 @@ pub fn date(data: &[u8]) {
         return;
     };
     let text = date.to_string();
-    assert_eq!(days_of(&text), Some(days));
+    assert_eq!(paths::date(&text), Some(days));
+    assert_eq!(paths::date_text(days).as_ref(), Some(&text));
     assert_eq!(text.parse(), Ok(date));
     assert_eq!(date.next().and_then(Date::previous), (date < Date::MAX).then_some(date));
     assert_eq!(Date::of_time(date.start() + reader.u64() % 86_400), date);
     assert_eq!(date.next().map_or(date.end(), Date::start), date.end());
-}
-
-/// Days from 1970-01-01 to a date `YYYY-MM-DD`, counted one year and one month at a time.
-fn days_of(text: &str) -> Option<u32> {
-    let is_shaped = text.len() == 10
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    if !is_shaped {
-        return None;
-    }
-    let number = |range: std::ops::Range<usize>| text[range].parse::<u32>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let is_leap = |year: u32| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let february = if is_leap(year) { 29 } else { 28 };
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let length = *months.get((month as usize).checked_sub(1)?)?;
-    if year < 1970 || !(1..=length).contains(&day) {
-        return None;
-    }
-    let years: u32 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
-    Some(years + months.iter().take(month as usize - 1).sum::<u32>() + day - 1)
 }
 
 /// The input is an exact-match request in JSON: one that is read keeps the limits, is

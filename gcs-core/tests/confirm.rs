@@ -6,9 +6,9 @@ use gcs_core::files::Verdict;
 use gcs_core::publish::PublisherSettings;
 use gcs_core::sync::{Answer, Asked, Contact, Incident, Outcome, Step};
 use gcs_core::{DAY_SECONDS, Set};
-use world::{Client, START, World, date, element};
+use world::{Client, Intercepted, START, World, date, element};
 
-fn policy() -> PublisherSettings {
+fn settings() -> PublisherSettings {
     PublisherSettings { expected_per_date: 1000, ..PublisherSettings::default() }
 }
 
@@ -35,7 +35,7 @@ fn confirm_all(client: &mut Client, world: &World) -> (Outcome, Vec<Asked>) {
 
 #[test]
 fn contacts_are_confirmed_by_episode_and_withdrawn_when_corrected() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let noon = START + 12 * 3600;
     let mut client = Client::new();
@@ -65,7 +65,7 @@ fn contacts_are_confirmed_by_episode_and_withdrawn_when_corrected() {
 
 #[test]
 fn midnight_belongs_to_both_dates() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let midnight = START + DAY_SECONDS;
     // Element 3 was broadcast on date 0, element 1003 on date 1.
@@ -91,7 +91,7 @@ fn a_false_positive_is_asked_for_once() {
     world.publish();
     let row = *world.table().row(date(1)).unwrap();
     let set = Set::parse(&world.files[&format!("/v1/sets/{}/{}", row.date, row.identity)]).unwrap();
-    let stranger = (50_000..).find(|number| set.contains(&element(*number))).unwrap();
+    let stranger = (50_000..).find(|number| set.contains(element(*number))).unwrap();
     let mut client = Client::new();
     let noon = START + DAY_SECONDS + 40_000;
     for sighting in 0..300 {
@@ -118,7 +118,7 @@ fn a_false_positive_is_asked_for_once() {
 /// question again, whether it is a candidate's or a dummy; and one a slot.
 #[test]
 fn an_unanswered_question_tells_nothing() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     for number in 0..9000 {
         world.add(1, 10_000 + number);
     }
@@ -132,23 +132,14 @@ fn an_unanswered_question_tells_nothing() {
             }
             let mut asked = Vec::new();
             for wake in 0..200 {
-                let mut session = client.session(world.now + wake * 400);
-                let mut answer = Answer::Start;
-                loop {
-                    let step = session.resume(answer);
-                    if let Step::Fetch { path, byte_range: Some(part), .. } = &step {
+                let withhold = |step: &Step| match step {
+                    Step::Fetch { path, byte_range: Some(part), .. } => {
                         asked.push((path.clone(), part.clone()));
-                        if stall {
-                            break;
-                        }
-                        answer = Answer::Missing;
-                        continue;
+                        if stall { Intercepted::Off } else { Intercepted::Answer(Answer::Missing) }
                     }
-                    match client.answer(step, &mut |path: &str, range| world.serve(path, range)) {
-                        Ok(next) => answer = next,
-                        Err(_) => break,
-                    }
-                }
+                    _ => Intercepted::No,
+                };
+                client.wake_intercepted(world.now + wake * 400, withhold, &world.files);
             }
             // 80,000 s of slots that come every 3000 s on average, of 1500 s at least.
             assert!((15..=40).contains(&asked.len()), "{}", asked.len());
@@ -185,7 +176,7 @@ fn one_of_two_colliding_elements_can_be_removed() {
 
 #[test]
 fn a_record_that_cannot_be_trusted_is_unknown() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let before = world.files.clone();
     world.add(0, 500);
@@ -234,7 +225,7 @@ fn a_record_that_cannot_be_trusted_is_unknown() {
 /// Every slot is one request of the same length, whatever is queued.
 #[test]
 fn slots_look_alike() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut lengths = Vec::new();
     for hits in [0, 1, 5] {
@@ -254,7 +245,7 @@ fn slots_look_alike() {
 /// A dummy asks for any rank of any date, in proportion to the dates' sizes.
 #[test]
 fn dummies_are_spread_over_all_fingerprints() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     for number in 0..300 {
         world.add(0, 10_000 + number);
     }
@@ -276,7 +267,7 @@ fn dummies_are_spread_over_all_fingerprints() {
 /// An unlimited number of hits: the queue keeps 256 and lets every episode have its turn.
 #[test]
 fn more_hits_than_the_queue_holds_are_not_lost() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     for number in 0..2000 {
         world.add(1, 20_000 + number);
     }
@@ -296,7 +287,7 @@ fn more_hits_than_the_queue_holds_are_not_lost() {
 
 #[test]
 fn what_cannot_be_an_element_is_named_and_left_out() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     for length in [0, 15, 16, 64, 65, 1000] {
@@ -312,7 +303,7 @@ fn what_cannot_be_an_element_is_named_and_left_out() {
 /// Without a network, the loss of a set must not look like a correction.
 #[test]
 fn a_contact_outlives_the_loss_of_a_file() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.hear(START + 40_000, 3);
@@ -333,7 +324,7 @@ fn a_contact_outlives_the_loss_of_a_file() {
 /// A clock that was years ahead for one wake must not silence the client for years.
 #[test]
 fn a_clock_that_comes_back_does_not_stall_the_client() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.hear(START + 40_000, 3);
@@ -350,7 +341,7 @@ fn a_clock_that_comes_back_does_not_stall_the_client() {
 /// What cannot be read is not taken back.
 #[test]
 fn a_folder_that_cannot_be_read_says_nothing_of_contacts() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.hear(START + 40_000, 3);
@@ -358,19 +349,13 @@ fn a_folder_that_cannot_be_read_says_nothing_of_contacts() {
     let names: Vec<String> = client.folder.keys().cloned().collect();
     for locked in names {
         let mut client = client.clone();
-        let mut session = client.session(outcome.next_wake);
-        let mut answer = Answer::Start;
-        let outcome = loop {
-            let step = session.resume(answer);
-            if matches!(&step, Step::Get { name } if *name == locked) {
-                answer = Answer::Failed("locked".into());
-                continue;
+        let lock = |step: &Step| match step {
+            Step::Get { name } if *name == locked => {
+                Intercepted::Answer(Answer::Failed("locked".into()))
             }
-            match client.answer(step, &mut |path: &str, range| world.serve(path, range)) {
-                Ok(next) => answer = next,
-                Err(outcome) => break outcome,
-            }
+            _ => Intercepted::No,
         };
+        let outcome = client.wake_intercepted(outcome.next_wake, lock, &world.files).unwrap();
         assert_eq!(outcome.contacts, None, "{locked}");
         assert!(matches!(outcome.error, Some(gcs_core::sync::SyncError::Storage { .. })));
     }
@@ -379,7 +364,7 @@ fn a_folder_that_cannot_be_read_says_nothing_of_contacts() {
 /// Eight hours beside a patient are eight hours, also with more hits than are stored.
 #[test]
 fn a_contact_lasts_from_its_first_hit_to_its_last() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     for number in 0..480 {
         world.add(1, 30_000 + number);
     }
@@ -398,7 +383,7 @@ fn a_contact_lasts_from_its_first_hit_to_its_last() {
 /// Hits of one episode in different records are one question; of two episodes, two.
 #[test]
 fn an_episode_is_one_question() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     for number in 0..9000 {
         world.add(1, 40_000 + number);
     }

@@ -2,23 +2,20 @@
 #![cfg(feature = "protocol")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::live::{Act, FillerKey, Live, LiveSettings};
-use gcs_core::{DAY_SECONDS, Date, Digest, ENTRY_DELAY, Element, Version};
+use gcs_core::{DAY_SECONDS, Date, ENTRY_DELAY, Element, Version};
 use proptest::prelude::*;
+use world::{START, date};
 
-/// 2026-01-01T00:00:00Z.
-const START: u64 = 1_767_225_600;
 const HOUR: u64 = 3600;
-
-fn date(number: u64) -> Date {
-    Date::of_time(START + number * DAY_SECONDS)
-}
 
 /// The n-th element: 16 bytes, so that no filler can be taken for it.
 fn element(number: u64) -> Element {
-    Element::from_slice(&Digest::of(&number.to_le_bytes()).0[..16])
+    Element::from_slice(&world::element(number))
 }
 
 fn version(tick: u32) -> Version {

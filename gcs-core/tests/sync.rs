@@ -7,19 +7,18 @@ use std::collections::BTreeSet;
 
 use gcs_core::files::SPANS;
 use gcs_core::publish::PublisherSettings;
-use gcs_core::sync::SyncError;
-use gcs_core::sync::{Answer, Incident, Outcome};
+use gcs_core::sync::{Answer, Incident, Outcome, Step, SyncError};
 use gcs_core::{DAY_SECONDS, Set};
 use proptest::prelude::*;
-use world::{Client, World};
+use world::{Client, Intercepted, World, crowded};
 
-fn policy() -> PublisherSettings {
+fn settings() -> PublisherSettings {
     PublisherSettings { expected_per_date: 30, ..PublisherSettings::default() }
 }
 
 #[test]
 fn a_fresh_client_takes_whole_sets_and_one_tick_later_one_bundle() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     let outcome = client.wake(&world, world.now);
@@ -46,7 +45,7 @@ fn a_fresh_client_takes_whole_sets_and_one_tick_later_one_bundle() {
 
 #[test]
 fn far_behind_the_cheapest_bundles_are_taken() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.tick = 95;
     for number in 0..300 {
         world.add(0, 50_000 + number);
@@ -67,7 +66,7 @@ fn far_behind_the_cheapest_bundles_are_taken() {
 
 #[test]
 fn a_wrong_or_missing_bundle_costs_a_detour() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut synced = Client::new();
     synced.wake(&world, world.now);
@@ -82,7 +81,7 @@ fn a_wrong_or_missing_bundle_costs_a_detour() {
         };
         let mut client = synced.clone();
         let outcome =
-            client.wake_with(world.now + 400, |path, range| world::serve(&files, path, range));
+            client.wake_with(world.now + 400, |path, part| world::serve(&files, path, part));
         assert!(outcome.up_to_date, "{outcome:?}");
         assert!(matches!(outcome.incidents[..], [Incident::Detour(_), ..]), "{outcome:?}");
         client.assert_clean(world.table());
@@ -90,8 +89,8 @@ fn a_wrong_or_missing_bundle_costs_a_detour() {
 }
 
 #[test]
-fn a_new_epoch_means_whole_sets_and_never_back() {
-    let mut world = World::new(policy());
+fn a_new_series_means_whole_sets_and_never_back() {
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.wake(&world, world.now);
@@ -114,7 +113,7 @@ fn a_new_epoch_means_whole_sets_and_never_back() {
 /// publication moves on, and only then follows.
 #[test]
 fn a_slow_phone_gets_there() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     for number in 0..6000 {
         world.add(number % 3, 20_000 + number);
     }
@@ -124,9 +123,9 @@ fn a_slow_phone_gets_there() {
     loop {
         wakes += 1;
         let mut budget = 3; // manifest, index, one more
-        let outcome = client.wake_with(world.now + 400, |path, range| {
+        let outcome = client.wake_with(world.now + 400, |path, part| {
             budget -= 1;
-            if budget < 0 { Answer::Failed("offline".into()) } else { world.serve(path, range) }
+            if budget < 0 { Answer::Failed("offline".into()) } else { world.serve(path, part) }
         });
         if outcome.up_to_date {
             break;
@@ -143,7 +142,7 @@ fn a_slow_phone_gets_there() {
 
 #[test]
 fn damaged_files_of_its_own_are_made_anew() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.hear(world::START + 40_000, 3);
@@ -175,7 +174,7 @@ fn damaged_files_of_its_own_are_made_anew() {
 
 #[test]
 fn a_storage_that_fails_loses_nothing() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut steps = 0;
     loop {
@@ -185,22 +184,16 @@ fn a_storage_that_fails_loses_nothing() {
         later.add(0, 123);
         later.publish();
         // From step `steps` on the disk is full.
-        let mut session = client.session(later.now + 400);
-        let (mut answer, mut count, mut failed) = (Answer::Start, 0, false);
-        let outcome = loop {
-            let step = session.resume(answer);
-            let is_write = matches!(step, gcs_core::sync::Step::Put { .. });
+        let (mut count, mut failed) = (0, false);
+        let full = |step: &Step| {
             count += 1;
-            if is_write && count > steps {
-                failed = true;
-                answer = Answer::Failed("disk full".into());
-                continue;
+            if !matches!(step, Step::Put { .. }) || count <= steps {
+                return Intercepted::No;
             }
-            match client.answer(step, &mut |path: &str, range| later.serve(path, range)) {
-                Ok(next) => answer = next,
-                Err(outcome) => break outcome,
-            }
+            failed = true;
+            Intercepted::Answer(Answer::Failed("disk full".into()))
         };
+        let outcome = client.wake_intercepted(later.now + 400, full, &later.files).unwrap();
         assert_eq!(failed, matches!(outcome.error, Some(SyncError::Storage { .. })), "{outcome:?}");
         assert!(client.wake(&later, later.now + 5000).up_to_date);
         client.assert_clean(later.table());
@@ -239,11 +232,6 @@ fn apply(world: &mut World, changes: &[Change]) {
             Change::Pass(hours) => world.now += hours * 3600,
         }
     }
-}
-
-/// Few bits and a small plan: collisions and re-based dates are frequent.
-fn crowded() -> PublisherSettings {
-    PublisherSettings { rate_bits: 3, expected_per_date: 10, interval: 900 }
 }
 
 proptest! {
@@ -302,9 +290,9 @@ proptest! {
             apply(&mut world, changes);
             world.publish();
             past.push(world.files.clone());
-            let outcome = client.wake_with(world.now + 400, |path, range| {
+            let outcome = client.wake_with(world.now + 400, |path, part| {
                 let (kind, at, other, flip) = mischief.next().unwrap();
-                let honest = world.serve(path, range);
+                let honest = world.serve(path, part.clone());
                 let Answer::Bytes(mut bytes) = honest else { return honest };
                 match kind {
                     0 if !bytes.is_empty() => {
@@ -314,7 +302,7 @@ proptest! {
                     1 => bytes.truncate(at.index(bytes.len() + 1)),
                     2 => bytes.extend_from_slice(&[*flip; 9]),
                     3 => return Answer::Missing,
-                    4 => return world::serve(&past[at.index(past.len())], path, range),
+                    4 => return world::serve(&past[at.index(past.len())], path, part),
                     5 => bytes = world.files.values().nth(other.index(world.files.len())).unwrap().clone(),
                     _ => {}
                 }
@@ -356,7 +344,7 @@ fn assert_published(client: &Client, world: &World, outcome: &Outcome) {
 
 #[test]
 fn bundles_exist_only_at_multiples_of_their_span_and_files_live_a_day() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     let mut gone: Vec<(String, u32)> = Vec::new();
     for number in 1..=400u32 {
         world.add(u64::from(number) % 3, 100_000 + u64::from(number));
@@ -385,17 +373,17 @@ fn bundles_exist_only_at_multiples_of_their_span_and_files_live_a_day() {
 /// A file that the server cannot give just now does not keep a client from another way.
 #[test]
 fn one_failing_file_costs_a_detour() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.wake(&world, world.now);
     world.add(0, 7000);
     world.publish();
-    let outcome = client.wake_with(world.now + 400, |path, range| {
+    let outcome = client.wake_with(world.now + 400, |path, part| {
         if path.starts_with("/v1/bundles/") {
             Answer::Failed("HTTP 500".into())
         } else {
-            world.serve(path, range)
+            world.serve(path, part)
         }
     });
     assert!(outcome.up_to_date && outcome.error.is_none(), "{outcome:?}");
@@ -406,12 +394,12 @@ fn one_failing_file_costs_a_detour() {
 /// An app that pins another key starts over, and leaves nothing behind.
 #[test]
 fn another_root_starts_over() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.wake(&world, world.now);
     let root = gcs_core::SigningKey::from_seed([8; 32]);
-    let mut other = World::new(policy());
+    let mut other = World::new(settings());
     other.keys = world::keys_of(&root, &world::online_key(), 1, world::START + 400 * DAY_SECONDS);
     other.add(0, 1234);
     other.publish();
@@ -425,19 +413,15 @@ fn another_root_starts_over() {
 /// Nothing is written when nothing has changed.
 #[test]
 fn an_idle_wake_writes_nothing() {
-    let mut world = World::new(policy());
+    let mut world = World::new(settings());
     world.publish();
     let mut client = Client::new();
     client.hear(world::START + 40_000, 3);
     let outcome = client.wake(&world, world.now);
-    let mut session = client.session(outcome.next_wake - 1);
-    let mut answer = Answer::Start;
-    loop {
-        let step = session.resume(answer);
-        assert!(!matches!(step, gcs_core::sync::Step::Put { .. }), "{step:?}");
-        match client.answer(step, &mut |path: &str, range| world.serve(path, range)) {
-            Ok(next) => answer = next,
-            Err(outcome) => break assert!(outcome.up_to_date),
-        }
-    }
+    let look = |step: &Step| {
+        assert!(!matches!(step, Step::Put { .. }), "{step:?}");
+        Intercepted::No
+    };
+    let outcome = client.wake_intercepted(outcome.next_wake - 1, look, &world.files).unwrap();
+    assert!(outcome.up_to_date);
 }

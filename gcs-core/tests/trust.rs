@@ -18,13 +18,13 @@ fn publish_with(world: &mut World, keys: Keys) {
 }
 
 /// What a client that was up to date says to the world's present manifest.
-fn refusal(client: &mut Client, world: &World, now: u64) -> SyncError {
+fn error_of(client: &mut Client, world: &World, now: u64) -> SyncError {
     let before = client.folder.clone();
     let outcome = client.wake(world, now);
     let same = |name: &str| client.folder.get(name) == before.get(name);
     assert!(before.keys().filter(|name| *name != "state").all(|name| same(name)));
     assert_eq!(client.folder.len().max(before.len()), before.len().max(1));
-    outcome.error.expect("a refusal has its reason")
+    outcome.error.expect("it is not accepted")
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn only_keys_that_the_root_lists_may_sign() {
     let stranger = SigningKey::from_seed([9; 32]);
     let mut other_root = world.clone();
     publish_with(&mut other_root, keys_of(&stranger, &online_key(), 1, expires));
-    let error = refusal(&mut client, &other_root, late);
+    let error = error_of(&mut client, &other_root, late);
     let root = root_key().public();
     assert_eq!(error, SyncError::Manifest(ManifestError::RootSignature { root }));
 
@@ -65,14 +65,14 @@ fn lists_and_manifests_expire_and_never_go_back() {
     assert!(client.wake(&world, world.now).up_to_date);
 
     // The list has expired.
-    let error = refusal(&mut client, &world, soon + 5000);
+    let error = error_of(&mut client, &world, soon + 5000);
     let now = soon + 5000;
     assert_eq!(error, SyncError::Manifest(ManifestError::KeysExpired { expires: soon, now }));
 
     // An older list comes back, from a publisher that knows no better.
     let expires = START + 400 * DAY_SECONDS;
     publish_with(&mut older, keys_of(&root_key(), &online_key(), 4, expires));
-    let error = refusal(&mut client, &older, now + 2000);
+    let error = error_of(&mut client, &older, now + 2000);
     let expected = ManifestError::KeysRolledBack { seen: 5, got: 4 };
     assert_eq!(error, SyncError::Manifest(expected));
 
@@ -81,7 +81,7 @@ fn lists_and_manifests_expire_and_never_go_back() {
     publish_with(&mut world, keys_of(&root_key(), &online_key(), 6, expires));
     assert!(client.wake(&world, now + 4000).up_to_date);
     let now = issued + DAY_SECONDS;
-    let error = refusal(&mut client, &world, now);
+    let error = error_of(&mut client, &world, now);
     assert_eq!(error, SyncError::Manifest(ManifestError::Expired { expires: now, now }));
     assert_eq!(client.wake(&world, now - 1).error, None);
 }
@@ -98,10 +98,10 @@ fn replays_and_equivocation_are_refused() {
     fork.publish();
     let mut client = Client::new();
     client.wake(&world, world.now);
-    let error = refusal(&mut client, &old, world.now + 2000);
+    let error = error_of(&mut client, &old, world.now + 2000);
     let (seen, got) = (Version { series: 1, tick: 2 }, Version { series: 1, tick: 1 });
     assert_eq!(error, SyncError::RolledBack { seen, got });
-    let error = refusal(&mut client, &fork, world.now + 4000);
+    let error = error_of(&mut client, &fork, world.now + 4000);
     assert!(matches!(error, SyncError::Equivocation { .. }), "{error:?}");
 }
 
@@ -144,8 +144,8 @@ fn a_publication_that_must_not_happen_is_refused() {
     let many: Vec<_> = (0..33).map(|n| day(n, vec![])).collect();
     let error = PublishError::TooManyDates { max: 32, got: 33 };
     assert_eq!(publish(2, now + 90 * DAY_SECONDS, &many), Some(error));
-    let policy = PublisherSettings { rate_bits: 53, ..PublisherSettings::default() };
-    let strict = Publisher::new(policy, 1);
+    let settings = PublisherSettings { rate_bits: 53, ..PublisherSettings::default() };
+    let strict = Publisher::new(settings, 1);
     let refused = strict.publish(1, now, &[day(0, vec![element(1)])], &world.keys);
     assert!(matches!(refused, Err(PublishError::Params { .. })));
 }

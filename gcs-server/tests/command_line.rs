@@ -4,36 +4,22 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::{Arc, mpsc};
 
+use common::process::{Process, program, text};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_gcs-server");
-
-/// The program, whatever the environment of the tests says.
-fn program() -> Command {
-    let mut command = Command::new(PROGRAM);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GCS_SERVER_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
 fn run(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What is said on standard error by a command that fails.
@@ -394,66 +380,12 @@ fn tls_is_spoken_and_its_mistakes_are_named() {
 
 // ---- a server of ours ----
 
-/// A server in a process of its own, on a folder of its own.
-struct Server {
-    child: Child,
-    public: String,
-    private: String,
-    operator: String,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Server {
-        let mut child = program()
-            .args(["--data-dir", folder.to_str().unwrap()])
-            .args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        let mut line = |name: &str| {
-            let line = lines.next().unwrap().unwrap();
-            line.strip_prefix(name).unwrap_or_else(|| panic!("{line}")).trim().to_owned()
-        };
-        let (public, private) = (line("public:"), line("private:"));
-        line("root key:");
-        let operator = line("operator token:");
-        Server { child, public, private, operator }
-    }
-
-    fn command(&self, token: &str, arguments: &[&str]) -> Command {
-        let mut command = program();
-        command
-            .args(arguments)
-            .env("GCS_SERVER_URL", &self.private)
-            .env("GCS_SERVER_PUBLIC_URL", &self.public);
-        if !token.is_empty() {
-            command.env("GCS_SERVER_TOKEN", token);
-        }
-        command
-    }
-
-    fn json(&self, token: &str, arguments: &[&str]) -> Value {
-        let output = self.command(token, arguments).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn position(&self) -> u64 {
-        self.json(&self.operator, &["status"])["position"].as_u64().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
-    }
+fn position(server: &Process) -> u64 {
+    server.json(&server.operator, &["status"])["position"].as_u64().unwrap()
 }
 
 /// Waits for the first tick, so that nothing but commands moves the log on.
-fn until_ticked(server: &Server) {
+fn until_ticked(server: &Process) {
     while server.json(&server.operator, &["status"])["published"].is_null() {
         std::thread::yield_now();
     }
@@ -462,7 +394,7 @@ fn until_ticked(server: &Server) {
 #[test]
 fn nothing_is_spent_whose_answer_cannot_be_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("data"));
+    let server = Process::start(&folder.path().join("data"), &[]);
     until_ticked(&server);
     let operator = server.operator.clone();
     let added = server.json(&operator, &["provider", "add", "City hospital"]);
@@ -471,7 +403,7 @@ fn nothing_is_spent_whose_answer_cannot_be_shown() {
     fs::write(&there, "mine").unwrap();
     let there = there.to_str().unwrap();
 
-    let before = server.position();
+    let before = position(&server);
     let codes = ["codes", "open", "--count", "10000"];
     let spending: [(&str, &[&str], bool); 9] = [
         (provider, &codes, true),
@@ -497,7 +429,7 @@ fn nothing_is_spent_whose_answer_cannot_be_shown() {
             assert!(said.contains("is there already") && said.contains("Nothing has been done"));
         }
     }
-    assert_eq!(server.position(), before);
+    assert_eq!(position(&server), before);
     assert_eq!(fs::read_to_string(there).unwrap(), "mine");
 
     // Whoever reads only the beginning has what they wanted.
@@ -530,22 +462,22 @@ fn nothing_is_spent_whose_answer_cannot_be_shown() {
 fn a_wrong_listener_a_wrong_token_and_a_second_start_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let server = Server::start(&data);
-    let public = server.public.clone();
+    let server = Process::start(&data, &[]);
+    let public = server.public_url();
     let output = server.command("t", &["status", "--url", &public]).output().unwrap();
     assert!(complaint(&output).contains("perhaps it is the public one"));
     let id = "0".repeat(32);
-    let mut command = server.command("", &["report-status", &id, "--public-url", &server.private]);
+    let mut command =
+        server.command("", &["report-status", &id, "--public-url", &server.private_url()]);
     assert!(complaint(&command.output().unwrap()).contains("perhaps it is the private one"));
     let output = server.command("gcs_operator_wrong", &["status"]).output().unwrap();
     let said = complaint(&output);
     assert!(said.contains("(401, unauthorized)") && said.contains("does not know this token"));
 
     // The same folder, whatever the addresses; and another folder with the same addresses.
-    let address = |url: &str| url.strip_prefix("http://").unwrap().to_owned();
     let ports = [
-        ["--public-listen", &address(&server.public)],
-        ["--private-listen", &address(&server.private)],
+        ["--public-listen", &server.public.to_string()],
+        ["--private-listen", &server.private.to_string()],
     ];
     for listen in [ports.concat(), vec!["--public-listen", "127.0.0.1:0"]] {
         let mut command = program();
@@ -553,7 +485,8 @@ fn a_wrong_listener_a_wrong_token_and_a_second_start_are_told() {
         let said = complaint(&output.unwrap());
         assert!(said.contains("in use by another gcs-server"), "{said}");
         let process = format!("process {}", server.child.id());
-        for wanted in [&process, &server.public, &server.private, data.to_str().unwrap()] {
+        let (public, private) = (server.public_url(), server.private_url());
+        for wanted in [&process, &public, &private, data.to_str().unwrap()] {
             assert!(said.contains(wanted), "{wanted}: {said}");
         }
     }
@@ -598,7 +531,7 @@ fn a_first_start_whose_token_cannot_be_shown_makes_nothing() {
 #[test]
 fn a_report_is_made_and_followed_on_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("data"));
+    let server = Process::start(&folder.path().join("data"), &[]);
     until_ticked(&server);
     let operator = server.operator.clone();
     let provider = server.json(&operator, &["provider", "add", "City hospital"]);

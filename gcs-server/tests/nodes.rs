@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,7 @@ impl Host {
         let state = fold(&mut *store, keys);
         let clock = Clock::Manual(Arc::new(NOW.into()));
         let (sender, inputs) = mpsc::channel(100);
-        let (node, _thread) = Node::start(store, state, clock, Random::System, sender).unwrap();
+        let (node, _thread) = Node::start(store, state, clock, random(), sender).unwrap();
         Host { node, inputs, keys: Arc::clone(keys) }
     }
 
@@ -66,6 +67,15 @@ impl Host {
     fn position(&self) -> u64 {
         self.node.state().position
     }
+}
+
+/// Another at each call within a test, as of another machine.
+fn random() -> Random {
+    thread_local! {
+        static CALLS: Cell<u64> = const { Cell::new(0) };
+    }
+    CALLS.set(CALLS.get() + 1);
+    Random::seeded(CALLS.get())
 }
 
 /// A log with one provider and 1,000 codes, in any store.

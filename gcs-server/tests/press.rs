@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod common;
-#[path = "../../gcs-core/tests/world/mod.rs"]
-mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use common::shelf::{Files, Shelf, named};
+use common::home::difference;
+use common::shelf::{Shelf, named};
+use common::world::{Client, Files, serve};
 use common::{HOUR, Ledger, START, date, element, policy, raw};
 use gcs_core::DAY_SECONDS;
 use gcs_core::sync::ClientSettings;
@@ -18,7 +18,6 @@ use gcs_server::domain::judge::Selection;
 use gcs_server::domain::policy::Policy;
 use gcs_server::publishing::{PublicationBuilder, TickPosition};
 use proptest::prelude::*;
-use world::{Client, serve};
 
 /// A phone of the deployment.
 fn phone(ledger: &Ledger) -> Client {
@@ -32,7 +31,7 @@ fn poll_time(ledger: &Ledger) -> u64 {
 
 /// Wakes a phone; it must have everything then, without any detour.
 fn wake(phone: &mut Client, ledger: &Ledger, files: &Files) {
-    let outcome = phone.wake_with(poll_time(ledger), |path, range| serve(files, path, range));
+    let outcome = phone.wake_with(poll_time(ledger), |path, part| serve(files, path, part));
     assert!(outcome.up_to_date && outcome.error.is_none(), "{outcome:?}");
     assert!(outcome.incidents.is_empty(), "{outcome:?}");
     let version = ledger.state.last_tick.unwrap().version;
@@ -47,12 +46,6 @@ fn rebuilt(ledger: &Ledger) -> Files {
     let mut shelf = Shelf::new(&ledger.keys);
     shelf.put(&caught_up.outbox);
     shelf.files
-}
-
-/// Files that only one of two shelves has, or with other bytes.
-fn difference<'a>(a: &'a Files, b: &'a Files) -> Vec<&'a String> {
-    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    names.into_iter().filter(|name| a.get(*name) != b.get(*name)).collect()
 }
 
 #[derive(Clone, Debug)]
@@ -185,7 +178,7 @@ proptest! {
         }
         town.tick();
         let rebuilt = rebuilt(&town.ledger);
-        prop_assert_eq!(difference(&town.shelf.files, &rebuilt), Vec::<&String>::new());
+        prop_assert_eq!(difference(&town.shelf.files, &rebuilt), Vec::<String>::new());
     }
 
     #[test]
@@ -211,7 +204,7 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(difference(&town.shelf.files, &stopping.files), Vec::<&String>::new());
+        prop_assert_eq!(difference(&town.shelf.files, &stopping.files), Vec::<String>::new());
     }
 }
 
@@ -259,14 +252,14 @@ fn files_stay_as_long_as_a_slow_phone_needs_them_and_no_longer() {
         let is_known =
             |name: &&String| last_named.contains_key(*name) || name.starts_with("/v1/manifest");
         assert!(files.keys().all(|name| is_known(&name)), "a file that nothing named");
-        let outcome = quick.wake_with(now, |path, range| serve(files, path, range));
+        let outcome = quick.wake_with(now, |path, part| serve(files, path, part));
         assert!(outcome.error.is_none() && outcome.incidents.is_empty(), "{outcome:?}");
         // A phone that has read the manifest of a while ago reads all the rest today.
         if let Some(then) = slow_server.take_if(|_| number % 12 == 11) {
             let manifest = then["/v1/manifest"].clone();
-            let outcome = slow.wake_with(now, |path, range| match path {
+            let outcome = slow.wake_with(now, |path, part| match path {
                 "/v1/manifest" => gcs_core::sync::Answer::Bytes(manifest.clone()),
-                path => serve(files, path, range),
+                path => serve(files, path, part),
             });
             assert!(outcome.error.is_none() && outcome.up_to_date, "{outcome:?}");
         }
@@ -318,7 +311,7 @@ fn a_phone_finds_confirms_and_forgets_whom_it_met() {
     for _ in 0..40 {
         town.step(&Step::Tick(HOUR));
         let files = &town.shelf.files;
-        let outcome = client.wake_with(town.ledger.now, |path, range| serve(files, path, range));
+        let outcome = client.wake_with(town.ledger.now, |path, part| serve(files, path, part));
         contacts = outcome.contacts.unwrap();
         if !contacts.is_empty() {
             break;
@@ -328,7 +321,7 @@ fn a_phone_finds_confirms_and_forgets_whom_it_met() {
     town.step(&Step::Correct(Act::Retract, 0));
     town.step(&Step::Tick(HOUR));
     let files = &town.shelf.files;
-    let outcome = client.wake_with(town.ledger.now, |path, range| serve(files, path, range));
+    let outcome = client.wake_with(town.ledger.now, |path, part| serve(files, path, part));
     assert_eq!(outcome.contacts, Some(vec![]));
 }
 

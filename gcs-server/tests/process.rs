@@ -3,134 +3,31 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+mod common;
+
+use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use data_encoding::BASE64;
+use common::api::{Answer, agent, seed_of, try_ask};
+use common::process::{Process, alone, program, pure, text};
+use gcs_core::Date;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_gcs-server");
-
-/// A server in a process of its own.
-struct Process {
-    child: Child,
-    log: File,
-    public: String,
-    private: String,
-    operator: Option<String>,
-}
-
-impl Process {
-    fn start(folder: &Path, flags: &[&str]) -> Process {
-        let is_new = !folder.join("log.sqlite").exists();
-        let log = tempfile::tempfile().unwrap();
-        let mut child = Command::new(PROGRAM)
-            .args(["--data-dir", folder.to_str().unwrap()])
-            .args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(log.try_clone().unwrap())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        let mut line = |name: &str| {
-            let line = lines.next().unwrap().unwrap();
-            line.strip_prefix(name).unwrap_or_else(|| panic!("{line}")).trim().to_owned()
-        };
-        let (public, private) = (line("public:"), line("private:"));
-        assert_eq!(line("root key:").len(), 64);
-        let operator = is_new.then(|| line("operator token:"));
-        Process { child, log, public, private, operator }
-    }
-
-    /// Runs a command against the server.
-    fn run(&self, token: &str, command: &[&str]) -> Output {
-        Command::new(PROGRAM)
-            .args(command)
-            .env("GCS_SERVER_URL", &self.private)
-            .env("GCS_SERVER_TOKEN", token)
-            .output()
-            .unwrap()
-    }
-
-    fn json(&self, token: &str, command: &[&str]) -> Value {
-        let output = self.run(token, command);
-        assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let killed = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(killed.unwrap().success());
-    }
-
-    /// Stops in good order and returns what was logged.
-    fn stop(mut self) -> String {
-        self.signal("-TERM");
-        let status = self.child.wait().unwrap();
-        let mut logged = String::new();
-        self.log.rewind().unwrap();
-        self.log.read_to_string(&mut logged).unwrap();
-        assert!(status.success(), "{status}: {logged}");
-        logged
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Runs the program without a server.
-fn alone(folder: &Path, command: &[&str]) -> Output {
-    let folder = ["--data-dir", folder.to_str().unwrap()];
-    Command::new(PROGRAM).args(command).args(folder).output().unwrap()
-}
-
-/// Runs a command that has no data folder.
-fn pure(command: &[&str]) -> Output {
-    Command::new(PROGRAM).args(command).output().unwrap()
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
-}
 
 /// A seed of yesterday.
 fn seed(number: u64) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
-    let epoch = (now - 86_400) / 900;
-    json!({ "kind": "dp3t-unlinkable", "epoch": epoch, "seed": BASE64.encode(&seed) })
+    seed_of(Date::of_time(now - 86_400), &seed)
 }
 
-/// Status and body of a report's answer; `None` when no answer came.
-fn report(agent: &ureq::Agent, public: &str, code: &str, seed_number: u64) -> Option<(u16, Value)> {
+/// The answer to a report; `None` when none came.
+fn report(agent: &ureq::Agent, server: &Process, code: &str, seed_number: u64) -> Option<Answer> {
     let body = json!({ "code": code, "items": [seed(seed_number)] }).to_string();
-    let request = agent.post(format!("{public}/v1/reports")).header("user-agent", "nosy-agent/7");
-    let mut answer = request.send(body).ok()?;
-    let status = answer.status().as_u16();
-    Some((status, answer.body_mut().read_json().ok()?))
-}
-
-/// The first tick comes by itself.
-fn until_ready(server: &Process) {
-    let url = format!("{}/readyz", server.private);
-    while agent().get(&url).call().unwrap().status() != 200 {
-        std::thread::yield_now();
-    }
+    let headers = [("user-agent", "nosy-agent/7".to_owned())];
+    try_ask(agent, server.public, "POST", "/v1/reports", &headers, &body).ok()
 }
 
 fn codes(server: &Process, token: &str, count: u32) -> Vec<String> {
@@ -150,7 +47,7 @@ fn an_operators_day_on_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let server = Process::start(&data, &[]);
-    let operator = server.operator.clone().unwrap();
+    let operator = server.operator.clone();
     let provider = new_provider(&server, &operator);
     let sheet = codes(&server, &provider, 3);
     assert_eq!(sheet.len(), 3);
@@ -158,8 +55,7 @@ fn an_operators_day_on_the_command_line() {
     let mistyped = pure(&["test-code", &sheet[0].replace('-', "")[1..]]);
     assert!(!mistyped.status.success() && text(&mistyped.stderr).contains("16 symbols, got 15"));
 
-    let (status, answer) = report(&agent(), &server.public, &sheet[0], 1).unwrap();
-    assert_eq!(status, 201, "{answer}");
+    assert_eq!(report(&agent(), &server, &sheet[0], 1).unwrap().status, 201);
     let set = server.json(&operator, &["policy", "set", "min_reports=1", "raw=true"]);
     assert_eq!(set["raw"], true);
     let wrong = server.run(&operator, &["policy", "set", "min_report=1"]);
@@ -243,8 +139,8 @@ fn an_operators_day_on_the_command_line() {
 fn a_log_on_a_new_machine_starts_when_the_operator_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::start(&folder.path().join("old"), &[]);
-    let operator = server.operator.clone().unwrap();
-    until_ready(&server);
+    let operator = server.operator.clone();
+    server.until_ready();
     server.json(&operator, &["tick"]);
     server.stop();
     let copy = |name: &str| {
@@ -273,7 +169,7 @@ fn a_log_on_a_new_machine_starts_when_the_operator_says_what_it_is() {
     }
     assert!(alone(&newest, &["rebuild", "--write"]).status.success());
     let server = Process::start(&newest, &[]);
-    until_ready(&server);
+    server.until_ready();
     let status = server.json(&operator, &["status"]);
     assert_eq!(status["published"]["series"], 1);
     assert!(alone(&older, &["recover", "--yes"]).status.success());
@@ -295,7 +191,7 @@ fn a_taken_port_leaves_no_half_made_deployment() {
     let refused = alone(&data, &["--public-listen", &address]);
     assert!(text(&refused.stderr).contains("--public-listen"));
     assert!(!data.exists());
-    assert!(Process::start(&data, &[]).operator.is_some());
+    assert!(!Process::start(&data, &[]).operator.is_empty());
 }
 
 #[test]
@@ -303,19 +199,20 @@ fn log_lines_say_nothing_of_who_asked_or_what() {
     for format in ["text", "json"] {
         let folder = tempfile::tempdir().unwrap();
         let server = Process::start(folder.path(), &["--log-format", format]);
-        let operator = server.operator.clone().unwrap();
+        let operator = server.operator.clone();
         let provider = new_provider(&server, &operator);
         let sheet = codes(&server, &provider, 2);
         let agent = agent();
-        let (_, answer) = report(&agent, &server.public, &sheet[0], 1).unwrap();
+        let answer = report(&agent, &server, &sheet[0], 1).unwrap().ok();
         let tracking = answer["tracking_id"].as_str().unwrap().to_owned();
-        agent.get(format!("{}/v1/reports/{tracking}", server.public)).call().unwrap();
-        report(&agent, &server.public, &sheet[0], 2).unwrap();
-        report(&agent, &server.public, "SOME-CODE-WITH-MISTAKE", 2).unwrap();
-        let odd = format!("{}/v1/sets/secret-path?secret=query", server.public);
-        agent.get(odd).header("x-forwarded-for", "192.0.2.77").call().unwrap();
+        server.get(&format!("/v1/reports/{tracking}"));
+        report(&agent, &server, &sheet[0], 2).unwrap();
+        report(&agent, &server, "SOME-CODE-WITH-MISTAKE", 2).unwrap();
+        let odd = "/v1/sets/secret-path?secret=query";
+        let forwarded = [("x-forwarded-for", "192.0.2.77".to_owned())];
+        try_ask(&agent, server.public, "GET", odd, &forwarded, "").unwrap();
         server.run("gcs_operator_wrong", &["status"]);
-        let client_port = server.public.rsplit(':').next().unwrap().to_owned();
+        let client_port = server.public.port().to_string();
         let logged = server.stop();
         assert!(logged.contains("/v1/reports/{tracking_id}"), "{logged}");
         assert!(logged.contains("code_invalid") && logged.contains("unauthorized"), "{logged}");
@@ -360,13 +257,9 @@ fn submit(server: &Process, sheet: &[String], first: u64, acknowledged: &Acknowl
             scope.spawn(move || {
                 let agent = agent();
                 for (number, code) in (first + thread * 1000..).zip(part) {
-                    match report(&agent, &server.public, code, number) {
-                        Some((201, answer)) => {
-                            acknowledged.lock().unwrap().push((code.clone(), number, answer));
-                        }
-                        Some(other) => panic!("{other:?}"),
-                        None => return,
-                    }
+                    let Some(answer) = report(&agent, server, code, number) else { return };
+                    assert_eq!(answer.status, 201, "{answer:?}");
+                    acknowledged.lock().unwrap().push((code.clone(), number, answer.json()));
                 }
             });
         }
@@ -384,7 +277,7 @@ fn submit(server: &Process, sheet: &[String], first: u64, acknowledged: &Acknowl
 fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let mut server = Process::start(folder.path(), &[]);
-    let operator = server.operator.clone().unwrap();
+    let operator = server.operator.clone();
     let provider = new_provider(&server, &operator);
     let acknowledged = Acknowledged::default();
     for cycle in 0..3 {
@@ -397,11 +290,11 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
         assert!(known.len() as u64 >= 100 * (cycle + 1));
         for (code, number, first) in &known {
             // A retry gets the first answer; the same code with anything else does not count.
-            let (status, again) = report(&agent, &server.public, code, *number).unwrap();
-            assert_eq!((status, &again), (201, first));
+            let again = report(&agent, &server, code, *number).unwrap();
+            assert_eq!((again.status, &again.json()), (201, first));
         }
         let (code, number, _) = &known[0];
-        assert_eq!(report(&agent, &server.public, code, number + 1).unwrap().0, 409);
+        assert_eq!(report(&agent, &server, code, number + 1).unwrap().status, 409);
     }
     let verified = alone(folder.path(), &["verify-log"]);
     assert!(verified.status.success(), "{}", text(&verified.stderr));
@@ -433,8 +326,7 @@ fn readers_that_stall_take_little_memory() {
         stream.read_exact(&mut first).unwrap();
         assert_eq!(&first, b"HTTP/1.1 200");
     };
-    let address = server.public.strip_prefix("http://").unwrap();
-    let connect = || std::net::TcpStream::connect(address).unwrap();
+    let connect = || std::net::TcpStream::connect(server.public).unwrap();
     get(&mut connect());
     let before = resident(server.child.id());
     let stall = |_| {
@@ -444,11 +336,7 @@ fn readers_that_stall_take_little_memory() {
     };
     let stalled: Vec<_> = (0..200).map(stall).collect();
     // Others are served all the while.
-    let whole = agent().get(format!("{}{path}", server.public)).call().unwrap();
-    assert_eq!(
-        whole.into_body().into_with_config().limit(30 << 20).read_to_vec().unwrap().len(),
-        20 << 20
-    );
+    assert_eq!(server.get(&path).body.len(), 20 << 20);
     let grown = resident(server.child.id()).saturating_sub(before);
     drop(stalled);
     assert!(grown < 64 << 20, "200 readers of 20 MiB: {} MiB more", grown >> 20);
@@ -461,13 +349,13 @@ fn mistakes_in_the_configuration_are_told() {
     std::fs::write(&file, "public_listener = \"127.0.0.1:1\"\n").unwrap();
     let output = alone(folder.path(), &["show-config", "--config", file.to_str().unwrap()]);
     assert!(!output.status.success() && text(&output.stderr).contains("public_listener"));
-    let output = Command::new(PROGRAM).arg("show-config").env("GCS_SERVER_DATADIR", "x").output();
+    let output = program().arg("show-config").env("GCS_SERVER_DATADIR", "x").output();
     let output = output.unwrap();
     assert!(text(&output.stderr).contains("GCS_SERVER_DATADIR is none of ours"));
     let shown = alone(folder.path(), &["show-config"]);
     std::fs::write(&file, &shown.stdout).unwrap();
     let again = ["show-config", "--config", file.to_str().unwrap()];
-    let again = Command::new(PROGRAM).args(again).output().unwrap();
+    let again = program().args(again).output().unwrap();
     assert_eq!(text(&again.stdout), text(&shown.stdout));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -2,15 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod common;
-#[path = "../../gcs-core/tests/world/mod.rs"]
-mod world;
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use common::home::{Home, Running, difference, files};
-use common::shelf::Files as Shelf;
+use common::world::{Client, serve};
 use common::{HOUR, Ledger, policy, raw};
 use gcs_core::Version;
 use gcs_core::sync::ClientSettings;
@@ -18,7 +16,6 @@ use gcs_server::app::catch_up;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::publishing::{Files, Outbox, PublicationBuilder, Publishing, PublishingError};
-use world::{Client, serve};
 
 /// Some reports, and a tick at the end of an hour or so.
 async fn live(home: &Home, running: &Running, number: u32) {
@@ -32,11 +29,6 @@ async fn live(home: &Home, running: &Running, number: u32) {
     }
     home.pass(HOUR + u64::from(number));
     running.tick().await;
-}
-
-/// What phones ask for, by path.
-fn served(home: &Home) -> Shelf {
-    home.public().into_iter().map(|(name, bytes)| (format!("/{name}"), bytes)).collect()
 }
 
 #[actix_web::test]
@@ -63,10 +55,7 @@ async fn two_servers_with_one_log_and_one_key_file_publish_the_same_bytes() {
     copies.push(fresh);
     for copy in copies {
         fs::copy(home.path("log.sqlite"), copy.path("log.sqlite")).unwrap();
-        copy.time.store(
-            home.time.load(std::sync::atomic::Ordering::SeqCst),
-            std::sync::atomic::Ordering::SeqCst,
-        );
+        copy.set(home.now());
         let running = copy.start().await;
         running.settle().await;
         assert_eq!(difference(&copy.public(), &public), Vec::<String>::new());
@@ -84,10 +73,10 @@ async fn a_phone_follows_a_server_over_days() {
     let (mut quick, mut daily) = (client(), client());
     for number in 0..50 {
         live(&home, &running, number).await;
-        let (now, files) = (home.time.load(std::sync::atomic::Ordering::SeqCst), served(&home));
-        let mut outcome = quick.wake_with(now, |path, range| serve(&files, path, range));
+        let (now, files) = (home.now(), home.served());
+        let mut outcome = quick.wake_with(now, |path, part| serve(&files, path, part));
         if number % 24 == 0 {
-            outcome = daily.wake_with(now, |path, range| serve(&files, path, range));
+            outcome = daily.wake_with(now, |path, part| serve(&files, path, part));
             assert!(outcome.up_to_date, "{outcome:?}");
         }
         assert!(outcome.error.is_none() && outcome.incidents.is_empty(), "{outcome:?}");

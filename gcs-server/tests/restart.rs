@@ -4,11 +4,10 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
-use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::home::{Home, Running, difference, files};
+use common::process::{alone, text};
 use common::shelf::named;
 use common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_core::Version;
@@ -21,7 +20,10 @@ use gcs_server::store::{SqliteStore, Store as _};
 
 /// A folder whose server has published twice and stopped.
 async fn lived() -> Home {
-    let home = Home::new();
+    lived_in(Home::new()).await
+}
+
+async fn lived_in(home: Home) -> Home {
     let running = home.begin().await;
     live(&home, &running, 0).await;
     live(&home, &running, 10).await;
@@ -134,7 +136,8 @@ async fn a_folder_in_use_is_refused() {
 
 #[actix_web::test]
 async fn keys_that_are_missing_or_another_deployments_are_refused() {
-    let (home, other) = (lived().await, lived().await);
+    let home = lived().await;
+    let other = lived_in(Home::seeded(2, home.now())).await;
     let keys = fs::read(home.path("keys.json")).unwrap();
     fs::remove_file(home.path("keys.json")).unwrap();
     let refusal = home.refusal().await;
@@ -244,9 +247,8 @@ async fn a_folder_without_permission_to_write_is_refused() {
 async fn a_file_that_phones_may_ask_for_and_is_missing_is_computed_again() {
     let home = lived().await;
     let public = home.public();
-    let served = public.iter().map(|(name, bytes)| (format!("/{name}"), bytes.clone())).collect();
     let root = key_file::read(&home.path("keys.json")).unwrap().root();
-    let (_, mut names) = named(&served, &root);
+    let (_, mut names) = named(&home.served(), &root);
     names.extend(["/v1/manifest", "/v1/manifests/1-2"].map(String::from));
     assert!(names.len() >= 8, "{names:?}");
     for name in names {
@@ -269,7 +271,7 @@ fn settled(ledger: &Ledger) -> Home {
     key_file::create(&ledger.keys, &home.path("keys.json")).unwrap();
     let mut store = SqliteStore::open(&home.path("log.sqlite")).unwrap();
     ledger.batches().iter().for_each(|batch| store.append(batch).unwrap());
-    home.time.store(ledger.now, Ordering::SeqCst);
+    home.set(ledger.now);
     drop(store);
     home.rebuild();
     home
@@ -362,14 +364,8 @@ async fn a_manifest_older_than_the_log_is_written_again() {
 }
 
 fn recover(home: &Home, options: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_gcs-server"))
-        .args(["recover", "--data-dir"])
-        .arg(home.folder.path())
-        .args(options)
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(text).unwrap())
+    let output = alone(home.folder.path(), &[&["recover"], options].concat());
+    (output.status.success(), text(&[output.stdout, output.stderr].concat()))
 }
 
 #[actix_web::test]
@@ -378,7 +374,7 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         let home = Home::new();
         // The command has the system's clock.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        home.time.store(now - 3 * HOUR, Ordering::SeqCst);
+        home.set(now - 3 * HOUR);
         let running = home.begin().await;
         let date = (now - common::START) / 86_400 - 2;
         running.report(0, &[raw(date, 1)]).await.unwrap();
@@ -408,7 +404,7 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         assert!(succeeded && u64::from(series) >= now / 60, "{said}");
         assert_eq!(difference(&before, &files(&home.path("public"))), Vec::<String>::new());
 
-        home.time.store(now + HOUR, Ordering::SeqCst);
+        home.set(now + HOUR);
         let running = home.start().await;
         running.settle().await;
         // The lost report can be sent again.

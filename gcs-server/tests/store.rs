@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -59,13 +60,13 @@ fn event(position: u64) -> StoredEvent {
 }
 
 fn batch(first: u64, count: u64) -> Batch {
-    Batch { first, id: random_id(), events: (first..first + count).map(event).collect() }
+    Batch { first, id: new_id(), events: (first..first + count).map(event).collect() }
 }
 
-fn random_id() -> [u8; 16] {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).unwrap();
-    id
+/// An id that no other batch has.
+fn new_id() -> [u8; 16] {
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    u128::from(IDS.fetch_add(1, Ordering::Relaxed)).to_le_bytes()
 }
 
 fn last(batch: &Batch) -> u64 {
@@ -184,7 +185,7 @@ fn a_wrong_position_is_a_conflict_and_changes_nothing() {
         let mut store = (log.handle)();
         for first in [0, 2, u64::MAX] {
             let events = vec![event(7)];
-            let error = store.append(&Batch { first, id: random_id(), events }).unwrap_err();
+            let error = store.append(&Batch { first, id: new_id(), events }).unwrap_err();
             assert!(matches!(error, AppendError::Conflict), "{}, {first}: {error}", log.kind);
         }
         let (one, two) = (batch(1, 3), batch(4, 2));
@@ -192,7 +193,7 @@ fn a_wrong_position_is_a_conflict_and_changes_nothing() {
         store.append(&two).unwrap();
         for first in [0, 1, 2, 3, 4, 5, 7, 100, i64::MAX as u64, u64::MAX] {
             let events = vec![event(7)];
-            let error = store.append(&Batch { first, id: random_id(), events }).unwrap_err();
+            let error = store.append(&Batch { first, id: new_id(), events }).unwrap_err();
             assert!(matches!(error, AppendError::Conflict), "{}, {first}: {error}", log.kind);
         }
         // The very batch that is there is one too: its writer compares the ids.
@@ -209,7 +210,7 @@ fn what_is_no_batch_is_refused() {
         let mut store = (log.handle)();
         let header = |length| vec![StoredEvent { header: vec![0; length], body: None }];
         for events in [vec![], header(0), header(MAX_HEADER + 1)] {
-            let error = store.append(&Batch { first: 1, id: random_id(), events }).unwrap_err();
+            let error = store.append(&Batch { first: 1, id: new_id(), events }).unwrap_err();
             assert!(matches!(error, AppendError::Failed(StoreError::Invalid(_))), "{error}");
         }
         assert_eq!(store.last().unwrap(), 0);

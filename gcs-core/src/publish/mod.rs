@@ -57,6 +57,7 @@ use crate::files::{
     Bundle, BundleEntry, BundleError, Cache, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest,
     Path, SPANS, Table, write_bundle as encode_bundle,
 };
+use crate::set::Set;
 use crate::version::Version;
 
 /// The settings of a publisher.
@@ -201,6 +202,13 @@ impl Publisher {
     /// The table published last.
     pub fn table(&self) -> Option<&Table> {
         self.table.as_ref()
+    }
+
+    /// The set published last for a date, to look elements up in; `None` also before the
+    /// first tick of a series.
+    pub fn set(&self, date: Date) -> Option<&Set> {
+        let row = self.table()?.row(date)?;
+        self.snapshots.last()?.set(row.identity)
     }
 
     /// The files that the last manifest names, directly or through its index: they must be

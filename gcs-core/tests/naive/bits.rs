@@ -3,7 +3,7 @@
 use bitvec::prelude::{BitSlice, BitVec, Lsb0};
 use bitvec::view::BitView as _;
 
-use super::{Outcome, check};
+use super::{Outcome, expect};
 
 /// What describes a code.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +28,14 @@ pub(crate) fn parameter(bound: u64, count: u32) -> u8 {
 }
 
 impl Shape {
-    /// The shape checks.
-    pub(crate) fn check(self) -> Outcome<()> {
-        check(u64::from(self.count) <= self.bound, "Limit")?;
-        check(self.parameter == parameter(self.bound, self.count), "Mismatch")?;
+    /// The shape checks of section 3.
+    pub(crate) fn validate(self) -> Outcome<()> {
+        expect(u64::from(self.count) <= self.bound, "Limit")?;
+        expect(self.parameter == parameter(self.bound, self.count), "Mismatch")?;
         let least = u128::from(self.count) * (u128::from(self.parameter) + 1);
         let most =
             if self.count == 0 { 0 } else { least + u128::from(self.bound >> self.parameter) };
-        check((least..=most).contains(&u128::from(self.bits)), "BitLength")
+        expect((least..=most).contains(&u128::from(self.bits)), "BitLength")
     }
 
     /// How many bytes the code takes.
@@ -43,19 +43,19 @@ impl Shape {
         u128::from(self.bits).div_ceil(8)
     }
 
-    /// The code checks, of bytes that are all there; then the values, ascending.
+    /// The code checks of section 3, of bytes that are all there; then the values, ascending.
     pub(crate) fn decode(self, code: &[u8]) -> Outcome<Vec<u64>> {
         let (gaps, taken) = gaps(self.parameter, self.count, self.bits, code)?;
-        check(taken == self.bits, "Mismatch")?;
+        expect(taken == self.bits, "Mismatch")?;
 
         let mut values: Vec<u128> = Vec::new();
         for gap in gaps {
             values.push(values.last().map_or(gap, |before| before + 1 + gap));
         }
-        check(values.last().is_none_or(|last| *last < u128::from(self.bound)), "Limit")?;
+        expect(values.last().is_none_or(|last| *last < u128::from(self.bound)), "Limit")?;
 
         let padding = code.view_bits::<Lsb0>().iter().by_vals().skip(taken as usize);
-        check(padding.into_iter().all(|bit| !bit), "Padding")?;
+        expect(padding.into_iter().all(|bit| !bit), "Padding")?;
         values.into_iter().map(|value| u64::try_from(value).map_err(|_| "Limit".into())).collect()
     }
 }
@@ -65,7 +65,7 @@ pub(crate) fn gaps(parameter: u8, count: u32, end: u64, code: &[u8]) -> Outcome<
     let bits: &BitSlice<u8, Lsb0> = code.view_bits();
     let mut at: u64 = 0;
     let mut next = || {
-        check(at < end, "Overrun")?;
+        expect(at < end, "Overrun")?;
         let bit = usize::try_from(at).ok().and_then(|at| bits.get(at)).ok_or("Overrun")?;
         at += 1;
         Ok::<bool, String>(*bit)
@@ -89,15 +89,23 @@ pub(crate) fn gaps(parameter: u8, count: u32, end: u64, code: &[u8]) -> Outcome<
 /// The one code of some ascending values below `bound`, with its shape.
 pub(crate) fn encode(
     bound: u64,
-    values: impl ExactSizeIterator<Item = u64>,
+    values: impl IntoIterator<Item = u64>,
 ) -> Outcome<(Shape, Vec<u8>)> {
+    let values: Vec<u64> = values.into_iter().collect();
     let count = u32::try_from(values.len()).map_err(|_| "Limit")?;
+    expect(values.is_sorted_by(|a, b| a < b), "Order")?;
+    expect(values.last().is_none_or(|last| *last < bound), "Limit")?;
     let parameter = parameter(bound, count);
+    let (code, bits) = code(&values, parameter);
+    Ok((Shape { bound, count, parameter, bits }, code))
+}
+
+/// The code of ascending values under any parameter, and its length in bits.
+pub(crate) fn code(values: &[u64], parameter: u8) -> (Vec<u8>, u64) {
     let mut code: BitVec<u8, Lsb0> = BitVec::new();
     let mut free = 0; // the least value that may come next
     for value in values {
-        check(value < bound, "Limit")?;
-        let gap = value.checked_sub(free).ok_or("Order")?;
+        let gap = value - free;
         free = value + 1;
         for _ in 0..gap >> parameter {
             code.push(true);
@@ -107,7 +115,7 @@ pub(crate) fn encode(
             code.push(gap >> place & 1 == 1);
         }
     }
-    let shape = Shape { bound, count, parameter, bits: code.len() as u64 };
+    let bits = code.len() as u64;
     code.set_uninitialized(false);
-    Ok((shape, code.into_vec()))
+    (code.into_vec(), bits)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::delta::Body;
 use super::set::Set;
-use super::table::{Row, Table, ascend, check_span};
-use super::{Digest, Outcome, Reader, check, within};
+use super::table::{Row, Table, ascend, expect_span};
+use super::{Digest, Outcome, Reader, expect, within};
 
 /// One changed date.
 #[derive(Clone, Debug)]
@@ -38,13 +38,22 @@ impl Entry {
     fn parse(reader: &mut Reader<'_>) -> Outcome<Self> {
         let row = Row::parse(reader)?;
         let kind = reader.u8()?;
-        check(kind <= 2, "Limit")?;
+        expect(kind <= 2, "Limit")?;
         reader.reserved(7)?;
         let length = reader.u64()?;
-        check(kind != 0 || length == 0, "Mismatch")?;
-        check(kind != 2 || length == row.length, "Mismatch")?;
+        expect(kind != 0 || length == 0, "Mismatch")?;
+        expect(kind != 2 || length == row.length, "Mismatch")?;
         let payload = reader.bytes(length.into())?.to_vec();
         Ok(Self { row, kind, payload })
+    }
+
+    /// Writes the entry.
+    fn write(&self) -> Vec<u8> {
+        let mut entry = self.row.write();
+        entry.extend([self.kind, 0, 0, 0, 0, 0, 0, 0]);
+        entry.extend((self.payload.len() as u64).to_le_bytes());
+        entry.extend(&self.payload);
+        entry
     }
 
     /// The set that this entry leads to, where it is not the one before.
@@ -54,25 +63,25 @@ impl Entry {
                 let base = base.ok_or("NoSuchDate")?;
                 let check_root = self.row.check_root;
                 let same = Row { check_root, spares: self.row.spares, ..base.clone() };
-                check(self.row == same, "Row")?;
+                expect(self.row == same, "Row")?;
                 return Ok(None);
             }
             1 => {
                 let base = base.ok_or("NoSuchDate")?;
                 let set = sets.get(&base.identity).ok_or("NoSuchSet")?;
-                check(self.row.salt == base.salt && self.row.range == base.range, "Row")?;
-                check(base.fits(set), "Row")?;
+                expect(self.row.salt == base.salt && self.row.range == base.range, "Row")?;
+                expect(base.fits(set), "Row")?;
                 let body = Body::parse(&self.payload, set.count(), set.range);
                 let file = within("Part", body)?.apply(set, &self.row.identity);
                 within("Part", Set::parse(&within("Delta", file)?))?
             }
             _ => {
                 let set = within("Part", Set::parse(&self.payload))?;
-                check(set.identity == self.row.identity, "Part.Digest")?;
+                expect(set.identity == self.row.identity, "Part.Digest")?;
                 set
             }
         };
-        check(self.row.fits(&set), "Row")?;
+        expect(self.row.fits(&set), "Row")?;
         Ok(Some(set))
     }
 }
@@ -85,28 +94,48 @@ impl Bundle {
         let series = reader.u32()?;
         let to = reader.u32()?;
         let span = reader.u32()?;
-        check_span(span, to, to)?;
+        expect_span(span, to, to)?;
         let dropped = reader.u16()?;
         let changed = reader.u16()?;
-        check(dropped <= 32 && changed <= 32, "Limit")?;
+        expect(dropped <= 32 && changed <= 32, "Limit")?;
         let before = reader.digest()?;
         let after = reader.digest()?;
         let dropped = (0..dropped).map(|_| reader.date()).collect::<Outcome<Vec<_>>>()?;
-        check(ascend(&dropped), "Order")?;
+        expect(ascend(&dropped), "Order")?;
         let entries = (0..changed).map(|_| Entry::parse(&mut reader));
         let entries = entries.collect::<Outcome<Vec<_>>>()?;
         let dates: Vec<_> = entries.iter().map(|entry| entry.row.date).collect();
-        check(ascend(&dates), "Order")?;
+        expect(ascend(&dates), "Order")?;
         reader.end()?;
         Ok(Self { series, to, span, before, after, dropped, entries })
     }
 
+    /// Writes the file.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut file = b"GCSBDL\x01\x00".to_vec();
+        file.extend([self.series, self.to, self.span].map(u32::to_le_bytes).concat());
+        file.extend((self.dropped.len() as u16).to_le_bytes());
+        file.extend((self.entries.len() as u16).to_le_bytes());
+        file.extend(self.before);
+        file.extend(self.after);
+        file.extend(self.dropped.iter().flat_map(|date| date.to_le_bytes()));
+        file.extend(self.entries.iter().flat_map(Entry::write));
+        file
+    }
+
     /// The state after it.
     pub(crate) fn apply(&self, state: &State) -> Outcome<State> {
+        let after = self.result(state)?;
+        expect(after.table.state() == self.after, "After")?;
+        Ok(after)
+    }
+
+    /// The state that it leads to, whichever it promises.
+    pub(crate) fn result(&self, state: &State) -> Outcome<State> {
         let mut after = state.clone();
-        check(after.table.state() == self.before, "Before")?;
+        expect(after.table.state() == self.before, "Before")?;
         for date in &self.dropped {
-            check(after.table.row(*date).is_some(), "NoSuchDate")?;
+            expect(after.table.row(*date).is_some(), "NoSuchDate")?;
             after.table.rows.retain(|row| row.date != *date);
         }
         for entry in &self.entries {
@@ -118,8 +147,7 @@ impl Bundle {
             after.table.rows.push(entry.row.clone());
             after.table.rows.sort_by_key(|row| row.date);
         }
-        check(after.table.rows.len() <= 32, "Limit")?;
-        check(after.table.state() == self.after, "After")?;
+        expect(after.table.rows.len() <= 32, "Limit")?;
         Ok(after)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bits::Shape;
 use super::set::Set;
-use super::{Digest, Outcome, Reader, check, sha256};
+use super::{Digest, Outcome, Reader, expect, sha256};
 
 /// The part that also stands alone in bundles.
 #[derive(Clone, Debug)]
@@ -36,14 +36,14 @@ impl Body {
             parameter: additions_parameter,
             bits: reader.u64()?,
         };
-        removals.check()?;
-        additions.check()?;
-        check(bytes.len() as u128 == 28 + removals.bytes() + additions.bytes(), "Length")?;
+        removals.validate()?;
+        additions.validate()?;
+        expect(bytes.len() as u128 == 28 + removals.bytes() + additions.bytes(), "Length")?;
         let body = Self {
             removed: removals.decode(reader.bytes(removals.bytes())?)?.into_iter().collect(),
             added: additions.decode(reader.bytes(additions.bytes())?)?.into_iter().collect(),
         };
-        check(u32::try_from(body.target(base)).is_ok(), "Limit")?;
+        expect(u32::try_from(body.target(base)).is_ok(), "Limit")?;
         Ok(body)
     }
 
@@ -54,13 +54,18 @@ impl Body {
 
     /// Steps 2 and 3 of applying: the file of the result.
     pub(crate) fn apply(&self, base: &Set, identity: &Digest) -> Outcome<Vec<u8>> {
-        check(self.added.is_disjoint(&base.fingerprints), "AlreadyPresent")?;
+        let file = self.result(base)?;
+        expect(file.ends_with(identity), "Target")?;
+        Ok(file)
+    }
+
+    /// The file that it leads to, whichever it promises.
+    pub(crate) fn result(&self, base: &Set) -> Outcome<Vec<u8>> {
+        expect(self.added.is_disjoint(&base.fingerprints), "AlreadyPresent")?;
         let ranked = (0..).zip(&base.fingerprints);
         let kept = ranked.filter(|(rank, _)| !self.removed.contains(rank)).map(|(_, kept)| *kept);
         let fingerprints = kept.chain(self.added.iter().copied()).collect();
-        let file = Set::write(base.salt, base.range, &fingerprints)?;
-        check(file.ends_with(identity), "Target")?;
-        Ok(file)
+        Set::write(base.salt, base.range, &fingerprints)
     }
 }
 
@@ -87,20 +92,20 @@ impl Delta {
         let target_length = reader.u32()?;
         let base = reader.digest()?;
         let target = reader.digest()?;
-        check(file.len() >= 164, "Length")?;
+        expect(file.len() >= 164, "Length")?;
         let body = reader.bytes(file.len() as u128 - 104 - 32)?;
         let body = Body::parse(body, base_length, range)?;
-        check(i128::from(target_length) == body.target(base_length), "Mismatch")?;
-        check(reader.digest()? == sha256(&[&file[..file.len() - 32]]), "Digest")?;
+        expect(i128::from(target_length) == body.target(base_length), "Mismatch")?;
+        expect(reader.digest()? == sha256(&[&file[..file.len() - 32]]), "Digest")?;
         Ok(Self { salt, range, base_length, target_length, base, target, body })
     }
 
     /// The file of the target.
     pub(crate) fn apply(&self, base: &Set) -> Outcome<Vec<u8>> {
-        check(self.salt == base.salt, "Salt")?;
-        check(self.range == base.range, "HashRange")?;
-        check(self.base == base.identity, "Base")?;
-        check(self.base_length == base.count(), "BaseLength")?;
+        expect(self.salt == base.salt, "Salt")?;
+        expect(self.range == base.range, "HashRange")?;
+        expect(self.base == base.identity, "Base")?;
+        expect(self.base_length == base.count(), "BaseLength")?;
         self.body.apply(base, &self.target)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Outcome, check};
+use super::{Outcome, expect};
 
 /// A JSON value.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Json {
         let Self::Object(members) = self else { return Err("Json".into()) };
         let mut named = members.iter().filter(|member| member.0 == name);
         let first = named.next();
-        check(named.next().is_none(), "Json")?;
+        expect(named.next().is_none(), "Json")?;
         Ok(first.map(|member| &member.1))
     }
 

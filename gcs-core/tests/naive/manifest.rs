@@ -1,10 +1,8 @@
 //! Section 10: the manifest and its key list.
 
-use data_encoding::BASE64;
-use ed25519_dalek::{Signature, VerifyingKey};
-
+use super::dsse::{self, Envelope, base64};
 use super::json::Json;
-use super::{Digest, Outcome, check, paths};
+use super::{Digest, Outcome, expect, paths};
 
 /// Length and SHA-256 of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,7 +11,7 @@ pub(crate) struct Named {
     pub(crate) sha256: Digest,
 }
 
-/// A manifest that passed every check.
+/// A manifest whose envelopes and members are all in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Manifest {
     pub(crate) series: u32,
@@ -36,10 +34,6 @@ pub(crate) struct Known {
     pub(crate) highest_keys: u32,
 }
 
-fn base64(text: &str) -> Outcome<Vec<u8>> {
-    BASE64.decode(text.as_bytes()).map_err(|_| "Base64".into())
-}
-
 fn digest(value: &Json) -> Outcome<Digest> {
     Ok(paths::digest(value.text()?).ok_or("Json")?)
 }
@@ -49,60 +43,16 @@ fn named(value: &Json) -> Outcome<Named> {
     Ok(Named { bytes, sha256: digest(value.member("sha256")?)? })
 }
 
-/// A DSSE envelope whose payload type was compared.
-struct Envelope {
-    kind: &'static str,
-    payload: Vec<u8>,
-    signatures: Vec<String>,
-}
-
-impl Envelope {
-    fn parse(value: &Json, kind: &'static str) -> Outcome<Self> {
-        let payload_type = value.member("payloadType")?.text()?;
-        let payload = value.member("payload")?.text()?;
-        let mut signatures = Vec::new();
-        for signature in value.member("signatures")?.array()? {
-            if let Some(keyid) = signature.optional("keyid")? {
-                keyid.text()?;
-            }
-            signatures.push(signature.member("sig")?.text()?.to_owned());
-        }
-        check(payload_type == kind, "PayloadType")?;
-        Ok(Self { kind, payload: base64(payload)?, signatures })
-    }
-
-    /// What is signed.
-    fn pae(&self) -> Vec<u8> {
-        let head = format!("DSSEv1 {} {} {} ", self.kind.len(), self.kind, self.payload.len());
-        [head.as_bytes(), &self.payload].concat()
-    }
-
-    fn is_signed_by(&self, keys: &[[u8; 32]]) -> bool {
-        let verifies = |sig: &String, key: &[u8; 32]| {
-            let sig: [u8; 64] = base64(sig).ok()?.try_into().ok()?;
-            let key = VerifyingKey::from_bytes(key).ok()?;
-            key.verify_strict(&self.pae(), &Signature::from_bytes(&sig)).ok()
-        };
-        self.signatures.iter().any(|sig| keys.iter().any(|key| verifies(sig, key).is_some()))
-    }
-
-    /// 1 to 4 signatures; signed by one of the keys.
-    fn verify(&self, keys: &[[u8; 32]], class: &str) -> Outcome<()> {
-        check((1..=4).contains(&self.signatures.len()), "Count")?;
-        check(self.is_signed_by(keys), class)
-    }
-}
-
 impl Manifest {
-    /// Reads and verifies a file, step by step as the table has it.
+    /// Reads and verifies a file, step by step as the table of section 10 has it.
     pub(crate) fn open(file: &[u8], known: Known) -> Outcome<Self> {
         // 1
-        check(file.len() <= 2048, "TooLarge")?;
+        expect(file.len() <= 2048, "TooLarge")?;
         // 2
-        let envelope = Envelope::parse(&Json::parse(file)?, "application/vnd.gcs.manifest+json")?;
+        let envelope = Envelope::parse(&Json::parse(file)?, dsse::MANIFEST)?;
         // 3, 4
         let payload = Json::parse(&envelope.payload)?;
-        check(payload.member("format")?.integer()? == 1, "Format")?;
+        expect(payload.member("format")?.integer()? == 1, "Format")?;
         // 5
         let bundle = match payload.optional("bundle")? {
             None | Some(Json::Null) => None,
@@ -120,7 +70,7 @@ impl Manifest {
             keys: 0,
         };
         // 6
-        let list = Envelope::parse(payload.member("keys")?, "application/vnd.gcs.keys+json")?;
+        let list = Envelope::parse(payload.member("keys")?, dsse::KEYS)?;
         // 7
         list.verify(&[known.root], "RootSignature")?;
         // 8
@@ -129,7 +79,7 @@ impl Manifest {
         let keys_expire = list.member("expires")?.integer()?;
         let texts = list.member("keys")?.array()?;
         let texts = texts.iter().map(Json::text).collect::<Outcome<Vec<_>>>()?;
-        check((1..=4).contains(&texts.len()), "Count")?;
+        expect((1..=4).contains(&texts.len()), "Count")?;
         let mut keys: Vec<[u8; 32]> = Vec::new();
         for text in texts {
             keys.push(base64(text)?.try_into().map_err(|_| "Base64")?);
@@ -137,11 +87,11 @@ impl Manifest {
         // 9
         envelope.verify(&keys, "OnlineSignature")?;
         // 10 to 13
-        check(manifest.keys >= known.highest_keys, "KeysRolledBack")?;
-        check(keys_expire > known.now, "KeysExpired")?;
+        expect(manifest.keys >= known.highest_keys, "KeysRolledBack")?;
+        expect(keys_expire > known.now, "KeysExpired")?;
         let lifetime = i128::from(manifest.expires) - i128::from(manifest.issued);
-        check(lifetime == 86400, "Lifetime")?;
-        check(manifest.expires > known.now, "Expired")?;
+        expect(lifetime == 86400, "Lifetime")?;
+        expect(manifest.expires > known.now, "Expired")?;
         Ok(manifest)
     }
 }

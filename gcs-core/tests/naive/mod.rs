@@ -1,21 +1,28 @@
 //! A second reader of the format, written from `FORMAT.md` alone: slow, literal, and without a line
-//! of the library. A refusal is the name of its class.
+//! of the library. An error is the name of its class.
+//!
+//! The tests of gcs-core read the golden files with it, and the fuzz targets hold the library against
+//! it, input by input.
 
+#![allow(dead_code, unreachable_pub, reason = "each test and the fuzz targets use their own part")]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it reads anything")]
 
 pub(crate) mod bits;
 pub(crate) mod bundle;
 pub(crate) mod delta;
-mod json;
+pub(crate) mod dsse;
+pub(crate) mod json;
 pub(crate) mod manifest;
 pub(crate) mod paths;
 pub(crate) mod records;
 pub(crate) mod set;
 pub(crate) mod table;
 
+use std::fmt::Debug;
+
 use sha2::{Digest as _, Sha256};
 
-/// What was read, or the class of the refusal.
+/// What was read, or the class of the error.
 pub(crate) type Outcome<T> = Result<T, String>;
 
 /// A SHA-256.
@@ -27,12 +34,12 @@ pub(crate) const ZERO: Digest = [0; 32];
 /// 9999-12-31.
 const LAST_DATE: u32 = 2_932_896;
 
-/// Refuses with `class` unless `ok`.
-pub(crate) fn check(ok: bool, class: &str) -> Outcome<()> {
+/// An error of this class unless `ok`.
+pub(crate) fn expect(ok: bool, class: &str) -> Outcome<()> {
     if ok { Ok(()) } else { Err(class.to_owned()) }
 }
 
-/// Puts `part` and a dot before the class of a refusal.
+/// Puts `part` and a dot before the class of an error.
 pub(crate) fn within<T>(part: &str, outcome: Outcome<T>) -> Outcome<T> {
     outcome.map_err(|class| format!("{part}.{class}"))
 }
@@ -42,14 +49,33 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
     Sha256::digest(parts.concat()).into()
 }
 
+/// Some bytes, and their SHA-256 behind them.
+pub(crate) fn sealed(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &sha256(&[bytes])].concat()
+}
+
+/// Some bytes with the last 32 replaced by the SHA-256 of those before; fewer as they are.
+pub(crate) fn resealed(file: &[u8]) -> Vec<u8> {
+    file.len().checked_sub(32).map_or_else(|| file.to_vec(), |end| sealed(&file[..end]))
+}
+
+/// What an outcome of another reader is in the words of this one. The class of an error is how its
+/// name begins.
+pub(crate) fn class<T, E: Debug>(outcome: &Result<T, E>) -> Outcome<()> {
+    outcome.as_ref().map(drop).map_err(|error| {
+        let name = format!("{error:?}");
+        name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    })
+}
+
 /// Section 1: a date is a number of days up to 9999-12-31.
-pub(crate) fn check_date(date: u32) -> Outcome<()> {
-    check(date <= LAST_DATE, "Limit")
+pub(crate) fn expect_date(date: u32) -> Outcome<()> {
+    expect(date <= LAST_DATE, "Limit")
 }
 
 /// Section 1, limits: a hash range is 1 to 2^53 - 1.
-pub(crate) fn check_range(range: u64) -> Outcome<()> {
-    check((1..1 << 53).contains(&range), "Limit")
+pub(crate) fn expect_range(range: u64) -> Outcome<()> {
+    expect((1..1 << 53).contains(&range), "Limit")
 }
 
 /// The fields of a file, by ascending offset.
@@ -107,31 +133,31 @@ impl<'a> Reader<'a> {
 
     /// Six bytes of magic, then the version, which is 1.
     pub(crate) fn magic(&mut self, magic: &[u8; 6]) -> Outcome<()> {
-        check(self.array::<6>()? == *magic, "Magic")?;
-        check(self.u16()? == 1, "Version")
+        expect(self.array::<6>()? == *magic, "Magic")?;
+        expect(self.u16()? == 1, "Version")
     }
 
-    /// A date, checked as it is read.
+    /// A date, validated as it is read.
     pub(crate) fn date(&mut self) -> Outcome<u32> {
         let date = self.u32()?;
-        check_date(date)?;
+        expect_date(date)?;
         Ok(date)
     }
 
-    /// A hash range, checked as it is read.
+    /// A hash range, validated as it is read.
     pub(crate) fn range(&mut self) -> Outcome<u64> {
         let range = self.u64()?;
-        check_range(range)?;
+        expect_range(range)?;
         Ok(range)
     }
 
     /// `len` reserved bytes, which are zero.
     pub(crate) fn reserved(&mut self, len: u128) -> Outcome<()> {
-        check(self.bytes(len)?.iter().all(|byte| *byte == 0), "Padding")
+        expect(self.bytes(len)?.iter().all(|byte| *byte == 0), "Padding")
     }
 
     /// Nothing follows.
     pub(crate) fn end(&self) -> Outcome<()> {
-        check(self.rest.is_empty(), "Length")
+        expect(self.rest.is_empty(), "Length")
     }
 }

@@ -1,7 +1,7 @@
 //! Section 9: check records and their verdicts.
 
 use super::table::Row;
-use super::{Digest, Outcome, Reader, check, sha256};
+use super::{Digest, Outcome, Reader, expect, sha256};
 
 /// What a record says about an element.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,8 +16,8 @@ pub(crate) enum Verdict {
 pub(crate) struct CheckRecord {
     number: u32,
     ranks: u32,
-    main: Vec<u64>,
-    spare: Vec<(u32, u64)>,
+    pub(crate) main: Vec<u64>,
+    pub(crate) spare: Vec<(u32, u64)>,
 }
 
 /// ceil(N/k).
@@ -48,34 +48,39 @@ fn node(left: &[u8], right: &[u8]) -> Digest {
     sha256(&[&[1], left, right])
 }
 
+/// The root that the path of a record leads to.
+pub(crate) fn root(record: &[u8], row: &Row, number: u32) -> Outcome<Digest> {
+    let mut reader = Reader::new(record);
+    let mut at = leaf(reader.bytes(bare_length(row).into())?);
+    for (level, sibling) in reader.rest().chunks(32).enumerate() {
+        let is_right = number.checked_shr(level as u32).is_some_and(|number| number & 1 == 1);
+        at = if is_right { node(sibling, &at) } else { node(&at, sibling) };
+    }
+    Ok(at)
+}
+
 impl CheckRecord {
     /// Reads record `number` of the row's date.
     pub(crate) fn parse(record: &[u8], row: &Row, number: u32) -> Outcome<Self> {
-        check(number < records(row), "Limit")?;
-        check(record.len() as u64 == length(row), "Length")?;
+        expect(number < records(row), "Limit")?;
+        expect(record.len() as u64 == length(row), "Length")?;
         let mut reader = Reader::new(record);
         reader.magic(b"GCSCHK")?;
-        check(reader.digest()? == row.identity, "Digest")?;
-        check(reader.date()? == row.date, "Date")?;
-        check(reader.u32()? == number, "Mismatch")?;
-        check(reader.u32()? == row.ranks, "Mismatch")?;
-        check(reader.u32()? == row.spares, "Mismatch")?;
+        expect(reader.digest()? == row.identity, "Digest")?;
+        expect(reader.date()? == row.date, "Date")?;
+        expect(reader.u32()? == number, "Mismatch")?;
+        expect(reader.u32()? == row.ranks, "Mismatch")?;
+        expect(reader.u32()? == row.spares, "Mismatch")?;
         let main = (0..row.ranks).map(|_| reader.u64()).collect::<Outcome<Vec<_>>>()?;
         let spare = (0..row.spares).map(|_| Ok((reader.u32()?, reader.u64()?)));
         let spare = spare.collect::<Outcome<Vec<_>>>()?;
 
-        let path = reader.rest();
-        let mut at = leaf(&record[..record.len() - path.len()]);
-        for (level, sibling) in path.chunks(32).enumerate() {
-            let is_right = number >> level & 1 == 1;
-            at = if is_right { node(sibling, &at) } else { node(&at, sibling) };
-        }
-        check(at == row.check_root, "Digest")?;
+        expect(root(record, row, number)? == row.check_root, "Digest")?;
 
         let mut before = (0, 0);
         for slot in &spare {
             let main = main.get(slot.0 as usize).ok_or("Limit")?;
-            check(*slot >= before && slot.1 >= *main, "Order")?;
+            expect(*slot >= before && slot.1 >= *main, "Order")?;
             before = *slot;
         }
         Ok(Self { number, ranks: row.ranks, main, spare })

@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 use siphasher::sip::SipHasher24;
 
 use super::bits::{Shape, encode};
-use super::{Digest, Outcome, Reader, check, sha256};
+use super::{Digest, Outcome, Reader, expect, sealed, sha256};
 
 /// A set that was read, or made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,11 +60,11 @@ impl Set {
         let parameter = reader.u8()?;
         reader.reserved(3)?;
         let shape = Shape { bound: range, count, parameter, bits: reader.u64()? };
-        shape.check()?;
-        check(file.len() as u128 == 48 + shape.bytes() + 32, "Length")?;
+        shape.validate()?;
+        expect(file.len() as u128 == 48 + shape.bytes() + 32, "Length")?;
         let fingerprints = shape.decode(reader.bytes(shape.bytes())?)?.into_iter().collect();
         let identity = sha256(&[&file[..file.len() - 32]]);
-        check(reader.digest()? == identity, "Digest")?;
+        expect(reader.digest()? == identity, "Digest")?;
         Ok(Self { salt, range, fingerprints, identity, length: file.len() as u64 })
     }
 
@@ -82,7 +82,6 @@ impl Set {
         file.extend([shape.parameter, 0, 0, 0]);
         file.extend(shape.bits.to_le_bytes());
         file.extend(code);
-        file.extend(sha256(&[&file]));
-        Ok(file)
+        Ok(sealed(&file))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bits::parameter;
 use super::set::Set;
-use super::{Digest, Outcome, Reader, ZERO, check, sha256};
+use super::{Digest, Outcome, Reader, ZERO, expect, sha256};
 
 /// What a client holds for one date.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,20 +35,20 @@ impl Row {
             ranks: reader.u32()?,
             spares: reader.u32()?,
         };
-        check(u64::from(row.count) <= row.range, "Limit")?;
+        expect(u64::from(row.count) <= row.range, "Limit")?;
         let p = parameter(row.range, row.count);
         let least = u128::from(row.count) * (u128::from(p) + 1);
         let unary = if row.count == 0 { 0 } else { u128::from(row.range >> p) };
-        check(u128::from(row.length) <= 80 + (least + unary).div_ceil(8), "Limit")?;
-        check(u128::from(row.length) >= 80 + least.div_ceil(8), "Length")?;
+        expect(u128::from(row.length) <= 80 + (least + unary).div_ceil(8), "Limit")?;
+        expect(u128::from(row.length) >= 80 + least.div_ceil(8), "Length")?;
         let ranks = u64::from(row.count).div_ceil(256).next_power_of_two().max(2048);
-        check(u64::from(row.ranks) == ranks, "Mismatch")?;
-        check([16, 64, 256].contains(&row.spares), "Limit")?;
-        check((row.check_root == ZERO) == (row.count == 0), "Digest")?;
+        expect(u64::from(row.ranks) == ranks, "Mismatch")?;
+        expect([16, 64, 256].contains(&row.spares), "Limit")?;
+        expect((row.check_root == ZERO) == (row.count == 0), "Digest")?;
         Ok(row)
     }
 
-    fn write(&self) -> Vec<u8> {
+    pub(crate) fn write(&self) -> Vec<u8> {
         let mut row = Vec::new();
         row.extend(self.date.to_le_bytes());
         row.extend(self.count.to_le_bytes());
@@ -90,11 +90,11 @@ impl Table {
         reader.magic(b"GCSTBL")?;
         let rows = reader.u32()?;
         reader.reserved(4)?;
-        check(rows <= 32, "Limit")?;
-        check(file.len() as u128 == 16 + 112 * u128::from(rows), "Length")?;
+        expect(rows <= 32, "Limit")?;
+        expect(file.len() as u128 == 16 + 112 * u128::from(rows), "Length")?;
         let rows = (0..rows).map(|_| Row::parse(&mut reader)).collect::<Outcome<Vec<_>>>()?;
         let dates: Vec<_> = rows.iter().map(|row| row.date).collect();
-        check(ascend(&dates), "Order")?;
+        expect(ascend(&dates), "Order")?;
         Ok(Self { rows })
     }
 
@@ -139,12 +139,12 @@ pub(crate) struct Index {
 }
 
 /// The span checks of section 7.
-pub(crate) fn check_span(span: u32, to: u32, tick: u32) -> Outcome<()> {
-    check([1, 4, 24, 96].contains(&span), "Limit")?;
-    check(to <= tick, "Limit")?;
-    check(tick - to <= 191, "Limit")?;
-    check(span <= to, "Limit")?;
-    check(to.is_multiple_of(span), "Mismatch")
+pub(crate) fn expect_span(span: u32, to: u32, tick: u32) -> Outcome<()> {
+    expect([1, 4, 24, 96].contains(&span), "Limit")?;
+    expect(to <= tick, "Limit")?;
+    expect(tick - to <= 191, "Limit")?;
+    expect(span <= to, "Limit")?;
+    expect(to.is_multiple_of(span), "Mismatch")
 }
 
 impl Index {
@@ -156,7 +156,7 @@ impl Index {
         let tick = reader.u32()?;
         let table = reader.u32()?;
         let count = reader.u32()?;
-        check(count <= 250, "Limit")?;
+        expect(count <= 250, "Limit")?;
         let table = Table::parse(reader.bytes(table.into())?)?;
         let mut bundles: Vec<Listed> = Vec::new();
         for _ in 0..count {
@@ -166,9 +166,9 @@ impl Index {
                 length: reader.u64()?,
                 digest: reader.digest()?,
             };
-            check_span(next.span, next.to, tick)?;
+            expect_span(next.span, next.to, tick)?;
             if let Some(before) = bundles.last() {
-                check((before.to, before.span) < (next.to, next.span), "Order")?;
+                expect((before.to, before.span) < (next.to, next.span), "Order")?;
             }
             bundles.push(next);
         }

@@ -1,35 +1,52 @@
-//! A publisher, what it has put out, and clients with folders in memory.
+//! A publisher, what it has put out, and phones with folders in memory.
+//!
+//! Every test that needs a small deployment begins with this one: those of gcs-core and of the server,
+//! the golden vectors, the fuzz targets.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may fail here")]
 
+mod phone;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use gcs_core::Version;
-use gcs_core::files::KeyList;
-use gcs_core::files::Table;
-use gcs_core::publish::PublishError;
-use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
-use gcs_core::sync::{Answer, ClientSettings, Heard, Outcome, Session, Step, Wake};
+use gcs_core::files::{KeyList, Table};
+use gcs_core::publish::{Day, Keys, Publication, PublishError, Publisher, PublisherSettings};
+use gcs_core::sync::Answer;
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, SigningKey};
 
+pub use phone::{Client, Intercepted, serve};
+
+/// Files by path.
 pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// The elements of each date.
+pub type Days = BTreeMap<Date, BTreeSet<Vec<u8>>>;
 
 /// 2026-01-01T00:00:00Z, where every world begins.
 pub const START: u64 = 1_767_225_600;
 
+/// Seed of the root key.
+pub const ROOT_SEED: [u8; 32] = [1; 32];
+
+/// Seed of the online key; whoever has it can sign any manifest.
+pub const ONLINE_SEED: [u8; 32] = [2; 32];
+
 pub fn root_key() -> SigningKey {
-    SigningKey::from_seed([1; 32])
+    SigningKey::from_seed(ROOT_SEED)
 }
 
 pub fn online_key() -> SigningKey {
-    SigningKey::from_seed([2; 32])
+    SigningKey::from_seed(ONLINE_SEED)
 }
 
 pub fn keys() -> Keys {
     keys_of(&root_key(), &online_key(), 1, START + 400 * DAY_SECONDS)
 }
 
+/// Keys with a list of this version that expires at this time.
 pub fn keys_of(root: &SigningKey, online: &SigningKey, version: u32, expires: u64) -> Keys {
     let list = KeyList { version, expires, keys: vec![online.public()] };
     Keys {
@@ -50,31 +67,43 @@ pub fn date(number: u64) -> Date {
     Date::of_time(START + number * DAY_SECONDS)
 }
 
+/// Few bits and a small plan: collisions and re-based dates are frequent.
+pub fn crowded() -> PublisherSettings {
+    PublisherSettings { rate_bits: 3, expected_per_date: 10, interval: 900 }
+}
+
 /// A publishing backend, and the files that are out there.
 #[derive(Clone)]
 pub struct World {
     pub keys: Keys,
     pub publisher: Publisher,
     pub files: Files,
-    pub days: BTreeMap<Date, BTreeSet<Vec<u8>>>,
+    pub days: Days,
+    /// The last tick.
     pub tick: u32,
+    /// When the next one comes.
     pub now: u64,
     /// All tables that were ever published.
     pub history: BTreeMap<Version, Table>,
 }
 
 impl World {
-    /// A world of three dates that are over, with a few elements each.
-    pub fn new(policy: PublisherSettings) -> World {
-        let mut world = World {
+    /// A world without dates, before its first tick.
+    pub fn empty(settings: PublisherSettings) -> World {
+        World {
             keys: keys(),
-            publisher: Publisher::new(policy, 1),
+            publisher: Publisher::new(settings, 1),
             files: Files::new(),
-            days: BTreeMap::new(),
+            days: Days::new(),
             tick: 0,
             now: START + 3 * DAY_SECONDS + 3 * 3600,
             history: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// A world of three dates that are over, with a few elements each.
+    pub fn new(settings: PublisherSettings) -> World {
+        let mut world = World::empty(settings);
         for number in 0..3 {
             for at in 0..20 {
                 world.add(number, number * 1000 + at);
@@ -103,6 +132,10 @@ impl World {
 
     pub fn try_publish(&self) -> Result<Publication, PublishError> {
         let (number, now, days) = (self.tick + 1, self.now, self.days());
+        // The first tick of a series may have any number.
+        if self.publisher.last_tick().unwrap_or(0) == self.tick {
+            return self.publisher.publish_next(now, &days, &self.keys);
+        }
         self.publisher.publish(number, now, &days, &self.keys)
     }
 
@@ -118,144 +151,20 @@ impl World {
         self.publisher = publication.publisher.clone();
         self.tick += 1;
         self.now += 900;
-        let version = Version { series: publication.manifest.series, tick: self.tick };
-        self.history.insert(version, self.table().clone());
+        self.history.insert(self.version(), self.table().clone());
         publication
+    }
+
+    /// What was published last.
+    pub fn version(&self) -> Version {
+        Version { series: self.publisher.series(), tick: self.tick }
     }
 
     pub fn table(&self) -> &Table {
         self.publisher.table().unwrap()
     }
 
-    pub fn serve(&self, path: &str, range: Option<(u64, u64)>) -> Answer {
-        serve(&self.files, path, range)
-    }
-}
-
-/// What a static file server answers.
-pub fn serve(files: &Files, path: &str, range: Option<(u64, u64)>) -> Answer {
-    let Some(bytes) = files.get(path) else { return Answer::Missing };
-    let part = match range {
-        None => Some(&bytes[..]),
-        Some((from, length)) => bytes.get(from as usize..(from + length) as usize),
-    };
-    part.map_or(Answer::Missing, |part| Answer::Bytes(part.to_vec()))
-}
-
-/// A phone.
-#[derive(Clone)]
-pub struct Client {
-    pub settings: ClientSettings,
-    pub folder: Files,
-    pub heard: Vec<Heard>,
-    pub wakes: u8,
-    /// Paths fetched in the last wake.
-    pub fetched: Vec<String>,
-    /// Bytes fetched in the last wake.
-    pub bytes: u64,
-}
-
-impl Client {
-    pub fn new() -> Client {
-        Client {
-            settings: ClientSettings::new(root_key().public()),
-            folder: Files::new(),
-            heard: Vec::new(),
-            wakes: 0,
-            fetched: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    pub fn hear(&mut self, time: u64, element_number: u64) {
-        self.heard.push(Heard { time, element: element(element_number) });
-    }
-
-    pub fn session(&mut self, now: u64) -> Session {
-        self.wakes += 1;
-        self.fetched.clear();
-        self.bytes = 0;
-        let wake = Wake { now, entropy: [self.wakes; 32], heard: self.heard.clone() };
-        Session::new(&self.settings, wake)
-    }
-
-    /// Answers one step from the folder or from `server`.
-    pub fn answer(
-        &mut self,
-        step: Step,
-        server: &mut impl FnMut(&str, Option<(u64, u64)>) -> Answer,
-    ) -> Result<Answer, Box<Outcome>> {
-        Ok(match step {
-            Step::Fetch { path, byte_range, limit } => {
-                let range = byte_range.map(|part| (part.start, part.end - part.start));
-                let mut answer = server(&path, range);
-                if let Answer::Bytes(bytes) = &mut answer {
-                    bytes.truncate(limit as usize + 1);
-                    self.bytes += bytes.len() as u64;
-                }
-                self.fetched.push(path);
-                answer
-            }
-            Step::Get { name } => {
-                self.folder.get(&name).cloned().map_or(Answer::Missing, Answer::Bytes)
-            }
-            Step::Put { name, bytes } => {
-                assert!(name != "state" || bytes.len() <= 4096);
-                self.folder.insert(name, bytes);
-                Answer::Done
-            }
-            Step::Delete { name } => {
-                self.folder.remove(&name);
-                Answer::Done
-            }
-            Step::Done(outcome) => return Err(outcome),
-        })
-    }
-
-    /// One wake with any server.
-    pub fn wake_with(
-        &mut self,
-        now: u64,
-        mut server: impl FnMut(&str, Option<(u64, u64)>) -> Answer,
-    ) -> Outcome {
-        let mut session = self.session(now);
-        let mut answer = Answer::Start;
-        loop {
-            match self.answer(session.resume(answer), &mut server) {
-                Ok(next) => answer = next,
-                Err(outcome) => return *outcome,
-            }
-        }
-    }
-
-    /// One wake with an honest server.
-    pub fn wake(&mut self, world: &World, now: u64) -> Outcome {
-        self.wake_with(now, |path, range| world.serve(path, range))
-    }
-
-    /// A wake that is cut off after `steps` steps. Whether it ended before that.
-    pub fn wake_cut_off(&mut self, world: &World, now: u64, steps: usize) -> bool {
-        let mut session = self.session(now);
-        let mut answer = Answer::Start;
-        for _ in 0..steps {
-            let mut server = |path: &str, range| world.serve(path, range);
-            match self.answer(session.resume(answer), &mut server) {
-                Ok(next) => answer = next,
-                Err(_) => return true,
-            }
-        }
-        false
-    }
-
-    /// State of the table in the folder, and whether every set of it is there, and
-    /// nothing besides.
-    pub fn assert_clean(&self, expected: &Table) {
-        let mut names: BTreeSet<String> =
-            expected.rows().iter().map(|row| format!("set-{}", row.identity)).collect();
-        names.insert(format!("table-{}", expected.state()));
-        names.insert("state".into());
-        let found: BTreeSet<String> =
-            self.folder.keys().filter(|name| *name != "queue").cloned().collect();
-        assert_eq!(found, names);
+    pub fn serve(&self, path: &str, part: Option<Range<u64>>) -> Answer {
+        serve(&self.files, path, part)
     }
 }

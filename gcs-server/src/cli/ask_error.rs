@@ -23,19 +23,23 @@ pub(super) enum AskError {
     #[error("{url} answered, but not as a gcs-server does (status {status}).\n{hint}")]
     Foreign { url: String, status: u16, hint: String },
     /// No answer.
-    #[error("{url}: {what}\n{hint}{}", doubt(*.is_sent))]
-    Failed { url: String, what: String, hint: String, is_sent: bool },
+    #[error("{url}: {what}\n{hint}{}", doubt(*.in_doubt))]
+    Failed { url: String, what: String, hint: String, in_doubt: Option<Listener> },
     /// The token has characters that no token has.
     #[error("the token has characters that no token has: was it copied whole?")]
     Unsendable,
 }
 
 /// What is said when the connection broke after a change was asked for.
-fn doubt(is_sent: bool) -> &'static str {
-    if is_sent {
-        "\nWhether it has been done is not known: look (status, list) before you do it again."
-    } else {
-        ""
+fn doubt(of: Option<Listener>) -> &'static str {
+    match of {
+        None => "",
+        Some(Listener::Private) => {
+            "\nWhether it has been done is not known: look (status, list) before you do it again."
+        }
+        Some(Listener::Public) => {
+            "\nWhether it has arrived is not known: send the same again, which gets the first answer."
+        }
     }
 }
 
@@ -44,7 +48,7 @@ impl AskError {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             AskError::Problem { retry, .. } => *retry,
-            AskError::Failed { is_sent, .. } => *is_sent,
+            AskError::Failed { in_doubt, .. } => in_doubt.is_some(),
             AskError::Foreign { .. } | AskError::Unsendable => false,
         }
     }
@@ -116,8 +120,8 @@ impl AskError {
             "Is the server running, and is this the address that it called {name} when it started?"
         );
         let failed = |what: &dyn Display, hint: String, is_sent: bool| {
-            let is_sent = is_sent && *method != Method::GET;
-            AskError::Failed { url: url.clone(), what: what.to_string(), hint, is_sent }
+            let in_doubt = (is_sent && *method != Method::GET).then_some(client.listener);
+            AskError::Failed { url: url.clone(), what: what.to_string(), hint, in_doubt }
         };
         match error {
             error if is_unresolved(&error) => failed(

@@ -34,13 +34,13 @@ fn index(server: &Server) -> (Manifest, IndexFile) {
     assert_eq!(Digest::of(&index.body).to_string(), hash);
     let root = ask(server.public, "GET", "/v1/manifest", &[], "").body;
     let keys = server_root(server);
-    let now = server.clock.load(std::sync::atomic::Ordering::SeqCst);
+    let now = server.home.now();
     let (manifest, _) = Manifest::verify(&root, &keys, now, 0).unwrap();
     (manifest, IndexFile::parse(&index.body).unwrap())
 }
 
 fn server_root(server: &Server) -> gcs_core::PublicKey {
-    let text = std::fs::read_to_string(server.data().join("keys.json")).unwrap();
+    let text = std::fs::read_to_string(server.home.path("keys.json")).unwrap();
     let keys: serde_json::Value = serde_json::from_str(&text).unwrap();
     let seed = data_encoding::HEXLOWER.decode(keys["root_key"].as_str().unwrap().as_bytes());
     gcs_core::SigningKey::from_seed(seed.unwrap().try_into().unwrap()).public()

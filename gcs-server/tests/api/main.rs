@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "tests")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod bad_input;
 mod corrections;
 mod documents;
@@ -9,4 +12,5 @@ mod files;
 mod providers;
 mod reports;
 mod roles;
-mod server;
+
+use common::server;

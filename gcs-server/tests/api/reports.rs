@@ -226,7 +226,7 @@ fn every_code_that_does_not_count_says_why() {
         server.pass(86_400);
         server.tick();
     }
-    assert_eq!(server.clock.load(std::sync::atomic::Ordering::SeqCst), noon() + 20 * 86_400);
+    assert_eq!(server.home.now(), noon() + 20 * 86_400);
     assert_eq!(report(&late[0]), (410, "code_expired".to_owned()));
     act("revoke");
     assert_eq!(report(&late[1]), (410, "code_revoked".to_owned()));

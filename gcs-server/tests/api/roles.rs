@@ -122,13 +122,13 @@ fn a_replaced_token_is_void() {
 
     let token = server.operate("POST", "/v1/admin/token", Value::Null).ok();
     assert_eq!(server.operate("GET", "/v1/admin/status", Value::Null).status, 401);
-    server.operator = token["token"].as_str().unwrap().to_owned();
+    server.api.operator = token["token"].as_str().unwrap().to_owned();
     server.status();
     // It holds after a restart, and was never written down.
     let server = server.restart();
     server.status();
     for name in ["log.sqlite", "log.sqlite-wal", "keys.json"] {
-        let Ok(bytes) = std::fs::read(server.data().join(name)) else { continue };
+        let Ok(bytes) = std::fs::read(server.home.path(name)) else { continue };
         let secret = &server.operator.as_bytes()[20..];
         assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name}");
     }

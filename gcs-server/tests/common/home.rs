@@ -20,18 +20,42 @@ use gcs_server::random::Random;
 use gcs_server::service::Service;
 use tempfile::TempDir;
 
+use super::api::Api;
+use super::process::{alone, text};
+use super::world::Files;
 use super::{HOUR, START, policy, submission};
 
 /// A folder that is gone when the test is over.
 pub struct Home {
     pub folder: TempDir,
     pub time: Arc<AtomicU64>,
+    /// What servers here draw from, one after the other.
+    pub random: Random,
 }
 
 impl Home {
+    /// At noon of the fourth date.
     pub fn new() -> Home {
-        let time = Arc::new(AtomicU64::new(START + 3 * DAY_SECONDS + 12 * HOUR));
-        Home { folder: tempfile::tempdir().unwrap(), time }
+        Home::at(START + 3 * DAY_SECONDS + 12 * HOUR)
+    }
+
+    /// At a Unix time.
+    pub fn at(now: u64) -> Home {
+        Home::seeded(1, now)
+    }
+
+    /// At a Unix time; a deployment that is made here has other keys for each seed.
+    pub fn seeded(seed: u64, now: u64) -> Home {
+        let (folder, time) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(now)));
+        Home { folder, time, random: Random::seeded(seed) }
+    }
+
+    pub fn now(&self) -> u64 {
+        self.time.load(Ordering::SeqCst)
+    }
+
+    pub fn set(&self, now: u64) {
+        self.time.store(now, Ordering::SeqCst);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -58,10 +82,7 @@ impl Home {
     }
 
     pub async fn start_with(&self, config: &Config) -> Result<Running, StartError> {
-        let app = App::build(config, Clock::Manual(Arc::clone(&self.time)), Random::System).await?;
-        let (service, handles) = (app.service().clone(), app.handles());
-        let task = actix_web::rt::spawn(app.run());
-        Ok(Running { service: Some(service), handles, task })
+        Running::start(config, &self.time, &self.random).await
     }
 
     pub async fn start(&self) -> Running {
@@ -97,9 +118,14 @@ impl Home {
         files
     }
 
-    /// What phones can fetch.
+    /// What phones can fetch, by name.
     pub fn public(&self) -> BTreeMap<String, Vec<u8>> {
         files(&self.path("public"))
+    }
+
+    /// What phones can fetch, by path.
+    pub fn served(&self) -> Files {
+        self.public().into_iter().map(|(name, bytes)| (format!("/{name}"), bytes)).collect()
     }
 
     pub fn manifest(&self) -> Vec<u8> {
@@ -108,19 +134,13 @@ impl Home {
 
     /// Says that the log here is the newest there is: see `StartError::Elsewhere`.
     pub fn rebuild(&self) {
-        let rebuild = ["rebuild", "--write", "--data-dir"];
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gcs-server"))
-            .args(rebuild)
-            .arg(self.folder.path())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = alone(self.folder.path(), &["rebuild", "--write"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
     }
 
     /// The same folder elsewhere, as a crash at this moment would leave it.
     pub fn copy(&self) -> Home {
-        let copy = Home { folder: tempfile::tempdir().unwrap(), time: Arc::default() };
-        copy.time.store(self.time.load(Ordering::SeqCst), Ordering::SeqCst);
+        let copy = Home { random: self.random.clone(), ..Home::at(self.now()) };
         for (name, bytes) in files(self.folder.path()) {
             let path = copy.path(&name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -157,20 +177,51 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 /// A server that runs.
 pub struct Running {
     service: Option<Service>,
-    handles: [actix_web::dev::ServerHandle; 2],
+    api: Api,
+    pub handles: [actix_web::dev::ServerHandle; 2],
     task: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
 }
 
 impl Running {
+    /// Starts a server in this thread's runtime, with this clock and this randomness.
+    pub async fn start(
+        config: &Config,
+        time: &Arc<AtomicU64>,
+        random: &Random,
+    ) -> Result<Running, StartError> {
+        let clock = Clock::Manual(Arc::clone(time));
+        let app = App::build(config, clock, random.clone()).await?;
+        let (service, handles) = (app.service().clone(), app.handles());
+        let operator = app.new_deployment().map(|new| new.token.to_string()).unwrap_or_default();
+        let (public, private) = (app.public(), app.private());
+        let api = Api { public, private, operator, backend: String::new() };
+        let task = actix_web::rt::spawn(app.run());
+        Ok(Running { service: Some(service), api, handles, task })
+    }
+
+    /// The way to ask it over HTTP; of a deployment that is not new, with this operator's token.
+    pub fn api(&self, operator: &str) -> Api {
+        let mut api = self.api.clone();
+        if api.operator.is_empty() {
+            operator.clone_into(&mut api.operator);
+        }
+        api
+    }
+
     pub fn service(&self) -> &Service {
         self.service.as_ref().unwrap()
     }
 
-    pub async fn stop(mut self) {
-        self.service = None;
+    pub async fn stop(self) {
         for handle in &self.handles {
             handle.stop(true).await;
         }
+        self.until_stopped().await;
+    }
+
+    /// Lets go of the service, without which a server does not end, and waits for the end.
+    pub async fn until_stopped(mut self) {
+        self.service = None;
         self.task.await.unwrap().unwrap();
     }
 

@@ -1,9 +1,15 @@
-//! A log, its keys, a clock, and the state that goes with them: no server around it.
+//! What the server's tests share: a log, its keys, a clock, and the state that goes with them, here;
+//! a data folder and the servers on it, over HTTP or not, in this process or one of their own, below.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
 
+pub mod api;
 pub mod home;
+pub mod process;
+pub mod server;
 pub mod shelf;
+#[path = "../../../gcs-core/tests/world/mod.rs"]
+pub mod world;
 
 use std::sync::Arc;
 
@@ -13,7 +19,7 @@ use gcs_core::Version;
 use gcs_core::report::Code;
 use gcs_core::report::Item;
 use gcs_core::report::{ReceivedReport, ReportAnswer};
-use gcs_core::{DAY_SECONDS, Date, Digest};
+use gcs_core::{DAY_SECONDS, Digest};
 use gcs_server::domain::chain::Chain;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Deployment, OperatorTokenSet, PolicySet};
@@ -27,22 +33,16 @@ use gcs_server::node::{SealedBatch, replay};
 use gcs_server::random::Random;
 use gcs_server::store::{Batch, MemoryStore, Store};
 
-/// 2026-01-01T00:00:00Z.
-pub const START: u64 = 1_767_225_600;
+pub use world::{START, date};
 
 pub const HOUR: u64 = 3600;
 
 /// Every batch of a log.
 pub const ALL: usize = usize::MAX;
 
-/// The n-th date, from 2026-01-01.
-pub fn date(number: u64) -> Date {
-    Date::of_time(START + number * DAY_SECONDS)
-}
-
 /// The n-th element: 16 bytes, so that no filler can be taken for it.
 pub fn element(number: u64) -> Element {
-    Element::from_slice(&Digest::of(&number.to_le_bytes()).0[..16])
+    Element::from_slice(&world::element(number))
 }
 
 pub fn raw(date_number: u64, element_number: u64) -> Item {
@@ -79,7 +79,12 @@ pub fn keys(seed: u64) -> DeploymentKeys {
 
 /// Seals events as the batch that follows a place in the chain.
 pub fn seal(position: u64, head: [u8; 32], events: &[Event], now: u64) -> Batch {
-    let sealed = gcs_server::node::seal(Chain { position, head }, events, now, &Random::System);
+    let sealed = gcs_server::node::seal(
+        Chain { position, head },
+        events,
+        now,
+        &Random::seeded(1000 + position),
+    );
     sealed.unwrap().unwrap().batch
 }
 
@@ -100,7 +105,12 @@ pub struct Ledger {
 impl Ledger {
     /// A deployment with one provider, number 1, at noon of the fourth date.
     pub fn new(policy: &Policy) -> Ledger {
-        let random = Random::System;
+        Ledger::seeded(1, policy)
+    }
+
+    /// The same with other keys and other randomness for each seed.
+    pub fn seeded(seed: u64, policy: &Policy) -> Ledger {
+        let random = Random::seeded(seed);
         let keys = Arc::new(gcs_server::app::key_file::draw(&random).unwrap());
         let state = State::new(keys.filler());
         let now = START + 3 * DAY_SECONDS + 12 * HOUR;

@@ -1,6 +1,6 @@
 //! A builder, and a public folder in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use gcs_core::PublicKey;
 use gcs_core::files::{IndexFile, Manifest, Path};
@@ -9,9 +9,7 @@ use gcs_server::node::PublicationInput;
 use gcs_server::publishing::{Outbox, PublicationBuilder};
 
 use super::Ledger;
-
-/// Files by path, with the slash.
-pub type Files = BTreeMap<String, Vec<u8>>;
+use super::world::Files;
 
 pub struct Shelf {
     pub builder: PublicationBuilder,

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use gcs_core::files::{Row, Table};
 use serde_json::json;
 
-use crate::out::{Case, Vectors};
-use crate::raw::{RawBody, edited, flipped, sha256};
-use crate::world::World;
+use super::out::{Case, Vectors};
+use super::raw::{RawBody, edited, flipped};
+use super::world::World;
+use crate::naive::sha256;
 
 /// Lengths of a bundle's header and of what precedes the payload of an entry.
 const HEADER: usize = 88;
@@ -191,7 +192,7 @@ fn lists(vectors: &mut Vectors, world: &World) {
 
 /// A new date for a table that is full.
 fn thirty_third_date(vectors: &mut Vectors, world: &World) {
-    let full = crate::tables::full(world);
+    let full = super::tables::full(world);
     let bytes = world.bundle(1, 6);
     let date = u32::from_le_bytes(bytes[HEADER..HEADER + 4].try_into().unwrap()) + 40;
     let bytes = edited(bytes, &[(24, &sha256(&[&full])), (HEADER, &date.to_le_bytes())]);

@@ -3,9 +3,10 @@
 use gcs_core::{Delta, HashRange, Set};
 use serde_json::json;
 
-use crate::out::Vectors;
-use crate::raw::{self, RawBody, RawDelta};
-use crate::sets::build;
+use super::out::Vectors;
+use super::raw::{self, RawBody, RawDelta};
+use super::sets::build;
+use crate::naive;
 
 const RANGE: u64 = 10_000;
 const BASE: [u64; 10] = [5, 300, 301, 2_000, 3_500, 5_000, 5_001, 8_000, 9_000, 9_990];
@@ -176,7 +177,7 @@ fn lengths(vectors: &mut Vectors) {
 
 fn headers(vectors: &mut Vectors) {
     let bytes = raw_delta(RANGE, &BASE, &TARGET).bytes();
-    let edited = |edits: &[(usize, &[u8])]| raw::resealed(&raw::edited(&bytes, edits));
+    let edited = |edits: &[(usize, &[u8])]| naive::resealed(&raw::edited(&bytes, edits));
     let large = changed(|delta| {
         delta.base_len = u32::MAX;
         delta.target_len = 0;

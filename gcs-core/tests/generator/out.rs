@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::common::hex;
+use crate::golden::hex;
 
 /// All that is written.
 #[derive(Default)]
 pub(crate) struct Vectors {
     /// By path within the folder.
-    pub files: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, Vec<u8>>,
     cases: Vec<Case>,
     names: BTreeSet<String>,
 }
@@ -64,8 +64,20 @@ impl Vectors {
         self.invalid(case, error);
     }
 
+    /// All files by their paths within the folder, the list of cases among them.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = self.files.clone();
+        files.insert("vectors.json".into(), self.list().into_bytes());
+        files
+    }
+
+    /// Their paths.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.files().into_keys().collect()
+    }
+
     /// The text of `vectors.json`: one member of a case on a line.
-    pub(crate) fn list(&self) -> String {
+    fn list(&self) -> String {
         let cases: Vec<String> = self.cases.iter().map(Case::text).collect();
         format!("[\n{}\n]\n", cases.join(",\n"))
     }

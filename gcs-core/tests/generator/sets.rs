@@ -3,9 +3,10 @@
 use gcs_core::{HashRange, Salt, Set};
 use serde_json::{Value, json};
 
-use crate::common::hex;
-use crate::out::Vectors;
-use crate::raw::{self, RawSet};
+use super::out::Vectors;
+use super::raw::{self, RawSet};
+use crate::golden::hex;
+use crate::naive::{self, bits};
 
 /// F, salt and fingerprints of the set that most invalid ones are made from.
 const RANGE: u64 = 10_000;
@@ -30,7 +31,7 @@ pub(crate) fn build(range: u64, values: &[u64]) -> Set {
 }
 
 fn expect(set: &Set, values: &[u64]) -> Value {
-    let bits = raw::rice(values, set.rice_parameter() as u8).1;
+    let bits = bits::code(values, set.rice_parameter() as u8).1;
     let mut expect = json!({
         "salt": hex(&set.salt().0),
         "range": set.hash_range().get(),
@@ -115,14 +116,14 @@ fn lengths(vectors: &mut Vectors) {
     }
     let longer = [&bytes[..], &[0]].concat();
     vectors.refused("set", "set-trailing-byte", "a byte behind the trailer", &longer, "Length");
-    let sealed = raw::sealed(&[&bytes[..bytes.len() - 32], &[0]].concat());
+    let sealed = naive::sealed(&[&bytes[..bytes.len() - 32], &[0]].concat());
     let note = "a zero byte between code and trailer, sealed";
     vectors.refused("set", "set-byte-before-trailer", note, &sealed, "Length");
 }
 
 fn headers(vectors: &mut Vectors) {
     let bytes = base().bytes();
-    let edited = |edits: &[(usize, &[u8])]| raw::resealed(&raw::edited(&bytes, edits));
+    let edited = |edits: &[(usize, &[u8])]| naive::resealed(&raw::edited(&bytes, edits));
     for (name, note, bytes, error) in [
         ("set-magic", "magic of a delta", edited(&[(0, b"GCSDLT")]), "Magic"),
         ("set-magic-case", "magic in lower case", edited(&[(0, b"gcsset")]), "Magic"),

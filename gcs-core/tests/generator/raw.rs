@@ -1,18 +1,11 @@
-//! Writes files field by field, naively and without any check, so that every field can
+//! Writes files field by field, naively and without any validation, so that every field can
 //! be wrong.
 
-use data_encoding::BASE64;
-use ed25519_dalek::{Signer as _, SigningKey};
-use sha2::{Digest as _, Sha256};
-
-use crate::common::hex;
+use crate::naive::bits::{code, parameter};
+use crate::naive::sealed;
 
 /// The salt of every set that is not made by a publisher.
 pub(crate) const SALT: [u8; 16] = *b"salt of vectors!";
-
-pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    Sha256::digest(parts.concat()).into()
-}
 
 /// The element of this number: 16 bytes of text.
 pub(crate) fn element(number: u32) -> [u8; 16] {
@@ -38,37 +31,6 @@ pub(crate) fn resealed(bytes: &[u8]) -> Vec<u8> {
     sealed(&bytes[..bytes.len() - 32])
 }
 
-/// `bytes` and their hash.
-pub(crate) fn sealed(bytes: &[u8]) -> Vec<u8> {
-    [bytes, &sha256(&[bytes])].concat()
-}
-
-/// The Rice parameter by its definition.
-pub(crate) fn parameter(range: u64, len: u32) -> u8 {
-    let fits = |p: &u8| 26 * u128::from(range) >= (27 * u128::from(len)) << p;
-    if len == 0 { 0 } else { (0..=52).rev().find(fits).unwrap_or(0) }
-}
-
-/// A Rice code, bit by bit: its bytes and its length in bits.
-pub(crate) fn rice(values: &[u64], parameter: u8) -> (Vec<u8>, u64) {
-    let mut bits = Vec::new();
-    let mut next = 0;
-    for value in values {
-        let gap = value - next;
-        next = value + 1;
-        bits.extend((0..gap >> parameter).map(|_| true));
-        bits.push(false);
-        bits.extend((0..parameter).map(|bit| gap >> bit & 1 == 1));
-    }
-    (bytes_of_bits(&bits), bits.len() as u64)
-}
-
-/// Least significant bit first.
-pub(crate) fn bytes_of_bits(bits: &[bool]) -> Vec<u8> {
-    let byte = |bits: &[bool]| (0..).zip(bits).map(|(at, bit)| u8::from(*bit) << at).sum();
-    bits.chunks(8).map(byte).collect()
-}
-
 /// A set.
 #[derive(Clone)]
 pub(crate) struct RawSet {
@@ -88,7 +50,7 @@ impl RawSet {
     }
 
     pub(crate) fn with_parameter(range: u64, values: &[u64], parameter: u8) -> RawSet {
-        let (code, bits) = rice(values, parameter);
+        let (code, bits) = code(values, parameter);
         let len = values.len() as u32;
         RawSet { salt: SALT, range, len, parameter, reserved: [0; 3], bits, code }
     }
@@ -126,7 +88,7 @@ impl RawBody {
 
     pub(crate) fn with_parameters(removed: &[u64], added: &[u64], parameters: [u8; 2]) -> RawBody {
         let lens = [removed.len() as u32, added.len() as u32];
-        let (ranks, values) = (rice(removed, parameters[0]), rice(added, parameters[1]));
+        let (ranks, values) = (code(removed, parameters[0]), code(added, parameters[1]));
         let (bits, codes) = ([ranks.1, values.1], [ranks.0, values.0]);
         RawBody { lens, parameters, reserved: [0; 2], bits, codes }
     }
@@ -165,33 +127,4 @@ impl RawDelta {
         bytes.extend(self.body.bytes());
         sealed(&bytes)
     }
-}
-
-/// A DSSE envelope with one signature.
-pub(crate) fn envelope(payload_type: &str, payload: &[u8], key: &SigningKey) -> String {
-    envelope_with(payload_type, payload, &[signature(payload_type, payload, key)])
-}
-
-/// A DSSE envelope with these members of `signatures`.
-pub(crate) fn envelope_with(payload_type: &str, payload: &[u8], signatures: &[String]) -> String {
-    let payload = BASE64.encode(payload);
-    let signatures = signatures.join(",");
-    format!(
-        r#"{{"payloadType":"{payload_type}","payload":"{payload}","signatures":[{signatures}]}}"#
-    )
-}
-
-/// A member of `signatures`.
-pub(crate) fn signature(payload_type: &str, payload: &[u8], key: &SigningKey) -> String {
-    let sig = BASE64.encode(&sign(payload_type, payload, key));
-    let keyid = hex(&sha256(&[key.verifying_key().as_bytes()])[..4]);
-    format!(r#"{{"keyid":"{keyid}","sig":"{sig}"}}"#)
-}
-
-/// A signature over the pre-authentication encoding.
-pub(crate) fn sign(payload_type: &str, payload: &[u8], key: &SigningKey) -> [u8; 64] {
-    let mut message =
-        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
-    message.extend(payload);
-    key.sign(&message).to_bytes()
 }

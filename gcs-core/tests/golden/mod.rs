@@ -3,6 +3,7 @@
 //! Nothing here knows the library, so that a second decoder can be run over the same list.
 
 #![allow(dead_code, reason = "each test that includes this file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -3,10 +3,11 @@
 use gcs_core::files::{Row, Table};
 use serde_json::{Value, json};
 
-use crate::common::hex;
-use crate::out::Vectors;
-use crate::raw::{edited, sha256};
-use crate::world::World;
+use super::out::Vectors;
+use super::raw::edited;
+use super::world::World;
+use crate::golden::hex;
+use crate::naive::{bits, sha256};
 
 /// Length of a table's header and of a row; offsets within a row.
 const HEADER: usize = 16;
@@ -78,7 +79,7 @@ pub(crate) fn full(world: &World) -> Vec<u8> {
 fn valid(vectors: &mut Vectors, world: &World) {
     // N = 2^19 + 1 is the least for which k is 4096; the file is as long as it may be.
     let (len, range) = ((1u32 << 19) + 1, 1u64 << 40);
-    let parameter = crate::raw::parameter(range, len);
+    let parameter = bits::parameter(range, len);
     let most = 80 + (u64::from(len) * u64::from(parameter + 1) + (range >> parameter)).div_ceil(8);
     let large = edited(
         &table_of(&[&row(world)]),
@@ -131,7 +132,7 @@ fn rows(vectors: &mut Vectors, world: &World) {
     let none = table_of(&[&world.table(8).to_bytes()[HEADER + ROW..]]);
     let row = world.table(5).rows()[0];
     let (range, len) = (row.hash_range.get(), row.len);
-    let parameter = crate::raw::parameter(range, len);
+    let parameter = bits::parameter(range, len);
     let least = 80 + (u64::from(len) * u64::from(parameter + 1)).div_ceil(8);
     let most = 80 + (u64::from(len) * u64::from(parameter + 1) + (range >> parameter)).div_ceil(8);
     let set32 = |at: usize, value: u32| edited(&one, &[(at, &value.to_le_bytes())]);

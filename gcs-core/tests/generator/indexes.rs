@@ -3,11 +3,12 @@
 use gcs_core::files::IndexFile;
 use serde_json::{Value, json};
 
-use crate::common::hex;
-use crate::out::Vectors;
-use crate::raw::{edited, sha256};
-use crate::tables::expect_table;
-use crate::world::World;
+use super::out::Vectors;
+use super::raw::edited;
+use super::tables::expect_table;
+use super::world::World;
+use crate::golden::hex;
+use crate::naive::sha256;
 
 /// Length of a header and of an entry.
 const HEADER: usize = 24;

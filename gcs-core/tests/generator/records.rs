@@ -4,10 +4,11 @@ use gcs_core::Set;
 use gcs_core::files::Row;
 use serde_json::{Value, json};
 
-use crate::common::hex;
-use crate::out::{Case, Vectors, hex_number};
-use crate::raw::{edited, element, flipped, sha256};
-use crate::world::World;
+use super::out::{Case, Vectors, hex_number};
+use super::raw::{edited, element, flipped};
+use super::world::World;
+use crate::golden::hex;
+use crate::naive::sha256;
 
 /// Where the main slots and, with k = 2048, the spare slots begin.
 const MAIN: usize = 56;

@@ -1,19 +1,23 @@
 //! Manifests.
 
 use data_encoding::{BASE64, BASE64URL};
+use ed25519_dalek::SigningKey;
 use gcs_core::files::{FileHash, Manifest};
 use serde_json::{Value, json};
 
-use crate::common::hex;
-use crate::out::{Case, Vectors};
-use crate::raw::{self, envelope, envelope_with, signature};
-use crate::world::{ONLINE, ROOT, World, keys_expire, signer};
+use super::out::{Case, Vectors};
+use super::world::{World, keys_expire};
+use crate::golden::hex;
+use crate::naive::dsse::{self, KEYS, MANIFEST, envelope, envelope_with, signature};
 
-const MANIFEST: &str = "application/vnd.gcs.manifest+json";
-const KEYS: &str = "application/vnd.gcs.keys+json";
-
-/// Seed of a key that nobody listed.
+/// Seeds of the keys, each this byte repeated; nobody listed the stranger's.
+const ROOT: u8 = 1;
+const ONLINE: u8 = 2;
 const STRANGER: u8 = 9;
+
+fn signer(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
 
 pub(crate) fn add(vectors: &mut Vectors, world: &World) {
     let made = Made::new(world);
@@ -82,13 +86,13 @@ impl<'w> Made<'w> {
     }
 
     fn given(&self, bytes: impl Into<Vec<u8>>) -> Given {
-        let root = *signer(ROOT).dalek.verifying_key().as_bytes();
+        let root = *signer(ROOT).verifying_key().as_bytes();
         Given { bytes: bytes.into(), root, now: self.manifest.issued + 60, least_keys: 3 }
     }
 
     /// A payload signed by the online key.
     fn signed(&self, payload: &str) -> Given {
-        self.given(envelope(MANIFEST, payload.as_bytes(), &signer(ONLINE).dalek))
+        self.given(envelope(MANIFEST, payload.as_bytes(), &signer(ONLINE)))
     }
 
     /// The manifest with another envelope for its key list.
@@ -98,7 +102,7 @@ impl<'w> Made<'w> {
 
     /// The manifest with another key list, signed by the root.
     fn with_keys(&self, keys: &str) -> Given {
-        self.with_key_envelope(&envelope(KEYS, keys.as_bytes(), &signer(ROOT).dalek))
+        self.with_key_envelope(&envelope(KEYS, keys.as_bytes(), &signer(ROOT)))
     }
 
     /// The manifest with a change in the text of its payload.
@@ -131,9 +135,9 @@ impl<'w> Made<'w> {
     fn valid_variants(&self, vectors: &mut Vectors) {
         let text = |given: Given| String::from_utf8(given.bytes).unwrap();
         let whole = text(self.signed(&self.payload));
-        let sig = signature(MANIFEST, self.payload.as_bytes(), &signer(ONLINE).dalek);
+        let sig = signature(MANIFEST, self.payload.as_bytes(), &signer(ONLINE));
         let keyid = &sig[..sig.find(r#""sig""#).unwrap()];
-        let other = signature(MANIFEST, self.payload.as_bytes(), &signer(STRANGER).dalek);
+        let other = signature(MANIFEST, self.payload.as_bytes(), &signer(STRANGER));
         let two = envelope_with(MANIFEST, self.payload.as_bytes(), &[other, sig.clone()]);
         let junk = r#"{"keyid":"","sig":"not base64"}"#.to_string();
         let four = [junk.clone(), junk.clone(), junk, sig.clone()];
@@ -231,17 +235,16 @@ impl<'w> Made<'w> {
 
     fn signers(&self, vectors: &mut Vectors) {
         let payload = self.payload.as_bytes();
-        let by = |seed| self.given(envelope(MANIFEST, payload, &signer(seed).dalek));
+        let by = |seed| self.given(envelope(MANIFEST, payload, &signer(seed)));
         let whole = String::from_utf8(by(ONLINE).bytes).unwrap();
-        let sig = BASE64.encode(&raw::sign(MANIFEST, payload, &signer(ONLINE).dalek));
-        let url = BASE64URL.encode(&raw::sign(MANIFEST, payload, &signer(ONLINE).dalek));
+        let sig = BASE64.encode(&dsse::sign(MANIFEST, payload, &signer(ONLINE)));
+        let url = BASE64URL.encode(&dsse::sign(MANIFEST, payload, &signer(ONLINE)));
         assert_ne!(sig, url, "has a digit in which the alphabets differ");
-        let bare = BASE64.encode(&raw::sign(KEYS, payload, &signer(ONLINE).dalek));
-        let malleable =
-            BASE64.encode(&plus_order(raw::sign(MANIFEST, payload, &signer(ONLINE).dalek)));
+        let bare = BASE64.encode(&dsse::sign(KEYS, payload, &signer(ONLINE)));
+        let malleable = BASE64.encode(&plus_order(dsse::sign(MANIFEST, payload, &signer(ONLINE))));
         let with_sig = |new: &str| self.given(replaced(&whole, &sig, new));
         let none = envelope_with(MANIFEST, payload, &[]);
-        let one = signature(MANIFEST, payload, &signer(ONLINE).dalek);
+        let one = signature(MANIFEST, payload, &signer(ONLINE));
         let five = envelope_with(MANIFEST, payload, &vec![one; 5]);
         let altered = replaced(&self.payload, r#""tick":5"#, r#""tick":6"#);
         let altered = replaced(&whole, &BASE64.encode(payload), &BASE64.encode(altered.as_bytes()));
@@ -297,12 +300,10 @@ impl<'w> Made<'w> {
     }
 
     fn key_lists(&self, vectors: &mut Vectors) {
-        let by = |seed| {
-            self.with_key_envelope(&envelope(KEYS, self.keys.as_bytes(), &signer(seed).dalek))
-        };
-        let other_root =
-            Given { root: *signer(STRANGER).dalek.verifying_key().as_bytes(), ..by(ROOT) };
-        let typed = envelope(MANIFEST, self.keys.as_bytes(), &signer(ROOT).dalek);
+        let by =
+            |seed| self.with_key_envelope(&envelope(KEYS, self.keys.as_bytes(), &signer(seed)));
+        let other_root = Given { root: *signer(STRANGER).verifying_key().as_bytes(), ..by(ROOT) };
+        let typed = envelope(MANIFEST, self.keys.as_bytes(), &signer(ROOT));
         let unsigned = envelope_with(KEYS, self.keys.as_bytes(), &[]);
         let listed = format!(r#"["{}"]"#, public(ONLINE));
         let with_keys = |keys: &str| self.with_keys(&replaced(&self.keys, &listed, keys));
@@ -470,17 +471,17 @@ impl<'w> Made<'w> {
         let url = BASE64URL.encode(odd.as_bytes());
         let right = BASE64.encode(odd.as_bytes());
         assert_ne!(url, right);
-        let odd = envelope(MANIFEST, odd.as_bytes(), &signer(ONLINE).dalek);
+        let odd = envelope(MANIFEST, odd.as_bytes(), &signer(ONLINE));
         let odd = replaced(&odd, &right, &url);
         // White space before the payload until its base64 ends in `=`.
         let spaces = ["", " ", "  "].map(|spaces| format!("{spaces}{}", self.payload));
         let spaced = spaces.iter().find(|text| !text.len().is_multiple_of(3)).unwrap();
-        let unpadded = envelope(MANIFEST, spaced.as_bytes(), &signer(ONLINE).dalek);
+        let unpadded = envelope(MANIFEST, spaced.as_bytes(), &signer(ONLINE));
         let right = BASE64.encode(spaced.as_bytes());
         let unpadded = replaced(&unpadded, &right, right.trim_end_matches('='));
         let broken = format!("{}\\n{}", &payload[..76], &payload[76..]);
         let broken = replaced(&whole, &payload, &broken);
-        let typed = envelope(KEYS, self.payload.as_bytes(), &signer(ONLINE).dalek);
+        let typed = envelope(KEYS, self.payload.as_bytes(), &signer(ONLINE));
         let large = format!("{whole}{}", " ".repeat(2049 - whole.len()));
         let parsed: Value = serde_json::from_str(&whole).unwrap();
         let list = json!([parsed["payloadType"], parsed["payload"], parsed["signatures"]]);
@@ -522,12 +523,12 @@ impl<'w> Made<'w> {
 
 /// The public key of a seed, as a key list has it.
 fn public(seed: u8) -> String {
-    BASE64.encode(signer(seed).dalek.verifying_key().as_bytes())
+    BASE64.encode(signer(seed).verifying_key().as_bytes())
 }
 
 /// The signature with the order of the group added to S: congruent, but not canonical.
 fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
-    let order = crate::common::bytes_of_hex(
+    let order = crate::golden::bytes_of_hex(
         "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010",
     );
     let mut carry = 0;

@@ -1,0 +1,129 @@
+//! The program itself: a server in a process of its own, and commands.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::api::Api;
+
+/// The program, whatever the environment of the tests says.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gcs-server"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GCS_SERVER_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A server in a process of its own, with the system's clock.
+pub struct Process {
+    pub child: Child,
+    log: File,
+    api: Api,
+}
+
+impl Deref for Process {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
+}
+
+impl Process {
+    /// Starts a server on a folder. Of a deployment that is not new, the operator's token is empty.
+    pub fn start(folder: &Path, flags: &[&str]) -> Process {
+        let is_new = !folder.join("log.sqlite").exists();
+        let log = tempfile::tempfile().unwrap();
+        let mut child = program()
+            .args(["--data-dir", folder.to_str().unwrap()])
+            .args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let mut line = |name: &str| {
+            let line = lines.next().unwrap().unwrap();
+            line.strip_prefix(name).unwrap_or_else(|| panic!("{line}")).trim().to_owned()
+        };
+        let address = |url: String| -> SocketAddr {
+            url.strip_prefix("http://").and_then(|url| url.parse().ok()).unwrap()
+        };
+        let (public, private) = (address(line("public:")), address(line("private:")));
+        assert_eq!(line("root key:").len(), 64);
+        let operator = if is_new { line("operator token:") } else { String::new() };
+        let api = Api { public, private, operator, backend: String::new() };
+        Process { child, log, api }
+    }
+
+    /// A command that asks this server, with a token if there is one.
+    pub fn command(&self, token: &str, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.args(arguments);
+        command.env("GCS_SERVER_URL", self.private_url());
+        command.env("GCS_SERVER_PUBLIC_URL", self.public_url());
+        if !token.is_empty() {
+            command.env("GCS_SERVER_TOKEN", token);
+        }
+        command
+    }
+
+    /// Runs such a command.
+    pub fn run(&self, token: &str, arguments: &[&str]) -> Output {
+        self.command(token, arguments).output().unwrap()
+    }
+
+    /// Runs a command that succeeds with JSON.
+    pub fn json(&self, token: &str, command: &[&str]) -> Value {
+        let output = self.run(token, command);
+        assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let killed = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Stops in good order and returns what was logged.
+    pub fn stop(mut self) -> String {
+        self.signal("-TERM");
+        let status = self.child.wait().unwrap();
+        let mut logged = String::new();
+        self.log.rewind().unwrap();
+        self.log.read_to_string(&mut logged).unwrap();
+        assert!(status.success(), "{status}: {logged}");
+        logged
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs the program on a folder, without a server.
+pub fn alone(folder: &Path, command: &[&str]) -> Output {
+    let folder = ["--data-dir", folder.to_str().unwrap()];
+    program().args(command).args(folder).output().unwrap()
+}
+
+/// Runs a command that has no data folder.
+pub fn pure(command: &[&str]) -> Output {
+    program().args(command).output().unwrap()
+}

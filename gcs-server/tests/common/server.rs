@@ -1,0 +1,103 @@
+//! A server in this process that is asked over HTTP: the real one, on ports of its own, with a clock
+//! that stands still and randomness that is the same in every run.
+
+use std::ops::Deref;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use actix_web::dev::ServerHandle;
+use gcs_core::Date;
+use gcs_server::app::config::Config;
+
+use super::api::Api;
+use super::home::{Home, Running};
+
+pub use super::api::{Answer, ask, bearer, raw, seed};
+
+/// The server's time at first: noon of a day.
+pub fn noon() -> u64 {
+    today().start() + 43_200
+}
+
+pub fn today() -> Date {
+    "2026-01-20".parse().unwrap()
+}
+
+/// The date `days` before today.
+pub fn ago(days: u32) -> Date {
+    Date::from_days(today().days() - days).unwrap()
+}
+
+/// A running server, in a thread of its own.
+pub struct Server {
+    pub home: Arc<Home>,
+    pub api: Api,
+    handles: [ServerHandle; 2],
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Deref for Server {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
+}
+
+impl Server {
+    /// A new deployment.
+    pub fn new() -> Server {
+        let mut server = Server::start(Arc::new(Home::at(noon())), "");
+        server.api.backend = server.backend_token();
+        server
+    }
+
+    fn start(home: Arc<Home>, operator: &str) -> Server {
+        let config = Config { body_seconds: 1, ..home.config() };
+        let (time, random) = (Arc::clone(&home.time), home.random.clone());
+        let operator = operator.to_owned();
+        let (started, start) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let running = Running::start(&config, &time, &random).await.unwrap();
+                let api = running.api(&operator);
+                started.send((api, running.handles.clone())).unwrap();
+                running.until_stopped().await;
+            });
+        });
+        let (api, handles) = start.recv().unwrap();
+        Server { home, api, handles, thread: Some(thread) }
+    }
+
+    /// Stops and starts again on the same folder.
+    pub fn restart(mut self) -> Server {
+        self.stop();
+        let mut started = Server::start(Arc::clone(&self.home), &self.operator);
+        started.api.backend.clone_from(&self.backend);
+        started
+    }
+
+    fn stop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let handles = self.handles.clone();
+        let stop = async move {
+            for handle in handles {
+                handle.stop(false).await;
+            }
+        };
+        actix_web::rt::System::new().block_on(stop);
+        thread.join().unwrap();
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.home.pass(seconds);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
