@@ -15,7 +15,7 @@ fn decode(criterion: &mut Criterion) {
         let ours = set(len, &elements);
         let theirs = bip158::build(&elements);
         let query = [beyond(&ours)];
-        assert!(!ours.contains(&query[0]) && !bip158::match_any(&theirs, &query));
+        assert!(!ours.contains(query[0]) && !bip158::match_any(&theirs, &query));
         group.throughput(Throughput::Elements(len as u64));
         group.bench_function(BenchmarkId::new(len.to_string(), "ours"), |bencher| {
             bencher.iter(|| black_box(&ours).iter().sum::<u64>());

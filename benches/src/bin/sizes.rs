@@ -118,13 +118,13 @@ fn panel(body: &mut String, top: f64, title: &str, bars: &[Bar]) -> f64 {
         y += 30.0;
         let (width, fill) =
             ((bytes / longest * WIDTH).max(2.0), if *is_ours { "#0b6e4f" } else { "#9aa5b1" });
-        let _bar = write!(
+        let _bar = writeln!(
             body,
             "<text x=\"{name_end}\" y=\"{y}\" text-anchor=\"end\">{name}</text>\
              <text x=\"{name_end}\" y=\"{note_y}\" text-anchor=\"end\" font-size=\"10\" \
              fill=\"#52606d\">{note}</text>\
              <rect x=\"{LEFT}\" y=\"{rect_y}\" width=\"{width:.1}\" height=\"18\" fill=\"{fill}\"/>\
-             <text x=\"{label:.1}\" y=\"{y}\">{size}</text>\n",
+             <text x=\"{label:.1}\" y=\"{y}\">{size}</text>",
             name_end = LEFT - 10.0,
             note_y = y + 11.0,
             rect_y = y - 13.0,
