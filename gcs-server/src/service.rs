@@ -41,7 +41,7 @@ pub struct Service {
 impl Service {
     /// The publication that phones can fetch now.
     pub fn version(&self) -> Option<Version> {
-        self.published.borrow().as_ref().map(|published| published.position_of_tick.version)
+        self.published.borrow().as_ref().map(|published| published.position.version)
     }
 
     /// Whether everything works: the last tick is published, it is not late, its files are all
@@ -59,7 +59,7 @@ impl Service {
             let state = self.node.state();
             (state.last_tick.map(|last| last.version), state.policy.interval)
         };
-        let position = published.position_of_tick;
+        let position = published.position;
         let is_late = self.clock.now() > position.time.saturating_add(2 * interval);
         let is_behind = Some(position.version) < logged;
         if is_late || is_behind || !self.node.is_writable() {
@@ -90,9 +90,7 @@ impl Service {
         let version = version.await?;
         let mut published = self.published.clone();
         let is_out = |published: &Option<Published>| {
-            published
-                .as_ref()
-                .is_some_and(|published| published.position_of_tick.version >= version)
+            published.as_ref().is_some_and(|published| published.position.version >= version)
         };
         let out = tokio::time::timeout(TICK_PATIENCE, published.wait_for(is_out)).await;
         let out = out.map_err(|_| Problem::TickPending { tick: version.tick })?;
@@ -115,7 +113,7 @@ fn check_published(
     state: &State,
     published: &watch::Receiver<Option<Published>>,
 ) -> Result<(), Problem> {
-    let out = published.borrow().as_ref().map(|published| published.position_of_tick.version);
+    let out = published.borrow().as_ref().map(|published| published.position.version);
     match state.last_tick {
         Some(last) if out < Some(last.version) => {
             Err(Problem::TickPending { tick: last.version.tick })

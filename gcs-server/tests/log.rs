@@ -99,7 +99,7 @@ fn a_flipped_bit_is_found_where_it_is_or_by_the_next_event() {
             at(&mut bad, position).header[byte] ^= 1 << (byte % 8);
             let verdict = verify(&bad);
             // Time and rules are bound by the next header's hash only, so the last ones
-            // are as good as any; the saved position_of_tick knows them once they are published.
+            // are as good as any; the saved position knows them once they are published.
             let is_bound = !matches!(byte, 40..48 | 51..53);
             match verdict {
                 Ok(_) => assert!(position == count && !is_bound, "{position}, byte {byte}"),
@@ -202,27 +202,27 @@ fn a_log_without_the_tick_that_was_published_is_refused() {
     let ledger = ledger();
     let batches = ledger.batches();
     let last_tick = batches.last().unwrap();
-    let position_of_tick = TickPosition {
+    let position = TickPosition {
         version: Version { series: 1, tick: 3 },
         time: ledger.now,
         position: last_tick.first,
         head: ledger.state.head,
     };
-    let start = |batches: &[Batch], position_of_tick| {
+    let start = |batches: &[Batch], position| {
         let builder = PublicationBuilder::new(&ledger.keys, None);
-        catch_up(&mut Tampered(batches.to_vec()), &ledger.keys, builder, Some(position_of_tick))
+        catch_up(&mut Tampered(batches.to_vec()), &ledger.keys, builder, Some(position))
     };
-    start(&batches, position_of_tick).unwrap();
-    let cut = start(&batches[..batches.len() - 1], position_of_tick).unwrap_err();
+    start(&batches, position).unwrap();
+    let cut = start(&batches[..batches.len() - 1], position).unwrap_err();
     assert!(matches!(cut, StartError::Behind { tick: 3 }));
     assert!(cut.to_string().contains("recover"), "{cut}");
     // Another event at that position.
-    let other = start(&batches, TickPosition { head: [1; 32], ..position_of_tick }).unwrap_err();
+    let other = start(&batches, TickPosition { head: [1; 32], ..position }).unwrap_err();
     assert!(matches!(other, StartError::Behind { tick: 3 }));
     // What was flipped in the last header, which no other header is bound to.
     let mut flipped = batches.clone();
     at(&mut flipped, last_tick.first).header[40] ^= 1;
-    assert!(start(&flipped, position_of_tick).is_err());
+    assert!(start(&flipped, position).is_err());
 }
 
 #[test]

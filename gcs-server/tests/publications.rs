@@ -188,19 +188,19 @@ proptest! {
     ) {
         let mut town = Town::new();
         let mut stopping = Shelf::new(&town.ledger.keys);
-        let mut position_of_tick: Option<TickPosition> = None;
+        let mut position: Option<TickPosition> = None;
         let mut saved = None;
         for (step, stops) in steps.iter().zip(stops).chain([(&Step::Tick(1), true)]) {
             town.step(step);
             if stops {
                 let keys = &town.ledger.keys;
                 let builder = PublicationBuilder::new(keys, saved.clone());
-                let caught_up = catch_up(&mut town.ledger.store.clone(), keys, builder, position_of_tick).unwrap();
+                let caught_up = catch_up(&mut town.ledger.store.clone(), keys, builder, position).unwrap();
                 stopping.put(&caught_up.outbox);
                 if let Some(publisher) = caught_up.outbox.plan().publisher() {
                     let bytes = publisher.to_bytes();
                     saved = Some(gcs_core::publish::Publisher::from_bytes(&bytes).unwrap());
-                    position_of_tick = caught_up.outbox.position();
+                    position = caught_up.outbox.position();
                 }
             }
         }

@@ -98,22 +98,21 @@ impl Desk {
         let mut ledger = Ledger::with_codes(&policy(), 10);
         ledger.report(0, &[raw(1, 1), raw(2, 1)]);
         ledger.tick();
-        let (first, position_of_tick, publisher) = {
+        let (first, position, publisher) = {
             let builder = PublicationBuilder::new(&ledger.keys, None);
             let outbox =
                 catch_up(&mut ledger.store.clone(), &ledger.keys, builder, None).unwrap().outbox;
-            let position_of_tick = outbox.position().unwrap();
+            let position = outbox.position().unwrap();
             let publisher = outbox.plan().publisher().unwrap().clone();
-            (outbox, position_of_tick, publisher)
+            (outbox, position, publisher)
         };
         ledger.report(1, &[raw(2, 2)]);
         ledger.now += HOUR;
         ledger.tick();
         let builder = PublicationBuilder::new(&ledger.keys, Some(publisher));
-        let second =
-            catch_up(&mut ledger.store.clone(), &ledger.keys, builder, Some(position_of_tick))
-                .unwrap()
-                .outbox;
+        let second = catch_up(&mut ledger.store.clone(), &ledger.keys, builder, Some(position))
+            .unwrap()
+            .outbox;
         let open = |name: &str| Files::local(&home.path(name)).unwrap();
         let publishing = Publishing { public: open("public"), private: open("private") };
         Desk { ledger, home, publishing, outboxes: [first, second] }
@@ -152,15 +151,12 @@ async fn wherever_writing_fails_phones_see_the_publication_before() {
         // Every file of before is there as it was, the manifest among them.
         assert!(before.iter().all(|(name, bytes)| now.get(name) == Some(bytes)), "{broken}");
         let wait = desk.publishing.saved().await.unwrap();
-        assert!(
-            wait.is_some_and(|(_, position_of_tick)| position_of_tick.version.tick == 1),
-            "{broken}"
-        );
+        assert!(wait.is_some_and(|(_, position)| position.version.tick == 1), "{broken}");
         desk.publishing.write(&desk.outboxes[1]).await.unwrap();
         desk.publishing.write(&desk.outboxes[1]).await.unwrap();
         assert_ne!(desk.home.manifest(), before["public/v1/manifest"]);
-        let (_, position_of_tick) = desk.publishing.saved().await.unwrap().unwrap();
-        assert_eq!(position_of_tick.version, Version { series: 1, tick: 2 });
+        let (_, position) = desk.publishing.saved().await.unwrap().unwrap();
+        assert_eq!(position.version, Version { series: 1, tick: 2 });
         assert_eq!(desk.home.contents().len(), whole.home.contents().len());
     }
 }

@@ -153,14 +153,14 @@ pub fn publishing(folder: &Folder) -> Result<Publishing, object_store::Error> {
 /// Serves the last publication until what the log has beyond it is written.
 pub(super) async fn serve_last(
     publishing: &Publishing,
-    position_of_tick: TickPosition,
+    position: TickPosition,
     outbox: &Outbox,
     published: &watch::Sender<Option<Published>>,
 ) -> Result<(), StartError> {
-    let manifest = publishing.kept_manifest(position_of_tick.version).await?;
+    let manifest = publishing.kept_manifest(position.version).await?;
     if outbox.position().is_none() {
         publishing.ensure_manifest(&manifest).await?;
     }
-    published.send_replace(Some(Published { position_of_tick, manifest, missing: 0 }));
+    published.send_replace(Some(Published { position, manifest, missing: 0 }));
     Ok(())
 }

@@ -128,9 +128,8 @@ async fn exact(
 fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
     let published = service.published.borrow().clone();
     let missing = published.as_ref().map_or(0, |published| published.missing as u64);
-    let (tick, time) = published.map_or((0, 0), |published| {
-        (published.position_of_tick.version.tick, published.position_of_tick.time)
-    });
+    let (tick, time) = published
+        .map_or((0, 0), |published| (published.position.version.tick, published.position.time));
     let state = service.node.state();
     let sum = |count: fn(&LiveDate) -> u64| state.live.dates().map(|(_, live)| count(live)).sum();
     let logged = state.last_tick.map_or(0, |last| last.version.tick);

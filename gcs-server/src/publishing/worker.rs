@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Published {
     /// Where it comes from.
-    pub position_of_tick: TickPosition,
+    pub position: TickPosition,
     /// Its manifest.
     pub manifest: Bytes,
     /// Files that it names and that are not there any more: somebody deleted them. A
@@ -100,7 +100,7 @@ impl Worker {
             );
         }
         let manifest = Bytes::copy_from_slice(manifest);
-        let published = Published { position_of_tick: position, manifest, missing };
+        let published = Published { position, manifest, missing };
         self.published.send_replace(Some(published));
     }
 }

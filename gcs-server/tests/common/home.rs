@@ -252,7 +252,7 @@ impl Running {
         let last = self.service().node.state().last_tick.map(|last| last.version);
         let mut published = self.service().published.clone();
         let is_out = |published: &Option<gcs_server::publishing::Published>| {
-            published.as_ref().map(|published| published.position_of_tick.version) >= last
+            published.as_ref().map(|published| published.position.version) >= last
         };
         published.wait_for(is_out).await.unwrap();
     }
