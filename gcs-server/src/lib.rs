@@ -23,6 +23,7 @@ pub mod clock;
 pub mod code_sheet;
 pub mod domain;
 pub mod http;
+pub mod metrics;
 pub mod node;
 pub mod publishing;
 pub mod random;

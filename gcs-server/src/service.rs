@@ -12,7 +12,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::report_status::{ReportStatus, report_status};
 use crate::domain::state::State;
-use crate::http::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Files, Published};
 

@@ -12,14 +12,14 @@ use gcs_core::Element;
 use gcs_core::Version;
 use gcs_core::report::{Item, ItemProblem};
 use gcs_server::app::{StartError, catch_up};
-use gcs_server::domain::chain::{HEADER_LEN, Header, RULES};
+use gcs_server::domain::chain::{EventHeader, HEADER_LEN, RULES};
 use gcs_server::domain::events;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Act, CodeId, ProviderStatus};
 use gcs_server::domain::policy::Policy;
 use gcs_server::node::{ReplayError, Replayed, replay};
 use gcs_server::publishing::{PublicationBuilder, TickPosition};
-use gcs_server::store::{AppendError, Batch, Body, Store, StoreError, StoredEvent};
+use gcs_server::store::{AppendError, Batch, Store, StoreError, StoredBody, StoredEvent};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -184,7 +184,7 @@ fn an_event_of_an_unknown_kind_or_outcome_is_named_with_what_to_do() {
     for (kind, outcome) in [(900, 1), (14, 2), (14, 0)] {
         let event = events::TickMade { series: 1, number: 4 };
         let batch = common::seal(position - 1, head, &[event.into()], now);
-        let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
+        let mut header = EventHeader::from_bytes(&batch.events[0].header).unwrap();
         (header.kind, header.outcome) = (kind, outcome);
         let mut batch = batch;
         batch.events[0].header = header.to_bytes().to_vec();
@@ -297,7 +297,8 @@ fn golden() -> String {
         let (salt, bytes) = ([position as u8; 32], event.encode());
         let commitment = Sha256::new().chain_update(salt).chain_update(&bytes).finalize().into();
         let (kind, time) = (event.kind(), common::START + 4 * DAY_SECONDS + position);
-        let header = Header { position, previous, time, kind, outcome: 1, rules: 1, commitment };
+        let header =
+            EventHeader { position, previous, time, kind, outcome: 1, rules: 1, commitment };
         previous = header.hash();
         let hex = [&header.to_bytes()[..], &salt, &bytes].map(|part| HEXLOWER.encode(part));
         lines += &format!("{} {} {} {}\n", event.name(), hex[0], hex[1], hex[2]);
@@ -315,7 +316,7 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     let stored = |line: &str| {
         let hex: Vec<&str> = line.split(' ').collect();
         let bytes = |at: usize| HEXLOWER.decode(hex[at].as_bytes()).unwrap();
-        let body = Body { salt: bytes(2).try_into().unwrap(), bytes: bytes(3) };
+        let body = StoredBody { salt: bytes(2).try_into().unwrap(), bytes: bytes(3) };
         StoredEvent { header: bytes(1), body: Some(body) }
     };
     let events: Vec<StoredEvent> = file.lines().map(stored).collect();
@@ -345,7 +346,7 @@ proptest! {
             prop_assert_eq!(event.kind(), kind);
             prop_assert_eq!(Event::decode(kind, &event.encode()), Ok(event));
         }
-        let header = Header::from_bytes(&bytes);
+        let header = EventHeader::from_bytes(&bytes);
         prop_assert_eq!(header.is_some(), bytes.len() == HEADER_LEN);
     }
 
@@ -374,7 +375,7 @@ proptest! {
 
     #[test]
     fn headers_are_bytes_and_back(bytes in prop::collection::vec(any::<u8>(), HEADER_LEN)) {
-        let header = Header::from_bytes(&bytes).unwrap();
+        let header = EventHeader::from_bytes(&bytes).unwrap();
         prop_assert_eq!(header.to_bytes().to_vec(), bytes);
     }
 }

@@ -13,7 +13,7 @@ use common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_core::Version;
 use gcs_server::app::StartError;
 use gcs_server::app::key_file;
-use gcs_server::domain::chain::Header;
+use gcs_server::domain::chain::EventHeader;
 use gcs_server::domain::events::TickMade;
 use gcs_server::domain::policy::Policy;
 use gcs_server::store::{SqliteStore, Store as _};
@@ -77,7 +77,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
     before.stop().await;
     let mut batch =
         common::seal(position, head, &[TickMade { series: 1, number: 3 }.into()], common::START);
-    let mut header = Header::from_bytes(&batch.events[0].header).unwrap();
+    let mut header = EventHeader::from_bytes(&batch.events[0].header).unwrap();
     header.kind = 900;
     batch.events[0].header = header.to_bytes().to_vec();
     store.append(&batch).unwrap();

@@ -8,8 +8,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use gcs_server::store::{
-    AppendError, Batch, Body, Failure, MAX_HEADER, MemoryStore, SqliteStore, Store, StoreError,
-    StoredEvent,
+    AppendError, Batch, Failure, MAX_HEADER, MemoryStore, SqliteStore, Store, StoreError,
+    StoredBody, StoredEvent,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -56,7 +56,7 @@ fn event(position: u64) -> StoredEvent {
     let mut salt = [b'.'; 32];
     salt[..15].copy_from_slice(&mark("salt"));
     let bytes = mark("body").repeat(1 + position as usize * 7 % 40);
-    StoredEvent { header: mark("header"), body: Some(Body { salt, bytes }) }
+    StoredEvent { header: mark("header"), body: Some(StoredBody { salt, bytes }) }
 }
 
 fn batch(first: u64, count: u64) -> Batch {
@@ -74,7 +74,7 @@ fn last(batch: &Batch) -> u64 {
 }
 
 fn size(batch: &Batch) -> usize {
-    let body = |body: &Body| 32 + body.bytes.len();
+    let body = |body: &StoredBody| 32 + body.bytes.len();
     batch.events.iter().map(|event| event.header.len() + event.body.as_ref().map_or(0, body)).sum()
 }
 
@@ -115,7 +115,7 @@ fn any_event() -> impl Strategy<Value = StoredEvent> {
     let header = prop::collection::vec(any::<u8>(), 1..=MAX_HEADER);
     let bytes = prop_oneof![0..20usize, 0..9000usize];
     let bytes = bytes.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length));
-    let body = (any::<[u8; 32]>(), bytes).prop_map(|(salt, bytes)| Body { salt, bytes });
+    let body = (any::<[u8; 32]>(), bytes).prop_map(|(salt, bytes)| StoredBody { salt, bytes });
     (header, prop::option::weighted(0.9, body))
         .prop_map(|(header, body)| StoredEvent { header, body })
 }

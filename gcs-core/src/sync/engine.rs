@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::error::SyncError;
-use super::store::Store;
+use super::store::ClientStore;
 use super::{ClientSettings, Incident};
 use crate::bytes::{expect_digest, expect_len};
 use crate::error::ParseError;
@@ -14,7 +14,7 @@ use crate::keys::Stream;
 
 /// The client's folder, its settings, the time and some randomness.
 pub(super) struct Engine {
-    pub store: Store,
+    pub store: ClientStore,
     pub settings: ClientSettings,
     pub now: u64,
     pub random: Stream,

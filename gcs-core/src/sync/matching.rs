@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::queue::{Candidate, Hit, HitStatus, Queue, QueuedHit};
-use super::store::Store;
+use super::store::ClientStore;
 use super::{Contact, Heard, Incident};
 use crate::date::{DAY_SECONDS, Date};
 use crate::files::Row;
@@ -26,10 +26,10 @@ pub(super) fn dates_of(time: u64) -> impl Iterator<Item = Date> {
 /// Tests the stored candidates again, and everything heard, against the sets that the
 /// client has. Candidates that are no hits any more are dropped; those of a date whose set
 /// was lost from the client's folder stay as they were.
-pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue {
-    let mut queries: BTreeMap<Date, Vec<Query<'_>>> = BTreeMap::new();
+pub(super) fn find(store: &mut ClientStore, stored: &Queue, heard: &[Heard]) -> Queue {
+    let mut queries: BTreeMap<Date, Vec<HeardQuery<'_>>> = BTreeMap::new();
     for (hit, candidate) in &stored.hits {
-        let query = Query { time: hit.time, element: &hit.element, status: candidate.status };
+        let query = HeardQuery { time: hit.time, element: &hit.element, status: candidate.status };
         queries.entry(hit.date).or_default().push(query);
     }
     for (index, Heard { time, element }) in heard.iter().enumerate() {
@@ -38,7 +38,7 @@ pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue 
             continue;
         }
         for date in dates_of(*time) {
-            let query = Query { time: *time, element, status: HitStatus::Open };
+            let query = HeardQuery { time: *time, element, status: HitStatus::Open };
             queries.entry(date).or_default().push(query);
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn find(store: &mut Store, stored: &Queue, heard: &[Heard]) -> Queue 
         };
         let elements: Vec<&[u8]> = queries.iter().map(|query| query.element).collect();
         for found in set.matches(&elements) {
-            let Query { time, element, status } = queries[found.query];
+            let HeardQuery { time, element, status } = queries[found.query];
             let hit = Hit { time, date: row.date, element: element.to_vec() };
             // Stored candidates come first, and their status counts.
             let candidate = Candidate { status: renew(status, row), rank: found.rank };
@@ -75,7 +75,7 @@ fn renew(status: HitStatus, row: &Row) -> HitStatus {
 }
 
 #[derive(Clone, Copy)]
-struct Query<'h> {
+struct HeardQuery<'h> {
     time: u64,
     element: &'h [u8],
     status: HitStatus,

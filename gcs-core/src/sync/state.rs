@@ -31,7 +31,7 @@ pub(super) struct Dummy {
 
 /// Under 4 KB, and always written last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct ClientState {
     /// The key that was pinned.
     pub root: PublicKey,
     /// Newest version of the key list seen.
@@ -54,9 +54,9 @@ pub(super) struct State {
     pub dummy: Option<Dummy>,
 }
 
-impl State {
-    pub(super) fn new(root: PublicKey) -> State {
-        State {
+impl ClientState {
+    pub(super) fn new(root: PublicKey) -> ClientState {
+        ClientState {
             root,
             key_list: 0,
             seen: None,
@@ -105,7 +105,7 @@ impl State {
         bytes
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> Result<State, ParseError> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<ClientState, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let (root, key_list) = (PublicKey(cursor.array()?), cursor.u32()?);
         let mut known = [None; 3];
@@ -126,7 +126,7 @@ impl State {
         cursor.finish()?;
         bytes::expect_trailer(bytes)?;
         let [seen, held, target] = known;
-        Ok(State {
+        Ok(ClientState {
             root,
             key_list,
             seen,

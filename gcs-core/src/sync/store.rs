@@ -9,7 +9,7 @@ use super::Incident;
 use super::error::SyncError;
 use super::mailbox::DriverProxy;
 use super::queue::Queue;
-use super::state::{State, TableVersion};
+use super::state::{ClientState, TableVersion};
 use crate::bytes::{expect_digest, expect_len};
 use crate::digest::Digest;
 use crate::error::ParseError;
@@ -34,9 +34,9 @@ fn set_name(identity: Digest) -> String {
 /// The state is written before files that it announces and after files that it relies
 /// on, so that at every moment it names all files there are and only files that are
 /// there. (The exception: files announced by `target`, which are looked for.)
-pub(super) struct Store {
+pub(super) struct ClientStore {
     pub driver: DriverProxy,
-    pub state: State,
+    pub state: ClientState,
     /// The table that is held; empty at first.
     pub table: Table,
     /// Whether all sets of the table are there, so that bundles have a base.
@@ -47,24 +47,27 @@ pub(super) struct Store {
     pub sets: BTreeMap<Digest, Set>,
     pub incidents: Vec<Incident>,
     /// State and queue as they are in the folder.
-    written: State,
+    written: ClientState,
     written_queue: Vec<u8>,
     /// Whether the folder belonged to another root.
     other_root: bool,
 }
 
-impl Store {
+impl ClientStore {
     /// Reads the folder, validates everything in it, and clears away what is left over.
-    pub(super) async fn open(driver: DriverProxy, root: PublicKey) -> Result<Store, SyncError> {
-        let mut store = Store {
+    pub(super) async fn open(
+        driver: DriverProxy,
+        root: PublicKey,
+    ) -> Result<ClientStore, SyncError> {
+        let mut store = ClientStore {
             driver,
-            state: State::new(root),
+            state: ClientState::new(root),
             table: Table::default(),
             complete: false,
             target: None,
             sets: BTreeMap::new(),
             incidents: Vec::new(),
-            written: State::new(root),
+            written: ClientState::new(root),
             written_queue: Vec::new(),
             other_root: false,
         };
@@ -84,7 +87,7 @@ impl Store {
 
     async fn load_state(&mut self, root: PublicKey) -> Result<(), SyncError> {
         let Some(bytes) = self.get(STATE.to_string()).await? else { return Ok(()) };
-        match State::parse(&bytes) {
+        match ClientState::parse(&bytes) {
             Ok(state) if state.root == root => {
                 self.written = state.clone();
                 self.state = state;

@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::error::SyncError;
 use super::mailbox::DriverProxy;
 use super::queue::Queue;
-use super::store::Store;
+use super::store::ClientStore;
 use super::{Asked, ClientSettings, Outcome, Wake, confirm, matching, update};
 use crate::date::DAY_SECONDS;
 use crate::keys::Stream;
@@ -20,7 +20,7 @@ const SOONEST: u64 = 60;
 /// Does everything that is due: syncs, matches, confirms.
 pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wake) -> Outcome {
     let mut random = Stream::new(wake.entropy);
-    match Store::open(driver, settings.root).await {
+    match ClientStore::open(driver, settings.root).await {
         Ok(store) => {
             Engine { store, settings, now: wake.now, random, offline: false }.run(wake).await
         }

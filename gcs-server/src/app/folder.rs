@@ -101,7 +101,7 @@ impl FolderError {
 
 /// A data folder that nobody else uses.
 #[derive(Debug)]
-pub struct Folder {
+pub struct DataFolder {
     path: PathBuf,
     /// Held until it is dropped; says who holds it.
     lock: File,
@@ -110,7 +110,7 @@ pub struct Folder {
 /// A data folder, and what is in it.
 pub struct Opened {
     /// The folder.
-    pub folder: Folder,
+    pub folder: DataFolder,
     /// The log.
     pub store: Box<dyn Store>,
     /// The secrets.
@@ -134,13 +134,13 @@ pub struct NewDeployment {
     pub publishes_at_once: bool,
 }
 
-impl Folder {
+impl DataFolder {
     /// Opens a folder, or makes a new deployment in it if there is neither log nor keys.
     ///
     /// # Errors
     /// A [`FolderError`] that says what to do; nothing has changed then.
     pub fn open(config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
-        let folder = Folder::lock(&config.data_dir)?;
+        let folder = DataFolder::lock(&config.data_dir)?;
         if !folder.log().exists() && !config.key_file.exists() {
             return folder.begin(config, now, random);
         }
@@ -150,14 +150,14 @@ impl Folder {
     /// Opens the folder of a deployment that is there.
     ///
     /// # Errors
-    /// As [`Folder::open`], and when there is none.
+    /// As [`DataFolder::open`], and when there is none.
     pub fn open_existing(config: &Config) -> Result<Opened, FolderError> {
         let log = config.data_dir.join(LOG);
         if !log.exists() {
             let error = io::Error::from(io::ErrorKind::NotFound);
             return Err(FolderError::Io { path: log, error });
         }
-        Folder::lock(&config.data_dir)?.existing(config.key_file.clone())
+        DataFolder::lock(&config.data_dir)?.existing(config.key_file.clone())
     }
 
     fn existing(self, keys: PathBuf) -> Result<Opened, FolderError> {
@@ -204,7 +204,7 @@ impl Folder {
             .and_then(|()| self.lock.write_all(text.as_bytes()));
     }
 
-    fn lock(path: &Path) -> Result<Folder, FolderError> {
+    fn lock(path: &Path) -> Result<DataFolder, FolderError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |error| FolderError::Io { path, error }
@@ -216,7 +216,7 @@ impl Folder {
         let lock = lock.map_err(io(&place))?;
         match lock.try_lock() {
             Ok(()) => {
-                let mut folder = Folder { path: path.to_owned(), lock };
+                let mut folder = DataFolder { path: path.to_owned(), lock };
                 folder.sign("");
                 Ok(folder)
             }

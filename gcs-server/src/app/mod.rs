@@ -18,7 +18,7 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
-pub use self::folder::{Folder, FolderError, NewDeployment, Opened};
+pub use self::folder::{DataFolder, FolderError, NewDeployment, Opened};
 use self::start::{Before, Bound, listen, serve_last};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
@@ -44,7 +44,7 @@ pub struct App {
     ticker: Option<tokio::task::JoinHandle<()>>,
     new: Option<NewDeployment>,
     /// Held until the end: no other server may use the folder.
-    _folder: Folder,
+    _folder: DataFolder,
 }
 
 impl App {
@@ -54,11 +54,11 @@ impl App {
     /// # Errors
     /// A [`StartError`] that says what to do.
     pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
-        Folder::expect_unused(config)?;
+        DataFolder::expect_unused(config)?;
         // Before anything is made: the token of a new deployment is shown only once.
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
-        let opened = Folder::open(config, clock.now(), &random)?;
+        let opened = DataFolder::open(config, clock.now(), &random)?;
         let Opened { mut folder, store, keys, new } = opened;
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::advice;
 use super::catch_up::{CaughtUp, catch_up};
-use super::folder::{Folder, FolderError};
+use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
 use crate::node::{ReplayError, Replayed};
 use crate::publishing::{
@@ -23,7 +23,7 @@ use crate::store::Store;
 pub enum StartError {
     /// The data folder.
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    DataFolder(#[from] FolderError),
     /// The log.
     #[error("the log cannot be used: {0}\nNothing has been changed.")]
     Replay(#[from] ReplayError),
@@ -145,7 +145,7 @@ impl Before {
 ///
 /// # Errors
 /// When its folders cannot be used.
-pub fn publishing(folder: &Folder) -> Result<Publishing, object_store::Error> {
+pub fn publishing(folder: &DataFolder) -> Result<Publishing, object_store::Error> {
     let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
     Ok(Publishing { public, private })
 }

@@ -12,7 +12,7 @@ use ureq::http::Method;
 
 use super::connection::{Client, Private, SMALL};
 use super::output::{Output, OutputArgs, Readers, say};
-use super::{Error, Outcome};
+use super::{CommandResult, Error};
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge::MAX_RANGE;
 use crate::http::{ExportedKey, OpenedRange};
@@ -113,7 +113,7 @@ const CODE_ROOM: usize = 64;
 
 const RANGES: &str = "/v1/provider/ranges";
 
-pub(super) fn run(command: CodesCommand) -> Outcome {
+pub(super) fn run(command: CodesCommand) -> CommandResult {
     match command {
         CodesCommand::Open(range) => open(&range),
         CodesCommand::List(server) => server.connect()?.show(RANGES),
@@ -127,7 +127,7 @@ pub(super) fn run(command: CodesCommand) -> Outcome {
     }
 }
 
-fn open(range: &Open) -> Outcome {
+fn open(range: &Open) -> CommandResult {
     let Open { count, valid_days, format, no_codes, output, server } = range;
     let client = server.connect()?;
     let codes = usize::try_from((*count).min(MAX_RANGE))?;
@@ -160,18 +160,18 @@ fn sheet(client: &Client, first: u64, format: Format) -> Result<String, Error> {
     Ok(client.ask(&Method::GET, &path, None)?)
 }
 
-pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> Outcome {
+pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> CommandResult {
     let client = server.connect()?;
     client.act(&Method::POST, "/v1/admin/codes/revoke", Some(&json!({ "code": code })))
 }
 
-pub(super) fn test(TestCode { code }: &TestCode) -> Outcome {
+pub(super) fn test(TestCode { code }: &TestCode) -> CommandResult {
     code.parse::<Code>()?;
     say("no typing mistake; whether the code counts, only the server knows")?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn print_offline(codes: &PrintCodes) -> Outcome {
+pub(super) fn print_offline(codes: &PrintCodes) -> CommandResult {
     let ExportedKey { provider, generation, key } = read(&codes.key, "provider key")?;
     let range: OpenedRange = read(&codes.range, "codes open --no-codes")?;
     if (range.provider, range.generation) != (provider, generation) {

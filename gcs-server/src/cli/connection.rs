@@ -14,7 +14,7 @@ use ureq::{Agent, Proxy};
 
 use super::ask_error::AskError;
 use super::output::{Output, OutputArgs, Readers};
-use super::{Error, Outcome};
+use super::{CommandResult, Error};
 use crate::app::config::{Config, Options};
 use crate::http::Listener;
 
@@ -202,13 +202,13 @@ pub(super) struct Client {
 
 impl Client {
     /// Asks, and shows the answer.
-    pub(super) fn show(&self, path: &str) -> Outcome {
+    pub(super) fn show(&self, path: &str) -> CommandResult {
         let answer = self.ask(&Method::GET, path, None)?;
         OutputArgs::default().write(Readers::Anyone, &pretty(&answer)?)
     }
 
     /// Does something, and shows the answer. Nothing is done if it could not be shown.
-    pub(super) fn act(&self, method: &Method, path: &str, body: Option<&Value>) -> Outcome {
+    pub(super) fn act(&self, method: &Method, path: &str, body: Option<&Value>) -> CommandResult {
         let output = Output::stdout(SMALL)?;
         let answer = pretty(&self.ask(method, path, body)?)?;
         output.write_after(&answer, "It has been done; only the answer is lost.")?;
@@ -222,7 +222,7 @@ impl Client {
         body: Option<&Value>,
         output: &OutputArgs,
         again: impl FnOnce(&Value) -> String,
-    ) -> Outcome {
+    ) -> CommandResult {
         let output = output.open(Readers::Owner, SMALL)?;
         let answer = self.ask_json(&Method::POST, path, body)?;
         output.write_after(&format!("{answer:#}\n"), again(&answer))?;

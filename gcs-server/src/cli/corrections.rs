@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use ureq::http::Method;
 
-use super::Outcome;
+use super::CommandResult;
 use super::connection::Private;
 use super::output::{note, say};
 use crate::time;
@@ -16,7 +16,7 @@ use crate::time;
 #[command(after_help = "Example: look, then do what was shown:\n  \
     gcs-server retract --provider 1 --received-from 2026-01-31\n  \
     gcs-server retract --provider 1 --received-from 2026-01-31 --position 1234 --yes")]
-pub(super) struct Correction {
+pub(super) struct CorrectionArgs {
     /// The report of this tracking id
     #[arg(long, value_name = "ID")]
     report: Option<String>,
@@ -48,8 +48,8 @@ pub(super) struct Correction {
     server: Private,
 }
 
-pub(super) fn run(act: &str, correction: &Correction) -> Outcome {
-    let Correction { report, code, provider, range, generation, position, .. } = correction;
+pub(super) fn run(act: &str, correction: &CorrectionArgs) -> CommandResult {
+    let CorrectionArgs { report, code, provider, range, generation, position, .. } = correction;
     let (from, until) = (correction.received_from, correction.received_until);
     let client = correction.server.connect()?;
     let select = json!({

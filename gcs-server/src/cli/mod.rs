@@ -61,9 +61,9 @@ enum Command {
     /// Operator: revoke one unused code
     RevokeCode(codes::RevokeCode),
     /// Operator: retract reports; shows what would change unless --yes
-    Retract(corrections::Correction),
+    Retract(corrections::CorrectionArgs),
     /// Operator: reinstate retracted reports; shows what would change unless --yes
-    Reinstate(corrections::Correction),
+    Reinstate(corrections::CorrectionArgs),
     /// Operator: show where the server stands
     Status(Private),
     /// Operator: publish now
@@ -92,11 +92,11 @@ enum Command {
     TestCode(codes::TestCode),
 
     /// Try out: make a seed, and the element that phones hear of it
-    Element(report::Element),
+    Element(report::ElementArgs),
     /// Try out: report a seed with a code, as a patient's app does
-    Report(report::Report),
+    Report(report::ReportArgs),
     /// Try out: show what became of a report
-    ReportStatus(report::ReportStatus),
+    ReportStatus(report::ReportStatusArgs),
     /// Backend: ask whether an element is published
     Exact(report::Exact),
 
@@ -121,7 +121,7 @@ struct ShowConfig {
 }
 
 type Error = Box<dyn std::error::Error>;
-type Outcome = Result<ExitCode, Error>;
+type CommandResult = Result<ExitCode, Error>;
 
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "GCS_SERVER_";
@@ -146,7 +146,7 @@ pub fn run_from<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) ->
 }
 
 /// Help, the version, or what is wrong with the arguments.
-fn show(shown: &clap::Error) -> Outcome {
+fn show(shown: &clap::Error) -> CommandResult {
     let code = ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1));
     match output::unless_closed(shown.print()) {
         Err(error) if !shown.use_stderr() => {
@@ -156,7 +156,7 @@ fn show(shown: &clap::Error) -> Outcome {
     }
 }
 
-fn dispatch(command: Command) -> Outcome {
+fn dispatch(command: Command) -> CommandResult {
     match command {
         Command::Serve(settings) => serve::serve(&Config::load(&settings)?),
         Command::ShowConfig(ShowConfig { output, settings }) => {

@@ -10,9 +10,9 @@ use gcs_core::files::Path as FilePath;
 
 use super::connection::SMALL;
 use super::output::{OutputArgs, Readers, say};
-use super::{Error, Outcome};
+use super::{CommandResult, Error};
 use crate::app::config::{Config, FolderOptions};
-use crate::app::{CaughtUp, Folder, Opened, StartError, catch_up, publishing};
+use crate::app::{CaughtUp, DataFolder, Opened, StartError, catch_up, publishing};
 use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
 use crate::domain::state::State;
 use crate::domain::token::{Role, Token};
@@ -59,7 +59,7 @@ pub(super) struct ResetToken {
     settings: FolderOptions,
 }
 
-pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> Outcome {
+pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResult {
     let config = Config::load(&settings.into())?;
     let path = file.unwrap_or_else(|| config.data_dir.join("log.sqlite"));
     let named = |error: &dyn std::fmt::Display| format!("log {}: {error}", path.display());
@@ -81,9 +81,9 @@ fn rate(count: u64, what: &str, time: Duration) -> String {
     format!("{count} {what} in {seconds:.2} s: {:.0} a second", count as f64 / seconds.max(1e-9))
 }
 
-pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> Outcome {
+pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     let config = Config::load(&settings.into())?;
-    let Opened { folder, mut store, keys, .. } = Folder::open_existing(&config)?;
+    let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
     let began = Instant::now();
     let caught_up = catch_up(&mut *store, &keys, PublicationBuilder::new(&keys, None), None)?;
     let replaying = began.elapsed().saturating_sub(caught_up.computing);
@@ -107,7 +107,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(future)
 }
 
-async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outcome {
+async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> CommandResult {
     let Comparison { equal, missing, different, extra } = publishing.compare(outbox).await?;
     let (lacking, changed, more) = (missing.len(), different.len(), extra.len());
     say(format_args!(
@@ -133,9 +133,9 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Outco
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn recover(Recover { yes, settings }: Recover) -> Outcome {
+pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     let config = Config::load(&settings.into())?;
-    let Opened { folder, mut store, keys, .. } = Folder::open_existing(&config)?;
+    let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
     let builder = PublicationBuilder::new(&keys, None);
     let state = catch_up(&mut *store, &keys, builder, None)?.replayed.whole()?;
     let reports = state.reports.len();
@@ -172,9 +172,9 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> Outcome {
+pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> CommandResult {
     let config = Config::load(&settings.into())?;
-    let Opened { folder: _folder, mut store, keys, .. } = Folder::open_existing(&config)?;
+    let Opened { folder: _folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let token = Token::new(Role::Operator, &Random::System.bytes()?);
     let output = output.open(Readers::Owner, SMALL)?;

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use ureq::http::Method;
 
-use super::Outcome;
+use super::CommandResult;
 use super::connection::Private;
 use super::output::OutputArgs;
 
@@ -62,7 +62,7 @@ pub(super) struct NewToken {
     server: Private,
 }
 
-pub(super) fn policy(command: PolicyCommand) -> Outcome {
+pub(super) fn policy(command: PolicyCommand) -> CommandResult {
     let path = "/v1/admin/policy";
     let SetPolicy { settings, drop_dates, server } = match command {
         PolicyCommand::Show(server) => return server.connect()?.show(path),
@@ -83,25 +83,25 @@ pub(super) fn policy(command: PolicyCommand) -> Outcome {
     client.act(&Method::PUT, &path, Some(&policy.into()))
 }
 
-pub(super) fn tick(server: &Private) -> Outcome {
+pub(super) fn tick(server: &Private) -> CommandResult {
     server.connect()?.act(&Method::POST, "/v1/admin/tick", None)
 }
 
-pub(super) fn status(server: &Private) -> Outcome {
+pub(super) fn status(server: &Private) -> CommandResult {
     server.connect()?.show("/v1/admin/status")
 }
 
-pub(super) fn digest(server: &Private) -> Outcome {
+pub(super) fn digest(server: &Private) -> CommandResult {
     server.connect()?.show("/v1/admin/digest")
 }
 
-pub(super) fn clock(command: ClockCommand) -> Outcome {
+pub(super) fn clock(command: ClockCommand) -> CommandResult {
     let ClockCommand::Resume(ResumeClock { drop_dates, server }) = command;
     let path = format!("/v1/admin/clock/resume?drop_dates={drop_dates}");
     server.connect()?.act(&Method::POST, &path, None)
 }
 
-pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Outcome {
+pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> CommandResult {
     if !yes {
         return Err(
             "every phone will compare all its sets and fetch what differs: say --yes".into()
@@ -110,7 +110,7 @@ pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Outcome
     server.connect()?.act(&Method::POST, "/v1/admin/series", None)
 }
 
-pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> Outcome {
+pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> CommandResult {
     server.connect()?.act_for_secret("/v1/admin/token", None, output, |_| {
         "The old token is void, the new one is lost: stop the server, then \
          `gcs-server reset-token`."
@@ -118,7 +118,7 @@ pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> Outcome 
     })
 }
 
-pub(super) fn backend_token(NewToken { output, server }: &NewToken) -> Outcome {
+pub(super) fn backend_token(NewToken { output, server }: &NewToken) -> CommandResult {
     server.connect()?.act_for_secret("/v1/admin/backend-token", None, output, |_| {
         "The old token is void, the new one is lost: `gcs-server backend-token` makes another."
             .to_owned()

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Args;
 use thiserror::Error;
 
-use super::Outcome;
+use super::CommandResult;
 
 /// Where an answer is wanted.
 #[derive(Args, Clone, Debug, Default)]
@@ -73,7 +73,7 @@ impl OutputArgs {
     }
 
     /// Writes an answer for which nothing was done.
-    pub(super) fn write(&self, readers: Readers, text: &str) -> Outcome {
+    pub(super) fn write(&self, readers: Readers, text: &str) -> CommandResult {
         match &self.output {
             Some(path) => {
                 let file = NewFile::create(path, readers, 0)?;

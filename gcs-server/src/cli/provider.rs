@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use ureq::http::Method;
 
-use super::Outcome;
+use super::CommandResult;
 use super::connection::Private;
 use super::output::OutputArgs;
 
@@ -59,7 +59,7 @@ pub(super) struct Shown {
     server: Private,
 }
 
-pub(super) fn run(command: ProviderCommand) -> Outcome {
+pub(super) fn run(command: ProviderCommand) -> CommandResult {
     match command {
         ProviderCommand::Add(Add { name, output, server }) => {
             let body = json!({ "name": name });
@@ -83,11 +83,11 @@ pub(super) fn run(command: ProviderCommand) -> Outcome {
 
 const PROVIDERS: &str = "/v1/admin/providers";
 
-fn change(Number { provider, server }: &Number, act: &str) -> Outcome {
+fn change(Number { provider, server }: &Number, act: &str) -> CommandResult {
     server.connect()?.act(&Method::POST, &format!("{PROVIDERS}/{provider}/{act}"), None)
 }
 
-fn show(Shown { provider, output, server }: &Shown, act: &str, done: &str) -> Outcome {
+fn show(Shown { provider, output, server }: &Shown, act: &str, done: &str) -> CommandResult {
     let path = format!("{PROVIDERS}/{provider}/{act}");
     server.connect()?.act_for_secret(&path, None, output, |_| {
         format!("{done} Again: `gcs-server provider {act} {provider}`.")

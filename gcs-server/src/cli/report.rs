@@ -16,7 +16,7 @@ use ureq::http::Method;
 use super::ask_error::AskError;
 use super::connection::{Client, Private, Public, SMALL};
 use super::output::{Output, OutputArgs, Readers, note};
-use super::{Error, Outcome};
+use super::{CommandResult, Error};
 use crate::clock::Clock;
 use crate::random::Random;
 use crate::time;
@@ -24,7 +24,7 @@ use crate::time;
 /// A seed, and what other phones hear of it.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  gcs-server element --time 2026-01-31T12:00:00Z")]
-pub(super) struct Element {
+pub(super) struct ElementArgs {
     /// When it is broadcast, as 2026-01-31T12:00:00Z or in Unix seconds [default: two days ago]
     #[arg(long, value_parser = time::parse)]
     time: Option<u64>,
@@ -38,7 +38,7 @@ pub(super) struct Element {
 /// A patient's report of one seed.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  gcs-server report --code 000A-0002-5XYZ-JK7Q --random")]
-pub(super) struct Report {
+pub(super) struct ReportArgs {
     /// The one-time code
     #[arg(long)]
     code: Code,
@@ -57,7 +57,7 @@ pub(super) struct Report {
 
 /// A report to ask about.
 #[derive(Args, Debug)]
-pub(super) struct ReportStatus {
+pub(super) struct ReportStatusArgs {
     /// The tracking id that `report` showed
     tracking_id: String,
     #[command(flatten)]
@@ -106,12 +106,12 @@ impl Broadcast {
     }
 }
 
-pub(super) fn element(Element { time, seed, output }: &Element) -> Outcome {
+pub(super) fn element(ElementArgs { time, seed, output }: &ElementArgs) -> CommandResult {
     let broadcast = Broadcast::new(*time, *seed)?.to_json();
     output.write(Readers::Owner, &format!("{broadcast:#}\n"))
 }
 
-pub(super) fn report(report: &Report) -> Outcome {
+pub(super) fn report(report: &ReportArgs) -> CommandResult {
     let client = report.server.connect()?;
     let broadcast = Broadcast::new(report.time, report.seed)?;
     let Broadcast { epoch, seed, .. } = broadcast;
@@ -142,14 +142,16 @@ fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
     client.ask_json(&Method::POST, "/v1/reports", Some(body))
 }
 
-pub(super) fn report_status(ReportStatus { tracking_id, server }: &ReportStatus) -> Outcome {
+pub(super) fn report_status(
+    ReportStatusArgs { tracking_id, server }: &ReportStatusArgs,
+) -> CommandResult {
     if tracking_id.is_empty() || !tracking_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("a tracking id is 32 hexadecimal digits".into());
     }
     server.connect()?.show(&format!("/v1/reports/{tracking_id}"))
 }
 
-pub(super) fn exact(Exact { date, element, server }: &Exact) -> Outcome {
+pub(super) fn exact(Exact { date, element, server }: &Exact) -> CommandResult {
     let query = exact::Query { date: *date, element: element.to_vec() };
     let body = serde_json::to_value(exact::Request { queries: vec![query] })?;
     server.connect()?.act(&Method::POST, "/v1/exact", Some(&body))

@@ -8,17 +8,17 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::Outcome;
+use super::CommandResult;
 use super::connection::SMALL;
 use super::output::{Output, note};
 use crate::app::config::{Config, LogFormat};
-use crate::app::{App, Folder};
+use crate::app::{App, DataFolder};
 use crate::domain::policy::Policy;
 use crate::random::Random;
 
-pub(super) fn serve(config: &Config) -> Outcome {
+pub(super) fn serve(config: &Config) -> CommandResult {
     log_to_stderr(config.log_format);
-    if Folder::is_new(config) {
+    if DataFolder::is_new(config) {
         // The operator's token is shown once: only where it can be seen.
         drop(Output::stdout(SMALL)?);
     }

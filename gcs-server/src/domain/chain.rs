@@ -35,7 +35,7 @@ const ACCEPTED: u8 = 1;
 
 /// What is known of an event for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct EventHeader {
     /// Position in the log, from 1.
     pub position: u64,
     /// Hash of the header before it.
@@ -52,7 +52,7 @@ pub struct Header {
     pub commitment: [u8; 32],
 }
 
-impl Header {
+impl EventHeader {
     /// The header as bytes.
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
@@ -75,10 +75,10 @@ impl Header {
     }
 
     /// Reads a header; `None` if it has another length.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Header> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<EventHeader> {
         let rest: &[u8; HEADER_LEN] = bytes.try_into().ok()?;
         let rest = &mut rest.as_slice();
-        Some(Header {
+        Some(EventHeader {
             position: u64::from_le_bytes(take(rest)?),
             previous: take(rest)?,
             time: u64::from_le_bytes(take(rest)?),
@@ -110,7 +110,7 @@ fn commitment(salt: &[u8; 32], body: &[u8]) -> [u8; 32] {
 #[derive(Clone, Debug)]
 pub struct LoggedEvent {
     /// Its header.
-    pub header: Header,
+    pub header: EventHeader,
     /// What happened; `None` once its body has been erased.
     pub event: Option<Event>,
 }
@@ -119,7 +119,7 @@ pub struct LoggedEvent {
 #[derive(Clone)]
 pub struct SealedEvent {
     /// Its header.
-    pub header: Header,
+    pub header: EventHeader,
     /// Erased together with the body.
     pub salt: [u8; 32],
     /// The event as bytes.
@@ -186,7 +186,7 @@ impl Chain {
     /// Seals an event at the next position. The salt must be random and used only once.
     pub fn seal(&mut self, event: &Event, time: u64, salt: [u8; 32]) -> SealedEvent {
         let body = event.encode();
-        let header = Header {
+        let header = EventHeader {
             position: self.position + 1,
             previous: self.head,
             time,
@@ -210,7 +210,7 @@ impl Chain {
     ) -> Result<LoggedEvent, LogError> {
         let position = self.position + 1;
         let broken = |what: &str| LogError::broken(position, what);
-        let header = Header::from_bytes(header)
+        let header = EventHeader::from_bytes(header)
             .ok_or_else(|| broken("its header is not one of this server's"))?;
         if header.position != position {
             let what = format!("its header says it is event {}", header.position);
@@ -234,8 +234,8 @@ impl Chain {
     }
 }
 
-fn decode(header: &Header, body: &[u8]) -> Result<Event, LogError> {
-    let Header { position, kind, .. } = *header;
+fn decode(header: &EventHeader, body: &[u8]) -> Result<Event, LogError> {
+    let EventHeader { position, kind, .. } = *header;
     Event::decode(kind, body).map_err(|error| match error {
         DecodeError::UnknownKind => LogError::UnknownKind { position, kind },
         DecodeError::Body(error) => {
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_written() {
-        let header = Header {
+        let header = EventHeader {
             position: 0x0102_0304_0506_0708,
             previous: [9; 32],
             time: 10,
@@ -261,7 +261,7 @@ mod tests {
         };
         let bytes = header.to_bytes();
         assert_eq!(bytes[..8], [8, 7, 6, 5, 4, 3, 2, 1]);
-        assert_eq!(Header::from_bytes(&bytes), Some(header));
-        assert_eq!(Header::from_bytes(&bytes[1..]), None);
+        assert_eq!(EventHeader::from_bytes(&bytes), Some(header));
+        assert_eq!(EventHeader::from_bytes(&bytes[1..]), None);
     }
 }

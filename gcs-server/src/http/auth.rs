@@ -21,7 +21,7 @@ pub(crate) struct Operator;
 
 /// The provider of this number.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Provider(pub(crate) u16);
+pub(crate) struct ProviderRole(pub(crate) u16);
 
 /// A backend or a back office.
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +38,12 @@ impl TryFrom<Holder> for Operator {
     }
 }
 
-impl TryFrom<Holder> for Provider {
+impl TryFrom<Holder> for ProviderRole {
     type Error = Problem;
 
-    fn try_from(holder: Holder) -> Result<Provider, Problem> {
+    fn try_from(holder: Holder) -> Result<ProviderRole, Problem> {
         match holder {
-            Holder::Provider(number) => Ok(Provider(number)),
+            Holder::Provider(number) => Ok(ProviderRole(number)),
             _ => Err(Problem::Forbidden { role: "a provider's" }),
         }
     }

@@ -13,7 +13,6 @@
 
 mod auth;
 mod body;
-pub mod metrics;
 mod observe;
 mod openapi;
 mod operator;
@@ -56,7 +55,7 @@ pub enum Listener {
 /// Which publication: its series and its tick. A later one has a higher series, or the same series
 /// and a higher tick.
 #[derive(Serialize, ToSchema)]
-struct Publication {
+struct PublishedVersion {
     /// The series of the publication. It goes up by one when the operator begins a new series.
     #[schema(example = 1)]
     series: u32,
@@ -65,9 +64,9 @@ struct Publication {
     tick: u32,
 }
 
-impl From<Version> for Publication {
-    fn from(Version { series, tick }: Version) -> Publication {
-        Publication { series, tick }
+impl From<Version> for PublishedVersion {
+    fn from(Version { series, tick }: Version) -> PublishedVersion {
+        PublishedVersion { series, tick }
     }
 }
 

@@ -11,7 +11,7 @@ use actix_web::{Error, HttpRequest, web};
 
 use super::ELSEWHERE;
 use crate::domain::problem::ProblemKind;
-use crate::http::metrics::RequestLabels;
+use crate::metrics::RequestLabels;
 use crate::service::Service;
 
 pub(super) async fn observe(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::{Caller, Provider};
+use super::auth::{Caller, ProviderRole};
 use super::body::Json;
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge;
@@ -78,7 +78,7 @@ impl From<judge::OpenedRange> for OpenedRange {
 #[post("/v1/provider/ranges")]
 async fn open_range(
     service: web::Data<Service>,
-    Caller(Provider(provider)): Caller<Provider>,
+    Caller(ProviderRole(provider)): Caller<ProviderRole>,
     Json(RangeRequest { count, valid_days }): Json<RangeRequest>,
 ) -> Result<HttpResponse, Problem> {
     let judge =
@@ -126,7 +126,7 @@ struct RangeEntry {
 #[get("/v1/provider/ranges")]
 async fn list_ranges(
     service: web::Data<Service>,
-    Caller(Provider(number)): Caller<Provider>,
+    Caller(ProviderRole(number)): Caller<ProviderRole>,
 ) -> Result<HttpResponse, Problem> {
     let now = service.clock.now();
     let state = service.node.state();
@@ -193,7 +193,7 @@ struct CodeSheet {
 #[get("/v1/provider/ranges/{first}/codes")]
 async fn print_codes(
     service: web::Data<Service>,
-    Caller(Provider(number)): Caller<Provider>,
+    Caller(ProviderRole(number)): Caller<ProviderRole>,
     first: web::Path<String>,
     web::Query(SheetQuery { format }): web::Query<SheetQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -226,7 +226,7 @@ async fn print_codes(
 #[post("/v1/provider/ranges/{first}/close")]
 async fn close_range(
     service: web::Data<Service>,
-    Caller(Provider(provider)): Caller<Provider>,
+    Caller(ProviderRole(provider)): Caller<ProviderRole>,
     first: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let first = parse_number(&first)?;

@@ -3,7 +3,7 @@
 use crate::domain::chain::{Chain, LoggedEvent, SealedEvent};
 use crate::domain::events::Event;
 use crate::random::{self, Random};
-use crate::store::{Batch, Body, StoredEvent};
+use crate::store::{Batch, StoredBody, StoredEvent};
 
 /// Events on their way into a batch.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl BatchBuilder {
         let SealedEvent { header, salt, body: bytes } = sealed;
         self.bytes += bytes.len();
         self.logged.push(LoggedEvent { header, event: Some(event.clone()) });
-        let body = Some(Body { salt, bytes });
+        let body = Some(StoredBody { salt, bytes });
         self.stored.push(StoredEvent { header: header.to_bytes().to_vec(), body });
         Ok(())
     }

@@ -61,14 +61,14 @@ trait Job: Send {
     fn answer(self: Box<Self>, stored: bool);
 }
 
-struct Request<T, F> {
+struct PendingAct<T, F> {
     scope: Scope,
     judge: F,
     judged: Result<T, Problem>,
     reply: oneshot::Sender<Result<T, Problem>>,
 }
 
-impl<T: Send, F: FnMut(&State, RequestContext) -> Judgement<T> + Send> Job for Request<T, F> {
+impl<T: Send, F: FnMut(&State, RequestContext) -> Judgement<T> + Send> Job for PendingAct<T, F> {
     fn scope(&self) -> Scope {
         self.scope
     }
@@ -172,7 +172,7 @@ impl Node {
             return Err(Problem::ReadOnly);
         }
         let (reply, answer) = oneshot::channel();
-        let request = Request { scope, judge, judged: Err(Problem::Unavailable), reply };
+        let request = PendingAct { scope, judge, judged: Err(Problem::Unavailable), reply };
         self.jobs.try_send(Box::new(request)).map_err(|_| Problem::Unavailable)?;
         answer.await.unwrap_or(Err(Problem::Unavailable))
     }

@@ -1,6 +1,6 @@
 //! Files in an object store: a local folder by default.
 
-use std::path::Path as Folder;
+use std::path::Path as FolderPath;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ impl Files {
     ///
     /// # Errors
     /// When the folder cannot be made or used.
-    pub fn local(folder: &Folder) -> Result<Files, Error> {
+    pub fn local(folder: &FolderPath) -> Result<Files, Error> {
         let generic =
             |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
         std::fs::create_dir_all(folder).map_err(generic)?;

@@ -8,10 +8,10 @@
 //! of them gets [`AppendError::Conflict`], and nothing of its batch is stored.
 //!
 //! ```
-//! use gcs_server::store::{Batch, Body, MemoryStore, Store, StoredEvent};
+//! use gcs_server::store::{Batch, StoredBody, MemoryStore, Store, StoredEvent};
 //!
 //! let mut store = MemoryStore::new();
-//! let body = Body { salt: [7; 32], bytes: b"a report".to_vec() };
+//! let body = StoredBody { salt: [7; 32], bytes: b"a report".to_vec() };
 //! let event = StoredEvent { header: vec![1; 64], body: Some(body) };
 //! store.append(&Batch { first: 1, id: [9; 16], events: vec![event] })?;
 //! store.erase(&[1])?;
@@ -40,7 +40,7 @@ pub struct StoredEvent {
     /// The part that stays for ever: 1 to [`MAX_HEADER`] bytes.
     pub header: Vec<u8>,
     /// The part that can be erased; `None` once it is.
-    pub body: Option<Body>,
+    pub body: Option<StoredBody>,
 }
 
 /// The part of an event that can be erased.
@@ -48,16 +48,16 @@ pub struct StoredEvent {
 /// `Debug` shows its length only: a salt or a body in some diagnostic would outlive its
 /// erasure.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Body {
+pub struct StoredBody {
     /// Erased with the bytes, so that a hash in the header tells nothing of them then.
     pub salt: [u8; 32],
     /// The content.
     pub bytes: Vec<u8>,
 }
 
-impl fmt::Debug for Body {
+impl fmt::Debug for StoredBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("len", &self.bytes.len()).finish_non_exhaustive()
+        f.debug_struct("StoredBody").field("len", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 
@@ -80,7 +80,7 @@ impl Batch {
 
     /// The size of the batch, for the limit of a read.
     fn size(&self) -> usize {
-        let body = |body: &Body| body.salt.len() + body.bytes.len();
+        let body = |body: &StoredBody| body.salt.len() + body.bytes.len();
         let event = |event: &StoredEvent| event.header.len() + event.body.as_ref().map_or(0, body);
         self.events.iter().map(event).sum()
     }

@@ -18,7 +18,7 @@ use rusqlite::{
     ffi, params,
 };
 
-use super::{AppendError, Batch, Body, Store, StoreError, StoredEvent};
+use super::{AppendError, Batch, Store, StoreError, StoredBody, StoredEvent};
 
 /// "gcsl", in the header of the file.
 const APPLICATION: i32 = 0x6763_736c;
@@ -381,12 +381,12 @@ fn decode_event(header: &[u8], body: &[u8]) -> Result<StoredEvent, &'static str>
     Ok(StoredEvent { header: header.to_vec(), body })
 }
 
-fn decode_body(chunk: &[u8]) -> Result<Body, &'static str> {
+fn decode_body(chunk: &[u8]) -> Result<StoredBody, &'static str> {
     let Some((&PRESENT, rest)) = chunk.split_first() else {
         return Err("its body is neither present nor erased");
     };
     let (salt, bytes) = rest.split_first_chunk().ok_or("its body has no salt")?;
-    Ok(Body { salt: *salt, bytes: bytes.to_vec() })
+    Ok(StoredBody { salt: *salt, bytes: bytes.to_vec() })
 }
 
 #[cfg(test)]
@@ -396,7 +396,7 @@ mod tests {
     use rusqlite::types::Value;
 
     fn batch(first: u64, length: usize) -> Batch {
-        let body = Some(Body { salt: [3; 32], bytes: vec![5; length] });
+        let body = Some(StoredBody { salt: [3; 32], bytes: vec![5; length] });
         Batch { first, id: [1; 16], events: vec![StoredEvent { header: vec![2; 8], body }] }
     }
 

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::judge;
 use crate::domain::policy::Policy;
 use crate::domain::problem::Problem;
-use crate::http::Publication;
+use crate::http::PublishedVersion;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
 use crate::service::Service;
@@ -22,7 +22,7 @@ use crate::service::Service;
     tag = "operator",
     security(("operator" = [])),
     responses(
-        (status = 200, description = "The publication that phones fetch now", body = Publication),
+        (status = 200, description = "The publication that phones fetch now", body = PublishedVersion),
         (status = 409, description = "tick_pending, clock_leap, clock_behind"),
         (status = 503, description = "storage_unavailable, unavailable: try again"),
     ),
@@ -32,7 +32,7 @@ pub(super) async fn tick(
     service: web::Data<Service>,
     _: Caller<Operator>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(Publication::from(service.tick().await?)))
+    Ok(HttpResponse::Ok().json(PublishedVersion::from(service.tick().await?)))
 }
 
 /// Say that the clock is right, so that publishing goes on

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::problem::Problem;
-use crate::http::Publication;
+use crate::http::PublishedVersion;
 use crate::http::auth::{Caller, Operator};
 use crate::service::Service;
 
@@ -54,7 +54,7 @@ struct StatusAnswer {
     #[schema(pattern = "^[0-9a-f]{64}$")]
     head: String,
     /// The publication that phones fetch now; null before the first one.
-    published: Option<Publication>,
+    published: Option<PublishedVersion>,
     /// Number of reports in the log whose items have not been erased yet.
     reports: usize,
     /// The dates that have elements or are published, in order.
@@ -101,7 +101,7 @@ pub(super) async fn server_status(
     service: web::Data<Service>,
     _: Caller<Operator>,
 ) -> HttpResponse {
-    let published = service.version().map(Publication::from);
+    let published = service.version().map(PublishedVersion::from);
     let state = service.node.state();
     HttpResponse::Ok().json(StatusAnswer {
         position: state.position,

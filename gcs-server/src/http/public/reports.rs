@@ -15,7 +15,7 @@ use crate::domain::problem::Problem;
 use crate::domain::report_status;
 use crate::http::body::Raw;
 use crate::http::problem::ProblemItem;
-use crate::http::{Publication, not_stored};
+use crate::http::{PublishedVersion, not_stored};
 use crate::service::Service;
 
 /// A report of infected identifiers.
@@ -172,7 +172,7 @@ struct DateStatus {
     /// The publication that was the first to have all these elements. It is there only when
     /// `status` is `published`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<Publication>,
+    since: Option<PublishedVersion>,
 }
 
 impl From<report_status::ReportStatus> for ReportStatus {
@@ -180,7 +180,7 @@ impl From<report_status::ReportStatus> for ReportStatus {
         let date = |date: report_status::DateStatus| DateStatus {
             date: date.date,
             status: date.status,
-            since: date.since.map(Publication::from),
+            since: date.since.map(PublishedVersion::from),
         };
         let dates = report.dates.into_iter().map(date).collect();
         ReportStatus { status: report.status, dates }
