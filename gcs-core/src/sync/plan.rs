@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::files::BundleEntry;
 
-/// What a request costs besides its answer, in bytes.
+/// Estimated cost of a request besides its answer, in bytes.
 pub(super) const REQUEST_BYTES: u64 = 500;
 
 /// The bundles of the cheapest chain from tick `from` to tick `to`, and their bytes,

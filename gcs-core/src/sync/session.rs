@@ -1,8 +1,8 @@
-//! A session: steps out, answers in.
+//! A session: a state machine that gives steps and takes their answers.
 //!
-//! Inside, the protocol is written as one asynchronous function that awaits the driver's
-//! answers; outside there is no executor, no callback and no thread, only
-//! [`Session::resume`]. Whoever can call it in a loop, in any language, is a driver.
+//! Inside, the protocol is one asynchronous function that awaits the driver's answers. Outside
+//! there is no executor, no callback and no thread, only [`Session::resume`], which a driver in
+//! any language calls in a loop.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -36,8 +36,8 @@ impl Session {
 
     /// Takes the answer to the last step (at first [`Answer::Start`]) and gives the next.
     ///
-    /// An answer that does not fit its step counts as failed. After [`Step::Done`] the
-    /// same outcome is given for ever.
+    /// An answer that does not fit its step counts as failed. After [`Step::Done`] every call
+    /// gives the same outcome again.
     pub fn resume(&mut self, answer: Answer) -> Step {
         if self.outcome.is_none() {
             self.mailbox.lock().answer = Some(answer);
