@@ -1,4 +1,4 @@
-//! From one day to the next: 1 % of the elements removed, as many added. The peer has
+//! Deltas from one day to the next: 1 % of the elements removed, as many others added. The peer has
 //! no deltas. Rates are elements of the base set per second.
 
 use std::hint::black_box;

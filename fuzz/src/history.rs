@@ -1,5 +1,5 @@
-//! A small deployment, published once, always the same bytes: what files, envelopes and
-//! clients are held against.
+//! A small deployment, published once and always with the same bytes, with which files,
+//! envelopes and clients are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -30,7 +30,7 @@ pub(crate) struct Tick {
     pub issued: u64,
     pub table: Table,
     pub manifest: Manifest,
-    /// The files that are out there after it.
+    /// The files that are served after it.
     pub files: Files,
 }
 
@@ -80,7 +80,7 @@ impl History {
         HISTORY.get_or_init(History::publish)
     }
 
-    /// The last tick at which clients meet mischief; two days before the very last.
+    /// The last tick at which clients meet faults, two days before the last tick of all.
     pub(crate) fn last_hostile(&self) -> usize {
         self.ticks.len() - 2
     }

@@ -1,4 +1,4 @@
-//! Inputs to begin with: valid files, so that a fuzzer need not find magics and hashes.
+//! Seeds: valid files to begin with, so that a fuzzer need not find magics and hashes.
 
 use data_encoding::BASE64;
 use gcs_core::files::{Path, Table};
@@ -211,7 +211,7 @@ fn publishers() -> Vec<Publisher> {
     publishers.into_iter().step_by(2).collect()
 }
 
-/// Scripts: every kind of mischief by the mirror, then by the folder, at several places.
+/// Scripts: every kind of fault of the mirror, then of the folder, at several places.
 fn scripts() -> Vec<Vec<u8>> {
     let mirror = (0..12).map(|kind| {
         let wake = |number: u8| [0x10 * (number % 4 + 1), 1, 0, 0, kind, kind, 1, kind, 0, 0];
@@ -237,7 +237,7 @@ fn code() -> String {
     Code::issue(&key, 300, 77).expect("small numbers").to_string()
 }
 
-/// Bodies of reports: both kinds of items, and every kind of what is none.
+/// Bodies of reports: both kinds of items, and every kind of value that is no item.
 fn reports() -> impl Iterator<Item = String> {
     let code = code();
     let seed = BASE64.encode(&[5; 32]);

@@ -1,4 +1,4 @@
-//! What strangers and old logs hand to the server: codes, reports, events.
+//! Inputs of the server from apps and from its own log: codes, reports, events.
 
 use gcs_core::report::{Code, MAX_ITEMS, ReceivedReport};
 use gcs_server::domain::events::Event;
@@ -34,18 +34,18 @@ pub fn event(data: &[u8]) {
 pub fn report(data: &[u8]) {
     let Ok(submission) = ReceivedReport::from_json(data) else { return };
     assert!(submission.items.len() <= MAX_ITEMS);
-    // Items nested too deep for this reader are none, and need no second look.
+    // A value that is nested too deep for this reader is no item, and is not tested further.
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };
     let items = json["items"].as_array().expect("it has items");
     assert_eq!(items.len(), submission.items.len());
     let again = serde_json::to_vec_pretty(&json).expect("it is JSON");
     let again = ReceivedReport::from_json(&again).expect("the same JSON");
     assert_eq!(again.code, submission.code);
-    // What is no item may become one: this reader keeps the last of two equal names.
+    // A value that is no item may become one: this reader keeps the last of two equal names.
     for (item, again) in submission.items.iter().zip(&again.items) {
         assert!(item.is_err() || item == again);
     }
-    // What is no item is known by its text, and so by its spaces.
+    // A value that is no item is compared by its text, and so by its spaces.
     if submission.items.iter().all(Result::is_ok) {
         assert_eq!(again.payload, submission.payload);
     }

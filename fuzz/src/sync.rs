@@ -18,8 +18,8 @@ const MAX_WAKES: u8 = 12;
 /// More steps than any wake takes: files are few, and no detour is taken twice.
 const MAX_STEPS: usize = 2000;
 
-/// The input is a script: when the client wakes, by a clock that may be wrong, and what
-/// becomes of each of its steps.
+/// The input is a script: when the client wakes, by a clock that may be wrong, and how each of
+/// its steps is answered.
 /// The mirror answers as it should, or with other bytes, another tick's file, another
 /// file, nothing, an error; the folder answers as it should, or as if it were damaged or
 /// full; and every now and then the phone is switched off.
@@ -56,8 +56,8 @@ pub fn sync(data: &[u8]) {
     client.recover();
 }
 
-/// A phone that is watched. Files are never damaged where they lie, only as they are read: so the
-/// folder can be held against what was published.
+/// A phone whose files are watched. Files are never damaged in the folder, only when they are read,
+/// so that the folder can be compared with what was published.
 struct Watched {
     history: &'static History,
     client: Client,
@@ -150,7 +150,7 @@ impl Watched {
         unreachable!("a wake of more than {MAX_STEPS} steps");
     }
 
-    /// What the mirror makes of a request; nothing if the phone is switched off.
+    /// The answer of the mirror; `None` if the phone is switched off.
     fn fetch(
         &self,
         at: usize,
@@ -176,7 +176,7 @@ impl Watched {
         })
     }
 
-    /// What an honest folder makes of a step.
+    /// The answer of a folder without faults.
     fn keep(&mut self, step: Step) -> Answer {
         if let Step::Put { name, bytes } = &step {
             self.written.entry(name.clone()).or_default().push(bytes.clone());
@@ -184,7 +184,7 @@ impl Watched {
         self.client.keep(step)
     }
 
-    /// What a failing folder makes of a step; nothing if the phone is switched off.
+    /// The answer of a folder with faults; `None` if the phone is switched off.
     fn fail(&mut self, step: Step, script: &mut Reader<'_>, faults: &mut Faults) -> Option<Answer> {
         let kind = script.u8() % 16;
         if kind < 6 {
@@ -193,7 +193,7 @@ impl Watched {
         (self.has_failed, faults.any) = (true, true);
         let Step::Get { name } = &step else {
             return match kind {
-                // Not done, and said so; done, and not said so; switched off before and after.
+                // Not done, and reported so; done, but reported as failed; switched off before and after.
                 6 | 7 => Some(Answer::Failed("disk full".into())),
                 8 | 9 => {
                     self.keep(step);

@@ -1,6 +1,6 @@
-//! The picture of the README: a million identifiers, and a change of one percent, beside what
-//! one would take instead. Writes `benches/sizes.svg` and the table below it; with `--check` it
-//! only compares them with what is committed.
+//! The picture of the README: the size of a million identifiers, and of a change of one percent,
+//! beside the alternatives. Prints the sizes and writes `benches/sizes.svg`; with `--check` it
+//! only compares the picture with the committed one.
 
 use std::fmt::Write as _;
 use std::path::Path;
