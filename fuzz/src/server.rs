@@ -3,8 +3,8 @@
 use gcs_core::report::{Code, MAX_ITEMS, ReceivedReport};
 use gcs_server::domain::events::Event;
 
-/// The input is a text: one that is a code is shown as a text that is the same code, however
-/// it is typed, and no longer when any one symbol is another.
+/// The input is a text. If it is a code, the text that shows it is the same code, however it is
+/// typed, and is not that code any more when any one symbol is changed.
 pub fn code(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let Ok(code) = text.parse::<Code>() else { return };
@@ -19,8 +19,8 @@ pub fn code(data: &[u8]) {
     }
 }
 
-/// The input is a kind and a body: an event that can be read is written to bytes that are
-/// the same event.
+/// The input is a kind and a body. An event that can be read is the same after it is written and
+/// read again.
 pub fn event(data: &[u8]) {
     let Some((kind, body)) = data.split_first_chunk() else { return };
     let kind = u16::from_le_bytes(*kind);
@@ -29,8 +29,8 @@ pub fn event(data: &[u8]) {
     assert_eq!(Event::decode(kind, &event.encode()), Ok(event));
 }
 
-/// The input is the body of a report: limits hold, and the same JSON written otherwise is
-/// the same report.
+/// The input is the body of a report. Limits hold, and the same JSON written differently is the
+/// same report.
 pub fn report(data: &[u8]) {
     let Ok(submission) = ReceivedReport::from_json(data) else { return };
     assert!(submission.items.len() <= MAX_ITEMS);

@@ -148,7 +148,7 @@ mod tests {
     use alloc::format;
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_what_is_wrong() {
         let query = |element: &str| {
             format!(r#"{{"queries":[{{"date":"2026-01-05","element":"{element}"}}]}}"#)
         };

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_behind_is_cleared_away() {
+    fn files_left_behind_by_a_crash_are_removed() {
         let (_home, folder) = folder();
         fs::create_dir_all(folder.path().join(PARTIAL)).unwrap();
         fs::write(folder.path().join(PARTIAL).join("1-2"), "half a fi").unwrap();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_leaves_nothing_behind() {
+    fn a_failed_write_leaves_no_file_behind() {
         let (_home, folder) = folder();
         folder.write("a", b"a file, not a folder").unwrap();
         assert!(folder.write("a/b", b"x").is_err());

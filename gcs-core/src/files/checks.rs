@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overfull_rank_pushes_out_nobody_but_itself() {
+    fn an_overfull_rank_leaves_out_only_its_own_elements() {
         let mut checks: Vec<_> = (0..100).map(|rank| some(rank, 2)).collect();
         checks[40] = some(40, 1000);
         let (file, row) = assert_answers(&checks);

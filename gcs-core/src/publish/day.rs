@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_beyond_every_plan_keeps_its_range() {
+    fn a_date_beyond_every_plan_keeps_its_hash_range() {
         let settings = PublisherSettings { rate_bits: 52, expected_per_date: 1, interval: 900 };
         let date = Date::from_days(20_000).unwrap();
         let derivation = DerivationKey::new([1; 32]);

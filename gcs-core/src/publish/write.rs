@@ -280,7 +280,7 @@ mod tests {
     use alloc::format;
     use alloc::string::{String, ToString};
 
-    /// A place in memory that breaks down at one of its calls.
+    /// A place in memory that fails at one of its calls.
     #[derive(Default)]
     struct MemoryPlace {
         files: BTreeMap<String, Vec<u8>>,
@@ -342,8 +342,8 @@ mod tests {
         }
     }
 
-    /// The first `count` publications, a day and an element apart: so later ones delete
-    /// files.
+    /// The first `count` publications. Each is a day later than the one before and has one more
+    /// element, so that later ones delete files.
     fn publications(count: u64) -> Vec<Publication> {
         let first = Date::from_days(20_000).unwrap();
         let keys = Keys::from_secret([1; 32], first.start() + 400 * DAY_SECONDS);
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_writing_fails_it_is_done_again_and_clients_see_one_of_both() {
+    fn writing_again_after_any_failed_step_succeeds_and_clients_see_one_publication() {
         let publications = publications(6);
         let (last, earlier) = publications.split_last().unwrap();
         assert!(!last.delete.is_empty());
@@ -393,7 +393,7 @@ mod tests {
             let written = last.write(&mut place);
             if place.manifest() == before.get("/v1/manifest") {
                 assert_eq!(written, Err(WriteError::Place("broken".into())));
-                // All that the manifest of before names is there as it was.
+                // All files that the manifest before names are there unchanged.
                 assert!(before.iter().all(|(path, bytes)| place.files.get(path) == Some(bytes)));
             } else {
                 assert_eq!(place.saved, Some(last.publisher.to_bytes()));
@@ -425,7 +425,7 @@ mod tests {
             assert_eq!(written, Err(WriteError::Equivocation { path }));
             assert_eq!(place.files, before);
         }
-        // One that comes in between is met when this one is created.
+        // A manifest that is published meanwhile is found when this one is created.
         let mut steps = publications[1].steps();
         place.files.remove("/v1/manifests/1-2");
         steps.next().unwrap().execute(&mut place).unwrap();

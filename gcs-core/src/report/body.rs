@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_its_value() {
+    fn errors_show_no_values() {
         let json = String::from_utf8(body().to_json()).unwrap();
         let read = |json: &str| ReceivedReport::from_json(json.as_bytes()).map(|read| read.items);
         assert_eq!(read(""), Err(ReportError::Json { line: 1, column: 0 }));

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_item_spoils_no_other() {
+    fn a_bad_item_does_not_affect_the_others() {
         let date: Date = "2026-01-05".parse().unwrap();
         let items = [
             Ok(raw(date, 16)),

@@ -119,7 +119,7 @@ impl HashRange {
 mod tests {
     use super::*;
 
-    /// The rule as the design states it, in 128-bit integers.
+    /// The rule of FORMAT.md, section 3, in 128-bit integers.
     fn by_definition(hash_range: u64, len: u32) -> u32 {
         (0..=63)
             .rev()

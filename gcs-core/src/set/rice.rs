@@ -440,7 +440,8 @@ mod tests {
         Ok(values)
     }
 
-    /// Gaps to values: the first as is, then each at least one further on.
+    /// Turns gaps into values: the first gap is the first value, each later value is its gap and
+    /// one more above the value before.
     fn ascending(gaps: &[u64]) -> Vec<u64> {
         let mut next = 0;
         gaps.iter()
@@ -470,7 +471,7 @@ mod tests {
             let values = ascending(&gaps);
             let (mut bytes, bits) = encode(&values, parameter);
             prop_assert_eq!(bytes.len() as u64, bits.div_ceil(8));
-            // What follows the code must not matter, nor whether anything does.
+            // The result must not depend on the bytes behind the code, or on whether there are any.
             bytes.extend(core::iter::repeat_n(0xff, padding));
             prop_assert_eq!(decode(&bytes, parameter, bits, values.len()), Ok(values));
         }

@@ -423,8 +423,8 @@ mod tests {
         Set::from_fingerprints(SALT, HashRange::new(hash_range).unwrap(), values).unwrap()
     }
 
-    /// Ranges of every size, and values that are dense, sparse or clustered in them.
-    fn range_and_values() -> impl Strategy<Value = (u64, BTreeSet<u64>)> {
+    /// Hash ranges of every size, and values that are dense, sparse or clustered in them.
+    fn hash_range_and_values() -> impl Strategy<Value = (u64, BTreeSet<u64>)> {
         (1u64..54, any::<u64>()).prop_flat_map(|(bits, low)| {
             let hash_range =
                 ((1u64 << (bits - 1)) | (low & ((1 << (bits - 1)) - 1))).min((1 << 53) - 1);
@@ -439,7 +439,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_btree_set((hash_range, model) in range_and_values(), extra in prop::collection::vec(any::<u64>(), 0..50)) {
+        fn agrees_with_a_btree_set((hash_range, model) in hash_range_and_values(), extra in prop::collection::vec(any::<u64>(), 0..50)) {
             let set = set_of(hash_range, model.iter().copied());
             let parsed = Set::parse(set.as_bytes()).unwrap();
             prop_assert_eq!(&parsed, &set);
@@ -474,7 +474,7 @@ mod tests {
         }
 
         #[test]
-        fn deltas_equal_a_fresh_build((hash_range, all) in range_and_values(), picks in prop::collection::vec(0u8..3, 800)) {
+        fn deltas_equal_a_fresh_build((hash_range, all) in hash_range_and_values(), picks in prop::collection::vec(0u8..3, 800)) {
             // Each value is in the base, in the target, or in both.
             let side = |skip: u8| all.iter().zip(&picks).filter(move |(_, pick)| **pick != skip).map(|(value, _)| *value);
             let (base, target) = (set_of(hash_range, side(0)), set_of(hash_range, side(1)));
@@ -487,7 +487,7 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_byte_never_passes((hash_range, model) in range_and_values(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+        fn one_changed_byte_never_passes((hash_range, model) in hash_range_and_values(), at in any::<prop::sample::Index>(), flip in 1u8..) {
             let set = set_of(hash_range, model);
             let mut bytes = set.into_inner();
             let at = at.index(bytes.len());
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_are_sets_too() {
+    fn sets_of_extreme_sizes_are_valid() {
         let max = HashRange::MAX.get();
         for (hash_range, values) in [
             (1, &[][..]),

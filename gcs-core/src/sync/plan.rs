@@ -54,7 +54,7 @@ mod tests {
         BundleEntry { span, to, bytes, sha256: Digest::ZERO }
     }
 
-    /// Every chain, by recursion.
+    /// The cheapest of all chains, found by recursion.
     fn by_search(bundles: &[BundleEntry], from: u32, to: u32) -> Option<u64> {
         if from == to {
             return Some(0);
