@@ -64,7 +64,7 @@ fn print(bars: &[Bar], title: &str) {
 /// Both panels. All filters have the same rate of false positives, one in 784,931.
 fn measure() -> (Vec<Bar>, Vec<Bar>) {
     let (base, target) = two_days(COUNT);
-    let delta = Delta::between(&base, &target).expect("one salt, one range");
+    let delta = Delta::between(&base, &target).expect("sets of one salt and hash range");
     let peer = bip158::build(&elements(SEEDS.base, COUNT)).len() as f64;
     let (ours, delta) = (base.as_bytes().len() as f64, delta.as_bytes().len() as f64);
     let rate_bits = (bip158::M as f64).log2();

@@ -106,7 +106,8 @@ impl<'a> Bundle<'a> {
     }
 
     /// Applies the bundle to a table, whose sets `set_of` looks up by identity: gives
-    /// the table after it, and every set of that table which the table before it lacks.
+    /// the table after it, and every set of that table which the table before it lacks. O(n)
+    /// time and memory for n fingerprints in the changed sets.
     ///
     /// # Errors
     /// A [`BundleError`] when table or sets are not the bundle's base, or when the result is

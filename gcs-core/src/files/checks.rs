@@ -63,7 +63,8 @@ pub struct CheckRecord<'a> {
 }
 
 impl<'a> CheckRecord<'a> {
-    /// Verifies that `bytes` is record `number` of the set that `row` describes.
+    /// Verifies that `bytes` is record `number` of the set that `row` describes. O(length of the
+    /// record) time, no allocation.
     ///
     /// # Errors
     /// A [`ParseError`] for any other bytes: cut, changed, of another set, date or rank.

@@ -213,7 +213,8 @@ impl Live {
         dropped
     }
 
-    /// What is published at the last tick, by ascending date.
+    /// The elements that are published at the last tick, by ascending date. O(n) time and memory
+    /// for n elements.
     ///
     /// If a date was published early because the clock was ahead, and the clock has been
     /// corrected since, the date waits again.
@@ -223,7 +224,8 @@ impl Live {
         listed.map(|(date, live)| Day { date: *date, elements: live.published() }).collect()
     }
 
-    /// Whether an element is published for a date, without false positives.
+    /// Whether an element is published for a date, without false positives. O(1) time, plus a
+    /// search through the date's filler.
     pub fn is_published(&self, date: Date, element: &[u8]) -> bool {
         self.dates.get(&date).is_some_and(|live| live.is_published(element))
     }

@@ -20,6 +20,10 @@ use super::{ClientSettings, Outcome, Wake, wake};
 ///
 /// It can be dropped at any point, as when the phone is switched off: the next session
 /// goes on from what was written.
+///
+/// A wake reads and validates all sets of the client, and tests everything heard against them:
+/// O(n + q log q) time for n fingerprints and q elements heard. It keeps the sets in memory as
+/// they are on disk, compressed.
 pub struct Session {
     run: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     mailbox: Arc<Mutex<Mailbox>>,
