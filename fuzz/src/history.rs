@@ -16,8 +16,10 @@ use crate::world::{
 /// First tick, chosen so that bundles of spans 1, 4 and 24 exist.
 const FIRST: u32 = 24;
 
-/// Last tick of the first series, and of the second but for one more, two days later.
+/// Last tick of the first series.
 const SERIES: u32 = 49;
+
+/// Last tick before the very last one, which follows two days later.
 const LAST: u32 = 53;
 
 /// Version of the key list.
@@ -152,7 +154,7 @@ impl History {
     }
 }
 
-/// What changes before a tick; at every fifth nothing does.
+/// The changes before a tick; every fifth tick has none.
 fn change(days: &mut Days, number: u64) {
     if number == 40 {
         days.remove(&date(0));
