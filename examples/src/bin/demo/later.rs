@@ -34,7 +34,9 @@ impl Story {
         let is_out = |server: &Server| server.exact(date, &lone.broadcast(60).1);
         let held = (state(&self.server)?, is_out(&self.server)?, self.server.date(date)?);
         ensure(held == ("held".into(), false, Some(before)), || format!("not held: {held:?}"))?;
-        say("\nFrom now on at least 3 reports are published together. A single one waits: held.")?;
+        say(
+            "\nFrom now on at least 3 reports are published together. A single one waits (status: held).",
+        )?;
 
         self.server.set_clock(self.server.now + MAX_HOLD)?;
         self.server.tick()?;
@@ -47,7 +49,7 @@ impl Story {
         phone.meet_for_an_hour(lone, 60);
         phone.confirm_all(self.server.now + 60)?;
         say(format!(
-            "After {} hours it is published, together with {filler} elements of filler: published.",
+            "After {} hours it is published with {filler} elements of filler (status: published).",
             MAX_HOLD / 3600,
         ))?;
         Ok(())

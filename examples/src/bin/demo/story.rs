@@ -259,7 +259,7 @@ impl Story {
         })?;
         say(format!(
             "  {} were sent again with the same bytes; none is lost, none is there twice",
-            { reported.retried }
+            reported.retried
         ))?;
         say(format!(
             "  {:.0} reports a second, the time of the restart not counted",

@@ -43,7 +43,8 @@ Bytes are those of bodies; clients, providers and server share this machine. Ver
 - a phone that synced at every tick, phones that slept for a day and a fresh one ended with the
   same bytes;
 - a single report was held, then published with filler; exact match gave the right answer each time;
-- a client's day is smaller than the new elements raw; the sets are within 0.2 bit an element of the bound.";
+- a client's day is smaller than the new elements raw; the sets are within 0.2 bit an element of
+  the bound.";
 
 fn row(what: &str, figure: &str, against: &str) -> Checked<()> {
     Ok(say(format!("| {what} | {figure} | {against} |"))?)
