@@ -1,4 +1,4 @@
-//! From elements to bytes: hashing, sorting, coding; ours seals with SHA-256 as well.
+//! Building a set from elements: hashing, sorting, coding; ours adds a SHA-256 as well.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const SLOW: Duration = Duration::from_secs(15);
 
 fn build(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("build");
-    // The peer takes more than a second a time.
+    // One run of the peer takes more than a second.
     group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(SLOW);
     for len in SIZES {
         let elements = elements(SEEDS.base, len);

@@ -1,4 +1,4 @@
-//! From bytes to all values in order; and ours from bytes nobody has checked.
+//! Decoding all values in order, and (ours only) parsing bytes that are not validated yet.
 
 use std::hint::black_box;
 

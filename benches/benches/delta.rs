@@ -1,4 +1,4 @@
-//! From one day to the next: 1 % of the elements removed, as many added. The peer has
+//! Deltas from one day to the next: 1 % of the elements removed, as many others added. The peer has
 //! no deltas. Rates are elements of the base set per second.
 
 use std::hint::black_box;
@@ -11,7 +11,7 @@ fn delta(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("delta");
     for len in SIZES {
         let (base, target) = two_days(len);
-        let delta = Delta::between(&base, &target).expect("sets of one salt and range");
+        let delta = Delta::between(&base, &target).expect("sets of one salt and hash range");
         assert!(delta.apply(&base).as_ref() == Ok(&target));
         group.throughput(Throughput::Elements(len as u64));
         group.bench_function(BenchmarkId::new(len.to_string(), "ours-between"), |bencher| {

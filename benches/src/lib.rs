@@ -1,8 +1,8 @@
-//! What the benchmarks share: seeded data, one plan for both sides, the peer.
+//! Parts that the benchmarks share: seeded data, one hash range for both sides, the peer.
 //!
-//! Ours and the peer's filters hold the same elements, under the same SipHash-2-4 key,
-//! mapped into the same range: they code the same numbers, a test says so. What differs
-//! is the code that writes and reads them, and that ours carries a SHA-256 trailer.
+//! Our sets and the peer's filters hold the same elements, under the same SipHash-2-4 key,
+//! mapped into the same hash range. So they code the same numbers, as a test asserts. The code
+//! that writes and reads them differs, and ours has a SHA-256 trailer.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct Seeds {
     pub base: u64,
     /// Elements added to it.
     pub added: u64,
-    /// Elements asked for, which are in neither.
+    /// Elements to look for, which are in neither.
     pub queries: u64,
 }
 
@@ -58,7 +58,7 @@ impl SplitMix64 {
     }
 }
 
-/// Elements without end.
+/// An endless sequence of elements.
 impl Iterator for SplitMix64 {
     type Item = Element;
 
@@ -75,18 +75,18 @@ pub fn elements(seed: u64, len: usize) -> Vec<Element> {
     SplitMix64::new(seed).take(len).collect()
 }
 
-/// The peer's range for `len` elements, `len · 784931`: the same numbers, the same Rice
-/// parameter 19, the same false-positive rate of one in 784 931.
+/// The peer's hash range for `len` elements, `len · 784931`: it gives the same numbers, the same
+/// Rice parameter 19, and the same false-positive rate of one in 784 931.
 pub fn range(len: usize) -> HashRange {
     HashRange::new(len as u64 * bip158::M).expect("the sizes are far below 2^53 / M")
 }
 
-/// Our set of the elements, in the range for `planned` of them.
+/// Our set of the elements, with the hash range for `planned` elements.
 pub fn set(planned: usize, elements: &[Element]) -> Set {
     Set::build(SALT, range(planned), elements).expect("less than 2^32 elements")
 }
 
-/// A base set and the set a day later: 1 % removed, as many added.
+/// A base set and the set a day later: 1 % of the elements removed, as many others added.
 pub fn two_days(len: usize) -> (Set, Set) {
     let changed = len / 100;
     let mut elements = elements(SEEDS.base, len);
@@ -95,8 +95,8 @@ pub fn two_days(len: usize) -> (Set, Set) {
     (base, set(len, &elements))
 }
 
-/// An element whose fingerprint is above every one of the set: whoever looks for it in
-/// order decodes the whole set and finds nothing.
+/// An element whose fingerprint is above all of the set, so that a search for it decodes the
+/// whole set and finds nothing.
 pub fn beyond(set: &Set) -> Element {
     let (hasher, last) = (set.hasher(), set.iter().last());
     SplitMix64::new(SEEDS.queries)
@@ -104,7 +104,7 @@ pub fn beyond(set: &Set) -> Element {
         .expect("the generator does not end")
 }
 
-/// How everything is measured: few samples, for the whole run to take minutes.
+/// The settings of all measurements: few samples, so that the whole run takes only minutes.
 pub fn criterion() -> Criterion {
     let criterion = Criterion::default()
         .sample_size(15)

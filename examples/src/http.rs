@@ -1,7 +1,7 @@
-//! Fetching over HTTP: what an app's networking layer has to do, whole.
+//! Fetching over HTTP: all that the networking layer of an app has to do.
 //!
-//! Ported to another language, this file is the app's share of the protocol: everything
-//! that needs thought is behind [`Session`](gcs_core::sync::Session).
+//! An app in another language needs a port of this file. Everything else of the protocol is
+//! in [`Session`](gcs_core::sync::Session).
 
 use std::io::{self, Read as _};
 use std::ops::Range;
@@ -11,23 +11,23 @@ use ureq::{Agent, Proxy};
 
 use gcs_core::sync::Fetch;
 
-/// Fetches from a server, or from any mirror of it: what it serves is verified, so it need
-/// not be trusted.
+/// Fetches from a server, or from any mirror of it. Neither has to be trusted, since files are
+/// verified.
 #[derive(Clone, Debug)]
 pub struct HttpFetch {
     agent: Agent,
     address: String,
 }
 
-/// An agent to which statuses are answers, not errors. Variables of the environment name no
-/// proxy for it.
+/// An HTTP agent that takes every status as an answer, not as an error. It uses the given proxy
+/// or none, whatever the environment's variables say.
 pub fn agent(proxy: Option<Proxy>) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .proxy(proxy)
         // The server closes idle connections after five seconds.
         .max_idle_age(Duration::from_secs(3))
-        // For one request.
+        // For one whole request.
         .timeout_global(Some(Duration::from_secs(60)))
         .build();
     config.into()
@@ -35,7 +35,7 @@ pub fn agent(proxy: Option<Proxy>) -> Agent {
 
 impl HttpFetch {
     /// Fetches from a server by its address, such as `http://127.0.0.1:8080`, without a
-    /// proxy. `https` is spoken as well.
+    /// proxy. `https` works as well.
     pub fn new(address: &str) -> HttpFetch {
         HttpFetch::through(None, address)
     }
@@ -49,7 +49,7 @@ impl HttpFetch {
 impl Fetch for HttpFetch {
     type Error = io::Error;
 
-    /// No cookie, no account, nothing that tells one phone from another.
+    /// Sends no cookie, no account, and nothing else that distinguishes one phone from another.
     fn fetch(
         &mut self,
         path: &str,
@@ -58,7 +58,7 @@ impl Fetch for HttpFetch {
     ) -> io::Result<Option<Vec<u8>>> {
         let mut request = self.agent.get(format!("{}{path}", self.address));
         if let Some(part) = &byte_range {
-            // Both ends of an HTTP range are inclusive.
+            // An HTTP range includes its last byte.
             let last = part.end.saturating_sub(1);
             request = request.header("Range", format!("bytes={}-{last}", part.start));
         }

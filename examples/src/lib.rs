@@ -1,4 +1,4 @@
-//! Parts that a demo, an app without a screen and a backend share: people, phones, and the
+//! Parts that the demo, an app without a screen and a backend share: people, phones, and the
 //! I/O that gcs-core leaves to its users.
 //!
 //! | module | shows how to |
@@ -19,7 +19,7 @@ pub mod traffic;
 
 use std::error::Error;
 
-/// What may go wrong in an example: anything, with a text for people.
+/// A result whose error can be any error.
 pub type Checked<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Fails with a text unless `is` holds.

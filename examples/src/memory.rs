@@ -1,4 +1,4 @@
-//! Files in memory: a client's own, or those of a server that is only a map.
+//! Files in memory: a client's own files, or published files.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 pub struct MemoryDriver<F> {
     /// The client's own files.
     pub own: Files,
-    /// What it fetches with.
+    /// Fetches published files.
     pub remote: F,
 }
 
@@ -24,13 +24,13 @@ impl<F> MemoryDriver<F> {
         MemoryDriver { own: Files::new(), remote }
     }
 
-    /// Tables and sets: what any two clients of one publication have alike.
+    /// Tables and sets, which are equal for any two clients of one publication.
     pub fn state(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
         let is_state = |name: &str| name.starts_with("set-") || name.starts_with("table-");
         self.own.iter().filter(move |(name, _)| is_state(name))
     }
 
-    /// Bytes of all sets.
+    /// Length of all sets in bytes.
     pub fn sets(&self) -> u64 {
         let sets = self.own.iter().filter(|(name, _)| name.starts_with("set-"));
         sets.map(|(_, bytes)| bytes.len() as u64).sum()

@@ -10,9 +10,9 @@ use crate::Checked;
 /// of 15 minutes, and reports the seeds of some epochs in a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Patient {
-    /// A number of one's own.
+    /// The number that identifies the patient.
     pub number: u32,
-    /// The date with whose first epoch the report begins.
+    /// The date on which the report begins, with the first epoch.
     pub first: Date,
     /// For how many epochs the phone reports its seeds.
     pub epochs: u64,
@@ -35,7 +35,8 @@ impl Patient {
         (0..self.epochs).map(|at| item(self.epoch(at))).collect()
     }
 
-    /// When one of the patient's epochs began, and the element of what others heard in it.
+    /// The time at which one of the patient's epochs began, and the element that others heard in
+    /// it.
     pub fn broadcast(self, at: u64) -> (u64, [u8; 32]) {
         let epoch = self.epoch(at);
         // What a phone computes from what it hears, without the seed.
@@ -44,7 +45,7 @@ impl Patient {
     }
 }
 
-/// Someone who is not infected: an element that nobody reports.
+/// The element of a person who is not infected, which is never reported.
 pub fn stranger(number: u64) -> [u8; 32] {
     Digest::of(&[b"demo stranger".as_slice(), &number.to_be_bytes()].concat()).0
 }
@@ -54,7 +55,7 @@ pub fn stranger(number: u64) -> [u8; 32] {
 /// broadcast.
 ///
 /// # Errors
-/// None: the file is a part of the program.
+/// If the file cannot be read, which cannot happen: it is a part of the program.
 pub fn exposure_notification_day() -> Checked<Vec<(u64, [u8; 16])>> {
     let file: serde_json::Value = serde_json::from_str(include_str!("../data/gaen-rpi-144.json"))?;
     let start = file["rolling_start_interval"].as_u64().ok_or("no start interval")?;
@@ -67,7 +68,7 @@ pub fn exposure_notification_day() -> Checked<Vec<(u64, [u8; 16])>> {
     Ok(day.ok_or("an identifier is not 16 bytes of hex")?)
 }
 
-/// The same as items of a report.
+/// The identifiers of such a day as items of a report.
 pub fn raw_items(day: &[(u64, [u8; 16])]) -> Vec<Item> {
     let item = |(time, element): &(u64, [u8; 16])| Item::Raw {
         date: Date::of_time(*time),

@@ -1,4 +1,4 @@
-//! Phones: what they heard, and what they should find out.
+//! Phones: what they heard, and which contacts they should find.
 
 use std::fmt::Debug;
 
@@ -18,17 +18,17 @@ pub const HEARD: usize = 10_000;
 /// Longest time between two hits of one episode.
 const EPISODE_GAP: u64 = 30 * 60;
 
-/// Epochs of a day.
+/// Number of epochs in a day.
 const DAY: u64 = EPOCHS_A_DAY as u64;
 
-/// Something heard of someone who is, or will be, reported.
+/// An identifier that was heard of a person who is, or will be, reported.
 #[derive(Clone, Debug)]
 struct Hit {
     time: u64,
     element: Vec<u8>,
     /// Date on which it was broadcast.
     date: Date,
-    /// Number of the patient, if it is one of ours.
+    /// Number of the patient, if it is a [`Patient`].
     patient: Option<u32>,
 }
 
@@ -45,7 +45,7 @@ pub struct Phone<F> {
     wakes: u64,
     /// When the engine wants to be woken next.
     pub next_wake: u64,
-    /// Hits that a check record told to be no contacts.
+    /// Hits that a check record has shown to be no contacts.
     pub false_positives: u64,
 }
 
@@ -63,7 +63,7 @@ impl<F: Fetch + Debug> Phone<F> {
         self.driver.remote.traffic
     }
 
-    /// Begins to count anew what it fetches.
+    /// Sets the count of what it fetches to zero.
     pub fn count_anew(&mut self) {
         self.driver.remote.traffic = Traffic::default();
     }
@@ -86,7 +86,7 @@ impl<F: Fetch + Debug> Phone<F> {
     }
 
     /// Hears a patient's last epoch of a day a few minutes after midnight, and the first
-    /// of another day a few minutes before: clocks differ, and radio lingers.
+    /// of another day a few minutes before midnight, because clocks differ.
     pub fn meet_at_midnight(&mut self, patient: Patient) {
         self.meet(patient, DAY - 1, EPOCH_SECONDS as i64 + 240);
         self.meet(patient, 3 * DAY, -180);
@@ -101,7 +101,8 @@ impl<F: Fetch + Debug> Phone<F> {
         }
     }
 
-    /// Fills up with strangers, spread over `days` dates from `first`.
+    /// Hears strangers, spread over `days` dates from `first`, until it has heard [`HEARD`]
+    /// identifiers.
     pub fn hear_strangers(&mut self, first: Date, days: u64) {
         let missing = HEARD.saturating_sub(self.heard.len()) as u64;
         for at in 0..missing {
@@ -138,10 +139,12 @@ impl<F: Fetch + Debug> Phone<F> {
     }
 
     /// Wakes from `now` on whenever the engine wants to, until it is up to date and nothing
-    /// is undecided; then checks that its contacts are the true ones. How many there are.
+    /// is undecided. Then makes sure that its contacts are the true ones, and returns how many
+    /// there are.
     ///
     /// # Errors
-    /// If it cannot sync, if anything is undecided after a day, if the contacts are others.
+    /// If it cannot sync, if a hit is undecided after a day, or if its contacts are not the true
+    /// ones.
     pub fn confirm_all(&mut self, now: u64) -> Checked<usize> {
         let mut now = now.max(self.next_wake);
         let until = now + DAY_SECONDS;
@@ -155,7 +158,7 @@ impl<F: Fetch + Debug> Phone<F> {
         }
     }
 
-    /// Every true contact confirmed, nothing else.
+    /// Fails unless every true contact is confirmed, and nothing else.
     fn expect_true(&self, contacts: &[Contact]) -> Checked<usize> {
         let is_within =
             |contact: &Contact, hit: &Hit| (contact.first..=contact.last).contains(&hit.time);
@@ -173,7 +176,7 @@ impl<F: Fetch + Debug> Phone<F> {
         Ok(got)
     }
 
-    /// How many runs the true hits make.
+    /// How many episodes the true hits make.
     pub fn episodes(&self) -> usize {
         let mut times: Vec<u64> = self.hits.iter().map(|hit| hit.time).collect();
         times.sort_unstable();
@@ -181,12 +184,12 @@ impl<F: Fetch + Debug> Phone<F> {
         if times.is_empty() { 0 } else { breaks + 1 }
     }
 
-    /// Some patients' reports were mistakes: to have met them is no contact any more.
+    /// Forgets the contacts with some patients, whose reports were mistakes.
     pub fn forget_patients(&mut self, is_retracted: impl Fn(u32) -> bool) {
         self.hits.retain(|hit| !hit.patient.is_some_and(&is_retracted));
     }
 
-    /// A date has expired.
+    /// Forgets the contacts of a date, which has expired.
     pub fn forget_date(&mut self, date: Date) {
         self.hits.retain(|hit| hit.date != date);
     }

@@ -1,4 +1,4 @@
-//! What a client fetches, counted.
+//! Counting what a client fetches.
 
 use std::ops::Range;
 
@@ -36,17 +36,17 @@ impl Traffic {
     }
 }
 
-/// Fetches with another, and counts.
+/// Fetches with another [`Fetch`], and counts.
 #[derive(Clone, Debug)]
 pub struct Counted<F> {
-    /// The one that fetches.
+    /// The [`Fetch`] that is used.
     pub inner: F,
     /// What it fetched so far.
     pub traffic: Traffic,
 }
 
 impl<F> Counted<F> {
-    /// Nothing is counted yet.
+    /// A counter at zero.
     pub fn new(inner: F) -> Counted<F> {
         Counted { inner, traffic: Traffic::default() }
     }

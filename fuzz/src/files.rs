@@ -9,7 +9,7 @@ use crate::naive::{self, class};
 use crate::reader::Reader;
 
 /// The input is a table file: it is read if and only if the naive reader reads it, and written as
-/// the same bytes; its rows keep what the format says of them.
+/// the same bytes; its rows keep the rules of the format.
 pub fn table(data: &[u8]) {
     let (parsed, naive) = (Table::parse(data), naive::table::Table::parse(data));
     assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
@@ -33,7 +33,7 @@ pub fn table(data: &[u8]) {
 }
 
 /// The input is an index file: it is read if and only if the naive reader reads it, and written as
-/// the same bytes; its table is one, and its bundles keep what the format says of them.
+/// the same bytes; its table is a table file, and its bundles keep the rules of the format.
 pub fn index(data: &[u8]) {
     let (parsed, naive) = (IndexFile::parse(data), naive::table::Index::parse(data));
     assert_eq!(class(&parsed), naive.map(drop));
@@ -84,8 +84,8 @@ pub fn bundle(data: &[u8]) {
     }
 }
 
-/// [`bundle`], after what hashes and lengths in it say is made right: the states before and
-/// after, the trailers of sets, and what rows say of them and of what deltas lead to.
+/// [`bundle`], after hashes and lengths in the input are made right: the states before and
+/// after, the trailers of sets, and the fields of rows that describe sets and results of deltas.
 pub fn bundle_resealed(data: &[u8]) {
     let Ok(mut resealed) = naive::bundle::Bundle::parse(data) else { return bundle(data) };
     let history = History::get();
@@ -112,14 +112,14 @@ pub fn bundle_resealed(data: &[u8]) {
     bundle(&resealed.write());
 }
 
-/// The set that the payload of an entry, a delta's body, leads to from the base's.
+/// The set that results from the base's set and the payload of an entry, a delta's body.
 fn led_to(entry: &naive::bundle::Entry, base: &naive::bundle::State) -> Option<naive::set::Set> {
     let set = base.sets.get(&base.table.row(entry.row.date)?.identity)?;
     let body = naive::delta::Body::parse(&entry.payload, set.count(), set.range).ok()?;
     naive::set::Set::parse(&body.result(set).ok()?).ok()
 }
 
-/// Whether a set is what a row says.
+/// Whether a set is the one that a row describes.
 fn fits(row: &Row, set: &Set) -> bool {
     let stated = (row.salt, row.hash_range, row.len, row.identity, row.bytes);
     stated == (set.salt(), set.hash_range(), set.len(), set.identity(), set.as_bytes().len() as u64)
@@ -128,10 +128,10 @@ fn fits(row: &Row, set: &Set) -> bool {
 /// Where the spare slots of a record of 2048 ranks begin.
 const SPARES: usize = 56 + 8 * 2048;
 
-/// The input says which record is asked for, which one comes, and what is changed in it:
-/// only the very record is verified. Under the root that the changed record leads to, it
-/// is verified if and only if its fields and spare slots are legal, and then it says what
-/// a plain search through its slots says.
+/// The input says which record is asked for, which one comes, and what is changed in it: only
+/// the record asked for, unchanged, is verified. Under the check root of the changed record, it
+/// is verified if and only if its fields and spare slots are legal, and then its verdicts are
+/// those of a plain search through its slots.
 pub fn record(data: &[u8]) {
     let records = Records::get();
     let mut reader = Reader::new(data);

@@ -1,5 +1,5 @@
-//! A small deployment, published once, always the same bytes: what files, envelopes and
-//! clients are held against.
+//! A small deployment, published once and always with the same bytes, with which files,
+//! envelopes and clients are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -16,8 +16,10 @@ use crate::world::{
 /// First tick, chosen so that bundles of spans 1, 4 and 24 exist.
 const FIRST: u32 = 24;
 
-/// Last tick of the first series, and of the second but for one more, two days later.
+/// Last tick of the first series.
 const SERIES: u32 = 49;
+
+/// Last tick before the very last one, which follows two days later.
 const LAST: u32 = 53;
 
 /// Version of the key list.
@@ -30,7 +32,7 @@ pub(crate) struct Tick {
     pub issued: u64,
     pub table: Table,
     pub manifest: Manifest,
-    /// The files that are out there after it.
+    /// The files that are served after it.
     pub files: Files,
 }
 
@@ -80,7 +82,7 @@ impl History {
         HISTORY.get_or_init(History::publish)
     }
 
-    /// The last tick at which clients meet mischief; two days before the very last.
+    /// The last tick at which clients meet faults, two days before the last tick of all.
     pub(crate) fn last_hostile(&self) -> usize {
         self.ticks.len() - 2
     }
@@ -152,7 +154,7 @@ impl History {
     }
 }
 
-/// What changes before a tick; at every fifth nothing does.
+/// The changes before a tick; every fifth tick has none.
 fn change(days: &mut Days, number: u64) {
     if number == 40 {
         days.remove(&date(0));

@@ -1,7 +1,7 @@
-//! What the fuzz targets do, as ordinary functions, so that an ordinary test can do it too.
+//! The bodies of the fuzz targets as ordinary functions, so that an ordinary test can run them.
 //!
 //! Every body takes any bytes and asserts a property: that gcs-core reads them as the naive
-//! reader does that its own tests use, a round trip, or what a deployment promises. None only
+//! reader of its tests does, a round trip, or a property of a whole deployment. None only
 //! looks for crashes.
 
 mod files;

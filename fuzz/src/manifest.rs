@@ -9,9 +9,9 @@ use crate::naive::manifest::{Known, Named};
 use crate::naive::{self, class, dsse};
 use crate::world::ONLINE_SEED;
 
-/// The input is an envelope, of a manifest and of a key list: whatever is verified says
-/// what was signed, is verified under no other key, not after it expired, and not once a
-/// newer key list was seen.
+/// The input is read as an envelope of a manifest and as one of a key list. Whatever is verified
+/// has the content that was signed. It is not verified under another key, after it expired, or
+/// once a newer key list was seen.
 pub fn manifest(data: &[u8]) {
     let ticks = &History::get().ticks;
     let now = ticks[0].issued;
@@ -31,8 +31,8 @@ pub fn manifest(data: &[u8]) {
     }
 }
 
-/// The input is the payload of a manifest, signed with the online key, as somebody who has
-/// stolen it could: what is verified keeps the format's promises, and can be signed again.
+/// The input is the payload of a manifest, which is signed with the online key, as by someone who
+/// has stolen it. A payload that is verified keeps the rules of the format, and can be signed again.
 pub fn manifest_resealed(data: &[u8]) {
     let key = SigningKey::from_bytes(&ONLINE_SEED);
     let envelope = dsse::envelope(dsse::MANIFEST, data, &key).into_bytes();
@@ -44,8 +44,8 @@ pub fn manifest_resealed(data: &[u8]) {
     assert_eq!(Manifest::verify(&again, &root(), now, 0), Ok((manifest, version)));
 }
 
-/// The manifest and its key list's version, if it is verified: as by the naive reader, but for JSON
-/// that only one of the two JSON readers takes, in members that neither looks at.
+/// The manifest and its key list's version, if it is verified. The naive reader must verify it too,
+/// except for JSON that only one of the two JSON readers accepts, in members that both ignore.
 fn verify(envelope: &[u8], now: u64) -> Option<(Manifest, u32)> {
     let verified = Manifest::verify(envelope, &root(), now, 0);
     let known = Known { root: root().0, now, highest_keys: 0 };
@@ -82,7 +82,7 @@ fn expect_verified(envelope: &[u8], manifest: &Manifest, version: u32) {
     assert!(Manifest::verify(envelope, &keys().online.public(), manifest.issued, 0).is_err());
 }
 
-/// What is an object in an envelope's JSON is an object, not an array in its order.
+/// Makes sure that objects in an envelope's JSON are objects, not arrays of the members' values.
 fn expect_objects(envelope: &[u8]) {
     let json: serde_json::Value = serde_json::from_slice(envelope).expect("JSON");
     let signatures = json["signatures"].as_array().expect("an object with signatures");

@@ -1,4 +1,4 @@
-//! A publisher's own memory.
+//! The saved state of a publisher.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::history::{keys, root};
 use crate::naive::sealed;
 use crate::world::{date, element};
 
-/// The input is a saved publisher without its trailer, which is put behind it: one that is
-/// read is written and read to the same again, and publishes what clients can read, or
-/// says why not.
+/// The input is a saved publisher without its trailer, which is appended. A publisher that can be
+/// read is the same after it is written and read again. It makes a publication that clients can
+/// read, or gives an error.
 pub fn publisher(data: &[u8]) {
     let Ok(publisher) = Publisher::from_bytes(&sealed(data)) else { return };
     let bytes = publisher.to_bytes();

@@ -1,4 +1,4 @@
-//! What a target takes from its input besides files: numbers, one after the other.
+//! Reading numbers, and files behind their lengths, from the input of a target.
 
 /// Bytes read from the front. When they are all read, zeros follow, which everywhere mean
 /// the ordinary case.

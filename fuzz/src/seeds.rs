@@ -1,4 +1,4 @@
-//! Inputs to begin with: valid files, so that a fuzzer need not find magics and hashes.
+//! Seeds: valid files to begin with, so that a fuzzer need not find magics and hashes.
 
 use data_encoding::BASE64;
 use gcs_core::files::{Path, Table};
@@ -145,7 +145,7 @@ fn runs() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Files of every n-th tick, each once.
+/// The files of every n-th tick, each file once.
 fn files_of(every: usize, is_wanted: impl Fn(Path) -> bool) -> Vec<Vec<u8>> {
     let ticks = History::get().ticks.iter().step_by(every);
     let files =
@@ -159,7 +159,7 @@ fn files_of(every: usize, is_wanted: impl Fn(Path) -> bool) -> Vec<Vec<u8>> {
     found
 }
 
-/// The record asked for, the record that comes, which of its elements; then changes.
+/// Inputs with the record asked for, the record that comes, one of its elements, and changes.
 fn records() -> Vec<Vec<u8>> {
     vec![
         vec![0, 0, 5],
@@ -172,7 +172,7 @@ fn records() -> Vec<Vec<u8>> {
     ]
 }
 
-/// What an envelope carries.
+/// The payload of an envelope.
 fn payload(envelope: &[u8]) -> Vec<u8> {
     let envelope: serde_json::Value = serde_json::from_slice(envelope).expect("JSON");
     let payload = envelope["payload"].as_str().expect("an envelope");
@@ -196,7 +196,7 @@ fn requests() -> impl Iterator<Item = String> {
     lists.into_iter().map(|list| format!(r#"{{"queries":[{list}]}}"#))
 }
 
-/// Publishers of nothing yet, after a tick, after a few, and of the next series.
+/// Publishers before the first tick, after one tick, after a few, and in the next series.
 fn publishers() -> Vec<Publisher> {
     let first = Publisher::new(PublisherSettings::default(), 1);
     let mut world = before(first.clone(), 3, date(4).start() + 2700, Days::new());
@@ -211,7 +211,7 @@ fn publishers() -> Vec<Publisher> {
     publishers.into_iter().step_by(2).collect()
 }
 
-/// Scripts: every kind of mischief by the mirror, then by the folder, at several places.
+/// Scripts: every kind of fault of the mirror, then of the folder, at several places.
 fn scripts() -> Vec<Vec<u8>> {
     let mirror = (0..12).map(|kind| {
         let wake = |number: u8| [0x10 * (number % 4 + 1), 1, 0, 0, kind, kind, 1, kind, 0, 0];
@@ -237,7 +237,7 @@ fn code() -> String {
     Code::issue(&key, 300, 77).expect("small numbers").to_string()
 }
 
-/// Bodies of reports: both kinds of items, and every kind of what is none.
+/// Bodies of reports: both kinds of items, and every kind of value that is no item.
 fn reports() -> impl Iterator<Item = String> {
     let code = code();
     let seed = BASE64.encode(&[5; 32]);

@@ -1,10 +1,10 @@
-//! What strangers and old logs hand to the server: codes, reports, events.
+//! Inputs of the server from apps and from its own log: codes, reports, events.
 
 use gcs_core::report::{Code, MAX_ITEMS, ReceivedReport};
 use gcs_server::domain::events::Event;
 
-/// The input is a text: one that is a code is shown as a text that is the same code, however
-/// it is typed, and no longer when any one symbol is another.
+/// The input is a text. If it is a code, the text that shows it is the same code, however it is
+/// typed, and is not that code any more when any one symbol is changed.
 pub fn code(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let Ok(code) = text.parse::<Code>() else { return };
@@ -19,8 +19,8 @@ pub fn code(data: &[u8]) {
     }
 }
 
-/// The input is a kind and a body: an event that can be read is written to bytes that are
-/// the same event.
+/// The input is a kind and a body. An event that can be read is the same after it is written and
+/// read again.
 pub fn event(data: &[u8]) {
     let Some((kind, body)) = data.split_first_chunk() else { return };
     let kind = u16::from_le_bytes(*kind);
@@ -29,23 +29,23 @@ pub fn event(data: &[u8]) {
     assert_eq!(Event::decode(kind, &event.encode()), Ok(event));
 }
 
-/// The input is the body of a report: limits hold, and the same JSON written otherwise is
-/// the same report.
+/// The input is the body of a report. Limits hold, and the same JSON written differently is the
+/// same report.
 pub fn report(data: &[u8]) {
     let Ok(submission) = ReceivedReport::from_json(data) else { return };
     assert!(submission.items.len() <= MAX_ITEMS);
-    // Items nested too deep for this reader are none, and need no second look.
+    // A value that is nested too deep for this reader is no item, and is not tested further.
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };
     let items = json["items"].as_array().expect("it has items");
     assert_eq!(items.len(), submission.items.len());
     let again = serde_json::to_vec_pretty(&json).expect("it is JSON");
     let again = ReceivedReport::from_json(&again).expect("the same JSON");
     assert_eq!(again.code, submission.code);
-    // What is no item may become one: this reader keeps the last of two equal names.
+    // A value that is no item may become one: this reader keeps the last of two equal names.
     for (item, again) in submission.items.iter().zip(&again.items) {
         assert!(item.is_err() || item == again);
     }
-    // What is no item is known by its text, and so by its spaces.
+    // A value that is no item is compared by its text, and so by its spaces.
     if submission.items.iter().all(Result::is_ok) {
         assert_eq!(again.payload, submission.payload);
     }

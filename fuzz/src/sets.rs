@@ -16,9 +16,9 @@ const BASE: Range<usize> = 40..72;
 const TARGET: Range<usize> = 72..104;
 const BODY: usize = 104;
 
-/// The input is a set file: [`Set::parse`] accepts it if and only if the naive reader does, with
-/// the same values, and ends in the same class of error otherwise; encoding them gives the same
-/// bytes; scan, index, iterators and a sorted vector answer alike.
+/// The input is a set file. [`Set::parse`] accepts it if and only if the naive reader does, with
+/// the same values, and otherwise gives the same class of error. Encoding the values gives the
+/// same bytes. Scan, index, iterators and a sorted vector give the same answers.
 pub fn set(data: &[u8]) {
     let (parsed, naive) = (Set::parse(data), naive::set::Set::parse(data));
     assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
@@ -37,12 +37,12 @@ pub fn set(data: &[u8]) {
     ask(&set, &values);
 }
 
-/// [`set`], with a right trailer behind the input.
+/// [`set`], with the right trailer appended to the input.
 pub fn set_resealed(data: &[u8]) {
     set(&sealed(data));
 }
 
-/// Every way of asking, against a sorted vector.
+/// Compares every kind of query with a sorted vector.
 fn ask<D: AsRef<[u8]>>(set: &Set<D>, values: &[u64]) {
     let sum = values.iter().fold(0, |sum: u64, value| sum.wrapping_add(*value));
     assert_eq!(set.iter().fold(0, u64::wrapping_add), sum);
@@ -70,10 +70,10 @@ fn ask<D: AsRef<[u8]>>(set: &Set<D>, values: &[u64]) {
     assert_eq!(index.matches_fingerprints(&queries), expected);
 }
 
-/// The input is a set file behind its length, then a delta file: [`Delta::parse`] accepts it if and
-/// only if the naive reader does, with the same changes; it applies to the set as the naive reader
-/// applies it, to the same bytes or the same class of error; and the delta between base and
-/// result is the same bytes.
+/// The input is a set file behind its length, then a delta file. [`Delta::parse`] accepts it if and
+/// only if the naive reader does, with the same changes. Applying it to the set gives the same
+/// bytes, or the same class of error, as with the naive reader. The delta between base and result
+/// is the same bytes.
 pub fn delta(data: &[u8]) {
     let Some((base, delta)) = pair(data) else { return };
     if let Some(target) = expect_delta(base, delta) {
@@ -81,9 +81,9 @@ pub fn delta(data: &[u8]) {
     }
 }
 
-/// [`delta`] of a set and a delta without trailers, which are put behind them; and the
-/// delta is made to name that set as its base, the length of its target that follows from
-/// the others, and what the naive reader makes of it, if it applies at all, as its target.
+/// [`delta`] of a set and a delta without trailers, which are appended. The delta's header is also
+/// made right: its base is the set, its target length follows from the other lengths, and its
+/// target is the result of the naive reader, if the delta applies.
 pub fn delta_resealed(data: &[u8]) {
     let Some((base, delta)) = pair(data) else { return };
     let (base, mut delta) = (sealed(base), delta.to_vec());
@@ -102,7 +102,7 @@ pub fn delta_resealed(data: &[u8]) {
     }
 }
 
-/// Asserts all but what the resulting set must keep, which is returned if there is one.
+/// Asserts everything but the properties of the resulting set, and returns that set if there is one.
 fn expect_delta(base: &[u8], bytes: &[u8]) -> Option<Set> {
     let (parsed, naive) = (Delta::parse(bytes), naive::delta::Delta::parse(bytes));
     assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
@@ -125,9 +125,9 @@ fn expect_delta(base: &[u8], bytes: &[u8]) -> Option<Set> {
     Some(target)
 }
 
-/// The input describes two sets of one salt and range: the delta between them takes one
-/// to the other, byte for byte, changes what sorted vectors say it changes, and does not
-/// apply to the wrong side.
+/// The input describes two sets of one salt and hash range. The delta between them leads from one
+/// to the other, byte for byte. Its changes are those between two sorted vectors. It does not
+/// apply to the wrong set.
 pub fn delta_of_sets(data: &[u8]) {
     let mut reader = Reader::new(data);
     let salt = Salt(reader.array());

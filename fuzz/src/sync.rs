@@ -12,23 +12,22 @@ use crate::naive::resealed;
 use crate::reader::Reader;
 use crate::world::{Client, date, element, serve};
 
-/// Most wakes of one script before everybody is honest again.
+/// Most wakes of one script before the faults end.
 const MAX_WAKES: u8 = 12;
 
 /// More steps than any wake takes: files are few, and no detour is taken twice.
 const MAX_STEPS: usize = 2000;
 
-/// The input is a script: when the client wakes, by a clock that may be wrong, and what
-/// becomes of each of its steps.
+/// The input is a script: when the client wakes, by a clock that may be wrong, and how each of
+/// its steps is answered.
 /// The mirror answers as it should, or with other bytes, another tick's file, another
 /// file, nothing, an error; the folder answers as it should, or as if it were damaged or
 /// full; and every now and then the phone is switched off.
 ///
-/// Whatever happens: a wake ends; what is in the folder under a hash is what was published
-/// under it; a version that is held is there whole, and never goes back; a contact is
-/// confirmed only if it was published; one check record is asked for at most, and none
-/// before the next slot. And once everybody is honest again, one wake brings the client up
-/// to date.
+/// Whatever happens: a wake ends; every file in the folder that is named by a hash is the one that
+/// was published with it; a version that is held is there whole, and never goes back; a contact
+/// is confirmed only if it was published; a wake asks for one check record at most, and for none
+/// before the next slot. Once there are no more faults, one wake brings the client up to date.
 pub fn sync(data: &[u8]) {
     let history = History::get();
     let mut script = Reader::new(data);
@@ -56,8 +55,8 @@ pub fn sync(data: &[u8]) {
     client.recover();
 }
 
-/// A phone that is watched. Files are never damaged where they lie, only as they are read: so the
-/// folder can be held against what was published.
+/// A phone whose files are watched. Files are never damaged in the folder, only when they are read,
+/// so that the folder can be compared with what was published.
 struct Watched {
     history: &'static History,
     client: Client,
@@ -68,21 +67,21 @@ struct Watched {
     now: u64,
     /// When it last asked for a check record, as far as its own files and clock tell.
     asked: Option<u64>,
-    /// The version of which the client's own files rule out that it goes back.
+    /// The client must not go back below this version, which its own files have recorded.
     floor: Option<Version>,
-    /// Whether a file without a hash was changed by somebody who could make its trailer
-    /// right: then nothing holds but what is in the folder under hashes.
+    /// Whether a file that is not named by a hash was changed, and its trailer made right again.
+    /// Then only the files named by hashes can be relied on.
     is_forged: bool,
     /// Whether the folder ever failed, so that files may be left over.
     has_failed: bool,
 }
 
-/// What one wake went through.
+/// The faults of one wake.
 #[derive(Default)]
 struct Faults {
     /// The client read another state than the one in its folder.
     lost_state: bool,
-    /// Some step was not answered as it should.
+    /// Some step was not answered as it should be.
     any: bool,
 }
 
@@ -118,7 +117,7 @@ impl Watched {
         self.client.session(now)
     }
 
-    /// One wake by the script.
+    /// Runs one wake of the script.
     fn wake(&mut self, at: usize, now: u64, script: &mut Reader<'_>, own_faults: bool) {
         let mut session = self.session(now);
         let mut answer = Answer::Start;
@@ -150,7 +149,7 @@ impl Watched {
         unreachable!("a wake of more than {MAX_STEPS} steps");
     }
 
-    /// What the mirror makes of a request; nothing if the phone is switched off.
+    /// The answer of the mirror; `None` if the phone is switched off.
     fn fetch(
         &self,
         at: usize,
@@ -176,7 +175,7 @@ impl Watched {
         })
     }
 
-    /// What an honest folder makes of a step.
+    /// The answer of a folder without faults.
     fn keep(&mut self, step: Step) -> Answer {
         if let Step::Put { name, bytes } = &step {
             self.written.entry(name.clone()).or_default().push(bytes.clone());
@@ -184,7 +183,7 @@ impl Watched {
         self.client.keep(step)
     }
 
-    /// What a failing folder makes of a step; nothing if the phone is switched off.
+    /// The answer of a folder with faults; `None` if the phone is switched off.
     fn fail(&mut self, step: Step, script: &mut Reader<'_>, faults: &mut Faults) -> Option<Answer> {
         let kind = script.u8() % 16;
         if kind < 6 {
@@ -193,7 +192,7 @@ impl Watched {
         (self.has_failed, faults.any) = (true, true);
         let Step::Get { name } = &step else {
             return match kind {
-                // Not done, and said so; done, and not said so; switched off before and after.
+                // Not done, and reported so; done, but reported as failed; switched off before and after.
                 6 | 7 => Some(Answer::Failed("disk full".into())),
                 8 | 9 => {
                     self.keep(step);
@@ -256,7 +255,7 @@ impl Watched {
         }
     }
 
-    /// After a wake that ended.
+    /// Asserts what must hold after a wake that ended.
     fn expect_outcome(&mut self, outcome: &Outcome, now: u64, faults: &Faults) {
         self.expect_folder();
         self.due = outcome.next_wake;
@@ -289,7 +288,7 @@ impl Watched {
         }
     }
 
-    /// What is in the folder under a hash is what was published under it.
+    /// Asserts that every file named by a hash is the one that was published with it.
     fn expect_folder(&self) {
         for (name, bytes) in &self.client.folder {
             if let Some(state) = name.strip_prefix("table-") {
@@ -317,7 +316,7 @@ impl Watched {
         }
     }
 
-    /// Everybody is honest again.
+    /// Wakes the client without faults.
     fn recover(&mut self) {
         let last = self.history.last();
         let until = last.issued + 23 * 3600;
@@ -360,7 +359,7 @@ impl Watched {
     }
 }
 
-/// Other bytes: one changed, fewer, more, or none at all.
+/// Changed bytes: one other byte, fewer, more, or none at all.
 fn change(answer: Answer, kind: u8, script: &mut Reader<'_>) -> Answer {
     let Answer::Bytes(mut bytes) = answer else { return answer };
     match kind {

@@ -8,9 +8,9 @@ use gcs_core::{Date, Digest};
 use crate::naive::paths;
 use crate::reader::Reader;
 
-/// The input is a text, and also the fields of a path: a text is a path if and only if the naive
-/// reader says so, and is shown as the same text, has no way out of its folder, and nothing longer or shorter than it by
-/// a byte is the same path; every path of legal fields is read back.
+/// The input is a text, and also the fields of a path. A text is a path if and only if the naive
+/// reader says so. A path is shown as the same text and does not lead out of its folder; a text
+/// with one byte more or less is not the same path. Every path of legal fields is read back.
 pub fn path(data: &[u8]) {
     let text = str::from_utf8(data).ok();
     let is_path = text.is_some_and(|text| paths::path(text).is_some());
@@ -43,9 +43,9 @@ pub fn path(data: &[u8]) {
     assert_eq!(path.to_string().parse(), Ok(path));
 }
 
-/// The input is a text, and also a day number: a text is a date if and only if the naive reader,
+/// The input is a text, and also a day number. A text is a date if and only if the naive reader,
 /// which counts year by year and month by month, has that day, and both give it the same
-/// number; every number is shown as that reader shows it.
+/// number. Every number is shown as the naive reader shows it.
 pub fn date(data: &[u8]) {
     let by_calendar = str::from_utf8(data).ok().and_then(paths::date);
     let parsed = str::from_utf8(data).ok().and_then(|text| text.parse::<Date>().ok());
@@ -66,8 +66,8 @@ pub fn date(data: &[u8]) {
     assert_eq!(date.next().map_or(date.end(), Date::start), date.end());
 }
 
-/// The input is an exact-match request in JSON: one that is read keeps the limits, is
-/// read back from what it is written as, and is answered query by query.
+/// The input is an exact-match request in JSON. A request that can be read keeps the limits, is
+/// the same after it is written and read again, and has one answer for each query.
 pub fn exact(data: &[u8]) {
     let Ok(request) = Request::from_json(data) else { return };
     assert!(request.queries.len() <= MAX_QUERIES);

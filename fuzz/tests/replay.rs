@@ -10,7 +10,7 @@ use gcs_fuzz::{TARGETS, seeds};
 /// Mutations of each target's corpus; more with `GCS_FUZZ_MUTATIONS`.
 const MUTATIONS: u64 = 300;
 
-/// A target's mutations end early after this time, so that slow machines get through.
+/// A target's mutations end early after this time, so that the test ends on slow machines too.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The files of a target's corpus, by name.
@@ -24,7 +24,7 @@ fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {
     files.expect("every target has a corpus")
 }
 
-/// Runs a body; if it fails, says on which input.
+/// Runs a body; if it fails, prints on which input.
 fn run(target: &str, body: fn(&[u8]), what: &str, input: &[u8]) {
     if let Err(failure) = std::panic::catch_unwind(|| body(input)) {
         eprintln!("{target}, {what}: {}", data_encoding::HEXLOWER.encode(input));

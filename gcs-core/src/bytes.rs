@@ -1,4 +1,4 @@
-//! Reading and writing headers: every read is checked against the bytes at hand.
+//! Reading and writing headers: no read goes beyond the end of the bytes.
 
 use alloc::vec::Vec;
 
@@ -15,7 +15,7 @@ pub(crate) const VERSION: u16 = 1;
 /// Length of a SHA-256 trailer.
 pub(crate) const TRAILER_LEN: usize = 32;
 
-/// Walks over a file from its front.
+/// Reads the fields of a file from front to back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// What only the files of the protocol need.
+/// Methods that only the files of the protocol need.
 #[cfg(feature = "protocol")]
 impl<'a> Cursor<'a> {
     pub(crate) fn date(&mut self) -> Result<Date, ParseError> {
@@ -150,7 +150,7 @@ pub(crate) fn expect_trailer(bytes: &[u8]) -> Result<Digest, ParseError> {
     Ok(expected)
 }
 
-/// Appends fields in wire order.
+/// Appends fields to a file; integers are little-endian.
 pub(crate) trait Put {
     fn open(magic: &[u8; 6]) -> Self;
     fn put(&mut self, bytes: &[u8]) -> &mut Self;

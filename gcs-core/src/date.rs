@@ -8,8 +8,8 @@ use crate::error::DateError;
 /// Seconds of one UTC day (Unix time has no leap seconds).
 pub const DAY_SECONDS: u64 = 86_400;
 
-/// How long after its end a date waits before it is first published, in seconds: so nobody
-/// who knows its salt can still broadcast on it.
+/// Time from the end of a date until it may first be published, in seconds. The date's salt
+/// becomes known only then, when nothing is broadcast on that date any more.
 pub const ENTRY_DELAY: u64 = 2 * 3600;
 
 /// A UTC date as the number of days since 1970-01-01.
@@ -129,7 +129,7 @@ impl FromStr for Date {
         let day_of_year = (153 * month_index + 2) / 5 + day - 1;
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let date = Date((era * 146_097 + day_of_era).checked_sub(719_468).ok_or(DateError)?);
-        // A day that the month does not have lands in the next month: refuse it.
+        // A day that the month does not have would be shown as a day of the next month.
         let mut shown = alloc::string::String::new();
         fmt::write(&mut shown, format_args!("{date}")).map_err(|_| DateError)?;
         if shown == text { Ok(date) } else { Err(DateError) }

@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 
 use crate::date::Date;
 
-/// The bytes that a phone can hear and test, 16 to 64 of them where they are published.
-/// Up to 32 bytes need no allocation.
+/// An element: bytes that a phone can hear and test. A published element has 16 to 64 bytes.
+/// Up to 32 bytes are stored without an allocation.
 ///
 /// ```
 /// use gcs_core::Element;

@@ -38,12 +38,12 @@ pub enum ParseError {
         /// The version of the file.
         got: u16,
     },
-    /// The file is shorter or longer than its header says, or than any header.
+    /// The file is shorter or longer than its header says, or too short to have a header.
     #[error("expected {expected} bytes, got {got}")]
     Length {
-        /// Length that the header, or the least header, demands.
+        /// The length that follows from the header, or the least possible length.
         expected: u64,
-        /// Length at hand.
+        /// The length found.
         got: u64,
     },
     /// A number is out of bounds.
@@ -56,7 +56,7 @@ pub enum ParseError {
         /// The value found.
         got: u64,
     },
-    /// A number has one legal value, and it is another.
+    /// A number differs from the only value that is legal in its place.
     #[error("{field} must be {expected} here, got {got}")]
     Mismatch {
         /// Which number.
@@ -66,7 +66,7 @@ pub enum ParseError {
         /// The value found.
         got: u64,
     },
-    /// Entries do not ascend.
+    /// Entries are not in ascending order.
     #[error("{field} does not ascend at entry {position}")]
     Order {
         /// Which sequence.
@@ -77,14 +77,14 @@ pub enum ParseError {
     /// A coded sequence declares a length that no sequence of its shape can have.
     #[error("a code of this shape takes {least} to {most} bits, got {got}")]
     BitLength {
-        /// Length if every quotient were 0.
+        /// Least possible length in bits.
         least: u64,
-        /// Length if the quotients were as large as they may be.
+        /// Greatest possible length in bits.
         most: u64,
         /// Declared length.
         got: u64,
     },
-    /// A code ended before all of its values.
+    /// A code ends before all of its values are read.
     #[error("{bits} bits of code end before {values} values")]
     Overrun {
         /// Declared length in bits.
@@ -95,17 +95,17 @@ pub enum ParseError {
     /// Bits or bytes that must be zero are not.
     #[error("padding or a reserved field is not zero")]
     Padding,
-    /// A hash differs from the one that the file, or whoever named the file, declares.
+    /// A hash differs from the one declared in the file or in the file that names it.
     #[error("{field}: expected SHA-256 {expected}, got {got}")]
     Digest {
         /// Which hash.
         field: &'static str,
         /// The hash declared.
         expected: Digest,
-        /// The hash of the bytes at hand.
+        /// The hash of the bytes found.
         got: Digest,
     },
-    /// A file speaks of another date than the one that was asked for.
+    /// A file is about another date than the one that was asked for.
     #[error("expected date {expected}, got {got}")]
     Date {
         /// The date asked for.
@@ -113,10 +113,10 @@ pub enum ParseError {
         /// The date in the file.
         got: Date,
     },
-    /// A part of the file, itself a file, is wrong.
+    /// A file that is embedded in the file is wrong.
     #[error("date {date}: {error}")]
     Part {
-        /// The date whose part it is.
+        /// The date that the embedded file is about.
         date: Date,
         /// What is wrong with it.
         error: alloc::boxed::Box<ParseError>,

@@ -1,8 +1,8 @@
-//! Exact match: is this very element published, yes or no?
+//! Exact match: whether an element is published, without false positives.
 //!
-//! For backends and back offices, over a private listener with a token. It is not for
-//! phones: whoever answers learns which element was asked for, and so who met whom. Their
-//! way is [`crate::sync`].
+//! It is for backends and back offices, over a private listener with a token. It is not for
+//! phones: the server learns which element was asked for, and so who met whom. Phones use
+//! [`crate::sync`].
 //!
 //! ```
 //! use gcs_core::exact::Request;
@@ -28,7 +28,7 @@ use crate::set::ELEMENT_LEN;
 /// Most queries in a request.
 pub const MAX_QUERIES: usize = 1000;
 
-/// Most bytes a request has as JSON: [`MAX_QUERIES`] of the longest elements, and room.
+/// Most bytes of a request as JSON: more than [`MAX_QUERIES`] of the longest elements take.
 pub const MAX_REQUEST_BYTES: usize = 200_000;
 
 /// One element on one date.
@@ -42,15 +42,15 @@ pub struct Query {
     pub element: Vec<u8>,
 }
 
-/// Up to [`MAX_QUERIES`] questions.
+/// A request of up to [`MAX_QUERIES`] queries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// The questions.
+    /// The queries.
     pub queries: Vec<Query>,
 }
 
-/// The answers, in the order of the questions.
+/// The answers, in the order of the queries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Response {
@@ -74,10 +74,10 @@ impl Request {
         Ok(request)
     }
 
-    /// Validates a request that came in another way.
+    /// Validates a request that was not read with [`Request::from_json`].
     ///
     /// # Errors
-    /// As [`Request::from_json`], but for the JSON.
+    /// An [`ExactError`] for too many queries, or an element that is too short or too long.
     pub fn validate(&self) -> Result<(), ExactError> {
         let got = self.queries.len();
         if got > MAX_QUERIES {
@@ -106,7 +106,7 @@ pub enum ExactError {
     TooLarge {
         /// The limit.
         max: usize,
-        /// Length at hand.
+        /// Its length.
         got: usize,
     },
     /// It is not JSON of the right shape.
@@ -148,7 +148,7 @@ mod tests {
     use alloc::format;
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_what_is_wrong() {
         let query = |element: &str| {
             format!(r#"{{"queries":[{{"date":"2026-01-05","element":"{element}"}}]}}"#)
         };

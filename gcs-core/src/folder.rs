@@ -9,13 +9,14 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// Where files are while they are being written, below the folder: never a legal name.
+/// Name of the folder, inside this one, for files that are being written. It is not a legal
+/// file name.
 const PARTIAL: &str = ".partial";
 
 /// A local folder of files by name, each written whole or not at all.
 ///
 /// A name is one or more parts of lower-case letters, digits and `-`, with `/` between
-/// them, and perhaps one before them: the names of a client's own files and the paths of
+/// them and optionally before the first: the names of a client's own files and the paths of
 /// published ones. Any other name is an error, so no file is ever read or written outside
 /// of the folder.
 ///
@@ -37,7 +38,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder, which is made if it is not there. A file and its name are on disk
+    /// Opens a folder, and makes it if there is none. A file and its name are on disk
     /// when the call that writes it returns.
     ///
     /// # Errors
@@ -46,9 +47,9 @@ impl Folder {
         Folder::new(path.into(), true)
     }
 
-    /// Opens a folder that nobody will miss after a power cut: files are still written
-    /// whole or not at all, but nothing waits for the disk. Several times as fast; for
-    /// tests and simulations.
+    /// Opens a folder whose files may be lost in a power cut: they are still written whole
+    /// or not at all, but no call waits for the disk. It is several times as fast, for tests
+    /// and simulations.
     ///
     /// # Errors
     /// When the folder cannot be made.
@@ -59,14 +60,14 @@ impl Folder {
     fn new(path: PathBuf, durable: bool) -> io::Result<Folder> {
         let folder = Folder { path, durable };
         folder.make(&folder.path)?;
-        // What a crash left behind.
+        // A crash may have left files behind.
         match fs::remove_dir_all(folder.path.join(PARTIAL)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(folder),
         }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -122,7 +123,7 @@ impl Folder {
         }
     }
 
-    /// Deletes a file; that there is none is fine.
+    /// Deletes a file. It is no error if there is none.
     ///
     /// # Errors
     /// When the name is not legal or the file cannot be deleted.
@@ -130,7 +131,7 @@ impl Folder {
         found(fs::remove_file(self.place(name)?)).map(drop)
     }
 
-    /// Where a file is.
+    /// The path of a file.
     fn place(&self, name: &str) -> io::Result<PathBuf> {
         let is_part = |part: &str| {
             let is_legal = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
@@ -140,12 +141,12 @@ impl Folder {
         if relative.split('/').all(is_part) {
             Ok(self.path.join(relative))
         } else {
-            let message = format!("{name:?} is not the name of a file in such a folder");
+            let message = format!("{name:?} is not a legal name for a file in this folder");
             Err(io::Error::new(io::ErrorKind::InvalidInput, message))
         }
     }
 
-    /// Writes a file under a name of its own, then gives it its name with `finish`.
+    /// Writes a file under a temporary name, then moves it to its place with `finish`.
     fn write_with(
         &self,
         place: &Path,
@@ -161,7 +162,7 @@ impl Folder {
         self.make(parent)?;
         let written = self.write_partial(&partial, bytes).and_then(|()| finish(&partial));
         if written.is_err() {
-            // It may not even be there.
+            // The file may not exist, which is no error.
             let _ = fs::remove_file(&partial);
         }
         written?;
@@ -174,7 +175,7 @@ impl Folder {
         if self.durable { file.sync_all() } else { Ok(()) }
     }
 
-    /// Makes a folder and those above it, as far as they are not there.
+    /// Makes a folder and those above it, where they are missing.
     fn make(&self, path: &Path) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
@@ -193,7 +194,7 @@ impl Folder {
 
     /// Waits until the names in a folder are on disk.
     fn sync(&self, path: &Path) -> io::Result<()> {
-        // Elsewhere a folder cannot be opened.
+        // On other systems a folder cannot be opened as a file.
         if self.durable && cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }
 }
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_behind_is_cleared_away() {
+    fn files_left_behind_by_a_crash_are_removed() {
         let (_home, folder) = folder();
         fs::create_dir_all(folder.path().join(PARTIAL)).unwrap();
         fs::write(folder.path().join(PARTIAL).join("1-2"), "half a fi").unwrap();
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_leaves_nothing_behind() {
+    fn a_failed_write_leaves_no_file_behind() {
         let (_home, folder) = folder();
         folder.write("a", b"a file, not a folder").unwrap();
         assert!(folder.write("a/b", b"x").is_err());

@@ -1,4 +1,4 @@
-//! Keys: signing, verifying, deriving.
+//! Keys for signing, for verifying signatures, and for deriving secrets.
 
 use core::fmt;
 
@@ -12,8 +12,8 @@ use sha2::Sha256;
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
-    /// Whether `signature` is this key's over `message`. Strict: refuses weak keys and
-    /// signatures that are not canonical.
+    /// Whether `signature` was made over `message` with this key. Verification is strict: weak
+    /// keys and signatures that are not canonical are refused.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&self.0) else { return false };
         let Ok(signature) = Signature::from_slice(signature) else { return false };
@@ -116,7 +116,7 @@ impl Stream {
         u64::from_le_bytes(bytes)
     }
 
-    /// A number below `bound` (0 if that is 0); the bias is below `bound / 2^64`.
+    /// A number below `bound`, or 0 if `bound` is 0; the bias is below `bound / 2^64`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }

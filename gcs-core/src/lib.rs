@@ -2,24 +2,24 @@
 //!
 //! # Where things are
 //!
-//! | type | is |
+//! | type | what it is |
 //! |---|---|
 //! | [`Set`] | a compressed set: build, parse, list, match; its bytes are canonical |
-//! | [`Index`] | for many batches of queries against one set |
-//! | [`Delta`] | what changed between two sets, exactly |
-//! | [`HashRange`] | the plan of a set: how large fingerprints are, and so its false-positive rate |
-//! | [`ElementHasher`] | fingerprints and checks of elements |
+//! | [`Index`] | an index over one set, for many batches of queries |
+//! | [`Delta`] | the exact difference of two sets |
+//! | [`HashRange`] | the hash range of a set, which determines its size and its false-positive rate |
+//! | [`ElementHasher`] | computes fingerprints and checks of elements |
 //!
-//! | module | is |
+//! | module | what it does |
 //! |---|---|
-//! | [`sync`] | from files to contacts: [`Session`](sync::Session), [`Driver`](sync::Driver) |
-//! | [`publish`] | from live elements to files: [`Publisher`](publish::Publisher), [`Place`](publish::Place) |
-//! | [`live`] | what a backend keeps of reports: [`Live`](live::Live) |
-//! | [`report`] | what an app sends: one-time codes, items, the body |
-//! | [`files`] | the files themselves, for other readers and writers |
-//! | [`identifiers`] | from what protocols report and broadcast to elements |
-//! | [`exact`] | exact match, for back offices |
-//! | [`set`] | sets again: the part that needs nothing else of this crate |
+//! | [`sync`] | a client: turns published files into confirmed contacts ([`Session`](sync::Session), [`Driver`](sync::Driver)) |
+//! | [`publish`] | a publisher: turns live elements into files ([`Publisher`](publish::Publisher), [`Place`](publish::Place)) |
+//! | [`live`] | keeps the elements that are published and the reports that support them ([`Live`](live::Live)) |
+//! | [`report`] | reads and writes reports: one-time codes, items, the JSON body |
+//! | [`files`] | reads the published files, for other clients and tools |
+//! | [`identifiers`] | turns the identifiers of protocols into elements |
+//! | [`exact`] | answers exact-match queries, for back offices |
+//! | [`set`] | holds the types of the first table; needs nothing else of this crate |
 
 #![no_std]
 

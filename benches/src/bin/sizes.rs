@@ -1,6 +1,6 @@
-//! The picture of the README: a million identifiers, and a change of one percent, beside what
-//! one would take instead. Writes `benches/sizes.svg` and the table below it; with `--check` it
-//! only compares them with what is committed.
+//! The picture of the README: the size of a million identifiers, and of a change of one percent,
+//! beside the alternatives. Prints the sizes and writes `benches/sizes.svg`; with `--check` it
+//! only compares the picture with the committed one.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -64,7 +64,7 @@ fn print(bars: &[Bar], title: &str) {
 /// Both panels. All filters have the same rate of false positives, one in 784,931.
 fn measure() -> (Vec<Bar>, Vec<Bar>) {
     let (base, target) = two_days(COUNT);
-    let delta = Delta::between(&base, &target).expect("one salt, one range");
+    let delta = Delta::between(&base, &target).expect("sets of one salt and hash range");
     let peer = bip158::build(&elements(SEEDS.base, COUNT)).len() as f64;
     let (ours, delta) = (base.as_bytes().len() as f64, delta.as_bytes().len() as f64);
     let rate_bits = (bip158::M as f64).log2();

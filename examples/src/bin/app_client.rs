@@ -1,11 +1,11 @@
-//! An app without a screen: wakes once, syncs over HTTP, matches, confirms, and says so.
+//! An app without a screen: wakes once, syncs over HTTP, matches, confirms, and prints the result.
 //!
 //! ```text
 //! app_client --server URL --root HEX --state FOLDER [--heard FILE] [--now SECONDS]
 //! ```
 //!
-//! Run it as often as the system lets an app run in the background; each run says when it
-//! wants the next. Everything between two runs is in the folder.
+//! Run it as often as the system lets an app run in the background; each run prints when the
+//! next is due. Everything that it keeps between two runs is in the folder.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,8 +22,8 @@ use ureq::Proxy;
 
 /// Wakes a client once: it syncs, matches what was heard, confirms, and prints its contacts.
 ///
-/// Exits with 2 when it is not up to date: what was said before still stands, and the next
-/// run tries again.
+/// Exits with 2 when it is not up to date: the contacts of the run before are still valid, and
+/// the next run tries again.
 #[derive(Debug, Parser)]
 #[command(name = "app_client", version, max_term_width = 100)]
 struct Options {
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(help) => {
-            // There is nobody left to tell if this fails.
+            // If this fails, there is nowhere to print the error.
             let _printed = help.print();
             return if help.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
@@ -76,7 +76,7 @@ fn run(options: Options) -> Checked<bool> {
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy)?;
 
-    // One wake. All it needs of the phone's other parts: the time, randomness, what was heard.
+    // One wake. It needs the time, randomness, and what the phone heard.
     let mut http = Counted::new(HttpFetch::through(options.proxy, &options.server));
     let fetch = |path: &str, byte_range: Option<_>, limit| http.fetch(path, byte_range, limit);
     let mut driver = FolderDriver::new(Folder::open(options.state)?, fetch);
@@ -119,13 +119,13 @@ fn print(outcome: &Outcome, traffic: Traffic) {
     println!("up to date: {}", if outcome.up_to_date { "yes" } else { "no" });
     println!("fetched: {} bytes in {} requests", traffic.total(), traffic.requests);
     if let Some(error) = &outcome.error {
-        println!("not all was done: {error}");
+        println!("error: {error}");
     }
     for incident in &outcome.incidents {
-        println!("dealt with: {incident:?}");
+        println!("handled: {incident:?}");
     }
     match &outcome.contacts {
-        // What an earlier run said still stands then.
+        // The contacts of the run before are still valid then.
         None => println!("contacts: unknown, the folder could not be read"),
         Some(contacts) => println!("contacts: {}", contacts.len()),
     }

@@ -8,19 +8,20 @@ use gcs_core::publish::{FolderPlace, Keys, Publication, Publisher, PublisherSett
 use gcs_core::{DAY_SECONDS, Date, Element, Folder, Version};
 use gcs_examples::Checked;
 
-/// Reports and what they support, a publisher, and where its files are.
+/// A backend: its reports and their elements, a publisher, and the folders of its files.
 struct Backend {
     /// Kept in memory: a real backend stores its reports, and adds them again at a restart.
     live: Live,
     settings: LiveSettings,
     publisher: Publisher,
     keys: Keys,
-    /// A folder for any static file server, and one of its own.
+    /// A folder for any static file server, and a private one.
     place: FolderPlace,
 }
 
 impl Backend {
-    /// Publishes what is live: dates expire, and reports that have company go out.
+    /// Publishes the live elements: expired dates are dropped, and additions of enough reports are
+    /// published.
     fn publish(&mut self, now: u64) -> Checked<Publication> {
         let tick = self.publisher.last_tick().map_or(1, |last| last + 1);
         let version = Version { series: self.publisher.series(), tick };
@@ -54,7 +55,7 @@ fn main() -> Checked<()> {
         place: FolderPlace::new(open("public")?, open("own")?),
     };
 
-    // Two reports: enough company for both to go out.
+    // Two reports: enough for both to be published.
     let (one, two) = (Element::from(*b"identifier one.."), Element::from(*b"identifier two.."));
     backend.live.add(1, now, [(date, one)])?;
     backend.live.add(2, now, [(date, two)])?;

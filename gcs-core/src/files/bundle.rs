@@ -37,9 +37,9 @@ struct ChangedDate<'a> {
 /// The change from one table, and its sets, to another.
 ///
 /// ```text
-///  0  magic "GCSBDL"   8  series u32   16  span u32          24  state before 32 bytes
-///  6  version u16     12  to    u32   20  dropped dates u16 56  state after  32 bytes
-///                                     22  changed dates u16
+///  0  magic "GCSBDL"   8  series u32   16  span u32            24  state before 32 bytes
+///  6  version u16     12  to     u32   20  dropped dates u16   56  state after  32 bytes
+///                                      22  changed dates u16
 /// 88  dropped dates, ascending, u32 each
 ///     changed dates, ascending:
 ///       0  row of the table after, 112 bytes
@@ -90,7 +90,7 @@ impl<'a> Bundle<'a> {
         self.to
     }
 
-    /// How many ticks it reaches over.
+    /// How many ticks it spans.
     pub fn span(&self) -> u32 {
         self.span
     }
@@ -106,11 +106,12 @@ impl<'a> Bundle<'a> {
     }
 
     /// Applies the bundle to a table, whose sets `set_of` looks up by identity: gives
-    /// the table after it, and every set of that table which the table before it lacks.
+    /// the table after it, and every set of that table which the table before it lacks. O(n)
+    /// time and memory for n fingerprints in the changed sets.
     ///
     /// # Errors
-    /// A [`BundleError`], and nothing is changed, when table or sets are not the
-    /// bundle's base, or when what it gives is not what it promises.
+    /// A [`BundleError`] when table or sets are not the bundle's base, or when the result is
+    /// not the one that the bundle declares.
     pub fn apply<'s, D: AsRef<[u8]> + 's>(
         &self,
         table: &Table,
@@ -166,7 +167,7 @@ impl<'a> ChangedDate<'a> {
         Ok(ChangedDate { row, kind, payload: cursor.take(length)? })
     }
 
-    /// The set of this date, if the table before has not got it; `base` is the date's row there.
+    /// The set of this date, unless the table before has it; `base` is the date's row there.
     fn set<'s, D: AsRef<[u8]> + 's>(
         &self,
         base: Option<&Row>,
@@ -222,7 +223,7 @@ fn expect_ascending(
     }
 }
 
-/// One side of a bundle.
+/// The table and sets from which, or to which, a bundle leads.
 #[derive(Clone, Copy)]
 pub(crate) struct BundleSide<'s, F> {
     pub table: &'s Table,

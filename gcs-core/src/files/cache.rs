@@ -5,7 +5,7 @@ use super::path::Path;
 /// How long a file may be cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cache {
-    /// For ever: its path names its content.
+    /// For ever, since the content at its path never changes.
     Immutable,
     /// For a minute; ask again with its ETag after that.
     Minute,

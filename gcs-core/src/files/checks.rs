@@ -1,8 +1,9 @@
-//! Check records: what tells a contact from a false positive.
+//! Check records, which tell contacts from false positives.
 //!
-//! A client fetches the one record that holds the rank it matched, and compares by
-//! itself; the server learns one of at least 2048 ranks. A record is authenticated by
-//! its Merkle path (RFC 6962's hashing) to the root in the table.
+//! A client fetches the one record that holds the rank it matched, and compares the checks
+//! itself. The server learns only that the rank is one of at least 2048, or of all ranks of a
+//! smaller set. A record is authenticated by its Merkle path (RFC 6962's hashing) to the root
+//! in the table.
 
 use alloc::vec::Vec;
 
@@ -17,14 +18,14 @@ use crate::keys::{DerivationKey, Stream};
 
 const MAGIC: &[u8; 6] = b"GCSCHK";
 
-/// In place of the first check of a rank that has more checks than its record holds.
+/// The value in the main slot of a rank that has more checks than its record holds.
 const INCOMPLETE: u64 = 0;
 
-/// What a check record says of a candidate.
+/// What a check record says about a candidate.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The very element is in the set.
+    /// The element itself is in the set.
     Confirmed,
     /// Another element has the same fingerprint; this one is not in the set.
     FalsePositive,
@@ -62,7 +63,8 @@ pub struct CheckRecord<'a> {
 }
 
 impl<'a> CheckRecord<'a> {
-    /// Verifies that `bytes` is record `number` of the set that `row` describes.
+    /// Verifies that `bytes` is record `number` of the set that `row` describes. O(length of the
+    /// record) time, no allocation.
     ///
     /// # Errors
     /// A [`ParseError`] for any other bytes: cut, changed, of another set, date or rank.
@@ -95,8 +97,8 @@ impl<'a> CheckRecord<'a> {
         Ok(record)
     }
 
-    /// What the record says of an element of this rank and check; Unknown for a rank of
-    /// another record or beyond the set, and for a check of 0, which no element has.
+    /// What the record says about an element of this rank and check: [`Verdict::Unknown`] for
+    /// a rank of another record or beyond the set, and for a check of 0, which no element has.
     pub fn verdict(&self, rank: u32, check: u64) -> Verdict {
         if rank >= self.len || rank / self.ranks != self.number || check == INCOMPLETE {
             return Verdict::Unknown;
@@ -124,7 +126,7 @@ impl<'a> CheckRecord<'a> {
         })
     }
 
-    /// Checks of one rank ascend, the first of them in the main slot.
+    /// Fails unless the checks of each rank ascend, the first of them in the main slot.
     fn expect_order(&self) -> Result<(), ParseError> {
         let mut previous = (0, 0);
         for (position, (rank, check)) in (0u64..).zip(self.spares()) {
@@ -142,7 +144,7 @@ fn le_u64(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
 
-/// Climbs from a record to the root.
+/// Verifies the Merkle path from a record to the root.
 fn verify_path(body: &[u8], path: &[u8], number: u32, root: Digest) -> Result<(), ParseError> {
     let mut node = leaf_hash(body);
     let mut position = number;
@@ -168,7 +170,7 @@ pub(crate) struct CheckFile {
     pub bytes: Vec<u8>,
     pub root: Digest,
     pub spare_slots: u32,
-    /// Entries that no slot was left for, ascending.
+    /// Entries for which no slot was left, ascending.
     pub left_out: Vec<HashedElement>,
 }
 
@@ -176,9 +178,9 @@ impl CheckFile {
     /// Writes the records of the set `identity` of `len` distinct fingerprints, whose
     /// `entries` are distinct and ascend.
     ///
-    /// Unused slots are noise derived from `key` and from what is written, so that
-    /// nobody who sees one publication can tell how many elements share a fingerprint. All
-    /// noise is new whenever the date's entries change.
+    /// Unused slots hold noise derived from `key` and from the entries, so that one publication
+    /// does not show how many elements share a fingerprint. All noise is new whenever the
+    /// date's entries change.
     pub(crate) fn build(
         date: Date,
         identity: Digest,
@@ -262,7 +264,7 @@ struct Slots {
 }
 
 impl Slots {
-    /// Places the entries of the record's ranks, then noise in every slot left.
+    /// Places the entries of the record's ranks, then noise in all other slots.
     fn fill(
         members: &[&[HashedElement]],
         ranks: u32,
@@ -393,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overfull_rank_pushes_out_nobody_but_itself() {
+    fn an_overfull_rank_leaves_out_only_its_own_elements() {
         let mut checks: Vec<_> = (0..100).map(|rank| some(rank, 2)).collect();
         checks[40] = some(40, 1000);
         let (file, row) = assert_answers(&checks);

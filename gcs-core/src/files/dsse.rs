@@ -16,7 +16,7 @@ use crate::keys::{PublicKey, SigningKey};
 /// Most signatures an envelope has.
 const MAX_SIGNATURES: usize = 4;
 
-/// The envelope as JSON has it.
+/// The JSON object of an envelope.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Envelope {
     #[serde(rename = "payloadType")]

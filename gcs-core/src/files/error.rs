@@ -26,7 +26,7 @@ pub enum ManifestError {
     TooLarge {
         /// The limit.
         max: usize,
-        /// Length at hand.
+        /// Its length.
         got: usize,
     },
     /// It is not JSON of the right shape.
@@ -128,30 +128,30 @@ pub enum BundleError {
     Before {
         /// State that the bundle starts from.
         expected: Digest,
-        /// State of the table at hand.
+        /// State of the table given.
         got: Digest,
     },
-    /// The result is not the table that the bundle promised.
+    /// The result is not the table that the bundle declares.
     #[error("expected a resulting table of state {expected}, got {got}")]
     After {
-        /// State promised.
+        /// State that the bundle declares.
         expected: Digest,
         /// State of the result.
         got: Digest,
     },
-    /// The bundle drops or changes a date that the base table has not got.
+    /// The bundle drops or changes a date that the base table does not have.
     #[error("date {date} is not in the base table")]
     NoSuchDate {
         /// The date.
         date: Date,
     },
-    /// A set that the table names is not at hand.
-    #[error("the set of date {date} is not at hand")]
+    /// A set that the table names is missing.
+    #[error("the set of date {date} is missing")]
     NoSuchSet {
         /// The date.
         date: Date,
     },
-    /// A row does not fit its set, or the row before it.
+    /// A row does not describe its set, or does not fit the date's row in the base table.
     #[error("the row of date {date} does not describe its set")]
     Row {
         /// The date.

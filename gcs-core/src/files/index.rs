@@ -9,7 +9,7 @@ use crate::error::ParseError;
 
 const MAGIC: &[u8; 6] = b"GCSIDX";
 
-/// How many ticks a bundle may reach over.
+/// The numbers of ticks that a bundle can span.
 pub const SPANS: [u32; 4] = [1, 4, 24, 96];
 
 /// For how many ticks a bundle stays in the index.
@@ -18,14 +18,14 @@ pub const KEPT_TICKS: u32 = 192;
 /// Most bundles an index lists: every multiple of each span within [`KEPT_TICKS`].
 const MAX_BUNDLES: u64 = 192 + 48 + 8 + 2;
 
-/// A bundle that is kept.
+/// The entry of an index for one bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BundleEntry {
-    /// How many ticks it reaches over.
+    /// How many ticks it spans.
     pub span: u32,
     /// The tick that it leads to.
     pub to: u32,
-    /// Length of its file.
+    /// Length of its file in bytes.
     pub bytes: u64,
     /// SHA-256 of its file.
     pub sha256: Digest,
@@ -56,7 +56,7 @@ impl BundleEntry {
 ///
 /// ```text
 ///  0  magic "GCSIDX"   8  series u32   16  bytes of the table u32
-///  6  version u16     12  tick  u32   20  bundles            u32
+///  6  version u16     12  tick   u32   20  bundles            u32
 /// 24  the table, then for each bundle, ascending by (to, span):
 ///      0  span u32   4  to u32   8  bytes u64   16  SHA-256 32 bytes
 /// ```

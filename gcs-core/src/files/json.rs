@@ -1,4 +1,4 @@
-//! JSON objects that can be written in one way only.
+//! Reading and writing JSON objects strictly.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer};
 
 use super::error::ManifestError;
 
-/// A `T` written as a JSON object. Derived readers of structs would also take a list of
-/// the members' values, and so a second encoding of the same thing.
+/// A `T` that is written and read as a JSON object only. A derived reader of a struct would
+/// also accept an array of the members' values, a second encoding of the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Object<T>(pub T);
 
@@ -42,7 +42,7 @@ impl<T: Serialize> Serialize for Object<T> {
     }
 }
 
-/// Reads `part`: a JSON object in UTF-8, and nothing behind it.
+/// Reads `part`, which must be one JSON object in UTF-8 and nothing else.
 pub(crate) fn from_slice<T: for<'de> Deserialize<'de>>(
     part: &'static str,
     json: &[u8],

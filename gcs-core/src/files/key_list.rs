@@ -36,7 +36,7 @@ struct KeyListJson {
     keys: Vec<String>,
 }
 
-/// A [`KeyList`] and the root's signature: what a publisher is given.
+/// A [`KeyList`] with the root's signature. A publisher needs no more of the root key.
 #[derive(Clone, Debug)]
 pub struct SignedKeyList(pub(crate) Envelope);
 
@@ -46,7 +46,7 @@ impl SignedKeyList {
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 
-    /// Reads an envelope; it is verified where it is used.
+    /// Reads an envelope. It is not verified here; see [`SignedKeyList::verify`].
     ///
     /// # Errors
     /// [`ManifestError::Json`] for anything but an envelope.
@@ -54,10 +54,10 @@ impl SignedKeyList {
         json::from_slice("key list", json.as_bytes()).map(SignedKeyList)
     }
 
-    /// The list, if `root` signed it.
+    /// Verifies that `root` signed the list, and gives it. Its expiry is not looked at.
     ///
     /// # Errors
-    /// A [`ManifestError`] for any other list. Expiry is not looked at.
+    /// A [`ManifestError`] for any other list.
     pub fn verify(&self, root: &PublicKey) -> Result<KeyList, ManifestError> {
         let payload = self.0.payload(PAYLOAD_TYPE)?;
         if !self.0.is_signed(&payload, &[*root])? {

@@ -43,9 +43,9 @@ impl FileHash {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// Raised by a restore or a recall.
+    /// The series, raised by a restore or a recall.
     pub series: u32,
-    /// Number of the publication.
+    /// Number of the publication in its series.
     pub tick: u32,
     /// Unix time of issue.
     pub issued: u64,
@@ -75,7 +75,7 @@ struct ManifestJson {
     keys: Object<Envelope>,
 }
 
-/// Just the format, which decides whether the rest may be read at all.
+/// The format alone, which is read first and decides whether the rest can be read.
 #[derive(Deserialize)]
 struct FormatJson {
     format: u32,
@@ -110,12 +110,12 @@ impl Manifest {
         Ok(bytes)
     }
 
-    /// The manifest, if a key on a list that `root` signed signed the very bytes
-    /// received, if neither has expired at `now`, and if the key list is of version
-    /// `least_keys` at least. Also gives the version of its key list.
+    /// Verifies a manifest and gives it, with the version of its key list. `root` must have
+    /// signed the key list, and one of the listed keys exactly these bytes. At the Unix time
+    /// `now` neither may have expired. The key list must be of version `least_keys` or later.
     ///
     /// # Errors
-    /// A [`ManifestError`] for everything else.
+    /// A [`ManifestError`] for any other bytes.
     pub fn verify(
         bytes: &[u8],
         root: &PublicKey,

@@ -1,8 +1,8 @@
 //! The files of a publication, as they are served.
 //!
 //! All but the manifest is little-endian binary: a magic of six bytes, a version, then
-//! fixed fields. FORMAT.md is normative. Sets and deltas are files too, and stand on their
-//! own: [`Set`](crate::Set), [`Delta`](crate::Delta).
+//! fixed fields. FORMAT.md is normative. Sets and deltas are files too, which can be used
+//! alone: [`Set`](crate::Set), [`Delta`](crate::Delta).
 //!
 //! | type | served at |
 //! |---|---|

@@ -9,8 +9,8 @@ use super::index::SPANS;
 use crate::date::Date;
 use crate::digest::Digest;
 
-/// The path of a file, and so its name and kind. It begins with `/`, to be appended to a
-/// server's address; below a local folder, take that off.
+/// The path of a file, which also gives its kind. It begins with `/`, to be appended to a
+/// server's address. For the name of a file in a local folder, leave the first `/` out.
 ///
 /// ```
 /// use gcs_core::files::Path;
@@ -31,7 +31,7 @@ pub enum Path {
         /// Tick of the publication.
         tick: u32,
     },
-    /// The index of that SHA-256.
+    /// The index with this SHA-256.
     Index(Digest),
     /// One date's set.
     Set {
@@ -81,7 +81,7 @@ impl fmt::Display for Path {
 impl FromStr for Path {
     type Err = PathError;
 
-    /// Accepts exactly what is shown.
+    /// Accepts only the text that `Display` writes.
     fn from_str(text: &str) -> Result<Path, PathError> {
         parse(text)
             .filter(|path| path.to_string() == text)

@@ -1,4 +1,4 @@
-//! The table of dates: what a client holds when it is up to date.
+//! The table of dates, which a client holds when it is up to date.
 
 use alloc::vec::Vec;
 
@@ -40,9 +40,9 @@ pub struct Row {
     pub hash_range: HashRange,
     /// Number of fingerprints N.
     pub len: u32,
-    /// SHA-256 that the set ends with.
+    /// Identity of the set: the SHA-256 at the end of its file.
     pub identity: Digest,
-    /// Length of the set's file.
+    /// Length of the set's file in bytes.
     pub bytes: u64,
     /// Merkle root of the check records; zero when N is 0.
     pub check_root: Digest,
@@ -51,7 +51,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row of a set whose checks have this root and as many spare slots a record.
+    /// The row of a set with this check root and this number of spare slots in each record.
     pub(crate) fn of<D: AsRef<[u8]>>(
         date: Date,
         set: &Set<D>,
@@ -70,7 +70,7 @@ impl Row {
         }
     }
 
-    /// Ranks a check record covers: max(2048, the next power of two ≥ N/256).
+    /// Number of ranks that a check record covers: max(2048, the least power of two ≥ N/256).
     pub fn record_ranks(&self) -> u32 {
         record_ranks(self.len)
     }
@@ -146,7 +146,7 @@ impl Row {
 ///      0  date (days since 1970)    u32     40  identity            32 bytes
 ///      4  length N                  u32     72  check root          32 bytes
 ///      8  salt                 16 bytes    104  ranks of a record k u32
-///     24  range F                   u64    108  spare slots         u32
+///     24  hash range F              u64    108  spare slots         u32
 ///     32  bytes of the set          u64
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -190,7 +190,7 @@ impl Table {
         bytes
     }
 
-    /// SHA-256 of the table's bytes: what a client's folding must end with.
+    /// The state: SHA-256 of the table's bytes. A client that is up to date has reached it.
     pub fn state(&self) -> Digest {
         Digest::of(&self.to_bytes())
     }
@@ -212,12 +212,12 @@ impl Table {
     }
 }
 
-/// Ranks of one record, for a set of `len`.
+/// Number of ranks of one record, for a set of `len` fingerprints.
 pub(super) fn record_ranks(len: u32) -> u32 {
     len.div_ceil(256).next_power_of_two().max(2048)
 }
 
-/// Length of a record of a set of `len`, its path included.
+/// Length in bytes of a record of a set of `len` fingerprints, with its Merkle path.
 pub(super) fn record_len(len: u32, spare_slots: u32) -> u64 {
     let ranks = record_ranks(len);
     let leaves = len.div_ceil(ranks).max(1).next_power_of_two();
@@ -225,7 +225,7 @@ pub(super) fn record_len(len: u32, spare_slots: u32) -> u64 {
     RECORD_HEADER_LEN + slots + u64::from(leaves.ilog2()) * NODE_LEN as u64
 }
 
-/// Length of the table of `rows` rows.
+/// Length in bytes of the table of `rows` rows.
 pub(crate) fn table_len(rows: usize) -> usize {
     HEADER_LEN + rows * ROW_LEN
 }

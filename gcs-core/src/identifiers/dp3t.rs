@@ -1,17 +1,17 @@
-//! DP-3T: from reported seeds to the elements that phones test.
+//! DP-3T: how elements are made of reported seeds and of identifiers heard.
 //!
 //! The unlinkable design (white paper of 25 May 2020, section 3): a phone draws a fresh
 //! seed for every epoch of 15 minutes and broadcasts an ephemeral identifier made from it.
-//! Other phones keep only a hash of what they heard and of when. A patient reports seeds;
-//! whoever reports proves to have broadcast them, since a recorder knows the identifier
-//! alone.
+//! Other phones keep only a hash of the identifier that they heard and of its epoch. A patient
+//! reports seeds. Only the phone that broadcast knows them, so identifiers that somebody else
+//! recorded cannot be reported.
 //!
 //! ```
 //! use gcs_core::identifiers::dp3t;
 //!
 //! let seed = [7; 32];
 //! let epoch = dp3t::epoch_of(1_586_502_900).unwrap();
-//! // What a phone computes from what it hears is what a backend computes from the seed.
+//! // A phone computes from what it hears the same element as a backend from the seed.
 //! let heard = dp3t::ephemeral_id(&seed);
 //! assert_eq!(dp3t::heard_element(&heard, epoch), dp3t::unlinkable_element(&seed, epoch));
 //! ```
@@ -21,7 +21,7 @@ use crate::digest::Digest;
 /// Length of an epoch in seconds.
 pub const EPOCH_SECONDS: u64 = 900;
 
-/// Epochs of a day.
+/// Number of epochs in a day.
 pub const EPOCHS_A_DAY: u32 = 96;
 
 /// The epoch of a Unix time in seconds, counted from 1970; `None` beyond the year 124000.

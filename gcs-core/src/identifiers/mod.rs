@@ -1,5 +1,5 @@
-//! Protocols' identifiers: from what a patient reports, and from what a phone hears, to the
-//! elements of a set.
+//! Identifiers of contact-tracing protocols: how elements are made of what a patient reports
+//! and of what a phone hears.
 
 #[cfg(feature = "dp3t")]
 pub mod dp3t;

@@ -12,10 +12,10 @@ use crate::date::Date;
 use crate::element::Element;
 use crate::version::Version;
 
-/// How far an element is supported.
+/// The support that reports give to an element.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Support {
-    /// Number of reports that brought it and are not retracted.
+    /// Number of reports that have it and are not retracted.
     reports: u32,
     /// Whether it has been released: it is published as long as a report supports it.
     released: bool,
@@ -30,25 +30,24 @@ impl Support {
 /// A date that has not expired.
 #[derive(Clone, Debug, Serialize)]
 pub struct LiveDate {
-    /// Number of its first report. Reports before that brought something to the same date
-    /// when it was there before: it has expired since, and came back under a longer
-    /// retention.
+    /// Number of its first report. Reports before that may have had elements for the same date;
+    /// those were dropped when the date expired, before it came back under a longer retention.
     begun: u64,
     elements: IndexMap<Element, Support, TableHasher>,
-    /// Numbers of the reports with additions that wait.
+    /// Numbers of the reports whose additions wait.
     waiting: Vec<u64>,
     filler: Vec<[u8; 32]>,
     listed: bool,
 }
 
-/// What a correction changes on a date.
+/// What a correction changes for one date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Reports that have elements for it.
     pub reports: u64,
-    /// Elements that phones will lose.
+    /// Elements that will no longer be published.
     pub elements_out: u64,
-    /// Elements that phones will get back.
+    /// Elements that will be published again.
     pub elements_back: u64,
     /// Elements of these reports for which nothing changes: another report supports them,
     /// or they have not been published yet.
@@ -65,7 +64,7 @@ pub(super) struct Release<'a> {
 }
 
 impl LiveDate {
-    /// A date that a report brings.
+    /// A date whose first report has this number.
     pub(super) fn new(begun: u64, key: &FillerKey) -> LiveDate {
         LiveDate {
             begun,
@@ -76,7 +75,7 @@ impl LiveDate {
         }
     }
 
-    /// Whether the date has what a report brought for it.
+    /// Whether the date still has the elements that a report brought for it.
     pub(super) fn knows(&self, report: u64) -> bool {
         self.begun <= report
     }
@@ -109,7 +108,8 @@ impl LiveDate {
         }
     }
 
-    /// Publishes what waits, if there are enough reports or it has waited for long enough.
+    /// Publishes the additions that wait, if enough reports have some or if they have waited
+    /// for long enough.
     pub(super) fn release(
         &mut self,
         release: &Release<'_>,

@@ -1,4 +1,4 @@
-//! Filler: elements of nobody, published so that a few reports do not stand alone.
+//! Filler: elements that belong to no person, published to hide how few reports there are.
 
 use core::fmt;
 use core::hash::BuildHasher;
@@ -10,7 +10,8 @@ use siphasher::sip::SipHasher13;
 use crate::date::Date;
 use crate::version::Version;
 
-/// The secret that filler is derived from: whoever knows it can tell filler from elements.
+/// The secret that filler is derived from. Whoever knows it can tell filler from elements of
+/// patients.
 #[derive(Clone)]
 pub struct FillerKey([u8; 32]);
 
@@ -38,8 +39,8 @@ impl FillerKey {
         mac.finalize().into_bytes().into()
     }
 
-    /// A hasher for tables of elements: nobody who does not know the key can make elements
-    /// that collide in it.
+    /// A hasher for tables of elements. Elements that collide in it cannot be made without
+    /// the key.
     pub(super) fn table_hasher(&self) -> TableHasher {
         let derived = self.derive(b"gcs table v1", &[]);
         let mut key = [0; 16];

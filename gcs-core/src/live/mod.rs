@@ -1,9 +1,10 @@
-//! What a backend keeps: the live elements of each date, and the reports that support them.
+//! Live elements: what a backend publishes for each date, and the reports that support it.
 //!
-//! An element is published as long as one report that brought it is not retracted. What a
-//! report adds to a date waits, so that nobody who watches the publications can tell one
-//! patient's elements by when they came: see [`LiveSettings::min_reports`]. The same calls
-//! in the same order give the same elements, filler included.
+//! An element is published as long as one report that has it is not retracted. The elements
+//! that a report adds to a date wait for those of other reports. Otherwise an observer of the
+//! publications could tell which elements belong to one patient: see
+//! [`LiveSettings::min_reports`]. The same calls in the same order give the same elements,
+//! filler included.
 //!
 //! ```
 //! use gcs_core::live::{FillerKey, Live, LiveSettings};
@@ -41,14 +42,14 @@ use crate::date::Date;
 use crate::element::{Day, Element};
 use crate::version::Version;
 
-/// When additions are published, and for how long.
+/// When additions are published, and for how long dates are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveSettings {
-    /// A date's additions wait until so many reports have some for it, so that they are
-    /// published together. Default 10; with 1 nothing waits.
+    /// A date's additions wait until this many reports have some for it, so that they are
+    /// published together. Default 10; with 1 they wait for no other report.
     pub min_reports: u32,
-    /// Seconds that additions wait at most. Then filler makes up for the reports that are
-    /// missing. Default two hours.
+    /// Longest time that additions wait, in seconds. They are published then with filler in
+    /// place of the reports that are missing. Default two hours.
     pub max_hold: u64,
     /// Days for which a date is kept after its end. Default 14.
     pub retention_days: u32,
@@ -81,18 +82,18 @@ pub struct Live {
     filler: FillerKey,
 }
 
-/// What is known of a report.
+/// A report, as far as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LiveReport {
     /// Unix time at which it was received.
     pub received: u64,
     /// Whether it is retracted.
     pub retracted: bool,
-    /// What it brought, by ascending date.
+    /// Its elements for each date, by ascending date.
     pub dates: Vec<ReportDate>,
 }
 
-/// What a report brought for one date.
+/// The elements of a report for one date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReportDate {
     /// The date.
@@ -114,14 +115,14 @@ pub struct ReportNumberError {
 }
 
 impl Live {
-    /// No elements. Filler is derived from `filler`, which must be secret.
+    /// A `Live` without reports. Filler is derived from `filler`, which must be secret.
     pub fn new(filler: FillerKey) -> Live {
         Live { dates: BTreeMap::new(), reports: BTreeMap::new(), now: 0, filler }
     }
 
-    /// Adds a report under a number of the caller's: it must ascend, as a counter does, or
-    /// a position in a log. Its elements wait for a tick. A date that has expired already
-    /// goes at the next tick.
+    /// Adds a report. The caller numbers reports in ascending order, for example with a counter
+    /// or with positions in a log. The elements wait for a tick. A date that has expired already
+    /// is dropped at the next tick.
     ///
     /// # Errors
     /// A [`ReportNumberError`]; nothing has changed then.
@@ -150,13 +151,13 @@ impl Live {
         Ok(())
     }
 
-    /// Takes a report's support from its elements. One that is unknown, or retracted
-    /// already, stays as it is.
+    /// Retracts a report: it no longer supports its elements. Nothing happens if it is unknown
+    /// or retracted already.
     pub fn retract(&mut self, report: u64) {
         self.correct(Act::Retract, report);
     }
 
-    /// Gives a retracted report's support back to its elements.
+    /// Reinstates a retracted report: it supports its elements again.
     pub fn reinstate(&mut self, report: u64) {
         self.correct(Act::Reinstate, report);
     }
@@ -176,7 +177,7 @@ impl Live {
         }
     }
 
-    /// Counts what a correction of these reports would change, by date, without doing it.
+    /// Counts what a correction of these reports would change, by date, and changes nothing.
     pub fn preview(&self, act: Act, reports: &[u64]) -> BTreeMap<Date, Change> {
         let mut touched: BTreeMap<Date, (&LiveDate, Vec<&[u32]>)> = BTreeMap::new();
         let known = reports.iter().filter_map(|number| Some((*number, self.reports.get(number)?)));
@@ -194,7 +195,7 @@ impl Live {
     }
 
     /// Prepares the publication `version` at the Unix time `now`: dates that have expired
-    /// are dropped, and additions that waited long enough, or for enough reports, are
+    /// are dropped, and additions of enough reports, or that have waited long enough, are
     /// published from now on. Returns the dates that were dropped.
     pub fn tick(&mut self, version: Version, now: u64, settings: &LiveSettings) -> Vec<Date> {
         let is_expired = |date: &&Date| date.is_expired(now, settings.retention_days);
@@ -212,17 +213,19 @@ impl Live {
         dropped
     }
 
-    /// What is published at the last tick, by ascending date.
+    /// The elements that are published at the last tick, by ascending date. O(n) time and memory
+    /// for n elements.
     ///
-    /// A date that was published by a clock that was ahead, and has been put right since,
-    /// waits again.
+    /// If a date was published early because the clock was ahead, and the clock has been
+    /// corrected since, the date waits again.
     pub fn days(&self) -> Vec<Day<Element>> {
         let is_due = |date: &Date| date.entry() <= self.now;
         let listed = self.dates.iter().filter(|(date, live)| live.is_listed() && is_due(date));
         listed.map(|(date, live)| Day { date: *date, elements: live.published() }).collect()
     }
 
-    /// Whether this very element is published for a date.
+    /// Whether an element is published for a date, without false positives. O(1) time, plus a
+    /// search through the date's filler.
     pub fn is_published(&self, date: Date, element: &[u8]) -> bool {
         self.dates.get(&date).is_some_and(|live| live.is_published(element))
     }
@@ -237,8 +240,8 @@ impl Live {
         self.dates.get(&date)
     }
 
-    /// Whether a date still has what this report brought for it. It has not if it has
-    /// expired since, even if it came back under a longer retention.
+    /// Whether a date still has the elements that this report brought for it. It does not if it
+    /// has expired since, even if it came back under a longer retention.
     pub fn has(&self, report: u64, date: Date) -> bool {
         self.dates.get(&date).is_some_and(|live| live.knows(report))
     }
@@ -253,8 +256,8 @@ impl Live {
         self.reports.iter().map(|(number, report)| (*number, report))
     }
 
-    /// Forgets a report, once all of its dates have expired. Before that its elements would
-    /// stay, and nobody could retract it.
+    /// Forgets a report. Call it only once all dates of the report have expired: earlier, its
+    /// elements would stay published and could not be retracted any more.
     pub fn forget(&mut self, report: u64) {
         self.reports.remove(&report);
     }

@@ -15,7 +15,7 @@ use crate::set::ParamsError;
 use crate::set::Set;
 use crate::set::{ElementHasher, Salt};
 
-/// What salts are derived from.
+/// The inputs from which salts are derived.
 #[derive(Clone, Copy)]
 pub(super) struct TickContext<'k> {
     pub derivation: &'k DerivationKey,
@@ -24,7 +24,7 @@ pub(super) struct TickContext<'k> {
 }
 
 impl TickContext<'_> {
-    /// A salt that nobody can know before this tick.
+    /// A date's salt, which depends on the tick and so cannot be known earlier.
     fn salt(&self, date: Date) -> Salt {
         let context: [&[u8]; 3] =
             [&self.series.to_le_bytes(), &self.tick.to_le_bytes(), &date.days().to_le_bytes()];
@@ -44,8 +44,8 @@ pub(super) struct BuiltDay {
 }
 
 impl BuiltDay {
-    /// Builds a date's set under the salt and range it had in `before`, or under new ones
-    /// if it was not there or has outgrown them.
+    /// Builds a date's set under the salt and hash range that it had in `before`, or under new
+    /// ones if it was not there or has outgrown them.
     pub(super) fn build<E: AsRef<[u8]>>(
         day: &Day<E>,
         before: Option<&Table>,
@@ -68,7 +68,7 @@ impl BuiltDay {
                 let expected = expected.max(settings.expected_per_date).max(1);
                 let hash_range = plan(expected, settings.rate_bits)
                     .map_err(|error| PublishError::Params { date: day.date, error })?;
-                // When even the largest range is too small, changing it helps nobody.
+                // If the new hash range is no larger, re-basing does not help.
                 match kept.filter(|kept| kept.hash_range.get() >= hash_range.get()) {
                     Some(kept) => kept,
                     None => Hashed::new(day, context.salt(day.date), hash_range),
@@ -87,9 +87,8 @@ impl BuiltDay {
     }
 }
 
-/// The range for `expected` elements; where none is large enough, the largest: a date of more
-/// elements than were ever expected is published all the same, at as low a rate as there is
-/// room for.
+/// The hash range for `expected` elements, or the largest one if none is large enough. Such a
+/// date is published all the same, at the lowest false-positive rate that is possible.
 fn plan(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
     match HashRange::for_expected(expected, rate_bits) {
         Err(ParamsError::Rate { .. }) if rate_bits <= 52 => Ok(HashRange::MAX),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_beyond_every_plan_keeps_its_range() {
+    fn a_date_beyond_every_plan_keeps_its_hash_range() {
         let settings = PublisherSettings { rate_bits: 52, expected_per_date: 1, interval: 900 };
         let date = Date::from_days(20_000).unwrap();
         let derivation = DerivationKey::new([1; 32]);

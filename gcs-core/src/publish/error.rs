@@ -11,7 +11,7 @@ use crate::set::ParamsError;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The number of the tick is not the one after the last.
+    /// The number of the tick is not one more than the last.
     #[error("expected tick {expected}, got {got}")]
     Tick {
         /// One more than the last.
@@ -64,22 +64,22 @@ pub enum PublishError {
     Params {
         /// The date.
         date: Date,
-        /// Why not.
+        /// What is wrong with it.
         error: ParamsError,
     },
-    /// A file came out wrong; nothing was published.
-    #[error("a file came out wrong: {0}")]
+    /// A file that was made is not valid; nothing was published.
+    #[error("a file that was made is not valid: {0}")]
     File(#[from] ParseError),
-    /// A bundle does not fold to the sets that it claims; nothing was published.
-    #[error("the bundle of span {span} came out wrong: {error}")]
+    /// A bundle that was made does not give the published sets; nothing was published.
+    #[error("the bundle of span {span} that was made is not valid: {error}")]
     Bundle {
         /// Its span.
         span: u32,
         /// What is wrong with it.
         error: BundleError,
     },
-    /// The manifest would be refused by clients: a key that the root does not list, a key
-    /// list that has expired; nothing was published.
+    /// Clients would refuse the manifest, for example because the root does not list the online
+    /// key or because the key list has expired; nothing was published.
     #[error("clients would refuse the manifest: {0}")]
     Manifest(#[from] ManifestError),
 }

@@ -1,4 +1,4 @@
-//! A place that is a folder on disk.
+//! A place whose files are in folders on disk.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::folder::Folder;
 const SAVED: &str = "publisher";
 
 /// Two folders on disk: one of published files, which any web server can serve as they
-/// are, and one for the publisher, which nobody else reads.
+/// are, and a private one for the publisher, which must not be served.
 #[derive(Clone, Debug)]
 pub struct FolderPlace {
     public: Folder,

@@ -1,14 +1,14 @@
 //! From live elements to files: the publisher, without I/O.
 //!
 //! [`Publisher::publish_next`] is a pure function: the present elements by date, the time
-//! and the keys go in; what to write comes out, as a [`Publication`], and with it the
+//! and the keys go in; a [`Publication`] comes out, with the files to write and the
 //! publisher of the next tick. The same inputs give the same bytes.
 //! [`Publication::write`] writes it to a [`Place`], such as a folder on disk.
 //!
-//! Should anything fail on the way, the same publication is written again, or the old
-//! publisher and *the same inputs* repeat it exactly. Once the manifest may be out, other
-//! inputs under the same number would be two publications of one version, which clients
-//! refuse as equivocation: with other inputs, go on from [`Publication::publisher`].
+//! If writing fails, write the same publication again. The old publisher also gives it again,
+//! from *the same inputs*. Never publish other inputs under a version whose manifest may have
+//! been published already: clients refuse the second of two different publications of one
+//! version as equivocation. For other inputs, go on from [`Publication::publisher`].
 //!
 //! ```
 //! use gcs_core::publish::{Day, FolderPlace, Keys, Publisher, PublisherSettings};
@@ -65,8 +65,9 @@ use crate::version::Version;
 pub struct PublisherSettings {
     /// The false-positive rate of every date stays below `2^-rate_bits`. Default 20.
     pub rate_bits: u32,
-    /// Elements that a new date is planned for at least; a date that outgrows its plan is
-    /// re-based, which clients download whole. Default 1000.
+    /// Least number of elements that a new date is planned for. A date that outgrows its plan
+    /// is re-based: it gets a new salt and hash range, and clients download its set whole.
+    /// Default 1000.
     pub expected_per_date: u32,
     /// Seconds from one tick to the next. Default 900.
     pub interval: u64,
@@ -94,8 +95,8 @@ impl File {
     }
 }
 
-/// An element whose check found no slot in its record: phones that heard it will not get an
-/// answer.
+/// An element whose check has no slot in its record, because too many elements share
+/// fingerprints. Phones that heard it cannot confirm the contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its date.
@@ -104,19 +105,19 @@ pub struct LeftOut {
     pub index: usize,
 }
 
-/// A publication: what to write, and what came out of it.
+/// A publication: what to write, and a summary of it.
 #[derive(Clone, Debug)]
 pub struct Publication {
     /// All files to write, the manifest last. Files that were written before are not among
     /// them. [`Publication::steps`] says how they are written.
     pub files: Vec<File>,
-    /// Paths to delete in the end.
+    /// Paths to delete after everything is written.
     pub delete: Vec<Path>,
     /// The content of its manifest.
     pub manifest: Manifest,
     /// Dates that are not due yet (see [`ENTRY_DELAY`](crate::ENTRY_DELAY)).
     pub waiting: Vec<Date>,
-    /// Elements whose checks found no slot.
+    /// Elements whose checks have no slot in their records.
     pub left_out: Vec<LeftOut>,
     /// The publisher of the next tick.
     pub publisher: Publisher,
@@ -159,16 +160,16 @@ impl Publisher {
     }
 
     /// The publisher of the first tick of the next series, after a restore or a recall:
-    /// clients will fetch whole the sets that they have not got. Dates keep their salts,
-    /// and files that are out there are still retired in time. The time may go back to
-    /// before the last tick, should that have been issued by a clock that was wrong.
+    /// clients will fetch whole the sets that they do not have. Dates keep their salts, and
+    /// files that were published are still deleted in time. The time may be before the last
+    /// tick, in case the clock was wrong then.
     #[must_use]
     pub fn next_series(&self) -> Publisher {
         self.begin_series(self.series.saturating_add(1))
     }
 
     /// The publisher of the first tick of a later series, as [`Publisher::next_series`], for
-    /// a log that numbers them. In a series that is not later, nothing changes.
+    /// a log that numbers them. If `series` is not later, nothing changes.
     #[must_use]
     pub fn begin_series(&self, series: u32) -> Publisher {
         let publisher = self.clone();
@@ -211,8 +212,8 @@ impl Publisher {
         self.snapshots.last()?.set(row.identity)
     }
 
-    /// The files that the last manifest names, directly or through its index: they must be
-    /// out there. A kept manifest is not among them.
+    /// The files that the last manifest names, directly or through its index. They must be
+    /// served now. Kept manifests are not among them.
     pub fn live_files(&self) -> impl Iterator<Item = &Path> {
         self.live.iter()
     }
@@ -227,7 +228,7 @@ impl Publisher {
     /// read back.
     ///
     /// # Errors
-    /// A [`PublishError`]; nothing has happened then.
+    /// A [`PublishError`]; nothing has changed then.
     pub fn publish_next<E: AsRef<[u8]>>(
         &self,
         now: u64,
@@ -242,7 +243,7 @@ impl Publisher {
     /// log gives it: one more than the last, or any in a new series.
     ///
     /// # Errors
-    /// A [`PublishError`]; nothing has happened then.
+    /// A [`PublishError`]; nothing has changed then.
     pub fn publish<E: AsRef<[u8]>>(
         &self,
         number: u32,
@@ -310,7 +311,7 @@ impl Publisher {
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }
 
-    /// Ticks count up by one, and time does not go back.
+    /// Fails unless the tick is one more than the last, and the time not before it.
     fn expect_next(&self, number: u32, now: u64) -> Result<(), PublishError> {
         match self.last_tick() {
             Some(last) if last.checked_add(1) != Some(number) => {
@@ -343,7 +344,7 @@ impl Publisher {
         Ok((due, waiting.into_iter().map(|day| day.date).collect()))
     }
 
-    /// The bundles that lead to a new snapshot, each applied to where it starts from.
+    /// The bundles that lead to a new snapshot. Each was applied to its base and is right.
     fn write_bundles(&self, to: &Snapshot) -> Result<Vec<(BundleEntry, Vec<u8>)>, PublishError> {
         let mut bundles = Vec::new();
         for span in SPANS.into_iter().filter(|span| to.tick.is_multiple_of(*span)) {
@@ -372,10 +373,11 @@ impl Publisher {
         self.live.contains(path) || self.retired.contains_key(path)
     }
 
-    /// What stays retired, and what goes, once `live` is what is named.
+    /// The retired files that stay, with their times, and the files to delete, when the new
+    /// manifest names the files `live`.
     ///
-    /// Check files live as long as the present and the previous manifest; everything
-    /// else a day longer than the last manifest that named it was the present one.
+    /// Check files stay while the present or the previous manifest names them. Every other file
+    /// stays for a day after the present manifest has stopped to name it.
     fn retire(&self, live: &BTreeSet<Path>, now: u64) -> (BTreeMap<Path, u64>, Vec<Path>) {
         let mut retired = self.retired.clone();
         for path in self.live.difference(live) {
@@ -384,11 +386,11 @@ impl Publisher {
             retired.insert(*path, until);
         }
         retired.retain(|path, _| !live.contains(path));
-        // No file has to outlive today's manifests by more than a day, whatever a clock said.
+        // If a clock was ahead, files must not stay for longer than a day from now.
         retired
             .values_mut()
             .for_each(|until| *until = (*until).min(now.saturating_add(DAY_SECONDS)));
-        // What was live until now is still the previous manifest's.
+        // The previous manifest still names the files that were live until now.
         let is_due = |path: &Path, until: u64| until <= now && !self.live.contains(path);
         let delete: Vec<Path> = retired
             .iter()

@@ -15,7 +15,7 @@ use crate::set::Set;
 pub(super) struct Snapshot {
     pub tick: u32,
     pub table: Table,
-    /// By identity; shared between snapshots.
+    /// The sets by identity, shared between snapshots.
     sets: BTreeMap<Digest, Arc<Set>>,
 }
 

@@ -12,28 +12,28 @@ use crate::version::Version;
 
 /// One step of writing a publication. [`Publication::steps`] gives them in their order:
 ///
-/// 1. The manifest has not been published with other bytes by anybody else.
+/// 1. It is made sure that no other manifest has been published under this version.
 /// 2. The files that it names are written.
 /// 3. The manifest is written under its own name, which must be new.
 /// 4. The publisher is saved, to go on from.
 /// 5. `/v1/manifest` is replaced: now clients see the publication.
 /// 6. Files whose time has come are deleted.
 ///
-/// A step is begun when the one before it is on disk. If one fails, clients see the
-/// publication before; all steps are done again from the first, with the same bytes,
-/// which does no harm to those that were done already.
+/// Begin a step when the one before it is on disk. If a step before the last fails, clients
+/// still see the publication before. Then do all steps again from the first, with the same
+/// bytes; doing a step twice does no harm.
 #[derive(Clone, Copy, Debug)]
 pub enum WriteStep<'p> {
-    /// Go on only if there is no file at this path, or one of just these bytes. Otherwise
-    /// another publisher has published something else under this version: stop, and let
-    /// somebody look.
+    /// Go on only if there is no file at this path, or one of exactly these bytes. Otherwise
+    /// another publisher has published something else under this version: stop, and find out
+    /// why.
     ExpectNoOther {
         /// Path of a kept manifest.
         path: Path,
         /// The bytes that it may have.
         bytes: &'p [u8],
     },
-    /// Write or replace a file, whole or not at all, unless it is there with just these
+    /// Write or replace a file, whole or not at all, unless it is there with exactly these
     /// bytes, and read it back.
     Put {
         /// Where it is served.
@@ -41,7 +41,7 @@ pub enum WriteStep<'p> {
         /// Its content.
         bytes: &'p [u8],
     },
-    /// Write a file that is not there yet. If it is there, it must have just these bytes,
+    /// Write a file that is not there yet. If it is there, it must have exactly these bytes,
     /// as in [`WriteStep::ExpectNoOther`].
     Create {
         /// Path of a kept manifest.
@@ -51,7 +51,7 @@ pub enum WriteStep<'p> {
     },
     /// Save the publisher, where clients cannot read it.
     Save(&'p Publisher),
-    /// Delete a file; that there is none is fine.
+    /// Delete a file. It is no error if there is none.
     Delete(Path),
 }
 
@@ -60,13 +60,13 @@ pub enum WriteStep<'p> {
 /// Calls may block. A program that cannot block does the steps of [`Publication::steps`]
 /// itself.
 pub trait Place {
-    /// Why something did not work.
+    /// The error of a call that failed.
     type Error: Display;
 
     /// Reads a published file: `Ok(None)` if there is no such file.
     ///
     /// # Errors
-    /// When the file cannot be read, which is not the same as its not being there.
+    /// When the file cannot be read. A missing file is not an error.
     fn get(&mut self, path: &Path) -> Result<Option<Vec<u8>>, Self::Error>;
 
     /// Writes or replaces a published file, whole or not at all; it is durable when the
@@ -83,7 +83,7 @@ pub trait Place {
     /// When the file may not have been written.
     fn create(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, Self::Error>;
 
-    /// Deletes a published file; that there is none is fine.
+    /// Deletes a published file. It is no error if there is none.
     ///
     /// # Errors
     /// When the file may still be there.
@@ -101,7 +101,7 @@ pub trait Place {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WriteError<E> {
-    /// The place failed. Write again.
+    /// A call of the place failed. Write the publication again.
     #[error("{0}")]
     Place(E),
     /// A file does not read back as it was written.
@@ -111,7 +111,7 @@ pub enum WriteError<E> {
         path: Path,
     },
     /// Another manifest has been published under this version. Clients that saw it would
-    /// refuse this one, so nothing was written: look for a second publisher with the same
+    /// refuse this one, so it was not published. Look for a second publisher with the same
     /// keys, then go on with [`Publisher::next_series`].
     #[error("another manifest has been published as {path}")]
     Equivocation {
@@ -124,7 +124,7 @@ impl WriteStep<'_> {
     /// Does the step.
     ///
     /// # Errors
-    /// Whatever fails; see [`WriteStep`] for how to go on.
+    /// A [`WriteError`]; [`WriteStep`] says how to go on.
     pub fn execute<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
         match *self {
             WriteStep::ExpectNoOther { path, bytes } => match get(place, path)? {
@@ -161,7 +161,7 @@ fn get<P: Place + ?Sized>(
 }
 
 impl Publication {
-    /// How to write it.
+    /// The steps that write it, in their order.
     pub fn steps(&self) -> impl Iterator<Item = WriteStep<'_>> {
         let files = self.files.iter().map(|file| (file.path, &file.bytes[..]));
         steps(files, Some(&self.publisher), self.delete.iter())
@@ -170,15 +170,15 @@ impl Publication {
     /// Writes it. It can be written again, whether or not that succeeded.
     ///
     /// # Errors
-    /// The first step that fails. Clients see the publication before, until all steps but
-    /// deletions are done.
+    /// The error of the first step that fails. Clients see the publication before, until all
+    /// steps but deletions are done.
     pub fn write<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
         self.steps().try_for_each(|step| step.execute(place))
     }
 }
 
-/// What to write for several publications in a row as if they were one: what a publisher
-/// that computes them anew, from a log of its inputs, has to write to be up to date.
+/// What to write for several publications in a row, as if they were one. It is for a publisher
+/// that computes its publications anew from a log of inputs, to bring its files up to date.
 ///
 /// Files of the earlier publications that the later ones delete again are not written.
 /// Every manifest is kept under its own name.
@@ -223,9 +223,9 @@ impl WritePlan {
         self.publisher.as_ref()
     }
 
-    /// Leaves out the kept manifests of all publications but the last, when those that were
-    /// published cannot be computed any more: the last one names nothing that depends on
-    /// what is missing.
+    /// Leaves out the kept manifests of all publications but the last. This is for a publisher
+    /// that cannot compute the earlier manifests any more as they were published; the last one
+    /// does not depend on them.
     pub fn forget_history(&mut self) {
         let last = self.publisher().and_then(Publisher::version);
         self.files.retain(|path, _| match *path {
@@ -234,7 +234,7 @@ impl WritePlan {
         });
     }
 
-    /// How to write it; nothing before the first publication.
+    /// The steps that write it, in their order; none before the first publication.
     pub fn steps(&self) -> impl Iterator<Item = WriteStep<'_>> {
         let files = self.files.iter().map(|(path, bytes)| (*path, &bytes[..]));
         steps(files, self.publisher(), self.deletions.iter())
@@ -243,7 +243,7 @@ impl WritePlan {
     /// Writes it. It can be written again, whether or not that succeeded.
     ///
     /// # Errors
-    /// The first step that fails, as for [`Publication::write`].
+    /// The error of the first step that fails, as for [`Publication::write`].
     pub fn write<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
         self.steps().try_for_each(|step| step.execute(place))
     }
@@ -280,7 +280,7 @@ mod tests {
     use alloc::format;
     use alloc::string::{String, ToString};
 
-    /// A place in memory that breaks down at one of its calls.
+    /// A place in memory that fails at one of its calls.
     #[derive(Default)]
     struct MemoryPlace {
         files: BTreeMap<String, Vec<u8>>,
@@ -342,8 +342,8 @@ mod tests {
         }
     }
 
-    /// The first `count` publications, a day and an element apart: so later ones delete
-    /// files.
+    /// The first `count` publications. Each is a day later than the one before and has one more
+    /// element, so that later ones delete files.
     fn publications(count: u64) -> Vec<Publication> {
         let first = Date::from_days(20_000).unwrap();
         let keys = Keys::from_secret([1; 32], first.start() + 400 * DAY_SECONDS);
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_writing_fails_it_is_done_again_and_clients_see_one_of_both() {
+    fn writing_again_after_any_failed_step_succeeds_and_clients_see_one_publication() {
         let publications = publications(6);
         let (last, earlier) = publications.split_last().unwrap();
         assert!(!last.delete.is_empty());
@@ -393,7 +393,7 @@ mod tests {
             let written = last.write(&mut place);
             if place.manifest() == before.get("/v1/manifest") {
                 assert_eq!(written, Err(WriteError::Place("broken".into())));
-                // All that the manifest of before names is there as it was.
+                // All files that the manifest before names are there unchanged.
                 assert!(before.iter().all(|(path, bytes)| place.files.get(path) == Some(bytes)));
             } else {
                 assert_eq!(place.saved, Some(last.publisher.to_bytes()));
@@ -425,7 +425,7 @@ mod tests {
             assert_eq!(written, Err(WriteError::Equivocation { path }));
             assert_eq!(place.files, before);
         }
-        // One that comes in between is met when this one is created.
+        // A manifest that is published meanwhile is found when this one is created.
         let mut steps = publications[1].steps();
         place.files.remove("/v1/manifests/1-2");
         steps.next().unwrap().execute(&mut place).unwrap();

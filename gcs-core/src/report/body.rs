@@ -19,7 +19,7 @@ pub const MAX_ITEMS: usize = 4096;
 /// Most bytes of a report's body: room for [`MAX_ITEMS`] of the longest items.
 pub const MAX_REPORT_BYTES: usize = 640 << 10;
 
-/// What an app sends.
+/// A report as an app sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportBody {
     /// The one-time code that authorises the report.
@@ -28,19 +28,20 @@ pub struct ReportBody {
     pub items: Vec<Item>,
 }
 
-/// What a backend reads of a body.
+/// A report as a backend reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedReport {
-    /// The code. Its check symbol fits; whether it is authentic, its provider's key says.
+    /// The code, whose check symbol is right. It still has to be verified with the key of its
+    /// provider: see [`Code::is_authentic`].
     pub code: Code,
-    /// Every item in order, or what is wrong with its shape.
+    /// Every item in order, or the problem with its shape.
     pub items: Vec<Result<Item, ItemProblem>>,
-    /// SHA-256 of what the items say. The same code with the same payload is a retry,
-    /// however its JSON is written.
+    /// SHA-256 of the items' content. The same code with the same payload is a retry, even if
+    /// its JSON is written differently.
     pub payload: [u8; 32],
 }
 
-/// The members of the body.
+/// The JSON object of a body.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members<I> {
@@ -60,7 +61,7 @@ impl ReportBody {
 }
 
 impl ReceivedReport {
-    /// Reads a body. Items are read one by one, so that a bad one spoils no other.
+    /// Reads a body. Items are read one by one, so that a bad one does not affect the others.
     ///
     /// # Errors
     /// A [`ReportError`] when the body as a whole is wrong.
@@ -79,8 +80,8 @@ impl ReceivedReport {
     }
 }
 
-/// SHA-256 over the items: of each 0 and its canonical bytes, or 1 and its JSON where it is
-/// no item, both behind their length as a little-endian u64.
+/// SHA-256 over the items. Each is a tag byte, then a length as a little-endian u64, then that
+/// many bytes: with tag 0 the item's canonical bytes, with tag 1 the JSON of what is no item.
 fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for (item, raw) in items.iter().zip(raw) {
@@ -95,9 +96,9 @@ fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// A body that is no report.
+/// Why a body is not a report.
 ///
-/// Of what is wrong only the place is told: values may be secrets.
+/// Errors give only the position of what is wrong, never a value, since values may be secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReportError {
@@ -106,7 +107,7 @@ pub enum ReportError {
     TooLarge {
         /// The limit.
         max: usize,
-        /// Length at hand.
+        /// Its length.
         got: usize,
     },
     /// It is not JSON.
@@ -125,7 +126,7 @@ pub enum ReportError {
         /// Column from 1.
         column: usize,
     },
-    /// Its code is not a code.
+    /// Its code is not a one-time code.
     #[error(transparent)]
     Code(#[from] CodeError),
     /// It has more items than a report may have.
@@ -148,10 +149,10 @@ impl From<serde_json::Error> for ReportError {
     }
 }
 
-/// What the app is told once its report is accepted.
+/// The answer to an app whose report is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportAnswer {
-    /// 32 hexadecimal digits, by which the app asks what became of the report.
+    /// 32 hexadecimal digits, with which the app asks for the status of the report.
     pub tracking_id: String,
     /// Number of items accepted, duplicates counted once.
     pub accepted: u32,
@@ -169,7 +170,7 @@ pub struct ProblemItem {
 }
 
 impl ReportAnswer {
-    /// The answer to a report that is tracked by a random number.
+    /// The answer to a report whose tracking id is made of these 16 random bytes.
     pub fn new(
         tracking: &[u8; 16],
         accepted: u32,
@@ -181,7 +182,7 @@ impl ReportAnswer {
 }
 
 impl ProblemItem {
-    /// What is wrong with each item, by index.
+    /// The items that were not accepted, from their indices and problems.
     pub fn list(problems: &[(u32, ItemProblem)]) -> Vec<ProblemItem> {
         let item = |(index, code): &(u32, ItemProblem)| ProblemItem { index: *index, code: *code };
         problems.iter().map(item).collect()
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_its_value() {
+    fn errors_show_no_values() {
         let json = String::from_utf8(body().to_json()).unwrap();
         let read = |json: &str| ReceivedReport::from_json(json.as_bytes()).map(|read| read.items);
         assert_eq!(read(""), Err(ReportError::Json { line: 1, column: 0 }));

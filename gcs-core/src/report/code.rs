@@ -8,13 +8,14 @@
 //! symbols 4–7   serial number within the provider, 20 bits
 //! symbols 8–15  MAC, 40 bits: the first of HMAC-SHA256(provider key,
 //!               "gcs one-time code v1" ‖ provider as u16 ‖ serial as u32, big-endian)
-//! symbol  16    check: c = Σ a^i·x_i over GF(32), i = 1 … 15, where a = x and
+//! symbol  16    check symbol: c = Σ a^i·x_i over GF(32), i = 1 … 15, where a = x and
 //!               x^5 + x^2 + 1 = 0
 //! ```
 //!
-//! The powers of a are 31 different ones, so the check catches every single wrong symbol
-//! and every transposition of two different ones, before anything is sent. It is no
-//! security: the MAC is, together with the ranges of serials that are open.
+//! The 31 powers of a are all different, so the check symbol catches every single wrong symbol
+//! and every transposition of two different ones, before anything is sent. It protects against
+//! typing mistakes only. Forged codes are stopped by the MAC, and by the server, which accepts
+//! only serial numbers of ranges that are open.
 //!
 //! The provider key is HKDF-SHA256 (RFC 5869) of the master key, without salt, with info
 //! "gcs provider key v1" ‖ provider as u16 ‖ generation as u32, big-endian.
@@ -43,7 +44,7 @@ use thiserror::Error;
 /// Crockford's alphabet: no I, L, O, U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Symbols of a code, its check included.
+/// Number of symbols of a code, its check symbol included.
 const SYMBOLS: usize = 16;
 
 /// Largest provider number: 15 bits.
@@ -55,7 +56,7 @@ pub const MAX_SERIAL: u32 = (1 << 20) - 1;
 const MAC_BITS: u32 = 40;
 const SERIAL_BITS: u32 = 20;
 
-/// Text that is no code. Told apart before any request is made.
+/// Why a text is not a one-time code. An app finds out without sending anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CodeError {
@@ -65,7 +66,7 @@ pub enum CodeError {
         /// How many there are, separators not counted.
         got: usize,
     },
-    /// A symbol that no code has.
+    /// A symbol that cannot be in a code.
     #[error("{symbol:?} is not a symbol of a code (position {position})")]
     Symbol {
         /// Its position, from 1, separators not counted.
@@ -73,7 +74,7 @@ pub enum CodeError {
         /// The symbol.
         symbol: char,
     },
-    /// The check symbol does not fit: a typing mistake.
+    /// The check symbol is not the right one, so there is a typing mistake.
     #[error("the code has a typing mistake")]
     Check,
 }
@@ -100,7 +101,7 @@ impl ProviderKey {
         ProviderKey(key)
     }
 
-    /// The key itself, to be kept as secret as the codes that it can make.
+    /// The bytes of the key. They must be kept secret: whoever has them can make codes.
     pub fn to_bytes(&self) -> [u8; 32] {
         self.0
     }
@@ -123,8 +124,8 @@ impl fmt::Debug for ProviderKey {
     }
 }
 
-/// A one-time code whose symbols fit together. Whether it is authentic, only its
-/// provider's key can say.
+/// A one-time code whose check symbol is right. Only the key of its provider shows whether it
+/// is authentic.
 ///
 /// `Display` shows the secret; `Debug` shows provider and serial only.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,7 +152,7 @@ impl Code {
         self.serial
     }
 
-    /// Whether the key's owner made this code. Takes the same time either way.
+    /// Whether this code was made with the key. Takes the same time for every code.
     pub fn is_authentic(&self, key: &ProviderKey) -> bool {
         key.mac(self.provider, self.serial).ct_eq(&self.mac).into()
     }
@@ -163,13 +164,13 @@ impl Code {
         for (at, symbol) in symbols[..SYMBOLS - 1].iter_mut().enumerate() {
             *symbol = (bits >> (5 * (SYMBOLS - 2 - at)) & 31) as u8;
         }
-        symbols[SYMBOLS - 1] = check(&symbols[..SYMBOLS - 1]);
+        symbols[SYMBOLS - 1] = check_symbol(&symbols[..SYMBOLS - 1]);
         symbols
     }
 
     fn from_symbols(symbols: &[u8; SYMBOLS]) -> Result<Code, CodeError> {
         let (data, last) = symbols.split_at(SYMBOLS - 1);
-        if check(data) != last[0] {
+        if check_symbol(data) != last[0] {
             return Err(CodeError::Check);
         }
         let bits = data.iter().fold(0u128, |bits, symbol| bits << 5 | u128::from(*symbol));
@@ -181,8 +182,8 @@ impl Code {
     }
 }
 
-/// Σ a^i·x_i over GF(32), i from 1, by Horner's rule from the last symbol.
-fn check(symbols: &[u8]) -> u8 {
+/// The check symbol: Σ a^i·x_i over GF(32), i from 1, by Horner's rule from the last symbol.
+fn check_symbol(symbols: &[u8]) -> u8 {
     symbols.iter().rev().fold(0, |sum, symbol| times_a(sum ^ symbol))
 }
 
@@ -215,7 +216,7 @@ impl FromStr for Code {
     type Err = CodeError;
 
     /// Reads what people type: case does not matter, O is 0, I and L are 1, and spaces,
-    /// hyphens, dots and underscores are left out.
+    /// dashes, dots and underscores are ignored.
     fn from_str(text: &str) -> Result<Code, CodeError> {
         let typed = text.chars().filter(|symbol| !is_separator(*symbol));
         let mut symbols = [0; SYMBOLS];

@@ -1,4 +1,4 @@
-//! Reported items: what a patient's app sends, and the elements that phones test for it.
+//! Items of a report: what a patient's app sends, and the elements that phones test for them.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -11,13 +11,13 @@ use crate::element::Element;
 use crate::identifiers::dp3t;
 use crate::set::ELEMENT_LEN;
 
-/// How far ahead of a backend's clock a phone's may be, in seconds.
+/// How far a phone's clock may be ahead of a backend's clock, in seconds.
 pub const CLOCK_SKEW: u64 = 2 * 3600;
 
-/// Something that was reported.
+/// An item of a report: what one element is made from.
 ///
-/// In JSON it is an object whose member `kind` says which; in formats for machines, such
-/// as postcard, it is as compact as [`Item::to_bytes`].
+/// In JSON it is an object whose member `kind` gives its kind. In binary formats, such as
+/// postcard, it is about as compact as [`Item::to_bytes`].
 ///
 /// ```
 /// use gcs_core::report::Item;
@@ -31,15 +31,14 @@ pub const CLOCK_SKEW: u64 = 2 * 3600;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Item {
-    /// A seed of DP-3T's unlinkable design, which proves that whoever reports it broadcast
-    /// it.
+    /// A seed of DP-3T's unlinkable design. Only the phone that broadcast from it knows it.
     Dp3tUnlinkable {
         /// Its epoch: Unix time divided by 900.
         epoch: u32,
         /// The seed.
         seed: [u8; 32],
     },
-    /// An element as it was broadcast, which whoever heard it could report as well.
+    /// An element as it was broadcast. Anyone who heard it could report it too.
     Raw {
         /// The UTC date on which it was broadcast.
         date: Date,
@@ -48,7 +47,7 @@ pub enum Item {
     },
 }
 
-/// Why an item was not accepted. The other items of its report may have been.
+/// Why an item was not accepted. The other items of its report may still be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -61,7 +60,7 @@ pub enum ItemProblem {
     ElementLength,
     /// Raw elements are not accepted here.
     RawNotAllowed,
-    /// The date has expired, or will before it could be published.
+    /// The date has expired.
     DateTooOld,
     /// The date is in the future.
     DateInFuture,
@@ -80,17 +79,18 @@ pub struct ItemRules {
     pub max_items_per_date: u32,
 }
 
-/// What is accepted of a report.
+/// The items of a report, separated into those that are accepted and the problems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedItems {
     /// The items that are accepted, in order and without duplicates.
     pub items: Vec<Item>,
-    /// What is wrong with the others, by their index among the items sent.
+    /// The problems of the other items, by their index among the items sent.
     pub problems: Vec<(u32, ItemProblem)>,
 }
 
 impl ItemRules {
-    /// Sorts the items of a report that arrives at the Unix time `now`.
+    /// Separates the items of a report that arrives at the Unix time `now` into those that are
+    /// accepted and the problems. O(n log n) time for n items.
     pub fn accept(&self, items: &[Result<Item, ItemProblem>], now: u64) -> AcceptedItems {
         let mut accepted = BTreeSet::new();
         let mut per_date: BTreeMap<Date, u32> = BTreeMap::new();
@@ -139,7 +139,7 @@ impl Item {
         }
     }
 
-    /// Whether it is accepted at the Unix time `now`, as far as one item can tell.
+    /// Validates this item alone at the Unix time `now`; limits on a report are not looked at.
     ///
     /// # Errors
     /// The first [`ItemProblem`].
@@ -162,9 +162,9 @@ impl Item {
         }
     }
 
-    /// Its canonical bytes: 0, the epoch and the seed of a DP-3T seed; 1, the date as days
-    /// since 1970, the length and the bytes of a raw element. Numbers are LEB128: seven
-    /// bits a byte, the lowest first.
+    /// Its canonical bytes. A DP-3T seed is 0, the epoch, the seed. A raw element is 1, the date
+    /// as days since 1970, the length, the bytes. Numbers are LEB128: seven bits a byte, the
+    /// lowest first.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self {
@@ -183,8 +183,8 @@ impl Item {
         bytes
     }
 
-    /// Reads an item of a report. What is wrong with it is an [`ItemProblem`], since a bad
-    /// item spoils no other.
+    /// Reads an item of a report. Its error is an [`ItemProblem`], since a bad item does not
+    /// affect the others.
     pub(super) fn from_json(json: &str) -> Result<Item, ItemProblem> {
         serde_json::from_str::<JsonItem>(json).map_err(|_| ItemProblem::Shape)?.read()
     }
@@ -198,7 +198,7 @@ fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// An item as it stands in JSON.
+/// The JSON form of an item.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", deny_unknown_fields)]
 enum JsonItem {
@@ -249,7 +249,7 @@ impl JsonItem {
     }
 }
 
-/// An item in formats for machines: the date is a number.
+/// The form of an item in binary formats, in which the date is a number.
 #[derive(Serialize, Deserialize)]
 enum CompactItem {
     Dp3tUnlinkable { epoch: u32, seed: [u8; 32] },
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_item_spoils_no_other() {
+    fn a_bad_item_does_not_affect_the_others() {
         let date: Date = "2026-01-05".parse().unwrap();
         let items = [
             Ok(raw(date, 16)),

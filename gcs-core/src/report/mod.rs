@@ -8,7 +8,7 @@
 //!
 //! let code: Code = "01a0 0z92 6h3s gev5".parse()?; // As the patient typed it.
 //! let epoch = dp3t::epoch_of(1_767_600_000).unwrap();
-//! let seed = [7; 32]; // What this phone broadcast from in that epoch.
+//! let seed = [7; 32]; // The seed from which this phone broadcast in that epoch.
 //! let body = ReportBody { code, items: vec![Item::Dp3tUnlinkable { epoch, seed }] };
 //! let json = body.to_json(); // POST it to /v1/reports as application/json.
 //! # use gcs_core::report::ReceivedReport;
@@ -16,13 +16,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | type | is |
+//! | type | what it is |
 //! |---|---|
 //! | [`Code`], [`ProviderKey`] | one-time codes, and the key that makes them |
 //! | [`Item`] | what is reported: a seed, or an element as it was broadcast |
-//! | [`ReportBody`] | what an app sends |
-//! | [`ReceivedReport`] | what a backend reads of it, and [`ItemRules`] what it accepts |
-//! | [`ReportAnswer`] | what the app is told |
+//! | [`ReportBody`] | a report as an app sends it |
+//! | [`ReceivedReport`], [`ItemRules`] | a report as a backend reads it, and which items the backend accepts |
+//! | [`ReportAnswer`] | the answer to the app |
 
 mod body;
 mod code;

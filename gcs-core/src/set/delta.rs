@@ -1,4 +1,4 @@
-//! What changed between two sets of one salt and hash range.
+//! Deltas: what changed between two sets of one salt and hash range.
 
 use alloc::vec::Vec;
 
@@ -116,7 +116,7 @@ impl<D: AsRef<[u8]>> Delta<D> {
     ///
     /// # Errors
     /// A [`DeltaError`] when `base` is not the delta's base, when an addition is in it
-    /// already, or when the result is not what was promised. Nothing is changed then.
+    /// already, or when the result is not the declared target.
     pub fn apply<A: AsRef<[u8]>>(&self, base: &Set<A>) -> Result<Set, DeltaError> {
         expect_same_hashing(self.header.salt, self.header.hash_range, base)?;
         if base.identity() != self.header.base {
@@ -174,7 +174,7 @@ impl<D: AsRef<[u8]>> Delta<D> {
         self.data.as_ref()
     }
 
-    /// The whole file, given back.
+    /// Returns the bytes of the whole file.
     pub fn into_inner(self) -> D {
         self.data
     }
@@ -241,14 +241,14 @@ fn expect_same_hashing<A: AsRef<[u8]>>(
     Ok(())
 }
 
-/// The changes alone, without what names base and target: the body of a delta file, and
-/// an entry of a bundle, which names them in its rows.
+/// The changes alone: the body of a delta file, or the payload of an entry in a bundle,
+/// whose rows name base and target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body<'a> {
     base_len: u64,
     removed: Shape,
     added: Shape,
-    /// Both codes, and whatever follows them.
+    /// Both codes, and the bytes that follow them.
     codes: &'a [u8],
 }
 
@@ -277,7 +277,7 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
     Ok((ranks, values))
 }
 
-/// Ranks in `base` of what `target` lacks, and what `target` adds.
+/// Ranks in `base` of the values that `target` lacks, and the values that `target` adds.
 fn difference(base: Values<'_>, target: Values<'_>) -> (Vec<u64>, Vec<u64>) {
     let (mut removed, mut added) = (Vec::new(), Vec::new());
     let mut target = target.peekable();
@@ -333,7 +333,7 @@ impl<'a> Body<'a> {
         Ok(body)
     }
 
-    /// A body parsed or written before.
+    /// A body that was parsed or written before, and so is valid.
     fn new(bytes: &'a [u8], removed: Shape, added: Shape) -> Body<'a> {
         Body { base_len: removed.bound, removed, added, codes: &bytes[BODY_LEN..] }
     }

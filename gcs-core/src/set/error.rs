@@ -5,11 +5,11 @@ use thiserror::Error;
 use super::hash::Salt;
 use crate::digest::Digest;
 
-/// Why there is no such hash range.
+/// Why a hash range cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParamsError {
-    /// F outside `1..2^53`.
+    /// The hash range is not in `1..2^53`.
     #[error("hash range {got} is not in 1..2^53")]
     HashRange {
         /// The hash range asked for.
@@ -35,7 +35,7 @@ pub enum BuildError {
     /// A fingerprint is not below F.
     #[error("fingerprint {got} is not below the hash range {hash_range}")]
     OutOfRange {
-        /// F.
+        /// The hash range F.
         hash_range: u64,
         /// The fingerprint.
         got: u64,
@@ -57,7 +57,7 @@ pub enum DeltaError {
     Salt {
         /// Salt of the delta or of the base.
         expected: Salt,
-        /// Salt of the set at hand.
+        /// Salt of the set given.
         got: Salt,
     },
     /// Base and target, or base and delta, have different hash ranges.
@@ -65,7 +65,7 @@ pub enum DeltaError {
     HashRange {
         /// F of the delta or of the base.
         expected: u64,
-        /// F of the set at hand.
+        /// F of the set given.
         got: u64,
     },
     /// The delta is for another base.
@@ -73,7 +73,7 @@ pub enum DeltaError {
     Base {
         /// Identity that the delta starts from.
         expected: Digest,
-        /// Identity of the set at hand.
+        /// Identity of the set given.
         got: Digest,
     },
     /// The base has the right identity, but not the length that the delta declares: the
@@ -82,13 +82,13 @@ pub enum DeltaError {
     BaseLength {
         /// Length that the delta declares.
         expected: u32,
-        /// Length of the set at hand.
+        /// Length of the set given.
         got: u32,
     },
-    /// The result is not the set that the delta promised.
+    /// The result is not the target that the delta declares.
     #[error("expected a result of identity {expected}, got {got}")]
     Target {
-        /// Identity promised.
+        /// Identity that the delta declares.
         expected: Digest,
         /// Identity of the result.
         got: Digest,

@@ -12,14 +12,14 @@ use crate::error::ParseError;
 /// Label under which the key of the check is derived from the salt.
 const CHECK_LABEL: &[u8] = b"gcs check v1";
 
-/// Shortest and longest element in bytes: what is published, heard and reported is within.
-/// A set on its own hashes elements of any length.
+/// Shortest and longest element, in bytes, that can be published, heard or reported.
+/// A set alone hashes elements of any length.
 pub const ELEMENT_LEN: core::ops::RangeInclusive<usize> = 16..=64;
 
 /// 16 public random bytes that key SipHash for one set.
 ///
-/// A salt that nobody knows before the set is published keeps anyone from looking
-/// for identifiers that will hit it.
+/// It must stay unknown until the set is published: whoever knew it earlier could search for
+/// identifiers that match the set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Salt(pub [u8; 16]);
 
@@ -41,7 +41,7 @@ impl fmt::Debug for Salt {
 ///   under the salt, mapped into `[0, F)` by multiply-high, which preserves order.
 /// - The **check** is SipHash-2-4 of the element under a second key, the first 16
 ///   bytes of SHA-256("gcs check v1" ‖ salt), and never 0 (0 becomes 1; check records
-///   use 0 as a mark). The fingerprint says *possible*; the check decides.
+///   use 0 as a mark). A fingerprint in the set makes the element *possible*; its check decides.
 ///
 /// SipHash under a public key is not a cryptographic hash. It suffices for elements
 /// of high entropy: finding one that hits a set takes about 1/rate tries whatever the

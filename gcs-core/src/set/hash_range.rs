@@ -16,7 +16,7 @@ const TUNED_DENOMINATOR: u128 = 1_000_000;
 ///
 /// F is fixed for the life of a set. (BIP 158 maps into `N·M` instead; there, one
 /// more element moves every value, and a delta would be the whole set again.)
-/// It lies in `1..2^53`: exact in every language, also where numbers are doubles.
+/// It lies in `1..2^53`, so that it is exact even in languages whose numbers are doubles.
 ///
 /// ```
 /// use gcs_core::HashRange;
@@ -85,8 +85,8 @@ impl HashRange {
     /// The Rice parameter P of `len` values in this hash range: the largest `p` with
     /// `26·F ≥ 27·len·2^p`, or 0 when there is none (also for no values at all).
     ///
-    /// At most 52, so that a code fits one 64-bit load. All quotients of one set
-    /// together are at most `F >> P`.
+    /// P is at most 52, so that nearly every code is read with one 64-bit load. All quotients
+    /// of one set together are at most `F >> P`.
     pub const fn rice_parameter(self, len: u32) -> u32 {
         if len == 0 {
             return 0;
@@ -96,7 +96,7 @@ impl HashRange {
         if ratio == 0 { 0 } else { ratio.ilog2() }
     }
 
-    /// How many elements keep the false-positive rate at `2^-rate_bits` or below.
+    /// The largest number of elements whose false-positive rate is `2^-rate_bits` or less.
     pub const fn capacity(self, rate_bits: u32) -> u64 {
         match self.0.checked_shr(rate_bits) {
             Some(capacity) => capacity,
@@ -104,7 +104,7 @@ impl HashRange {
         }
     }
 
-    /// The modulus M = F/N: the mean gap between `len` values. Infinite for none.
+    /// The modulus M = F/N: the mean gap between `len` values. Infinite if `len` is 0.
     pub fn modulus(self, len: u32) -> f64 {
         self.0 as f64 / f64::from(len)
     }
@@ -119,7 +119,7 @@ impl HashRange {
 mod tests {
     use super::*;
 
-    /// The rule as the design states it, in 128-bit integers.
+    /// The rule of FORMAT.md, section 3, in 128-bit integers.
     fn by_definition(hash_range: u64, len: u32) -> u32 {
         (0..=63)
             .rev()

@@ -1,4 +1,4 @@
-//! An index in memory over one set: point queries without decoding it all.
+//! An index in memory over one set, for queries that do not decode the whole set.
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
@@ -8,12 +8,12 @@ use super::matches::{Match, Queries};
 use super::rice::CHUNK;
 use super::set::Set;
 
-/// Elements an index entry spans on average, at most; at least half of it.
+/// Most elements that an entry of the index covers on average; it covers at least half as many.
 const TARGET: u64 = 16;
 
-/// An index over a [`Set`], built in one decoding pass; nothing of it is on the wire.
+/// An index over a [`Set`], built in memory in one decoding pass.
 ///
-/// Worth its build from the second batch of queries on. Takes 12 to 24 bits of memory
+/// Building it pays from the second batch of queries on. It takes 12 to 24 bits of memory
 /// an element; a query decodes 8 to 16 elements on average.
 ///
 /// ```
@@ -33,14 +33,14 @@ pub struct Index<'a, D: AsRef<[u8]>> {
     hasher: ElementHasher,
     /// Fingerprints are bucketed by their high bits.
     shift: u32,
-    /// Where each bucket's first value is coded; then one entry for the end.
+    /// Where each bucket's first value is coded, and one more entry for the end of the code.
     buckets: Vec<Bucket>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     bit: u64,
-    /// Successor of the value before.
+    /// One more than the last value of the bucket before.
     next: u64,
     rank: u32,
 }
@@ -67,7 +67,7 @@ impl<'a, D: AsRef<[u8]>> Index<'a, D> {
             let now = left.min(CHUNK);
             left -= now;
             if reader.fill(&mut chunk[..now]).is_err() {
-                break; // Not in a valid set.
+                break; // Cannot happen, since the set is valid.
             }
             for &value in &chunk[..now] {
                 while buckets.len() as u64 <= value >> shift {
@@ -119,7 +119,7 @@ impl<'a, D: AsRef<[u8]>> Index<'a, D> {
         None
     }
 
-    /// Which of the elements may be in the set, as [`Set::matches`]. O(q).
+    /// Which of the elements may be in the set, as [`Set::matches`]. O(q log q).
     pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Vec<Match> {
         self.look_up(&Queries::of_elements(&self.hasher, elements))
     }

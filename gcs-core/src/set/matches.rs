@@ -1,4 +1,4 @@
-//! Which of many queries are in a set.
+//! Finding which of many queries are in a set.
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
@@ -11,11 +11,11 @@ use super::rice::Values;
 pub struct Match {
     /// Position among the queries.
     pub query: usize,
-    /// Rank of its fingerprint in the set, which names its check.
+    /// Rank of its fingerprint in the set, by which its check is found.
     pub rank: u32,
 }
 
-/// Fingerprints to look for, sorted, each with its position.
+/// Fingerprints to look for, sorted, each with its position among the queries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queries {
     sorted: Vec<(u64, usize)>,
@@ -31,7 +31,7 @@ impl Queries {
         Queries::of_fingerprints(elements.map(|element| hasher.fingerprint(element.as_ref())))
     }
 
-    /// Fingerprints in any order; each one's position is where it came.
+    /// Takes fingerprints in any order, and remembers their positions.
     pub(crate) fn of_fingerprints<F: Borrow<u64>>(
         fingerprints: impl IntoIterator<Item = F>,
     ) -> Queries {
@@ -54,7 +54,7 @@ impl Queries {
         while !queries.is_empty() {
             let chunk = values.next_chunk();
             let Some(&last) = chunk.last() else { break };
-            // Few queries a chunk: search for each in what is left of the chunk.
+            // A chunk has few queries: search for each of them in the rest of the chunk.
             let mut from = 0;
             while let Some((&(fingerprint, query), rest)) = queries.split_first() {
                 if fingerprint > last {

@@ -1,7 +1,7 @@
 //! Golomb-coded sets: build, parse, enumerate, match, and what changed between two of them.
 //!
-//! Needs nothing of this crate but bytes and digests, so that a program which wants only
-//! sets builds without signatures and JSON: `default-features = false`.
+//! This module needs nothing of this crate but bytes and digests. A program that wants only
+//! sets builds without signatures and JSON when it sets `default-features = false`.
 
 mod delta;
 mod error;

@@ -10,8 +10,8 @@
 //! S. W. Golomb, "Run-length encodings", IEEE Trans. Inf. Theory 12(3), 1966.
 //!
 //! Decoding reads through one unaligned 64-bit load, of which at least 57 bits count:
-//! with P ≤ 24 nearly always two codes a load, with P ≤ 52 nearly always one. Whatever
-//! does not fit takes a tested slow path.
+//! with P ≤ 24 nearly always two codes a load, with P ≤ 52 nearly always one. Longer codes
+//! take a slower path.
 
 use alloc::vec::Vec;
 
@@ -24,10 +24,11 @@ const LOAD_BITS: u32 = 57;
 /// How many values are decoded at a time: 2 KiB, well within a first-level cache.
 pub(crate) const CHUNK: usize = 256;
 
-/// What a coded sequence declares about itself.
+/// The properties that a coded sequence declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Every value is below it: the hash range of fingerprints, the base's length of ranks.
+    /// Every value is below it. It is the hash range for fingerprints, and the length of the
+    /// base for ranks.
     pub bound: u64,
     /// How many values.
     pub len: u32,
@@ -79,7 +80,7 @@ impl Shape {
     }
 }
 
-/// Codes strictly ascending values behind whatever `bytes` already holds.
+/// Appends the code of strictly ascending values to bytes.
 pub(crate) struct RiceWriter {
     bytes: Vec<u8>,
     /// Where the next byte of the code goes; `bytes` reaches at least 8 bytes further.
@@ -88,7 +89,7 @@ pub(crate) struct RiceWriter {
     pending: u64,
     pending_bits: u32,
     parameter: u32,
-    /// Successor of the last value: the smallest value that may come next.
+    /// One more than the last value: the smallest value that may come next.
     next: u64,
     len: u32,
 }
@@ -97,7 +98,7 @@ impl RiceWriter {
     /// A writer that appends to `bytes`, with room for `len` values expected.
     pub(crate) fn append_to(mut bytes: Vec<u8>, parameter: u32, len: u32) -> RiceWriter {
         let start = bytes.len();
-        // 1.6 bits of quotient and stop bit a code, and some to spare; more is grown.
+        // 1.6 bits of quotient and stop bit a code, and a reserve; the buffer can still grow.
         let expected = (u64::from(len) * u64::from(16 * parameter + 27)).div_ceil(128);
         bytes.resize(start + expected as usize + 16, 0);
         RiceWriter {
@@ -176,7 +177,7 @@ pub(crate) struct Overrun;
 /// Decodes what [`RiceWriter`] wrote, a chunk of values at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct RiceReader<'a> {
-    /// The code, and whatever follows it: loads may touch those bytes, codes may not.
+    /// The code and the bytes behind it, which a load may read but a code may not use.
     bytes: &'a [u8],
     bit: u64,
     end: u64,
@@ -201,15 +202,15 @@ impl<'a> RiceReader<'a> {
         self.bit
     }
 
-    /// Successor of the last value read.
+    /// One more than the last value read.
     pub(crate) fn next_least(&self) -> u64 {
         self.next
     }
 
     /// Decodes exactly `out.len() ≤ CHUNK` values.
     ///
-    /// Nothing overflows on any bytes: see [`Shape::check`] for sums; a fast-path gap
-    /// is below `2^58` and a chunk that overran its end is thrown away.
+    /// Nothing overflows, whatever the bytes: [`Shape::validate`] bounds the sums, a gap of
+    /// the fast path is below `2^58`, and a chunk that overran its end is thrown away.
     pub(crate) fn fill(&mut self, out: &mut [u64]) -> Result<(), Overrun> {
         debug_assert!(out.len() <= CHUNK);
         let rest = if self.parameter <= 24 { self.fill_pairs(out) } else { out };
@@ -219,10 +220,10 @@ impl<'a> RiceReader<'a> {
         if self.bit > self.end { Err(Overrun) } else { Ok(()) }
     }
 
-    /// Two codes a load; returns what is left to read.
+    /// Reads two codes a load; returns the rest of `out`, which is still to be read.
     ///
-    /// One chain limits the speed: load, shift, count, shift, count, advance. So whatever
-    /// can be added or shifted before a count is known is.
+    /// One chain of operations limits the speed: load, shift, count, shift, count, advance.
+    /// So everything that does not depend on a count is computed before the count is known.
     #[inline]
     fn fill_pairs<'o>(&mut self, out: &'o mut [u64]) -> &'o mut [u64] {
         let RiceReader { bytes, end, parameter, .. } = *self;
@@ -256,7 +257,7 @@ impl<'a> RiceReader<'a> {
         &mut out[done..]
     }
 
-    /// One code, by one load where it fits.
+    /// Reads one code, with one load if it fits.
     #[inline]
     fn read_one(&mut self) -> Result<u64, Overrun> {
         let Some(word) = load(self.bytes, self.bit) else { return self.read_slowly() };
@@ -271,7 +272,7 @@ impl<'a> RiceReader<'a> {
         Ok(self.advance(gap))
     }
 
-    /// One code of any length, in at most two loads and one for every 57 ones.
+    /// Reads one code of any length, in at most two loads and one for every 57 ones.
     #[cold]
     fn read_slowly(&mut self) -> Result<u64, Overrun> {
         let mut bit = self.bit;
@@ -292,7 +293,7 @@ impl<'a> RiceReader<'a> {
         if self.bit > self.end {
             return Err(Overrun);
         }
-        // Checked before: quotients within `end` times 2^P stay far below 2^64.
+        // Cannot overflow: quotients within `end` times 2^P stay far below 2^64.
         Ok(self.advance(quotient.wrapping_shl(self.parameter) | remainder))
     }
 
@@ -321,8 +322,8 @@ fn load_padded(bytes: &[u8], bit: u64) -> u64 {
     u64::from_le_bytes(word) >> (bit & 7)
 }
 
-/// Reads a whole code and checks everything about it: the number of values, that they
-/// lie below the bound, the exact bit length, zero padding. `bytes` may go on behind it.
+/// Validates a whole code: the number of values, that they lie below the bound, the exact
+/// bit length, zero padding. More bytes may follow it.
 pub(crate) fn validate(bytes: &[u8], shape: &Shape) -> Result<(), ParseError> {
     shape.validate()?;
     let mut reader = RiceReader::new(bytes, shape.parameter, shape.bits);
@@ -341,7 +342,7 @@ pub(crate) fn validate(bytes: &[u8], shape: &Shape) -> Result<(), ParseError> {
             got: shape.bits,
         });
     }
-    // The successor of the last value; 0 when there is none.
+    // One more than the last value; 0 if there is none.
     if reader.next_least() > shape.bound {
         let got = reader.next_least() - 1;
         return Err(ParseError::Limit { field: "last value", max: shape.bound - 1, got });
@@ -365,7 +366,7 @@ pub(crate) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// The `left` values from where `reader` stands.
+    /// The next `left` values of `reader`.
     pub(crate) fn new(reader: RiceReader<'a>, left: u32) -> Values<'a> {
         Values { reader, left, chunk: [0; CHUNK], at: 0, filled: 0 }
     }
@@ -375,8 +376,8 @@ impl<'a> Values<'a> {
         u64::from(self.left) + (self.filled - self.at) as u64
     }
 
-    /// The values not handed out yet of the present chunk, or of the next one; empty
-    /// at the end.
+    /// The rest of the present chunk, or the next chunk if nothing is left of it; empty at
+    /// the end.
     #[inline]
     pub(crate) fn next_chunk(&mut self) -> &[u64] {
         if self.at == self.filled {
@@ -391,7 +392,7 @@ impl<'a> Values<'a> {
         let now = (self.left as usize).min(CHUNK);
         self.left -= now as u32;
         self.at = 0;
-        // A validated code does not overrun; were it to, iteration would just end.
+        // A validated code does not overrun. If it did, iteration would end here.
         self.filled = if self.reader.fill(&mut self.chunk[..now]).is_ok() { now } else { 0 };
     }
 }
@@ -439,7 +440,8 @@ mod tests {
         Ok(values)
     }
 
-    /// Gaps to values: the first as is, then each at least one further on.
+    /// Turns gaps into values: the first gap is the first value, each later value is its gap and
+    /// one more above the value before.
     fn ascending(gaps: &[u64]) -> Vec<u64> {
         let mut next = 0;
         gaps.iter()
@@ -469,7 +471,7 @@ mod tests {
             let values = ascending(&gaps);
             let (mut bytes, bits) = encode(&values, parameter);
             prop_assert_eq!(bytes.len() as u64, bits.div_ceil(8));
-            // What follows the code must not matter, nor whether anything does.
+            // The result must not depend on the bytes behind the code, or on whether there are any.
             bytes.extend(core::iter::repeat_n(0xff, padding));
             prop_assert_eq!(decode(&bytes, parameter, bits, values.len()), Ok(values));
         }

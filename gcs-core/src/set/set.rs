@@ -30,11 +30,10 @@ const HEADER_LEN: usize = 48;
 /// end SHA-256 of everything before it: the set's identity
 /// ```
 ///
-/// Salt, hash range and fingerprints determine every byte, so equal sets are equal files. A
-/// set that exists has been validated once, by building or by [`Set::parse`]; no later
-/// call can fail.
+/// Salt, hash range and fingerprints determine every byte, so equal sets are equal files.
+/// Every `Set` was validated when it was built or parsed; no later call can fail.
 ///
-/// `D` is whatever holds the bytes: a `Vec<u8>`, a slice, a memory map.
+/// `D` is the type that holds the bytes: a `Vec<u8>`, a slice, a memory map.
 ///
 /// ```
 /// use gcs_core::{HashRange, Salt, Set};
@@ -44,7 +43,7 @@ const HEADER_LEN: usize = 48;
 /// let set = Set::build(Salt([0; 16]), hash_range, &heard[..2])?;
 /// assert!(set.contains(heard[0].as_bytes()));
 ///
-/// // The other end validates every byte, then asks which of its identifiers may be in it.
+/// // The receiver validates every byte, then asks which of its identifiers may be in the set.
 /// let received = Set::parse(set.as_bytes())?;
 /// let hits: Vec<usize> = received.matches(&heard).iter().map(|hit| hit.query).collect();
 /// assert_eq!(hits, [0, 1]);
@@ -67,7 +66,7 @@ pub(crate) fn file_lengths(hash_range: HashRange, len: u32) -> (u64, u64) {
     (fixed + least.div_ceil(8), fixed + most.div_ceil(8))
 }
 
-/// What the fixed part of a set says.
+/// The fields of a set's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     salt: Salt,
@@ -205,7 +204,8 @@ impl<D: AsRef<[u8]>> Set<D> {
         self.header.shape.parameter
     }
 
-    /// SHA-256 of all bytes but the last 32, which it is. Equal sets, equal identities.
+    /// The identity: SHA-256 of all bytes but the last 32, which hold it. Equal sets have
+    /// equal identities.
     pub fn identity(&self) -> Digest {
         self.identity
     }
@@ -220,9 +220,9 @@ impl<D: AsRef<[u8]>> Set<D> {
         ElementHasher::new(self.salt(), self.hash_range())
     }
 
-    /// Whether the element may be in the set: false is certain, true is *possible* and
-    /// wants confirmation. Decodes half of the set on average; ask many at once with
-    /// [`Set::matches`], or many times with [`Set::index`].
+    /// Whether the element may be in the set: `false` is certain, `true` means *possible* and
+    /// must be confirmed by the element's check. O(n): decodes half of the set on average. For
+    /// many elements use [`Set::matches`], for many calls [`Set::index`].
     pub fn contains(&self, element: impl AsRef<[u8]>) -> bool {
         self.contains_fingerprint(self.hasher().fingerprint(element.as_ref()))
     }
@@ -297,12 +297,12 @@ impl<D: AsRef<[u8]>> Set<D> {
         self.data.as_ref()
     }
 
-    /// The whole file, given back.
+    /// Returns the bytes of the whole file.
     pub fn into_inner(self) -> D {
         self.data
     }
 
-    /// The same set in bytes of its own.
+    /// A copy of the set that owns its bytes.
     pub fn to_owned_set(&self) -> Set {
         Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
     }
@@ -344,7 +344,7 @@ impl Header {
     }
 }
 
-/// Equal files, whatever holds them.
+/// Two sets are equal if their bytes are equal, whatever types hold them.
 impl<D: AsRef<[u8]>, E: AsRef<[u8]>> PartialEq<Set<E>> for Set<D> {
     fn eq(&self, other: &Set<E>) -> bool {
         self.as_bytes() == other.as_bytes()
@@ -423,8 +423,8 @@ mod tests {
         Set::from_fingerprints(SALT, HashRange::new(hash_range).unwrap(), values).unwrap()
     }
 
-    /// Ranges of every size, and values that are dense, sparse or clustered in them.
-    fn range_and_values() -> impl Strategy<Value = (u64, BTreeSet<u64>)> {
+    /// Hash ranges of every size, and values that are dense, sparse or clustered in them.
+    fn hash_range_and_values() -> impl Strategy<Value = (u64, BTreeSet<u64>)> {
         (1u64..54, any::<u64>()).prop_flat_map(|(bits, low)| {
             let hash_range =
                 ((1u64 << (bits - 1)) | (low & ((1 << (bits - 1)) - 1))).min((1 << 53) - 1);
@@ -439,7 +439,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_btree_set((hash_range, model) in range_and_values(), extra in prop::collection::vec(any::<u64>(), 0..50)) {
+        fn agrees_with_a_btree_set((hash_range, model) in hash_range_and_values(), extra in prop::collection::vec(any::<u64>(), 0..50)) {
             let set = set_of(hash_range, model.iter().copied());
             let parsed = Set::parse(set.as_bytes()).unwrap();
             prop_assert_eq!(&parsed, &set);
@@ -474,7 +474,7 @@ mod tests {
         }
 
         #[test]
-        fn deltas_equal_a_fresh_build((hash_range, all) in range_and_values(), picks in prop::collection::vec(0u8..3, 800)) {
+        fn deltas_equal_a_fresh_build((hash_range, all) in hash_range_and_values(), picks in prop::collection::vec(0u8..3, 800)) {
             // Each value is in the base, in the target, or in both.
             let side = |skip: u8| all.iter().zip(&picks).filter(move |(_, pick)| **pick != skip).map(|(value, _)| *value);
             let (base, target) = (set_of(hash_range, side(0)), set_of(hash_range, side(1)));
@@ -487,7 +487,7 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_byte_never_passes((hash_range, model) in range_and_values(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+        fn one_changed_byte_never_passes((hash_range, model) in hash_range_and_values(), at in any::<prop::sample::Index>(), flip in 1u8..) {
             let set = set_of(hash_range, model);
             let mut bytes = set.into_inner();
             let at = at.index(bytes.len());
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_are_sets_too() {
+    fn sets_of_extreme_sizes_are_valid() {
         let max = HashRange::MAX.get();
         for (hash_range, values) in [
             (1, &[][..]),

@@ -18,7 +18,7 @@ enum Question {
     Dummy(Dummy),
 }
 
-/// Uses the slot, and draws the next.
+/// Uses the slot, and draws the time of the next.
 pub(super) async fn ask(
     engine: &mut Engine,
     queue: &mut Queue,
@@ -30,8 +30,8 @@ pub(super) async fn ask(
     if let Some(Question::Dummy(dummy)) = &question {
         engine.store.state.dummy = Some(*dummy);
     }
-    // The slot is spent before the request is made: whoever stalls the answer until the
-    // app is stopped learns no second question.
+    // The slot is used up before the request is made. Otherwise a server could delay its answer
+    // until the app is stopped, and learn a second question.
     engine.store.save_state().await?;
     let Some(question) = question else { return Ok(None) };
     let Some((row, rank)) = engine.place_of(&question, queue) else { return Ok(None) };

@@ -15,7 +15,7 @@ use super::step::{Answer, Step};
 /// Calls may block. A program that cannot block, or is not written in Rust, answers the
 /// steps of [`Session::resume`] itself.
 pub trait Driver {
-    /// Why something did not work. Its text ends up in [`SyncError`](super::SyncError).
+    /// The error of a call that failed. Its text becomes part of a [`SyncError`](super::SyncError).
     type Error: Display;
 
     /// Fetches a published file from the server or a mirror: `Ok(None)` if there is no such
@@ -23,12 +23,12 @@ pub trait Driver {
     ///
     /// `path` begins with `/` and is to be appended to the server's address. With a
     /// `byte_range` the answer is that part alone, also when the server sends the whole
-    /// file: then cut the part out. `limit` is the longest legal answer in bytes; a driver
-    /// that stops reading just behind it, and answers with what it has, is safe from
-    /// endless files. The session refuses what is too long.
+    /// file: then cut the part out. `limit` is the length of the longest legal answer in bytes.
+    /// A driver should stop reading one byte beyond it and answer with the bytes that it has, so
+    /// that an endless file does no harm. The session refuses an answer that is too long.
     ///
     /// # Errors
-    /// When nothing can be said about the file: no network, a server in trouble.
+    /// When it is not known whether the file is there, because the network or the server failed.
     fn fetch(
         &mut self,
         path: &str,
@@ -40,7 +40,7 @@ pub trait Driver {
     /// are of lower-case letters, digits and `-`.
     ///
     /// # Errors
-    /// When the file cannot be read, which is not the same as its not being there.
+    /// When the file cannot be read. A missing file is not an error.
     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, Self::Error>;
 
     /// Writes or replaces a file of the client's own folder, whole or not at all; it is
@@ -50,7 +50,7 @@ pub trait Driver {
     /// When the file may not have been written.
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), Self::Error>;
 
-    /// Deletes a file of the client's own folder; that there is none is fine.
+    /// Deletes a file of the client's own folder. It is no error if there is none.
     ///
     /// # Errors
     /// When the file may still be there.

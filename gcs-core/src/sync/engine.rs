@@ -1,4 +1,4 @@
-//! The state of one wake, which syncing, matching and confirming share.
+//! The state of one wake, shared by syncing, matching and confirming.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

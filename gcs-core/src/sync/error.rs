@@ -43,7 +43,7 @@ pub enum SyncError {
         /// What is wrong with it.
         error: ParseError,
     },
-    /// A bundle does not lead where it should.
+    /// A bundle cannot be applied.
     #[error("{path}: {error}")]
     Bundle {
         /// Its path.

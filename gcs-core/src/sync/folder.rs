@@ -10,12 +10,12 @@ use thiserror::Error;
 use super::driver::Driver;
 use crate::folder::Folder;
 
-/// Fetches published files: the half of a [`Driver`] that an app brings itself, mostly a
+/// Fetches published files: the part of a [`Driver`] that an app provides itself, usually as a
 /// closure around its HTTP client.
 ///
-/// A closure must name its arguments' types:
-/// `|path: &str, byte_range: Option<Range<u64>>, limit: u64| …`. A [`Folder`] is one too:
-/// the published files on the same disk.
+/// A closure must name the types of its arguments:
+/// `|path: &str, byte_range: Option<Range<u64>>, limit: u64| …`. A [`Folder`] implements it too,
+/// for published files on the same disk.
 pub trait Fetch {
     /// Why a file cannot be fetched.
     type Error: Display;
@@ -23,7 +23,7 @@ pub trait Fetch {
     /// As [`Driver::fetch`].
     ///
     /// # Errors
-    /// When nothing can be said about the file: no network, a server in trouble.
+    /// When it is not known whether the file is there, because the network or the server failed.
     fn fetch(
         &mut self,
         path: &str,
@@ -74,8 +74,8 @@ pub struct FolderDriver<F> {
 }
 
 impl<F: Fetch> FolderDriver<F> {
-    /// A driver for the client whose own files are in `folder`. One client has a folder,
-    /// and one folder one client.
+    /// A driver for the client whose own files are in `folder`. Each client needs a folder of
+    /// its own.
     pub fn new(folder: Folder, fetch: F) -> FolderDriver<F> {
         FolderDriver { folder, fetch }
     }

@@ -1,4 +1,4 @@
-//! How the engine, one asynchronous function, talks to a driver that only calls `resume`.
+//! How the engine, which is one asynchronous function, asks a driver that only calls `resume`.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -11,8 +11,8 @@ use spin::Mutex;
 
 use super::step::{Answer, Step};
 
-/// Where the engine leaves its next step and finds the answer to it. Engine and driver
-/// never run at the same time, so the lock is never contended; it makes a session `Send`.
+/// Where the engine puts its next step and finds the answer to it. Engine and driver never
+/// run at the same time, so neither waits for the lock; it makes a session `Send`.
 #[derive(Default)]
 pub(super) struct Mailbox {
     pub step: Option<Step>,

@@ -1,4 +1,4 @@
-//! Tests what was heard against the sets of its dates.
+//! Testing what was heard against the sets of its dates.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -10,8 +10,8 @@ use crate::date::{DAY_SECONDS, Date};
 use crate::files::Row;
 use crate::set::ELEMENT_LEN;
 
-/// How close to UTC midnight the neighbouring date counts too, in seconds: clocks differ,
-/// and an identifier may be heard across midnight.
+/// Time before and after UTC midnight, in seconds, in which the neighbouring date is tested
+/// too: clocks differ, and an identifier may be heard on both sides of midnight.
 const MIDNIGHT: u64 = 2 * 3600;
 
 /// The dates whose sets something heard at `time` is tested against.

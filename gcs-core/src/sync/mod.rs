@@ -1,31 +1,33 @@
-//! From files to contacts: the client, without I/O.
+//! A client that turns published files into contacts, without I/O.
 //!
 //! A client is a folder of its own and one [`Session`] per wake. The session asks its
 //! [`Driver`] to fetch published files and to keep its own, and ends with an [`Outcome`]:
 //! whether it is up to date, the contacts that are confirmed, and when to wake it again.
-//! [`Session::run`] does all of a wake with a driver that may block; everybody else, in any
-//! language, answers one [`Step`] after the other with [`Session::resume`].
+//! [`Session::run`] does all of a wake with a driver that may block. A program that cannot
+//! block, or is in another language, answers one [`Step`] after the other with
+//! [`Session::resume`].
 //!
-//! - **Sync.** The manifest is verified up to the pinned root key and never goes back;
-//!   from there the fewest bytes lead to its table, by bundles or by whole sets. Nothing
-//!   is kept that a verified table does not name. A file that is wrong, missing or late
-//!   costs a detour or a retry, never a wrong answer, and an interruption at any point
-//!   costs no more than the file it interrupted.
+//! - **Sync.** The manifest is verified up to the pinned root key, and an older one than
+//!   before is refused. The client reaches its table in the way that costs the fewest bytes,
+//!   by bundles or by whole sets. Nothing is kept that a verified table does not name. If a
+//!   file is wrong, missing or late, another way is taken or the client tries again later; the
+//!   answer is never wrong. After an interruption only the interrupted file is fetched again.
 //! - **Match.** What was heard on a UTC date is tested against that date's set, and
 //!   against the neighbour's when it was heard within 2 hours of midnight.
-//! - **Confirm.** Every 6 hours, jittered, one check record is fetched: of a candidate
-//!   if there is one, else of a random rank; a question that was not answered is asked
-//!   again in either case. Every hit that lies in the record is judged by it. At most one
-//!   candidate is asked for an *episode*, a run of hits each within 30 minutes of the
-//!   one before, unless it was a false positive. A false positive is not asked for again,
-//!   though its very element may be published later: that has the filter's own rate.
-//!   The first slot comes within 6 hours of the first wake. A wake before a poll or a slot
-//!   is due only matches; [`Outcome::next_wake`] is the earlier of the two.
+//! - **Confirm.** About every 6 hours, at a random time, one check record is fetched: of a
+//!   candidate if there is one, else of a random rank. A question that was not answered is
+//!   asked again in either case. Every hit that lies in the record is judged by it. An
+//!   *episode* is a run of hits, each within 30 minutes of the one before. One candidate of an
+//!   episode is asked for; another only if that was a false positive. A false positive is not
+//!   asked for again. Should the same element be published later, the contact is missed; the
+//!   chance of that is the false-positive rate. The first slot comes within 6 hours of the
+//!   first wake. A wake before a poll or a slot is due only matches;
+//!   [`Outcome::next_wake`] is the earlier of the two.
 //!
-//! What a server learns that links a client's requests: the records that it fetched. A
-//! single real query points to one of at least 2048 identifiers, perhaps hundreds of
-//! patients; a few for the same patient, on several days, narrow that to tens. Who wants
-//! to hide more hides the client's address, as Oblivious HTTP (RFC 9458) does.
+//! A server that can link a client's requests learns which records it fetched. A single
+//! real query points to one of at least 2048 identifiers, perhaps of hundreds of patients;
+//! a few for the same patient, on several days, narrow that down to tens. To hide more, hide
+//! the client's address, as Oblivious HTTP (RFC 9458) does.
 //!
 //! # A client in full
 //!
@@ -79,7 +81,7 @@
 //!     }
 //! }
 //!
-//! // Somebody publishes one identifier.
+//! // A publisher publishes two identifiers.
 //! let date: Date = "2026-01-05".parse()?;
 //! let mut now = date.end() + 2 * 3600;
 //! let keys = Keys::from_secret([1; 32], now + 365 * DAY_SECONDS);
@@ -93,12 +95,12 @@
 //! };
 //! serve(&first, &mut server);
 //!
-//! // A phone heard it at noon. It wakes when it is told to, until a slot has answered.
+//! // A phone heard one of them at noon. It wakes when it should, until its hit is decided.
 //! let settings = ClientSettings::new(keys.root);
 //! let heard = vec![Heard { time: date.start() + 43_200, element: b"identifier heard".to_vec() }];
 //! let mut folder = Files::new();
 //! let mut wake = |now: u64, server: &Files| {
-//!     let entropy = [now as u8; 32]; // Really: from the system's source of randomness.
+//!     let entropy = [now as u8; 32]; // In an app: from the system's source of randomness.
 //!     let wake = Wake { now, entropy, heard: heard.clone() };
 //!     Session::new(&settings, wake).run(&mut MapDriver { server, folder: &mut folder })
 //! };
@@ -110,7 +112,7 @@
 //! }
 //! assert_eq!(outcome.contacts.unwrap()[0].element, b"identifier heard");
 //!
-//! // The report was a mistake: the next tick takes it back, and so does the phone.
+//! // The report was a mistake. The next tick removes it, and the phone drops the contact.
 //! day.elements.remove(0);
 //! serve(&first.publisher.publish_next(now, &[day], &keys)?, &mut server);
 //! let outcome = wake(now + 4000, &server);
@@ -151,17 +153,17 @@ pub use self::folder::{Fetch, FolderDriver, FolderDriverError};
 pub use self::session::Session;
 pub use self::step::{Answer, Step};
 
-/// The settings of a client, which an app decides once. All but the root key is public:
-/// every client keeps the same schedule.
+/// The settings of a client. An app decides them once, and all of its clients keep the same
+/// schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
     /// The key that signs the list of online keys.
     pub root: PublicKey,
-    /// Mean time between confirmation slots in seconds; the next is drawn from half of it
-    /// to one and a half. Default 6 hours.
+    /// Mean time between confirmation slots in seconds. The time to the next slot is random,
+    /// from half of the mean to one and a half times the mean. Default 6 hours.
     pub confirm_every: u64,
-    /// The next poll is drawn from the publication expected next to this many seconds
-    /// later. Default 300.
+    /// Longest delay of a poll in seconds. The next poll comes at the time at which the next
+    /// publication is expected, plus a random delay. Default 300.
     pub poll_jitter: u64,
 }
 
@@ -189,18 +191,18 @@ pub struct Wake {
     pub now: u64,
     /// 32 bytes from a cryptographic source of randomness, fresh for every wake.
     pub entropy: [u8; 32],
-    /// Everything heard on the dates that are published (at most 32; as many as the
-    /// authority says) and a day to either side, at every wake: dates and sets change
-    /// afterwards, and what was no hit may become one.
+    /// Everything heard on the published dates (at most 32; the authority says how many), and on
+    /// the day before and after them. Give all of it at every wake: sets change, so what was no
+    /// hit may become one.
     pub heard: Vec<Heard>,
 }
 
-/// A contact that is confirmed as of this wake. It stands for its whole episode.
+/// A contact that is confirmed as of this wake. There is one for each episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// When the episode's first hit was heard, Unix time.
     pub first: u64,
-    /// When its last was.
+    /// When the episode's last hit was heard, Unix time.
     pub last: u64,
     /// Date of the set that holds the confirmed element.
     pub date: Date,
@@ -213,21 +215,21 @@ pub struct Contact {
 pub enum Asked {
     /// The record of a candidate, which gave this verdict.
     Candidate(Verdict),
-    /// A dummy: the record of a random rank, fetched so that nobody who watches can tell
-    /// whether there is a candidate.
+    /// A dummy: the record of a random rank, fetched so that an observer cannot tell whether
+    /// there is a candidate.
     Dummy {
         /// Whether the record was authentic.
         authentic: bool,
     },
 }
 
-/// Something that went wrong, and that the session has dealt with.
+/// Something that went wrong, and that the session has handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incident {
     /// A file of the client's own folder was missing or damaged, and will be made anew.
-    /// After the loss of `state` or of a table the folder may hold sets that nothing names;
-    /// after the loss of `queue`, contacts are gone until they are confirmed again.
+    /// After the loss of `state` or of a table, unused sets may stay in the folder. After the
+    /// loss of `queue`, contacts are missing until they are confirmed again.
     OwnFile {
         /// Its name.
         name: String,
@@ -261,16 +263,16 @@ pub struct Outcome {
     pub up_to_date: bool,
     /// What went wrong, if the wake could not do all that was due.
     pub error: Option<SyncError>,
-    /// Every confirmed contact whose fingerprint is still published. One that is gone since
-    /// an earlier wake has expired, if its date is past the authority's window, or else was
-    /// corrected. `None` if the client's own folder
-    /// could not be read: then what was said before still stands.
+    /// Every confirmed contact whose fingerprint is still published. If a contact of an earlier
+    /// wake is missing, its date has expired, or the report was corrected. `None` if the
+    /// client's own folder could not be read: the contacts of the wake before are still valid
+    /// then.
     pub contacts: Option<Vec<Contact>>,
     /// Hits that no authentic record has answered yet, apart from those of a contact.
     pub undecided: usize,
     /// What this wake's confirmation slot was used for, if it was due.
     pub asked: Option<Asked>,
-    /// What was dealt with on the way.
+    /// What went wrong on the way and was handled.
     pub incidents: Vec<Incident>,
     /// Unix time at which to wake the client next: the next poll or the next confirmation
     /// slot. Waking it earlier does no harm.

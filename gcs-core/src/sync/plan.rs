@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::files::BundleEntry;
 
-/// What a request costs besides its answer, in bytes.
+/// Estimated cost of a request besides its answer, in bytes.
 pub(super) const REQUEST_BYTES: u64 = 500;
 
 /// The bundles of the cheapest chain from tick `from` to tick `to`, and their bytes,
@@ -54,7 +54,7 @@ mod tests {
         BundleEntry { span, to, bytes, sha256: Digest::ZERO }
     }
 
-    /// Every chain, by recursion.
+    /// The cheapest of all chains, found by recursion.
     fn by_search(bundles: &[BundleEntry], from: u32, to: u32) -> Option<u64> {
         if from == to {
             return Some(0);

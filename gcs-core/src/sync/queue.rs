@@ -17,7 +17,8 @@ pub(super) const CAPACITY: usize = 256;
 /// Longest time between two hits of one episode, in seconds.
 pub(super) const EPISODE_GAP: u64 = 30 * 60;
 
-/// Which hit: an element heard at a time, in the set of a date. Ascends by time first.
+/// A hit: an element that was heard at a time and may be in the set of a date. Hits are ordered
+/// by time first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
     pub time: u64,
@@ -31,7 +32,7 @@ pub(super) enum HitStatus {
     Open,
     /// An authentic record says that it is a false positive.
     FalsePositive,
-    /// An authentic record of this root has not got all checks of its rank.
+    /// The authentic record of this check root does not hold all checks of its rank.
     Incomplete(Digest),
     /// The element is in the set.
     Confirmed,
@@ -70,8 +71,8 @@ impl Queue {
         episodes
     }
 
-    /// The [`CAPACITY`] hits to keep when there are more: what is confirmed, then the
-    /// first open hit of every undecided episode, the second of every one, and so on.
+    /// The [`CAPACITY`] hits to keep when there are more: the confirmed ones, then the first
+    /// open hit of every undecided episode, then the second of each, and so on.
     fn kept(&self) -> BTreeMap<&Hit, &Candidate> {
         let mut ranked: Vec<((u8, usize), QueuedHit<'_>)> = Vec::new();
         for episode in self.episodes() {

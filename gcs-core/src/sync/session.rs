@@ -1,8 +1,8 @@
-//! A session: steps out, answers in.
+//! A session: a state machine that gives steps and takes their answers.
 //!
-//! Inside, the protocol is written as one asynchronous function that awaits the driver's
-//! answers; outside there is no executor, no callback and no thread, only
-//! [`Session::resume`]. Whoever can call it in a loop, in any language, is a driver.
+//! Inside, the protocol is one asynchronous function that awaits the driver's answers. Outside
+//! there is no executor, no callback and no thread, only [`Session::resume`], which a driver in
+//! any language calls in a loop.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -20,6 +20,10 @@ use super::{ClientSettings, Outcome, Wake, wake};
 ///
 /// It can be dropped at any point, as when the phone is switched off: the next session
 /// goes on from what was written.
+///
+/// A wake reads and validates all sets of the client, and tests everything heard against them:
+/// O(n + q log q) time for n fingerprints and q elements heard. It keeps the sets in memory as
+/// they are on disk, compressed.
 pub struct Session {
     run: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     mailbox: Arc<Mutex<Mailbox>>,
@@ -36,8 +40,8 @@ impl Session {
 
     /// Takes the answer to the last step (at first [`Answer::Start`]) and gives the next.
     ///
-    /// An answer that does not fit its step counts as failed. After [`Step::Done`] the
-    /// same outcome is given for ever.
+    /// An answer that does not fit its step counts as failed. After [`Step::Done`] every call
+    /// gives the same outcome again.
     pub fn resume(&mut self, answer: Answer) -> Step {
         if self.outcome.is_none() {
             self.mailbox.lock().answer = Some(answer);

@@ -29,7 +29,7 @@ pub(super) struct Dummy {
     pub fingerprint: u64,
 }
 
-/// Under 4 KB, and always written last.
+/// The client's state, less than 4 KB in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClientState {
     /// The key that was pinned.
@@ -40,11 +40,11 @@ pub(super) struct ClientState {
     pub seen: Option<TableVersion>,
     /// Unix time at which it expires.
     pub expires: u64,
-    /// What the client has whole.
+    /// The table of which the client has all sets.
     pub held: Option<TableVersion>,
-    /// What it is on its way to: sets of this table may be there already.
+    /// The table that the client is about to reach; some of its sets may be there already.
     pub target: Option<TableVersion>,
-    /// Tables whose files may still be there.
+    /// Tables that are not used any more, but whose files may still be there.
     pub retired: Vec<Digest>,
     /// Unix time of the next poll; 0 at first.
     pub next_poll: u64,
@@ -75,7 +75,7 @@ impl ClientState {
         if !self.retired.contains(&table) {
             self.retired.push(table);
         }
-        // Past the limit the oldest is forgotten: its files stay, harmlessly.
+        // Beyond the limit the oldest is forgotten. Its files stay, which does no harm.
         let excess = self.retired.len().saturating_sub(MAX_RETIRED);
         self.retired.drain(..excess);
     }

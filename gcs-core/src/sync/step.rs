@@ -1,4 +1,4 @@
-//! What a session asks its driver for, and the answers.
+//! The steps that a session asks of its driver, and their answers.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -20,9 +20,9 @@ pub enum Step {
         /// answer is that part alone, also when a server sends the whole file: then the
         /// driver cuts the part out.
         byte_range: Option<Range<u64>>,
-        /// The longest legal answer in bytes. A driver that stops reading just behind it,
-        /// and answers with what it has, is safe from endless files; the engine refuses
-        /// what is too long.
+        /// The length of the longest legal answer in bytes. A driver should stop reading one
+        /// byte beyond it and answer with the bytes that it has, so that an endless file does
+        /// no harm. The session refuses an answer that is too long.
         limit: u64,
     },
     /// Read a file of the client's own folder. Answer with its bytes, or with
@@ -39,7 +39,7 @@ pub enum Step {
         /// Its content.
         bytes: Vec<u8>,
     },
-    /// Delete a file of the client's own folder; that there is none is fine.
+    /// Delete a file of the client's own folder. It is no error if there is none.
     Delete {
         /// Its name.
         name: String,

@@ -1,4 +1,4 @@
-//! The client's folder: tables and sets by the name of their hash.
+//! The client's folder: the state, the queue, and tables and sets named by their hashes.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -32,8 +32,8 @@ fn set_name(identity: Digest) -> String {
 /// What the client has, in memory and in its folder.
 ///
 /// The state is written before files that it announces and after files that it relies
-/// on, so that at every moment it names all files there are and only files that are
-/// there. (The exception: files announced by `target`, which are looked for.)
+/// on. So at every moment it names all files that are there, and all files that it names are
+/// there, except those of `target`, which may be missing.
 pub(super) struct ClientStore {
     pub driver: DriverProxy,
     pub state: ClientState,
@@ -41,9 +41,9 @@ pub(super) struct ClientStore {
     pub table: Table,
     /// Whether all sets of the table are there, so that bundles have a base.
     pub complete: bool,
-    /// The table on the way to which the client is.
+    /// The table that the client is about to reach.
     pub target: Option<Table>,
-    /// Sets of both tables, as far as they are there.
+    /// Those sets of both tables that are there.
     pub sets: BTreeMap<Digest, Set>,
     pub incidents: Vec<Incident>,
     /// State and queue as they are in the folder.
@@ -54,7 +54,7 @@ pub(super) struct ClientStore {
 }
 
 impl ClientStore {
-    /// Reads the folder, validates everything in it, and clears away what is left over.
+    /// Reads the folder, validates everything in it, and deletes files that are not used.
     pub(super) async fn open(
         driver: DriverProxy,
         root: PublicKey,
@@ -93,7 +93,7 @@ impl ClientStore {
                 self.state = state;
             }
             Ok(state) => {
-                // Started over: its tables and sets are cleared away.
+                // The client starts over: the tables and sets of the other root are deleted.
                 let named = [state.held, state.target].into_iter().flatten();
                 let tables = named.map(|named| named.table).chain(state.retired);
                 tables.for_each(|table| self.state.retire(table));
@@ -128,7 +128,7 @@ impl ClientStore {
         }
     }
 
-    /// Reads the sets of both tables. Sets of the target may well be missing.
+    /// Reads the sets of both tables. It is no incident if sets of the target are missing.
     async fn load_sets(&mut self) -> Result<(), SyncError> {
         let held = self.table.rows().to_vec();
         for row in held {
@@ -203,7 +203,7 @@ impl ClientStore {
         Ok(())
     }
 
-    /// Makes the target, all of whose sets are there, what is held.
+    /// Makes the target, whose sets are all there, the table that is held.
     pub(super) async fn reach_target(&mut self) -> Result<(), SyncError> {
         let (Some(reached), Some(table)) = (self.state.target.take(), self.target.take()) else {
             return Ok(());

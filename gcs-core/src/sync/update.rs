@@ -1,4 +1,4 @@
-//! From what a client has to what is published.
+//! Bringing a client from its table to the published one.
 
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
@@ -44,7 +44,7 @@ pub(super) async fn run(engine: &mut Engine) -> Result<(), SyncError> {
             Way::Target => {
                 if let Err(error) = engine.take_sets().await {
                     if matches!(error, SyncError::Network { .. }) {
-                        return Err(error); // What is there of the target stays.
+                        return Err(error); // The sets of the target that are there stay.
                     }
                     engine.detour(error)?;
                     engine.store.abandon_target().await?;
@@ -79,8 +79,7 @@ impl Engine {
         self.store.complete && self.store.state.held.is_some_and(|held| held.table == state)
     }
 
-    /// Notes that the table that is held is this version's too, and drops what is left of
-    /// other ways.
+    /// Notes that the table that is held is also that of this version, and abandons the target.
     async fn stay(&mut self, version: Version) -> Result<(), SyncError> {
         if let Some(held) = &mut self.store.state.held {
             held.version = version;
@@ -114,7 +113,7 @@ impl Engine {
         Ok(manifest)
     }
 
-    /// One tick behind, the manifest itself names all that is needed.
+    /// Takes the bundle that the manifest names, if the client is just one tick behind.
     async fn take_newest_bundle(
         &mut self,
         manifest: &Manifest,
@@ -143,7 +142,7 @@ impl Engine {
         parse_index(&bytes, manifest).map_err(|error| file_error(path, error))
     }
 
-    /// Whichever way costs the fewest bytes.
+    /// The next part of the way that costs the fewest bytes.
     fn plan(&self, index: &IndexFile, failed: &BTreeSet<(u32, u32)>) -> Way {
         let missing = |table: &Table| {
             let rows = table.rows().iter();
@@ -161,8 +160,9 @@ impl Engine {
         if let (Some(target), Some(table)) = (self.store.state.target, &self.store.target)
             && let Some((bytes, _)) = chain(target)
         {
-            // What was begun is finished while that is progress, even if starting over
-            // costs less in all: a slow phone would start over for ever.
+            // A target that was begun is finished while less is missing of it than of the new
+            // table, even if starting over costs less in all: a slow phone might start over
+            // for ever.
             let rest = missing(table);
             if rest <= whole {
                 way = (rest.saturating_add(bytes), Way::Target);
@@ -187,8 +187,8 @@ impl Engine {
         self.take_bundle_to(index.series, entry, last).await
     }
 
-    /// Fetches a bundle, applies it to what is held, and keeps what comes out, if that is
-    /// the state `expected`, where one is known.
+    /// Fetches a bundle, applies it to the table that is held, and keeps the result. If a
+    /// state is `expected`, the result must have it.
     async fn take_bundle_to(
         &mut self,
         series: u32,
@@ -226,8 +226,8 @@ impl Engine {
         self.store.reach_target().await
     }
 
-    /// Whether another way may be tried: not when the storage is at fault, nor when the
-    /// network is for the second time. (The first may have been one file's trouble.)
+    /// Notes an error, so that another way is tried. Fails if the storage failed, or if the
+    /// network failed for the second time: the first failure may have been that of one file.
     fn detour(&mut self, error: SyncError) -> Result<(), SyncError> {
         let is_network = matches!(error, SyncError::Network { .. });
         let is_final = matches!(error, SyncError::Storage { .. }) || (is_network && self.offline);

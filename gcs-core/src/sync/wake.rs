@@ -56,8 +56,8 @@ impl Engine {
         self.outcome(queue.as_ref(), asked, error)
     }
 
-    /// Draws the first slot; and anew whatever is further away than was ever drawn, which
-    /// happens when the phone's clock went wrong and came back.
+    /// Draws the first slot. Also sets a poll or a slot anew that is further away than one is
+    /// ever drawn, which happens when the phone's clock was wrong and has been corrected.
     fn repair_schedule(&mut self) {
         let every = self.settings.confirm_every;
         let state = &mut self.store.state;

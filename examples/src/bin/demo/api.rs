@@ -6,12 +6,12 @@ use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body, Error};
 
-/// Longest body that is read whole.
+/// Longest body that is read, in bytes.
 const MOST: u64 = 64 << 20;
 
 /// One of the server's two addresses, and a token if it takes one.
 ///
-/// Each thread needs its own, so that each has its own connection, which is kept alive.
+/// Each thread needs an `Api` of its own, so that each has its own connection, which is kept alive.
 #[derive(Clone)]
 pub(crate) struct Api {
     agent: Agent,
@@ -34,7 +34,7 @@ impl Api {
         }
     }
 
-    /// The same with a connection of its own.
+    /// The same address and token, with a connection of its own.
     pub(crate) fn apart(&self) -> Api {
         Api { agent: http::agent(None), ..self.clone() }
     }
@@ -79,8 +79,8 @@ impl Api {
         reply(request.send_json(json)?)
     }
 
-    /// Sends a body that is JSON already. An error means that nobody answered: whether the
-    /// server has acted is not known then.
+    /// Sends a body that is JSON already. An error means that there was no answer: it is not
+    /// known then whether the server has acted.
     pub(crate) fn post_bytes(&self, path: &str, body: &[u8]) -> Result<Reply, Error> {
         let request = self.agent.post(self.url(path)).content_type("application/json");
         read(request.send(body)?)
@@ -94,7 +94,7 @@ fn reply(response: Response<Body>) -> Checked<Reply> {
 fn read(mut response: Response<Body>) -> Result<Reply, Error> {
     let status = response.status().as_u16();
     let bytes = response.body_mut().with_config().limit(MOST).read_to_vec()?;
-    // What is no JSON is shown as text when the status is not as it should be.
+    // A body that is not JSON is kept as text, to be shown when the status is not the expected one.
     let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
     let json = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
     Ok(Reply { status, json })
@@ -118,12 +118,12 @@ impl Reply {
     }
 }
 
-/// A number of an answer.
+/// A field of an answer that is a number.
 pub(crate) fn number(json: &Value, field: &str) -> Checked<u64> {
     json[field].as_u64().ok_or_else(|| format!("no number {field} in {json}").into())
 }
 
-/// A text of an answer.
+/// A field of an answer that is a text.
 pub(crate) fn text(json: &Value, field: &str) -> Checked<String> {
     let text = json[field].as_str().map(str::to_owned);
     text.ok_or_else(|| format!("no text {field} in {json}").into())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// What a shell says of a program that SIGINT has ended.
+/// Exit code of a program that SIGINT has ended, as shells give it.
 const INTERRUPTED: i32 = 130;
 
 /// The server's process and the folder, shared with whoever handles signals.
@@ -20,12 +20,12 @@ struct Held {
     path: PathBuf,
     folder: Option<TempDir>,
     server: Option<Child>,
-    /// A signal has come: from now on nothing is started.
+    /// Whether a signal has come, after which nothing is started.
     interrupted: bool,
 }
 
 impl Belongings {
-    /// A fresh folder, which goes at SIGINT, SIGTERM and SIGHUP.
+    /// Makes a fresh folder, which is removed at SIGINT, SIGTERM and SIGHUP.
     pub(crate) fn new() -> Result<Belongings, Box<dyn std::error::Error>> {
         let folder = tempfile::Builder::new().prefix("gcs-demo-").tempdir()?;
         let (path, folder) = (folder.path().to_owned(), Some(folder));
@@ -50,7 +50,7 @@ impl Belongings {
         if held.interrupted {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        // A group of its own: Ctrl-C is for us, and we end the server.
+        // A process group of its own: Ctrl-C reaches only the demo, which then ends the server.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
         held.server = Some(command.spawn()?);
@@ -81,20 +81,21 @@ impl Belongings {
         self.held().server.as_ref().map(Child::id)
     }
 
-    /// A signal has come: takes everything away and ends the process.
+    /// After a signal: removes everything and ends the process.
     fn end(&self) {
         {
             let mut held = self.held();
             held.interrupted = true;
             held.clear();
         }
-        // Standard error may be closed: nothing may stand between here and the end.
+        // Standard error may be closed, but the process must still end.
         let text = "\ninterrupted; the server is stopped and its folder removed\n";
         let _said = io::stderr().write_all(text.as_bytes());
         std::process::exit(INTERRUPTED);
     }
 
-    /// After a signal the process ends at once, and what fails meanwhile is not worth a word.
+    /// After a signal the process is about to end: waits for that, so that errors which the
+    /// signal causes are not printed.
     pub(crate) fn wait_if_interrupted(&self) {
         while self.held().interrupted {
             std::thread::sleep(Duration::from_millis(50));
@@ -112,7 +113,7 @@ impl Held {
 
     /// Ends the server and removes the folder.
     fn clear(&mut self) {
-        // Nothing to do about a process that cannot be killed.
+        // Nothing can be done about a process that cannot be killed.
         let _killed = self.kill();
         if let Some(folder) = self.folder.take()
             && folder.close().is_err()
@@ -134,7 +135,7 @@ fn remove(folder: &Path) {
     let _said = io::stderr().write_all(text.as_bytes());
 }
 
-/// Takes everything away when it is dropped, unless it has been left.
+/// Removes everything when it is dropped, unless [`Belongings::leave`] was called.
 pub(crate) struct Guard(pub(crate) Belongings);
 
 impl Drop for Guard {

@@ -1,5 +1,5 @@
-//! The same elements at a rate at which every phone meets false positives. No server: this
-//! is gcs-core alone.
+//! The same elements at a rate at which every phone meets false positives. This scene uses
+//! gcs-core without a server.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use gcs_examples::{Checked, ensure};
 use crate::story::{DATES, OFTEN, Story};
 use crate::voice::{doing, progress, say};
 
-/// The rate stays below two to the minus so many.
+/// The false-positive rate stays below `2^-RATE_BITS`.
 const RATE_BITS: u32 = 8;
 
 /// False positives that each phone meets at least.
 const LEAST: u64 = 5;
 
 impl Story {
-    /// Phones reject what the filter falsely says, and confirm what is true.
+    /// Phones recognise false positives, and confirm true contacts.
     pub(crate) fn a_coarse_filter(&mut self) -> Checked<()> {
         doing(format!("a filter at rate 2^-{RATE_BITS}"));
         let now = self.first.start() + DATES * DAY_SECONDS + 2 * 3600;
@@ -55,8 +55,8 @@ impl Story {
             progress(format!("{} of {phones} phones", 1 + number));
         }
         say(format!(
-            "At rate 2^-{RATE_BITS}, without a server, {phones} phones meet and reject {} false \
-             positives; their contacts are confirmed.",
+            "At rate 2^-{RATE_BITS}, without a server, {phones} phones recognise {} false \
+             positives, and confirm all of their contacts.",
             self.figures.false_positives
         ))?;
         Ok(())

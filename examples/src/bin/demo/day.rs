@@ -1,5 +1,5 @@
 //! A day of ticks after the first: new patients all the time, a retraction, a date that
-//! expires and one that is let in.
+//! expires and one that is added.
 
 use gcs_core::sync::ClientSettings;
 use gcs_core::{DAY_SECONDS, Date};
@@ -56,7 +56,7 @@ impl Story {
         ensure(dates as u64 == DATES, || format!("{dates} dates, expected {DATES} again"))?;
         let is_in = self.observer.rows()?.iter().any(|row| row.date == newest);
         ensure(is_in, || format!("{newest} has ended, but is not published"))?;
-        say(format!("  {newest}, which ended in the night, has been let in"))?;
+        say(format!("  {newest}, which ended in the night, is published now"))?;
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Story {
         let apps = self.server.apps();
         let is_over = self.server.now >= self.end_of_the_first_date();
         for (at, days) in (0..).zip([u64::from(is_over), 5, 10]) {
-            // Not the test centre's: it is none whose number ends in 9.
+            // The number does not end in 9, so the patient was not at the test centre.
             let number = NEW_PATIENTS + 10 * tick as u32 + at;
             let (first, epochs) = (self.date(days), NEW_EPOCHS);
             let report = self.report_of(Patient { number, first, epochs })?;
@@ -79,7 +79,7 @@ impl Story {
         Ok(())
     }
 
-    /// When the first date will have been over for a fortnight.
+    /// The time at which the first date ended 14 days ago.
     fn end_of_the_first_date(&self) -> u64 {
         self.first.end() + 14 * DAY_SECONDS
     }
@@ -89,7 +89,7 @@ impl Story {
         Ok(is_there && self.server.now >= self.end_of_the_first_date())
     }
 
-    /// Nothing is left of the first date.
+    /// Makes sure that nothing is left of the first date.
     fn a_date_has_expired(&mut self) -> Checked<()> {
         let expired = self.first;
         ensure(self.server.date(expired)?.is_none(), || format!("{expired} is still there"))?;
@@ -102,12 +102,11 @@ impl Story {
         let before: usize = self.phones.iter().map(Phone::episodes).sum();
         self.phones.iter_mut().for_each(|phone| phone.forget_date(expired));
         self.figures.expired = before - self.phones.iter().map(Phone::episodes).sum::<usize>();
-        say(format!("  {expired} has been over for 14 days: it is gone"))?;
+        say(format!("  {expired} ended 14 days ago: it is not published any more"))?;
         Ok(())
     }
 
-    /// A provider's reports are retracted. How many contacts a phone has before the tick that
-    /// tells it.
+    /// Retracts a provider's reports. Returns how many contacts a phone has before the next tick.
     fn a_provider_was_wrong(&mut self) -> Checked<usize> {
         // A phone that is up to date, and met one of the patients.
         let before = self.phones[0].confirm_all(self.server.now - 60)?;
@@ -128,7 +127,7 @@ impl Story {
         Ok(before)
     }
 
-    /// The next tick's bundle tells the phones.
+    /// Makes sure that a phone drops the contact after the bundle of the next tick.
     fn the_contact_is_withdrawn(&mut self, before: usize) -> Checked<()> {
         let phones = std::iter::once(&mut self.steady).chain(&mut self.phones);
         phones.for_each(|phone| phone.forget_patients(is_at_the_test_centre));
@@ -142,7 +141,7 @@ impl Story {
         Ok(())
     }
 
-    /// One that synced at every tick, some that slept for the day, one from nothing.
+    /// Compares a phone that synced at every tick, some that slept for the day, and a fresh one.
     pub(crate) fn everyone_ends_in_the_same_state(&mut self) -> Checked<()> {
         doing("phones catch up");
         let now = self.server.now + 400;
@@ -173,9 +172,11 @@ impl Story {
             self.figures.catch_up,
             fresh.driver.sets()
         ))?;
-        say("One that fetched all along, those that slept, and a fresh one hold the same bytes.")?;
+        say(
+            "A phone that synced at every tick, those that slept and a fresh one hold the same bytes.",
+        )?;
         say(format!(
-            "{withdrawn} contacts are withdrawn, {} have expired, the others stand.",
+            "{withdrawn} contacts are withdrawn, {} have expired, the others remain.",
             self.figures.expired
         ))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! `--keep`: the server lives on, and there is something to try.
+//! `--keep`: leaves the server running, and prints commands to try.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::voice::say;
 /// Name of the file with what a phone heard.
 const HEARD: &str = "heard.txt";
 
-/// Leaves server and folder, and says what to do with them.
+/// Leaves server and folder, and prints what to do with them.
 pub(crate) fn leave(story: &Story, belongings: &Belongings) -> Checked<()> {
     let Story { server, phones, .. } = story;
     let mut heard = String::new();
@@ -29,7 +29,7 @@ pub(crate) fn leave(story: &Story, belongings: &Belongings) -> Checked<()> {
     let process = belongings.server().ok_or("the server has ended")?;
     say(format!(
         "
-The server lives on. Its clock stands still, and it ticks on command only.
+The server keeps running. Its clock does not move, and it publishes only when it is told to.
 
   public          {public}
   private         {private}
@@ -44,12 +44,12 @@ Some things to try:
   curl -H 'Authorization: Bearer {token}' {private}/v1/admin/status
   curl {private}/metrics
 
-A quarter of an hour passes, and a tick:
+To set the clock a quarter of an hour later, and publish:
 
   echo {later} > {clock}
   curl -X POST -H 'Authorization: Bearer {token}' {private}/v1/admin/tick
 
-A phone that heard what is in a file, and again six hours later, to see it confirm:
+To wake a phone that heard the identifiers of a file, and again six hours later, when it confirms:
 
   cargo build --release --bin app_client
   for now in {now} {confirming}; do target/release/app_client --server {public} \\

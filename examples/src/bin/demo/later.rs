@@ -13,11 +13,11 @@ use crate::voice::{doing, say};
 /// Number of the patient who reports alone.
 const LONE: u32 = 20_000;
 
-/// For how long additions wait at most, in seconds.
+/// Longest time that additions wait, in seconds.
 const MAX_HOLD: u64 = 2 * 3600;
 
 impl Story {
-    /// With `min_reports` 3, one patient's report waits, and then does not go alone.
+    /// With `min_reports` 3, the report of one patient waits, and then is published with filler.
     pub(crate) fn a_lone_report_is_held(&mut self) -> Checked<()> {
         doing("a lone report");
         self.server.change_policy(&json!({ "min_reports": 3, "max_hold": MAX_HOLD }))?;
@@ -34,7 +34,9 @@ impl Story {
         let is_out = |server: &Server| server.exact(date, &lone.broadcast(60).1);
         let held = (state(&self.server)?, is_out(&self.server)?, self.server.date(date)?);
         ensure(held == ("held".into(), false, Some(before)), || format!("not held: {held:?}"))?;
-        say("\nFrom now on at least 3 reports go out together. A lone one waits: held.")?;
+        say(
+            "\nFrom now on at least 3 reports are published together. A single one waits (status: held).",
+        )?;
 
         self.server.set_clock(self.server.now + MAX_HOLD)?;
         self.server.tick()?;
@@ -47,13 +49,13 @@ impl Story {
         phone.meet_for_an_hour(lone, 60);
         phone.confirm_all(self.server.now + 60)?;
         say(format!(
-            "After {} hours it goes out, with filler of {filler} elements as company: published.",
+            "After {} hours it is published with {filler} elements of filler (status: published).",
             MAX_HOLD / 3600,
         ))?;
         Ok(())
     }
 
-    /// Killed again, now with everything in the log: the same state, the same manifest.
+    /// Kills the server again, now with everything in the log: state and manifest stay the same.
     pub(crate) fn killed_with_everything_in_it(&mut self) -> Checked<()> {
         doing("the server starts again");
         let manifest = |server: &Server| server.apps().text("/v1/manifest");
@@ -72,7 +74,7 @@ impl Story {
         Ok(())
     }
 
-    /// The tick after the kill goes on from what was there, with one correction more.
+    /// Publishes after the kill, with one more correction.
     pub(crate) fn the_next_tick_goes_on(&mut self) -> Checked<()> {
         doing("the last tick");
         let lone = self.tracking.last().ok_or("no reports")?;
@@ -87,7 +89,7 @@ impl Story {
         let by_bundle = |traffic: Traffic| traffic.bundles > 0 && traffic.sets == 0;
         let others = self.phones.iter().filter(|phone| !by_bundle(phone.traffic())).count();
         ensure(others == 0, || format!("{others} phones needed more than a bundle"))?;
-        say(format!("Tick {tick} retracts the lone report; for all phones it is a delta more."))?;
+        say(format!("Tick {tick} retracts the single report; all phones need only its bundle."))?;
         Ok(())
     }
 }

@@ -1,14 +1,14 @@
 //! The demo: a server, its providers, a thousand reports, phones that sync, match and
-//! confirm, corrections, a `kill -9` where it hurts most, mirrors that lie, a coarse filter.
-//! All over real HTTP, on a folder that goes when the demo ends. Whatever is claimed is
-//! checked; the demo fails if anything is not as it should be.
+//! confirm, corrections, a `kill -9` in the middle of the reports, a mirror that lies, a coarse
+//! filter. It runs over real HTTP, in a folder that is removed when the demo ends. Everything
+//! that it prints is verified; it fails if anything is not as it should be.
 //!
 //! ```text
 //! cargo run --release --bin demo             all of it
-//! cargo run --release --bin demo -- --keep   and the server lives on, for trying things
+//! cargo run --release --bin demo -- --keep   all of it, and the server keeps running
 //! ```
 //!
-//! The story is in `story`, `day`, `later`, `mirror` and `coarse`, one function a scene.
+//! The story is in `story`, `day`, `later`, `mirror` and `coarse`, with a function for each scene.
 
 mod api;
 mod belongings;
@@ -35,17 +35,17 @@ use self::belongings::{Belongings, Guard};
 use self::story::{Scale, Story};
 use self::voice::say;
 
-/// Lives through two weeks of an epidemic with a real server, and checks everything.
+/// Shows two weeks of an epidemic with a real server, and verifies every step.
 ///
 /// The server is a process of its own, on free ports of loopback and in a temporary folder.
-/// Both go when the demo ends, also when it is interrupted.
+/// Server and folder are removed when the demo ends, also when it is interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version, max_term_width = 100)]
 struct Options {
     /// At the end, leave the server running and its folder in place, and print what to try
     #[arg(long)]
     keep: bool,
-    /// Some 60 reports and 8 ticks instead of 1000 and 96, for tests
+    /// Run with 60 reports and 8 ticks instead of 1000 and 96, for tests
     #[arg(long)]
     small: bool,
 }
@@ -63,13 +63,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // Whatever happens below, a panic included, server and folder go.
+    // Whatever happens below, a panic included, server and folder are removed.
     let guard = Guard(belongings);
     match demonstrate(&options, &guard.0) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             guard.0.wait_if_interrupted();
-            // Nobody reads on, as with `| head`: end quietly.
+            // The output was closed, as by `| head`: end quietly.
             let is_closed = error
                 .downcast_ref::<io::Error>()
                 .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);

@@ -1,4 +1,4 @@
-//! A mirror that forges check records, or hands out those of an earlier table.
+//! A mirror that forges check records, or serves those of an earlier table.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,20 +22,20 @@ const LIES: u32 = 3;
 #[derive(Clone, Copy, Debug)]
 enum Lie {
     None,
-    /// One bit of one check is another.
+    /// One bit of the record is changed.
     Forge,
-    /// The record is of the table before: authentic once, not now.
+    /// The record is one of the table before, which is not authentic any more.
     Stale,
 }
 
-/// What stands between phone and server.
+/// A mirror between a phone and the server.
 #[derive(Debug)]
 struct Mirror {
     server: HttpFetch,
     lie: Lie,
-    /// Where check records were at the tick before.
+    /// Check roots of the tick before.
     stale: BTreeMap<Date, Digest>,
-    /// Where the next forged bit is.
+    /// Position of the last byte that was forged.
     at: usize,
 }
 
@@ -66,7 +66,7 @@ impl Fetch for Mirror {
 }
 
 impl Story {
-    /// Lies end as Unknown, never as a verdict; the truth is found as soon as they end.
+    /// Forged and stale records give the verdict Unknown; authentic ones then confirm the contacts.
     pub(crate) fn forged_and_stale_records_are_unknown(&mut self) -> Checked<()> {
         doing("a mirror lies");
         let stale: BTreeMap<Date, Digest> = self.observer.checks_before()?.into_iter().collect();
@@ -101,8 +101,8 @@ impl Story {
         let contacts = phone.confirm_all(now)?;
         (self.figures.forged, self.figures.stale) = (LIES, LIES);
         say(format!(
-            "\n{LIES} forged and {LIES} stale check records end as Unknown; then {contacts} contacts \
-             are confirmed after all."
+            "\n{LIES} forged and {LIES} stale check records give no verdict; authentic ones then \
+             confirm all {contacts} contacts."
         ))?;
         Ok(())
     }

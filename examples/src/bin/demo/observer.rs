@@ -1,4 +1,4 @@
-//! Reads every publication as anybody may, and keeps its sizes.
+//! An observer, who reads every publication as anyone can, and keeps its sizes.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::api::Api;
 /// Longest file that is read.
 const MOST: u64 = 1 << 20;
 
-/// Whoever reads manifests and tables.
+/// An observer, who reads manifests and tables.
 pub(crate) struct Observer {
     fetch: HttpFetch,
     root: PublicKey,
@@ -50,7 +50,7 @@ impl Observer {
         Ok(())
     }
 
-    /// One date each.
+    /// The rows of the present table, one for each date.
     pub(crate) fn rows(&self) -> Checked<&[Row]> {
         Ok(self.table.as_ref().ok_or("nothing is published")?.rows())
     }
@@ -69,7 +69,7 @@ impl Observer {
         ensure(unchanged == 0, || format!("{unchanged} dates have not changed"))
     }
 
-    /// Where a date's check records were at the tick before, if they were elsewhere.
+    /// Dates whose check root has changed since the tick before, with the earlier check root.
     pub(crate) fn checks_before(&self) -> Checked<Vec<(Date, Digest)>> {
         let rows = self.rows()?;
         let is_past = |row: &&Row| {
@@ -79,7 +79,7 @@ impl Observer {
         Ok(past.map(|row| (row.date, row.check_root)).collect())
     }
 
-    /// A part of a file is answered by that part alone.
+    /// Makes sure that a request for a part of a file is answered with that part alone.
     pub(crate) fn expect_parts(&self, apps: &Api) -> Checked<()> {
         let row = self.rows()?.first().ok_or("no dates")?;
         let path = Path::Checks { date: row.date, root: row.check_root }.to_string();
@@ -89,7 +89,7 @@ impl Observer {
         })
     }
 
-    /// Elements, bytes of the sets, and the bound in bits.
+    /// The number of elements, the bytes of the sets, and the bound in bits.
     pub(crate) fn sizes(&self) -> Checked<(u64, u64, f64)> {
         let rows = self.rows()?;
         let elements = rows.iter().map(|row| u64::from(row.len)).sum();
@@ -97,7 +97,7 @@ impl Observer {
     }
 }
 
-/// `log2(F choose N)` by Stirling: N·(log2(F/N) + log2 e) less terms that do not matter.
+/// `log2(F choose N)` by Stirling's formula: N·(log2(F/N) + log2 e), without smaller terms.
 fn bound_bits(row: &Row) -> f64 {
     f64::from(row.len) * (row.hash_range.modulus(row.len).log2() + std::f64::consts::LOG2_E)
 }

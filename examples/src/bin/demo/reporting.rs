@@ -1,4 +1,4 @@
-//! A thousand reports from many threads, with a server that is killed in the middle.
+//! Sending a thousand reports from many threads, with a server that is killed in the middle.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::api::{Api, Reply, number};
 use crate::server::Server;
 use crate::voice::{progress, say};
 
-/// Threads that report, each over its own connection.
+/// Number of threads that report, each over its own connection.
 pub(crate) const THREADS: usize = 8;
 
 /// How long a report may take to be accepted, a restart of the server included.
@@ -50,19 +50,19 @@ impl Report {
     }
 }
 
-/// What came of it.
+/// The result of all reports.
 pub(crate) struct Reported {
     /// Every tracking id.
     pub(crate) tracking: Vec<String>,
-    /// Reports a second, while the server was there.
+    /// Reports a second, while the server was running.
     pub(crate) rate: f64,
     /// How many were acknowledged before the kill.
     pub(crate) acknowledged: usize,
-    /// How many had been stored by then, their answers lost.
+    /// How many more had been stored before the kill, and lost their answers.
     pub(crate) stored_unheard: usize,
-    /// How many were tried again.
+    /// How many were sent again.
     pub(crate) retried: usize,
-    /// From the new process to its being ready.
+    /// Time from the start of the new process until it was ready.
     pub(crate) restart: Duration,
 }
 
@@ -96,7 +96,7 @@ impl Crowd<'_> {
         Ok(())
     }
 
-    /// Makes a report, with the same bytes as often as it takes, as any app should.
+    /// Makes a report: sends the same bytes again until they are answered, as any app should.
     fn insist(&self, apps: &Api, report: &Report) -> Checked<String> {
         let begin = Instant::now();
         let mut tries = 0;
@@ -119,7 +119,7 @@ impl Crowd<'_> {
         }
     }
 
-    /// Waits until so many have been acknowledged.
+    /// Waits until this many reports have been acknowledged.
     fn wait_for(&self, count: usize) -> Checked<()> {
         let begin = Instant::now();
         while self.acknowledged().len() < count {
@@ -164,7 +164,7 @@ pub(crate) fn run(
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread has ended".into())))
             .collect();
-        // Why the watch failed says more than that the threads then gave up.
+        // If both failed, the error of the watch is the cause.
         let reported = watched?;
         ended.map(|_| reported)
     })?;
@@ -175,8 +175,8 @@ pub(crate) fn run(
     Ok(reported.0)
 }
 
-/// Kills the server in the middle and looks at what is left; also gives for how long nobody
-/// could report.
+/// Kills the server in the middle, restarts it, and looks at what it has stored. Also returns for
+/// how long the server could not accept reports.
 fn watch(
     server: &Server,
     crowd: &Crowd<'_>,
@@ -187,7 +187,7 @@ fn watch(
     crowd.down.store(true, Ordering::SeqCst);
     let killed = Instant::now();
     server.kill()?;
-    // Answers that had left the server before it died arrive for a moment yet.
+    // Answers that the server sent before it was killed may still arrive for a moment.
     std::thread::sleep(Duration::from_millis(50));
     let acknowledged = [before, &crowd.acknowledged()].concat();
     say(format!("  kill -9 after {} acknowledged reports …", acknowledged.len()))?;

@@ -1,4 +1,4 @@
-//! The server as a process of its own, its clock, and what operator and providers ask of it.
+//! The server as a process of its own, its clock, and the requests of operator and providers.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use crate::api::{self, Api, number};
 use crate::belongings::Belongings;
 
-/// A first argument that makes this program the server.
+/// The first argument with which this program runs as the server.
 pub(crate) const AS_SERVER: &str = "as-gcs-server";
 
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often something that will come is looked for.
+/// Time between two looks at something that is waited for.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Names of the files beside the server's data folder.
@@ -37,9 +37,9 @@ pub(crate) struct Server {
     pub(crate) public: String,
     pub(crate) private: String,
     pub(crate) token: String,
-    /// The key that apps would ship with.
+    /// The public key that apps pin.
     pub(crate) root: PublicKey,
-    /// What the server takes for the time.
+    /// Unix time of the server's clock.
     pub(crate) now: u64,
     operator: Api,
     back_office: Api,
@@ -94,13 +94,13 @@ impl Server {
         command.args([AS_SERVER, "serve", "--data-dir"]).arg(self.place("data"));
         command.args(["--public-listen", public, "--private-listen", private]);
         command.arg("--clock-file").arg(self.place(CLOCK));
-        // Settings of this machine are none of the demonstration's.
+        // Settings in this machine's environment must not change the demo.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GCS_SERVER_") {
                 command.env_remove(name);
             }
         }
-        // Files, not pipes: with --keep the server outlives us.
+        // Files, not pipes: with --keep the server runs longer than the demo.
         let (output, log): (File, File) = (append(OUTPUT)?, append(LOG)?);
         command.stdin(Stdio::null()).stdout(output).stderr(log);
         Ok(self.belongings.start(&mut command)?)
@@ -114,7 +114,7 @@ impl Server {
     fn printed(&self, label: &str) -> Checked<String> {
         self.wait_for(label, |server| {
             let text = fs::read_to_string(server.place(OUTPUT)).unwrap_or_default();
-            // A line that is not ended may not be whole.
+            // A line without its end may not be whole.
             let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
             lines.find_map(|line| line.strip_prefix(label)).map(|rest| rest.trim().to_owned())
         })
@@ -145,7 +145,7 @@ impl Server {
         self.belongings.kill()
     }
 
-    /// Starts the server again, at the same addresses; how long until it was ready.
+    /// Starts the server again, at the same addresses. Returns how long it took until ready.
     pub(crate) fn restart(&self) -> Checked<Duration> {
         let begin = Instant::now();
         let address = |url: &str| url.trim_start_matches("http://").to_owned();
@@ -172,7 +172,7 @@ impl Server {
         self.operator.get("/v1/admin/status")?.expect(200)
     }
 
-    /// What became of a report.
+    /// The status of a report.
     pub(crate) fn report_status(&self, tracking: &str) -> Checked<Value> {
         self.apps().get(&format!("/v1/reports/{tracking}"))?.expect(200)
     }
@@ -188,7 +188,7 @@ impl Server {
         ensure(now == policy, || format!("the policy is {now}, expected {policy}"))
     }
 
-    /// Publishes, and waits until it is out.
+    /// Publishes, and waits until it is done.
     pub(crate) fn tick(&self) -> Checked<Ticked> {
         let begin = Instant::now();
         let ticked = self.operator.post("/v1/admin/tick", &json!({}))?.expect(200)?;
@@ -202,7 +202,7 @@ impl Server {
         Ok(Provider { number: number(&added, "provider")?, name, api })
     }
 
-    /// What is published of one date, and how much of that is filler.
+    /// The number of elements published for a date, and how many of them are filler.
     pub(crate) fn date(&self, date: Date) -> Checked<Option<(u64, u64)>> {
         let status = self.status()?;
         let dates = status["dates"].as_array().ok_or("no dates in the status")?;
@@ -210,21 +210,21 @@ impl Server {
         entry.map(|entry| Ok((number(entry, "elements")?, number(entry, "filler")?))).transpose()
     }
 
-    /// Everything that is published.
+    /// The number of elements published for all dates.
     pub(crate) fn elements(&self) -> Checked<u64> {
         let status = self.status()?;
         let dates = status["dates"].as_array().ok_or("no dates in the status")?;
         dates.iter().map(|entry| number(entry, "elements")).sum()
     }
 
-    /// Whether this very element is published.
+    /// Whether an element is published, by exact match.
     pub(crate) fn exact(&self, date: Date, element: &[u8]) -> Checked<bool> {
         let queries = vec![Query { date, element: element.to_vec() }];
         let answer = self.back_office.post("/v1/exact", &Request { queries })?.expect(200)?;
         answer["present"][0].as_bool().ok_or_else(|| format!("exact match: {answer}").into())
     }
 
-    /// Shows what a retraction would do, then does just that.
+    /// Previews a retraction, then makes it, and makes sure that both agree.
     pub(crate) fn retract(&self, select: &Value) -> Checked<Value> {
         let mut act = json!({ "act": "retract", "select": select });
         let preview = self.operator.post("/v1/admin/corrections/preview", &act)?.expect(200)?;
@@ -235,7 +235,7 @@ impl Server {
     }
 }
 
-/// The last things that went wrong in the server, for whoever wonders.
+/// The last errors in the server's log, as a text to print.
 pub(crate) fn troubles(folder: &Path) -> String {
     let log = fs::read_to_string(folder.join(LOG)).unwrap_or_default();
     let is_trouble = |line: &&str| ![" INFO ", " WARN "].iter().any(|level| line.contains(level));
@@ -245,7 +245,7 @@ pub(crate) fn troubles(folder: &Path) -> String {
 }
 
 impl Provider {
-    /// Opens a range and fetches its codes, as they are printed.
+    /// Opens a range of serial numbers and fetches its codes.
     pub(crate) fn codes(&self, count: usize) -> Checked<Vec<Code>> {
         let range = json!({ "count": count, "valid_days": 30 });
         let range = self.api.post("/v1/provider/ranges", &range)?.expect(201)?;

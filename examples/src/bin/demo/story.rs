@@ -1,4 +1,5 @@
-//! Everyone who takes part, and what happens until the phones have confirmed their contacts.
+//! The people and programs of the demo, and its story until the phones have confirmed their
+//! contacts.
 
 use std::time::Duration;
 
@@ -22,32 +23,32 @@ use crate::voice::{doing, progress, say};
 /// A phone over real HTTP.
 pub(crate) type Phone = phone::Phone<HttpFetch>;
 
-/// Dates that have ended and been quiet for two hours when the story begins: as many as are
-/// published at once.
+/// Number of dates that can be published when the story begins. The last ended two hours before.
 pub(crate) const DATES: u64 = 14;
 
-/// Mean time between the confirmation slots of phones that are in a hurry.
+/// Mean time between confirmation slots in seconds, shorter than in an app so that phones are
+/// done sooner.
 pub(crate) const OFTEN: u64 = 900;
 
-/// Codes of the provider whose reports will be retracted.
+/// Number of codes of the provider whose reports will be retracted.
 const TEST_CENTRE_CODES: usize = 100;
 
-/// The first phones, which also met someone who was tested at the test centre.
+/// How many phones, the first ones, also met a patient of the test centre.
 const DECEIVED_PHONES: u64 = 6;
 
-/// How much of everything there is.
+/// The size of the demo.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
     /// Reports before the first tick, and their elements.
     pub(crate) reports: usize,
     pub(crate) elements: u64,
-    /// Acknowledged reports after which the server is killed.
+    /// Number of acknowledged reports after which the server is killed.
     pub(crate) kill_after: usize,
-    /// Phones that confirm their contacts.
+    /// Number of phones that confirm their contacts.
     pub(crate) phones: u64,
-    /// Ticks of a day.
+    /// Number of ticks in a day.
     pub(crate) ticks: u64,
-    /// Phones that try the coarse filter.
+    /// Number of phones that try the coarse filter.
     pub(crate) coarse_phones: u64,
 }
 
@@ -75,7 +76,7 @@ impl Scale {
         DAY_SECONDS / self.ticks
     }
 
-    /// How many contacts rest on reports that will be retracted.
+    /// Number of contacts whose reports will be retracted.
     pub(crate) fn deceived(&self) -> u64 {
         self.phones.min(DECEIVED_PHONES)
     }
@@ -94,7 +95,7 @@ impl Desk {
     }
 }
 
-/// What the closing table shows.
+/// The figures of the closing table.
 #[derive(Default)]
 pub(crate) struct Figures {
     /// Reports a second.
@@ -102,7 +103,7 @@ pub(crate) struct Figures {
     pub(crate) acknowledged: usize,
     pub(crate) stored_unheard: usize,
     pub(crate) retried: usize,
-    /// How long each took, with how many reports in the log.
+    /// The time of each restart, and the number of reports in the log.
     pub(crate) restarts: Vec<(Duration, usize)>,
     pub(crate) first_tick: Duration,
     pub(crate) ticks: Vec<Duration>,
@@ -121,7 +122,7 @@ pub(crate) struct Figures {
     pub(crate) false_positives_expected: f64,
 }
 
-/// Everyone who takes part.
+/// The people and programs of the demo.
 pub(crate) struct Story {
     pub(crate) scale: Scale,
     pub(crate) server: Server,
@@ -135,7 +136,7 @@ pub(crate) struct Story {
     pub(crate) tracking: Vec<String>,
     /// Syncs at every tick of a day, with the default settings.
     pub(crate) steady: Phone,
-    /// What that took.
+    /// What `steady` fetched on that day.
     pub(crate) day: Traffic,
     pub(crate) phones: Vec<Phone>,
     pub(crate) figures: Figures,
@@ -192,7 +193,7 @@ impl Story {
         Ok(story)
     }
 
-    /// The desk that a patient went to.
+    /// The provider of a patient.
     fn desk(&mut self, patient: u32) -> &mut Desk {
         &mut self.desks[usize::from(is_at_the_test_centre(patient))]
     }
@@ -203,13 +204,13 @@ impl Story {
         Ok(Report::new(code, patient.items()))
     }
 
-    /// What goes wrong every day. Patients 0 and 1 report on the way.
+    /// Shows what happens after everyday mistakes. Patients 0 and 1 report in this scene.
     pub(crate) fn mistakes_are_told_apart(&mut self) -> Checked<()> {
         say("\nMistakes:")?;
         let apps = self.server.apps();
         let code = self.desks[0].code()?;
         mistyped(code)?;
-        say("  a mistyped code is told apart on the phone, before anything is sent")?;
+        say("  a mistyped code is recognised on the phone, before anything is sent")?;
         let items = self.patients[0].items();
         let forged = Code::issue(&ProviderKey::from_bytes([0; 32]), 1, 0).ok_or("no code")?;
         let forged = Report::new(forged, items.clone());
@@ -235,7 +236,7 @@ impl Story {
         Ok(())
     }
 
-    /// All other reports, the last of them as it was broadcast.
+    /// Makes all other reports; the items of the last are raw elements.
     pub(crate) fn a_thousand_reports(&mut self) -> Checked<()> {
         let count = self.scale.reports;
         doing("writing reports");
@@ -256,10 +257,14 @@ impl Story {
         ensure(stored == count && self.tracking.len() == count, || {
             format!("{stored} reports stored, {} acknowledged", self.tracking.len())
         })?;
-        say(format!("  {} were tried again with the same bytes; nothing lost, none twice", {
+        say(format!(
+            "  {} were sent again with the same bytes; none is lost, none is there twice",
             reported.retried
-        }))?;
-        say(format!("  {:.0} reports a second, the restart left out", reported.rate))?;
+        ))?;
+        say(format!(
+            "  {:.0} reports a second, the time of the restart not counted",
+            reported.rate
+        ))?;
         let Figures { rate, acknowledged, stored_unheard, retried, .. } = &mut self.figures;
         *rate = reported.rate;
         *acknowledged = reported.acknowledged;
@@ -301,7 +306,7 @@ impl Story {
         Ok(())
     }
 
-    /// Phones that heard 10,000 identifiers each.
+    /// Lets phones that heard 10,000 identifiers each confirm their contacts.
     pub(crate) fn contacts_are_confirmed(&mut self) -> Checked<()> {
         let count = self.scale.phones;
         doing(format!("{count} phones sync, match and confirm"));
@@ -311,8 +316,8 @@ impl Story {
         let confirmed = confirm_all(&mut self.phones, self.server.now + 60)?;
         let requests = self.phones.iter().map(|phone| phone.traffic().requests).sum::<u64>();
         say(format!(
-            "{count} phones that heard {} identifiers: all {confirmed} contacts found and \
-             confirmed, nothing else ({requests} requests).",
+            "{count} phones that heard {} identifiers: all {confirmed} contacts are found and \
+             confirmed, and nothing else ({requests} requests).",
             self.phones.iter().map(|phone| phone.heard.len()).sum::<usize>()
         ))?;
         self.figures.confirmed = confirmed;
@@ -349,8 +354,8 @@ impl Story {
     }
 }
 
-/// Lets all phones wake until nothing is undecided, some at the same time, and checks each.
-/// How many contacts there are.
+/// Lets all phones wake until nothing is undecided, half of them in a second thread. Makes sure
+/// that all contacts are true, and returns how many there are.
 pub(crate) fn confirm_all(phones: &mut [Phone], now: u64) -> Checked<usize> {
     let (of, half) = (phones.len(), phones.len().div_ceil(2).max(1));
     let ready = std::sync::atomic::AtomicUsize::new(0);
@@ -374,7 +379,7 @@ pub(crate) fn confirm_all(phones: &mut [Phone], now: u64) -> Checked<usize> {
     })
 }
 
-/// Whose reports will turn out to be mistakes.
+/// Whether a patient was tested at the test centre, whose reports turn out to be mistakes.
 pub(crate) fn is_at_the_test_centre(patient: u32) -> bool {
     patient % 10 == 9
 }
@@ -391,7 +396,7 @@ fn patients(scale: &Scale, first: Date, elements: u64) -> Vec<Patient> {
     (0..count).map(patient).collect()
 }
 
-/// Swaps two symbols of a code, as fingers do.
+/// Swaps two neighbouring symbols of a code, as people do when they type.
 fn mistyped(code: Code) -> Checked<()> {
     let mut symbols: Vec<char> = code.to_string().chars().collect();
     let is_pair = |at: &usize| {

@@ -1,4 +1,4 @@
-//! The closing table: what it cost, beside what that is measured against.
+//! The closing table: each figure beside what it is measured against.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::voice::say;
 const ELEMENT_BYTES: u64 = 32;
 const SEED_BYTES: u64 = 36;
 
-/// Most bytes of a set that are not payload.
+/// More bytes than a set has besides its code.
 const HEADER_BYTES: f64 = 128.0;
 
 /// How long a server may take to be back with everything in its log.
@@ -33,29 +33,34 @@ pub(crate) fn print(story: &Story) -> Checked<()> {
 }
 
 const CLAIMS: &str = "
-Bytes are those of bodies; clients, providers and server share this machine. Checked on the way:
+Bytes are those of bodies; clients, providers and server share this machine. Verified on the way:
 - every acknowledged report was there after kill -9, none twice; state and manifest were the same;
-- mistyped and forged codes, codes used twice and bad items were told apart;
-- every contact was found and confirmed, and nothing else: around midnight, behind a mirror that
-  lies, at a rate at which every phone meets false positives;
-- retracted reports left every phone by a bundle, as previewed; an expired date left with its
-  contacts, a new one came in;
-- phones that synced all along, that slept for a day, and a fresh one ended with the same bytes;
-- a report alone was held, then published with filler; exact match said so both times;
-- a client's day costs less than the new elements raw, the sets less than 0.2 bit above the bound.";
+- mistyped and forged codes, codes used twice and bad items each got the right error;
+- every contact was found and confirmed, and nothing else: also around midnight, behind a mirror
+  that lies, and at a rate at which every phone meets false positives;
+- retracted elements were removed from every phone by a bundle, as previewed; an expired date was
+  removed with its contacts, and a new date was added;
+- a phone that synced at every tick, phones that slept for a day and a fresh one ended with the
+  same bytes;
+- a single report was held, then published with filler; exact match gave the right answer each time;
+- a client's day is smaller than the new elements raw; the sets are within 0.2 bit an element of
+  the bound.";
 
 fn row(what: &str, figure: &str, against: &str) -> Checked<()> {
     Ok(say(format!("| {what} | {figure} | {against} |"))?)
 }
 
-/// What is published, and what a client fetches of it.
+/// Rows about what is published, and what a client fetches of it.
 fn sizes(story: &Story) -> Checked<()> {
     let (figures, scale) = (&story.figures, &story.scale);
     let (elements, sets, bound) = story.observer.sizes()?;
     let each = |bits: f64| bits / elements as f64;
     let bits = sets as f64 * 8.0;
     row(
-        &format!("sets of {} elements on {DATES} dates, rate below 2^-20", count(elements)),
+        &format!(
+            "sets of {} elements on {DATES} dates, false-positive rate below 2^-20",
+            count(elements)
+        ),
         &format!("{}, {:.2} bits an element", bytes(sets), each(bits)),
         &format!(
             "{:.2} bits: the bound for stored sets; {}: raw, {ELEMENT_BYTES} bytes each",
@@ -114,7 +119,7 @@ fn sizes(story: &Story) -> Checked<()> {
     )
 }
 
-/// What phones found out.
+/// Rows about what phones found out.
 fn phones(story: &Story) -> Checked<()> {
     let (figures, scale) = (&story.figures, &story.scale);
     row(
@@ -137,7 +142,7 @@ fn phones(story: &Story) -> Checked<()> {
         &format!("{} records", figures.forged + figures.stale),
     )?;
     row(
-        &format!("false positives met and rejected by {} phones, rate 2^-8", scale.coarse_phones),
+        &format!("false positives recognised by {} phones, rate 2^-8", scale.coarse_phones),
         &figures.false_positives.to_string(),
         &format!(
             "{:.0}: expected among the identifiers of strangers",
@@ -146,11 +151,11 @@ fn phones(story: &Story) -> Checked<()> {
     )
 }
 
-/// What the server did, and how fast. These rows are of this machine.
+/// Rows about what the server did, and how fast. The times depend on this machine.
 fn server(story: &Story) -> Checked<()> {
     let (figures, scale) = (&story.figures, &story.scale);
     row(
-        "reports lost, reports doubled by a kill -9 and retries",
+        "reports lost, reports stored twice after a kill -9 and retries",
         "0, 0",
         &format!(
             "{} acknowledged at the kill, {} whose answer was lost, {} sent again",
@@ -166,7 +171,7 @@ fn server(story: &Story) -> Checked<()> {
     for (took, reports) in &figures.restarts {
         row(
             &format!(
-                "killed with {} reports in the log: new process to ready",
+                "restart after a kill with {} reports in the log, until ready",
                 count(*reports as u64)
             ),
             &time(*took),
@@ -179,7 +184,7 @@ fn server(story: &Story) -> Checked<()> {
     let (median, slowest) = (ticks[ticks.len() / 2], ticks[ticks.len() - 1]);
     let interval = time(Duration::from_secs(DAY_SECONDS / scale.ticks));
     row(
-        "first tick, from the request until it is out",
+        "first tick, from the request until it is published",
         &time(figures.first_tick),
         &format!("{interval} between ticks"),
     )?;

@@ -1,13 +1,13 @@
-//! What the demo prints, and a line when it would be silent for long.
+//! Printing, and a line of progress when nothing else has been printed for long.
 
 use std::io::{self, Write as _};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// After how much silence a line says what is being done.
+/// Time without output after which a line of progress is printed.
 const SILENCE: Duration = Duration::from_millis(1500);
 
-/// How often the silence is looked at.
+/// Time between two looks at how long nothing was printed.
 const GLANCE: Duration = Duration::from_millis(200);
 
 struct Voice {
@@ -30,24 +30,24 @@ fn voice() -> MutexGuard<'static, Voice> {
 /// Prints a line.
 ///
 /// # Errors
-/// If nobody reads any more.
+/// If standard output is closed.
 pub(crate) fn say(text: impl AsRef<str>) -> io::Result<()> {
     voice().print(text.as_ref())
 }
 
-/// Sets what is printed if nothing else is for a while.
+/// Sets what the line of progress says is being done.
 pub(crate) fn doing(what: impl Into<String>) {
     let mut voice = voice();
     voice.doing = what.into();
     voice.since = Instant::now();
 }
 
-/// How far it is with what is being done.
+/// Changes the line of progress, without starting its time anew.
 pub(crate) fn progress(what: impl Into<String>) {
     voice().doing = what.into();
 }
 
-/// From now on there is a line every two seconds at least.
+/// Prints a line of progress from now on whenever nothing else is printed for long.
 pub(crate) fn break_silences() {
     std::thread::spawn(|| {
         loop {
