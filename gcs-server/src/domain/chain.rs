@@ -2,7 +2,7 @@
 //!
 //! An event is a header and a body. The header is chained and kept for ever. Of the body it has
 //! only a hash, SHA-256(salt ‖ body) with a salt of 32 random bytes. A purge erases body and salt
-//! without breaking the chain, and afterwards nobody can guess the body from the hash.
+//! without breaking the chain, and afterwards the body cannot be guessed from the hash.
 //! A header:
 //!
 //! ```text
