@@ -135,8 +135,7 @@ pub(super) fn read_after(
 }
 
 /// Reads the whole log, applies its events, and calls `each` right after an event was applied.
-/// Without keys it cannot be verified that a key file belongs to the log, and the state has other
-/// filler than with them.
+/// Without keys, the key file is not compared with the log, and the state has other filler.
 ///
 /// # Errors
 /// The first event that is wrong; a key file of another deployment.
