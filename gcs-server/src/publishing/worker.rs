@@ -32,7 +32,7 @@ pub struct Published {
 #[derive(Debug)]
 pub struct Worker {
     publishing: Publishing,
-    /// `None` while it computes on another thread, and after it failed.
+    /// `None` while it computes on another thread, and if the start could not make one.
     builder: Option<PublicationBuilder>,
     published: watch::Sender<Option<Published>>,
 }
