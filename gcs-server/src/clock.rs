@@ -1,4 +1,4 @@
-//! Time, injected.
+//! Where the time comes from: the system, a file, or a test.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,15 +10,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum Clock {
     /// The system's clock.
     System,
-    /// A file with Unix seconds in decimal: for demonstrations that live through days.
+    /// A file with the Unix time in seconds, in decimal: for demonstrations that run through
+    /// several days in minutes.
     File(PathBuf),
-    /// Whatever a test says.
+    /// A Unix time in seconds that a test sets.
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// Unix time in seconds. A file that cannot be read, or a system time before 1970, is
-    /// time 0: the clock seems to have gone back, and everything that depends on it waits.
+    /// time 0: then the clock seems to have gone back, and ticks wait.
     pub fn now(&self) -> u64 {
         match self {
             Clock::System => {

@@ -7,22 +7,23 @@ use serde::Serialize;
 
 use crate::time;
 
-/// Form of a sheet.
+/// The form in which a sheet of codes is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// One code a line, below what they are.
+    /// One code a line, below a line with their number and expiry.
     #[default]
     Text,
-    /// Columns code and expires.
+    /// CSV with the columns `code` and `expires`.
     Csv,
     /// A JSON object.
     Json,
 }
 
-/// Codes that expire together. Whoever has one can report: show it to nobody else.
+/// Codes that expire together. Anyone who has a code can report with it: show it to its patient
+/// only.
 #[derive(Serialize)]
 pub struct Sheet {
-    /// UTC time from which they do not count any more.
+    /// UTC time, in RFC 3339, from which the codes are not accepted any more.
     pub expires: String,
     /// The codes.
     pub codes: Vec<String>,
@@ -43,7 +44,7 @@ impl Sheet {
         }
     }
 
-    /// The sheet as text.
+    /// The sheet written in a form.
     pub fn print(&self, format: Format) -> String {
         let Sheet { expires, codes } = self;
         let mut text = match format {

@@ -4,17 +4,17 @@
 //! http ──▶ judge ──▶ log (store) ──▶ state ──▶ publishing ──▶ files
 //! ```
 //!
-//! - [`domain`]: the rules, without I/O. [`events`](domain::events) in a
-//!   [`chain`](domain::chain) are the log; [`state`](domain::state) is what they add up to;
+//! - [`domain`]: the rules, without I/O. The log is a [`chain`](domain::chain) of
+//!   [`events`](domain::events); the [`state`](domain::state) is computed from the events;
 //!   the [`judge`](domain::judge) decides what is accepted.
 //! - [`store`]: where the log is kept.
 //! - [`node`]: the one thread that judges, appends and applies.
 //! - [`publishing`]: from a tick to files that phones fetch.
 //! - [`http`]: the public and the private listener.
-//! - [`app`]: starting and stopping; the data folder. [`cli`]: the commands.
-//! - [`clock`], [`random`]: time and randomness, which are handed in.
+//! - [`app`]: starting and stopping the server, and its data folder. [`cli`]: the commands.
+//! - [`clock`], [`random`]: where time and random numbers come from. Tests replace both.
 
-// They panic when nobody reads, or when the disk is full; `cli::output` does not.
+// `println!` panics when standard output is closed or the disk is full; `cli::output` does not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;

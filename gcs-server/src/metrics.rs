@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus. No label says who asked.
+//! Counters for Prometheus. No label identifies a client.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-/// What a request is counted under.
+/// The labels under which a request is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestLabels {
-    /// Its method.
+    /// The HTTP method.
     pub method: &'static str,
-    /// The pattern of its path.
+    /// The pattern of the path, such as `/v1/reports/{tracking_id}`.
     pub route: String,
-    /// The status of the answer.
+    /// The HTTP status of the answer.
     pub status: u16,
 }
 
@@ -29,18 +29,18 @@ impl EncodeLabelSet for RequestLabels {
     }
 }
 
-/// The counters. Gauges are read from the state when they are asked for.
+/// The counters. Gauges are not kept: they are read from the state at each request for metrics.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// Requests answered.
+    /// Number of requests that were answered.
     pub requests: Family<RequestLabels, Counter>,
-    /// Problems answered, by code.
+    /// Number of problems that were answered, by code.
     pub problems: Family<Vec<(&'static str, &'static str)>, Counter>,
-    /// Seconds from a report's body to its durable answer.
+    /// Seconds from the arrival of a report's body until the report is on disk and answered.
     pub report_seconds: ReportSeconds,
 }
 
-/// A histogram with its buckets.
+/// A histogram of seconds, with buckets from a millisecond to ten seconds.
 #[derive(Debug)]
 pub struct ReportSeconds(pub Histogram);
 
@@ -52,14 +52,14 @@ impl Default for ReportSeconds {
 }
 
 impl Metrics {
-    /// Everything in the OpenMetrics text format, and gauges: name, help, value.
+    /// The counters and the given gauges (name, help, value) in the OpenMetrics text format.
     pub fn encode(&self, gauges: Vec<(&'static str, &'static str, i64)>) -> String {
         let mut registry = Registry::with_prefix("gcs");
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register("problems", "Problems answered, by code", self.problems.clone());
         registry.register_with_unit(
             "report",
-            "From a report's arrival to its durable answer",
+            "From a report's arrival until it is on disk and answered",
             Unit::Seconds,
             self.report_seconds.0.clone(),
         );

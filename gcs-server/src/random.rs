@@ -1,4 +1,4 @@
-//! Random bytes, injected.
+//! Where random bytes come from: the system, or a test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,18 +11,17 @@ pub use getrandom::Error;
 pub enum Random {
     /// The operating system.
     System,
-    /// A number that a test chose: the same number gives the same bytes. Clones go on from
-    /// one another.
+    /// A seed that a test chose: the same seed gives the same bytes. Clones share one sequence.
     Seeded {
-        /// The number.
+        /// The seed.
         seed: u64,
-        /// How often bytes were drawn.
+        /// Number of times that bytes were drawn.
         drawn: Arc<AtomicU64>,
     },
 }
 
 impl Random {
-    /// Bytes that depend on a test's number alone.
+    /// Bytes that depend only on a test's seed.
     pub fn seeded(seed: u64) -> Random {
         Random::Seeded { seed, drawn: Arc::default() }
     }
@@ -30,7 +29,7 @@ impl Random {
     /// Up to 32 random bytes.
     ///
     /// # Errors
-    /// When the system has none to give.
+    /// When the system cannot give random bytes.
     pub fn bytes<const N: usize>(&self) -> Result<[u8; N], Error> {
         const { assert!(N <= 32) };
         let mut bytes = [0; N];

@@ -1,4 +1,4 @@
-//! Everything that requests are answered from.
+//! The service: what request handlers read from and act on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,18 @@ use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Files, Published};
 
-/// How long a tick may take until whoever asked for it is told to come again.
+/// How long a request for a tick waits for the publication. After that it is answered with
+/// [`Problem::TickPending`].
 const TICK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Everything that handlers need.
+/// What request handlers read from and act on.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Judges and appends.
+    /// The node, which judges requests and appends their events to the log.
     pub node: Node,
-    /// The secrets.
+    /// The secret keys of the deployment.
     pub keys: Arc<DeploymentKeys>,
-    /// The time.
+    /// Where the time comes from.
     pub clock: Clock,
     /// The publication that phones can fetch now.
     pub published: watch::Receiver<Option<Published>>,
@@ -34,7 +35,7 @@ pub struct Service {
     pub files: Files,
     /// How long the body of a request may take to arrive.
     pub body_patience: Duration,
-    /// What is counted.
+    /// The counters for Prometheus.
     pub metrics: Arc<Metrics>,
 }
 
@@ -48,7 +49,7 @@ impl Service {
     /// there, and the log can be written.
     ///
     /// # Errors
-    /// What does not work.
+    /// A problem that says what does not work.
     pub fn readiness(&self) -> Result<(), Problem> {
         let published = self.published.borrow();
         let published = published.as_ref().ok_or(Problem::Unavailable)?;
@@ -68,7 +69,7 @@ impl Service {
         Ok(())
     }
 
-    /// What became of the report of a tracking id, as far as phones can see.
+    /// The status of the report that has a tracking id, by what phones can fetch now.
     ///
     /// # Errors
     /// [`Problem::ReportUnknown`].
@@ -80,25 +81,26 @@ impl Service {
     /// Makes a tick and waits until phones can fetch it.
     ///
     /// # Errors
-    /// When the clock leapt, the tick before is not published yet, or the log cannot be written.
+    /// When the clock jumped ahead or went back, when the tick before is not published yet, or
+    /// when the log cannot be written.
     pub async fn tick(&self) -> Result<Version, Problem> {
         let (keys, published) = (Arc::clone(&self.keys), self.published.clone());
         let version = self.node.act(move |state, now| {
-            check_published(state, &published)?;
+            expect_published(state, &published)?;
             judge::tick(state, &keys, now)
         });
         let version = version.await?;
         let mut published = self.published.clone();
-        let is_out = |published: &Option<Published>| {
+        let is_published = |published: &Option<Published>| {
             published.as_ref().is_some_and(|published| published.position.version >= version)
         };
-        let out = tokio::time::timeout(TICK_PATIENCE, published.wait_for(is_out)).await;
-        let out = out.map_err(|_| Problem::TickPending { tick: version.tick })?;
-        out.map_err(|_| Problem::Unavailable)?;
+        let waited = tokio::time::timeout(TICK_PATIENCE, published.wait_for(is_published)).await;
+        let waited = waited.map_err(|_| Problem::TickPending { tick: version.tick })?;
+        waited.map_err(|_| Problem::Unavailable)?;
         Ok(version)
     }
 
-    /// Erases reports on which nothing depends any more; how many.
+    /// Erases reports that nothing depends on any more. Returns how many were erased.
     ///
     /// # Errors
     /// When the log cannot be written.
@@ -107,15 +109,15 @@ impl Service {
     }
 }
 
-/// A tick is made only when the one before is published, so that one that failed is tried again
-/// and not skipped.
-fn check_published(
+/// Makes sure that the last tick is published. No new tick is made before that, so that a tick
+/// whose files could not be written is tried again and not skipped.
+fn expect_published(
     state: &State,
     published: &watch::Receiver<Option<Published>>,
 ) -> Result<(), Problem> {
-    let out = published.borrow().as_ref().map(|published| published.position.version);
+    let newest = published.borrow().as_ref().map(|published| published.position.version);
     match state.last_tick {
-        Some(last) if out < Some(last.version) => {
+        Some(last) if newest < Some(last.version) => {
             Err(Problem::TickPending { tick: last.version.tick })
         }
         _ => Ok(()),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 /// first second, and parts of a second are left out.
 ///
 /// # Errors
-/// What is asked for, for people.
+/// A sentence for people that says which forms can be read.
 pub fn parse(text: &str) -> Result<u64, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(seconds);
@@ -20,7 +20,8 @@ pub fn parse(text: &str) -> Result<u64, String> {
     })
 }
 
-/// A Unix time in seconds as RFC 3339 in UTC. What lies after the year 9999 is shown as its end.
+/// A Unix time in seconds as RFC 3339 in UTC. A time after the year 9999 is shown as the end of
+/// that year.
 pub fn utc(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|time| Timestamp::from_second(time).ok());
     // Seconds alone: the last moment has a fraction.

@@ -137,7 +137,7 @@ fn settings_that_a_command_does_not_use_are_refused() {
     let unused = program().args(["element"]).env("GCS_SERVER_DATA_DIR", "d").output().unwrap();
     assert!(unused.status.success());
     let unknown = program().args(["element"]).env("GCS_SERVER_DATADIR", "d").output().unwrap();
-    assert!(complaint(&unknown).contains("GCS_SERVER_DATADIR is none of ours"));
+    assert!(complaint(&unknown).contains("GCS_SERVER_DATADIR is unknown"));
 }
 
 // ---- output ----

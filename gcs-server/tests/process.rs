@@ -351,7 +351,7 @@ fn mistakes_in_the_configuration_are_told() {
     assert!(!output.status.success() && text(&output.stderr).contains("public_listener"));
     let output = program().arg("show-config").env("GCS_SERVER_DATADIR", "x").output();
     let output = output.unwrap();
-    assert!(text(&output.stderr).contains("GCS_SERVER_DATADIR is none of ours"));
+    assert!(text(&output.stderr).contains("GCS_SERVER_DATADIR is unknown"));
     let shown = alone(folder.path(), &["show-config"]);
     std::fs::write(&file, &shown.stdout).unwrap();
     let again = ["show-config", "--config", file.to_str().unwrap()];

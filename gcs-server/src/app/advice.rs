@@ -1,4 +1,4 @@
-//! What to do when an address cannot be listened on.
+//! Advice for an operator when the server cannot listen on an address.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,8 +20,8 @@ pub(super) fn on_listening(address: SocketAddr, flag: &str, error: &io::Error) -
             )
         }
         io::ErrorKind::PermissionDenied => format!(
-            "Ports below 1024 are for privileged programs: choose another with {flag}, and let a \
-             proxy listen there."
+            "Only privileged programs may use ports below 1024: choose another port with {flag}, \
+             and let a proxy listen there."
         ),
         io::ErrorKind::AddrNotAvailable => {
             format!("This machine does not have that address: choose one that it has with {flag}.")
@@ -30,7 +30,8 @@ pub(super) fn on_listening(address: SocketAddr, flag: &str, error: &io::Error) -
     }
 }
 
-/// Whether what listens there answers as our listeners do when asked for nothing they have.
+/// Whether a gcs-server listens on an address: it answers a path that it does not have with the
+/// problem `not_found`.
 fn is_gcs_server(address: SocketAddr) -> bool {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)

@@ -1,4 +1,4 @@
-//! From the log to everything that follows from it: the state and the publications.
+//! Catching up: computing the state and the publications from the log.
 
 use std::time::{Duration, Instant};
 
@@ -10,25 +10,25 @@ use crate::node::{PublicationInput, Replayed, replay};
 use crate::publishing::{Outbox, PublicationBuilder, PublicationError, TickPosition};
 use crate::store::Store;
 
-/// What a replay gives.
+/// The result of catching up with the log.
 #[derive(Debug)]
 pub struct CaughtUp {
-    /// What the log adds up to.
+    /// The result of the replay, with the state.
     pub replayed: Replayed,
     /// The builder after the last tick; `None` if a publication could not be computed.
     pub builder: Option<PublicationBuilder>,
-    /// What has not been written yet.
+    /// The files that have been computed and are not written yet.
     pub outbox: Outbox,
     /// The first publication that could not be computed, by its position in the log.
     pub failed: Option<(u64, PublicationError)>,
-    /// Number of publications that were computed.
+    /// The number of publications that were computed.
     pub ticks: u64,
-    /// How long it took to compute them.
+    /// The time that computing the publications took.
     pub computing: Duration,
 }
 
 impl CaughtUp {
-    /// The builder, if every publication could be computed.
+    /// Makes sure that every publication could be computed.
     ///
     /// # Errors
     /// The first publication that could not be computed.
@@ -43,7 +43,7 @@ impl CaughtUp {
 /// Replays the log, and computes the publications after `published`, or all of them.
 ///
 /// # Errors
-/// A log that is wrong, or lacks what was published from it.
+/// A log that is damaged, or that does not have the last publication.
 pub fn catch_up(
     store: &mut dyn Store,
     keys: &DeploymentKeys,

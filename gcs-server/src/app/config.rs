@@ -1,8 +1,8 @@
 //! Configuration: addresses, paths and local limits. Everything that changes what is
 //! accepted or published is policy, and lives in the log.
 //!
-//! A flag goes before an environment variable, that before the file, that before the
-//! default.
+//! A flag takes precedence over an environment variable, a variable over the configuration file,
+//! and the file over the default.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use thiserror::Error;
 
 use crate::clock::Clock;
 
-/// All settings, each of which may be left out: as flags and environment variables, and as a
-/// configuration file.
+/// The settings as flags, environment variables and a configuration file have them. Each may be
+/// left out.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[command(next_help_heading = "Settings")]
@@ -48,7 +48,7 @@ pub struct Options {
     /// Seconds that the body of a request may take to arrive, 1 to 600 [default: 10]
     #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS", hide_env_values = true)]
     pub body_seconds: Option<u32>,
-    /// For demonstrations: read the time from this file, and tick on command only
+    /// For demonstrations: read the time from this file, and make ticks only on command
     #[arg(long, hide = true, value_name = "FILE")]
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
@@ -76,18 +76,18 @@ impl From<FolderOptions> for Options {
     }
 }
 
-/// Form of the log lines.
+/// The form of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Lines of text for people.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// Settings in force.
+/// The settings in force.
 #[derive(Clone, Debug, Serialize)]
 pub struct Config {
     /// Folder of the log and of what is computed from it.
@@ -102,7 +102,7 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Seconds that the body of a request may take to arrive.
     pub body_seconds: u32,
-    /// Where the time comes from, if not from the system.
+    /// File with the Unix time in seconds; `None` if the time comes from the system.
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
 }
@@ -115,7 +115,7 @@ pub enum ConfigError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// What the system says.
         error: std::io::Error,
     },
     /// The file has unknown or wrong settings.
@@ -123,19 +123,19 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// Which.
+        /// Which setting is wrong, and where.
         error: toml::de::Error,
     },
-    /// A limit that is out of its bounds.
+    /// The time limit for a request's body is out of its bounds.
     #[error("body_seconds is {got}; it must be 1 to 600")]
     BodySeconds {
-        /// What was given.
+        /// The number of seconds that was given.
         got: u32,
     },
-    /// A made-up time on an address that others can reach.
+    /// The time comes from a file, and other machines can reach a listener.
     #[error("--clock-file is for demonstrations: both listeners must be on loopback addresses")]
     ClockFile,
-    /// Phones could reach what is not for them.
+    /// Both listeners have the same address, so phones could reach the private one.
     #[error("the public and the private listener must not be the same address: {address}")]
     SameListener {
         /// The address.
@@ -144,7 +144,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Puts flags, environment, file and defaults together.
+    /// Reads the configuration file, and puts flags, variables, file and defaults together.
     ///
     /// # Errors
     /// A file that cannot be read, an unknown setting, or settings that do not go together.
@@ -183,7 +183,7 @@ impl Config {
         Ok(())
     }
 
-    /// Whether nobody else can reach the server.
+    /// Whether only this machine can reach the server.
     pub fn is_loopback(&self) -> bool {
         self.public_listen.ip().is_loopback() && self.private_listen.ip().is_loopback()
     }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_settings_are_refused() {
+    fn unknown_settings_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         std::fs::write(&path, "data_directory = \"a\"\n").unwrap();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_do_not_go_together_are_refused() {
+    fn settings_that_do_not_go_together_are_errors() {
         let same: SocketAddr = "127.0.0.1:8081".parse().unwrap();
         let options = Options { public_listen: Some(same), ..Options::default() };
         assert!(matches!(Config::load(&options), Err(ConfigError::SameListener { .. })));

@@ -1,11 +1,11 @@
-//! The data folder.
+//! The data folder of a server: lock, log, keys and files.
 //!
 //! ```text
-//! lock           held by the process that uses the folder; says which, and its addresses
-//! log.sqlite     the log: the truth
+//! lock           locked by the process that uses the folder; has its number and addresses
+//! log.sqlite     the log, from which everything else is computed
 //! keys.json      the secret keys, unless the configuration names another file
 //! public/        what phones fetch; computed from the log
-//! private/       what a restart goes on from; computed from the log
+//! private/       the saved publisher, for a fast restart; computed from the log
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -30,7 +30,7 @@ use crate::store::{SqliteStore, Store, StoreError};
 /// A data folder that cannot be used.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    /// It cannot be made, read or written.
+    /// The folder cannot be made, read or written.
     #[error("data folder {path}: {error}")]
     Io {
         /// The folder or file.
@@ -40,20 +40,22 @@ pub enum FolderError {
     },
     /// Another server uses it.
     #[error(
-        "data folder {path} is in use by another gcs-server{}: ask or stop that one, or give this \
-         one another folder and other addresses (--data-dir, --public-listen, --private-listen)",
+        "data folder {path} is in use by another gcs-server{}: use or stop that server, or give \
+         this one another folder and other addresses (--data-dir, --public-listen, \
+         --private-listen)",
         by(.user)
     )]
     InUse {
         /// The folder.
         path: PathBuf,
-        /// Process and addresses of the one that uses it, as it wrote them; may be empty.
+        /// Process number and addresses of the server that uses the folder, as it wrote them; may
+        /// be empty.
         user: String,
     },
-    /// There is a log, but not its keys.
+    /// There is a log, but no key file.
     #[error(
         "there is a log in {log}, but no key file {keys}. Put the key file there that was made \
-         with this log, or name it with --key-file. Without it the log cannot be used."
+         with this log, or name it with --key-file. Without its key file the log cannot be used."
     )]
     NoKeys {
         /// The log.
@@ -61,10 +63,10 @@ pub enum FolderError {
         /// Where the key file should be.
         keys: PathBuf,
     },
-    /// There are keys, but not their log.
+    /// There is a key file, but no log.
     #[error(
         "there is a key file {keys}, but no log {log}. Put the log there, from a copy. To begin \
-         a new deployment, which no app of the old one will follow, move the key file away."
+         a new deployment, move the key file away; apps of the old deployment will not accept it."
     )]
     NoLog {
         /// The log.
@@ -80,11 +82,11 @@ pub enum FolderError {
         /// What went wrong.
         error: StoreError,
     },
-    /// The key file.
+    /// The key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
     /// The first events could not be written.
-    #[error("the log cannot be begun: {0}")]
+    #[error("a new log cannot be written: {0}")]
     Begin(String),
 }
 
@@ -99,23 +101,23 @@ impl FolderError {
     }
 }
 
-/// A data folder that nobody else uses.
+/// A data folder that no other process uses.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    /// Held until it is dropped; says who holds it.
+    /// The lock file. It stays locked until this is dropped, and has the process and its addresses.
     lock: File,
 }
 
-/// A data folder, and what is in it.
+/// An open data folder, with its log and keys.
 pub struct Opened {
     /// The folder.
     pub folder: DataFolder,
     /// The log.
     pub store: Box<dyn Store>,
-    /// The secrets.
+    /// The secret keys.
     pub keys: DeploymentKeys,
-    /// What was made, if there was nothing.
+    /// The new deployment, if this opening made one.
     pub new: Option<NewDeployment>,
 }
 
@@ -125,7 +127,7 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// What the first start made.
+/// A deployment that the first start has just made.
 #[derive(Debug)]
 pub struct NewDeployment {
     /// The operator's token, which is shown only now.
@@ -138,7 +140,7 @@ impl DataFolder {
     /// Opens a folder, or makes a new deployment in it if there is neither log nor keys.
     ///
     /// # Errors
-    /// A [`FolderError`] that says what to do; nothing has changed then.
+    /// A [`FolderError`] that says what to do; the folder has not been changed.
     pub fn open(config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
         let folder = DataFolder::lock(&config.data_dir)?;
         if !folder.log().exists() && !config.key_file.exists() {
@@ -150,7 +152,7 @@ impl DataFolder {
     /// Opens the folder of a deployment that is there.
     ///
     /// # Errors
-    /// As [`DataFolder::open`], and when there is none.
+    /// As [`DataFolder::open`], and when there is no deployment in the folder.
     pub fn open_existing(config: &Config) -> Result<Opened, FolderError> {
         let log = config.data_dir.join(LOG);
         if !log.exists() {
@@ -177,10 +179,10 @@ impl DataFolder {
         !config.data_dir.join(LOG).exists() && !config.key_file.exists()
     }
 
-    /// Tells whoever uses a folder that is there already.
+    /// Makes sure that no other process uses the folder, if it exists.
     ///
     /// # Errors
-    /// [`FolderError::InUse`]. That a lock cannot be looked at is told when it is taken.
+    /// [`FolderError::InUse`]. Other errors of the lock are found when the folder is opened.
     pub fn expect_unused(config: &Config) -> Result<(), FolderError> {
         let path = &config.data_dir;
         match File::open(path.join(LOCK)).map(|lock| lock.try_lock_shared()) {
@@ -189,12 +191,13 @@ impl DataFolder {
         }
     }
 
-    /// Writes into the lock where the server listens, for whoever finds the folder in use.
+    /// Writes the server's addresses into the lock file, for the message of [`FolderError::InUse`].
     pub fn announce(&mut self, public: SocketAddr, private: SocketAddr) {
         self.sign(&format!(", public: http://{public}, private: http://{private}"));
     }
 
-    /// Writes into the lock who holds it. It helps people only: a full disk is no reason to stop.
+    /// Writes the process and its addresses into the lock file. Only people read them, so an error
+    /// is ignored.
     fn sign(&mut self, addresses: &str) {
         let text = format!("process {}{addresses}\n", std::process::id());
         let _unsigned = self
@@ -225,17 +228,17 @@ impl DataFolder {
         }
     }
 
-    /// The log.
+    /// Path of the log.
     pub fn log(&self) -> PathBuf {
         self.path.join(LOG)
     }
 
-    /// What phones fetch.
+    /// Folder of the files that phones fetch.
     pub fn public(&self) -> PathBuf {
         self.path.join("public")
     }
 
-    /// What a restart goes on from.
+    /// Folder of the saved publisher, from which a restart goes on.
     pub fn private(&self) -> PathBuf {
         self.path.join("private")
     }
@@ -252,7 +255,7 @@ impl DataFolder {
         let token = Token::new(Role::Operator, &secret);
         let mut policy = Policy::default();
         if config.is_loopback() {
-            // Somebody tries it out: let them see their report.
+            // On loopback the server is being tried out: a single report is published at once.
             policy.min_reports = 1;
         }
         let publishes_at_once = policy.min_reports == 1;
@@ -267,7 +270,7 @@ impl DataFolder {
             Ok(store)
         });
         if begun.is_err() {
-            // Nobody has seen these keys: let the next start begin again.
+            // The keys have not been used yet: the next start makes new ones.
             for file in [config.key_file.clone(), self.log()] {
                 let _gone = fs::remove_file(file);
             }
@@ -278,7 +281,7 @@ impl DataFolder {
     }
 }
 
-/// What the log of a new deployment begins with.
+/// The first events of a new deployment's log.
 fn first_events(
     keys: &DeploymentKeys,
     id: [u8; 16],

@@ -1,5 +1,5 @@
-//! The key file: every secret of a deployment. Together with the log it is all that a
-//! restore needs; without it the log cannot be published from.
+//! The key file: every secret of a deployment. A restore needs the log and the key file, nothing
+//! else; without the key file nothing can be published from the log.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::domain::keys::{DeploymentKeys, Secrets};
 use crate::random::{self, Random};
 
-/// The file's text.
+/// The content of a key file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
@@ -25,12 +25,12 @@ struct Text {
 }
 
 const ABOUT: &str = "Secret keys of a gcs-server. Keep a copy in a safe place: without it \
-                     neither the server nor its log can be restored. Show it to nobody.";
+                     neither the server nor its log can be restored. Keep it secret.";
 
 /// A key file that cannot be used.
 #[derive(Debug, Error)]
 pub enum KeyFileError {
-    /// It could not be read or written.
+    /// The file could not be read or written.
     #[error("key file {path}: {error}")]
     Io {
         /// The file.
@@ -38,20 +38,20 @@ pub enum KeyFileError {
         /// What the system says.
         error: io::Error,
     },
-    /// It is not a key file.
+    /// The file is not a key file.
     #[error("key file {path}: {what}")]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong. Never a secret.
+        /// What is wrong with the file, without any secret.
         what: &'static str,
     },
-    /// The system gives no random bytes.
-    #[error("no random bytes for keys: {0}")]
+    /// The system cannot give random bytes.
+    #[error("the system gave no random bytes for keys: {0}")]
     Random(#[from] random::Error),
 }
 
-/// Draws the keys of a new deployment.
+/// Makes random keys for a new deployment.
 ///
 /// # Errors
 /// When there are no random bytes.
@@ -60,7 +60,7 @@ pub fn draw(random: &Random) -> Result<DeploymentKeys, random::Error> {
     Ok(DeploymentKeys::new(secrets))
 }
 
-/// Writes a new file that only its owner can read.
+/// Writes a new key file that only its owner can read.
 ///
 /// # Errors
 /// When there is a file already, or it cannot be written.
@@ -79,10 +79,10 @@ pub fn create(keys: &DeploymentKeys, path: &Path) -> Result<(), KeyFileError> {
     written.map_err(|error| KeyFileError::Io { path: path.to_owned(), error })
 }
 
-/// Reads a file.
+/// Reads a key file.
 ///
 /// # Errors
-/// When there is none, or it is not a key file.
+/// When there is no file, or it is not a key file.
 pub fn read(path: &Path) -> Result<DeploymentKeys, KeyFileError> {
     let invalid = |what| KeyFileError::Invalid { path: path.to_owned(), what };
     let text = fs::read_to_string(path).map(Zeroizing::new);
@@ -101,7 +101,7 @@ pub fn read(path: &Path) -> Result<DeploymentKeys, KeyFileError> {
     Ok(DeploymentKeys::new(secrets))
 }
 
-/// Writes a file that was not there, for its owner only, durably.
+/// Writes a new file that only its owner can read. It is on disk when this returns.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);

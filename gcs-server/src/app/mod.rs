@@ -1,4 +1,4 @@
-//! Starting and stopping.
+//! Starting and stopping the server.
 
 mod advice;
 mod catch_up;
@@ -31,7 +31,8 @@ use crate::random::Random;
 use crate::service::Service;
 use crate::store::Store;
 
-/// Publications that wait to be computed: no tick is made before the last one is out.
+/// Number of publications that may wait to be computed. No tick is made before the last one is
+/// published, so that few are enough.
 const INPUTS: usize = 2;
 
 /// A server that has started.
@@ -43,13 +44,13 @@ pub struct App {
     worker: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     new: Option<NewDeployment>,
-    /// Held until the end: no other server may use the folder.
+    /// Kept open until the end, so that no other server uses the folder.
     _folder: DataFolder,
 }
 
 impl App {
     /// Starts a server: opens the data folder or makes it, replays the log, listens.
-    /// With a clock that is not the system's, ticks are made on command only.
+    /// With a clock that is not the system's, ticks are made only on command.
     ///
     /// # Errors
     /// A [`StartError`] that says what to do.
@@ -91,12 +92,12 @@ impl App {
         self.private.0
     }
 
-    /// What was made, if this was the first start.
+    /// The new deployment, if this was its first start.
     pub fn new_deployment(&self) -> Option<&NewDeployment> {
         self.new.as_ref()
     }
 
-    /// What requests are answered from.
+    /// The service that request handlers use.
     pub fn service(&self) -> &Service {
         &self.service
     }
@@ -106,7 +107,7 @@ impl App {
         [self.public.1.handle(), self.private.1.handle()]
     }
 
-    /// Runs until both listeners are stopped, then until everything accepted is written.
+    /// Runs until both listeners are stopped, then until everything that was accepted is written.
     ///
     /// # Errors
     /// When a listener fails.
@@ -115,7 +116,7 @@ impl App {
         let listened = futures_util::future::try_join(public.1, private.1).await;
         if let Some(ticker) = ticker {
             ticker.abort();
-            // Only that it has ended counts: it holds a handle to the node.
+            // The task holds a handle to the node, which must be dropped before the node can end.
             let _aborted = ticker.await;
         }
         drop(service);
@@ -185,7 +186,7 @@ impl Running {
         Ok(Running { node, node_thread, worker, keys, clock, published, publishing })
     }
 
-    /// What requests are answered from.
+    /// The service that request handlers use.
     fn service(&self, body_patience: Duration) -> Service {
         Service {
             node: self.node.clone(),

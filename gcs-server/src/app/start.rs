@@ -1,4 +1,4 @@
-//! The steps of a start.
+//! The steps of starting the server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,50 +21,51 @@ use crate::store::Store;
 /// Why the server does not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The data folder.
+    /// The data folder cannot be used.
     #[error(transparent)]
     DataFolder(#[from] FolderError),
-    /// The log.
+    /// The log cannot be replayed.
     #[error("the log cannot be used: {0}\nNothing has been changed.")]
     Replay(#[from] ReplayError),
-    /// The log lacks what was published from it.
+    /// The log does not have the last publication.
     #[error(
-        "the log does not have tick {tick}, which was published from it: its end is missing, or \
-         it is another log.\nRestore the log from a copy; if there is none that is newer, \
-         `gcs-server recover` goes on from this one. Nothing has been changed."
+        "tick {tick} was published, but the log does not have it: the end of the log is missing, or \
+         it is another log.\nRestore a newer copy of the log; if there is none, `gcs-server \
+         recover` goes on from this log. Nothing has been changed."
     )]
     Behind {
-        /// The tick.
+        /// Number of the newest tick that was published.
         tick: u32,
     },
-    /// Nothing that was published from the log is here, as on a new machine.
+    /// The log has ticks, but no published files are here, as on a new machine.
     #[error(
-        "nothing that was published from this log is here (its last tick is {tick}).\nIf no newer \
-         copy of the log has ever been published from: `gcs-server rebuild --write`, then start.\n\
-         If one may have been: `gcs-server recover --yes`, which begins a new series; phones that \
-         saw more would refuse anything else. Nothing has been changed."
+        "the last tick of this log is {tick}, but its published files are not here.\n\
+         If nothing was published after tick {tick}, run `gcs-server rebuild --write`, then start \
+         the server.\nIf later ticks may have been published elsewhere, run `gcs-server recover \
+         --yes`, which begins a new series: phones that have seen later ticks accept nothing else. \
+         Nothing has been changed."
     )]
     Elsewhere {
-        /// The last tick of the log.
+        /// Number of the last tick of the log.
         tick: u32,
     },
-    /// The published files.
+    /// The published files cannot be read or written.
     #[error("the published files cannot be used: {0}")]
     Publishing(#[from] PublishingError),
     /// The folder of files cannot be used.
     #[error("the published files cannot be used: {0}")]
     Files(#[from] object_store::Error),
-    /// A listener.
+    /// The server cannot listen on an address.
     #[error("cannot listen on {address}: {error}\n{advice}")]
     Listen {
-        /// Its address.
+        /// The address.
         address: SocketAddr,
         /// What the system says.
         error: io::Error,
-        /// The likely cause, and what to do.
+        /// The likely cause, and what to do about it.
         advice: String,
     },
-    /// The system refuses something else.
+    /// Another error of the operating system.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
 }
@@ -72,7 +73,7 @@ pub enum StartError {
 /// A socket, and the address that it is bound to.
 pub(super) type Bound = (SocketAddr, TcpListener);
 
-/// Listens where the setting `flag` says.
+/// Listens on an address, which the setting `flag` has.
 pub(super) fn listen(address: SocketAddr, flag: &str) -> Result<Bound, StartError> {
     let bound = TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
     bound.map_err(|error| {
@@ -81,31 +82,31 @@ pub(super) fn listen(address: SocketAddr, flag: &str) -> Result<Bound, StartErro
     })
 }
 
-/// What was published from here before.
+/// The publications that an earlier run of the server left in the data folder.
 pub(super) struct Before {
-    /// The publisher after the last publication, and where that stands in the log.
+    /// The publisher after the last publication, and the position of that publication in the log.
     saved: Option<(Publisher, TickPosition)>,
-    /// The newest manifest that is out, looked for only when nothing was saved.
+    /// Version of the newest published manifest. It is looked for only when nothing was saved.
     newest: Option<Version>,
-    /// Whether nothing was ever published from here.
+    /// Whether nothing was ever published from this folder.
     is_new: bool,
 }
 
 impl Before {
     pub(super) async fn look(publishing: &Publishing) -> Result<Before, StartError> {
         let saved = publishing.saved().await?;
-        // What was saved knows what is out; if it is lost, the manifests still do.
+        // The saved publisher has the newest version; if it is lost, the manifests have it.
         let newest = if saved.is_some() { None } else { publishing.newest().await? };
         Ok(Before { saved, newest, is_new: publishing.is_new().await? })
     }
 
-    /// Where the last publication stands in the log.
+    /// The position of the last publication in the log.
     pub(super) fn position(&self) -> Option<TickPosition> {
         self.saved.as_ref().map(|(_, position)| *position)
     }
 
-    /// Replays the log and computes what has not been published, after making sure that the
-    /// log has everything that was.
+    /// Makes sure that the log has every publication, replays it, and computes what has not been
+    /// published yet.
     pub(super) fn catch_up(
         self,
         store: &mut dyn Store,
@@ -116,7 +117,7 @@ impl Before {
         let mut caught_up = catch_up(store, keys, builder, position)?;
         let Replayed { state, unerased, newer } = &caught_up.replayed;
         if let Some(error) = newer {
-            // What a newer release published stays as it is.
+            // The files that a newer release published stay as they are.
             tracing::error!(%error, "serving what is published, and accepting nothing");
             caught_up.outbox = Outbox::default();
             return Ok(caught_up);
@@ -130,11 +131,11 @@ impl Before {
         if !unerased.is_empty()
             && let Err(error) = store.erase(unerased)
         {
-            // A reader that looks at the log keeps the bytes alive; try again then.
+            // Another process that reads the log keeps the bytes; the next start tries again.
             tracing::error!(%error, "purged bodies are erased at the next start");
         }
         if let Some((position, error)) = &caught_up.failed {
-            // What is out stays out, and reports are accepted, until someone looks.
+            // The published files stay, and reports are accepted, until an operator repairs it.
             tracing::error!(%error, position, "a publication cannot be computed; publishing stops");
         }
         Ok(caught_up)

@@ -1,19 +1,19 @@
-//! The clock: a tick in every slot, and the upkeep that follows.
+//! The ticker: makes a tick in every slot of time, and purges old reports after it.
 
 use std::time::Duration;
 
 use crate::domain::problem::Problem;
 use crate::service::Service;
 
-/// How often the clock looks.
+/// How long the ticker waits before it looks at the clock again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often a problem that stays is told, in seconds.
-const TELL_AGAIN: u64 = 600;
+/// Seconds until a problem that lasts is logged again.
+const LOG_AGAIN_SECONDS: u64 = 600;
 
 /// Makes a tick whenever a new slot has begun.
 pub(super) async fn run(service: Service) {
-    let mut told = 0;
+    let mut logged_at = 0;
     loop {
         if is_due(&service) {
             match service.tick().await {
@@ -21,9 +21,9 @@ pub(super) async fn run(service: Service) {
                 Err(Problem::TickPending { .. }) => {}
                 Err(problem) => {
                     let now = service.clock.now();
-                    if now.abs_diff(told) >= TELL_AGAIN {
-                        tracing::error!(%problem, "no tick");
-                        told = now;
+                    if now.abs_diff(logged_at) >= LOG_AGAIN_SECONDS {
+                        tracing::error!(%problem, "no tick was made");
+                        logged_at = now;
                     }
                 }
             }
@@ -32,8 +32,8 @@ pub(super) async fn run(service: Service) {
     }
 }
 
-/// Slots begin at multiples of the interval. One that was missed is not made up for; a new
-/// series begins at once.
+/// Whether it is time for a tick. Slots begin at multiples of the interval. A slot that was missed
+/// is not made up for. The first tick of a new series is made at once.
 fn is_due(service: &Service) -> bool {
     let state = service.node.state();
     let interval = state.policy.interval.max(1);
@@ -46,7 +46,7 @@ fn is_due(service: &Service) -> bool {
 async fn upkeep(service: &Service) {
     match service.purge().await {
         Ok(0) => {}
-        Ok(reports) => tracing::info!(reports, "erased what is not needed any more"),
+        Ok(reports) => tracing::info!(reports, "erased reports that are not needed any more"),
         Err(problem) => tracing::error!(%problem, "nothing was purged"),
     }
 }

@@ -1,5 +1,4 @@
-//! Why a server gave no answer, or not the one that was hoped for: the likely cause, and what
-//! to do next.
+//! Errors of a request to a server: the likely cause, and what to do next.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
@@ -13,39 +12,40 @@ use ureq::http::Method;
 use super::connection::Client;
 use crate::http::Listener;
 
-/// A question without the answer that was hoped for.
+/// A request to a server that did not succeed.
 #[derive(Debug, Error)]
 pub(super) enum AskError {
-    /// The server says what is wrong.
-    #[error("refused: {detail} ({status}, {code}){hint}")]
+    /// The server answered with a problem.
+    #[error("{detail} ({status}, {code}){hint}")]
     Problem { status: u16, code: String, detail: String, retry: bool, hint: &'static str },
     /// Something that is not a gcs-server answered.
     #[error("{url} answered, but not as a gcs-server does (status {status}).\n{hint}")]
     Foreign { url: String, status: u16, hint: String },
-    /// No answer.
+    /// The server did not answer.
     #[error("{url}: {what}\n{hint}{}", doubt(*.in_doubt))]
     Failed { url: String, what: String, hint: String, in_doubt: Option<Listener> },
     /// The token has characters that no token has.
-    #[error("the token has characters that no token has: was it copied whole?")]
+    #[error("the token has characters that no token has; copy the whole token again")]
     Unsendable,
 }
 
-/// What is said when the connection broke after a change was asked for.
+/// What is added to the message when the connection broke after a change may have been made.
 fn doubt(of: Option<Listener>) -> &'static str {
     match of {
         None => "",
         Some(Listener::Private) => {
-            "\nWhether it has been done is not known: look (status, list) before you do it again."
+            "\nWhether it has been done is not known: see `status` or `list` before you do it again."
         }
         Some(Listener::Public) => {
-            "\nWhether it has arrived is not known: send the same again, which gets the first answer."
+            "\nWhether the report has arrived is not known: send the same report again. If it has \
+             arrived, you get the first answer."
         }
     }
 }
 
 impl AskError {
-    /// Whether the same question may be answered a moment later.
-    pub(super) fn may_pass(&self) -> bool {
+    /// Whether the same request may succeed later.
+    pub(super) fn may_succeed_later(&self) -> bool {
         match self {
             AskError::Problem { retry, .. } => *retry,
             AskError::Failed { in_doubt, .. } => in_doubt.is_some(),
@@ -54,13 +54,13 @@ impl AskError {
     }
 
     /// An answer whose status is no success.
-    pub(super) fn refused(client: &Client, status: u16, text: &str, moved: Option<&str>) -> Self {
+    pub(super) fn unsuccessful(client: &Client, status: u16, text: &str, moved: Option<&str>) -> Self {
         let problem: Value = serde_json::from_str(text).unwrap_or_default();
         let (Some(code), Some(detail)) = (problem["code"].as_str(), problem["detail"].as_str())
         else {
             return match moved.filter(|_| (300..400).contains(&status)) {
                 Some(to) => {
-                    let hint = format!("It sends elsewhere: is {to} the URL to name?");
+                    let hint = format!("It redirects to {to}: perhaps that is the right URL.");
                     AskError::Foreign { url: client.url.clone(), status, hint }
                 }
                 None => AskError::foreign(client, status, text),
@@ -69,16 +69,16 @@ impl AskError {
         let hint = match (code, client.listener) {
             ("not_found", Listener::Private) => {
                 "\nThis is not the private listener; perhaps it is the public one. The server \
-                 says both URLs when it starts: give --url the one called private."
+                 shows both URLs when it starts: use the one called private for --url."
             }
             ("not_found", Listener::Public) => {
                 "\nThis is not the public listener; perhaps it is the private one. The server \
-                 says both URLs when it starts: give --public-url the one called public."
+                 shows both URLs when it starts: use the one called public for --public-url."
             }
             ("unauthorized", _) => {
-                "\nThe server does not know this token. Was it copied whole, is it of this \
-                 server, and has it been replaced since? A provider gets a new one from the \
-                 operator (`provider token`), the operator with `reset-token`."
+                "\nThe server does not know this token. Perhaps it was not copied whole, belongs \
+                 to another server, or has been replaced. The operator makes a new token for a \
+                 provider with `provider token`, and for the operator with `reset-token`."
             }
             _ => "",
         };
@@ -91,11 +91,11 @@ impl AskError {
     pub(super) fn foreign(client: &Client, status: u16, text: &str) -> Self {
         let speaks_tls = client.url.starts_with("http:") && text.to_lowercase().contains("https");
         let hint = if speaks_tls {
-            format!("The port seems to speak TLS: say {}", client.url.replacen("http", "https", 1))
+            format!("The port seems to speak TLS: say {}.", client.url.replacen("http", "https", 1))
         } else {
             format!(
-                "Another program has this port, or a proxy in front of the server answers: is {} \
-                 right?",
+                "Perhaps another program has this port, or a proxy in front of the server \
+                 answers. See whether {} is right.",
                 flag(client.listener)
             )
         };
@@ -117,7 +117,8 @@ impl AskError {
             format!("If this port does not speak TLS, say {}", url.replacen("https", "http", 1))
         };
         let running = format!(
-            "Is the server running, and is this the address that it called {name} when it started?"
+            "Is the server running? Compare the address with the one that the server called {name} \
+             when it started."
         );
         let failed = |what: &dyn Display, hint: String, is_sent: bool| {
             let in_doubt = (is_sent && *method != Method::GET).then_some(client.listener);
@@ -126,12 +127,12 @@ impl AskError {
         match error {
             error if is_unresolved(&error) => failed(
                 &"there is no host of this name",
-                format!("Is it spelled right in {flag}, and is this machine on the network?"),
+                format!("See whether {flag} is spelled right and this machine has a network."),
                 false,
             ),
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => failed(
-                &"nobody answers",
-                format!("{running} A firewall may keep the connection away."),
+                &"no answer",
+                format!("{running} Perhaps a firewall blocks the connection."),
                 false,
             ),
             ureq::Error::Timeout(_) => failed(
@@ -177,7 +178,7 @@ fn flag(listener: Listener) -> &'static str {
     }
 }
 
-/// Whether nothing can have been sent.
+/// Whether the connection failed before anything was sent.
 fn is_unreached(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable, PermissionDenied};
     matches!(kind, AddrNotAvailable | HostUnreachable | NetworkUnreachable | PermissionDenied)
@@ -193,16 +194,16 @@ fn tls_hint(error: &rustls::Error, other: String) -> String {
     match error {
         rustls::Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => "The certificate is for other names: use one of those in the URL.".to_owned(),
+        ) => "The certificate is for other names: use one of these names in the URL.".to_owned(),
         rustls::Error::InvalidCertificate(
             Certificate::Expired
             | Certificate::ExpiredContext { .. }
             | Certificate::NotValidYet
             | Certificate::NotValidYetContext { .. },
-        ) => "Renew the certificate, or put this machine's clock right.".to_owned(),
+        ) => "Renew the certificate, or correct this machine's clock.".to_owned(),
         rustls::Error::InvalidCertificate(_) => {
-            "This machine does not trust who signed the certificate. If it is an authority of \
-             your own, name its certificate with --ca FILE."
+            "This machine does not trust the authority that signed the certificate. If it is your \
+             own authority, name its certificate with --ca FILE."
                 .to_owned()
         }
         rustls::Error::General(_) | rustls::Error::NoCertificatesPresented => {

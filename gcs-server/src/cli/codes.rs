@@ -1,4 +1,5 @@
-//! One-time codes: a provider's own, one that the operator revokes, and what needs no server.
+//! The commands about one-time codes: those of providers, `revoke-code` of the operator, and
+//! `print-codes` and `test-code`, which need no server.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ pub(super) enum CodesCommand {
         after_help = "Example:\n  gcs-server codes open --count 500 --format csv --output codes.csv"
     )]
     Open(Open),
-    /// List one's ranges
+    /// List the provider's ranges
     List(Private),
     /// Print the unused codes of a range again
     Print(Print),
@@ -37,7 +38,7 @@ pub(super) struct Open {
     /// Number of codes, 1 to 10000
     #[arg(long, value_name = "NUMBER")]
     count: u32,
-    /// Days for which they are valid
+    /// Days for which the codes are valid
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     valid_days: u32,
     /// Form of the sheet: text, csv or json
@@ -88,10 +89,10 @@ pub(super) struct RevokeCode {
     after_help = "Example:\n  gcs-server print-codes --key key.json --range range.json --output codes.txt"
 )]
 pub(super) struct PrintCodes {
-    /// What `provider key` gave
+    /// The file that `provider key --output` wrote
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// What `codes open --no-codes` gave
+    /// The file that `codes open --no-codes --output` wrote
     #[arg(long, value_name = "FILE")]
     range: PathBuf,
     /// Form of the sheet: text, csv or json
@@ -108,7 +109,7 @@ pub(super) struct TestCode {
     code: String,
 }
 
-/// Room for a code in the longest form of a sheet.
+/// Bytes that one code takes in the longest form of a sheet.
 const CODE_ROOM: usize = 64;
 
 const RANGES: &str = "/v1/provider/ranges";
@@ -167,7 +168,7 @@ pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> CommandResult 
 
 pub(super) fn test(TestCode { code }: &TestCode) -> CommandResult {
     code.parse::<Code>()?;
-    say("no typing mistake; whether the code counts, only the server knows")?;
+    say("no typing mistake; only the server knows whether the code is valid")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -176,7 +177,8 @@ pub(super) fn print_offline(codes: &PrintCodes) -> CommandResult {
     let range: OpenedRange = read(&codes.range, "codes open --no-codes")?;
     if (range.provider, range.generation) != (provider, generation) {
         return Err(format!(
-            "the range is of provider {} and key generation {}, the key of {provider} and {generation}",
+            "the range is of provider {} and key generation {}, but the key is of provider \
+             {provider} and generation {generation}",
             range.provider, range.generation
         )
         .into());
@@ -194,7 +196,7 @@ pub(super) fn print_offline(codes: &PrintCodes) -> CommandResult {
     codes.output.write(Readers::Owner, &sheet)
 }
 
-/// Reads what a command gave.
+/// Reads the answer of a command from a file.
 fn read<T: DeserializeOwned>(path: &Path, command: &str) -> Result<T, Error> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -18,20 +18,20 @@ use super::{CommandResult, Error};
 use crate::app::config::{Config, Options};
 use crate::http::Listener;
 
-/// Longest answer that is read.
+/// Longest answer that is read, in bytes.
 const MOST: u64 = 64 << 20;
 
-/// Room that an answer other than codes may need.
+/// Bytes that an answer other than codes may have.
 pub(super) const SMALL: usize = 4 << 10;
 
-/// How the server is reached.
+/// Options for the connection to a server.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 struct Transport {
     /// For https: trust the certificates in this PEM file instead of the system's
     #[arg(long, value_name = "FILE", env = "GCS_SERVER_CA", hide_env_values = true)]
     ca: Option<PathBuf>,
-    /// Connect through this HTTP proxy; HTTP_PROXY and the like are not looked at
+    /// Connect through this HTTP proxy; HTTP_PROXY and similar variables are ignored
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
     /// Seconds to wait for an answer
@@ -39,14 +39,14 @@ struct Transport {
     timeout: u16,
 }
 
-/// The private listener, and who asks it.
+/// Options for the private listener, with the token.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Private {
     /// URL of the private listener [default: as --config says, or http://127.0.0.1:8081]
     #[arg(long, value_name = "URL", env = "GCS_SERVER_URL", hide_env_values = true, value_parser = parse_url)]
     url: Option<String>,
-    /// Token of whose command it is: the operator's, a provider's or the backends'
+    /// The operator's, a provider's or the backends' token, as the command needs
     #[arg(long, env = "GCS_SERVER_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// The server's configuration file, which may name its private listener
@@ -64,7 +64,7 @@ pub(super) struct Private {
     transport: Transport,
 }
 
-/// The public listener, which asks for no token.
+/// Options for the public listener, which needs no token.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Public {
@@ -130,7 +130,8 @@ impl Transport {
         let timeout = Duration::from_secs(self.timeout.into());
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // A token goes to the server that was named, and nowhere else.
+            // A token is sent only to the server that was named: no proxy from the environment, no
+            // redirects.
             .proxy(proxy)
             .max_redirects(0)
             .tls_config(tls)
@@ -156,12 +157,12 @@ fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
     Ok(certificates)
 }
 
-/// Where a listener is reached from its own machine.
+/// The URL of a listener on its own machine.
 fn url_of(listen: SocketAddr, flag: &str) -> Result<String, Error> {
     if listen.port() == 0 {
         return Err(format!(
-            "the server is configured to take any free port: say {flag}, as the server did when \
-             it started"
+            "the server is configured to take any free port: give {flag} the URL that the server \
+             showed when it started"
         )
         .into());
     }
@@ -181,7 +182,7 @@ fn parse_url(text: &str) -> Result<String, String> {
         ));
     };
     if !matches!(scheme, "http" | "https") {
-        return Err(format!("{scheme} is not spoken here: http or https"));
+        return Err(format!("a URL begins with http or https, not with {scheme}"));
     }
     let uri: Result<ureq::http::Uri, _> = text.parse();
     let has_host = uri.is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
@@ -201,21 +202,23 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Asks, and shows the answer.
+    /// Sends a GET request, and shows the answer.
     pub(super) fn show(&self, path: &str) -> CommandResult {
         let answer = self.ask(&Method::GET, path, None)?;
         OutputArgs::default().write(Readers::Anyone, &pretty(&answer)?)
     }
 
-    /// Does something, and shows the answer. Nothing is done if it could not be shown.
+    /// Sends a request that changes something, and shows the answer. If standard output cannot be
+    /// written, the request is not sent.
     pub(super) fn act(&self, method: &Method, path: &str, body: Option<&Value>) -> CommandResult {
         let output = Output::stdout(SMALL)?;
         let answer = pretty(&self.ask(method, path, body)?)?;
-        output.write_after(&answer, "It has been done; only the answer is lost.")?;
+        output.write_after(&answer, "It has been done, but the answer could not be shown.")?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Does something whose answer, a secret, is shown only once.
+    /// Sends a request whose answer is a secret, and shows it. `again` says how to get another
+    /// answer if this one cannot be written.
     pub(super) fn act_for_secret(
         &self,
         path: &str,
@@ -229,7 +232,7 @@ impl Client {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The answer as JSON.
+    /// Sends a request, and returns the answer as JSON.
     pub(super) fn ask_json(
         &self,
         method: &Method,
@@ -240,7 +243,7 @@ impl Client {
         serde_json::from_str(&answer).map_err(|_| AskError::foreign(self, 200, &answer))
     }
 
-    /// The answer of a success.
+    /// Sends a request, and returns the text of the answer if it succeeded.
     pub(super) fn ask(
         &self,
         method: &Method,
@@ -268,7 +271,7 @@ impl Client {
             return Ok(text);
         }
         let moved = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
-        Err(AskError::refused(self, answer.status().as_u16(), &text, moved))
+        Err(AskError::unsuccessful(self, answer.status().as_u16(), &text, moved))
     }
 }
 

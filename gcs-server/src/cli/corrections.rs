@@ -1,4 +1,4 @@
-//! Corrections: look first, then act on what was looked at.
+//! The commands `retract` and `reinstate`: first a preview, then the change that it showed.
 
 use std::process::ExitCode;
 
@@ -11,9 +11,9 @@ use super::connection::Private;
 use super::output::{note, say};
 use crate::time;
 
-/// Which reports, and whether to act.
+/// Which reports to correct, and whether to do it or only to show what would change.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: look, then do what was shown:\n  \
+#[command(after_help = "Example: first look, then do what was shown:\n  \
     gcs-server retract --provider 1 --received-from 2026-01-31\n  \
     gcs-server retract --provider 1 --received-from 2026-01-31 --position 1234 --yes")]
 pub(super) struct CorrectionArgs {
@@ -38,10 +38,10 @@ pub(super) struct CorrectionArgs {
     /// Reports received before this UTC time
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     received_until: Option<u64>,
-    /// Act on what was shown at this position of the log
+    /// Position of the log that the preview showed; later reports are left alone
     #[arg(long, value_name = "NUMBER")]
     position: Option<u64>,
-    /// Do it; without, only show what would change
+    /// Do it; without --yes, only show what would change
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub(super) fn run(act: &str, correction: &CorrectionArgs) -> CommandResult {
         )?;
         body["position"] = position.into();
         client.act(&Method::POST, "/v1/admin/corrections", Some(&body))?;
-        note("done; the next tick takes it to phones");
+        note("done; phones get the change with the next tick");
         return Ok(ExitCode::SUCCESS);
     }
     let path = "/v1/admin/corrections/preview";

@@ -1,4 +1,4 @@
-//! The command line: each command has the settings that it uses, and refuses all others.
+//! The command line. Each command takes the settings that it uses; any other is an error.
 
 mod ask_error;
 mod codes;
@@ -27,7 +27,7 @@ use crate::app::config::{Config, Options};
     name = "gcs-server",
     version,
     about = "Receives authorised reports of infected identifiers, and publishes them as compact \
-             sets.\n\nWithout a command it serves, on loopback and with a data folder below the \
+             sets.\n\nWithout a command it serves, on loopback and with a data folder in the \
              working directory.",
     long_about = None,
     max_term_width = 100,
@@ -60,21 +60,21 @@ enum Command {
     Provider(provider::ProviderCommand),
     /// Operator: revoke one unused code
     RevokeCode(codes::RevokeCode),
-    /// Operator: retract reports; shows what would change unless --yes
+    /// Operator: retract reports; without --yes, only show what would change
     Retract(corrections::CorrectionArgs),
-    /// Operator: reinstate retracted reports; shows what would change unless --yes
+    /// Operator: reinstate retracted reports; without --yes, only show what would change
     Reinstate(corrections::CorrectionArgs),
-    /// Operator: show where the server stands
+    /// Operator: show the state of the server: log, publication, reports and dates
     Status(Private),
     /// Operator: publish now
     Tick(Private),
     /// Operator: show or change the policy: what is accepted and published
     #[command(subcommand)]
     Policy(operate::PolicyCommand),
-    /// Operator: let ticks go on after a leap of the clock
+    /// Operator: let ticks go on after the clock jumped ahead
     #[command(subcommand)]
     Clock(operate::ClockCommand),
-    /// Operator: start a new series: phones compare all that they hold
+    /// Operator: begin a new series, so that phones compare all their sets
     StartSeries(operate::StartSeries),
     /// Operator: show the digest of the state, to compare with a rebuild
     Digest(Private),
@@ -88,14 +88,14 @@ enum Command {
     Codes(codes::CodesCommand),
     /// Provider: print codes offline, with the provider's key
     PrintCodes(codes::PrintCodes),
-    /// Anyone: tell whether a code has a typing mistake, without a server
+    /// Anyone: find a typing mistake in a code, without a server
     TestCode(codes::TestCode),
 
-    /// Try out: make a seed, and the element that phones hear of it
+    /// Try out: make a random seed, and the element that other phones hear
     Element(report::ElementArgs),
     /// Try out: report a seed with a code, as a patient's app does
     Report(report::ReportArgs),
-    /// Try out: show what became of a report
+    /// Try out: show the status of a report
     ReportStatus(report::ReportStatusArgs),
     /// Backend: ask whether an element is published
     Exact(report::Exact),
@@ -106,7 +106,7 @@ enum Command {
     Rebuild(offline::Rebuild),
     /// Offline: replace a lost operator token, while the server is stopped
     ResetToken(offline::ResetToken),
-    /// Offline: go on from a log whose end is lost, in a new series
+    /// Offline: continue with a log whose end is lost, in a new series
     Recover(offline::Recover),
     /// Print the OpenAPI document
     Openapi(OutputArgs),
@@ -123,7 +123,7 @@ struct ShowConfig {
 type Error = Box<dyn std::error::Error>;
 type CommandResult = Result<ExitCode, Error>;
 
-/// What every environment variable of ours begins with.
+/// The beginning of every environment variable of this program.
 const PREFIX: &str = "GCS_SERVER_";
 
 /// Runs the command line of this process.
@@ -131,7 +131,7 @@ pub fn run() -> ExitCode {
     run_from(std::env::args_os())
 }
 
-/// Runs a command line, for a program that carries the server. The first argument is the
+/// Runs a command line, for a program that contains the server. The first argument is the
 /// name of the program.
 pub fn run_from<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> ExitCode {
     let outcome = match Cli::try_parse_from(args) {
@@ -145,7 +145,7 @@ pub fn run_from<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) ->
     })
 }
 
-/// Help, the version, or what is wrong with the arguments.
+/// Shows help, the version, or what is wrong with the arguments.
 fn show(shown: &clap::Error) -> CommandResult {
     let code = ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1));
     match output::unless_closed(shown.print()) {
@@ -192,7 +192,8 @@ fn dispatch(command: Command) -> CommandResult {
     }
 }
 
-/// Refuses a variable that looks like ours and is not: a typing mistake would go unnoticed.
+/// Makes sure that every environment variable that begins with [`PREFIX`] is known, so that a
+/// typing mistake is noticed.
 fn expect_known_variables() -> Result<(), Error> {
     let ours = variables(&Cli::command());
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -200,7 +201,7 @@ fn expect_known_variables() -> Result<(), Error> {
         None => Ok(()),
         Some(name) => {
             let known = ours.into_iter().collect::<Vec<_>>().join(", ");
-            Err(format!("environment variable {name} is none of ours; known: {known}").into())
+            Err(format!("environment variable {name} is unknown; known are {known}").into())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is done without a server: on the data folder itself.
+//! The commands that work on the data folder itself, without a running server.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,36 +21,36 @@ use crate::publishing::{Comparison, Outbox, PublicationBuilder, Publishing};
 use crate::random::Random;
 use crate::store::{SqliteStore, Store};
 
-/// A log to verify.
+/// Options of `verify-log`.
 #[derive(Args, Debug)]
 pub(super) struct VerifyLog {
-    /// The log [default: that of the data folder]
+    /// File of the log [default: log.sqlite in the data folder]
     file: Option<PathBuf>,
     #[command(flatten)]
     settings: FolderOptions,
 }
 
-/// Files to compute again.
+/// Options of `rebuild`.
 #[derive(Args, Debug)]
 pub(super) struct Rebuild {
-    /// Write files that are missing or different, delete those that nothing names
+    /// Write files that are missing or different, and delete those that no manifest needs
     #[arg(long)]
     write: bool,
     #[command(flatten)]
     settings: FolderOptions,
 }
 
-/// A log to go on from.
+/// Options of `recover`.
 #[derive(Args, Debug)]
 pub(super) struct Recover {
-    /// Do it
+    /// Do it; without --yes, only show what is lost
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
     settings: FolderOptions,
 }
 
-/// A token to replace.
+/// Options of `reset-token`.
 #[derive(Args, Debug)]
 pub(super) struct ResetToken {
     #[command(flatten)]
@@ -67,13 +67,13 @@ pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResu
     let began = Instant::now();
     let replayed = replay(&mut store, None, |_, _| Ok(())).map_err(|error| named(&error))?;
     let state = replayed.whole().map_err(|error| named(&error))?;
-    say(format_args!("{} events, every one follows from those before", state.position))?;
+    say(format_args!("{} events, each follows from those before it", state.position))?;
     say(format_args!("head {}", HEXLOWER.encode(&state.head)))?;
     say(rate(state.position, "events", began.elapsed()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Most wrong files that are named.
+/// Largest number of wrong files that are listed.
 const SHOWN: usize = 20;
 
 fn rate(count: u64, what: &str, time: Duration) -> String {
@@ -124,12 +124,12 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
         return Ok(ExitCode::SUCCESS);
     }
     if !write {
-        say("`gcs-server rebuild --write` writes them")?;
+        say("`gcs-server rebuild --write` writes these files again")?;
         return Ok(ExitCode::FAILURE);
     }
     publishing.write(outbox).await?;
     publishing.sweep(&extra).await?;
-    say("what was missing or different is written, what was extra is deleted")?;
+    say("files that were missing or different are written, extra files are deleted")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -147,24 +147,23 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     let newest = block_on(async { publishing(&folder)?.newest().await.map_err(Error::from) })?;
     match newest {
         Some(newest) if !state.lacks(newest) => {
-            say("nothing that was published is missing from it: start the server")?;
+            say("the log has everything that was published: start the server")?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(newest) => {
             let tick = newest.tick;
-            say(format_args!("tick {tick} was published: what lies between is lost"))?;
+            say(format_args!("tick {tick} was published: everything after the log's end is lost"))?;
         }
-        None => say("what was published is not here: anything after it is lost")?,
+        None => say("the published files are not here: everything after the log's end is lost")?,
     }
     if !yes {
-        say("lost means: reports, but also corrections, revocations, suspensions and new tokens \
-             since; do those again.\n`gcs-server recover --yes` goes on from here; phones begin a \
-             new series")?;
+        say("lost are reports, but also corrections, revocations, suspensions and new tokens: do \
+             these again.\n`gcs-server recover --yes` continues with this log in a new series")?;
         return Ok(ExitCode::FAILURE);
     }
     let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;
-    // By the time, in minutes: a second recovery, which may know nothing of the first, must
-    // not use the same number for something else.
+    // The number is the time in minutes: a second recovery may not know of the first one, and must
+    // not use the same number for another series.
     let now = u32::try_from(config.clock().now() / 60).unwrap_or(0);
     let series = published.max(state.series).saturating_add(1).max(now);
     append(&config, &mut *store, &state, SeriesStarted { series })?;
@@ -179,12 +178,12 @@ pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> Comman
     let token = Token::new(Role::Operator, &Random::System.bytes()?);
     let output = output.open(Readers::Owner, SMALL)?;
     append(&config, &mut *store, &state, OperatorTokenSet { token: token.hash() })?;
-    let done = "The old token is void, the new one is lost: do it again.";
+    let done = "The old token is void, and the new one is lost: run the command again.";
     output.write_after(&format!("operator token: {token}\n"), done)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Appends one event to a log that no server uses.
+/// Appends one event to the log of a data folder that no server uses.
 fn append(
     config: &Config,
     store: &mut dyn Store,

@@ -1,4 +1,4 @@
-//! The operator's commands about the server itself.
+//! The operator's commands about policy, clock, ticks, series and tokens.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ pub(super) enum PolicyCommand {
 
 #[derive(Args, Debug)]
 pub(super) struct SetPolicy {
-    /// Setting and value, as in min_reports=10
+    /// Settings with their values, as in min_reports=10
     #[arg(required = true, value_name = "SETTING=VALUE")]
     settings: Vec<String>,
     /// Do it even if dates are dropped, for good
@@ -31,7 +31,7 @@ pub(super) struct SetPolicy {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClockCommand {
-    /// Let ticks go on after a leap of the clock, which is right
+    /// Say that the clock is right, so that ticks go on
     Resume(ResumeClock),
 }
 
@@ -53,7 +53,7 @@ pub(super) struct StartSeries {
     server: Private,
 }
 
-/// A new token.
+/// Options of the commands that make a new token.
 #[derive(Args, Debug)]
 pub(super) struct NewToken {
     #[command(flatten)]
@@ -104,7 +104,8 @@ pub(super) fn clock(command: ClockCommand) -> CommandResult {
 pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> CommandResult {
     if !yes {
         return Err(
-            "every phone will compare all its sets and fetch what differs: say --yes".into()
+            "every phone will compare all its sets and fetch those that differ; add --yes to do it"
+            .into()
         );
     }
     server.connect()?.act(&Method::POST, "/v1/admin/series", None)
@@ -112,7 +113,7 @@ pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Command
 
 pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> CommandResult {
     server.connect()?.act_for_secret("/v1/admin/token", None, output, |_| {
-        "The old token is void, the new one is lost: stop the server, then \
+        "The old token is void, and the new one is lost: stop the server, then run \
          `gcs-server reset-token`."
             .to_owned()
     })
@@ -120,7 +121,7 @@ pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> CommandR
 
 pub(super) fn backend_token(NewToken { output, server }: &NewToken) -> CommandResult {
     server.connect()?.act_for_secret("/v1/admin/backend-token", None, output, |_| {
-        "The old token is void, the new one is lost: `gcs-server backend-token` makes another."
+        "The old token is void, and the new one is lost: `gcs-server backend-token` makes another."
             .to_owned()
     })
 }

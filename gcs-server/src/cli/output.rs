@@ -1,8 +1,8 @@
-//! Where answers go: standard output, or a new file.
+//! Writing answers to standard output or to a new file.
 //!
-//! Everything that the program says goes through here, because `println!` panics when nobody
-//! reads, or when the disk is full. Whoever stops reading early, as `head` does, has what they
-//! wanted: that is no error. A full disk is one.
+//! All output of the program goes through here, because `println!` panics when the reader is gone
+//! or the disk is full. A reader that stops early, as `head` does, is no error. A full disk is an
+//! error.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::CommandResult;
 
-/// Where an answer is wanted.
+/// The option that says where an answer is written.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct OutputArgs {
     /// Write the answer to this new file instead of standard output
@@ -28,7 +28,7 @@ pub(super) struct OutputArgs {
 pub(super) enum Readers {
     /// Its owner alone: it has codes, keys or tokens.
     Owner,
-    /// Whoever the system lets read new files.
+    /// Everyone whom the system's defaults for new files allow.
     Anyone,
 }
 
@@ -37,23 +37,23 @@ pub(super) enum Readers {
 pub(super) enum OutputError {
     #[error("cannot write to standard output: {0}")]
     Stdout(io::Error),
-    #[error("{path} is there already, and is not overwritten: name another file")]
+    #[error("{path} is there already and is not overwritten; name another file")]
     Exists { path: PathBuf },
     #[error("cannot write {path}: {error}")]
     File { path: PathBuf, error: io::Error },
-    /// Before anything is done.
+    /// The output was found unusable before anything was done.
     #[error("{0}\nNothing has been done.")]
     Before(Box<OutputError>),
-    /// After it is done.
+    /// The answer could not be written after something was done.
     #[error("{error}\n{done}")]
     After { error: Box<OutputError>, done: String },
 }
 
-/// A place that took bytes when it was opened.
+/// Standard output or a new file, which could be written to when it was opened.
 #[derive(Debug)]
 pub(super) struct Output(Option<NewFile>);
 
-/// A file that is deleted again unless it is finished.
+/// A new file that is deleted again unless the whole answer is written.
 #[derive(Debug)]
 struct NewFile {
     path: PathBuf,
@@ -62,8 +62,8 @@ struct NewFile {
 }
 
 impl OutputArgs {
-    /// Makes the file, or makes sure that standard output takes `room` bytes; to be called
-    /// before anything is done whose answer must not be lost.
+    /// Makes the file, or makes sure that `room` bytes can be written to standard output. Call it
+    /// before an action whose answer must not be lost.
     pub(super) fn open(&self, readers: Readers, room: usize) -> Result<Output, OutputError> {
         let opened = match &self.output {
             Some(path) => NewFile::create(path, readers, room).map(|file| Output(Some(file))),
@@ -72,7 +72,7 @@ impl OutputArgs {
         opened.map_err(|error| OutputError::Before(error.into()))
     }
 
-    /// Writes an answer for which nothing was done.
+    /// Writes an answer of a command that changed nothing.
     pub(super) fn write(&self, readers: Readers, text: &str) -> CommandResult {
         match &self.output {
             Some(path) => {
@@ -86,12 +86,12 @@ impl OutputArgs {
 }
 
 impl Output {
-    /// Standard output, if it takes `room` bytes.
+    /// Standard output, if `room` bytes can be written to it.
     pub(super) fn stdout(room: usize) -> Result<Output, OutputError> {
         OutputArgs::default().open(Readers::Anyone, room)
     }
 
-    /// Standard output, whether it takes bytes or not.
+    /// Standard output, without a test whether it can be written to.
     pub(super) fn unchecked() -> Output {
         Output(None)
     }
@@ -108,8 +108,8 @@ impl Output {
         }
     }
 
-    /// As [`Output::write`]; `done` says what has been done if that fails, and how to see the
-    /// answer again.
+    /// As [`Output::write`]. If that fails, the error contains `done`, which says what has been done
+    /// and how to see the answer again.
     pub(super) fn write_after(self, text: &str, done: impl Display) -> Result<(), OutputError> {
         self.write(text)
             .map_err(|error| OutputError::After { error: error.into(), done: done.to_string() })
@@ -135,7 +135,7 @@ impl NewFile {
             Err(error) => return Err(OutputError::File { path, error }),
         };
         let mut new = NewFile { path, file, is_finished: false };
-        // The room is taken by writing to it: so a full disk is known now.
+        // Spaces are written to take the room, so that a full disk is noticed now.
         let taken = new.file.write_all(&vec![b' '; room]).and_then(|()| new.file.sync_all());
         taken.map_err(|error| OutputError::File { path: new.path.clone(), error })?;
         Ok(new)
@@ -170,7 +170,7 @@ pub(super) fn say(line: impl Display) -> Result<(), OutputError> {
     to_stdout(&format!("{line}\n"))
 }
 
-/// Writes a line to standard error, if that can be.
+/// Writes a line to standard error, if that is possible.
 pub(super) fn note(line: impl Display) {
     let _unseen = writeln!(io::stderr(), "{line}");
 }
@@ -181,7 +181,7 @@ fn to_stdout(text: &str) -> Result<(), OutputError> {
     unless_closed(written).map_err(OutputError::Stdout)
 }
 
-/// Whoever closed the other end wants no more: that is no error.
+/// The result of writing, without the error that the reader has closed the pipe.
 pub(super) fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -189,7 +189,7 @@ pub(super) fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether standard output takes bytes: somebody reads it, and the disk has room.
+/// Makes sure that standard output can be written to: its reader is there, and the disk has room.
 #[cfg(unix)]
 fn expect_room(room: usize) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -198,9 +198,9 @@ fn expect_room(room: usize) -> io::Result<()> {
     let mut polled = [PollFd::new(&stdout, PollFlags::OUT)];
     poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
     if polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
-        return Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads it"));
+        return Err(io::Error::new(io::ErrorKind::BrokenPipe, "its reader is gone"));
     }
-    // Devices such as /dev/full refuse even nothing.
+    // Devices such as /dev/full give an error even for zero bytes.
     rustix::io::write(&stdout, &[])?;
     reserve(&stdout, room)
 }
@@ -210,7 +210,7 @@ fn expect_room(_: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes disk space behind the end of a file without changing it, where the system can.
+/// Takes disk space after the end of a file without changing its content, where the system can.
 #[cfg(target_os = "linux")]
 fn reserve(file: &impl std::os::fd::AsFd, room: usize) -> io::Result<()> {
     use rustix::fs::{FallocateFlags, FileType, fallocate, fstat};
@@ -223,7 +223,7 @@ fn reserve(file: &impl std::os::fd::AsFd, room: usize) -> io::Result<()> {
     let end = u64::try_from(stat.st_size).unwrap_or(0);
     match fallocate(file, FallocateFlags::KEEP_SIZE, end, room as u64) {
         Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(error.into()),
-        // Not every file system knows how.
+        // Not every file system can do this.
         _ => Ok(()),
     }
 }

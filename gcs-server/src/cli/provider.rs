@@ -17,23 +17,23 @@ pub(super) enum ProviderCommand {
     Add(Add),
     /// List all providers
     List(Private),
-    /// Let its codes wait until it is resumed
+    /// Suspend a provider: its codes are not accepted until it is resumed
     Suspend(Number),
     /// Make a suspended provider active again
     Resume(Number),
-    /// Revoke the provider and its unused codes, for good
+    /// Revoke a provider and its unused codes, for good
     Revoke(Number),
-    /// Replace its token, and show the new one once
+    /// Replace a provider's token, and show the new one once
     Token(Shown),
-    /// Replace its key: codes that are unused become void
+    /// Replace a provider's key: unused codes become void
     Rotate(Number),
-    /// Show its key, to print codes offline with `print-codes`
+    /// Show a provider's key, to print codes offline with `print-codes`
     Key(Shown),
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Add {
-    /// Its name
+    /// Name of the provider
     name: String,
     #[command(flatten)]
     output: OutputArgs,
@@ -43,7 +43,7 @@ pub(super) struct Add {
 
 #[derive(Args, Debug)]
 pub(super) struct Number {
-    /// Its number
+    /// Number of the provider, as `provider list` shows it
     provider: u16,
     #[command(flatten)]
     server: Private,
@@ -51,7 +51,7 @@ pub(super) struct Number {
 
 #[derive(Args, Debug)]
 pub(super) struct Shown {
-    /// Its number
+    /// Number of the provider, as `provider list` shows it
     provider: u16,
     #[command(flatten)]
     output: OutputArgs,
@@ -66,8 +66,8 @@ pub(super) fn run(command: ProviderCommand) -> CommandResult {
             server.connect()?.act_for_secret(PROVIDERS, Some(&body), &output, |added| {
                 let provider = &added["provider"];
                 format!(
-                    "The provider has been added, with number {provider}. A new token: \
-                     `gcs-server provider token {provider}`."
+                    "The provider has been added, with number {provider}. Its token is lost: \
+                     `gcs-server provider token {provider}` makes another."
                 )
             })
         }
@@ -90,6 +90,6 @@ fn change(Number { provider, server }: &Number, act: &str) -> CommandResult {
 fn show(Shown { provider, output, server }: &Shown, act: &str, done: &str) -> CommandResult {
     let path = format!("{PROVIDERS}/{provider}/{act}");
     server.connect()?.act_for_secret(&path, None, output, |_| {
-        format!("{done} Again: `gcs-server provider {act} {provider}`.")
+        format!("{done} To see it, run `gcs-server provider {act} {provider}` again.")
     })
 }

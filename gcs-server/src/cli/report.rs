@@ -1,5 +1,5 @@
-//! What an app and a back office ask, to try a server out by hand: an element, a report, what
-//! became of it, an exact match.
+//! The commands to try a server by hand as an app or a back office does: `element`, `report`,
+//! `report-status` and `exact`.
 
 use std::process::ExitCode;
 use std::thread;
@@ -21,11 +21,11 @@ use crate::clock::Clock;
 use crate::random::Random;
 use crate::time;
 
-/// A seed, and what other phones hear of it.
+/// A seed, and the element that other phones hear of it.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  gcs-server element --time 2026-01-31T12:00:00Z")]
 pub(super) struct ElementArgs {
-    /// When it is broadcast, as 2026-01-31T12:00:00Z or in Unix seconds [default: two days ago]
+    /// Time of the broadcast, as 2026-01-31T12:00:00Z or in Unix seconds [default: two days ago]
     #[arg(long, value_parser = time::parse)]
     time: Option<u64>,
     /// The seed, 32 bytes in base64 [default: a random one]
@@ -45,7 +45,7 @@ pub(super) struct ReportArgs {
     /// The seed that was broadcast, as `element` shows it
     #[arg(long, value_parser = parse_seed, required_unless_present = "random", requires = "time")]
     seed: Option<[u8; 32]>,
-    /// When it was broadcast
+    /// Time of the broadcast, as 2026-01-31T12:00:00Z or in Unix seconds
     #[arg(long, value_parser = time::parse, requires = "seed")]
     time: Option<u64>,
     /// Report a random seed of two days ago
@@ -130,9 +130,9 @@ pub(super) fn report(report: &ReportArgs) -> CommandResult {
 fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
     for pause in [1, 3] {
         match client.ask_json(&Method::POST, "/v1/reports", Some(body)) {
-            Err(error) if error.may_pass() => {
+            Err(error) if error.may_succeed_later() => {
                 note(format_args!(
-                    "{error}\nThe same report is sent again in {pause} s: that is safe."
+                    "{error}\nThe same report is sent again in {pause} s; that is safe."
                 ));
                 thread::sleep(Duration::from_secs(pause));
             }

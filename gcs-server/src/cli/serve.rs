@@ -1,4 +1,4 @@
-//! Serving.
+//! The command `serve`.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::random::Random;
 pub(super) fn serve(config: &Config) -> CommandResult {
     log_to_stderr(config.log_format);
     if DataFolder::is_new(config) {
-        // The operator's token is shown once: only where it can be seen.
+        // The operator's token is shown only once, so standard output must be usable.
         drop(Output::stdout(SMALL)?);
     }
     actix_web::rt::System::new().block_on(async {
@@ -41,14 +41,14 @@ pub(super) fn serve(config: &Config) -> CommandResult {
 }
 
 fn log_to_stderr(format: LogFormat) {
-    // The level is fixed: below it, libraries log addresses.
+    // The level is fixed, because libraries log addresses at lower levels.
     let is_terminal = std::io::stderr().is_terminal();
     let levels = Targets::new().with_default(Level::INFO).with_target("actix_server", Level::WARN);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal)
         .with_target(false)
-        // When a line cannot be written, there is nowhere to say so.
+        // A log line that cannot be written is dropped.
         .log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(levels);
     match format {
@@ -57,18 +57,21 @@ fn log_to_stderr(format: LogFormat) {
     }
 }
 
-/// Shows what is said once. That it cannot be shown is no reason not to serve.
+/// Shows addresses, root key and, at the first start, the operator's token. If they cannot be
+/// shown, the server serves all the same.
 fn greet(config: &Config, app: &App) {
     let done = match app.new_deployment() {
-        Some(_) => "The operator's token is lost: stop the server, then `gcs-server reset-token`.",
-        None => "Serving all the same.",
+        Some(_) => {
+            "The operator's token is lost: stop the server, then run `gcs-server reset-token`."
+        }
+        None => "The server runs all the same.",
     };
     if let Err(error) = Output::unchecked().write_after(&greeting(config, app), done) {
         note(error);
     }
 }
 
-/// What is said once, on standard output.
+/// The text that a start shows on standard output.
 fn greeting(config: &Config, app: &App) -> String {
     let (public, private) = (app.public(), app.private());
     let root = data_encoding::HEXLOWER.encode(&app.service().keys.root().0);
@@ -90,18 +93,18 @@ fn greeting(config: &Config, app: &App) -> String {
     text
 }
 
-/// What somebody should know before it harms.
+/// Logs warnings about settings that are unsafe in real use.
 fn warn(config: &Config, app: &App) {
     let policy: Policy = app.service().node.state().policy.clone();
     if policy.min_reports == 1 {
         tracing::warn!(
-            "min_reports is 1: every report is published at once, and who watches the files can \
-             tell one patient's identifiers by when they came. Before real use: \
+            "min_reports is 1: every report is published at once, and anyone who watches the files \
+             can see which identifiers belong to one patient. Before real use, run: \
              gcs-server policy set min_reports=10"
         );
     }
     if policy.raw {
-        tracing::warn!("raw elements are accepted: whoever heard an identifier can report it");
+        tracing::warn!("raw elements are accepted: anyone who heard an identifier can report it");
     }
     if !config.private_listen.ip().is_loopback() {
         tracing::warn!("the private listener is not on loopback: put TLS in front of it");
@@ -111,7 +114,7 @@ fn warn(config: &Config, app: &App) {
         && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o077 != 0
     {
         let file = config.key_file.display();
-        tracing::warn!("others than its owner can read the key file: chmod 600 {file}");
+        tracing::warn!("other users can read the key file; run: chmod 600 {file}");
     }
     if config.clock_file.is_some() {
         tracing::warn!("the time comes from a file: this is a demonstration");
@@ -132,7 +135,7 @@ async fn stop_signal() {
             return;
         }
     }
-    // Without signals the server runs until it is killed, which loses nothing either.
+    // Without signals the server runs until it is killed. That loses nothing either.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,21 +1,21 @@
 //! The chain: numbered events, each bound to the one before.
 //!
-//! An event is a header and a body. The header is chained and kept for ever; the body
-//! stands in it only as SHA-256(32 random bytes ‖ body), so that a purge can erase both
-//! without breaking the chain, and what was erased cannot be guessed from what is left.
+//! An event is a header and a body. The header is chained and kept for ever. Of the body it has
+//! only a hash, SHA-256(salt ‖ body) with a salt of 32 random bytes. A purge erases body and salt
+//! without breaking the chain, and afterwards the body cannot be guessed from the hash.
 //! A header:
 //!
 //! ```text
 //! position   u64   from 1
-//! previous   32    SHA-256 of the header before; zeros in the first
+//! previous   32    SHA-256 of the header before; zeros in the first header
 //! time       u64   Unix time in seconds
-//! kind       u16   what happened
+//! kind       u16   the kind of event, see `Event::kind`
 //! outcome    u8    1: accepted
 //! rules      u16   version of the rules that judged it
 //! commitment 32    SHA-256(salt ‖ body)
 //! ```
 //!
-//! All little-endian, 85 bytes.
+//! Numbers are little-endian. A header has 85 bytes.
 
 use gcs_core::Digest;
 use sha2::{Digest as _, Sha256};
@@ -23,17 +23,17 @@ use thiserror::Error;
 
 use super::events::{DecodeError, Event};
 
-/// Bytes of a header.
+/// Length of a header in bytes.
 pub const HEADER_LEN: usize = 85;
 
-/// Version of the rules by which this release judges. State is made of what was recorded,
-/// so a new version never judges history again.
+/// Version of the rules by which this release judges. The state is computed from the events as
+/// they were recorded: a release with new rules does not judge old events again.
 pub const RULES: u16 = 1;
 
-/// The outcome of an event that was accepted. What is not accepted is counted, not logged.
+/// The outcome of an event that was accepted. Requests that are not accepted are not in the log.
 const ACCEPTED: u8 = 1;
 
-/// What is known of an event for ever.
+/// The part of an event that is never erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventHeader {
     /// Position in the log, from 1.
@@ -42,9 +42,9 @@ pub struct EventHeader {
     pub previous: [u8; 32],
     /// Unix time in seconds.
     pub time: u64,
-    /// What happened: see [`Event::kind`].
+    /// The kind of event: see [`Event::kind`].
     pub kind: u16,
-    /// 1: accepted.
+    /// The outcome: always 1, accepted.
     pub outcome: u8,
     /// Version of the rules that judged it.
     pub rules: u16,
@@ -89,7 +89,7 @@ impl EventHeader {
         })
     }
 
-    /// SHA-256 of its bytes: what the next header is chained to.
+    /// SHA-256 of the header's bytes. The next header contains it.
     pub fn hash(&self) -> [u8; 32] {
         Digest::of(&self.to_bytes()).0
     }
@@ -101,7 +101,8 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*head)
 }
 
-/// Binds a header to a body without telling anything about it.
+/// SHA-256(salt ‖ body): binds a header to a body. Without the salt it says nothing about the
+/// body.
 fn commitment(salt: &[u8; 32], body: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(salt).chain_update(body).finalize().into()
 }
@@ -111,7 +112,7 @@ fn commitment(salt: &[u8; 32], body: &[u8]) -> [u8; 32] {
 pub struct LoggedEvent {
     /// Its header.
     pub header: EventHeader,
-    /// What happened; `None` once its body has been erased.
+    /// The content; `None` once the body has been erased.
     pub event: Option<Event>,
 }
 
@@ -120,13 +121,13 @@ pub struct LoggedEvent {
 pub struct SealedEvent {
     /// Its header.
     pub header: EventHeader,
-    /// Erased together with the body.
+    /// 32 random bytes, erased together with the body.
     pub salt: [u8; 32],
     /// The event as bytes.
     pub body: Vec<u8>,
 }
 
-/// An event that does not belong where it stands in the log.
+/// An event of the log that cannot be read or applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LogError {
     /// The event is damaged, missing, or does not follow from the events before.
@@ -173,12 +174,12 @@ impl LogError {
     }
 }
 
-/// Where a chain has got to. It seals the next events, or verifies them.
+/// The end of a chain so far. It seals the next events, or verifies them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
     /// Position of the last event, 0 before the first.
     pub position: u64,
-    /// Hash of its header.
+    /// SHA-256 of that event's header; zeros before the first.
     pub head: [u8; 32],
 }
 

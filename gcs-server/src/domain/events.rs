@@ -1,9 +1,9 @@
-//! The events of the log: everything that can happen.
+//! The events of the log: every change that the server can record.
 //!
 //! The body of an event is its struct in the postcard format
 //! (<https://postcard.jamesmunns.com>), and the header's kind says which struct. Kinds and
-//! structs never change their meaning: what is new gets a new kind. Tests compare them with
-//! golden bytes.
+//! structs never change their meaning: a new meaning gets a new kind. Tests compare them with
+//! stored bytes.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -13,7 +13,7 @@ use gcs_core::report::{Item, ItemProblem};
 
 use crate::domain::policy::Policy;
 
-/// Random number of a report, which its sender alone knows.
+/// Random number of a report, by which its sender asks for its status.
 pub type TrackingId = [u8; 16];
 
 /// Declares the kinds of events: number, name, body.
@@ -93,11 +93,11 @@ events! {
     13 Correction;
     /// A publication.
     14 TickMade;
-    /// The series raised.
+    /// A new series.
     15 SeriesStarted;
-    /// A leap of the clock that the operator accepted.
+    /// The operator's statement that the clock is right after it jumped ahead.
     16 ClockResumed;
-    /// Bodies erased.
+    /// Bodies of reports that were erased.
     17 Purge;
     /// A new token for backends.
     18 BackendTokenSet;
@@ -109,10 +109,10 @@ pub const ERASABLE: u16 = 12;
 /// Bytes that are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
-    /// Written by a newer release.
+    /// The kind is unknown: a newer release wrote the event.
     #[error("unknown kind")]
     UnknownKind,
-    /// Not a body of the kind.
+    /// The bytes are not a body of the kind.
     #[error("{0}")]
     Body(postcard::Error),
 }
@@ -132,14 +132,14 @@ pub struct Deployment {
     pub id: [u8; 16],
     /// The root key that apps pin.
     pub root: [u8; 32],
-    /// HMAC that only the right master key gives.
+    /// A value derived from the master key, by which a start recognises the right key file.
     pub master_check: [u8; 32],
 }
 
 /// New settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicySet {
-    /// All of them.
+    /// All settings, changed or not.
     pub policy: Policy,
 }
 
@@ -261,53 +261,54 @@ pub struct CodeRevoked {
 pub struct ReportAccepted {
     /// The code that authorised it.
     pub code: CodeId,
-    /// SHA-256 of what was sent, to know a retry by.
+    /// SHA-256 of the items that were sent. A retry is recognised by it.
     pub payload: [u8; 32],
-    /// Random number made by the server.
+    /// Random number made by the server, by which the sender asks for the report's status.
     pub tracking: TrackingId,
     /// The items that were accepted, without duplicates.
     pub items: Vec<Item>,
-    /// The items that were not, by index.
+    /// The items that were not accepted, by index, each with what is wrong with it.
     pub problems: Vec<(u32, ItemProblem)>,
 }
 
 /// Reports retracted or reinstated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
-    /// What is done.
+    /// Whether the reports are retracted or reinstated.
     pub act: Act,
-    /// To which reports, by their positions in the log.
+    /// The reports, by their positions in the log.
     pub reports: Vec<u64>,
-    /// How they were selected, for the reader of the log.
+    /// How the reports were selected, as text for people who read the log.
     pub selection: String,
 }
 
-/// A publication. It has the time of its header, and takes in every event before it.
+/// A publication. Its time is that of the event's header; it covers every event before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickMade {
     /// The series.
     pub series: u32,
-    /// Its number.
+    /// The number of the tick.
     pub number: u32,
 }
 
-/// The series raised, after a restore or a recall.
+/// A new series, begun after a restore or to recall what is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesStarted {
     /// The new series.
     pub series: u32,
 }
 
-/// A leap of the clock accepted by the operator.
+/// The operator's statement that the clock is right after it jumped ahead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockResumed {}
 
-/// Bodies of reports erased, all of whose dates expired days ago.
+/// Bodies of reports that were erased, because all dates of these reports expired days ago.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purge {
     /// Positions of the reports.
     pub reports: Vec<u64>,
-    /// Their codes, without saying whose report each was, until their ranges expire.
+    /// The codes of these reports whose ranges have not expired: they stay used. They are sorted,
+    /// so that nothing says which code belongs to which report.
     pub used: Vec<CodeId>,
 }
 

@@ -10,7 +10,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// How long a list of online keys is valid when it is signed: a year.
+/// Seconds for which a list of online keys is valid after it is signed: a year.
 pub const KEY_LIST_SECONDS: u64 = 365 * 86_400;
 
 /// The three secrets of a deployment, 32 random bytes each. All other keys follow from them.
@@ -44,7 +44,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// The secrets of these bytes.
+    /// Secrets from their bytes.
     pub fn new(root: [u8; 32], online: [u8; 32], master: [u8; 32]) -> Secrets {
         let [root, online, master] = [root, online, master].map(Zeroizing::new);
         Secrets { root, online, master }
@@ -77,7 +77,7 @@ impl DeploymentKeys {
     /// A list of the online key alone, signed by the root, valid for a year from `now`.
     ///
     /// # Errors
-    /// When the list is out of bounds, which it is not in practice.
+    /// When the list is longer than the format allows, which does not happen with one key.
     pub fn sign_key_list(&self, version: u32, now: u64) -> Result<SignedKeyList, ManifestError> {
         let expires = now.saturating_add(KEY_LIST_SECONDS);
         KeyList { version, expires, keys: vec![self.online.public()] }.sign(&self.root)
@@ -88,7 +88,7 @@ impl DeploymentKeys {
         ProviderKey::derive(&self.secrets.master, provider, generation)
     }
 
-    /// The key from which salts and noise are derived.
+    /// The key from which the salts of sets and random choices of the publisher are derived.
     pub fn derivation(&self) -> DerivationKey {
         DerivationKey::new(self.derive("gcs publication key v1"))
     }
@@ -98,7 +98,8 @@ impl DeploymentKeys {
         FillerKey::new(self.derive("gcs filler key v1"))
     }
 
-    /// What the first event of the log says of the master key: only the same key gives it.
+    /// A value that only this master key gives. The first event of the log has it, so that a start
+    /// with another key file is noticed.
     pub fn master_check(&self) -> [u8; 32] {
         self.derive("gcs master key check v1")
     }

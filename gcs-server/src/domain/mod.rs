@@ -1,7 +1,8 @@
-//! The rules of the server, without I/O: what can happen, what it adds up to, and what is
-//! accepted.
+//! The rules of the server, without I/O: the events, the state that is computed from them, and
+//! the decision what is accepted.
 //!
-//! It knows nobody but [`gcs_core`]. Time and randomness are handed in.
+//! This module depends on no other module of the server, only on [`gcs_core`]. Time and random
+//! bytes are arguments.
 
 pub mod chain;
 pub mod events;

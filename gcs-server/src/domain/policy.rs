@@ -1,5 +1,5 @@
-//! The policy: every setting that changes a published byte or what is accepted. It stands
-//! in the log, so that every node that has the log does the same.
+//! The policy: every setting that changes a published byte or what is accepted. It is in the
+//! log, so that every node that has the log does the same.
 
 use gcs_core::live::LiveSettings;
 use gcs_core::report::ItemRules;
@@ -17,20 +17,20 @@ pub struct Policy {
     pub expected_per_date: u32,
     /// Seconds from one tick to the next; 60 to 21600.
     pub interval: u64,
-    /// What reports add to a date waits until so many reports have something for it; 1 to 1000.
+    /// Number of reports that must have elements for a date before these are published; 1 to 1000.
     pub min_reports: u32,
-    /// Seconds that additions wait at most; then filler makes up for the reports that are
-    /// missing. At most 86400.
+    /// Seconds for which elements wait for `min_reports`, at most. Then random filler takes the
+    /// place of the missing reports. 0 to 86400.
     pub max_hold: u64,
     /// Days for which a date is published after its end; 1 to 28.
     pub retention_days: u32,
     /// Whether raw elements are accepted. Whoever heard one could report it.
     pub raw: bool,
-    /// Items of one date in one report; 1 to 4096.
+    /// Number of items of one date in one report, at most; 1 to 4096.
     pub max_items_per_date: u32,
-    /// Days for which a new range of codes is valid at most; 1 to 730.
+    /// Days for which a new range of codes may be valid, at most; 1 to 730.
     pub max_code_days: u32,
-    /// Unused codes in open ranges that a provider may have at once; 1 to 1000000.
+    /// Number of unused codes that a provider may have at once, at most; 1 to 1000000.
     pub max_open_codes: u32,
 }
 
@@ -38,13 +38,13 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{setting} is {got}; it must be {least} to {most}")]
 pub struct PolicyError {
-    /// Which.
+    /// Name of the setting.
     pub setting: &'static str,
-    /// Its smallest value.
+    /// The smallest value that is allowed.
     pub least: u64,
-    /// Its largest value.
+    /// The largest value that is allowed.
     pub most: u64,
-    /// What was given.
+    /// The value that was given.
     pub got: u64,
 }
 
@@ -69,7 +69,7 @@ impl Policy {
     /// Whether every setting is within its bounds.
     ///
     /// # Errors
-    /// The first setting that is not.
+    /// The first setting that is out of its bounds.
     pub fn validate(&self) -> Result<(), PolicyError> {
         let bounds: [(&'static str, u64, u64, u64); 9] = [
             ("rate_bits", self.rate_bits.into(), 1, 32),
@@ -88,7 +88,7 @@ impl Policy {
         }
     }
 
-    /// A date of twice the planned size must fit into a range of below 2^53.
+    /// Makes sure that the hash range of a date of twice the planned size is below 2^53.
     fn validate_plan(&self) -> Result<(), PolicyError> {
         let fits = |expected: u32| HashRange::for_expected(expected, self.rate_bits).is_ok();
         if fits(self.expected_per_date.saturating_mul(2)) {
@@ -103,7 +103,7 @@ impl Policy {
         })
     }
 
-    /// The part that says what is accepted of a report.
+    /// The settings that decide which items of a report are accepted.
     pub(crate) fn items(&self) -> ItemRules {
         ItemRules {
             retention_days: self.retention_days,
@@ -112,7 +112,7 @@ impl Policy {
         }
     }
 
-    /// The part that says when additions are published, and for how long.
+    /// The settings that decide when elements are published, and for how long.
     pub(crate) fn live(&self) -> LiveSettings {
         LiveSettings {
             min_reports: self.min_reports,
@@ -121,7 +121,7 @@ impl Policy {
         }
     }
 
-    /// The part that the publisher needs.
+    /// The settings that the publisher needs.
     pub(crate) fn publish(&self) -> publish::PublisherSettings {
         publish::PublisherSettings {
             rate_bits: self.rate_bits,

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::domain::policy::PolicyError;
 
-/// What is answered instead of success. Nothing has changed then.
+/// The answer to a request that did not succeed. The request has changed nothing, unless the text
+/// of the problem says otherwise.
 #[derive(Debug, Error)]
 pub enum Problem {
     /// The body is not JSON.
@@ -17,7 +18,8 @@ pub enum Problem {
         /// Column from 1.
         column: usize,
     },
-    /// The body is JSON of another shape. Only the place is told, since values may be secrets.
+    /// The body is JSON of another shape. The text gives only the place, since values may be
+    /// secrets.
     #[error(
         "the JSON has a member that is missing, unknown or of another type: line {line}, column {column}"
     )]
@@ -33,49 +35,50 @@ pub enum Problem {
         /// Which parameter, and what is wrong with it.
         what: &'static str,
     },
-    /// No token came.
+    /// The request has no token.
     #[error("a token is needed: send `Authorization: Bearer TOKEN`")]
     TokenMissing,
-    /// Nobody has the token that came.
-    #[error("the token that came is unknown; it may have been replaced")]
+    /// The request's token is not known to the server.
+    #[error("the token is unknown; it may have been replaced")]
     TokenUnknown,
     /// The token is of another role.
-    #[error("{role} token is needed, and the token that came is of another role")]
+    #[error("{role} token is needed; the token that was sent is of another role")]
     Forbidden {
-        /// Whose token is needed, with an article.
+        /// The role whose token is needed, in the possessive: `the operator's`, `a provider's` or
+        /// `the backends'`.
         role: &'static str,
     },
-    /// No path or file of this name.
+    /// There is no path or file of this name.
     #[error("there is no such path or file on this listener")]
     NotFound,
     /// The path does not take this method.
     #[error("this path takes only {allow}")]
     MethodNotAllowed {
-        /// The methods that it takes.
+        /// The methods that the path takes, separated by commas.
         allow: String,
     },
     /// The body took too long to arrive.
     #[error("the body took more than {seconds} seconds to arrive")]
     Timeout {
-        /// How long it may take.
+        /// Seconds that the body may take to arrive.
         seconds: u64,
     },
     /// The body is too large.
     #[error("the body is larger than {max} bytes")]
     TooLarge {
-        /// How large it may be.
+        /// The largest size of the body, in bytes.
         max: usize,
     },
     /// The connection broke while the body was sent.
     #[error("the connection broke before the whole body arrived")]
     BodyIncomplete,
-    /// A range of bytes that the file does not have.
+    /// The requested range of bytes lies outside the file.
     #[error("the range lies outside the {length} bytes of the file")]
     RangeNotSatisfiable {
-        /// The file's length.
+        /// The file's length in bytes.
         length: u64,
     },
-    /// The code is not a code, or not an authentic one.
+    /// The text is not a code, or the code was not made with a key of this deployment.
     #[error("this is not a code of this service; look for typing mistakes")]
     CodeInvalid,
     /// The code was used for another report.
@@ -98,18 +101,18 @@ pub enum Problem {
     /// The code is in no range that was opened.
     #[error("this code is not valid yet: its provider must open its range first")]
     CodeNotOpen,
-    /// More items than a report may have.
+    /// The report has more items than a report may have.
     #[error("a report has at most {max} items, got {got}")]
     TooManyItems {
-        /// How many it may have.
+        /// The largest number of items.
         max: usize,
-        /// How many came.
+        /// The number of items that were sent.
         got: usize,
     },
     /// None of the items can be accepted; the code is not used up.
     #[error("none of the items can be accepted, and the code is not used up")]
     NoItems {
-        /// What is wrong with each, by index.
+        /// What is wrong with each item, by the item's index.
         problems: Vec<(u32, ItemProblem)>,
     },
     /// No report has this tracking id.
@@ -126,16 +129,16 @@ pub enum Problem {
     /// The provider is not active.
     #[error("the provider is {status}")]
     ProviderInactive {
-        /// What it is instead.
+        /// The provider's status: `suspended` or `revoked`.
         status: &'static str,
     },
-    /// A name that is empty, too long or not printable.
+    /// The provider's name is empty, too long or not printable.
     #[error("a provider's name has 1 to 200 printable characters")]
     ProviderName,
     /// All provider numbers are taken.
     #[error("all {max} provider numbers are taken")]
     ProvidersExhausted {
-        /// How many there are.
+        /// How many provider numbers there are.
         max: u16,
     },
     /// The provider has no such range.
@@ -147,25 +150,25 @@ pub enum Problem {
     /// A range would have too many codes, or none.
     #[error("a range has 1 to {max} codes, got {got}")]
     RangeCount {
-        /// How many it may have.
+        /// The largest number of codes in a range.
         max: u32,
-        /// How many were asked for.
+        /// The number of codes that were asked for.
         got: u32,
     },
     /// Codes would be valid for too many days, or none.
     #[error("codes are valid for 1 to {max} days, got {got}")]
     RangeDays {
-        /// How many it may be.
+        /// The largest number of days.
         max: u32,
-        /// How many were asked for.
+        /// The number of days that were asked for.
         got: u32,
     },
     /// The provider would have too many unused codes.
     #[error("the provider may have {max} unused codes at once, and has {open}")]
     QuotaExceeded {
-        /// How many it may have.
+        /// The largest number of unused codes.
         max: u64,
-        /// How many it has.
+        /// The number of unused codes that the provider has.
         open: u64,
     },
     /// The serial numbers of the present key are used up.
@@ -176,39 +179,39 @@ pub enum Problem {
     /// A setting is out of its bounds.
     #[error(transparent)]
     PolicyInvalid(#[from] PolicyError),
-    /// A correction says nothing of which reports it is for.
+    /// The correction does not say which reports it is for.
     #[error("say which reports: by report, code, provider, range or time")]
     SelectionEmpty,
-    /// A correction names a range or generation without its provider.
-    #[error("say of which provider the range or generation is")]
+    /// The correction names a range or generation without its provider.
+    #[error("a range or generation needs its provider; name the provider too")]
     SelectionRange,
-    /// A correction fits no report.
+    /// The correction selects no report.
     #[error("no report is selected, up to position {position} of the log")]
     SelectionNone {
-        /// The position that was looked at.
+        /// The position in the log up to which reports were looked at.
         position: u64,
     },
-    /// A correction names a position that the log has not reached.
-    #[error("the log has no position {got} yet, it is at {last}; preview again")]
+    /// The correction names a position that the log has not reached.
+    #[error("the log has no position {got} yet, its last is {last}; preview again")]
     PositionAhead {
-        /// Where the log is.
+        /// Position of the last event of the log.
         last: u64,
-        /// What was given.
+        /// The position that was given.
         got: u64,
     },
     /// The tick before has not been published yet.
     #[error("tick {tick} has not been published yet; it is being retried")]
     TickPending {
-        /// Its number.
+        /// The number of that tick.
         tick: u32,
     },
-    /// The clock is far ahead of the last tick.
+    /// The clock is more than a day after the last tick.
     #[error(
         "the clock is {seconds} seconds after the last tick, so publishing waits; \
-         if the clock is right, say so with `gcs-server clock resume`"
+         if the clock is right, run `gcs-server clock resume`"
     )]
     ClockLeap {
-        /// How far.
+        /// Seconds from the last tick to the clock's time.
         seconds: u64,
     },
     /// The clock is before the last tick.
@@ -218,39 +221,40 @@ pub enum Problem {
          `gcs-server start-series --yes`"
     )]
     ClockBehind {
-        /// How far.
+        /// Seconds from the clock's time to the last tick.
         seconds: u64,
     },
-    /// Dates would be dropped, for good.
+    /// The next tick would drop dates, for good.
     #[error(
         "the next tick would drop {dates} dates with all their reports, for good; \
          if that is meant, add --drop-dates (or ?drop_dates=true)"
     )]
     DatesDropped {
-        /// How many.
+        /// Number of dates that would be dropped.
         dates: usize,
     },
-    /// An exact-match request that cannot be answered.
+    /// The exact-match request cannot be answered.
     #[error("{message}")]
     ExactInvalid {
-        /// What is wrong with it.
+        /// What is wrong with the request.
         message: String,
     },
     /// The log cannot be written at the moment.
     #[error(
-        "the log cannot be written at the moment: try again, and trust only an answer of success"
+        "the log cannot be written at the moment; try again: nothing is certain to be stored \
+         before an answer of success"
     )]
     StorageUnavailable,
     /// A newer release wrote the log.
     #[error("the log was written by a newer release: this server only serves what is published")]
     ReadOnly,
-    /// The server is stopping, or has not finished starting.
+    /// The server is starting, stopping or overloaded.
     #[error("the server is starting, stopping or overloaded; try again")]
     Unavailable,
     /// Somebody deleted published files.
     #[error("{count} published files are missing; a restart writes them again")]
     FilesMissing {
-        /// How many.
+        /// Number of files that are missing.
         count: usize,
     },
     /// A fault of the server.
@@ -259,7 +263,7 @@ pub enum Problem {
 }
 
 impl From<ExactError> for Problem {
-    /// What `serde_json` says may repeat values: only that the JSON is wrong is told.
+    /// The message says only that the JSON is wrong: a message of `serde_json` may repeat values.
     fn from(error: ExactError) -> Problem {
         match error {
             ExactError::TooLarge { max, .. } => Problem::TooLarge { max },
@@ -286,16 +290,16 @@ impl From<ReportError> for Problem {
 /// One row of the table of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProblemKind {
-    /// Stable name.
+    /// Stable name of the problem.
     pub code: &'static str,
-    /// HTTP status.
+    /// HTTP status of the answer.
     pub status: u16,
     /// Whether the same request may succeed later.
     pub retry: bool,
 }
 
 impl Problem {
-    /// Its row of the table.
+    /// The problem's row of the table.
     pub fn row(&self) -> ProblemKind {
         use Problem as R;
         let (code, status, retry) = match self {

@@ -1,4 +1,4 @@
-//! What became of a report, as its sender is told.
+//! The status of a report, as its sender can ask for it.
 
 use gcs_core::live::{LiveReport, ReportDate};
 use gcs_core::{Date, Version};
@@ -7,10 +7,10 @@ use crate::domain::judge;
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 
-/// What became of a report, or of its elements of one date.
+/// The status of a report, or of its elements of one date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It waits for its publication.
+    /// It waits to be published.
     Held,
     /// All of it that has not expired is published.
     Published,
@@ -20,27 +20,27 @@ pub enum Status {
     Expired,
 }
 
-/// What became of a report.
+/// The status of a report, as a whole and by date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportStatus {
-    /// Of all of it.
+    /// The status of the whole report.
     pub status: Status,
-    /// By date.
+    /// The status of its elements, by date.
     pub dates: Vec<DateStatus>,
 }
 
-/// What became of a report's elements of one date.
+/// The status of a report's elements of one date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DateStatus {
     /// The UTC date.
     pub date: Date,
-    /// What became of them.
+    /// The status of these elements.
     pub status: Status,
-    /// The publication that first had them, if they are published.
+    /// The first publication that had them, if they are published.
     pub since: Option<Version>,
 }
 
-/// What became of the report of a tracking id. `published` is the newest publication that
+/// The status of the report that has a tracking id. `published` is the newest publication that
 /// phones can fetch: the log may be ahead of it.
 ///
 /// # Errors

@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::domain::state::State;
 
-/// Who a token is for. The text begins with it, so that a leaked token is recognised.
+/// Who a token is for. The text of a token begins with the role, so that a leaked token is
+/// recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The operator.
@@ -38,7 +39,7 @@ impl Token {
         Token(format!("{}{}", role.prefix(), BASE64URL_NOPAD.encode(secret)))
     }
 
-    /// What the log keeps of it.
+    /// SHA-256 of the token, which is all that the log keeps of it.
     pub fn hash(&self) -> [u8; 32] {
         hash(&self.0)
     }
@@ -56,7 +57,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What the log keeps of a token.
+/// SHA-256 of a token's text, which is all that the log keeps of it.
 pub fn hash(token: &str) -> [u8; 32] {
     Digest::of(token.as_bytes()).0
 }
@@ -72,8 +73,8 @@ pub enum Holder {
     Backend,
 }
 
-/// Who has this token; `None` if nobody has. The token is compared with every token there is,
-/// each time in the same time, so that the duration tells nothing.
+/// The holder of a token; `None` if the token is unknown. It is compared with all known tokens in
+/// constant time, so that the duration reveals nothing.
 pub fn holder(state: &State, token: &str) -> Option<Holder> {
     let hash = hash(token);
     let held = |known: &[u8; 32], holder| bool::from(known.ct_eq(&hash)).then_some(holder);

@@ -1,4 +1,4 @@
-//! Who asks: bearer tokens (RFC 6750).
+//! Bearer tokens (RFC 6750): which role a request has.
 
 use std::future::{Ready, ready};
 
@@ -11,19 +11,19 @@ use crate::domain::problem::Problem;
 use crate::domain::token::{self, Holder};
 use crate::service::Service;
 
-/// The request came with a token of the role `R`.
+/// The sender of a request that has a token of the role `R`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<R>(pub(crate) R);
 
-/// The operator.
+/// The role of the operator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operator;
 
-/// The provider of this number.
+/// The role of a provider, with its number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProviderRole(pub(crate) u16);
 
-/// A backend or a back office.
+/// The role of backends and back offices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backend;
 

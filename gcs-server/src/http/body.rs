@@ -1,4 +1,4 @@
-//! Bodies of requests: read within a limit and a time, and never repeated in an answer.
+//! Bodies of requests. They have limits of size and time, and are never repeated in an answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use serde_json::error::Category;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 
-/// Largest body of everything but reports and exact match.
+/// Largest body in bytes, of all requests but reports and exact match.
 const SMALL: usize = 16 << 10;
 
 /// A body of at most `MAX` bytes.
@@ -68,7 +68,7 @@ fn read(
     }
 }
 
-/// Reads JSON. Of what is wrong only the place is told: values may be secrets.
+/// Reads JSON. A problem gives only the line and column, since values may be secrets.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(json).map_err(|error| {
         let (line, column) = (error.line(), error.column());

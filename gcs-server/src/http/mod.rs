@@ -43,12 +43,12 @@ pub(crate) use self::provider::OpenedRange;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 
-/// Which listener.
+/// One of the two listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
-    /// What apps need.
+    /// The listener for apps.
     Public,
-    /// What operators, providers and backends need.
+    /// The listener for operators, providers and backends.
     Private,
 }
 
@@ -70,14 +70,14 @@ impl From<Version> for PublishedVersion {
     }
 }
 
-/// Requests that are under way when the server stops get so long to end.
+/// Seconds that requests may take to end after the server is stopped.
 const SHUTDOWN_SECONDS: u64 = 10;
 
-/// Connections of one worker, of which there is one a core: with a whole report in each,
-/// they take a gigabyte.
+/// Largest number of connections of one worker; there is one worker for each core. With a whole
+/// report in each connection they take a gigabyte of memory.
 const CONNECTIONS: usize = 1600;
 
-/// How long a client may take nothing of an answer (`TCP_USER_TIMEOUT`).
+/// How long a client may leave an answer unread (`TCP_USER_TIMEOUT`).
 #[cfg(target_os = "linux")]
 const STALL_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -130,8 +130,8 @@ fn not_stored(mut response: HttpResponseBuilder, body: &impl Serialize) -> HttpR
     response.insert_header((header::CACHE_CONTROL, "no-store")).json(body)
 }
 
-/// Ends a connection whose client takes nothing of what it asked for: there is room for so
-/// many only, and whoever stalls in all of them would shut everybody else out.
+/// Ends a connection whose client does not read the answer. The number of connections is limited,
+/// so a client that stalls in all of them would lock everyone else out.
 fn end_when_stalled(connection: &dyn Any) {
     #[cfg(target_os = "linux")]
     if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
@@ -142,11 +142,12 @@ fn end_when_stalled(connection: &dyn Any) {
     let _ = connection;
 }
 
-/// Whatever no route takes. It is the last resource and has no routes itself, so actix answers
-/// 405, and has in Allow the methods of the other resources of the same path, if there are any.
+/// The pattern that catches requests that no route takes. It is the last resource and has no
+/// routes, so actix answers 405, with the methods of other resources of the same path in `Allow`.
 const ELSEWHERE: &str = "/{path:.*}";
 
-/// Tells a path that does not exist from a method that its path does not take.
+/// Answers `not_found` if the path does not exist, and `method_not_allowed` if it exists but does
+/// not take the method.
 async fn nothing_here(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

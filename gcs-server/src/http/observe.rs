@@ -1,5 +1,5 @@
-//! Log lines and counters. What is in neither: addresses, user agents, tokens, codes,
-//! elements, tracking ids. Paths stand in them by their patterns.
+//! Log lines and counters of requests. They never have addresses, user agents, tokens, codes,
+//! elements or tracking ids. Instead of a path they have the pattern of its route.
 
 use std::time::Instant;
 
@@ -41,13 +41,15 @@ pub(super) async fn observe(
     Ok(response)
 }
 
-/// The pattern of a path. Paths that no route has are not told apart: anybody can make one up.
+/// The pattern of a path's route. A path without a route is `unknown`: clients can make up any
+/// number of them.
 fn route(request: &HttpRequest) -> String {
     let pattern = request.resource_map().match_pattern(request.path());
     pattern.filter(|pattern| pattern != ELSEWHERE).unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// A method that is not known is not repeated: anybody can make one up.
+/// The name of a method. A method that is not known is `other`: clients can make up any number of
+/// them.
 fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

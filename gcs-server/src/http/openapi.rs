@@ -18,10 +18,10 @@ use super::public::signed::{KeyListPayload, ManifestPayload};
 const TAGS: [(&str, &str); 5] = [
     (
         "files",
-        "What phones fetch. Every file is signed or named by its hash, so any cache may serve it. \
-         HEAD is answered too.",
+        "The files that phones fetch. Every file is signed or named by its hash, so any cache may \
+         serve it. HEAD is answered too.",
     ),
-    ("reports", "What apps send and ask. This document is here too."),
+    ("reports", "Reports of infected identifiers, and their status. This document is here too."),
     (
         "providers",
         "What healthcare providers do with their token: open, print and close ranges of one-time codes.",
@@ -47,7 +47,7 @@ pub fn openapi() -> OpenApi {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text));
         components.add_security_scheme(role, SecurityScheme::Http(bearer.build()));
     }
-    // No route names these: the first two are in base64 in an envelope, problems are everywhere.
+    // No route names these: the first two are base64 in an envelope, and the last is in all routes.
     let mut unnamed = vec![
         ("ManifestPayload".to_owned(), ManifestPayload::schema()),
         ("KeyListPayload".to_owned(), KeyListPayload::schema()),
@@ -59,7 +59,7 @@ pub fn openapi() -> OpenApi {
     document
 }
 
-/// The document of one listener, with what holds for all its operations.
+/// The document of one listener, with the problems that all its operations can have.
 fn described(listener: Listener) -> OpenApi {
     let (url, text) = match listener {
         Listener::Public => ("http://127.0.0.1:8080", "The public listener, by default"),
@@ -105,7 +105,7 @@ fn add_problems(operation: &mut Operation) {
     }
 }
 
-/// Declares body and headers of a problem.
+/// Declares the body and the headers of an answer with a problem.
 fn give_form(status: &str, response: &mut Response) {
     let problem = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
     response.content.clear();
@@ -136,9 +136,9 @@ fn of(listener: Listener) -> OpenApi {
             "The server of a health authority for contact tracing. It receives reports of infected \
              identifiers and publishes them as signed, compact sets for phones to test. Paths with \
              the tags files and reports are on the public listener, all others on the private one. \
-             Whatever goes wrong is answered with a ProblemDetails; each operation names the \
-             `code`s that it may have. gcs-core/FORMAT.md describes \
-             the bytes of the files, and how a client checks them.",
+             Every error is answered with ProblemDetails; each operation names the `code`s that it \
+             may have. gcs-core/FORMAT.md describes the bytes of the files, and how a client \
+             verifies them.",
         ))
         .license(Some(license.build()));
     let (_, document) = App::new()

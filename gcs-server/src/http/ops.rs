@@ -1,4 +1,4 @@
-//! For those who watch the server, and exact match for backends.
+//! Health, readiness and metrics, and exact match for backends.
 
 use actix_web::{HttpResponse, get, post, web};
 use gcs_core::exact::{MAX_REQUEST_BYTES, Request};
@@ -32,7 +32,7 @@ async fn healthz() -> &'static str {
 
 /// Ask whether the server works
 ///
-/// It works when the last tick is published and not late, all files are there, and the log can be
+/// It works when the last tick is published and not late, no file is missing, and the log can be
 /// written.
 #[utoipa::path(
     operation_id = "get_readiness",

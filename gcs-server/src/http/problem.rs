@@ -180,7 +180,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// Says how to authenticate, and what was wrong with the token that came (RFC 6750).
+/// Adds the header that says how to authenticate, and what is wrong with the token (RFC 6750).
 fn challenge(response: &mut HttpResponseBuilder, error: Option<Error>) {
     let bearer = Bearer::build();
     let bearer = match error {

@@ -1,4 +1,4 @@
-//! What providers do: open ranges of codes, print and close them.
+//! The routes of providers: open ranges of codes, print and close them.
 
 #![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
 

@@ -18,13 +18,13 @@ use crate::domain::state::State;
 use crate::random::{self, Random};
 use crate::store::{AppendError, Batch, Store, StoreError};
 
-/// Most jobs of one batch.
+/// Largest number of jobs in one batch.
 const BATCH_JOBS: usize = 256;
 
-/// About how much one batch holds at most.
+/// Bytes of bodies after which a batch counts as full.
 const BATCH_BYTES: usize = 512 << 10;
 
-/// Conflicts after which a batch waits a little before it is judged again.
+/// Number of conflicts after which a batch waits a little before it is judged again.
 const QUICK_TRIES: u32 = 3;
 
 pub(super) struct Appender {
@@ -50,7 +50,7 @@ impl Appender {
         Appender { store, state, clock, random, inputs, is_writable, postponed: None }
     }
 
-    /// Works until nobody has a handle any more.
+    /// Works until every handle to the node is dropped.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
         while let Some(first) = self.postponed.take().or_else(|| queue.blocking_recv()) {
             let mut taken = TakenScopes::default();
@@ -68,7 +68,7 @@ impl Appender {
         }
     }
 
-    /// Judges jobs and appends what they give, in as many batches as that takes.
+    /// Judges jobs and appends their events, in as many batches as that takes.
     fn work(&mut self, jobs: Vec<Box<dyn Job>>) {
         let mut jobs = VecDeque::from(jobs);
         let mut conflicts = 0;
@@ -146,7 +146,7 @@ impl Appender {
         Ok(())
     }
 
-    /// Whether a batch whose fate was unknown has been stored.
+    /// Whether a batch has been stored of which this was uncertain.
     fn is_there(&mut self, batch: &Batch) -> bool {
         let read = self.store.read(batch.first, 1);
         read.is_ok_and(|read| read.first().is_some_and(|read| read.id == batch.id))
@@ -155,8 +155,8 @@ impl Appender {
     fn apply(&mut self, logged: &LoggedEvent) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = state.apply(logged) {
-            // It was judged against this very state: only a fault of this program can bring
-            // us here, and the log has the event. Stop rather than serve what it does not say.
+            // The event was judged against this very state, so only a fault of this program leads
+            // here, and the event is in the log already. Stop rather than serve a wrong state.
             tracing::error!(%error, "an event that this server wrote does not fit; stopping");
             std::process::abort();
         }

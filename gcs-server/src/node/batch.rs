@@ -5,7 +5,7 @@ use crate::domain::events::Event;
 use crate::random::{self, Random};
 use crate::store::{Batch, StoredBody, StoredEvent};
 
-/// Events on their way into a batch.
+/// A batch that is being built from events.
 #[derive(Debug)]
 pub struct BatchBuilder {
     chain: Chain,
@@ -18,14 +18,14 @@ pub struct BatchBuilder {
 /// A batch to store, and its events to apply once it is stored.
 #[derive(Debug)]
 pub struct SealedBatch {
-    /// The events.
+    /// The events as they will be in the log.
     pub logged: Vec<LoggedEvent>,
-    /// The batch.
+    /// The batch to store.
     pub batch: Batch,
 }
 
 impl BatchBuilder {
-    /// A batch of what comes after this place in the chain.
+    /// An empty batch that follows the end of a chain.
     pub fn after(chain: Chain) -> BatchBuilder {
         let first = chain.position + 1;
         BatchBuilder { chain, first, bytes: 0, logged: Vec::new(), stored: Vec::new() }
@@ -45,7 +45,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Bytes of its bodies.
+    /// Bytes of the bodies in the batch so far.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,10 +1,10 @@
 //! The node: one thread that judges requests, appends their events to the log, and applies
 //! them.
 //!
-//! It takes as many requests as have gathered, judges them against the state, appends all
-//! events in one batch (so that one fsync makes all of them durable), applies them, and only
-//! then answers. The state is never ahead of the log. Several nodes can share a log: a batch
-//! that comes second is refused by the store, and judged again after what came first.
+//! It takes all requests that are waiting, judges them against the state, appends their events in
+//! one batch (so that one fsync makes all of them durable), applies them, and only then answers.
+//! The state is never ahead of the log. Several nodes can share a log: when two append at the same
+//! position, the store takes only the first batch, and the other node judges its requests again.
 
 mod appender;
 mod batch;
@@ -29,7 +29,7 @@ use crate::store::Store;
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
 pub use self::replay::{PublicationInput, ReplayError, Replayed, replay};
 
-/// Most jobs that wait. Whoever sends more is told to try again.
+/// Largest number of jobs that wait. Further requests are answered with [`Problem::Unavailable`].
 const QUEUE: usize = 1024;
 
 /// A handle to the node.
@@ -48,7 +48,7 @@ pub struct Node {
 enum Scope {
     /// All of it.
     Everything,
-    /// The code of a provider and serial number.
+    /// One code, by its provider and serial number.
     Code(u16, u32),
 }
 
@@ -57,7 +57,7 @@ trait Job: Send {
     fn scope(&self) -> Scope;
     /// Judges the request. It is judged again when another node appended first.
     fn judge(&mut self, state: &State, context: RequestContext) -> Vec<Event>;
-    /// Answers, when its events are stored or have failed to be.
+    /// Answers the request, after its events have been stored or could not be stored.
     fn answer(self: Box<Self>, stored: bool);
 }
 
@@ -87,7 +87,7 @@ impl<T: Send, F: FnMut(&State, RequestContext) -> Judgement<T> + Send> Job for P
     }
 
     fn answer(self: Box<Self>, stored: bool) {
-        // Whoever asked may have gone; what was decided stands all the same.
+        // The client may have gone. The decision is in the log all the same.
         let _gone = self.reply.send(match stored {
             true => self.judged,
             false => Err(Problem::StorageUnavailable),
@@ -99,7 +99,7 @@ impl Node {
     /// Starts the node on a state that is up to date with the store.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(
         store: Box<dyn Store>,
         state: State,
@@ -124,17 +124,17 @@ impl Node {
         Node { state, jobs, is_writable: Arc::new(AtomicBool::new(false)), is_read_only: true }
     }
 
-    /// Whether it accepts nothing.
+    /// Whether the node accepts nothing, because a newer release wrote the log.
     pub fn is_read_only(&self) -> bool {
         self.is_read_only
     }
 
-    /// Whether it runs, and could write the log when it last had to.
+    /// Whether the node runs, and its last append to the log succeeded.
     pub fn is_writable(&self) -> bool {
         !self.jobs.is_closed() && self.is_writable.load(Ordering::Relaxed)
     }
 
-    /// The state, to read. Hold it briefly: nothing is accepted meanwhile.
+    /// The state, to read. Drop the guard soon: nothing is accepted while it is held.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,7 +142,7 @@ impl Node {
     /// Judges a request alone, appends its events, and answers once they are durable.
     ///
     /// # Errors
-    /// What the judge answers; [`Problem::StorageUnavailable`] if the log cannot be written.
+    /// The judge's problem; [`Problem::StorageUnavailable`] if the log cannot be written.
     pub async fn act<T: Send + 'static>(
         &self,
         judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
@@ -150,7 +150,8 @@ impl Node {
         self.submit(Scope::Everything, judge).await
     }
 
-    /// The same for a request that depends on one code only: many go into one batch.
+    /// Like [`Node::act`], for a request that depends on one code only: many such requests go into
+    /// one batch.
     ///
     /// # Errors
     /// As [`Node::act`].
@@ -186,7 +187,8 @@ struct TakenScopes {
 }
 
 impl TakenScopes {
-    /// Takes a job into the batch, unless it depends on what another job of the batch does.
+    /// Takes a job into the batch, unless it depends on the same part of the state as another job
+    /// of the batch.
     fn take(&mut self, scope: Scope) -> bool {
         match scope {
             _ if self.everything => false,

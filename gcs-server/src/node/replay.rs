@@ -13,25 +13,25 @@ use crate::domain::policy::Policy;
 use crate::domain::state::State;
 use crate::store::{Store, StoreError};
 
-/// About how much of a log is read at a time.
+/// Bytes of a log that are read at a time, about.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Everything that one publication depends on besides the one before.
+/// Everything that a publication is computed from, besides the publication before it.
 #[derive(Clone, Debug)]
 pub struct PublicationInput {
-    /// Its series and tick.
+    /// The series and tick of the publication.
     pub version: Version,
-    /// Its Unix time.
+    /// The Unix time of the tick, in seconds.
     pub now: u64,
     /// Position of the tick in the log.
     pub position: u64,
-    /// Hash of the tick's header.
+    /// SHA-256 of the tick's header in the log.
     pub head: [u8; 32],
-    /// The settings.
+    /// The settings at this tick.
     pub policy: Policy,
     /// The online keys as signed JSON.
     pub key_list: String,
-    /// What is published, by date.
+    /// The elements to publish, by date.
     pub days: Vec<Day<Element>>,
 }
 
@@ -60,7 +60,7 @@ pub enum ReplayError {
     /// An event of the log is wrong.
     #[error("{0}\nRestore the log from a copy.")]
     Log(#[from] LogError),
-    /// The key file is of another deployment.
+    /// The key file belongs to another deployment.
     #[error(
         "the key file belongs to another deployment than the log; \
          give the key file that was made with this log"
@@ -68,7 +68,7 @@ pub enum ReplayError {
     OtherKeys,
     /// A body is missing, and no purge names it.
     #[error(
-        "event {position}: its body is missing, and no purge says so\n\
+        "event {position}: its body is missing, although no purge has erased it\n\
          Restore the log from a copy."
     )]
     Missing {
@@ -77,22 +77,23 @@ pub enum ReplayError {
     },
 }
 
-/// What a log adds up to.
+/// The result of replaying a log.
 #[derive(Debug)]
 pub struct Replayed {
-    /// The state at its end.
+    /// The state at the end of the log.
     pub state: State,
-    /// Bodies that a purge named, and that are still there because of a crash.
+    /// Positions of events whose bodies a purge should have erased, and which are still there
+    /// because of a crash.
     pub unerased: Vec<u64>,
     /// The first event that a newer release wrote, if there is one. The state ends before it.
     pub newer: Option<LogError>,
 }
 
 impl Replayed {
-    /// The state, if it is that of the whole log.
+    /// The state, if this release could read the whole log.
     ///
     /// # Errors
-    /// When a newer release wrote some of it.
+    /// When a newer release wrote a part of the log.
     pub fn whole(self) -> Result<State, ReplayError> {
         match self.newer {
             None => Ok(self.state),
@@ -101,7 +102,7 @@ impl Replayed {
     }
 }
 
-/// Reads what a log has after a place in the chain, verifies it, and hands over every event.
+/// Reads and verifies the events after the end of a chain, and calls `each` for every event.
 ///
 /// # Errors
 /// The first event that is wrong, or whatever `each` returns.
@@ -133,8 +134,8 @@ pub(super) fn read_after(
     Ok(())
 }
 
-/// Reads the whole log, applies it, and hands every event over right after it was applied.
-/// Without keys nothing tells whether they belong to the log, and the state has other filler.
+/// Reads the whole log, applies its events, and calls `each` right after an event was applied.
+/// Without keys, the key file is not compared with the log, and the state has other filler.
 ///
 /// # Errors
 /// The first event that is wrong; a key file of another deployment.
@@ -176,7 +177,8 @@ pub fn replay(
     Ok(Replayed { state, unerased: bodies.unerased, newer })
 }
 
-/// Which bodies are there and should not be, and which should be and are not.
+/// Bodies that are present although a purge names them, and bodies that are missing although no
+/// purge names them.
 #[derive(Default)]
 struct Bodies {
     /// Positions of events without a body that no purge has named so far.

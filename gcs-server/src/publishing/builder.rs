@@ -9,23 +9,23 @@ use thiserror::Error;
 use crate::domain::keys::DeploymentKeys;
 use crate::node::PublicationInput;
 
-/// Where in the log a publication comes from.
+/// The place in the log of the tick that a publication was computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickPosition {
-    /// The publication.
+    /// Series and tick of the publication.
     pub version: Version,
-    /// Its Unix time.
+    /// Unix time of the tick, in seconds.
     pub time: u64,
-    /// Position of its tick in the log.
+    /// Position of the tick in the log.
     pub position: u64,
-    /// Hash of the tick's header.
+    /// SHA-256 of the tick's header in the log.
     pub head: [u8; 32],
 }
 
 const TICK_POSITION_LEN: usize = 56;
 
 impl TickPosition {
-    /// Where an input comes from.
+    /// The position of the tick that an input was made from.
     pub fn of(input: &PublicationInput) -> TickPosition {
         let PublicationInput { version, now, position, head, .. } = *input;
         TickPosition { version, time: now, position, head }
@@ -44,7 +44,7 @@ impl TickPosition {
         bytes
     }
 
-    /// Reads both; `None` if they cannot be read.
+    /// Reads what [`TickPosition::with`] wrote; `None` if it cannot be read.
     pub(super) fn read(bytes: &[u8]) -> Option<(TickPosition, Publisher)> {
         let (bytes, sum) = bytes.split_last_chunk()?;
         if Digest::of(bytes).0 != *sum {
@@ -63,7 +63,7 @@ impl TickPosition {
 /// Why a publication cannot be computed.
 #[derive(Debug, Error)]
 pub enum PublicationError {
-    /// The library cannot make it.
+    /// gcs-core cannot compute the publication.
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// The list of online keys cannot be read.
@@ -71,7 +71,7 @@ pub enum PublicationError {
     KeyList(#[from] ManifestError),
 }
 
-/// What has to be written to be up to date, and the tick that it ends with.
+/// The files that have to be written, and the position of the last tick among them.
 #[derive(Debug, Default)]
 pub struct Outbox {
     plan: WritePlan,
@@ -79,19 +79,19 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// What to write.
+    /// What to write, and in which order.
     pub fn plan(&self) -> &WritePlan {
         &self.plan
     }
 
-    /// Where the last publication comes from; `None` if there is nothing to write.
+    /// The position of the last publication; `None` if there is nothing to write.
     pub fn position(&self) -> Option<TickPosition> {
         self.position
     }
 
-    /// Leaves out the manifests before the last one. After a purge a builder that began from
-    /// nothing has computed them without what was erased; the last one, and all that it
-    /// names, depend on none of it.
+    /// Leaves out the manifests before the last one. When everything is computed anew after a
+    /// purge, earlier manifests lack what was erased and differ from the published ones. The last
+    /// manifest and the files that it names do not depend on what was erased.
     pub fn forget_history(&mut self) {
         self.plan.forget_history();
     }
@@ -107,7 +107,8 @@ pub struct PublicationBuilder {
 }
 
 impl PublicationBuilder {
-    /// A builder that goes on from a publisher, or begins.
+    /// A builder that goes on from a publisher, or begins with the first publication if there is
+    /// none.
     pub fn new(keys: &DeploymentKeys, publisher: Option<Publisher>) -> PublicationBuilder {
         let (root, online, derivation) = (keys.root(), keys.online(), keys.derivation());
         PublicationBuilder { root, online, derivation, publisher }
@@ -116,7 +117,7 @@ impl PublicationBuilder {
     /// Computes the publication of an input and puts it into the outbox.
     ///
     /// # Errors
-    /// When it cannot be computed; nothing has changed then.
+    /// When the publication cannot be computed; then builder and outbox are unchanged.
     pub fn build(
         &mut self,
         input: &PublicationInput,
@@ -125,7 +126,7 @@ impl PublicationBuilder {
         let publication = self.compute(input)?;
         let count = publication.left_out.len();
         if count > 0 {
-            tracing::warn!(count, "elements without a check: phones get no answer for them");
+            tracing::warn!(count, "elements without a check record: phones cannot confirm a contact with them");
         }
         self.publisher = Some(publication.publisher.clone());
         outbox.plan.add(publication);

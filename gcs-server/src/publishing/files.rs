@@ -9,15 +9,15 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
-/// Named files.
+/// Files with paths, in an object store.
 #[derive(Clone, Debug)]
 pub struct Files {
     store: Arc<dyn ObjectStore>,
 }
 
 impl Files {
-    /// Files below a local folder, which is made if it is not there. What is written is on
-    /// disk when the call returns, its name included.
+    /// Files below a local folder, which is made if it does not exist. A file and its name are on
+    /// disk when the call that writes it returns.
     ///
     /// # Errors
     /// When the folder cannot be made or used.
@@ -44,8 +44,8 @@ impl Files {
         if self.get(path).await? == bytes { Ok(()) } else { Err(read_back(path)) }
     }
 
-    /// Writes a file that is not there, or is there with just these bytes. `false` if it
-    /// is there with others.
+    /// Writes a new file. Returns `false` if the file exists with other bytes, `true` if it is
+    /// written or exists with the same bytes.
     pub(super) async fn put_new(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
         match self.put_opts(path, bytes, PutMode::Create).await {
             Ok(()) | Err(Error::AlreadyExists { .. }) => Ok(self.get(path).await? == bytes),
@@ -87,7 +87,7 @@ impl Files {
         metas.map_ok(|meta| format!("/{}", meta.location)).try_collect().await
     }
 
-    /// Deletes a file; that there is none is fine.
+    /// Deletes a file, if it exists.
     pub(super) async fn delete(&self, path: &str) -> Result<(), Error> {
         match self.store.delete(&object(path)?).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
@@ -101,6 +101,6 @@ fn object(path: &str) -> Result<Path, Error> {
 }
 
 fn read_back(path: &str) -> Error {
-    let what = format!("{path} does not read back as it was written");
+    let what = format!("{path} has other bytes after writing than were written");
     Error::Generic { store: "read back", source: what.into() }
 }

@@ -1,8 +1,8 @@
-//! Publishing: from ticks to files.
+//! Publishing: computing the files of each tick, and writing them.
 //!
-//! [`PublicationBuilder`] computes publications and does no I/O; [`Outbox`] gathers what has to be
-//! written; [`Publishing`] does the steps of [`WriteStep`] in their order. Whatever fails is
-//! tried again with the same bytes, and until then phones see the publication before.
+//! [`PublicationBuilder`] computes publications and does no I/O; [`Outbox`] collects the files to
+//! write; [`Publishing`] executes the [`WriteStep`]s in their order. A step that fails is tried
+//! again with the same bytes; until it succeeds, phones see the publication before.
 
 mod builder;
 mod files;
@@ -21,39 +21,39 @@ pub use self::worker::{Published, Worker};
 /// Name of the file that a restart goes on from.
 const SAVED: &str = "publisher";
 
-/// Why something was not published. It is tried again.
+/// Why something was not published.
 #[derive(Debug, Error)]
 pub enum PublishingError {
     /// A file could not be written or read.
     #[error(transparent)]
     Files(#[from] object_store::Error),
-    /// Another manifest is out there under this number. Phones that saw it would refuse
-    /// ours, so nothing is published until someone looks.
+    /// Another manifest has been published with this series and tick. Phones that have it do not
+    /// accept this one, so nothing is published until an operator repairs it.
     #[error(
-        "another manifest is there already as {path}: two servers with one key file and two \
-         logs? Stop one of them; go on with `gcs-server recover`"
+        "{path} exists already with another content. Perhaps two servers publish with the same \
+         key file and different logs: stop one of them, then run `gcs-server recover`"
     )]
     Equivocation {
-        /// Where.
+        /// Path of the manifest.
         path: Path,
     },
 }
 
-/// Where files are written to.
+/// The places that files are written to.
 #[derive(Clone, Debug)]
 pub struct Publishing {
-    /// What phones fetch.
+    /// The files that phones fetch.
     pub public: Files,
-    /// What only this server reads.
+    /// The files that only this server reads.
     pub private: Files,
 }
 
 impl Publishing {
-    /// The builder as it was saved, if it was, and if every file that phones may ask for
-    /// next is there; otherwise everything has to be computed from the log.
+    /// The saved publisher and its position in the log. `None` if nothing was saved, or if a file
+    /// that phones may ask for is missing: then everything has to be computed from the log.
     ///
     /// # Errors
-    /// When files cannot be read, which is not the same as their not being there.
+    /// When files cannot be read. A missing file is no error.
     pub async fn saved(&self) -> Result<Option<(Publisher, TickPosition)>, PublishingError> {
         let Some(bytes) = self.private.find(SAVED).await? else { return Ok(None) };
         let Some((position, publisher)) = TickPosition::read(&bytes) else {
@@ -69,10 +69,10 @@ impl Publishing {
         Ok(Some((publisher, position)))
     }
 
-    /// The files that phones may ask for next and that are not there.
+    /// The files that phones may ask for and that are missing.
     ///
     /// # Errors
-    /// When files cannot be read, which is not the same as their not being there.
+    /// When files cannot be read. A missing file is no error.
     pub async fn missing(
         &self,
         publisher: &Publisher,
@@ -97,7 +97,7 @@ impl Publishing {
         self.put(Path::Manifest, manifest).await
     }
 
-    /// Whether nothing says that anything was ever published from here.
+    /// Whether there is no sign that anything was ever published from here.
     ///
     /// # Errors
     /// When files cannot be read.
@@ -119,8 +119,8 @@ impl Publishing {
         Ok(versions.max())
     }
 
-    /// The highest series that any manifest was published in, and forgets what a restart
-    /// would go on from: the next one computes everything from the log.
+    /// Deletes the saved publisher, so that the next start computes everything from the log.
+    /// Returns the highest series that a manifest was published in, 0 if there is none.
     ///
     /// # Errors
     /// When files cannot be read or deleted.
@@ -130,7 +130,7 @@ impl Publishing {
         Ok(series)
     }
 
-    /// Compares what is out with everything in an outbox that holds all there should be.
+    /// Compares the published files with an outbox that has all files that should be published.
     ///
     /// # Errors
     /// When files cannot be read.
@@ -154,7 +154,7 @@ impl Publishing {
         Ok(comparison)
     }
 
-    /// Deletes files that nothing names: a crash may leave some that were due for deletion.
+    /// Deletes files that no manifest needs: a crash may have left files that were due for deletion.
     ///
     /// # Errors
     /// When a file cannot be deleted.
@@ -168,7 +168,7 @@ impl Publishing {
     /// Writes everything in the outbox.
     ///
     /// # Errors
-    /// Whatever fails; the outbox can be written again.
+    /// The first step that fails; the outbox can be written again.
     pub async fn write(&self, outbox: &Outbox) -> Result<(), PublishingError> {
         let Some(position) = outbox.position() else { return Ok(()) };
         for step in outbox.plan().steps() {
@@ -203,7 +203,7 @@ impl Publishing {
         }
     }
 
-    /// Writes a public file, unless it is there with just these bytes.
+    /// Writes a public file, unless it exists with the same bytes.
     async fn put(&self, path: Path, bytes: &[u8]) -> Result<(), PublishingError> {
         let name = path.to_string();
         let present = self.public.find(&name).await?;
@@ -214,16 +214,16 @@ impl Publishing {
     }
 }
 
-/// What is out, beside what should be.
+/// The published files compared with those that should be published.
 #[derive(Debug, Default)]
 pub struct Comparison {
-    /// Files that are as they should be.
+    /// Number of files that have the right bytes.
     pub equal: usize,
-    /// Files that are not there.
+    /// Files that are missing.
     pub missing: Vec<Path>,
-    /// Files with other bytes.
+    /// Files that have other bytes.
     pub different: Vec<Path>,
-    /// Files that nothing names: left by a crash, harmless.
+    /// Files that no manifest needs: left by a crash, and harmless.
     pub extra: Vec<String>,
 }
 

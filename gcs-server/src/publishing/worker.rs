@@ -16,15 +16,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The last publication that is out.
+/// The newest publication that phones can fetch.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// Where it comes from.
+    /// The publication, and its position in the log.
     pub position: TickPosition,
-    /// Its manifest.
+    /// The manifest of the publication.
     pub manifest: Bytes,
-    /// Files that it names and that are not there any more: somebody deleted them. A
-    /// restart writes them again.
+    /// Number of its files that are missing, because somebody deleted them. A restart writes them
+    /// again.
     pub missing: usize,
 }
 
@@ -32,14 +32,14 @@ pub struct Published {
 #[derive(Debug)]
 pub struct Worker {
     publishing: Publishing,
-    /// Away while it computes.
+    /// `None` while it computes on another thread, and if the start could not make one.
     builder: Option<PublicationBuilder>,
     published: watch::Sender<Option<Published>>,
 }
 
 impl Worker {
-    /// A worker that tells on `published` what is out. Without a builder it only writes what
-    /// the start left.
+    /// A worker that announces each publication on `published`. Without a builder it only writes
+    /// the files that the start has computed.
     pub fn new(
         publishing: Publishing,
         builder: Option<PublicationBuilder>,
@@ -48,7 +48,8 @@ impl Worker {
         Worker { publishing, builder, published }
     }
 
-    /// Writes what the start left to write, then works until nobody sends inputs.
+    /// Writes the files that the start has computed, then publishes until the senders of inputs
+    /// are dropped.
     pub async fn run(mut self, start: Outbox, mut inputs: mpsc::Receiver<PublicationInput>) {
         self.write(&start).await;
         while let Some(input) = inputs.recv().await {
@@ -68,7 +69,7 @@ impl Worker {
         let (builder, outbox, built) = building.await.ok()?;
         self.builder = Some(builder);
         if let Err(error) = built {
-            // The same inputs give the same error: an operator has to look.
+            // The same inputs give the same error again: an operator has to repair it.
             tracing::error!(%error, "the publication cannot be computed; publishing has stopped");
             return None;
         }

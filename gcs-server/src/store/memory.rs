@@ -10,7 +10,7 @@ use super::{AppendError, Batch, Store, StoreError};
 pub enum Failure {
     /// Nothing is stored: [`AppendError::Failed`].
     BeforeStoring,
-    /// The batch is stored, but the writer is not told: [`AppendError::Unknown`].
+    /// The batch is stored, but the writer gets an error: [`AppendError::Unknown`].
     AfterStoring,
 }
 
@@ -43,13 +43,12 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
-    /// Makes the next append fail that would succeed, through whichever handle, or takes
-    /// that back.
+    /// Makes the next append that would succeed fail, through any handle. `None` cancels that.
     pub fn fail_next(&self, failure: Option<Failure>) {
         self.log().fail_next = failure;
     }
 
-    /// No step leaves the log half changed, so a panic elsewhere does not spoil it.
+    /// The log. No step leaves it half changed, so it is usable even after a panic of a holder.
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

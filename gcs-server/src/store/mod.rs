@@ -1,8 +1,8 @@
-//! Where the log is kept: one contract, one suite of tests for every store.
+//! Where the log is kept. All stores obey one contract, and one suite of tests tests them all.
 //!
 //! The log is a sequence of events at positions 1, 2, 3, …, appended in batches. An event
 //! never changes, except that its body can be erased for good; its header stays. The store
-//! does not look into headers and bodies.
+//! does not interpret headers and bodies.
 //!
 //! A writer names the position of its batch. When two writers name the same position, one
 //! of them gets [`AppendError::Conflict`], and nothing of its batch is stored.
@@ -34,7 +34,7 @@ pub use sqlite::SqliteStore;
 /// Longest header, in bytes.
 pub const MAX_HEADER: usize = 256;
 
-/// An event as it is stored.
+/// An event as a store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
     /// The part that stays for ever: 1 to [`MAX_HEADER`] bytes.
@@ -45,11 +45,12 @@ pub struct StoredEvent {
 
 /// The part of an event that can be erased.
 ///
-/// `Debug` shows its length only: a salt or a body in some diagnostic would outlive its
+/// `Debug` shows only its length: a salt or body in a log line would still be there after the
 /// erasure.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredBody {
-    /// Erased with the bytes, so that a hash in the header tells nothing of them then.
+    /// Random bytes that are erased together with the content, so that afterwards the hash in the
+    /// header reveals nothing about it.
     pub salt: [u8; 32],
     /// The content.
     pub bytes: Vec<u8>,
@@ -66,7 +67,8 @@ impl fmt::Debug for StoredBody {
 pub struct Batch {
     /// Position of the first event.
     pub first: u64,
-    /// Chosen at random by the writer, to tell its batch from another at the same position.
+    /// Random number chosen by the writer, which distinguishes its batch from another one at the
+    /// same position.
     pub id: [u8; 16],
     /// The events, at least one.
     pub events: Vec<StoredEvent>,
@@ -85,7 +87,7 @@ impl Batch {
         self.events.iter().map(event).sum()
     }
 
-    /// Whether a store takes the batch, apart from its position.
+    /// Makes sure that a store accepts the batch, apart from its position.
     fn validate(&self) -> Result<(), StoreError> {
         if self.events.is_empty() {
             return Err(StoreError::Invalid("it has no events"));
@@ -110,9 +112,9 @@ pub trait Store: Send {
     /// but not before one batch if there is one.
     fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError>;
 
-    /// Removes the bodies and salts of events for good, in one atomic step. Events whose
-    /// body is gone already are fine, so it can be repeated after any error. A position
-    /// without an event is not: [`StoreError::Missing`].
+    /// Removes the bodies and salts of events for good, in one atomic step. It is no error if a
+    /// body is erased already, so this can be repeated after any error. A position without an event
+    /// is an error: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
 }
 
@@ -125,14 +127,14 @@ pub enum AppendError {
     /// Nothing of the batch is stored, now or later.
     #[error("the batch was not stored: {0}")]
     Failed(#[source] StoreError),
-    /// The batch may be stored. Reading back from its position and comparing its id
-    /// tells. If it is not there, a crash can still bring it back until some batch is
+    /// It is unknown whether the batch is stored. Read from its position and compare its id to find
+    /// out. If the batch is not there, it can still appear after a crash, until another batch is
     /// appended at its position.
     #[error("the batch may not have been stored: {0}")]
     Unknown(#[source] StoreError),
 }
 
-/// Why a store cannot do what it should. Which store it is, the caller knows and says.
+/// Why a store failed. The message does not name the store: the caller adds its path.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -145,7 +147,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// The file is not, or no longer, an SQLite database.
-    #[error("the file is damaged or no SQLite database: {0}")]
+    #[error("the file is damaged, or it is not an SQLite database: {0}")]
     Damaged(#[source] rusqlite::Error),
     /// The database has nothing in it, not even an empty log.
     #[error(
@@ -160,15 +162,18 @@ pub enum StoreError {
         application: i32,
     },
     /// The database was made by a later version of this server.
-    #[error("the log has schema version {found}, this server knows up to {known}: upgrade it")]
+    #[error(
+        "the log has schema version {found}, and this server knows versions up to {known}: \
+         install a newer release"
+    )]
     Newer {
         /// The database's version.
         found: i32,
         /// The latest version that this server knows.
         known: i32,
     },
-    /// The batch is one that no store takes.
-    #[error("not a batch to store: {0}")]
+    /// The batch is not one that a store accepts.
+    #[error("the batch cannot be stored: {0}")]
     Invalid(&'static str),
     /// There is no event at a position whose body is to be erased. Nothing is erased.
     #[error("there is no event at position {position}: nothing was erased")]
@@ -186,10 +191,10 @@ pub enum StoreError {
     /// The store was opened for reading, or its file cannot be written to.
     #[error("the log is open for reading only")]
     ReadOnly,
-    /// The file system refused.
+    /// An error of the file system.
     #[error("{0}")]
     Io(#[source] io::Error),
-    /// SQLite refused.
+    /// An error of SQLite.
     #[error("SQLite: {0}")]
     Sqlite(#[source] rusqlite::Error),
 }

@@ -1,10 +1,10 @@
 //! The log in an SQLite database: one row per batch.
 //!
-//! `headers` and `bodies` are a chunk for each event: its length as u32, big-endian, then
-//! its bytes. The chunk of a body is a 1, the salt and the content. Erased, it is zeros of
-//! the same length: a row that keeps its size is overwritten where it is, whereas one that
-//! shrinks makes SQLite move its neighbours, and pages rebuilt in the course may keep
-//! stale copies of them, which `secure_delete` does not reach.
+//! The columns `headers` and `bodies` have a chunk for each event: the length as big-endian u32,
+//! then the bytes. The chunk of a body is a byte 1, the salt and the content. An erased chunk is
+//! zeros of the same length. The length stays because SQLite overwrites a row of the same size
+//! in place. If a row shrank, SQLite would move its neighbours, and the pages rebuilt for that may
+//! keep old copies of them, which `secure_delete` does not overwrite.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -225,7 +225,7 @@ fn create_private(path: &Path) -> Result<bool, StoreError> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    // SQLite's own words for it are less clear.
+    // SQLite's own message for this is less clear.
     if path.is_dir() {
         return Err(StoreError::Io(io::Error::from(ErrorKind::IsADirectory)));
     }

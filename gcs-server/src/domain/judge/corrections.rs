@@ -1,4 +1,4 @@
-//! Corrections: retract and reinstate.
+//! Corrections: retracting and reinstating reports.
 
 use gcs_core::Date;
 use gcs_core::live::{Act, Change, LiveReport};
@@ -12,10 +12,10 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{ReportRecord, State};
 
-/// Most reports in one event, so that no batch of the log is large.
+/// Largest number of reports in one event, so that no batch of the log is large.
 const REPORTS_PER_EVENT: usize = 20_000;
 
-/// Which reports a correction is about: those that fit everything that is given.
+/// The reports that a correction is about: those that fit every field that is given.
 #[derive(Clone, Default, Serialize)]
 pub struct Selection {
     /// The report of this tracking id.
@@ -27,17 +27,17 @@ pub struct Selection {
     /// Reports that this provider's codes brought.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<u16>,
-    /// Reports of the range that begins with this serial number, of the provider's present
-    /// key or of the generation that is given.
+    /// Reports of the range that begins with this serial number. The range is of the key of
+    /// `generation`, or of the provider's present key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<u32>,
-    /// Reports of this generation of the provider's key. Without a range: all of them.
+    /// Reports made with codes of the provider's key of this generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
-    /// Reports accepted at this Unix time or later.
+    /// Reports accepted at this Unix time, in seconds, or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_from: Option<u64>,
-    /// Reports accepted before this Unix time.
+    /// Reports accepted before this Unix time, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_until: Option<u64>,
 }
@@ -45,13 +45,14 @@ pub struct Selection {
 /// What a correction changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrectionAnswer {
-    /// The log position that was looked at: give it to act on just these reports.
+    /// The position in the log up to which reports were looked at. A correction up to this
+    /// position changes just these reports.
     pub position: u64,
-    /// Reports that change.
+    /// Number of reports that the correction changes.
     pub reports: u64,
-    /// Reports that are selected, but are retracted or reinstated already.
+    /// Number of selected reports that are retracted, or not retracted, already.
     pub unchanged: u64,
-    /// What phones will see, by date.
+    /// What changes for phones, by date.
     pub dates: Vec<DateChange>,
 }
 
@@ -60,11 +61,11 @@ pub struct CorrectionAnswer {
 pub struct DateChange {
     /// The date.
     pub date: Date,
-    /// What changes.
+    /// What changes for phones on this date.
     pub change: Change,
 }
 
-/// A selection whose names have been looked up.
+/// A selection whose tracking id, code and range have been looked up.
 struct Filter {
     tracking: Option<TrackingId>,
     code: Option<CodeId>,
@@ -142,8 +143,8 @@ pub(crate) fn parse_tracking(text: &str) -> Result<TrackingId, Problem> {
 /// What a correction would change at a position of the log, the present one by default.
 ///
 /// # Errors
-/// A selection that is empty, names what is not there, or fits no report; a position that
-/// the log has not reached.
+/// A selection that is empty, names something that does not exist, or fits no report; a position
+/// that the log has not reached.
 pub fn preview(
     state: &State,
     keys: &DeploymentKeys,
@@ -204,7 +205,7 @@ pub fn correct(
     Ok(Decision { events: reports.chunks(REPORTS_PER_EVENT).map(event).collect(), answer })
 }
 
-/// A selection for the reader of the log, without the secrets in it.
+/// A selection as text for people who read the log, without code and tracking id.
 fn describe(selection: &Selection) -> String {
     let code = selection.code.as_ref().map(|_| "(a code)".to_owned());
     let report = selection.report.as_ref().map(|_| "(a tracking id)".to_owned());

@@ -1,7 +1,7 @@
-//! The judge decides whether a request is accepted, and which events it becomes.
+//! The judge decides whether a request is accepted, and which events are recorded for it.
 //!
-//! Every function looks at a state that is up to date and changes nothing: whoever calls it
-//! appends the events to the log and applies them.
+//! Its functions read an up-to-date state and change nothing: the caller appends the events to
+//! the log and applies them to the state.
 
 mod corrections;
 mod providers;
@@ -25,7 +25,7 @@ use crate::domain::problem::Problem;
 /// What a decision depends on besides the state and the request.
 #[derive(Clone, Copy)]
 pub struct RequestContext {
-    /// Unix time now.
+    /// The present Unix time in seconds.
     pub now: u64,
     /// Random bytes for this decision alone.
     pub random: [u8; 32],
@@ -37,12 +37,12 @@ impl std::fmt::Debug for RequestContext {
     }
 }
 
-/// What was decided: events to append, and the answer once they are durable.
+/// A request that is accepted: the events to append, and the answer to give once they are on disk.
 #[derive(Debug)]
 pub struct Decision<T> {
-    /// Events, in order; none if there is nothing to do.
+    /// The events to append, in order; none if nothing has to change.
     pub events: Vec<Event>,
-    /// The answer.
+    /// The answer to the request.
     pub answer: T,
 }
 
@@ -56,5 +56,5 @@ impl<T> Decision<T> {
     }
 }
 
-/// A decision or a problem.
+/// A decision if the request is accepted, else a problem.
 pub type Judgement<T> = Result<Decision<T>, Problem>;

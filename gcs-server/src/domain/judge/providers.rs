@@ -13,7 +13,7 @@ use crate::domain::problem::Problem;
 use crate::domain::state::{CodeStatus, Provider, State};
 use crate::domain::token::{Role, Token};
 
-/// Most codes of a range.
+/// Largest number of codes in a range.
 pub const MAX_RANGE: u32 = 10_000;
 
 /// A provider and its token, which is shown only here.
@@ -36,7 +36,7 @@ pub struct OpenedRange {
     pub first: u32,
     /// Number of codes.
     pub count: u32,
-    /// Unix time from which they do not count any more.
+    /// Unix time, in seconds, from which the codes are not accepted any more.
     pub expires: u64,
 }
 
@@ -45,7 +45,7 @@ pub struct OpenedRange {
 pub struct UnspentCodes {
     /// The codes, by serial number.
     pub codes: Vec<Code>,
-    /// Unix time from which they do not count any more.
+    /// Unix time, in seconds, from which the codes are not accepted any more.
     pub expires: u64,
 }
 
@@ -69,7 +69,7 @@ fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
 /// Adds a provider under the next number.
 ///
 /// # Errors
-/// A bad name; no number left.
+/// A name that is not allowed; all provider numbers taken.
 pub fn add_provider(state: &State, context: RequestContext, name: &str) -> Judgement<NewProvider> {
     let name = name.trim();
     let length = name.chars().count();
@@ -86,7 +86,7 @@ pub fn add_provider(state: &State, context: RequestContext, name: &str) -> Judge
     Ok(Decision::one(event, NewProvider { provider, token: token.to_string() }))
 }
 
-/// Suspends, resumes or revokes a provider. Revoked is for good.
+/// Suspends, resumes or revokes a provider. A revoked provider stays revoked for good.
 ///
 /// # Errors
 /// An unknown provider, or one that is revoked already.
@@ -134,8 +134,8 @@ pub fn raise_key(state: &State, number: u16) -> Judgement<u32> {
 /// Opens a range of codes.
 ///
 /// # Errors
-/// A provider that may not, a number or validity out of bounds, a quota or the serial
-/// numbers used up.
+/// A provider that is not active; a number of codes or of days out of bounds; too many unused
+/// codes; no serial numbers left.
 pub fn open_range(
     state: &State,
     context: RequestContext,
@@ -201,7 +201,7 @@ pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
 /// Revokes one unused code.
 ///
 /// # Errors
-/// A code that is not authentic, or not unused any more.
+/// A code that is not authentic, not open yet, used or expired.
 pub fn revoke_code(
     state: &State,
     keys: &DeploymentKeys,

@@ -13,21 +13,22 @@ use crate::domain::policy::Policy;
 use crate::domain::problem::Problem;
 use crate::domain::state::{LastTick, State};
 
-/// How far the clock may move on from the last tick before someone has to look.
-const LEAP: u64 = DAY_SECONDS;
+/// Seconds by which the clock may be after the last tick. If it is later, ticks wait until the
+/// operator says that the clock is right.
+const LONGEST_PAUSE: u64 = DAY_SECONDS;
 
-/// Least time from the tick that drops a date to the purge of its reports, so that a wrong
-/// clock is noticed before anything is erased.
+/// Seconds from the tick that drops a date to the purge of its reports, at least. A wrong clock can
+/// be noticed before anything is erased.
 const SETTLED_SECONDS: u64 = 3 * DAY_SECONDS;
 
-/// Most reports that one purge erases.
+/// Largest number of reports that one purge erases.
 const PURGE_REPORTS: usize = 10_000;
 
-/// Makes the next publication, and before it a new list of online keys when half the time
-/// of the present list is over.
+/// Makes the next tick, and before it a new list of online keys when half the validity of the
+/// present list is over.
 ///
 /// # Errors
-/// When the clock leapt or went back.
+/// When the clock jumped ahead or went back.
 pub fn tick(state: &State, keys: &DeploymentKeys, context: RequestContext) -> Judgement<Version> {
     let now = context.now;
     expect_steady_clock(state, now)?;
@@ -38,15 +39,15 @@ pub fn tick(state: &State, keys: &DeploymentKeys, context: RequestContext) -> Ju
     Ok(Decision { events, answer: Version { series, tick: number } })
 }
 
-/// Makes sure that the clock has neither gone back, which phones would refuse, nor leapt
-/// ahead, which would drop dates.
+/// Makes sure that the clock has not gone back, since phones do not accept an earlier publication
+/// time, and has not jumped ahead, since that would drop dates.
 fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
     if now < state.clock {
         let seconds = state.clock - now;
         return Err(Problem::ClockBehind { seconds });
     }
     match now - state.clock {
-        seconds if seconds > LEAP => Err(Problem::ClockLeap { seconds }),
+        seconds if seconds > LONGEST_PAUSE => Err(Problem::ClockLeap { seconds }),
         _ => Ok(()),
     }
 }
@@ -71,17 +72,17 @@ fn renewed_key_list(
 /// The event of the first list of online keys.
 ///
 /// # Errors
-/// When the list is out of bounds, which it is not in practice.
+/// When the list is longer than the format allows, which does not happen with one key.
 pub fn set_key_list(keys: &DeploymentKeys, now: u64) -> Result<Event, Problem> {
     let signed = keys.sign_key_list(1, now).map_err(|_| Problem::Internal)?;
     Ok(KeyListSet { signed: signed.to_json() }.into())
 }
 
-/// Trusts the clock again after a leap.
+/// Trusts the clock again after it jumped ahead.
 ///
 /// # Errors
-/// When it is behind the last tick: phones would refuse what goes back. When the next tick
-/// drops dates, unless they may be.
+/// When the clock is before the last tick, since phones do not accept an earlier publication time.
+/// When the next tick drops dates, unless `drop_dates` allows it.
 pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) -> Judgement<()> {
     let now = context.now;
     if expect_steady_clock(state, now).is_ok() {
@@ -96,7 +97,8 @@ pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) ->
     }
 }
 
-/// Begins a new series: phones then fetch every date that differs whole.
+/// Begins a new series: phones then compare all their sets with the published ones, and fetch
+/// those that differ.
 ///
 /// # Errors
 /// None.
@@ -105,7 +107,7 @@ pub fn start_series(state: &State) -> Judgement<u32> {
     Ok(Decision::one(SeriesStarted { series }, series))
 }
 
-/// Makes sure that the next tick drops no dates, unless it may.
+/// Makes sure that the next tick drops no dates, unless `drop_dates` allows it.
 fn expect_kept_dates(
     state: &State,
     now: u64,
@@ -122,7 +124,7 @@ fn expect_kept_dates(
 /// Replaces the settings.
 ///
 /// # Errors
-/// A setting out of bounds; a shorter retention that drops dates, unless they may be.
+/// A setting out of bounds; a shorter retention that drops dates, unless `drop_dates` allows it.
 pub fn set_policy(
     state: &State,
     context: RequestContext,
@@ -139,7 +141,7 @@ pub fn set_policy(
     Ok(Decision::one(PolicySet { policy: policy.clone() }, ()))
 }
 
-/// Erases reports on which nothing depends any more.
+/// Erases reports that nothing depends on any more.
 ///
 /// # Errors
 /// None.
@@ -152,7 +154,7 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
         return Ok(Decision::nothing(Vec::new()));
     }
     let reports: Vec<u64> = old.iter().map(|(position, _)| *position).collect();
-    // Codes of expired ranges cannot be used again: that they were need not be recorded.
+    // Codes of expired ranges cannot be used again, so it need not be recorded that they were used.
     let counts = |code: &CodeId| {
         let provider = state.providers.get(&code.provider);
         provider.is_some_and(|provider| provider.is_in_force(*code, last.time))

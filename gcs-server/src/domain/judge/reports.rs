@@ -8,15 +8,15 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{CodeStatus, ReportRecord, State};
 
-/// How many earlier keys of a provider a code is tried with, so that a retry still gets its
-/// first answer after the key was raised.
+/// Number of earlier keys of a provider that a code is tried with, so that a retry still gets its
+/// first answer after the provider got a new key.
 const EARLIER_KEYS: u32 = 4;
 
-/// Accepts a report, gives a retry its first answer, or says why not.
+/// Accepts a report, or gives a retry its first answer.
 ///
 /// # Errors
-/// Until the code is known to be authentic there is one problem, so that nobody learns
-/// anything by guessing.
+/// [`Problem::CodeInvalid`] if the code is not authentic, whatever else is wrong, so that guessing
+/// codes reveals nothing. Otherwise the problem of the code or of the items.
 pub fn report(
     state: &State,
     keys: &DeploymentKeys,
@@ -42,10 +42,10 @@ fn first_answer(first: Option<&ReportRecord>, received: &ReceivedReport) -> Opti
     Some(ReportAnswer::new(&first.tracking, first.accepted, &first.problems))
 }
 
-/// Which code it is, if a key of its provider made it.
+/// The identity of a code, if a key of its provider made it.
 pub(super) fn authenticate(state: &State, keys: &DeploymentKeys, code: &Code) -> Option<CodeId> {
     let provider = code.provider();
-    // An unknown number takes as long as a known one.
+    // The time is the same for an unknown provider number as for a known one.
     let newest = state.providers.get(&provider).map_or(1, |provider| provider.generation);
     let oldest = newest.saturating_sub(EARLIER_KEYS).max(1);
     let made_by = |generation: &u32| code.is_authentic(&keys.provider(provider, *generation));

@@ -1,8 +1,8 @@
-//! The state: what the events of the log add up to.
+//! The state: everything that is computed from the events of the log.
 //!
-//! [`State::apply`] applies what was recorded and judges nothing, so every release reads
-//! history alike. It needs neither time nor randomness: filler follows from the key and the
-//! tick.
+//! [`State::apply`] applies events as they were recorded and judges nothing, so every release
+//! computes the same state from the same log. It needs neither the clock nor random bytes: filler
+//! is derived from a key and the tick.
 
 mod providers;
 mod reports;
@@ -23,9 +23,9 @@ use crate::domain::policy::Policy;
 /// The last tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LastTick {
-    /// What it published.
+    /// The series and number of the tick.
     pub version: Version,
-    /// Its Unix time.
+    /// The Unix time of the tick, in seconds.
     pub time: u64,
 }
 
@@ -34,20 +34,21 @@ pub struct LastTick {
 pub struct Dropped {
     /// The tick that dropped it.
     pub tick: LastTick,
-    /// Time of the first tick whose manifest names nothing that depends on it.
+    /// Unix time, in seconds, of the first tick whose manifest names no file that depends on the
+    /// date; `None` before that.
     pub settled: Option<u64>,
 }
 
-/// What the events of the log add up to.
+/// Everything that is computed from the events of the log.
 #[derive(Debug, Serialize)]
 pub struct State {
     /// Position of the last event that was applied.
     pub position: u64,
-    /// Hash of its header.
+    /// SHA-256 of that event's header.
     pub head: [u8; 32],
-    /// Which deployment this is.
+    /// The identity of the deployment; `None` before the first event.
     pub deployment: Option<Deployment>,
-    /// Its settings.
+    /// The settings of the deployment.
     pub policy: Policy,
     /// The online keys as signed JSON.
     pub key_list: String,
@@ -57,17 +58,18 @@ pub struct State {
     pub backend: Option<[u8; 32]>,
     /// Providers by number.
     pub providers: BTreeMap<u16, Provider>,
-    /// What is known of each report that has not been purged.
+    /// The reports that have not been purged, without their elements.
     pub reports: Reports,
-    /// Their elements, by date, and which of them are published.
+    /// The elements of these reports, by date, and which of them are published.
     pub live: Live,
-    /// Dates that expired, until their reports are purged.
+    /// Dates that have expired and whose reports have not been purged yet.
     pub dropped: BTreeMap<Date, Dropped>,
-    /// The series.
+    /// The series of the next tick.
     pub series: u32,
     /// The last tick.
     pub last_tick: Option<LastTick>,
-    /// The last trusted time: that of the last tick, or when the operator resumed the clock.
+    /// The last trusted Unix time, in seconds: that of the last tick, of the operator's last
+    /// `clock resume`, or of the beginning of the series.
     pub clock: u64,
 }
 
@@ -92,12 +94,12 @@ impl State {
         }
     }
 
-    /// Where the log has got to.
+    /// The end of the log, from which the next event is chained.
     pub fn chain(&self) -> Chain {
         Chain { position: self.position, head: self.head }
     }
 
-    /// SHA-256 over everything in it: two nodes at one position have the same.
+    /// SHA-256 over the whole state: all nodes have the same digest at the same position.
     pub fn digest(&self) -> Digest {
         Digest::of(&postcard::to_allocvec(self).expect("writing to memory does not fail"))
     }
@@ -239,15 +241,15 @@ impl State {
         self.clock = tick.time;
     }
 
-    /// Whether this publication is out though the log does not have it: then the end of the
-    /// log is missing, or it is another log.
+    /// Whether the log does not have this publication although it was published: then the end of
+    /// the log is missing, or it is another log.
     pub fn lacks(&self, published: Version) -> bool {
         let last = self.last_tick.map(|last| last.version);
         published.series >= self.series && Some(published) > last
     }
 
-    /// Number of the last tick, if this series must have been published: its very first
-    /// publication may have been cut short.
+    /// Number of the last tick, if something of this series must have been published. After the
+    /// first tick alone that is not certain: its publication may have been interrupted.
     pub fn published_tick(&self) -> Option<u32> {
         let last = self.last_tick.map(|last| last.version);
         last.filter(|last| last.series == self.series && last.tick > 1).map(|last| last.tick)
@@ -261,8 +263,8 @@ impl State {
         if self.reports.by_code(code).is_some() {
             return CodeStatus::Used;
         }
-        // Used stays used, whatever its provider may do, and whether or not its report is
-        // still there. A suspension is only told of codes that are open otherwise.
+        // A used code stays used, whatever the status of its provider, and whether or not its
+        // report has been purged. `Suspended` is only for codes that would be open otherwise.
         match (provider.code_status(code, now), provider.status) {
             (CodeStatus::Used, _) => CodeStatus::Used,
             (_, ProviderStatus::Revoked) => CodeStatus::Revoked,
@@ -272,10 +274,10 @@ impl State {
     }
 }
 
-/// Ticks after which no manifest names anything that depends on a dropped date: so long
-/// bundles are kept, and the longest of them reaches back so far.
+/// Number of ticks after which no manifest names a file that depends on a dropped date: the ticks
+/// for which bundles are kept, the 96 ticks of the longest bundle, and one.
 const SETTLED_TICKS: u32 = KEPT_TICKS + 96 + 1;
 
-/// An event that does not follow from those before.
+/// An event that cannot follow from the events before it.
 #[derive(Debug)]
 pub(crate) struct InconsistentEvent(pub(crate) &'static str);

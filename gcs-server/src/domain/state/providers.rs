@@ -15,9 +15,9 @@ type Bits = BitVec<u64, Lsb0>;
 /// A healthcare provider.
 #[derive(Debug, Serialize)]
 pub struct Provider {
-    /// Its name.
+    /// The provider's name.
     pub name: String,
-    /// SHA-256 of its token.
+    /// SHA-256 of the provider's token.
     pub token: [u8; 32],
     /// What it may do.
     pub status: ProviderStatus,
@@ -25,7 +25,7 @@ pub struct Provider {
     pub generation: u32,
     /// The serial number that the next range begins with.
     pub next_serial: u32,
-    /// Ranges by generation and first serial number, until a while after they expired.
+    /// Ranges by generation and first serial number, until 30 days after they expired.
     pub ranges: BTreeMap<(u32, u32), CodeRange>,
 }
 
@@ -34,20 +34,20 @@ pub struct Provider {
 pub struct CodeRange {
     /// Number of codes.
     pub count: u32,
-    /// Unix time from which they cannot bring reports any more.
+    /// Unix time, in seconds, from which the codes cannot bring reports any more.
     pub expires: u64,
-    /// Whether its unused codes were revoked.
+    /// Whether the unused codes of the range were revoked.
     pub closed: bool,
     used: Bits,
     revoked: Bits,
 }
 
-/// How many codes of a range were used, and how many can still be.
+/// How many codes of a range were used, and how many can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RangeCounts {
-    /// Codes that brought a report.
+    /// Number of codes that brought a report.
     pub used: u64,
-    /// Codes that can still bring one.
+    /// Number of codes that can still bring a report.
     pub open: u64,
     /// Whether the unused codes were revoked: with the range, or with the key before the present
     /// one.
@@ -57,25 +57,24 @@ pub struct RangeCounts {
 /// Whether an authentic code can bring a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeStatus {
-    /// It can.
+    /// The code can bring a report.
     Open,
-    /// It has brought one already.
+    /// The code has brought a report already.
     Used,
-    /// Not any more: its time is over.
+    /// The code's range has expired.
     Expired,
-    /// Not any more: it, its range, its key or its provider was revoked.
+    /// The code, its range, its key or its provider was revoked.
     Revoked,
-    /// Not now: its provider is suspended.
+    /// The code's provider is suspended, so the code cannot bring a report for now.
     Suspended,
-    /// Not yet: it is in no range that was opened.
+    /// The code is in no range that was opened, so it cannot bring a report yet.
     NotOpen,
 }
 
-/// Serial numbers that a new series leaves out.
+/// How many serial numbers a new series leaves unused.
 const SKIPPED: u32 = 1 << 16;
 
-/// How long ranges are kept after they expired, so that their codes are known as expired:
-/// 30 days.
+/// Seconds for which ranges are kept after they expired: 30 days.
 const REMEMBERED: u64 = 30 * 86_400;
 
 impl Provider {
@@ -107,8 +106,8 @@ impl Provider {
         self.next_serial = opened.first.saturating_add(opened.count);
     }
 
-    /// Leaves out the next serial numbers. A part of the log that was lost may have opened
-    /// some of them, and the same code must not be printed for two people.
+    /// Leaves the next serial numbers unused. A lost part of the log may have opened some of them,
+    /// and the same code must not be printed for two people.
     pub(super) fn skip_serials(&mut self) {
         self.next_serial = self.next_serial.saturating_add(SKIPPED).min(MAX_SERIAL + 1);
     }
@@ -134,7 +133,7 @@ impl Provider {
     }
 
     pub(super) fn mark_used(&mut self, code: CodeId) -> Result<(), InconsistentEvent> {
-        // A range may have been forgotten since; its codes cannot be used again anyway.
+        // The range may have been forgotten since: it has expired, so its codes cannot be used.
         let Some((key, at)) = self.place(code) else { return Ok(()) };
         let range =
             self.ranges.get_mut(&key).ok_or(InconsistentEvent("a range that is not there"))?;

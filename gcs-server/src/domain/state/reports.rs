@@ -1,4 +1,4 @@
-//! What is known of reports besides their elements.
+//! Reports without their elements, which are in `gcs_core::live`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,18 +7,18 @@ use serde::Serialize;
 
 use crate::domain::events::{CodeId, ReportAccepted, TrackingId};
 
-/// What is known of a report besides its elements.
+/// A report without its elements.
 #[derive(Debug, Serialize)]
 pub struct ReportRecord {
     /// The code that authorised it.
     pub code: CodeId,
-    /// SHA-256 of what was sent.
+    /// SHA-256 of the items that were sent. A retry is recognised by it.
     pub payload: [u8; 32],
-    /// Its number for its sender.
+    /// Random number by which the sender asks for the report's status.
     pub tracking: TrackingId,
     /// Number of items that were accepted, without duplicates.
     pub accepted: u32,
-    /// The items that were not, by index.
+    /// The items that were not accepted, by index, each with what is wrong with it.
     pub problems: Vec<(u32, ItemProblem)>,
 }
 
@@ -50,22 +50,22 @@ impl Reports {
         Some((position, self.by_position.get(&position)?))
     }
 
-    /// All of them, by position.
+    /// All reports with their positions, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &ReportRecord)> {
         self.by_position.iter().map(|(position, report)| (*position, report))
     }
 
-    /// How many there are.
+    /// The number of reports.
     pub fn len(&self) -> usize {
         self.by_position.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no report.
     pub fn is_empty(&self) -> bool {
         self.by_position.is_empty()
     }
 
-    /// Adds a report, and says whether its code has brought another one.
+    /// Adds a report. Returns whether its code had brought another report before.
     pub(super) fn add(&mut self, position: u64, report: &ReportAccepted) -> bool {
         let record = ReportRecord {
             code: report.code,
@@ -79,7 +79,7 @@ impl Reports {
         self.by_code.insert(report.code, position).is_some()
     }
 
-    /// Forgets a report, and says which code brought it.
+    /// Forgets a report. Returns the code that brought it.
     pub(super) fn remove(&mut self, position: u64) -> Option<CodeId> {
         let report = self.by_position.remove(&position)?;
         self.by_tracking.remove(&report.tracking);

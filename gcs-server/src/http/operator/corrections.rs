@@ -1,4 +1,4 @@
-//! Corrections: first what would change, then the change.
+//! The routes of corrections: a preview of what would change, and the change itself.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
 use crate::service::Service;
 
-/// A correction to look at before it is made.
+/// A correction to preview before it is made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PreviewRequest {
@@ -24,7 +24,7 @@ struct PreviewRequest {
     #[serde(with = "ActName")]
     #[schema(value_type = ActName)]
     act: Act,
-    /// Which reports.
+    /// The reports to correct.
     #[serde(with = "SelectionFields")]
     #[schema(value_type = SelectionFields)]
     select: Selection,
@@ -38,7 +38,7 @@ struct CorrectionRequest {
     #[serde(with = "ActName")]
     #[schema(value_type = ActName)]
     act: Act,
-    /// Which reports.
+    /// The reports to correct.
     #[serde(with = "SelectionFields")]
     #[schema(value_type = SelectionFields)]
     select: Selection,

@@ -1,4 +1,4 @@
-//! What the operator does.
+//! The routes of the operator.
 
 mod corrections;
 pub(super) mod providers;

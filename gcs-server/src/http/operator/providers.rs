@@ -1,4 +1,4 @@
-//! Providers and their codes.
+//! The operator's routes about providers and their codes.
 
 use std::sync::Arc;
 
@@ -163,8 +163,8 @@ pub(crate) struct ExportedKey {
     pub(crate) key: String,
 }
 
-/// What is shown of a provider: its number and new token after `token`, its present key after
-/// `key`.
+/// The answer to `token` or `key`: the provider's number with its new token, or with its present
+/// key.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "for the document")]
@@ -175,7 +175,7 @@ enum ShownProvider {
 
 /// Suspend, resume or revoke a provider, or give it a new token or key
 ///
-/// `token` and `key` are answered with 200 and what they show; `suspend`, `resume`, `revoke` and
+/// `token` and `key` are answered with 200 and the token or key; `suspend`, `resume`, `revoke` and
 /// `rotate` with 204.
 #[utoipa::path(
     tag = "operator",

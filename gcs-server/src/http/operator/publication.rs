@@ -1,4 +1,4 @@
-//! Ticks, the clock, the series and the settings.
+//! The operator's routes about ticks, the clock, the series and the settings.
 
 #![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
 
@@ -37,8 +37,8 @@ pub(super) async fn tick(
 
 /// Say that the clock is right, so that publishing goes on
 ///
-/// Publishing stops when the clock is more than a day after the last tick: a wrong clock would
-/// drop dates.
+/// Publishing stops when the clock is more than a day after the last tick, since a wrong clock
+/// would drop dates.
 #[utoipa::path(
     tag = "operator",
     params(DropQuery),
@@ -70,7 +70,7 @@ struct DropQuery {
     drop_dates: bool,
 }
 
-/// The series of the publications to come.
+/// The series of the next publications.
 #[derive(Serialize, ToSchema)]
 struct Series {
     /// The series of the next tick.
@@ -113,8 +113,8 @@ struct PolicyFields {
     /// Seconds from one publication to the next. 60 to 21600.
     #[schema(minimum = 60, maximum = 21_600, example = 900)]
     interval: u64,
-    /// Number of reports that must have elements for a date before these are published, so that
-    /// nobody sees which elements belong together. 1 to 1000.
+    /// Number of reports that must have elements for a date before these are published, so that it
+    /// cannot be seen which elements belong together. 1 to 1000.
     #[schema(minimum = 1, maximum = 1000, example = 10)]
     min_reports: u32,
     /// Seconds for which elements wait for `min_reports`, at most. Then random filler takes the
@@ -139,7 +139,7 @@ struct PolicyFields {
     max_open_codes: u32,
 }
 
-/// The settings as a body.
+/// The settings as the body of a request or an answer.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 struct PolicyBody(#[serde(with = "PolicyFields")] Policy);

@@ -1,4 +1,4 @@
-//! The state of the server.
+//! The operator's routes for the state of the server.
 
 use actix_web::{HttpResponse, get, web};
 use gcs_core::Date;
@@ -11,7 +11,7 @@ use crate::http::PublishedVersion;
 use crate::http::auth::{Caller, Operator};
 use crate::service::Service;
 
-/// A digest of everything that the log adds up to.
+/// A digest of the server's state.
 #[derive(Serialize, ToSchema)]
 struct DigestAnswer {
     /// Position in the log, counted in events, of the last event that is in the digest.

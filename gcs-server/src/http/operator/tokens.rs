@@ -1,4 +1,4 @@
-//! Tokens of the operator and of backends.
+//! The operator's routes that replace tokens.
 
 use actix_web::{HttpResponse, post, web};
 use serde::Serialize;

@@ -21,8 +21,8 @@ use crate::domain::problem::Problem;
 use crate::publishing::Files;
 use crate::service::Service;
 
-/// How much of a file is held in memory for a reader: the server copies what it is given
-/// into the connection, so a reader that stalls must not have been given much.
+/// Bytes of a file that are read at a time. They stay in memory until the client has taken them, so
+/// a client that stalls must not hold many.
 const SLICE: u64 = 64 << 10;
 
 /// The bytes of a file.
@@ -154,7 +154,7 @@ async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse,
         let published = service.published.borrow().clone();
         let manifest = match published {
             Some(published) => published.manifest,
-            // A start that has not published yet: what phones could fetch before, they still can.
+            // The server has started and not published yet: phones can still fetch the earlier files.
             None => {
                 let file = service.files.get(&path.to_string()).await;
                 file.map_err(|_| Problem::Unavailable)?
@@ -185,7 +185,8 @@ impl Source {
         }
     }
 
-    /// Names the content: a path does, but for the manifest's.
+    /// The ETag, which identifies the content. It is made from the path, or from the bytes for
+    /// `/v1/manifest`, whose content changes.
     fn etag(&self, path: &Path) -> EntityTag {
         let named = match self {
             Source::Memory(bytes) => Digest::of(bytes),
@@ -220,7 +221,7 @@ fn answer(
     }
     let size = range.end - range.start;
     if request.method() == Method::HEAD {
-        range = 0..0; // The length is told, nothing is read.
+        range = 0..0; // The answer has the length, but nothing is read.
     }
     Ok(response.body(SizedStream::new(size, slices(source, range))))
 }

@@ -1,4 +1,4 @@
-//! What apps need: the published files, reports, and the OpenAPI document.
+//! The routes of the public listener: published files, reports, and the OpenAPI document.
 
 pub(super) mod files;
 pub(super) mod reports;

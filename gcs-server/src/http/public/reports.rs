@@ -81,7 +81,7 @@ enum WireItem {
 /// The answer to a report.
 #[derive(Serialize, ToSchema)]
 struct ReportAnswer {
-    /// The number by which the report's status is asked for: 32 hexadecimal digits.
+    /// The number with which the report's status is asked for: 32 hexadecimal digits.
     #[schema(pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")]
     tracking_id: String,
     /// Number of items that were accepted. Equal items count once.
@@ -135,9 +135,9 @@ pub(super) async fn post_report(
     Ok(not_stored(response, &answer))
 }
 
-/// What became of a report, or of its elements of one date: `held` (it waits for its
-/// publication), `published` (all of it that has not expired is published), `retracted` (the
-/// operator took it back) or `expired` (its dates are not published any more).
+/// The status of a report, or of its elements of one date: `held` (it waits to be published),
+/// `published` (all of it that has not expired is published), `retracted` (the operator took it
+/// back) or `expired` (its dates are not published any more).
 #[derive(Serialize, ToSchema)]
 #[serde(remote = "report_status::Status", rename_all = "snake_case")]
 #[schema(as = PublicationStatus)]
@@ -148,24 +148,24 @@ enum StatusName {
     Expired,
 }
 
-/// What became of a report.
+/// The status of a report, as a whole and by date.
 #[derive(Serialize, ToSchema)]
 struct ReportStatus {
-    /// What became of the whole report. It is `held` while any date is.
+    /// The status of the whole report. It is `held` while any date is `held`.
     #[serde(with = "StatusName")]
     #[schema(value_type = StatusName)]
     status: report_status::Status,
-    /// What became of the report's elements, by date.
+    /// The status of the report's elements, by date.
     dates: Vec<DateStatus>,
 }
 
-/// What became of a report's elements of one date.
+/// The status of a report's elements of one date.
 #[derive(Serialize, ToSchema)]
 struct DateStatus {
     /// The UTC date on which the elements were broadcast, as YYYY-MM-DD.
     #[schema(value_type = String, format = Date, example = "2026-01-05")]
     date: Date,
-    /// What became of the elements of this date.
+    /// The status of the elements of this date.
     #[serde(with = "StatusName")]
     #[schema(value_type = StatusName)]
     status: report_status::Status,
@@ -187,7 +187,7 @@ impl From<report_status::ReportStatus> for ReportStatus {
     }
 }
 
-/// Ask what became of a report
+/// Get the status of a report
 #[utoipa::path(
     tag = "reports",
     params(("tracking_id" = String, Path, description = "The `tracking_id` from the answer to the report",

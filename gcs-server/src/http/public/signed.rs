@@ -50,8 +50,8 @@ pub(crate) struct ManifestPayload {
     /// Unix time, in seconds, at which the manifest was made.
     #[schema(example = 1_768_910_400)]
     issued: u64,
-    /// Unix time, in seconds, from which readers refuse the manifest: 86400 seconds after
-    /// `issued`.
+    /// Unix time, in seconds, from which readers do not accept the manifest any more: 86400 seconds
+    /// after `issued`.
     #[schema(example = 1_768_996_800)]
     expires: u64,
     /// Unix time, in seconds, at which the next publication is expected.
@@ -74,10 +74,10 @@ pub(crate) struct ManifestPayload {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "for the document")]
 pub(crate) struct KeyListPayload {
-    /// Version of the list. A client refuses a lower one than it has seen.
+    /// Version of the list. A client does not accept a lower version than it has seen.
     #[schema(example = 1)]
     version: u32,
-    /// Unix time, in seconds, from which readers refuse the list.
+    /// Unix time, in seconds, from which readers do not accept the list any more.
     #[schema(example = 1_776_686_400)]
     expires: u64,
     /// Ed25519 public keys that may sign manifests: each 32 bytes in base64.
