@@ -13,7 +13,6 @@ struct Backend {
     /// Kept in memory: a real backend stores its reports, and adds them again at a restart.
     live: Live,
     settings: LiveSettings,
-    publisher: Publisher,
     keys: Keys,
     /// A folder for any static file server, and a private one.
     place: FolderPlace,
@@ -23,12 +22,15 @@ impl Backend {
     /// Publishes the live elements: expired dates are dropped, and additions of enough reports are
     /// published.
     fn publish(&mut self, now: u64) -> Checked<Publication> {
-        let tick = self.publisher.last_tick().map_or(1, |last| last + 1);
-        let version = Version { series: self.publisher.series(), tick };
+        // Finishes what a crash or a full disk cut short, then goes on from there.
+        let publisher = self.place.resume()?;
+        let publisher =
+            publisher.unwrap_or_else(|| Publisher::new(PublisherSettings::default(), 1));
+        let tick = publisher.last_tick().map_or(1, |last| last + 1);
+        let version = Version { series: publisher.series(), tick };
         self.live.tick(version, now, &self.settings);
-        let publication = self.publisher.publish_next(now, &self.live.days(), &self.keys)?;
+        let publication = publisher.publish_next(now, &self.live.days(), &self.keys)?;
         publication.write(&mut self.place)?;
-        self.publisher = publication.publisher.clone();
         Ok(publication)
     }
 
@@ -50,7 +52,6 @@ fn main() -> Checked<()> {
     let mut backend = Backend {
         live: Live::new(filler),
         settings: LiveSettings { min_reports: 2, ..LiveSettings::default() },
-        publisher: Publisher::new(PublisherSettings::default(), 1),
         keys: Keys::from_secret(secret, now + 90 * DAY_SECONDS),
         place: FolderPlace::new(open("public")?, open("own")?),
     };
@@ -61,8 +62,6 @@ fn main() -> Checked<()> {
     backend.live.add(2, now, [(date, two)])?;
     println!("tick 1: {} files", backend.publish(now)?.files.len());
 
-    // After a restart, go on where the last tick left off.
-    backend.publisher = backend.place.saved()?.ok_or("nothing was saved")?;
     // The second report was a mistake.
     backend.live.retract(2);
     let publication = backend.publish(now + 900)?;

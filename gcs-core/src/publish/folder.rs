@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use std::io;
 
 use super::Publisher;
-use super::write::Place;
+use super::write::{Place, WriteError};
 use crate::files::Path;
 use crate::folder::Folder;
 
@@ -26,17 +26,22 @@ impl FolderPlace {
         FolderPlace { public, private }
     }
 
-    /// The publisher as it was saved last, to go on from after a restart; `None` if none
-    /// was saved yet.
+    /// The publisher that was saved last, to go on from; `None` if none was saved yet. Its
+    /// last publication is finished first ([`Publisher::finish`]), so this is what to call
+    /// before every publication: after a restart, and after one that could not be written.
     ///
     /// # Errors
-    /// When it cannot be read, or is damaged ([`io::ErrorKind::InvalidData`]).
-    pub fn saved(&self) -> io::Result<Option<Publisher>> {
-        let publisher = |bytes: Vec<u8>| {
-            Publisher::from_bytes(&bytes)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    /// When the publisher cannot be read or is damaged ([`io::ErrorKind::InvalidData`]), and
+    /// the errors of [`Publisher::finish`].
+    pub fn resume(&mut self) -> Result<Option<Publisher>, WriteError<io::Error>> {
+        let Some(bytes) = self.private.read(SAVED).map_err(WriteError::Place)? else {
+            return Ok(None);
         };
-        self.private.read(SAVED)?.map(publisher).transpose()
+        let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let publisher =
+            Publisher::from_bytes(&bytes).map_err(damaged).map_err(WriteError::Place)?;
+        publisher.finish(self)?;
+        Ok(Some(publisher))
     }
 }
 
@@ -76,11 +81,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let open = |name: &str| Folder::open(home.path().join(name)).unwrap();
         let mut place = FolderPlace::new(open("public"), open("private"));
-        assert!(place.saved().unwrap().is_none());
+        assert!(place.resume().unwrap().is_none());
         let date = Date::from_days(20_000).unwrap();
         let keys = Keys::from_secret([1; 32], date.start() + 400 * DAY_SECONDS);
         for number in 1..=3 {
-            let publisher = place.saved().unwrap();
+            let publisher = place.resume().unwrap();
             let publisher =
                 publisher.unwrap_or_else(|| Publisher::new(PublisherSettings::default(), 1));
             let day = Day { date, elements: Vec::from([[number; 16]]) };
@@ -93,8 +98,9 @@ mod tests {
                 assert_eq!(fs::read(path).unwrap(), file.bytes, "{}", file.path);
             }
         }
-        assert_eq!(place.saved().unwrap().unwrap().last_tick(), Some(3));
+        assert_eq!(place.resume().unwrap().unwrap().last_tick(), Some(3));
         fs::write(home.path().join("private/publisher"), "damaged").unwrap();
-        assert_eq!(place.saved().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let WriteError::Place(error) = place.resume().unwrap_err() else { panic!("other error") };
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

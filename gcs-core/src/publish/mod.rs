@@ -19,7 +19,7 @@
 //! // A web server serves `public`; the publisher is saved in `private`.
 //! let mut place = FolderPlace::new(Folder::open(public)?, Folder::open(private)?);
 //! let fresh = || Publisher::new(PublisherSettings::default(), 1);
-//! let publisher = place.saved()?.unwrap_or_else(fresh);
+//! let publisher = place.resume()?.unwrap_or_else(fresh);
 //!
 //! let date: Date = "2026-01-05".parse()?;
 //! let days = [Day { date, elements: vec![*b"identifier heard"] }];
@@ -27,7 +27,7 @@
 //! let keys = Keys::from_secret(secret, now + 365 * DAY_SECONDS);
 //! let publication = publisher.publish_next(now, &days, &keys)?;
 //! publication.write(&mut place)?;
-//! assert_eq!(place.saved()?.and_then(|publisher| publisher.last_tick()), Some(1));
+//! assert_eq!(place.resume()?.and_then(|publisher| publisher.last_tick()), Some(1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -141,6 +141,17 @@ pub struct Publisher {
     live: BTreeSet<Path>,
     /// Files that no manifest names any more, and the time from which they may go.
     retired: BTreeMap<Path, u64>,
+    /// The last publication, to finish writing it.
+    last: Option<LastPublication>,
+}
+
+/// What a publisher knows of its last publication, to finish writing it.
+#[derive(Clone, Debug)]
+struct LastPublication {
+    version: Version,
+    /// The manifest as it is served.
+    manifest: Vec<u8>,
+    deletions: Vec<Path>,
 }
 
 impl Publisher {
@@ -156,6 +167,7 @@ impl Publisher {
             key_list: 0,
             live: BTreeSet::new(),
             retired: BTreeMap::new(),
+            last: None,
         }
     }
 
@@ -294,9 +306,11 @@ impl Publisher {
         files.retain(|file| !self.was_written(&file.path));
         let kept = Path::KeptManifest { series: self.series, tick: number };
         files.push(File { path: kept, bytes: signed.clone() });
-        files.push(File { path: Path::Manifest, bytes: signed });
+        files.push(File { path: Path::Manifest, bytes: signed.clone() });
 
         let (retired, delete) = self.retire(&live, now);
+        let version = Version { series: self.series, tick: number };
+        let last = LastPublication { version, manifest: signed, deletions: delete.clone() };
         let publisher = Publisher {
             settings: self.settings,
             series: self.series,
@@ -307,6 +321,7 @@ impl Publisher {
             key_list,
             live,
             retired,
+            last: Some(last),
         };
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }

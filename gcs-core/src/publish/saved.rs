@@ -6,12 +6,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::snapshot::Snapshot;
-use super::{Publisher, PublisherSettings};
+use super::{LastPublication, Publisher, PublisherSettings};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_at_most};
 use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::files::{BundleEntry, Path, Table};
 use crate::set::Set;
+use crate::version::Version;
 
 const MAGIC: &[u8; 6] = b"GCSPUB";
 
@@ -63,6 +64,13 @@ impl Publisher {
             put_block(&mut bytes, path.to_string().as_bytes());
             bytes.put_u64(*until);
         }
+        bytes.put_u32(u32::from(self.last.is_some()));
+        for LastPublication { version, manifest, deletions } in &self.last {
+            bytes.put_u32(version.series).put_u32(version.tick);
+            put_block(&mut bytes, manifest);
+            bytes.put_u32(deletions.len() as u32);
+            deletions.iter().for_each(|path| put_block(&mut bytes, path.to_string().as_bytes()));
+        }
         bytes::seal(&mut bytes);
         bytes
     }
@@ -98,6 +106,7 @@ impl Publisher {
         let live = take_list(&mut cursor, u64::MAX, take_path)?;
         let retired =
             take_list(&mut cursor, u64::MAX, |cursor| Ok((take_path(cursor)?, cursor.u64()?)))?;
+        let publications = take_list(&mut cursor, 1, take_last)?;
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
         let last = snapshots.last().map_or(0, |snapshot: &Snapshot| snapshot.tick);
@@ -117,6 +126,7 @@ impl Publisher {
             key_list,
             live: live.into_iter().collect::<BTreeSet<Path>>(),
             retired: retired.into_iter().collect(),
+            last: publications.into_iter().next(),
         })
     }
 }
@@ -134,6 +144,13 @@ fn take_block<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
 fn take_path(cursor: &mut Cursor<'_>) -> Result<Path, ParseError> {
     let text = core::str::from_utf8(take_block(cursor)?).unwrap_or_default();
     text.parse().map_err(|_| ParseError::Limit { field: "path", max: 0, got: 1 })
+}
+
+fn take_last(cursor: &mut Cursor<'_>) -> Result<LastPublication, ParseError> {
+    let version = Version { series: cursor.u32()?, tick: cursor.u32()? };
+    let manifest = take_block(cursor)?.to_vec();
+    let deletions = take_list(cursor, u64::MAX, take_path)?;
+    Ok(LastPublication { version, manifest, deletions })
 }
 
 /// Reads a list behind its length. Nothing is allocated before its bytes are there.

@@ -14,8 +14,8 @@ use crate::version::Version;
 ///
 /// 1. It is made sure that no other manifest has been published under this version.
 /// 2. The files that it names are written.
-/// 3. The manifest is written under its own name, which must be new.
-/// 4. The publisher is saved, to go on from.
+/// 3. The publisher is saved, to go on from; it knows the steps that follow.
+/// 4. The manifest is written under its own name, which must be new.
 /// 5. `/v1/manifest` is replaced: now clients see the publication.
 /// 6. Files whose time has come are deleted.
 ///
@@ -101,7 +101,8 @@ pub trait Place {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WriteError<E> {
-    /// A call of the place failed. Write the publication again.
+    /// A call of the place failed. Write the publication again, or go on from the publisher
+    /// that is saved, after [`Publisher::finish`].
     #[error("{0}")]
     Place(E),
     /// A file does not read back as it was written.
@@ -174,6 +175,33 @@ impl Publication {
     /// steps but deletions are done.
     pub fn write<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
         self.steps().try_for_each(|step| step.execute(place))
+    }
+}
+
+impl Publisher {
+    /// Does the steps of the last publication that come after [`WriteStep::Save`]: a crash or
+    /// an error may have cut them short. To be called on a publisher that was read from where
+    /// it is saved, before its next publication. Steps that were done already are done again,
+    /// which changes nothing.
+    ///
+    /// # Errors
+    /// A [`WriteError`], also if a later manifest than this publisher's has been published:
+    /// then what was saved is an old copy.
+    pub fn finish<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
+        let Some(last) = &self.last else { return Ok(()) };
+        let Version { series, tick } = last.version;
+        let kept = |tick| Path::KeptManifest { series, tick };
+        let later = tick.checked_add(1).map(kept);
+        if let Some(path) = later
+            && get(place, path)?.is_some()
+        {
+            return Err(WriteError::Equivocation { path });
+        }
+        let bytes = &last.manifest[..];
+        let create = WriteStep::Create { path: kept(tick), bytes };
+        let put = WriteStep::Put { path: Path::Manifest, bytes };
+        let deletions = last.deletions.iter().copied().map(WriteStep::Delete);
+        [create, put].into_iter().chain(deletions).try_for_each(|step| step.execute(place))
     }
 }
 
@@ -266,8 +294,8 @@ fn steps<'p>(
     let create = kept.map(|(path, bytes)| WriteStep::Create { path, bytes });
     expect
         .chain(others.map(put))
-        .chain(create)
         .chain(publisher.map(WriteStep::Save))
+        .chain(create)
         .chain(manifest.map(put))
         .chain(deletions.copied().map(WriteStep::Delete))
 }
@@ -371,7 +399,7 @@ mod tests {
             let [names @ .., manifest] = &publication.files[..] else { panic!("no manifest") };
             let puts = names.len() - 1;
             assert!(kinds[..puts].iter().all(|kind| *kind == "put "), "{:?}", place.changes);
-            assert_eq!(kinds[puts..puts + 3], ["crea", "save", "put "]);
+            assert_eq!(kinds[puts..puts + 3], ["save", "crea", "put "]);
             assert_eq!(place.changes[puts + 2], "put /v1/manifest");
             assert!(kinds[puts + 3..].iter().all(|kind| *kind == "dele"));
             assert_eq!(kinds.len(), puts + 3 + publication.delete.len());
@@ -405,6 +433,49 @@ mod tests {
             assert!(paths.into_iter().all(|path| place.files.contains_key(&path.to_string())));
             assert!(last.delete.iter().all(|path| !place.files.contains_key(&path.to_string())));
             assert_eq!(place.manifest(), Some(&last.files.last().unwrap().bytes));
+            if is_over {
+                assert!(fails_at > 10);
+                return;
+            }
+        }
+    }
+
+    /// Wherever a publisher is stopped, it goes on from what it saved, at a later time.
+    #[test]
+    fn after_a_stop_at_any_step_the_saved_publisher_goes_on() {
+        let first = Date::from_days(20_000).unwrap();
+        let keys = Keys::from_secret([1; 32], first.start() + 400 * DAY_SECONDS);
+        let publications = publications(6);
+        let (last, earlier) = publications.split_last().unwrap();
+        for fails_at in 1.. {
+            let mut place = MemoryPlace::default();
+            earlier.iter().for_each(|publication| publication.write(&mut place).unwrap());
+            (place.calls, place.fails_at) = (0, Some(fails_at));
+            let is_over = last.write(&mut place).is_ok();
+            place.fails_at = None;
+            for later in 1..=2 {
+                let saved = Publisher::from_bytes(place.saved.as_ref().unwrap()).unwrap();
+                saved.finish(&mut place).unwrap();
+                let now = last.manifest.issued + later * 900;
+                let day = Day {
+                    date: Date::of_time(now).previous().unwrap(),
+                    elements: Vec::from([[9; 16]]),
+                };
+                let next = saved.publish_next(now, &[day], &keys).unwrap();
+                next.write(&mut place).unwrap();
+                assert_eq!(place.manifest(), Some(&next.files.last().unwrap().bytes));
+                assert!(
+                    next.publisher
+                        .live_files()
+                        .all(|path| place.files.contains_key(&path.to_string()))
+                );
+            }
+            let saved = Publisher::from_bytes(place.saved.as_ref().unwrap()).unwrap();
+            assert!(last.delete.iter().all(|path| !place.files.contains_key(&path.to_string())));
+            // A copy of an earlier time is noticed before it publishes anything.
+            let old = Publisher::from_bytes(&earlier[2].publisher.to_bytes()).unwrap();
+            assert!(matches!(old.finish(&mut place), Err(WriteError::Equivocation { .. })));
+            saved.finish(&mut place).unwrap();
             if is_over {
                 assert!(fails_at > 10);
                 return;
