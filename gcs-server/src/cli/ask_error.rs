@@ -54,7 +54,12 @@ impl AskError {
     }
 
     /// An answer whose status is no success.
-    pub(super) fn unsuccessful(client: &Client, status: u16, text: &str, moved: Option<&str>) -> Self {
+    pub(super) fn unsuccessful(
+        client: &Client,
+        status: u16,
+        text: &str,
+        moved: Option<&str>,
+    ) -> Self {
         let problem: Value = serde_json::from_str(text).unwrap_or_default();
         let (Some(code), Some(detail)) = (problem["code"].as_str(), problem["detail"].as_str())
         else {

@@ -157,8 +157,10 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
         None => say("the published files are not here: everything after the log's end is lost")?,
     }
     if !yes {
-        say("lost are reports, but also corrections, revocations, suspensions and new tokens: do \
-             these again.\n`gcs-server recover --yes` continues with this log in a new series")?;
+        say(
+            "lost are reports, but also corrections, revocations, suspensions and new tokens: do \
+             these again.\n`gcs-server recover --yes` continues with this log in a new series",
+        )?;
         return Ok(ExitCode::FAILURE);
     }
     let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;

@@ -105,7 +105,7 @@ pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Command
     if !yes {
         return Err(
             "every phone will compare all its sets and fetch those that differ; add --yes to do it"
-            .into()
+                .into(),
         );
     }
     server.connect()?.act(&Method::POST, "/v1/admin/series", None)

@@ -126,7 +126,10 @@ impl PublicationBuilder {
         let publication = self.compute(input)?;
         let count = publication.left_out.len();
         if count > 0 {
-            tracing::warn!(count, "elements without a check record: phones cannot confirm a contact with them");
+            tracing::warn!(
+                count,
+                "elements without a check record: phones cannot confirm a contact with them"
+            );
         }
         self.publisher = Some(publication.publisher.clone());
         outbox.plan.add(publication);
