@@ -24,7 +24,7 @@ pub struct Policy {
     pub max_hold: u64,
     /// Days for which a date is published after its end; 1 to 28.
     pub retention_days: u32,
-    /// Whether raw elements are accepted. Whoever heard one could report it.
+    /// Whether raw elements are accepted. Anyone who heard one could report it.
     pub raw: bool,
     /// Number of items of one date in one report, at most; 1 to 4096.
     pub max_items_per_date: u32,

@@ -87,7 +87,7 @@ impl<T: Send, F: FnMut(&State, RequestContext) -> Judgement<T> + Send> Job for P
     }
 
     fn answer(self: Box<Self>, stored: bool) {
-        // The client may have gone. The decision is in the log all the same.
+        // The client may have gone. That does not change the decision.
         let _gone = self.reply.send(match stored {
             true => self.judged,
             false => Err(Problem::StorageUnavailable),

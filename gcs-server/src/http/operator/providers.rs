@@ -148,7 +148,7 @@ enum ProviderAct {
     Key,
 }
 
-/// A provider's key. Keep it secret: whoever has it can make the provider's codes.
+/// A provider's key. Keep it secret: anyone who has it can make the provider's codes.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportedKey {
