@@ -8,10 +8,14 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::Duration;
 
 /// Name of the folder, inside this one, for files that are being written. It is not a legal
 /// file name.
 const PARTIAL: &str = ".partial";
+
+/// Age at which a half-written file counts as left by a crash.
+const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
 /// A local folder of files by name, each written whole or not at all.
 ///
@@ -60,11 +64,24 @@ impl Folder {
     fn new(path: PathBuf, durable: bool) -> io::Result<Folder> {
         let folder = Folder { path, durable };
         folder.make(&folder.path)?;
-        // A crash may have left files behind.
-        match fs::remove_dir_all(folder.path.join(PARTIAL)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(folder),
+        folder.remove_abandoned()?;
+        Ok(folder)
+    }
+
+    /// Removes files that a crash left half written. Others may be writing to this folder
+    /// now, so only files are removed that nobody has touched for an hour.
+    fn remove_abandoned(&self) -> io::Result<()> {
+        let Some(entries) = found(fs::read_dir(self.path.join(PARTIAL)))? else { return Ok(()) };
+        for entry in entries {
+            let path = entry?.path();
+            // A file that has just gone was in use.
+            let Some(metadata) = found(fs::metadata(&path))? else { continue };
+            let age = metadata.modified()?.elapsed().unwrap_or_default();
+            if age >= ABANDONED_AFTER {
+                found(fs::remove_file(&path))?;
+            }
         }
+        Ok(())
     }
 
     /// The path of the folder.
@@ -153,14 +170,10 @@ impl Folder {
         bytes: &[u8],
         finish: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
-        static WRITTEN: AtomicU64 = AtomicU64::new(0);
-        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-        let partials = self.path.join(PARTIAL);
-        let partial = partials.join(format!("{}-{number}", process::id()));
         let parent = place.parent().unwrap_or(&self.path);
-        fs::create_dir_all(&partials)?;
         self.make(parent)?;
-        let written = self.write_partial(&partial, bytes).and_then(|()| finish(&partial));
+        let (partial, file) = self.new_partial()?;
+        let written = self.fill(file, bytes).and_then(|()| finish(&partial));
         if written.is_err() {
             // The file may not exist, which is no error.
             let _ = fs::remove_file(&partial);
@@ -169,8 +182,24 @@ impl Folder {
         self.sync(parent)
     }
 
-    fn write_partial(&self, partial: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = File::create(partial)?;
+    /// A file of its own to write to: another process, perhaps on another machine or with
+    /// the same process id in another container, may use the same names.
+    fn new_partial(&self) -> io::Result<(PathBuf, File)> {
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let partials = self.path.join(PARTIAL);
+        fs::create_dir_all(&partials)?;
+        loop {
+            let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+            let partial = partials.join(format!("{}-{number}", process::id()));
+            match File::options().write(true).create_new(true).open(&partial) {
+                Ok(file) => return Ok((partial, file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn fill(&self, mut file: File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)?;
         if self.durable { file.sync_all() } else { Ok(()) }
     }
@@ -247,12 +276,29 @@ mod tests {
     #[test]
     fn files_left_behind_by_a_crash_are_removed() {
         let (_home, folder) = folder();
-        fs::create_dir_all(folder.path().join(PARTIAL)).unwrap();
-        fs::write(folder.path().join(PARTIAL).join("1-2"), "half a fi").unwrap();
+        let partials = folder.path().join(PARTIAL);
+        fs::create_dir_all(&partials).unwrap();
+        let (old, new) = (partials.join("1-2"), partials.join("1-3"));
+        fs::write(&new, "being written").unwrap();
+        fs::write(&old, "half a fi").unwrap();
+        let crash = std::time::SystemTime::now() - ABANDONED_AFTER;
+        File::options().write(true).open(&old).unwrap().set_modified(crash).unwrap();
         folder.write("state", b"kept").unwrap();
         let again = Folder::open(folder.path()).unwrap();
-        assert!(!folder.path().join(PARTIAL).exists());
+        assert!(!old.exists() && new.exists());
         assert_eq!(again.read("state").unwrap().unwrap(), b"kept");
+    }
+
+    #[test]
+    fn opening_a_folder_disturbs_nobody_who_writes_to_it() {
+        let (_home, folder) = folder();
+        let path = folder.path().to_path_buf();
+        let opener =
+            std::thread::spawn(move || (0..300).try_for_each(|_| Folder::open(&path).map(drop)));
+        for number in 0..300u32 {
+            folder.write("state", &number.to_le_bytes()).unwrap();
+        }
+        opener.join().unwrap().unwrap();
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Publisher {
             bytes.put_u64(*until);
         }
         bytes.put_u32(u32::from(self.last.is_some()));
-        for LastPublication { version, manifest, deletions } in &self.last {
+        if let Some(LastPublication { version, manifest, deletions }) = &self.last {
             bytes.put_u32(version.series).put_u32(version.tick);
             put_block(&mut bytes, manifest);
             bytes.put_u32(deletions.len() as u32);

@@ -43,6 +43,12 @@ fn doubt(of: Option<Listener>) -> &'static str {
     }
 }
 
+/// Text from the network, safe to print: a terminal takes control characters as commands.
+fn printable(text: &str) -> String {
+    let shown = |symbol: char| if symbol.is_control() { '\u{fffd}' } else { symbol };
+    text.chars().map(shown).collect()
+}
+
 impl AskError {
     /// Whether the same request may succeed later.
     pub(super) fn may_succeed_later(&self) -> bool {
@@ -87,7 +93,7 @@ impl AskError {
             }
             _ => "",
         };
-        let (code, detail) = (code.to_owned(), detail.to_owned());
+        let (code, detail) = (printable(code), printable(detail));
         let retry = problem["retry"].as_bool().unwrap_or(false);
         AskError::Problem { status, code, detail, retry, hint }
     }

@@ -138,20 +138,30 @@ impl NewFile {
         // Spaces are written to take the room, so that a full disk is noticed now.
         let taken = new.file.write_all(&vec![b' '; room]).and_then(|()| new.file.sync_all());
         taken.map_err(|error| OutputError::File { path: new.path.clone(), error })?;
+        if let Err(error) = new.sync_name() {
+            let path = new.path.display();
+            note(format_args!("a power cut soon after this may lose {path}: {error}"));
+        }
         Ok(new)
+    }
+
+    /// Waits until the file's name is on disk. Not every file system can do that.
+    fn sync_name(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Some(folder) = self.path.parent() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self, text: &str) -> io::Result<()> {
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
         self.file.set_len(text.len() as u64)?;
-        self.file.sync_all()?;
-        #[cfg(unix)]
-        if let Some(folder) = self.path.parent() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()?;
-        }
+        // From here on the answer is in the file, and nothing may delete it.
         self.is_finished = true;
+        self.file.sync_all()?;
         note(format_args!("written to {}", self.path.display()));
         Ok(())
     }

@@ -112,6 +112,7 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
                 .into()
             }))
             .service(web::resource(ELSEWHERE).wrap(from_fn(nothing_here)))
+            .default_service(web::to(|| async { HttpResponse::from_error(Problem::NotFound) }))
             .wrap(from_fn(observe::observe))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
     });

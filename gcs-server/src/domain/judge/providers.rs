@@ -17,12 +17,19 @@ use crate::domain::token::{Role, Token};
 pub const MAX_RANGE: u32 = 10_000;
 
 /// A provider and its token, which is shown only here.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewProvider {
     /// Its number.
     pub provider: u16,
     /// Its token.
     pub token: String,
+}
+
+/// Shows the number only: the token is a secret.
+impl std::fmt::Debug for NewProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewProvider").field("provider", &self.provider).finish_non_exhaustive()
+    }
 }
 
 /// A range that was opened.
