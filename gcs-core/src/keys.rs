@@ -1,13 +1,19 @@
 //! Keys for signing, for verifying signatures, and for deriving secrets.
 
 use core::fmt;
+use core::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, Signer as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::digest::Digest;
+use crate::error::DigestError;
+
 /// An Ed25519 public key, 32 bytes (RFC 8032).
+///
+/// Shown and parsed as 64 lower-case hexadecimal digits, as gcs-server prints its root key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(pub [u8; 32]);
 
@@ -18,6 +24,20 @@ impl PublicKey {
         let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&self.0) else { return false };
         let Ok(signature) = Signature::from_slice(signature) else { return false };
         key.verify_strict(message, &signature).is_ok()
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<PublicKey, DigestError> {
+        text.parse().map(|digits: Digest| PublicKey(digits.0))
     }
 }
 
@@ -108,7 +128,7 @@ impl Stream {
         let (counter, at) = (self.drawn / 4, (self.drawn % 4) as usize * 8);
         if at == 0 {
             let parts: [&[u8]; 2] = [&self.seed, &counter.to_le_bytes()];
-            self.block = crate::digest::Digest::of_parts(&parts).0;
+            self.block = Digest::of_parts(&parts).0;
         }
         self.drawn += 1;
         let mut bytes = [0; 8];

@@ -13,10 +13,14 @@ const LAYERS: &[Layer] = &[
     ("random", &[]),
     ("time", &[]),
     ("code_sheet", &["time"]),
+    ("metrics", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("publishing", &["domain", "node"]),
-    ("service", &["domain", "node", "publishing", "clock", "http"]),
-    ("http", &["domain", "node", "publishing", "service", "code_sheet", "time", "clock"]),
+    ("service", &["domain", "node", "publishing", "clock", "metrics"]),
+    (
+        "http",
+        &["domain", "node", "publishing", "service", "code_sheet", "time", "clock", "metrics"],
+    ),
     ("app", &["domain", "store", "node", "publishing", "http", "service", "clock", "random"]),
     (
         "cli",

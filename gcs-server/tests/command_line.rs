@@ -226,9 +226,12 @@ fn server_of(answer: &'static [u8]) -> (u16, mpsc::Receiver<String>) {
     std::thread::spawn(move || {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
-            let mut request = [0; 4096];
-            let length = connection.read(&mut request).unwrap_or(0);
-            let _gone = sender.send(text(&request[..length]));
+            // All of the head: closing with some of it unread would reset the connection.
+            let (mut request, mut byte) = (Vec::new(), [0]);
+            while !request.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap_or(0) == 1 {
+                request.push(byte[0]);
+            }
+            let _gone = sender.send(text(&request));
             let _closed = connection.write_all(answer);
         }
     });

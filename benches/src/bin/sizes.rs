@@ -43,7 +43,9 @@ fn main() -> ExitCode {
             _ => Err("benches/sizes.svg is not what is measured: run this without --check".into()),
         }
     } else {
-        std::fs::write(&place, picture).map_err(|error| format!("benches/sizes.svg: {error}"))
+        let written = std::fs::write(&place, picture);
+        println!("benches/sizes.svg is drawn anew");
+        written.map_err(|error| format!("benches/sizes.svg: {error}"))
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,7 +31,7 @@ struct Options {
     #[arg(long, value_name = "URL")]
     server: String,
     /// The public key that the app ships with, in hexadecimal
-    #[arg(long, value_name = "HEX", value_parser = read_root)]
+    #[arg(long, value_name = "HEX")]
     root: PublicKey,
     /// Folder for everything that the client keeps from one run to the next
     #[arg(long, value_name = "FOLDER")]
@@ -87,11 +87,6 @@ fn run(options: Options) -> Checked<bool> {
     Ok(outcome.up_to_date)
 }
 
-fn read_root(hex: &str) -> Checked<PublicKey> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes())?;
-    Ok(PublicKey(bytes.try_into().map_err(|_| "a root key is 64 hexadecimal digits")?))
-}
-
 /// Reads what was heard; empty lines and lines that begin with `#` are left out.
 fn read_heard(text: &str) -> Checked<Vec<Heard>> {
     let lines = (1..).zip(text.lines().map(str::trim));
@@ -127,7 +122,8 @@ fn print(outcome: &Outcome, traffic: Traffic) {
     match &outcome.contacts {
         // The contacts of the run before are still valid then.
         None => println!("contacts: unknown, the folder could not be read"),
-        Some(contacts) => println!("contacts: {}", contacts.len()),
+        Some(contacts) if outcome.up_to_date => println!("contacts: {}", contacts.len()),
+        Some(contacts) => println!("contacts, as of the last sync: {}", contacts.len()),
     }
     for contact in outcome.contacts.iter().flatten() {
         let (first, last, element) = (contact.first, contact.last, &contact.element);

@@ -63,6 +63,9 @@ pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResu
     let config = Config::load(&settings.into())?;
     let path = file.unwrap_or_else(|| config.data_dir.join("log.sqlite"));
     let named = |error: &dyn std::fmt::Display| format!("log {}: {error}", path.display());
+    if !path.exists() {
+        return Err(named(&"there is no such file; name the data folder with --data-dir").into());
+    }
     let mut store = SqliteStore::open_read_only(&path).map_err(|error| named(&error))?;
     let began = Instant::now();
     let replayed = replay(&mut store, None, |_, _| Ok(())).map_err(|error| named(&error))?;

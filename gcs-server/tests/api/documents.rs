@@ -274,7 +274,7 @@ fn answers_are_what_the_document_says() {
             &server.get(&format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap())).ok(),
         ),
         ("ProblemDetails", &refused),
-        ("Publication", &tick),
+        ("PublishedVersion", &tick),
         ("Envelope", &envelope),
         ("ManifestPayload", &manifest),
         ("KeyListPayload", &payload(&manifest["keys"])),

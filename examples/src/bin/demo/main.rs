@@ -68,6 +68,7 @@ fn main() -> ExitCode {
     match demonstrate(&options, &guard.0) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            voice::end();
             guard.0.wait_if_interrupted();
             // The output was closed, as by `| head`: end quietly.
             let is_closed = error
@@ -86,6 +87,7 @@ fn demonstrate(options: &Options, belongings: &Belongings) -> Checked<()> {
     voice::break_silences();
     let begin = Instant::now();
     let story = live_through(if options.small { Scale::SMALL } else { Scale::WHOLE }, belongings)?;
+    voice::end();
     table::print(&story)?;
     let took = begin.elapsed().as_secs_f64();
     say(format!("\nEverything was as it should be, in {took:.1} s."))?;

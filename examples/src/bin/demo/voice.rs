@@ -11,6 +11,8 @@ const SILENCE: Duration = Duration::from_millis(1500);
 const GLANCE: Duration = Duration::from_millis(200);
 
 struct Voice {
+    /// Whether the last line has been printed: no progress comes behind it.
+    is_over: bool,
     /// When something was printed last.
     spoke: Instant,
     /// What is being done, and since when.
@@ -20,7 +22,7 @@ struct Voice {
 
 static VOICE: LazyLock<Mutex<Voice>> = LazyLock::new(|| {
     let now = Instant::now();
-    Mutex::new(Voice { spoke: now, doing: "working".into(), since: now })
+    Mutex::new(Voice { is_over: false, spoke: now, doing: "working".into(), since: now })
 });
 
 fn voice() -> MutexGuard<'static, Voice> {
@@ -33,6 +35,11 @@ fn voice() -> MutexGuard<'static, Voice> {
 /// If standard output is closed.
 pub(crate) fn say(text: impl AsRef<str>) -> io::Result<()> {
     voice().print(text.as_ref())
+}
+
+/// Ends the lines of progress: what is printed now are the last lines.
+pub(crate) fn end() {
+    voice().is_over = true;
 }
 
 /// Sets what the line of progress says is being done.
@@ -53,6 +60,9 @@ pub(crate) fn break_silences() {
         loop {
             std::thread::sleep(GLANCE);
             let mut voice = voice();
+            if voice.is_over {
+                return;
+            }
             if voice.spoke.elapsed() + GLANCE > SILENCE {
                 let text = format!("  … {} ({} s)", voice.doing, voice.since.elapsed().as_secs());
                 if voice.print(&text).is_err() {
