@@ -226,10 +226,16 @@ fn server_of(answer: &'static [u8]) -> (u16, mpsc::Receiver<String>) {
     std::thread::spawn(move || {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
-            // All of the head: closing with some of it unread would reset the connection.
-            let (mut request, mut byte) = (Vec::new(), [0]);
-            while !request.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap_or(0) == 1 {
-                request.push(byte[0]);
+            // All of the head, if it is HTTP: closing with some of it unread would reset the
+            // connection.
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            loop {
+                let length = connection.read(&mut part).unwrap_or(0);
+                request.extend_from_slice(&part[..length]);
+                let is_http = request.first().is_some_and(u8::is_ascii_alphabetic);
+                if length == 0 || !is_http || request.ends_with(b"\r\n\r\n") {
+                    break;
+                }
             }
             let _gone = sender.send(text(&request));
             let _closed = connection.write_all(answer);
