@@ -36,7 +36,7 @@ struct Options {
     /// Folder for everything that the client keeps from one run to the next
     #[arg(long, value_name = "FOLDER")]
     state: PathBuf,
-    /// What the phone heard, a line each: Unix time, a space, the element in hexadecimal or base64
+    /// File of heard identifiers, a line each: Unix time, a space, the element in hexadecimal or base64
     #[arg(long, value_name = "FILE")]
     heard: Option<PathBuf>,
     /// Unix time instead of this machine's, for servers that run on a simulated clock

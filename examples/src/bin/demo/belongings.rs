@@ -1,4 +1,4 @@
-//! What must not outlive the demo: the server's process and the folder.
+//! The server's process and the demo's folder, which are removed when the demo ends.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ struct Held {
     path: PathBuf,
     folder: Option<TempDir>,
     server: Option<Child>,
-    /// Whether a signal has come, after which nothing is started.
+    /// Whether the demo was told by a signal to stop. Then it starts nothing more.
     interrupted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What happens after the day: a report that is held, another kill, one more correction.
+//! The last scenes of the demo, after the day of ticks: a report that is held, another kill, one more correction.
 
 use gcs_examples::people::Patient;
 use gcs_examples::traffic::Traffic;

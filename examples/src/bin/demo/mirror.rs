@@ -18,7 +18,7 @@ use crate::voice::{doing, say};
 /// How often each lie is told.
 const LIES: u32 = 3;
 
-/// What the mirror does to check records.
+/// The way in which the mirror falsifies check records.
 #[derive(Clone, Copy, Debug)]
 enum Lie {
     None,

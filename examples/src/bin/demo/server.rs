@@ -217,7 +217,7 @@ impl Server {
         dates.iter().map(|entry| number(entry, "elements")).sum()
     }
 
-    /// Whether an element is published, by exact match.
+    /// Asks the server, by exact match, whether an element is published.
     pub(crate) fn exact(&self, date: Date, element: &[u8]) -> Checked<bool> {
         let queries = vec![Query { date, element: element.to_vec() }];
         let answer = self.back_office.post("/v1/exact", &Request { queries })?.expect(200)?;

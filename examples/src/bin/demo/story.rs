@@ -114,7 +114,7 @@ pub(crate) struct Figures {
     pub(crate) withdrawn: usize,
     pub(crate) expired: usize,
     pub(crate) retraction_bytes: u64,
-    /// What a phone that slept for the day fetched to catch up.
+    /// Bytes that a phone fetched to catch up after it had slept for the day.
     pub(crate) catch_up: u64,
     pub(crate) forged: u32,
     pub(crate) stale: u32,
@@ -136,7 +136,7 @@ pub(crate) struct Story {
     pub(crate) tracking: Vec<String>,
     /// Syncs at every tick of a day, with the default settings.
     pub(crate) steady: Phone,
-    /// What `steady` fetched on that day.
+    /// Bytes that the phone `steady` fetched on that day, by kind of file.
     pub(crate) day: Traffic,
     pub(crate) phones: Vec<Phone>,
     pub(crate) figures: Figures,
