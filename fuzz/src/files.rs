@@ -18,14 +18,20 @@ pub fn table(data: &[u8]) {
     assert_eq!(table.state(), Digest::of(data));
     assert!(table.rows().len() <= MAX_DATES);
     assert!(table.rows().is_sorted_by(|a, b| a.date < b.date));
+    let largest = table.rows().iter().map(|row| row.len).max().unwrap_or(0);
+    let ranks = largest.div_ceil(64).next_power_of_two().max(2048);
     for row in table.rows() {
         assert_eq!(table.row(row.date), Some(row));
-        let (len, ranks) = (u64::from(row.len), u64::from(row.record_ranks()));
+        assert_eq!((row.record_shape.ranks, Some(row.record_shape)), (ranks, table.record_shape()));
+        let (len, ranks) = (u64::from(row.len), u64::from(row.record_shape.ranks));
         assert!(len <= row.hash_range.get());
-        assert!(ranks >= 2048 && ranks.is_power_of_two() && u64::from(row.records()) <= 256);
+        assert!(ranks >= 2048 && ranks.is_power_of_two() && u64::from(row.records()) <= 64);
         assert_eq!(u64::from(row.records()), len.div_ceil(ranks));
-        assert!([16, 64, 256].contains(&row.spare_slots));
-        assert!(row.record_len() >= 56 + 8 * ranks + 12 * u64::from(row.spare_slots));
+        assert!([16, 64, 256].contains(&row.record_shape.spare_slots));
+        assert!(
+            row.record_shape.record_len()
+                == 56 + 192 + 8 * ranks + 12 * u64::from(row.record_shape.spare_slots)
+        );
         assert_eq!(row.len == 0, row.check_root == Digest::ZERO);
         let absent = row.date.next().filter(|date| table.rows().iter().all(|r| r.date != *date));
         assert!(absent.is_none_or(|date| table.row(date).is_none()));

@@ -179,7 +179,7 @@ impl Records {
 
     /// The bytes of a record.
     pub(crate) fn record(&self, number: u32) -> Option<&[u8]> {
-        self.file.chunks_exact(self.row.record_len() as usize).nth(number as usize)
+        self.file.chunks_exact(self.row.record_shape.record_len() as usize).nth(number as usize)
     }
 
     /// The row as the naive reader has it.
@@ -193,8 +193,8 @@ impl Records {
             length: row.bytes,
             identity: row.identity.0,
             check_root: row.check_root.0,
-            ranks: row.record_ranks(),
-            spares: row.spare_slots,
+            ranks: row.record_shape.ranks,
+            spares: row.record_shape.spare_slots,
         }
     }
 

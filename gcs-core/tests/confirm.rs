@@ -392,7 +392,7 @@ fn an_episode_is_one_question() {
     assert!(row.records() > 4);
     let set = Set::parse(&world.files[&format!("/v1/sets/{}/{}", row.date, row.identity)]).unwrap();
     let record_of = |number| {
-        set.rank_of(set.hasher().fingerprint(&element(number))).unwrap() / row.record_ranks()
+        set.rank_of(set.hasher().fingerprint(&element(number))).unwrap() / row.record_shape.ranks
     };
     let first = 40_000;
     let second = (40_001..).find(|number| record_of(*number) != record_of(first)).unwrap();

@@ -171,10 +171,10 @@ fn decoded_table(table: &Table) -> Value {
             "bytes": row.bytes,
             "identity": row.identity,
             "check_root": row.check_root,
-            "record_ranks": row.record_ranks(),
-            "spare_slots": row.spare_slots,
+            "record_ranks": row.record_shape.ranks,
+            "spare_slots": row.record_shape.spare_slots,
             "records": row.records(),
-            "record_bytes": row.record_len(),
+            "record_bytes": row.record_shape.record_len(),
         })
     };
     json!({ "state": table.state(), "rows": table.rows().iter().map(row).collect::<Vec<_>>() })

@@ -180,7 +180,7 @@ impl<'a> ChangedDate<'a> {
             ChangeKind::Same => {
                 let base = base.ok_or(BundleError::NoSuchDate { date })?;
                 let unchanged =
-                    Row { check_root: row.check_root, spare_slots: row.spare_slots, ..*base };
+                    Row { check_root: row.check_root, record_shape: row.record_shape, ..*base };
                 return if unchanged == *row { Ok(None) } else { Err(BundleError::Row { date }) };
             }
             ChangeKind::Delta => {

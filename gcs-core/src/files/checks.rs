@@ -2,14 +2,14 @@
 //!
 //! A client fetches the one record that holds the rank it matched, and compares the checks
 //! itself. The server learns only that the rank is one of at least 2048, or of all ranks of a
-//! smaller set. A record is authenticated by its Merkle path (RFC 6962's hashing) to the root
-//! in the table.
+//! smaller set. All records of a publication have one length, whatever their date. A record is
+//! authenticated by its Merkle path (RFC 6962's hashing) to the root in the table.
 
 use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
 
-use super::table::{CHECK_LEN, NODE_LEN, Row, SPARE_LEN, SPARE_SLOTS, record_len, record_ranks};
+use super::table::{CHECK_LEN, MAX_RECORDS, NODE_LEN, RecordShape, Row, SPARE_LEN, SPARE_SLOTS};
 use crate::bytes::{Cursor, Put, expect_at_most, expect_equal, expect_len};
 use crate::date::Date;
 use crate::digest::Digest;
@@ -73,7 +73,8 @@ impl<'a> CheckRecord<'a> {
             let max = u64::from(row.records().saturating_sub(1));
             return Err(ParseError::Limit { field: "record number", max, got: u64::from(number) });
         }
-        expect_len(bytes, row.record_len())?;
+        let RecordShape { ranks, spare_slots } = row.record_shape;
+        expect_len(bytes, row.record_shape.record_len())?;
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let identity = cursor.digest()?;
         if identity != row.identity {
@@ -84,17 +85,21 @@ impl<'a> CheckRecord<'a> {
         if date != row.date {
             return Err(ParseError::Date { expected: row.date, got: date });
         }
-        let ranks = row.record_ranks();
         expect_equal("record number", u64::from(cursor.u32()?), u64::from(number))?;
         expect_equal("ranks of a record", u64::from(cursor.u32()?), u64::from(ranks))?;
-        expect_equal("spare slots", u64::from(cursor.u32()?), u64::from(row.spare_slots))?;
+        expect_equal("spare slots", u64::from(cursor.u32()?), u64::from(spare_slots))?;
         let checks = cursor.take(u64::from(ranks) * CHECK_LEN as u64)?;
-        let spares = cursor.take(u64::from(row.spare_slots) * SPARE_LEN as u64)?;
+        let spares = cursor.take(u64::from(spare_slots) * SPARE_LEN as u64)?;
         let body = &bytes[..cursor.position() as usize];
         verify_path(body, cursor.rest(), number, row.check_root)?;
         let record = CheckRecord { number, ranks, len: row.len, checks, spares };
         record.expect_order()?;
         Ok(record)
+    }
+
+    /// Its number within its date.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
     }
 
     /// What the record says about an element of this rank and check: [`Verdict::Unknown`] for
@@ -164,66 +169,76 @@ fn verify_path(body: &[u8], path: &[u8], number: u32, root: Digest) -> Result<()
 /// Fingerprint and check of one element.
 pub(crate) type HashedElement = (u64, u64);
 
+impl RecordShape {
+    /// The shape for dates with these entries each, distinct and ascending: with as many spare
+    /// slots as the fullest record needs, or the most that there may be.
+    pub(crate) fn for_dates(dates: &[&[HashedElement]]) -> RecordShape {
+        let largest = dates.iter().map(|entries| by_rank(entries).len()).max().unwrap_or(0);
+        let [small, medium, large] = SPARE_SLOTS;
+        let shape = RecordShape::new(largest as u32, small);
+        let most_extras = |entries: &&[HashedElement]| {
+            by_rank(entries).chunks(shape.ranks as usize).map(extras).max()
+        };
+        let spare_slots = match dates.iter().filter_map(most_extras).max().unwrap_or(0) {
+            0..=16 => small,
+            17..=64 => medium,
+            _ => large,
+        };
+        RecordShape { spare_slots, ..shape }
+    }
+}
+
 /// All records of one date.
 #[derive(Debug)]
 pub(crate) struct CheckFile {
     pub bytes: Vec<u8>,
     pub root: Digest,
-    pub spare_slots: u32,
     /// Entries for which no slot was left, ascending.
     pub left_out: Vec<HashedElement>,
 }
 
 impl CheckFile {
-    /// Writes the records of the set `identity` of `len` distinct fingerprints, whose
-    /// `entries` are distinct and ascend.
+    /// Writes the records of the set `identity`, whose `entries` are distinct and ascend.
     ///
     /// Unused slots hold noise derived from `key` and from the entries, so that one publication
     /// does not show how many elements share a fingerprint. All noise is new whenever the
-    /// date's entries change.
+    /// date's entries or the shape change.
     pub(crate) fn build(
         date: Date,
         identity: Digest,
-        len: u32,
         entries: &[HashedElement],
+        shape: RecordShape,
         key: &DerivationKey,
     ) -> CheckFile {
-        if len == 0 {
-            let (root, spare_slots) = (Digest::ZERO, SPARE_SLOTS[0]);
-            return CheckFile { bytes: Vec::new(), root, spare_slots, left_out: Vec::new() };
+        if entries.is_empty() {
+            return CheckFile { bytes: Vec::new(), root: Digest::ZERO, left_out: Vec::new() };
         }
-        let ranks: Vec<&[HashedElement]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
-        debug_assert_eq!(ranks.len(), len as usize);
-        let k = record_ranks(len);
-        let records = ranks.chunks(k as usize);
-        let fullest = records.clone().map(extras).max().unwrap_or(0);
-        let [small, medium, large] = SPARE_SLOTS;
-        let spare_slots = match fullest {
-            0..=16 => small,
-            17..=64 => medium,
-            _ => large,
-        };
+        let ranks = by_rank(entries);
+        let records = ranks.chunks(shape.ranks as usize);
         let content = content_digest(entries);
         let mut left_out = Vec::new();
-        let length = record_len(len, spare_slots) as usize;
+        let length = shape.record_len() as usize;
         let mut bytes = Vec::with_capacity(length * records.len());
         let mut leaves = Vec::with_capacity(records.len());
         for (number, members) in (0u32..).zip(records) {
-            let context: [&[u8]; 4] =
-                [&date.days().to_le_bytes(), &identity.0, &content.0, &number.to_le_bytes()];
-            let mut noise = key.stream("check noise", &context);
-            let slots = Slots::fill(members, k, spare_slots, &mut noise, &mut left_out);
             let start = bytes.len();
             bytes.put(MAGIC).put_u16(crate::bytes::VERSION).put(&identity.0);
-            bytes.put_u32(date.days()).put_u32(number).put_u32(k).put_u32(spare_slots);
-            slots.append_to(&mut bytes);
+            bytes.put_u32(date.days()).put_u32(number);
+            bytes.put_u32(shape.ranks).put_u32(shape.spare_slots);
+            let mut noise = key.stream("check noise", &[&bytes[start..], &content.0]);
+            Slots::fill(members, shape, &mut noise, &mut left_out).append_to(&mut bytes);
             leaves.push(leaf_hash(&bytes[start..]));
             bytes.resize(start + length, 0);
         }
         let root = write_paths(&mut bytes, length, leaves);
         left_out.sort_unstable();
-        CheckFile { bytes, root, spare_slots, left_out }
+        CheckFile { bytes, root, left_out }
     }
+}
+
+/// The entries of each rank.
+fn by_rank(entries: &[HashedElement]) -> Vec<&[HashedElement]> {
+    entries.chunk_by(|a, b| a.0 == b.0).collect()
 }
 
 /// How many entries of a record are not the first of their rank.
@@ -244,8 +259,8 @@ fn content_digest(entries: &[HashedElement]) -> Digest {
 fn write_paths(bytes: &mut [u8], length: usize, leaves: Vec<Digest>) -> Digest {
     let mut level = leaves;
     let records = level.len();
-    level.resize(records.next_power_of_two(), Digest::ZERO);
-    let depth = level.len().ilog2() as usize;
+    level.resize(MAX_RECORDS as usize, Digest::ZERO);
+    let depth = MAX_RECORDS.ilog2() as usize;
     for height in 0..depth {
         for number in 0..records {
             let sibling = level[(number >> height) ^ 1];
@@ -267,11 +282,11 @@ impl Slots {
     /// Places the entries of the record's ranks, then noise in all other slots.
     fn fill(
         members: &[&[HashedElement]],
-        ranks: u32,
-        spare_slots: u32,
+        shape: RecordShape,
         noise: &mut Stream,
         left_out: &mut Vec<HashedElement>,
     ) -> Slots {
+        let RecordShape { ranks, spare_slots } = shape;
         let first = members.iter().map(|rank| rank[0].1).collect();
         let mut slots = Slots { first, spares: Vec::with_capacity(spare_slots as usize) };
         slots.first.resize_with(ranks as usize, || noise.next_u64().max(1));
@@ -340,7 +355,9 @@ mod tests {
             pairs.collect::<BTreeSet<HashedElement>>().into_iter().collect();
         let date = Date::of_time(1_700_000_000);
         let (len, identity) = (checks.len() as u32, Digest::of(b"a set"));
-        let file = CheckFile::build(date, identity, len, &entries, &DerivationKey::new([5; 32]));
+        let record_shape = RecordShape::for_dates(&[&entries]);
+        let key = DerivationKey::new([5; 32]);
+        let file = CheckFile::build(date, identity, &entries, record_shape, &key);
         let row = Row {
             date,
             salt: Salt([0; 16]),
@@ -349,14 +366,14 @@ mod tests {
             identity,
             bytes: 0,
             check_root: file.root,
-            spare_slots: file.spare_slots,
+            record_shape,
         };
         (file, row, entries)
     }
 
     /// Asks the right record for one rank and check.
     fn verdict(file: &CheckFile, row: &Row, rank: u32, check: u64) -> Verdict {
-        let (number, length) = (rank / row.record_ranks(), row.record_len() as usize);
+        let (number, length) = (row.record_of(rank), row.record_shape.record_len() as usize);
         let bytes = &file.bytes[number as usize * length..][..length];
         CheckRecord::verify(bytes, row, number).unwrap().verdict(rank, check)
     }
@@ -390,7 +407,7 @@ mod tests {
             let count = |rank| 1 + u64::from(rank < extras);
             let checks: Vec<_> = (0..300).map(|rank| some(rank, count(rank))).collect();
             let (file, row) = assert_answers(&checks);
-            assert_eq!((row.spare_slots, file.left_out.len()), (slots, 0));
+            assert_eq!((row.record_shape.spare_slots, file.left_out.len()), (slots, 0));
         }
     }
 
@@ -399,7 +416,7 @@ mod tests {
         let mut checks: Vec<_> = (0..100).map(|rank| some(rank, 2)).collect();
         checks[40] = some(40, 1000);
         let (file, row) = assert_answers(&checks);
-        assert_eq!(row.spare_slots, 256);
+        assert_eq!(row.record_shape.spare_slots, 256);
         // 99 slots for the others, 157 for rank 40.
         assert_eq!(file.left_out.len(), 1000 - 157);
         assert!(file.left_out.iter().all(|entry| entry.0 == 40));
@@ -414,11 +431,11 @@ mod tests {
 
     #[test]
     fn trees_of_every_shape_lead_to_their_root() {
-        for records in [1u64, 2, 3, 4, 5, 7, 8, 9] {
+        for records in [1u64, 2, 3, 4, 5, 7, 8, 9, 63, 64] {
             let checks: Vec<_> = (0..records * 2048 - 5).map(|rank| some(rank, 1)).collect();
             let (file, row, _) = date_of(&checks);
             assert_eq!(u64::from(row.records()), records);
-            let length = row.record_len() as usize;
+            let length = row.record_shape.record_len() as usize;
             assert_eq!(file.bytes.len(), length * records as usize);
             for (number, bytes) in (0..).zip(file.bytes.chunks(length)) {
                 assert!(CheckRecord::verify(bytes, &row, number).is_ok());
@@ -446,7 +463,7 @@ mod tests {
         fn one_changed_byte_never_passes(at in any::<prop::sample::Index>(), flip in 1u8..) {
             let checks: Vec<_> = (0..2100).map(|rank| some(rank, 1)).collect();
             let (file, row, _) = date_of(&checks);
-            let mut bytes = file.bytes[..row.record_len() as usize].to_vec();
+            let mut bytes = file.bytes[..row.record_shape.record_len() as usize].to_vec();
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             prop_assert!(CheckRecord::verify(&bytes, &row, 0).is_err());

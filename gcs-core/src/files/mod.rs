@@ -31,7 +31,7 @@ pub use self::index::{BundleEntry, IndexFile, KEPT_TICKS, SPANS};
 pub use self::key_list::{KeyList, MAX_KEYS, SignedKeyList};
 pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest};
 pub use self::path::Path;
-pub use self::table::{MAX_DATES, Row, Table};
+pub use self::table::{MAX_DATES, RecordShape, Row, Table};
 
 pub(crate) use self::bundle::{BundleSide, write as write_bundle};
 pub(crate) use self::checks::{CheckFile, HashedElement};

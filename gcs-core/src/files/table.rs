@@ -6,6 +6,7 @@ use crate::bytes::{Cursor, Put, expect_at_most, expect_equal, expect_len};
 use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;
+use crate::set::ElementHasher;
 use crate::set::HashRange;
 use crate::set::Salt;
 use crate::set::Set;
@@ -22,8 +23,15 @@ pub(super) const CHECK_LEN: usize = 8;
 pub(super) const SPARE_LEN: usize = 12;
 pub(super) const NODE_LEN: usize = 32;
 
-/// How many spare slots the records of a date may have.
+/// How many spare slots a record may have.
 pub(super) const SPARE_SLOTS: [u32; 3] = [16, 64, 256];
+
+/// Fewest ranks of a record, so that there are identifiers to hide among.
+const MIN_RECORD_RANKS: u32 = 2048;
+
+/// Most records of a date. The Merkle tree always has this many leaves, so that the paths of
+/// all records are equally long.
+pub(super) const MAX_RECORDS: u32 = 64;
 
 /// Most dates a table holds.
 pub const MAX_DATES: usize = 32;
@@ -46,17 +54,62 @@ pub struct Row {
     pub bytes: u64,
     /// Merkle root of the check records; zero when N is 0.
     pub check_root: Digest,
-    /// Spare slots of each check record: 16, 64 or 256.
+    /// The shape of its check records, the same for all dates of a table.
+    pub record_shape: RecordShape,
+}
+
+/// How large the check records of a publication are. All dates have records of one length, so
+/// that the length of an answer does not tell which date was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordShape {
+    /// Number of ranks that a record covers: max(2048, the least power of two ≥ N/64), where N
+    /// is that of the largest date.
+    pub ranks: u32,
+    /// Spare slots of a record: 16, 64 or 256.
     pub spare_slots: u32,
 }
 
+impl RecordShape {
+    /// The shape for a largest date of `len` fingerprints.
+    pub(crate) fn new(len: u32, spare_slots: u32) -> RecordShape {
+        RecordShape { ranks: record_ranks(len), spare_slots }
+    }
+
+    /// Length of one check record in bytes.
+    #[must_use]
+    pub fn record_len(&self) -> u64 {
+        let checks = u64::from(self.ranks) * CHECK_LEN as u64;
+        let spares = u64::from(self.spare_slots) * SPARE_LEN as u64;
+        RECORD_HEADER_LEN + checks + spares + u64::from(MAX_RECORDS.ilog2()) * NODE_LEN as u64
+    }
+
+    fn parse(cursor: &mut Cursor<'_>) -> Result<RecordShape, ParseError> {
+        Ok(RecordShape { ranks: cursor.u32()?, spare_slots: cursor.u32()? })
+    }
+
+    /// Fails unless it is the shape of some table.
+    fn validate(&self) -> Result<(), ParseError> {
+        let (ranks, most) = (self.ranks, record_ranks(u32::MAX));
+        if !ranks.is_power_of_two() || !(MIN_RECORD_RANKS..=most).contains(&ranks) {
+            let (field, max) = ("ranks of a check record (2048, 4096, …)", u64::from(most));
+            return Err(ParseError::Limit { field, max, got: u64::from(ranks) });
+        }
+        if !SPARE_SLOTS.contains(&self.spare_slots) {
+            let (max, got) = (u64::from(SPARE_SLOTS[2]), u64::from(self.spare_slots));
+            return Err(ParseError::Limit { field: "spare slots (16, 64 or 256)", max, got });
+        }
+        Ok(())
+    }
+}
+
 impl Row {
-    /// The row of a set with this check root and this number of spare slots in each record.
+    /// The row of a set with this check root and records of this shape.
     pub(crate) fn of<D: AsRef<[u8]>>(
         date: Date,
         set: &Set<D>,
         check_root: Digest,
-        spare_slots: u32,
+        record_shape: RecordShape,
     ) -> Row {
         Row {
             date,
@@ -66,55 +119,53 @@ impl Row {
             identity: set.identity(),
             bytes: set.as_bytes().len() as u64,
             check_root,
-            spare_slots,
+            record_shape,
         }
     }
 
-    /// Number of ranks that a check record covers: max(2048, the least power of two ≥ N/256).
-    pub fn record_ranks(&self) -> u32 {
-        record_ranks(self.len)
-    }
-
-    /// Number of check records.
+    /// Number of check records, at most 64.
+    #[must_use]
     pub fn records(&self) -> u32 {
-        self.len.div_ceil(self.record_ranks())
+        self.len.div_ceil(self.record_shape.ranks)
     }
 
-    /// Length of one check record in bytes.
-    pub fn record_len(&self) -> u64 {
-        record_len(self.len, self.spare_slots)
+    /// Number of the check record that holds a rank.
+    #[must_use]
+    pub fn record_of(&self, rank: u32) -> u32 {
+        rank / self.record_shape.ranks
+    }
+
+    /// The function that maps elements to fingerprints and checks.
+    #[must_use]
+    pub fn hasher(&self) -> ElementHasher {
+        ElementHasher::new(self.salt, self.hash_range)
     }
 
     /// Whether `set` is the set that this row describes.
     pub(crate) fn describes<D: AsRef<[u8]>>(&self, set: &Set<D>) -> bool {
-        *self == Row::of(self.date, set, self.check_root, self.spare_slots)
+        *self == Row::of(self.date, set, self.check_root, self.record_shape)
     }
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Row, ParseError> {
         let (date, len, salt) = (cursor.date()?, cursor.u32()?, Salt::parse(cursor)?);
         let (hash_range, bytes) = (HashRange::parse(cursor)?, cursor.u64()?);
         let (identity, check_root) = (cursor.digest()?, cursor.digest()?);
-        let (record_ranks, spare_slots) = (cursor.u32()?, cursor.u32()?);
-        let row = Row { date, salt, hash_range, len, identity, bytes, check_root, spare_slots };
-        row.validate(record_ranks)?;
+        let record_shape = RecordShape::parse(cursor)?;
+        let row = Row { date, salt, hash_range, len, identity, bytes, check_root, record_shape };
+        row.validate()?;
         Ok(row)
     }
 
     /// Fails unless the fields fit each other.
-    fn validate(&self, record_ranks: u32) -> Result<(), ParseError> {
+    fn validate(&self) -> Result<(), ParseError> {
         expect_at_most("set length", u64::from(self.len), self.hash_range.get())?;
         let (least, most) = file_lengths(self.hash_range, self.len);
         expect_at_most("set bytes", self.bytes, most)?;
         if self.bytes < least {
             return Err(ParseError::Length { expected: least, got: self.bytes });
         }
-        let (ranks, expected) = (u64::from(record_ranks), u64::from(self.record_ranks()));
-        expect_equal("ranks of a check record", ranks, expected)?;
-        if !SPARE_SLOTS.contains(&self.spare_slots) {
-            let max = u64::from(SPARE_SLOTS[2]);
-            let got = u64::from(self.spare_slots);
-            return Err(ParseError::Limit { field: "spare slots (16, 64 or 256)", max, got });
-        }
+        self.record_shape.validate()?;
+        expect_at_most("check records", u64::from(self.records()), u64::from(MAX_RECORDS))?;
         if (self.len == 0) != (self.check_root == Digest::ZERO) {
             let field =
                 if self.len == 0 { "check root of no records" } else { "check root, not 0" };
@@ -133,8 +184,8 @@ impl Row {
             .put_u64(self.bytes)
             .put(&self.identity.0)
             .put(&self.check_root.0)
-            .put_u32(self.record_ranks())
-            .put_u32(self.spare_slots);
+            .put_u32(self.record_shape.ranks)
+            .put_u32(self.record_shape.spare_slots);
     }
 }
 
@@ -155,7 +206,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of rows in strictly ascending order of date.
+    /// A table of rows in strictly ascending order of date, whose check records have one shape.
     pub(crate) fn from_rows(rows: Vec<Row>) -> Result<Table, ParseError> {
         expect_at_most("number of dates", rows.len() as u64, MAX_DATES as u64)?;
         for (position, pair) in rows.windows(2).enumerate() {
@@ -163,7 +214,23 @@ impl Table {
                 return Err(ParseError::Order { field: "date", position: position as u64 + 1 });
             }
         }
-        Ok(Table { rows })
+        let table = Table { rows };
+        table.expect_one_shape()?;
+        Ok(table)
+    }
+
+    /// Fails unless all rows have the record shape that the largest of them wants.
+    fn expect_one_shape(&self) -> Result<(), ParseError> {
+        let Some(RecordShape { spare_slots, .. }) = self.record_shape() else { return Ok(()) };
+        let largest = self.rows.iter().map(|row| row.len).max().unwrap_or(0);
+        let expected = RecordShape::new(largest, spare_slots);
+        for RecordShape { ranks, spare_slots } in self.rows.iter().map(|row| row.record_shape) {
+            let (got, expected_ranks) = (u64::from(ranks), u64::from(expected.ranks));
+            expect_equal("ranks of a check record", got, expected_ranks)?;
+            let (got, expected) = (u64::from(spare_slots), u64::from(expected.spare_slots));
+            expect_equal("spare slots of every date", got, expected)?;
+        }
+        Ok(())
     }
 
     /// Validates every byte of a table. No allocation beyond [`MAX_DATES`] rows.
@@ -200,6 +267,12 @@ impl Table {
         &self.rows
     }
 
+    /// The shape of all check records, if there is any date.
+    #[must_use]
+    pub fn record_shape(&self) -> Option<RecordShape> {
+        Some(self.rows.first()?.record_shape)
+    }
+
     /// The row of a date.
     pub fn row(&self, date: Date) -> Option<&Row> {
         let at = self.rows.binary_search_by_key(&date, |row| row.date).ok()?;
@@ -212,17 +285,9 @@ impl Table {
     }
 }
 
-/// Number of ranks of one record, for a set of `len` fingerprints.
-pub(super) fn record_ranks(len: u32) -> u32 {
-    len.div_ceil(256).next_power_of_two().max(2048)
-}
-
-/// Length in bytes of a record of a set of `len` fingerprints, with its Merkle path.
-pub(super) fn record_len(len: u32, spare_slots: u32) -> u64 {
-    let ranks = record_ranks(len);
-    let leaves = len.div_ceil(ranks).max(1).next_power_of_two();
-    let slots = u64::from(ranks) * CHECK_LEN as u64 + u64::from(spare_slots) * SPARE_LEN as u64;
-    RECORD_HEADER_LEN + slots + u64::from(leaves.ilog2()) * NODE_LEN as u64
+/// Number of ranks of one record, when the largest date has `len` fingerprints.
+fn record_ranks(len: u32) -> u32 {
+    len.div_ceil(MAX_RECORDS).next_power_of_two().max(MIN_RECORD_RANKS)
 }
 
 /// Length in bytes of the table of `rows` rows.

@@ -7,7 +7,7 @@ use super::error::PublishError;
 use super::{Day, File, LeftOut, PublisherSettings};
 use crate::date::Date;
 use crate::files::{CheckFile, HashedElement, Path};
-use crate::files::{Row, Table};
+use crate::files::{RecordShape, Row, Table};
 use crate::keys::DerivationKey;
 use crate::set::ELEMENT_LEN;
 use crate::set::HashRange;
@@ -35,6 +35,13 @@ impl TickContext<'_> {
     }
 }
 
+/// A date's set, and what its check records will be made of.
+pub(super) struct DaySet<'d, E> {
+    day: &'d Day<E>,
+    set: Arc<Set>,
+    entries: Vec<HashedElement>,
+}
+
 /// A date ready for publication.
 pub(super) struct BuiltDay {
     pub row: Row,
@@ -43,15 +50,15 @@ pub(super) struct BuiltDay {
     pub left_out: Vec<LeftOut>,
 }
 
-impl BuiltDay {
+impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
     /// Builds a date's set under the salt and hash range that it had in `before`, or under new
     /// ones if it was not there or has outgrown them.
-    pub(super) fn build<E: AsRef<[u8]>>(
-        day: &Day<E>,
+    pub(super) fn build(
+        day: &'d Day<E>,
         before: Option<&Table>,
         settings: PublisherSettings,
         context: &TickContext<'_>,
-    ) -> Result<BuiltDay, PublishError> {
+    ) -> Result<DaySet<'d, E>, PublishError> {
         expect_element_lengths(day)?;
         let count = u32::try_from(day.elements.len()).map_err(|_| {
             PublishError::TooManyElements { date: day.date, got: day.elements.len() }
@@ -75,9 +82,42 @@ impl BuiltDay {
                 }
             }
         };
-        hashed.finish(day, context.derivation)
+        let values = hashed.entries.chunk_by(|a, b| a.0 == b.0).map(|entries| entries[0].0);
+        let distinct = hashed.distinct as u32;
+        let set = Set::from_ascending(hashed.salt, hashed.hash_range, distinct, values);
+        Ok(DaySet { day, set: Arc::new(set), entries: hashed.entries })
     }
 
+    pub(super) fn entries(&self) -> &[HashedElement] {
+        &self.entries
+    }
+
+    /// Writes the check records, of the shape that all dates have.
+    pub(super) fn with_checks(self, shape: RecordShape, derivation: &DerivationKey) -> BuiltDay {
+        let date = self.day.date;
+        let checks = CheckFile::build(date, self.set.identity(), &self.entries, shape, derivation);
+        let row = Row::of(date, &self.set, checks.root, shape);
+        let left_out = self.left_out(&checks.left_out);
+        BuiltDay { row, set: self.set, checks: checks.bytes, left_out }
+    }
+
+    /// The elements of these entries, which ascend.
+    fn left_out(&self, entries: &[HashedElement]) -> Vec<LeftOut> {
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        let hasher = self.set.hasher();
+        let is_left_out =
+            |element: &E| entries.binary_search(&hashed(&hasher, element.as_ref())).is_ok();
+        let elements = self.day.elements.iter().enumerate();
+        elements
+            .filter(|(_, element)| is_left_out(element))
+            .map(|(index, _)| LeftOut { date: self.day.date, index })
+            .collect()
+    }
+}
+
+impl BuiltDay {
     /// Its set and its check records.
     pub(super) fn into_files(self) -> impl Iterator<Item = File> {
         let Row { date, identity, check_root: root, .. } = self.row;
@@ -123,29 +163,6 @@ impl Hashed {
         let distinct = entries.chunk_by(|a, b| a.0 == b.0).count() as u64;
         Hashed { salt, hash_range, entries, distinct }
     }
-
-    fn finish<E: AsRef<[u8]>>(
-        self,
-        day: &Day<E>,
-        derivation: &DerivationKey,
-    ) -> Result<BuiltDay, PublishError> {
-        let date = day.date;
-        let values = self.entries.chunk_by(|a, b| a.0 == b.0).map(|entries| entries[0].0);
-        let set = Set::from_ascending(self.salt, self.hash_range, self.distinct as u32, values);
-        let checks = CheckFile::build(date, set.identity(), set.len(), &self.entries, derivation);
-        let left_out = if checks.left_out.is_empty() {
-            Vec::new()
-        } else {
-            let hasher = set.hasher();
-            let is_left_out = |element: &E| {
-                checks.left_out.binary_search(&hashed(&hasher, element.as_ref())).is_ok()
-            };
-            let positions = (0..day.elements.len()).filter(|&at| is_left_out(&day.elements[at]));
-            positions.map(|index| LeftOut { date, index }).collect()
-        };
-        let row = Row::of(date, &set, checks.root, checks.spare_slots);
-        Ok(BuiltDay { row, set: Arc::new(set), checks: checks.bytes, left_out })
-    }
 }
 
 fn hashed(hasher: &ElementHasher, element: &[u8]) -> HashedElement {
@@ -174,10 +191,15 @@ mod tests {
             let elements: Vec<[u8; 16]> = (0..count).map(|byte| [byte; 16]).collect();
             Day { date, elements }
         };
-        let first = BuiltDay::build(&day(40), None, settings, &context).unwrap();
-        let (row, _) = (first.row, first.set);
+        let build = |count, before: Option<&Table>| {
+            let day = day(count);
+            let built = DaySet::build(&day, before, settings, &context).unwrap();
+            let shape = RecordShape::for_dates(&[built.entries()]);
+            built.with_checks(shape, &derivation).row
+        };
+        let row = build(40, None);
         let table = Table::from_rows(alloc::vec![row]).unwrap();
-        let second = BuiltDay::build(&day(41), Some(&table), settings, &context).unwrap();
-        assert_eq!((second.row.salt, second.row.hash_range), (row.salt, row.hash_range));
+        let second = build(41, Some(&table));
+        assert_eq!((second.salt, second.hash_range), (row.salt, row.hash_range));
     }
 }

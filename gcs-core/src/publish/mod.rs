@@ -50,12 +50,12 @@ pub use self::keys::Keys;
 pub use self::write::{Place, WriteError, WritePlan, WriteStep};
 pub use crate::element::Day;
 
-use self::day::BuiltDay;
+use self::day::{BuiltDay, DaySet};
 use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
 use crate::files::{
     Bundle, BundleEntry, BundleError, Cache, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest,
-    Path, SPANS, Table, write_bundle as encode_bundle,
+    Path, RecordShape, SPANS, Table, write_bundle as encode_bundle,
 };
 use crate::set::Set;
 use crate::version::Version;
@@ -234,8 +234,8 @@ impl Publisher {
     /// live dates in any order. A date that was published before and is missing in `days` is
     /// dropped. `now` is the Unix time.
     ///
-    /// O(n log n) time, some 50 bytes of memory an element of one date at a time, besides
-    /// the files. Before it returns, every bundle has been applied to the state that it
+    /// O(n log n) time, 16 bytes of memory an element of all dates and some 50 of one date at a
+    /// time, besides the files. Before it returns, every bundle has been applied to the state that it
     /// starts from and gave the sets that are published, and index and manifest have been
     /// read back.
     ///
@@ -267,10 +267,14 @@ impl Publisher {
         let (due, waiting) = self.due_days(now, days)?;
         let context =
             day::TickContext { derivation: &keys.derivation, series: self.series, tick: number };
-        let days = due
+        let sets = due
             .into_iter()
-            .map(|day| BuiltDay::build(day, self.table(), self.settings, &context))
+            .map(|day| DaySet::build(day, self.table(), self.settings, &context))
             .collect::<Result<Vec<_>, _>>()?;
+        let entries: Vec<_> = sets.iter().map(DaySet::entries).collect();
+        let shape = RecordShape::for_dates(&entries);
+        let days: Vec<BuiltDay> =
+            sets.into_iter().map(|set| set.with_checks(shape, &keys.derivation)).collect();
         let snapshot = Snapshot::of(number, &days)?;
         let new_bundles = self.write_bundles(&snapshot)?;
 

@@ -1,139 +1,155 @@
-//! The confirmation slot: one check record is fetched, of a candidate or of a dummy.
+//! The confirmation slot: one check record is fetched, for a candidate or for a dummy.
 
 use alloc::vec::Vec;
 
 use super::engine::{Engine, file_error};
 use super::error::SyncError;
 use super::queue::{Hit, HitStatus, Queue};
-use super::state::Dummy;
+use super::window::{Question, Window};
 use super::{Asked, Incident};
-use crate::files::{CheckRecord, Verdict};
-use crate::files::{Path, Row};
-use crate::set::ElementHasher;
-
-/// Which record a slot asks for.
-#[derive(Clone)]
-enum Question {
-    Candidate(Hit),
-    Dummy(Dummy),
-}
-
-/// Uses the slot, and draws the time of the next.
-pub(super) async fn ask(
-    engine: &mut Engine,
-    queue: &mut Queue,
-) -> Result<Option<Asked>, SyncError> {
-    let every = engine.settings.confirm_every.max(1);
-    let wait = (every / 2).saturating_add(engine.random.below(every));
-    engine.store.state.next_slot = engine.now.saturating_add(wait.max(1));
-    let question = choose(engine, queue);
-    if let Some(Question::Dummy(dummy)) = &question {
-        engine.store.state.dummy = Some(*dummy);
-    }
-    // The slot is used up before the request is made. Otherwise a server could delay its answer
-    // until the app is stopped, and learn a second question.
-    engine.store.save_state().await?;
-    let Some(question) = question else { return Ok(None) };
-    let Some((row, rank)) = engine.place_of(&question, queue) else { return Ok(None) };
-    let answered = match judge(engine, queue, &row, rank).await {
-        Ok(()) => true,
-        Err(error) => {
-            engine.note(Incident::Detour(error));
-            false
-        }
-    };
-    Ok(Some(match question {
-        Question::Dummy(_) => {
-            if answered {
-                engine.store.state.dummy = None;
-            }
-            Asked::Dummy { authentic: answered }
-        }
-        Question::Candidate(hit) => {
-            let status = queue.hits.get(&hit).map(|candidate| candidate.status);
-            Asked::Candidate(match status.filter(|_| answered) {
-                Some(HitStatus::Confirmed) => Verdict::Confirmed,
-                Some(HitStatus::FalsePositive) => Verdict::FalsePositive,
-                _ => Verdict::Unknown,
-            })
-        }
-    }))
-}
-
-/// One of the questions that wait for an answer: of every undecided episode its first open
-/// hit, and the last dummy, which is treated as a candidate would be if its answer did not
-/// come. If none waits, a new dummy: a uniformly random rank over all fingerprints.
-fn choose(engine: &mut Engine, queue: &Queue) -> Option<Question> {
-    let is_open = |status: HitStatus| status == HitStatus::Open;
-    let mut waiting: Vec<Question> = queue
-        .open_episodes()
-        .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry.status)))
-        .map(|(hit, _)| Question::Candidate(hit.clone()))
-        .collect();
-    let dummy = engine.store.state.dummy.map(Question::Dummy);
-    waiting.extend(dummy.filter(|dummy| engine.place_of(dummy, queue).is_some()));
-    if waiting.is_empty() {
-        return engine.new_dummy().map(Question::Dummy);
-    }
-    let at = engine.random.below(waiting.len() as u64) as usize;
-    Some(waiting.swap_remove(at))
-}
+use crate::files::{CheckRecord, Path, Row, Verdict};
 
 impl Engine {
-    /// The row and the rank that a question is about, unless its fingerprint is gone.
-    fn place_of(&self, question: &Question, queue: &Queue) -> Option<(Row, u32)> {
-        match question {
-            Question::Candidate(hit) => {
-                let rank = queue.hits.get(hit)?.rank;
-                Some((*self.store.table.row(hit.date)?, rank))
+    /// Asks the question that waits for an answer, or a new one if it is time for that.
+    pub(super) async fn ask(&mut self, queue: &mut Queue) -> Result<Option<Asked>, SyncError> {
+        let standing = self.store.state.question.filter(|asked| self.place_of(asked).is_some());
+        self.store.state.question = standing.or_else(|| self.new_question(queue));
+        // The slot is used up before the request is made. Otherwise a server could delay its
+        // answer until the app is stopped, and learn a second question.
+        self.store.save_state().await?;
+        let question = self.store.state.question;
+        let Some((row, rank)) = question.and_then(|asked| self.place_of(&asked)) else {
+            return Ok(None);
+        };
+        let hit = queue.open_hit(row.date, rank);
+        let is_answered = match self.judge(queue, &row, rank).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.note(Incident::Detour(error));
+                false
             }
-            Question::Dummy(Dummy { date, fingerprint }) => {
-                let row = *self.store.table.row(*date)?;
-                let set = self.store.sets.get(&row.identity)?;
-                Some((row, set.rank_of(*fingerprint)?))
-            }
+        };
+        if is_answered {
+            self.store.state.question = None;
         }
+        Ok(Some(match hit {
+            None => Asked::Dummy { authentic: is_answered },
+            Some(hit) => Asked::Candidate(queue.verdict(&hit)),
+        }))
     }
 
-    fn new_dummy(&mut self) -> Option<Dummy> {
-        let rows = self.store.table.rows();
+    /// A new question, if enough is new: a candidate, or else one of the fingerprints that
+    /// were added since the last question.
+    fn new_question(&mut self, queue: &Queue) -> Option<Question> {
+        let (state, settings) = (&self.store.state, &self.settings);
+        let issued = state.issued();
+        if !state.window.is_wide(issued, settings) {
+            return None;
+        }
+        let question = self.candidate(queue).or_else(|| self.dummy())?;
+        self.store.state.window = Window { since: issued, ..Window::default() };
+        Some(question)
+    }
+
+    /// The first open hit of one of the undecided episodes, unless a contact was confirmed
+    /// not long ago.
+    fn candidate(&mut self, queue: &Queue) -> Option<Question> {
+        if self.now < self.store.state.rest_until {
+            return None;
+        }
+        let is_open = |status: HitStatus| status == HitStatus::Open;
+        let open: Vec<&Hit> = queue
+            .open_episodes()
+            .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry.status)))
+            .map(|(hit, _)| hit)
+            .collect();
+        let hit = *open.get(self.random.below(open.len() as u64) as usize)?;
+        let set = self.store.set_of(hit.date)?;
+        Some(Question { date: hit.date, fingerprint: set.hasher().fingerprint(&hit.element) })
+    }
+
+    /// One of the fingerprints that are new, or of all if nothing is.
+    fn dummy(&mut self) -> Option<Question> {
+        let new = self.store.state.window.sample.filter(|sample| self.place_of(sample).is_some());
+        new.or_else(|| self.any_place())
+    }
+
+    fn any_place(&mut self) -> Option<Question> {
+        let rows = self.store.usable_rows();
         let total: u64 = rows.iter().map(|row| u64::from(row.len)).sum();
         let mut at = self.random.below(total);
         for row in rows {
             if at < u64::from(row.len) {
                 let set = self.store.sets.get(&row.identity)?;
-                return Some(Dummy { date: row.date, fingerprint: set.iter().nth(at as usize)? });
+                let fingerprint = set.iter().nth(at as usize)?;
+                return Some(Question { date: row.date, fingerprint });
             }
             at -= u64::from(row.len);
         }
         None
     }
+
+    /// The row of the question's date, and the rank of its fingerprint. If the fingerprint is
+    /// gone, it is the rank of the next: a question stays until it is answered, whatever becomes
+    /// of its fingerprint.
+    fn place_of(&self, question: &Question) -> Option<(Row, u32)> {
+        let row = self.store.usable_row(question.date)?;
+        let set = self.store.sets.get(&row.identity)?;
+        let rank = set.iter_within(..question.fingerprint).count() as u32;
+        Some((row, rank.min(row.len.checked_sub(1)?)))
+    }
+
+    /// Fetches and verifies the record of a rank, and judges every hit that lies in it.
+    async fn judge(&mut self, queue: &mut Queue, row: &Row, rank: u32) -> Result<(), SyncError> {
+        let number = row.record_of(rank);
+        let length = row.record_shape.record_len();
+        let path = Path::Checks { date: row.date, root: row.check_root };
+        let start = u64::from(number) * length;
+        let bytes = self.fetch_part(path, Some(start..start + length), length).await?;
+        let record =
+            CheckRecord::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
+        if queue.judge(row, &record) {
+            self.store.state.rest_until = self.now.saturating_add(self.settings.rest);
+        }
+        Ok(())
+    }
 }
 
-/// Fetches and verifies the record of a rank, and judges every hit that lies in it.
-async fn judge(
-    engine: &mut Engine,
-    queue: &mut Queue,
-    row: &Row,
-    rank: u32,
-) -> Result<(), SyncError> {
-    let number = rank / row.record_ranks();
-    let length = row.record_len();
-    let path = Path::Checks { date: row.date, root: row.check_root };
-    let start = u64::from(number) * length;
-    let bytes = engine.fetch_part(path, Some(start..start + length), length).await?;
-    let record =
-        CheckRecord::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
-    let hasher = ElementHasher::new(row.salt, row.hash_range);
-    for (hit, candidate) in queue.hits.iter_mut().filter(|(hit, _)| hit.date == row.date) {
-        if candidate.rank / row.record_ranks() == number {
-            let check = hasher.check(&hit.element);
-            candidate.status = match record.verdict(candidate.rank, check) {
+impl Queue {
+    /// The first open hit at a place.
+    fn open_hit(&self, date: crate::date::Date, rank: u32) -> Option<Hit> {
+        let mut hits = self.hits.iter();
+        let at_place = hits.find(|(hit, candidate)| {
+            hit.date == date && candidate.rank == rank && candidate.status == HitStatus::Open
+        });
+        at_place.map(|(hit, _)| hit.clone())
+    }
+
+    fn verdict(&self, hit: &Hit) -> Verdict {
+        match self.hits.get(hit).map(|candidate| candidate.status) {
+            Some(HitStatus::Confirmed) => Verdict::Confirmed,
+            Some(HitStatus::FalsePositive) => Verdict::FalsePositive,
+            _ => Verdict::Unknown,
+        }
+    }
+
+    /// Judges every hit that lies in an authentic record. Returns whether one is confirmed that
+    /// was not before.
+    fn judge(&mut self, row: &Row, record: &CheckRecord<'_>) -> bool {
+        let hasher = row.hasher();
+        let mut is_news = false;
+        for (hit, candidate) in self.hits.iter_mut().filter(|(hit, _)| hit.date == row.date) {
+            if row.record_of(candidate.rank) != record.number() {
+                continue;
+            }
+            let status = match record.verdict(candidate.rank, hasher.check(&hit.element)) {
                 Verdict::Confirmed => HitStatus::Confirmed,
                 Verdict::FalsePositive => HitStatus::FalsePositive,
                 Verdict::Unknown => HitStatus::Incomplete(row.check_root),
             };
+            is_news |= status == HitStatus::Confirmed && candidate.status != status;
+            candidate.status = status;
         }
+        is_news
     }
-    Ok(())
 }

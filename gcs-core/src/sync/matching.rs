@@ -1,6 +1,6 @@
 //! Testing what was heard against the sets of its dates.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::queue::{Candidate, Hit, HitStatus, Queue, QueuedHit};
@@ -23,10 +23,23 @@ pub(super) fn dates_of(time: u64) -> impl Iterator<Item = Date> {
     [before, Some(date), after].into_iter().flatten()
 }
 
+/// All hits, and how many false ones to expect.
+pub(super) struct Matched {
+    pub queue: Queue,
+    /// The expected number of false positives, in units of 2^-64. Every date counts for as many
+    /// tests as a phone usually makes, or more if this one made more.
+    pub false_hits: u128,
+}
+
 /// Tests the stored candidates again, and everything heard, against the sets that the
 /// client has. Candidates that are no hits any more are dropped; those of a date whose set
-/// was lost from the client's folder stay as they were.
-pub(super) fn find(store: &mut ClientStore, stored: &Queue, heard: &[Heard]) -> Queue {
+/// is not there stay as they were.
+pub(super) fn find(
+    store: &mut ClientStore,
+    stored: &Queue,
+    heard: &[Heard],
+    usual_heard: u64,
+) -> Matched {
     let mut queries: BTreeMap<Date, Vec<HeardQuery<'_>>> = BTreeMap::new();
     for (hit, candidate) in &stored.hits {
         let query = HeardQuery { time: hit.time, element: &hit.element, status: candidate.status };
@@ -42,13 +55,15 @@ pub(super) fn find(store: &mut ClientStore, stored: &Queue, heard: &[Heard]) -> 
             queries.entry(date).or_default().push(query);
         }
     }
-    let mut queue = Queue::default();
-    for row in store.table.rows() {
-        let (Some(queries), Some(set)) = (queries.get(&row.date), store.sets.get(&row.identity))
-        else {
-            continue;
-        };
+    let rows = store.usable_rows();
+    let usual_tests = usual_heard.div_ceil(rows.len().max(1) as u64);
+    let (mut queue, mut false_hits) = (Queue::default(), 0u128);
+    for row in &rows {
+        let queries = queries.get(&row.date).map_or(&[][..], Vec::as_slice);
         let elements: Vec<&[u8]> = queries.iter().map(|query| query.element).collect();
+        let distinct = elements.iter().collect::<BTreeSet<_>>().len() as u64;
+        false_hits = false_hits.saturating_add(expected_hits(row, distinct.max(usual_tests)));
+        let Some(set) = store.sets.get(&row.identity) else { continue };
         for found in set.matches(&elements) {
             let HeardQuery { time, element, status } = queries[found.query];
             let hit = Hit { time, date: row.date, element: element.to_vec() };
@@ -58,12 +73,20 @@ pub(super) fn find(store: &mut ClientStore, stored: &Queue, heard: &[Heard]) -> 
         }
     }
     for (hit, candidate) in &stored.hits {
-        let set = store.table.row(hit.date).map(|row| store.sets.contains_key(&row.identity));
-        if !set.unwrap_or(store.complete) {
+        if store.may_still_hold(hit.date) {
             queue.hits.insert(hit.clone(), *candidate);
         }
     }
-    queue
+    Matched { queue, false_hits }
+}
+
+/// How many of so many tests hit the set of this row by chance, in units of 2^-64.
+fn expected_hits(row: &Row, tests: u64) -> u128 {
+    let products = u128::from(tests) * u128::from(row.len);
+    match u64::try_from(products) {
+        Ok(products) => (u128::from(products) << 64) / u128::from(row.hash_range.get()),
+        Err(_) => u128::MAX,
+    }
 }
 
 /// A hit whose record was incomplete is open again once its date has other records.
@@ -82,27 +105,26 @@ struct HeardQuery<'h> {
 }
 
 impl Queue {
-    /// One contact for every episode with a confirmed hit.
+    /// One contact for every episode with a hit that makes one.
     pub(super) fn contacts(&self) -> Vec<Contact> {
         let contact = |episode: Vec<QueuedHit<'_>>| {
-            let is_confirmed = |entry: &&QueuedHit<'_>| entry.1.status == HitStatus::Confirmed;
-            let (hit, _) = episode.iter().find(is_confirmed)?;
+            let (hit, _) = episode.iter().find(|entry| entry.1.status.is_contact())?;
             let (first, last) = (episode.first()?.0.time, episode.last()?.0.time);
             Some(Contact { first, last, date: hit.date, element: hit.element.clone() })
         };
         self.episodes().into_iter().filter_map(contact).collect()
     }
 
-    /// Hits that no authentic record has answered, in episodes without a confirmed one.
+    /// Hits that no authentic record has answered, in episodes that are no contacts yet.
     pub(super) fn undecided(&self) -> usize {
         let hits = self.open_episodes().flatten();
         hits.filter(|(_, candidate)| candidate.status == HitStatus::Open).count()
     }
 
-    /// Episodes without a confirmed hit.
+    /// Episodes that are no contacts yet.
     pub(super) fn open_episodes(&self) -> impl Iterator<Item = Vec<QueuedHit<'_>>> {
         let is_open = |episode: &Vec<QueuedHit<'_>>| {
-            episode.iter().all(|(_, candidate)| candidate.status != HitStatus::Confirmed)
+            !episode.iter().any(|(_, candidate)| candidate.status.is_contact())
         };
         self.episodes().into_iter().filter(is_open)
     }

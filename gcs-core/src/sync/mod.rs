@@ -13,21 +13,29 @@
 //!   file is wrong, missing or late, another way is taken or the client tries again later; the
 //!   answer is never wrong. After an interruption only the interrupted file is fetched again.
 //! - **Match.** What was heard on a UTC date is tested against that date's set, and
-//!   against the neighbour's when it was heard within 2 hours of midnight.
-//! - **Confirm.** About every 6 hours, at a random time, one check record is fetched: of a
-//!   candidate if there is one, else of a random rank. A question that was not answered is
-//!   asked again in either case. Every hit that lies in the record is judged by it. An
-//!   *episode* is a run of hits, each within 30 minutes of the one before. One candidate of an
-//!   episode is asked for; another only if that was a false positive. A false positive is not
-//!   asked for again. Should the same element be published later, the contact is missed; the
-//!   chance of that is the false-positive rate. The first slot comes within 6 hours of the
-//!   first wake. A wake before a poll or a slot is due only matches;
-//!   [`Outcome::next_wake`] is the earlier of the two.
+//!   against the neighbour's when it was heard within 2 hours of midnight. A date whose set
+//!   cannot be had costs no other date anything.
+//! - **Confirm, or not.** If the published rate makes false alarms rarer than
+//!   [`ClientSettings::false_alarm_one_in`] tolerates, a hit is a contact at once, and nothing is
+//!   asked. Otherwise it is a candidate. About every 6 hours, at a random time, comes a
+//!   confirmation slot, in which one check record is fetched: for a candidate if there is one,
+//!   else for a dummy, which is drawn among the fingerprints added since the last question, as
+//!   hits are. A question waits until enough is new ([`ClientSettings::crowd`]). Once asked, it
+//!   is asked again in every slot until an authentic record answers it or its date goes, dummy
+//!   or not. Every hit that lies in the record is judged by it.
+//! - **Ask little.** An *episode* is a run of hits, each within 30 minutes of the one before.
+//!   One candidate of an episode is asked for; another only if that was a false positive. After a
+//!   confirmed contact only dummies are asked for during [`ClientSettings::rest`]. A false
+//!   positive is not asked for again. Should the same element be published later, the contact is
+//!   missed; the chance of that is the false-positive rate.
 //!
-//! A server that can link a client's requests learns which records it fetched. A single
-//! real query points to one of at least 2048 identifiers, perhaps of hundreds of patients;
-//! a few for the same patient, on several days, narrow that down to tens. To hide more, hide
-//! the client's address, as Oblivious HTTP (RFC 9458) does.
+//! The first slot comes within 6 hours of the first wake. A wake before a poll or a slot is due
+//! only matches; [`Outcome::next_wake`] is the earlier of the two.
+//!
+//! A server that can link a client's requests learns which records it fetched, and may see
+//! patients who fit all of them. FORMAT.md has a table of how many are left. To hide more,
+//! publish at a rate at which nothing needs to be asked, or hide the client's address, as
+//! Oblivious HTTP (RFC 9458) does.
 //!
 //! # A client in full
 //!
@@ -136,11 +144,12 @@ mod step;
 mod store;
 mod update;
 mod wake;
+mod window;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::date::Date;
+use crate::date::{DAY_SECONDS, Date};
 use crate::error::ParseError;
 use crate::files::Verdict;
 use crate::keys::PublicKey;
@@ -153,24 +162,53 @@ pub use self::folder::{Fetch, FolderDriver, FolderDriverError};
 pub use self::session::Session;
 pub use self::step::{Answer, Step};
 
-/// The settings of a client. An app decides them once, and all of its clients keep the same
-/// schedule.
+/// The settings of a client. An app decides them once, and all of its clients have the same:
+/// a client with others would stand out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
     /// The key that signs the list of online keys.
     pub root: PublicKey,
-    /// Mean time between confirmation slots in seconds. The time to the next slot is random,
-    /// from half of the mean to one and a half times the mean. Default 6 hours.
-    pub confirm_every: u64,
     /// Longest delay of a poll in seconds. The next poll comes at the time at which the next
     /// publication is expected, plus a random delay. Default 300.
     pub poll_jitter: u64,
+    /// Mean time between confirmation slots in seconds. The time to the next slot is random,
+    /// from half of the mean to one and a half times the mean. Default 6 hours.
+    pub confirm_every: u64,
+    /// How many fingerprints must be new before a question is asked, so that there is enough to
+    /// hide among. Publications since the last question must also span half of `confirm_every`.
+    /// Default 10,000, the identifiers of some seven patients of DP-3T.
+    pub crowd: u64,
+    /// Longest time to wait for that crowd, in seconds between the times of issue of
+    /// publications. At least 24 hours, the lifetime of a manifest: otherwise whoever withholds
+    /// manifests can choose what a question hides among. Default 24 hours; 0 never waits, for
+    /// tests.
+    pub crowd_wait: u64,
+    /// How long no candidate is asked for after a contact was confirmed, in seconds. Dummies
+    /// are asked for in that time. Default 3 days.
+    pub rest: u64,
+    /// Without asking, a hit is a contact if at most one phone in this many is expected to have
+    /// a false alarm. Rates of 2^-32 do that, see [`ClientSettings::usual_heard`]. 0 always asks.
+    /// Default 10,000.
+    pub false_alarm_one_in: u64,
+    /// How many elements a phone usually hears within the published dates. A phone that heard
+    /// fewer decides as if it had heard so many, so that whether it asks does not tell how many
+    /// it heard. Default 140,000.
+    pub usual_heard: u64,
 }
 
 impl ClientSettings {
     /// The defaults, with this root key.
     pub fn new(root: PublicKey) -> ClientSettings {
-        ClientSettings { root, confirm_every: 6 * 3600, poll_jitter: 300 }
+        ClientSettings {
+            root,
+            poll_jitter: 300,
+            confirm_every: 6 * 3600,
+            crowd: 10_000,
+            crowd_wait: DAY_SECONDS,
+            rest: 3 * DAY_SECONDS,
+            false_alarm_one_in: 10_000,
+            usual_heard: 140_000,
+        }
     }
 }
 
@@ -197,16 +235,17 @@ pub struct Wake {
     pub heard: Vec<Heard>,
 }
 
-/// A contact that is confirmed as of this wake. There is one for each episode.
+/// A contact as of this wake: an authentic record confirmed it, or false alarms are rarer than
+/// [`ClientSettings::false_alarm_one_in`] tolerates. There is one for each episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// When the episode's first hit was heard, Unix time.
     pub first: u64,
     /// When the episode's last hit was heard, Unix time.
     pub last: u64,
-    /// Date of the set that holds the confirmed element.
+    /// Date of the set that holds the element.
     pub date: Date,
-    /// The confirmed element.
+    /// The element that was heard.
     pub element: Vec<u8>,
 }
 
@@ -215,8 +254,8 @@ pub struct Contact {
 pub enum Asked {
     /// The record of a candidate, which gave this verdict.
     Candidate(Verdict),
-    /// A dummy: the record of a random rank, fetched so that an observer cannot tell whether
-    /// there is a candidate.
+    /// A dummy: the record of one of the fingerprints that are new, fetched so that an observer
+    /// cannot tell whether there is a candidate.
     Dummy {
         /// Whether the record was authentic.
         authentic: bool,
@@ -261,16 +300,18 @@ pub struct Outcome {
     pub held: Option<Version>,
     /// Whether that is what the newest manifest seen names, and it has not expired.
     pub up_to_date: bool,
-    /// What went wrong, if the wake could not do all that was due.
+    /// What went wrong, if the wake could not do all that was due. If only the sets of some dates
+    /// could not be had, everything else was done.
     pub error: Option<SyncError>,
-    /// Every confirmed contact whose fingerprint is still published. If a contact of an earlier
+    /// Every contact whose fingerprint is still published. If a contact of an earlier
     /// wake is missing, its date has expired, or the report was corrected. `None` if the
     /// client's own folder could not be read: the contacts of the wake before are still valid
     /// then.
     pub contacts: Option<Vec<Contact>>,
     /// Hits that no authentic record has answered yet, apart from those of a contact.
     pub undecided: usize,
-    /// What this wake's confirmation slot was used for, if it was due.
+    /// What this wake's confirmation slot was used for. `None` if no slot was due, if too
+    /// little is new to hide a question among, or if nothing needs to be asked.
     pub asked: Option<Asked>,
     /// What went wrong on the way and was handled.
     pub incidents: Vec<Incident>,

@@ -36,6 +36,16 @@ pub(super) enum HitStatus {
     Incomplete(Digest),
     /// The element is in the set.
     Confirmed,
+    /// The element counts as in the set, because false alarms are rarer than the settings
+    /// tolerate. Nothing is asked.
+    Accepted,
+}
+
+impl HitStatus {
+    /// Whether the hit makes its episode a contact.
+    pub(super) fn is_contact(self) -> bool {
+        matches!(self, HitStatus::Confirmed | HitStatus::Accepted)
+    }
 }
 
 /// All hits, in ascending order of time, with their ranks in the sets that are held.
@@ -55,6 +65,15 @@ pub(super) struct Candidate {
 pub(super) type QueuedHit<'q> = (&'q Hit, &'q Candidate);
 
 impl Queue {
+    /// Makes contacts of all open hits without asking.
+    pub(super) fn accept_all(&mut self) {
+        for candidate in self.hits.values_mut() {
+            if candidate.status == HitStatus::Open {
+                candidate.status = HitStatus::Accepted;
+            }
+        }
+    }
+
     /// Hits in runs, each heard within [`EPISODE_GAP`] of the one before.
     pub(super) fn episodes(&self) -> Vec<Vec<QueuedHit<'_>>> {
         let mut episodes: Vec<Vec<QueuedHit<'_>>> = Vec::new();
@@ -71,16 +90,16 @@ impl Queue {
         episodes
     }
 
-    /// The [`CAPACITY`] hits to keep when there are more: the confirmed ones, then the first
+    /// The [`CAPACITY`] hits to keep when there are more: those that make a contact, then the first
     /// open hit of every undecided episode, then the second of each, and so on.
     fn kept(&self) -> BTreeMap<&Hit, &Candidate> {
         let mut ranked: Vec<((u8, usize), QueuedHit<'_>)> = Vec::new();
         for episode in self.episodes() {
-            let decided = episode.iter().any(|entry| entry.1.status == HitStatus::Confirmed);
+            let decided = episode.iter().any(|entry| entry.1.status.is_contact());
             let mut counts = [0; 3];
             ranked.extend(episode.into_iter().map(|entry| {
                 let class = match entry.1.status {
-                    HitStatus::Confirmed => 0,
+                    HitStatus::Confirmed | HitStatus::Accepted => 0,
                     HitStatus::Open if !decided => 1,
                     _ => 2,
                 };
@@ -103,6 +122,7 @@ impl Queue {
                 HitStatus::FalsePositive => (1, Digest::ZERO),
                 HitStatus::Incomplete(root) => (2, root),
                 HitStatus::Confirmed => (3, Digest::ZERO),
+                HitStatus::Accepted => (4, Digest::ZERO),
             };
             bytes.put_u8(status).put(&root.0);
             bytes.put_u8(hit.element.len() as u8).put(&hit.element);
@@ -124,9 +144,10 @@ impl Queue {
                 1 => HitStatus::FalsePositive,
                 2 => HitStatus::Incomplete(root),
                 3 => HitStatus::Confirmed,
+                4 => HitStatus::Accepted,
                 got => {
                     let got = u64::from(got);
-                    return Err(ParseError::Limit { field: "status", max: 3, got });
+                    return Err(ParseError::Limit { field: "status", max: 4, got });
                 }
             };
             let length = u64::from(cursor.u8()?);

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::window::{Question, Window};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_at_most};
-use crate::date::Date;
+use crate::date::DAY_SECONDS;
 use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::keys::PublicKey;
@@ -20,13 +21,6 @@ pub(super) struct TableVersion {
     pub version: Version,
     /// SHA-256 of the table, which also names its file.
     pub table: Digest,
-}
-
-/// A dummy question that has not been answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dummy {
-    pub date: Date,
-    pub fingerprint: u64,
 }
 
 /// The client's state, less than 4 KB in its file.
@@ -50,8 +44,12 @@ pub(super) struct ClientState {
     pub next_poll: u64,
     /// Unix time of the next confirmation slot; 0 before the first is drawn.
     pub next_slot: u64,
-    /// The question of the last slot, if it was a dummy and was not answered.
-    pub dummy: Option<Dummy>,
+    /// The question that was asked last, if no authentic record has answered it.
+    pub question: Option<Question>,
+    /// What is new since the last question was drawn.
+    pub window: Window,
+    /// Unix time until which no candidate is asked for.
+    pub rest_until: u64,
 }
 
 impl ClientState {
@@ -66,8 +64,15 @@ impl ClientState {
             retired: Vec::new(),
             next_poll: 0,
             next_slot: 0,
-            dummy: None,
+            question: None,
+            window: Window::default(),
+            rest_until: 0,
         }
+    }
+
+    /// Time of issue of the newest manifest accepted.
+    pub(super) fn issued(&self) -> u64 {
+        self.expires.saturating_sub(DAY_SECONDS)
     }
 
     /// Notes that the files of a table are to be deleted.
@@ -93,10 +98,13 @@ impl ClientState {
             bytes.put(&known.table.0);
         }
         bytes.put_u64(self.expires).put_u64(self.next_poll).put_u64(self.next_slot);
-        let there = u32::from(self.dummy.is_some());
-        let (date, fingerprint) =
-            self.dummy.map_or((0, 0), |dummy| (dummy.date.days(), dummy.fingerprint));
-        bytes.put_u32(there).put_u32(date).put_u64(fingerprint);
+        bytes.put_u64(self.rest_until).put_u64(self.window.since).put_u64(self.window.added);
+        for question in [self.question, self.window.sample] {
+            let there = u32::from(question.is_some());
+            let (date, fingerprint) =
+                question.map_or((0, 0), |question| (question.date.days(), question.fingerprint));
+            bytes.put_u32(there).put_u32(date).put_u64(fingerprint);
+        }
         bytes.put_u32(self.retired.len() as u32);
         for table in &self.retired {
             bytes.put(&table.0);
@@ -116,9 +124,10 @@ impl ClientState {
             *known = there.then_some(TableVersion { version, table });
         }
         let (expires, next_poll, next_slot) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
-        let there = take_presence(&mut cursor)?;
-        let dummy = Dummy { date: cursor.date()?, fingerprint: cursor.u64()? };
-        let dummy = there.then_some(dummy);
+        let rest_until = cursor.u64()?;
+        let (since, added) = (cursor.u64()?, cursor.u64()?);
+        let question = take_question(&mut cursor)?;
+        let window = Window { since, added, sample: take_question(&mut cursor)? };
         let count = cursor.u32()?;
         expect_at_most("retired tables", u64::from(count), MAX_RETIRED as u64)?;
         let retired = (0..count).map(|_| cursor.digest()).collect::<Result<_, _>>()?;
@@ -136,9 +145,17 @@ impl ClientState {
             retired,
             next_poll,
             next_slot,
-            dummy,
+            question,
+            window,
+            rest_until,
         })
     }
+}
+
+fn take_question(cursor: &mut Cursor<'_>) -> Result<Option<Question>, ParseError> {
+    let there = take_presence(cursor)?;
+    let question = Question { date: cursor.date()?, fingerprint: cursor.u64()? };
+    Ok(there.then_some(question))
 }
 
 fn take_presence(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {

@@ -11,10 +11,11 @@ use super::mailbox::DriverProxy;
 use super::queue::Queue;
 use super::state::{ClientState, TableVersion};
 use crate::bytes::{expect_digest, expect_len};
+use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::files::{Row, Table};
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, Stream};
 use crate::set::Set;
 use crate::version::Version;
 
@@ -196,11 +197,52 @@ impl ClientStore {
         Ok(())
     }
 
-    /// Writes a set of the target.
-    pub(super) async fn keep_set(&mut self, set: Set) -> Result<(), SyncError> {
-        self.put(set_name(set.identity()), set.as_bytes().to_vec()).await?;
-        self.sets.insert(set.identity(), set);
+    /// Writes a set of the target, and counts what is new in it.
+    pub(super) async fn keep_set(
+        &mut self,
+        set: Set,
+        random: &mut Stream,
+    ) -> Result<(), SyncError> {
+        let identity = set.identity();
+        self.put(set_name(identity), set.as_bytes().to_vec()).await?;
+        let rows = self.target.iter().flat_map(Table::rows);
+        if let Some(row) = rows.copied().find(|row| row.identity == identity) {
+            let old = self.table.row(row.date).and_then(|old| self.sets.get(&old.identity));
+            self.state.window.extend(&row, &set, old, random);
+        }
+        self.sets.insert(identity, set);
         Ok(())
+    }
+
+    /// The rows to match against: of every date the newest whose set is there. While the
+    /// target lacks a date's set, the set that the client had before serves.
+    pub(super) fn usable_rows(&self) -> Vec<Row> {
+        let rows = self.newest_table().rows().iter();
+        rows.filter_map(|row| self.usable_row(row.date)).collect()
+    }
+
+    /// The row of one date among [`ClientStore::usable_rows`].
+    pub(super) fn usable_row(&self, date: Date) -> Option<Row> {
+        let newest = self.newest_table().row(date)?;
+        let rows = [Some(newest), self.table.row(date)];
+        rows.into_iter().flatten().find(|row| self.sets.contains_key(&row.identity)).copied()
+    }
+
+    /// The set of one date to match against.
+    pub(super) fn set_of(&self, date: Date) -> Option<&Set> {
+        self.sets.get(&self.usable_row(date)?.identity)
+    }
+
+    /// Whether hits of a date may still be right, although there is no set to test them
+    /// against.
+    pub(super) fn may_still_hold(&self, date: Date) -> bool {
+        let is_dropped = self.newest_table().row(date).is_none();
+        let knows_all = self.complete || self.target.is_some();
+        self.set_of(date).is_none() && !(is_dropped && knows_all)
+    }
+
+    fn newest_table(&self) -> &Table {
+        self.target.as_ref().unwrap_or(&self.table)
     }
 
     /// Makes the target, whose sets are all there, the table that is held.

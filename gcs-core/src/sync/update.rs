@@ -10,27 +10,31 @@ use super::error::SyncError;
 use super::plan::{REQUEST_BYTES, cheapest_chain};
 use super::state::TableVersion;
 use super::store::parse_set;
+use super::wake::SOONEST;
 use crate::bytes::expect_equal;
 use crate::date::DAY_SECONDS;
 use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::files::Bundle;
-use crate::files::{BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Table};
+use crate::files::{
+    BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Row, Table,
+};
 use crate::version::Version;
 
 /// How many wrong or missing bundles are tried before whole sets are taken.
 const MAX_DETOURS: usize = 4;
 
-/// Brings the client up to date.
-pub(super) async fn run(engine: &mut Engine) -> Result<(), SyncError> {
+/// Brings the client up to date, except for dates whose sets cannot be had. Returns what is
+/// wrong with the first of those.
+pub(super) async fn run(engine: &mut Engine) -> Result<Option<SyncError>, SyncError> {
     let manifest = engine.fetch_manifest().await?;
     let version = version_of(&manifest);
     if engine.is_at(manifest.state) {
-        return engine.stay(version).await;
+        return engine.stay(version).await.map(|()| None);
     }
     let mut failed = BTreeSet::new();
     if engine.take_newest_bundle(&manifest, &mut failed).await? {
-        return Ok(());
+        return Ok(None);
     }
     let index = engine.fetch_index(&manifest).await?;
     while !engine.is_at(manifest.state) {
@@ -42,21 +46,24 @@ pub(super) async fn run(engine: &mut Engine) -> Result<(), SyncError> {
                 }
             }
             Way::Target => {
-                if let Err(error) = engine.take_sets().await {
-                    if matches!(error, SyncError::Network { .. }) {
-                        return Err(error); // The sets of the target that are there stay.
+                if let Some(error) = engine.take_sets().await? {
+                    // What is there of the target stays, unless its files are gone or wrong.
+                    let is_network = matches!(error, SyncError::Network { .. });
+                    if is_network || engine.aims_at(manifest.state) {
+                        return Ok(Some(error));
                     }
-                    engine.detour(error)?;
                     engine.store.abandon_target().await?;
                 }
             }
             Way::Whole => {
                 engine.store.announce(version, &index.table).await?;
-                engine.take_sets().await?;
+                if let Some(error) = engine.take_sets().await? {
+                    return Ok(Some(error));
+                }
             }
         }
     }
-    engine.stay(version).await
+    engine.stay(version).await.map(|()| None)
 }
 
 /// The next part of the cheapest way to the newest publication.
@@ -77,6 +84,11 @@ impl Engine {
     /// Whether the client has the whole of this table.
     fn is_at(&self, state: Digest) -> bool {
         self.store.complete && self.store.state.held.is_some_and(|held| held.table == state)
+    }
+
+    /// Whether this table is the one that the client is about to reach.
+    fn aims_at(&self, state: Digest) -> bool {
+        self.store.state.target.is_some_and(|target| target.table == state)
     }
 
     /// Notes that the table that is held is also that of this version, and abandons the target.
@@ -105,10 +117,9 @@ impl Engine {
         state.seen = Some(got);
         state.key_list = key_list;
         state.expires = manifest.expires;
-        let day = self.now.saturating_add(DAY_SECONDS);
-        let soonest = manifest.next.clamp(self.now.saturating_add(60), day);
+        state.window.since = state.window.since.min(manifest.issued);
         let jitter = self.random.below(self.settings.poll_jitter.saturating_add(1));
-        state.next_poll = soonest.saturating_add(jitter);
+        state.next_poll = next_poll(&manifest, self.now).saturating_add(jitter);
         self.store.save_state().await?;
         Ok(manifest)
     }
@@ -206,24 +217,36 @@ impl Engine {
             .map_err(|error| SyncError::Bundle { path: path.to_string(), error })?;
         self.store.announce(Version { series, tick: to }, &table).await?;
         for set in sets {
-            self.store.keep_set(set).await?;
+            self.store.keep_set(set, &mut self.random).await?;
         }
         self.store.reach_target().await
     }
 
-    /// Fetches the sets of the target that are not there yet.
-    async fn take_sets(&mut self) -> Result<(), SyncError> {
+    /// Fetches the sets of the target that are not there yet, and makes it the table that is
+    /// held if all are there then. Otherwise returns what is wrong with the first that is not.
+    async fn take_sets(&mut self) -> Result<Option<SyncError>, SyncError> {
         let rows = self.store.target.as_ref().map_or(Vec::new(), |table| table.rows().to_vec());
+        let mut missing = None;
         for row in rows {
             if self.store.sets.contains_key(&row.identity) {
                 continue;
             }
-            let path = Path::Set { date: row.date, identity: row.identity };
-            let bytes = self.fetch(path, row.bytes).await?;
-            let set = parse_set(bytes, &row).map_err(|error| file_error(path, error))?;
-            self.store.keep_set(set).await?;
+            if let Err(error) = self.take_set(&row).await {
+                self.detour(error.clone())?;
+                missing.get_or_insert(error);
+            }
         }
-        self.store.reach_target().await
+        if missing.is_none() {
+            self.store.reach_target().await?;
+        }
+        Ok(missing)
+    }
+
+    async fn take_set(&mut self, row: &Row) -> Result<(), SyncError> {
+        let path = Path::Set { date: row.date, identity: row.identity };
+        let bytes = self.fetch(path, row.bytes).await?;
+        let set = parse_set(bytes, row).map_err(|error| file_error(path, error))?;
+        self.store.keep_set(set, &mut self.random).await
     }
 
     /// Notes an error, so that another way is tried. Fails if the storage failed, or if the
@@ -238,6 +261,17 @@ impl Engine {
         self.note(Incident::Detour(error));
         Ok(())
     }
+}
+
+/// When to poll next, apart from jitter: when the next publication is expected. If that is
+/// late, the time that it is late by passes once more, up to the interval of publications.
+fn next_poll(manifest: &Manifest, now: u64) -> u64 {
+    let interval = manifest.next.saturating_sub(manifest.issued).clamp(SOONEST, DAY_SECONDS);
+    let wait = match manifest.next.checked_sub(now) {
+        Some(wait) => wait.clamp(SOONEST, DAY_SECONDS),
+        None => (now - manifest.next).clamp(SOONEST, interval),
+    };
+    now.saturating_add(wait)
 }
 
 fn parse_index(bytes: &[u8], manifest: &Manifest) -> Result<IndexFile, ParseError> {

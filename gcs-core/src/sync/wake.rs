@@ -7,7 +7,7 @@ use super::error::SyncError;
 use super::mailbox::DriverProxy;
 use super::queue::Queue;
 use super::store::ClientStore;
-use super::{Asked, ClientSettings, Outcome, Wake, confirm, matching, update};
+use super::{Asked, ClientSettings, Outcome, Wake, matching, update};
 use crate::date::DAY_SECONDS;
 use crate::keys::Stream;
 
@@ -15,7 +15,7 @@ use crate::keys::Stream;
 const RETRY_AFTER: u64 = 600;
 
 /// Shortest time from one wake to the next, in seconds.
-const SOONEST: u64 = 60;
+pub(super) const SOONEST: u64 = 60;
 
 /// Does everything that is due: syncs, matches, confirms.
 pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wake) -> Outcome {
@@ -42,12 +42,16 @@ impl Engine {
         self.repair_schedule();
         let slot_is_due = self.now >= self.store.state.next_slot;
         let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
-        let mut error = None;
-        if sync_is_due && let Err(failure) = update::run(&mut self).await {
-            self.postpone();
-            error = Some(failure);
+        let (mut synced, mut error) = (false, None);
+        if sync_is_due {
+            match update::run(&mut self).await {
+                Ok(missing) => (synced, error) = (true, missing),
+                Err(failure) => {
+                    self.postpone();
+                    error = Some(failure);
+                }
+            }
         }
-        let synced = sync_is_due && error.is_none();
         let (mut queue, mut asked) = (None, None);
         match self.match_and_confirm(&wake, &mut queue, synced && slot_is_due).await {
             Ok(answer) => asked = answer,
@@ -56,8 +60,9 @@ impl Engine {
         self.outcome(queue.as_ref(), asked, error)
     }
 
-    /// Draws the first slot. Also sets a poll or a slot anew that is further away than one is
-    /// ever drawn, which happens when the phone's clock was wrong and has been corrected.
+    /// Draws the first slot. Also sets anew a poll, a slot or the end of a rest that is further
+    /// away than one is ever drawn, which happens when the phone's clock was wrong and has been
+    /// corrected.
     fn repair_schedule(&mut self) {
         let every = self.settings.confirm_every;
         let state = &mut self.store.state;
@@ -69,20 +74,48 @@ impl Engine {
         if state.next_slot == 0 || state.next_slot > last_slot {
             state.next_slot = self.now.saturating_add(self.random.below(every));
         }
+        state.rest_until = state.rest_until.min(self.now.saturating_add(self.settings.rest));
     }
 
     async fn match_and_confirm(
         &mut self,
         wake: &Wake,
         matched: &mut Option<Queue>,
-        ask: bool,
+        slot_is_due: bool,
     ) -> Result<Option<Asked>, SyncError> {
         let stored = self.store.load_queue().await?;
-        let queue = matched.insert(matching::find(&mut self.store, &stored, &wake.heard));
-        let asked = if ask { confirm::ask(self, queue).await? } else { None };
+        let usual_heard = self.settings.usual_heard;
+        let found = matching::find(&mut self.store, &stored, &wake.heard, usual_heard);
+        let queue = matched.insert(found.queue);
+        let asks = self.asks(found.false_hits);
+        if !asks {
+            queue.accept_all();
+            self.store.state.question = None;
+        }
+        let mut asked = None;
+        if slot_is_due {
+            self.draw_slot();
+            if asks {
+                asked = self.ask(queue).await?;
+            }
+        }
         self.store.save_queue(queue).await?;
         self.store.save_state().await?;
         Ok(asked)
+    }
+
+    /// Whether a hit is a candidate to ask for. If false alarms are rarer than is tolerated, it
+    /// is a contact at once, and no question is asked, not even a dummy.
+    fn asks(&self, false_hits: u128) -> bool {
+        let tolerated = (1u128 << 64).checked_div(u128::from(self.settings.false_alarm_one_in));
+        tolerated.is_none_or(|tolerated| false_hits > tolerated)
+    }
+
+    /// Draws the time of the next confirmation slot.
+    fn draw_slot(&mut self) {
+        let every = self.settings.confirm_every.max(1);
+        let wait = (every / 2).saturating_add(self.random.below(every));
+        self.store.state.next_slot = self.now.saturating_add(wait.max(1));
     }
 
     /// Puts the next poll off, and a slot that was due with it.

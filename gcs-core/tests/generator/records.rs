@@ -17,6 +17,9 @@ const SPARE: usize = MAIN + 2048 * 8;
 /// Length of a record of k = 2048 and 16 spare slots without its path.
 const BODY: usize = SPARE + 16 * 12;
 
+/// Length of the path.
+const PATH: usize = 6 * 32;
+
 /// Where a table's only row has its date and its check root.
 const ROW_DATE: usize = 16;
 const ROW_ROOT: usize = 16 + 72;
@@ -45,7 +48,7 @@ impl<'w> Small<'w> {
     fn new(vectors: &mut Vectors, world: &'w World) -> Small<'w> {
         let row = &world.table(7).rows()[0];
         let bytes = world.checks(row);
-        assert_eq!(bytes.len(), BODY);
+        assert_eq!(bytes.len(), BODY + PATH);
         vectors.file("record-small.bin", bytes);
         // A table of that date alone.
         let table = world.table(7).to_bytes();
@@ -67,8 +70,10 @@ impl<'w> Small<'w> {
     /// A case about the patched record, whose hash the table has.
     fn resealed(&self, vectors: &mut Vectors, names: (&str, &str), edits: &[Edit]) -> Case {
         let slices: Vec<(usize, &[u8])> = edits.iter().map(|(at, new)| (*at, &new[..])).collect();
-        let leaf = sha256(&[&[0], &edited(self.bytes, &slices)]);
-        let table = edited(&self.table, &[(ROW_ROOT, &leaf)]);
+        let (body, path) = self.bytes.split_at(BODY);
+        let leaf = sha256(&[&[0], &edited(body, &slices)]);
+        let root = path.chunks(32).fold(leaf, |left, right| sha256(&[&[1], &left, right]));
+        let table = edited(&self.table, &[(ROW_ROOT, &root)]);
         self.case(vectors, names, &table).with("patch", patch(edits))
     }
 
@@ -96,26 +101,30 @@ impl<'w> Small<'w> {
         let false_positives = (1_000..).map(element).filter(there).take(3);
         verdicts.extend(false_positives.map(|element| ask(&set, &element, "FalsePositive")));
         let file = vectors.file("record-small.set.bin", set.as_bytes());
-        let note = ("record-small", "one record, no path; two elements share a fingerprint");
+        let note = ("record-small", "one record; two elements share a fingerprint");
         let case = self.case(vectors, note, &self.table).with("set", file);
         vectors.valid(case, json!({ "verdicts": verdicts }));
     }
 
-    /// The rank of two elements, the check in its main slot and that in its spare slot,
-    /// which is the first there is.
-    fn shared(&self, world: &World) -> (u32, u64, u64) {
-        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+    /// The rank of two elements, and the spare slot of the second.
+    fn shared(&self, world: &World) -> (usize, usize) {
         let set = self.set(world);
-        let rank = set.rank_of(set.hasher().fingerprint(&world.shared)).unwrap();
-        let (slot, check) = self.spare(0).split_at(4);
-        assert_eq!(slot, rank.to_le_bytes());
-        (rank, number(self.main(rank as usize)), number(check))
+        let rank = set.rank_of(set.hasher().fingerprint(&world.shared)).unwrap() as usize;
+        let checks = [element(4), world.shared].map(|element| set.hasher().check(&element));
+        let is_second = |slot: &usize| {
+            let (of, check) = self.spare(*slot).split_at(4);
+            of == (rank as u32).to_le_bytes() && check == checks.iter().max().unwrap().to_le_bytes()
+        };
+        (rank, (0..15).find(is_second).unwrap())
     }
 
     fn valid_patches(&self, vectors: &mut Vectors, world: &World) {
-        let (rank, main, spare) = self.shared(world);
+        let (rank, slot) = self.shared(world);
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+        let (main, spare) = (number(self.main(rank)), number(&self.spare(slot)[4..]));
+        let (main_at, rank) = (MAIN + 8 * rank, rank as u32);
         let note = ("record-incomplete", "the main slot of a rank with a spare slot is 0");
-        let case = self.resealed(vectors, note, &[(MAIN + 8 * rank as usize, vec![0; 8])]);
+        let case = self.resealed(vectors, note, &[(main_at, vec![0; 8])]);
         let verdicts = [
             verdict(rank, spare, "Confirmed"),
             verdict(rank, main, "Unknown"),
@@ -125,12 +134,20 @@ impl<'w> Small<'w> {
         vectors.valid(case, json!({ "verdicts": verdicts }));
 
         let note = ("record-spare-twice", "two equal spare slots");
-        let case = self.resealed(vectors, note, &[(SPARE + 12, self.spare(0).to_vec())]);
+        let case =
+            self.resealed(vectors, note, &[(SPARE + 12 * (slot + 1), self.spare(slot).to_vec())]);
         let verdicts = [
             verdict(rank, main, "Confirmed"),
             verdict(rank, spare, "Confirmed"),
             verdict(rank, 1, "FalsePositive"),
         ];
+        vectors.valid(case, json!({ "verdicts": verdicts }));
+
+        let note = ("record-spare-equals-main", "a spare slot with the check in the main slot");
+        let mut equal = self.spare(slot).to_vec();
+        equal[4..].copy_from_slice(&main.to_le_bytes());
+        let case = self.resealed(vectors, note, &[(SPARE + 12 * slot, equal)]);
+        let verdicts = [verdict(rank, main, "Confirmed"), verdict(rank, spare, "FalsePositive")];
         vectors.valid(case, json!({ "verdicts": verdicts }));
 
         // What noise there is at a rank that the set has not got.
@@ -187,15 +204,6 @@ impl<'w> Small<'w> {
                 edited(&self.table, &[(16 + 108, &[64])]),
                 "Length",
             ),
-            (
-                "record-two-records",
-                "the row has 2049 elements, so each record a path",
-                edited(
-                    &self.table,
-                    &[(16 + 4, &[1, 8]), (16 + 24, &[0, 0, 1]), (16 + 32, &[0x78, 5])],
-                ),
-                "Length",
-            ),
         ];
         for (name, note, table, error) in tables {
             let case = self.case(vectors, (name, note), &table);
@@ -227,7 +235,12 @@ impl<'w> Small<'w> {
         refuse("record-flipped-check", "a bit of a check flipped", flip(MAIN + 9), "Digest");
         refuse("record-flipped-spare", "a bit of a spare slot flipped", flip(BODY - 1), "Digest");
         refuse("record-flipped-identity", "a bit of the identity flipped", flip(8), "Digest");
-        refuse("record-cut", "the last byte is missing", json!({ "cut": BODY - 1 }), "Length");
+        refuse(
+            "record-cut",
+            "the last byte is missing",
+            json!({ "cut": BODY + PATH - 1 }),
+            "Length",
+        );
         refuse("record-cut-to-nothing", "no bytes at all", json!({ "cut": 0 }), "Length");
         refuse("record-trailing-byte", "a byte more", json!({ "append": "00" }), "Length");
         refuse("record-magic", "magic of a set", patch(&[(0, b"GCSSET".to_vec())]), "Magic");
@@ -284,7 +297,8 @@ fn crowd(vectors: &mut Vectors, world: &World) {
     let set = Set::parse(world.set(row)).unwrap().to_owned_set();
     let table_file = vectors.file("record-crowd.table.bin", &table.to_bytes());
     let set_file = vectors.file("record-crowd.set.bin", set.as_bytes());
-    let records: Vec<&[u8]> = world.checks(row).chunks(row.record_len() as usize).collect();
+    let records: Vec<&[u8]> =
+        world.checks(row).chunks(row.record_shape.record_len() as usize).collect();
     for (number, name, note) in [
         (1, "record-crowd-middle", "the second of three records; ranks are incomplete"),
         (2, "record-crowd-last", "the third of three: its sibling is padding"),
@@ -297,7 +311,7 @@ fn crowd(vectors: &mut Vectors, world: &World) {
             .with("number", number);
         vectors.valid(case, json!({ "verdicts": crowd_verdicts(world, &set, number as u32) }));
     }
-    let path = row.record_len() as usize - 64;
+    let path = row.record_shape.record_len() as usize - PATH;
     let (low, high) = (&records[1][path..path + 32], &records[1][path + 32..]);
     assert_eq!(records[2][path..path + 32], [0; 32], "a padding leaf");
     let flip = patch(&[(path + 40, vec![records[1][path + 40] ^ 1])]);
@@ -318,7 +332,7 @@ fn crowd(vectors: &mut Vectors, world: &World) {
             "record-path-short",
             "the path lacks its last node",
             1,
-            json!({ "cut": path + 32 }),
+            json!({ "cut": path + PATH - 32 }),
             "Length",
         ),
     ] {

@@ -39,10 +39,10 @@ fn expect_row(row: &Row) -> Value {
         "bytes": row.bytes,
         "identity": row.identity.to_string(),
         "check_root": row.check_root.to_string(),
-        "record_ranks": row.record_ranks(),
-        "spare_slots": row.spare_slots,
+        "record_ranks": row.record_shape.ranks,
+        "spare_slots": row.record_shape.spare_slots,
         "records": row.records(),
-        "record_bytes": row.record_len(),
+        "record_bytes": row.record_shape.record_len(),
     })
 }
 
@@ -76,27 +76,47 @@ pub(crate) fn full(world: &World) -> Vec<u8> {
     table_of_dates(&row(world), 32)
 }
 
-fn valid(vectors: &mut Vectors, world: &World) {
-    // N = 2^19 + 1 is the least for which k is 4096; the file is as long as it may be.
-    let (len, range) = ((1u32 << 19) + 1, 1u64 << 40);
+/// The most fingerprints of a date whose records hold 2048 ranks.
+const MOST_FOR_2048: u32 = 64 * 2048;
+
+/// A row with so many fingerprints, whose file is as long as it may be, and such records.
+fn large_row(row: &[u8], len: u32, ranks: u32, spares: u32) -> Vec<u8> {
+    let range = 1u64 << 40;
     let parameter = bits::parameter(range, len);
     let most = 80 + (u64::from(len) * u64::from(parameter + 1) + (range >> parameter)).div_ceil(8);
-    let large = edited(
-        &table_of(&[&row(world)]),
+    edited(
+        row,
         &[
-            (LEN, &len.to_le_bytes()),
-            (RANGE, &range.to_le_bytes()),
-            (BYTES, &most.to_le_bytes()),
-            (RANKS, &4096u32.to_le_bytes()),
-            (SPARES, &256u32.to_le_bytes()),
+            (4, &len.to_le_bytes()),
+            (24, &range.to_le_bytes()),
+            (32, &most.to_le_bytes()),
+            (104, &ranks.to_le_bytes()),
+            (108, &spares.to_le_bytes()),
         ],
-    );
+    )
+}
+
+/// The same row, a day later.
+fn next_date(row: &[u8]) -> Vec<u8> {
+    rows_of_dates(row, 2).remove(1)
+}
+
+fn valid(vectors: &mut Vectors, world: &World) {
+    let small = row(world);
+    let at_most = large_row(&small, MOST_FOR_2048, 2048, 16);
+    let beyond = large_row(&small, MOST_FOR_2048 + 1, 4096, 256);
+    let beside = next_date(&edited(&small, &[(104, &4096u32.to_le_bytes()), (108, &[0, 1])]));
     for (name, note, bytes) in [
         ("table-one", "one row", world.table(5).to_bytes()),
         ("table-two", "two rows, one without elements", world.table(8).to_bytes()),
         ("table-empty", "no rows", table_of(&[])),
         ("table-full", "32 rows, the most", full(world)),
-        ("table-large", "k = 4096, 256 spare slots and the longest file", large),
+        ("table-2048", "the largest date for which k is 2048", table_of(&[&at_most])),
+        (
+            "table-large",
+            "k = 4096, 256 spare slots and the longest file, and a small date with such records",
+            table_of(&[&beyond, &beside]),
+        ),
     ] {
         let table = Table::parse(&bytes).unwrap();
         let case = vectors.file_case("table", name, note, &bytes);
@@ -130,6 +150,7 @@ fn frames(vectors: &mut Vectors, world: &World) {
 fn rows(vectors: &mut Vectors, world: &World) {
     let one = world.table(5).to_bytes();
     let none = table_of(&[&world.table(8).to_bytes()[HEADER + ROW..]]);
+    let row_bytes = row(world);
     let row = world.table(5).rows()[0];
     let (range, len) = (row.hash_range.get(), row.len);
     let parameter = bits::parameter(range, len);
@@ -145,9 +166,39 @@ fn rows(vectors: &mut Vectors, world: &World) {
         ("table-bytes-too-many", "a set of N in F is shorter", set64(BYTES, most + 1), "Limit"),
         ("table-bytes-too-few", "a set of N in F is longer", set64(BYTES, least - 1), "Length"),
         ("table-bytes-of-none", "a set of none has 80", edited(&none, &[(BYTES, &[81])]), "Limit"),
-        ("table-ranks-1024", "k = 1024", set32(RANKS, 1024), "Mismatch"),
-        ("table-ranks-4096", "k = 4096", set32(RANKS, 4096), "Mismatch"),
+        ("table-ranks-1024", "k = 1024", set32(RANKS, 1024), "Limit"),
+        ("table-ranks-3072", "k is no power of two", set32(RANKS, 3072), "Limit"),
+        ("table-ranks-2-27", "k is larger than any set needs", set32(RANKS, 1 << 27), "Limit"),
+        ("table-ranks-4096", "k = 4096 and no date is large", set32(RANKS, 4096), "Mismatch"),
+        (
+            "table-ranks-too-large",
+            "k = 4096, and 64 records of 2048 would do",
+            table_of(&[&large_row(&row_bytes, MOST_FOR_2048, 4096, 16)]),
+            "Mismatch",
+        ),
+        (
+            "table-ranks-too-small",
+            "k = 2048, and a date would have 65 records",
+            table_of(&[&large_row(&row_bytes, MOST_FOR_2048 + 1, 2048, 16)]),
+            "Limit",
+        ),
+        (
+            "table-ranks-differ",
+            "k = 4096 beside k = 2048",
+            table_of(&[
+                &large_row(&row_bytes, MOST_FOR_2048 + 1, 4096, 16),
+                &next_date(&row_bytes),
+            ]),
+            "Mismatch",
+        ),
+        (
+            "table-spares-differ",
+            "s = 16 beside s = 64",
+            table_of(&[&row_bytes, &next_date(&edited(&row_bytes, &[(108, &[64])]))]),
+            "Mismatch",
+        ),
         ("table-spare-17", "17 spare slots", set32(SPARES, 17), "Limit"),
+        ("table-spare-32", "32 spare slots", set32(SPARES, 32), "Limit"),
         ("table-spare-0", "no spare slots", set32(SPARES, 0), "Limit"),
         ("table-spare-128", "128 spare slots", set32(SPARES, 128), "Limit"),
         (

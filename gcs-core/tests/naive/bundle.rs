@@ -62,7 +62,8 @@ impl Entry {
             0 => {
                 let base = base.ok_or("NoSuchDate")?;
                 let check_root = self.row.check_root;
-                let same = Row { check_root, spares: self.row.spares, ..base.clone() };
+                let Row { ranks, spares, .. } = self.row;
+                let same = Row { check_root, ranks, spares, ..base.clone() };
                 expect(self.row == same, "Row")?;
                 return Ok(None);
             }
@@ -148,6 +149,7 @@ impl Bundle {
             after.table.rows.sort_by_key(|row| row.date);
         }
         expect(after.table.rows.len() <= 32, "Limit")?;
+        after.table.expect_one_shape()?;
         Ok(after)
     }
 }

@@ -41,9 +41,10 @@ impl Row {
         let unary = if row.count == 0 { 0 } else { u128::from(row.range >> p) };
         expect(u128::from(row.length) <= 80 + (least + unary).div_ceil(8), "Limit")?;
         expect(u128::from(row.length) >= 80 + least.div_ceil(8), "Length")?;
-        let ranks = u64::from(row.count).div_ceil(256).next_power_of_two().max(2048);
-        expect(u64::from(row.ranks) == ranks, "Mismatch")?;
+        let legal = (11..=26).map(|exponent| 1u32 << exponent);
+        expect(legal.into_iter().any(|ranks| ranks == row.ranks), "Limit")?;
         expect([16, 64, 256].contains(&row.spares), "Limit")?;
+        expect(u64::from(row.count) <= 64 * u64::from(row.ranks), "Limit")?;
         expect((row.check_root == ZERO) == (row.count == 0), "Digest")?;
         Ok(row)
     }
@@ -95,7 +96,23 @@ impl Table {
         let rows = (0..rows).map(|_| Row::parse(&mut reader)).collect::<Outcome<Vec<_>>>()?;
         let dates: Vec<_> = rows.iter().map(|row| row.date).collect();
         expect(ascend(&dates), "Order")?;
-        Ok(Self { rows })
+        let table = Self { rows };
+        table.expect_one_shape()?;
+        Ok(table)
+    }
+
+    /// All records of a table are of one shape, which its largest date decides.
+    pub(crate) fn expect_one_shape(&self) -> Outcome<()> {
+        let largest = self.rows.iter().map(|row| u64::from(row.count)).max().unwrap_or(0);
+        let mut ranks = 2048u64;
+        while 64 * ranks < largest {
+            ranks *= 2;
+        }
+        for row in &self.rows {
+            expect(u64::from(row.ranks) == ranks, "Mismatch")?;
+            expect(row.spares == self.rows[0].spares, "Mismatch")?;
+        }
+        Ok(())
     }
 
     /// Writes the file.

@@ -17,7 +17,7 @@ use gcs_core::publish::{Day, Keys, Publication, PublishError, Publisher, Publish
 use gcs_core::sync::Answer;
 use gcs_core::{DAY_SECONDS, Date, DerivationKey, Digest, SigningKey};
 
-pub use phone::{Client, Intercepted, serve};
+pub use phone::{Client, Intercepted, hasty, serve};
 
 /// Files by path.
 pub type Files = BTreeMap<String, Vec<u8>>;
