@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ureq::{Agent, Proxy};
 
-use gcs_core::sync::Fetch;
+use gcs_core::sync::{Fetch, range_header};
 
 /// Fetches from a server, or from any mirror of it. Neither has to be trusted, since files are
 /// verified.
@@ -58,9 +58,7 @@ impl Fetch for HttpFetch {
     ) -> io::Result<Option<Vec<u8>>> {
         let mut request = self.agent.get(format!("{}{path}", self.address));
         if let Some(part) = &byte_range {
-            // An HTTP range includes its last byte.
-            let last = part.end.saturating_sub(1);
-            request = request.header("Range", format!("bytes={}-{last}", part.start));
+            request = request.header("Range", range_header(part));
         }
         let response = request.call().map_err(io::Error::other)?;
         let (skip, most) = match (response.status().as_u16(), byte_range) {

@@ -21,7 +21,7 @@ use proptest::prelude::*;
 
 /// A phone of the deployment.
 fn phone(ledger: &Ledger) -> Client {
-    Client { settings: ClientSettings::new(ledger.keys.root()), ..Client::new() }
+    Client { settings: hasty(ClientSettings::new(ledger.keys.root())), ..Client::new() }
 }
 
 /// When every phone that is up has asked for the present manifest.

@@ -69,7 +69,7 @@ async fn a_phone_follows_a_server_over_days() {
     let home = Home::new();
     let running = home.begin().await;
     let root = running.service().keys.root();
-    let client = || Client { settings: ClientSettings::new(root), ..Client::new() };
+    let client = || Client { settings: hasty(ClientSettings::new(root)), ..Client::new() };
     let (mut quick, mut daily) = (client(), client());
     for number in 0..50 {
         live(&home, &running, number).await;

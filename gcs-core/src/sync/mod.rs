@@ -155,7 +155,7 @@ use crate::files::Verdict;
 use crate::keys::PublicKey;
 use crate::version::Version;
 
-pub use self::driver::Driver;
+pub use self::driver::{Driver, range_header};
 pub use self::error::SyncError;
 #[cfg(feature = "std")]
 pub use self::folder::{Fetch, FolderDriver, FolderDriverError};

@@ -139,7 +139,7 @@ impl World {
         self.publisher.publish(number, now, &days, &self.keys)
     }
 
-    /// Publishes the next tick, and lets a quarter of an hour pass.
+    /// Publishes the next tick, and lets the time pass until the one after it.
     pub fn publish(&mut self) -> Publication {
         let publication = self.try_publish().unwrap();
         for file in &publication.files {
@@ -150,7 +150,7 @@ impl World {
         }
         self.publisher = publication.publisher.clone();
         self.tick += 1;
-        self.now += 900;
+        self.now = publication.manifest.next;
         self.history.insert(self.version(), self.table().clone());
         publication
     }
