@@ -131,7 +131,7 @@ fn expect_delta(base: &[u8], bytes: &[u8]) -> Option<Set> {
 pub fn delta_of_sets(data: &[u8]) {
     let mut reader = Reader::new(data);
     let salt = Salt(reader.array());
-    let range = HashRange::new(reader.u64() >> (11 + reader.u8() % 53)).unwrap_or(HashRange::MAX);
+    let range = HashRange::new(reader.u64() >> (7 + reader.u8() % 57)).unwrap_or(HashRange::MAX);
     let (mut base, mut target) = (Vec::new(), Vec::new());
     let mut next = 0u64;
     while !reader.is_empty() && base.len() + target.len() < MOST_VALUES {

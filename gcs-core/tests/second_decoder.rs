@@ -311,7 +311,8 @@ fn valid_files_are_refused_if_cut() {
 /// Hash ranges of all sizes, and fingerprints below them, sparse or dense.
 fn range_and_fingerprints() -> impl Strategy<Value = (u64, Vec<BTreeSet<u64>>)> {
     let range = (0..53u32, any::<u64>()).prop_map(|(bits, any)| (1 << bits) + any % (1 << bits));
-    let range = prop_oneof![8 => range, 1 => Just((1 << 53) - 1), 1 => 1..400u64];
+    let range =
+        prop_oneof![8 => range, 1 => Just((1 << 53) - 1), 1 => Just((1 << 57) - 1), 1 => 1..400u64];
     range.prop_flat_map(|range| {
         let clustered =
             (0..range, collection::vec(0..40u64, 0..60)).prop_map(move |(from, gaps)| {

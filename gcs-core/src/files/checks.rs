@@ -361,7 +361,7 @@ mod tests {
         let row = Row {
             date,
             salt: Salt([0; 16]),
-            hash_range: HashRange::MAX,
+            hash_range: HashRange::MAX_PUBLISHED,
             len,
             identity,
             bytes: 0,

@@ -44,7 +44,7 @@ pub struct Row {
     pub date: Date,
     /// Salt of the set.
     pub salt: Salt,
-    /// Hash range F of the set.
+    /// Hash range F of the set, below 2^53.
     pub hash_range: HashRange,
     /// Number of fingerprints N.
     pub len: u32,
@@ -149,6 +149,7 @@ impl Row {
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Row, ParseError> {
         let (date, len, salt) = (cursor.date()?, cursor.u32()?, Salt::parse(cursor)?);
         let (hash_range, bytes) = (HashRange::parse(cursor)?, cursor.u64()?);
+        expect_at_most("hash range", hash_range.get(), HashRange::MAX_PUBLISHED.get())?;
         let (identity, check_root) = (cursor.digest()?, cursor.digest()?);
         let record_shape = RecordShape::parse(cursor)?;
         let row = Row { date, salt, hash_range, len, identity, bytes, check_root, record_shape };

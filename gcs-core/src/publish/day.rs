@@ -127,12 +127,18 @@ impl BuiltDay {
     }
 }
 
+/// The largest `rate_bits` of a publication.
+const MAX_RATE_BITS: u32 = 52;
+
 /// The hash range for `expected` elements, or the largest one if none is large enough. Such a
 /// date is published all the same, at the lowest false-positive rate that is possible.
 fn plan(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
+    if rate_bits > MAX_RATE_BITS {
+        return Err(ParamsError::Rate { expected, rate_bits });
+    }
     match HashRange::for_expected(expected, rate_bits) {
-        Err(ParamsError::Rate { .. }) if rate_bits <= 52 => Ok(HashRange::MAX),
-        planned => planned,
+        Err(ParamsError::Rate { .. }) => Ok(HashRange::MAX_PUBLISHED),
+        planned => planned.map(|planned| planned.min(HashRange::MAX_PUBLISHED)),
     }
 }
 
@@ -176,8 +182,8 @@ mod tests {
     #[test]
     fn there_is_a_plan_for_any_number_of_elements() {
         assert_eq!(plan(1000, 20), HashRange::for_expected(1000, 20));
-        assert_eq!(plan(2_000_000, 32), Ok(HashRange::MAX));
-        assert_eq!(plan(u32::MAX, 52), Ok(HashRange::MAX));
+        assert_eq!(plan(2_000_000, 32), Ok(HashRange::MAX_PUBLISHED));
+        assert_eq!(plan(u32::MAX, 52), Ok(HashRange::MAX_PUBLISHED));
         assert!(plan(1, 53).is_err() && plan(0, 20).is_err());
     }
 

@@ -9,8 +9,8 @@ use crate::digest::Digest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParamsError {
-    /// The hash range is not in `1..2^53`.
-    #[error("hash range {got} is not in 1..2^53")]
+    /// The hash range is not in `1..2^57`.
+    #[error("hash range {got} is not in 1..2^57")]
     HashRange {
         /// The hash range asked for.
         got: u64,
@@ -18,8 +18,8 @@ pub enum ParamsError {
     /// A set was planned for no elements.
     #[error("expected number of elements is 0")]
     Expected,
-    /// The hash range of the plan would reach `2^53`.
-    #[error("{expected} elements at rate 2^-{rate_bits} need a hash range of 2^53 or more")]
+    /// The hash range of the plan would reach `2^57`.
+    #[error("{expected} elements at rate 2^-{rate_bits} need a hash range of 2^57 or more")]
     Rate {
         /// The expected number of elements.
         expected: u32,

@@ -16,7 +16,9 @@ const TUNED_DENOMINATOR: u128 = 1_000_000;
 ///
 /// F is fixed for the life of a set. (BIP 158 maps into `N·M` instead; there, one
 /// more element moves every value, and a delta would be the whole set again.)
-/// It lies in `1..2^53`, so that it is exact even in languages whose numbers are doubles.
+/// It lies in `1..2^57`, so that any remainder is read with one load: a billion elements at
+/// one false positive in a hundred million fit. In a publication it lies in `1..2^53`, so that
+/// it is exact even in languages whose numbers are doubles.
 ///
 /// ```
 /// use gcs_core::HashRange;
@@ -32,13 +34,16 @@ const TUNED_DENOMINATOR: u128 = 1_000_000;
 pub struct HashRange(u64);
 
 impl HashRange {
-    /// The largest hash range: `2^53 - 1`.
-    pub const MAX: HashRange = HashRange((1 << 53) - 1);
+    /// The largest hash range: `2^57 - 1`.
+    pub const MAX: HashRange = HashRange((1 << 57) - 1);
+
+    /// The largest hash range of a set in a publication: `2^53 - 1`.
+    pub const MAX_PUBLISHED: HashRange = HashRange((1 << 53) - 1);
 
     /// A hash range of exactly this many values.
     ///
     /// # Errors
-    /// [`ParamsError::HashRange`] outside `1..2^53`.
+    /// [`ParamsError::HashRange`] outside `1..2^57`.
     pub const fn new(hash_range: u64) -> Result<HashRange, ParamsError> {
         if hash_range == 0 || hash_range > HashRange::MAX.0 {
             return Err(ParamsError::HashRange { got: hash_range });
@@ -55,13 +60,13 @@ impl HashRange {
     ///
     /// # Errors
     /// [`ParamsError::Expected`] for `expected` 0; [`ParamsError::Rate`] when the hash
-    /// range would reach `2^53`.
+    /// range would reach `2^57`.
     pub const fn for_expected(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
         if expected == 0 {
             return Err(ParamsError::Expected);
         }
         let error = ParamsError::Rate { expected, rate_bits };
-        if rate_bits > 52 {
+        if rate_bits > 56 {
             return Err(error);
         }
         let hash_range = (((expected as u128) << rate_bits) * TUNED_NUMERATOR) / TUNED_DENOMINATOR;
@@ -85,7 +90,7 @@ impl HashRange {
     /// The Rice parameter P of `len` values in this hash range: the largest `p` with
     /// `26·F ≥ 27·len·2^p`, or 0 when there is none (also for no values at all).
     ///
-    /// P is at most 52, so that nearly every code is read with one 64-bit load. All quotients
+    /// P is at most 56, so that every remainder is read with one 64-bit load. All quotients
     /// of one set together are at most `F >> P`.
     pub const fn rice_parameter(self, len: u32) -> u32 {
         if len == 0 {
@@ -130,7 +135,7 @@ mod tests {
     #[test]
     fn rice_parameter_is_the_definition_at_every_boundary() {
         for len in [1, 2, 3, 26, 27, 1000, 1_000_000, u32::MAX] {
-            for p in 0..=52 {
+            for p in 0..=56 {
                 let boundary = ((27 * u128::from(len)) << p).div_ceil(26);
                 for hash_range in [boundary - 1, boundary, boundary + 1] {
                     if let Ok(hash_range) = u64::try_from(hash_range)
@@ -141,19 +146,19 @@ mod tests {
                             hash_range.rice_parameter(len),
                             by_definition(hash_range.get(), len)
                         );
-                        assert!(hash_range.rice_parameter(len) <= 52);
+                        assert!(hash_range.rice_parameter(len) <= 56);
                     }
                 }
             }
         }
         assert_eq!(HashRange::MAX.rice_parameter(0), 0);
-        assert_eq!(HashRange::MAX.rice_parameter(1), 52);
+        assert_eq!(HashRange::MAX.rice_parameter(1), 56);
     }
 
     #[test]
     fn planning_stays_below_the_rate_and_refuses_what_does_not_fit() {
         for (expected, bits) in
-            [(1, 0), (1, 52), (71_429, 20), (1_000_000, 20), (4_000_000_000, 20)]
+            [(1, 0), (1, 56), (71_429, 20), (1_000_000_000, 26), (4_000_000_000, 24)]
         {
             let hash_range = HashRange::for_expected(expected, bits).unwrap();
             assert!(hash_range.capacity(bits) >= u64::from(expected));
@@ -161,11 +166,11 @@ mod tests {
         }
         assert_eq!(HashRange::for_expected(0, 20), Err(ParamsError::Expected));
         let too_large = |expected, rate_bits| ParamsError::Rate { expected, rate_bits };
-        assert_eq!(HashRange::for_expected(u32::MAX, 22), Err(too_large(u32::MAX, 22)));
-        assert_eq!(HashRange::for_expected(1, 53), Err(too_large(1, 53)));
+        assert_eq!(HashRange::for_expected(u32::MAX, 25), Err(too_large(u32::MAX, 25)));
+        assert_eq!(HashRange::for_expected(1, 57), Err(too_large(1, 57)));
         assert_eq!(HashRange::for_expected(1, u32::MAX), Err(too_large(1, u32::MAX)));
         assert_eq!(HashRange::new(0), Err(ParamsError::HashRange { got: 0 }));
-        assert_eq!(HashRange::new(1 << 53), Err(ParamsError::HashRange { got: 1 << 53 }));
+        assert_eq!(HashRange::new(1 << 57), Err(ParamsError::HashRange { got: 1 << 57 }));
     }
 
     /// Expected bits per element by the geometric model, P + 1/(1 - e^(-2^P/M)),

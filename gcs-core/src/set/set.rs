@@ -425,9 +425,9 @@ mod tests {
 
     /// Hash ranges of every size, and values that are dense, sparse or clustered in them.
     fn hash_range_and_values() -> impl Strategy<Value = (u64, BTreeSet<u64>)> {
-        (1u64..54, any::<u64>()).prop_flat_map(|(bits, low)| {
+        (1u64..58, any::<u64>()).prop_flat_map(|(bits, low)| {
             let hash_range =
-                ((1u64 << (bits - 1)) | (low & ((1 << (bits - 1)) - 1))).min((1 << 53) - 1);
+                ((1u64 << (bits - 1)) | (low & ((1 << (bits - 1)) - 1))).min((1 << 57) - 1);
             let value = prop_oneof![
                 0..hash_range,
                 (hash_range - hash_range.min(50))..hash_range,

@@ -187,7 +187,7 @@ fn headers(vectors: &mut Vectors) {
         ("delta-magic", "magic of a set", edited(&[(0, b"GCSSET")]), "Magic"),
         ("delta-version", "version 2", edited(&[(6, &[2, 0])]), "Version"),
         ("delta-range-0", "F = 0", changed(|delta| delta.range = 0), "Limit"),
-        ("delta-range-2-53", "F = 2^53", changed(|delta| delta.range = 1 << 53), "Limit"),
+        ("delta-range-2-57", "F = 2^57", changed(|delta| delta.range = 1 << 57), "Limit"),
         (
             "delta-target-count",
             "target length one too many",

@@ -49,7 +49,7 @@ fn expect(set: &Set, values: &[u64]) -> Value {
 }
 
 fn valid(vectors: &mut Vectors) {
-    let max = HashRange::MAX.get();
+    let (max, published) = (HashRange::MAX.get(), HashRange::MAX_PUBLISHED.get());
     let many: Vec<u64> = (0..300u64).map(|i| i * 1_400 + i * i % 1_399).collect();
     for (name, note, range, values) in [
         ("set-small", "eight values", RANGE, VALUES.to_vec()),
@@ -60,6 +60,12 @@ fn valid(vectors: &mut Vectors) {
         ("set-one-of-1", "the only value of the smallest range", 1, vec![0]),
         ("set-one-last-of-max", "the last value of the largest range", max, vec![max - 1]),
         ("set-ends-of-max", "first and last of the largest range", max, vec![0, max - 1]),
+        (
+            "set-published-max",
+            "the largest range of a publication",
+            published,
+            vec![0, published - 1],
+        ),
         ("set-dense", "every value of the range", 64, (0..64).collect()),
         ("set-nearly-dense", "P is 0, three values are missing", 100, (2..99).collect()),
         ("set-long-quotient", "126 ones", 1 << 20, (0..99).chain([(1 << 20) - 1]).collect()),
@@ -131,7 +137,7 @@ fn headers(vectors: &mut Vectors) {
         ("set-version-2", "version 2", edited(&[(6, &[2, 0])]), "Version"),
         ("set-version-256", "version in the wrong byte order", edited(&[(6, &[0, 1])]), "Version"),
         ("set-range-0", "F = 0", changed(|set| set.range = 0), "Limit"),
-        ("set-range-2-53", "F = 2^53", changed(|set| set.range = 1 << 53), "Limit"),
+        ("set-range-2-57", "F = 2^57", changed(|set| set.range = 1 << 57), "Limit"),
         ("set-reserved-1", "reserved not zero", changed(|set| set.reserved[0] = 1), "Padding"),
         ("set-reserved-3", "reserved not zero", changed(|set| set.reserved[2] = 128), "Padding"),
     ] {

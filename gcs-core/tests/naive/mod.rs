@@ -73,9 +73,9 @@ pub(crate) fn expect_date(date: u32) -> Outcome<()> {
     expect(date <= LAST_DATE, "Limit")
 }
 
-/// Section 1, limits: a hash range is 1 to 2^53 - 1.
+/// Section 1, limits: a hash range is 1 to 2^57 - 1.
 pub(crate) fn expect_range(range: u64) -> Outcome<()> {
-    expect((1..1 << 53).contains(&range), "Limit")
+    expect((1..1 << 57).contains(&range), "Limit")
 }
 
 /// The fields of a file, by ascending offset.

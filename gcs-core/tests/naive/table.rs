@@ -35,6 +35,7 @@ impl Row {
             ranks: reader.u32()?,
             spares: reader.u32()?,
         };
+        expect(row.range < 1 << 53, "Limit")?;
         expect(u64::from(row.count) <= row.range, "Limit")?;
         let p = parameter(row.range, row.count);
         let least = u128::from(row.count) * (u128::from(p) + 1);

@@ -90,7 +90,10 @@ impl Policy {
 
     /// Makes sure that the hash range of a date of twice the planned size is below 2^53.
     fn validate_plan(&self) -> Result<(), PolicyError> {
-        let fits = |expected: u32| HashRange::for_expected(expected, self.rate_bits).is_ok();
+        let fits = |expected: u32| {
+            let planned = HashRange::for_expected(expected, self.rate_bits);
+            planned.is_ok_and(|planned| planned <= HashRange::MAX_PUBLISHED)
+        };
         if fits(self.expected_per_date.saturating_mul(2)) {
             return Ok(());
         }
