@@ -24,6 +24,10 @@ pub const EPOCH_SECONDS: u64 = 900;
 /// Number of epochs in a day.
 pub const EPOCHS_A_DAY: u32 = 96;
 
+/// How far the clocks of two phones may be apart in seconds, for
+/// [`sighting_elements`].
+pub const CLOCK_TOLERANCE: u64 = 120;
+
 /// The epoch of a Unix time in seconds, counted from 1970; `None` beyond the year 124000.
 pub fn epoch_of(time: u64) -> Option<u32> {
     u32::try_from(time / EPOCH_SECONDS).ok()
@@ -42,6 +46,32 @@ pub fn heard_element(ephemeral_id: &[u8; 16], epoch: u32) -> [u8; 32] {
     Digest::of_parts(&[ephemeral_id, &epoch.to_be_bytes()]).0
 }
 
+/// The elements that an identifier heard at a Unix time may stand for: one, or two if an epoch
+/// begins or ends within [`CLOCK_TOLERANCE`] of it. The clock of the phone that broadcast decides
+/// which epoch counts, and the other phone cannot know it. A phone keeps all of them, and gives
+/// each to a client as heard at that time.
+///
+/// ```
+/// use gcs_core::identifiers::dp3t;
+///
+/// let (seed, epoch) = ([7; 32], dp3t::epoch_of(1_586_502_900).unwrap());
+/// let element = dp3t::unlinkable_element(&seed, epoch);
+/// // A phone whose clock is 30 seconds ahead hears the identifier in its own next epoch.
+/// let heard_at = (u64::from(epoch) + 1) * dp3t::EPOCH_SECONDS + 29;
+/// let elements: Vec<_> =
+///     dp3t::sighting_elements(&dp3t::ephemeral_id(&seed), heard_at).collect();
+/// assert!(elements.len() == 2 && elements.contains(&element));
+/// ```
+pub fn sighting_elements(
+    ephemeral_id: &[u8; 16],
+    time: u64,
+) -> impl Iterator<Item = [u8; 32]> + use<> {
+    let id = *ephemeral_id;
+    let first = epoch_of(time.saturating_sub(CLOCK_TOLERANCE)).unwrap_or(u32::MAX);
+    let last = epoch_of(time.saturating_add(CLOCK_TOLERANCE)).unwrap_or(u32::MAX);
+    (first..=last).map(move |epoch| heard_element(&id, epoch))
+}
+
 /// The element of a reported seed.
 pub fn unlinkable_element(seed: &[u8; 32], epoch: u32) -> [u8; 32] {
     heard_element(&ephemeral_id(seed), epoch)
@@ -50,6 +80,7 @@ pub fn unlinkable_element(seed: &[u8; 32], epoch: u32) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     /// From DP-3T's reference implementation.
     #[test]
@@ -65,5 +96,24 @@ mod tests {
             hex.encode(&unlinkable_element(&seed, 1_763_386)),
             "db1e699e198e3cc2791416dcb2db7b97b2b7f783b93534910bee1d74f02d9921"
         );
+    }
+    #[test]
+    fn a_sighting_near_the_edge_of_an_epoch_has_two_elements() {
+        let id = [3; 16];
+        let start = 1_762_781 * EPOCH_SECONDS;
+        let epochs = |time: u64| {
+            let found: Vec<_> = sighting_elements(&id, time).collect();
+            let of = |element| {
+                (1_762_779..1_762_784).find(|epoch| heard_element(&id, *epoch) == element)
+            };
+            found.into_iter().map(|element| of(element).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(epochs(start), [1_762_780, 1_762_781]);
+        assert_eq!(epochs(start + 119), [1_762_780, 1_762_781]);
+        assert_eq!(epochs(start + 120), [1_762_781]);
+        assert_eq!(epochs(start + 779), [1_762_781]);
+        assert_eq!(epochs(start + 780), [1_762_781, 1_762_782]);
+        assert_eq!(sighting_elements(&id, 0).count(), 1);
+        assert_eq!(sighting_elements(&id, u64::MAX).count(), 1);
     }
 }

@@ -107,5 +107,6 @@ fn live_through(scale: Scale, belongings: &Belongings) -> Checked<Story> {
     story.killed_with_everything_in_it()?;
     story.the_next_tick_goes_on()?;
     story.a_coarse_filter()?;
+    story.a_fine_filter()?;
     Ok(story)
 }

@@ -9,10 +9,10 @@ use gcs_core::sync::Fetch;
 use gcs_core::sync::{Asked, ClientSettings};
 use gcs_core::{Date, Digest};
 use gcs_examples::http::HttpFetch;
-use gcs_examples::phone::Phone;
+use gcs_examples::phone::{Phone, hurried};
 use gcs_examples::{Checked, ensure};
 
-use crate::story::{OFTEN, Story, is_at_the_test_centre};
+use crate::story::{Story, is_at_the_test_centre};
 use crate::voice::{doing, say};
 
 /// How often each lie is told.
@@ -74,7 +74,7 @@ impl Story {
         let server = HttpFetch::new(&self.server.public);
         let mirror = Mirror { server, lie: Lie::Forge, stale, at: 60 };
         let root = self.server.root;
-        let often = ClientSettings { confirm_every: OFTEN, ..ClientSettings::new(root) };
+        let often = hurried(ClientSettings::new(root));
         let mut phone = Phone::new(200, often, mirror);
         self.live_a_fortnight(&mut phone, 1);
         phone.forget_date(self.first);

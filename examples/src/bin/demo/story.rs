@@ -8,7 +8,7 @@ use gcs_core::sync::ClientSettings;
 use gcs_core::{DAY_SECONDS, Date};
 use gcs_examples::http::HttpFetch;
 use gcs_examples::people::{Patient, exposure_notification_day, raw_items};
-use gcs_examples::phone;
+use gcs_examples::phone::{self, hurried};
 use gcs_examples::traffic::Traffic;
 use gcs_examples::{Checked, ensure};
 use serde_json::{Value, json};
@@ -25,10 +25,6 @@ pub(crate) type Phone = phone::Phone<HttpFetch>;
 
 /// Number of dates that can be published when the story begins. The last ended two hours before.
 pub(crate) const DATES: u64 = 14;
-
-/// Mean time between confirmation slots in seconds, shorter than in an app so that phones are
-/// done sooner.
-pub(crate) const OFTEN: u64 = 900;
 
 /// Number of codes of the provider whose reports will be retracted.
 const TEST_CENTRE_CODES: usize = 100;
@@ -120,6 +116,10 @@ pub(crate) struct Figures {
     pub(crate) stale: u32,
     pub(crate) false_positives: u64,
     pub(crate) false_positives_expected: f64,
+    /// Size of sets at rate 2^-32 beside that at rate 2^-20.
+    pub(crate) fine_size: f64,
+    /// Contacts that phones found at rate 2^-32, without a question.
+    pub(crate) unasked: usize,
 }
 
 /// The people and programs of the demo.
@@ -310,8 +310,7 @@ impl Story {
     pub(crate) fn contacts_are_confirmed(&mut self) -> Checked<()> {
         let count = self.scale.phones;
         doing(format!("{count} phones sync, match and confirm"));
-        let often =
-            ClientSettings { confirm_every: OFTEN, ..ClientSettings::new(self.server.root) };
+        let often = hurried(ClientSettings::new(self.server.root));
         self.phones = (0..count).map(|number| self.phone(number, often)).collect();
         let confirmed = confirm_all(&mut self.phones, self.server.now + 60)?;
         let requests = self.phones.iter().map(|phone| phone.traffic().requests).sum::<u64>();

@@ -148,6 +148,14 @@ fn phones(story: &Story) -> Checked<()> {
             "{:.0}: expected among the identifiers of strangers",
             figures.false_positives_expected
         ),
+    )?;
+    row(
+        &format!(
+            "contacts that {} phones know at once at rate 2^-32, questions asked",
+            scale.coarse_phones
+        ),
+        &format!("{}, 0", figures.unasked),
+        &format!("sets {:.2} times as large as at 2^-20", figures.fine_size),
     )
 }
 
