@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::home::difference;
 use common::shelf::{Shelf, named};
-use common::world::{Client, Files, serve};
+use common::world::{Client, Files, hasty, serve};
 use common::{HOUR, Ledger, START, date, element, policy, raw};
 use gcs_core::DAY_SECONDS;
 use gcs_core::sync::ClientSettings;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::home::{Home, Running, difference, files};
-use common::world::{Client, serve};
+use common::world::{Client, hasty, serve};
 use common::{HOUR, Ledger, policy, raw};
 use gcs_core::Version;
 use gcs_core::sync::ClientSettings;
