@@ -15,7 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use data_encoding::BASE64;
@@ -23,6 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::date::Date;
+use crate::json::{self, JsonError};
 use crate::set::ELEMENT_LEN;
 
 /// Most queries in a request.
@@ -68,8 +69,7 @@ impl Request {
         if json.len() > MAX_REQUEST_BYTES {
             return Err(ExactError::TooLarge { max: MAX_REQUEST_BYTES, got: json.len() });
         }
-        let request: Request = serde_json::from_slice(json)
-            .map_err(|error| ExactError::Json { message: error.to_string() })?;
+        let request: Request = json::from_slice(json)?;
         request.validate()?;
         Ok(request)
     }
@@ -109,12 +109,9 @@ pub enum ExactError {
         /// Its length.
         got: usize,
     },
-    /// It is not JSON of the right shape.
-    #[error("{message}")]
-    Json {
-        /// What the parser says.
-        message: String,
-    },
+    /// It is not JSON, or JSON of another shape.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// It has too many queries.
     #[error("a request has at most {max} queries, got {got}")]
     TooMany {
@@ -146,6 +143,7 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
 mod tests {
     use super::*;
     use alloc::format;
+    use alloc::string::ToString as _;
 
     #[test]
     fn errors_name_what_is_wrong() {
@@ -165,6 +163,8 @@ mod tests {
             let error = Request::from_json(bad.as_bytes()).unwrap_err();
             assert!(matches!(error, ExactError::Json { .. }), "{bad}");
         }
+        let error = Request::from_json(query("SECRET").as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("`queries[0].element` is of another type or has"), "{error}");
         let many = Request { queries: alloc::vec![request.queries[0].clone(); 1001] };
         assert_eq!(many.validate(), Err(ExactError::TooMany { max: 1000, got: 1001 }));
         let most = Request {

@@ -37,6 +37,8 @@ mod error;
 #[cfg(feature = "std")]
 mod folder;
 #[cfg(feature = "protocol")]
+pub mod json;
+#[cfg(feature = "protocol")]
 mod keys;
 mod version;
 

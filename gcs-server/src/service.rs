@@ -33,7 +33,7 @@ pub struct Service {
     pub published: watch::Receiver<Option<Published>>,
     /// The files that phones fetch.
     pub files: Files,
-    /// How long the body of a request may take to arrive.
+    /// Longest pause in the body of a request, and the time after which its average rate counts.
     pub body_patience: Duration,
     /// The counters for Prometheus.
     pub metrics: Arc<Metrics>,

@@ -16,6 +16,7 @@ use gcs_server::domain::judge::MAX_RANGE;
 use gcs_server::domain::keys::KEY_LIST_SECONDS;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
+use proptest::prelude::*;
 
 fn ledger() -> Ledger {
     Ledger::with_codes(&policy(), 100)
@@ -214,6 +215,58 @@ fn an_element_brought_as_seed_and_raw_goes_with_its_only_report() {
         ledger.act(|state, keys, _| judge::correct(state, keys, retract, &select, position));
     assert_eq!(answer.unwrap().dates[0].change.elements_out, 1);
     assert_eq!(ledger.published(2).unwrap(), Vec::<Element>::new());
+}
+
+/// What is published and when, of the settings that say.
+fn any_schedule() -> impl Strategy<Value = Policy> {
+    (1..4u32, 0..=86_400u64, 900..=21_600u64, 1..4u32).prop_map(
+        |(min_reports, max_hold, interval, retention_days)| Policy {
+            min_reports,
+            max_hold,
+            interval,
+            retention_days,
+            ..policy()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Acceptance is never wider than publication: whatever is accepted is in some publication
+    /// before its date expires, alone or not, if ticks come when they should.
+    #[test]
+    fn what_is_accepted_is_published(
+        policy in any_schedule(),
+        days_ago in -1..4i64,
+        before_expiry in 0..200_000u64,
+        since_tick in 0..21_600u64,
+    ) {
+        if policy.validate().is_err() {
+            return Ok(());
+        }
+        let mut ledger = Ledger::with_codes(&policy, 1);
+        let retention = u64::from(policy.retention_days) * DAY_SECONDS;
+        // Some time before a date expires, or any time at all.
+        let dated = date((3 - days_ago) as u64);
+        if days_ago >= 0 {
+            ledger.now = ledger.now.max((dated.end() + retention).saturating_sub(before_expiry));
+        }
+        ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
+        ledger.tick();
+        let mut next = ledger.now + policy.interval;
+        ledger.now += since_tick % policy.interval;
+        let item = Item::Raw { date: dated, element: common::element(1) };
+        if ledger.submit(&submission(ledger.code(0), &[item])).is_ok() {
+            while ledger.state.live.days().iter().all(|day| day.elements.is_empty()) {
+                prop_assert!(!dated.is_expired(next, policy.retention_days), "never published");
+                ledger.now = next;
+                ledger.tick();
+                next += policy.interval;
+            }
+            prop_assert!(ledger.state.live.is_published(dated, &common::element(1)));
+        }
+    }
 }
 
 #[test]

@@ -204,9 +204,12 @@ impl World {
         let submission = common::submission(self.ledger.code(self.next_serial), &sent);
         let accepted = self.ledger.submit(&submission).is_ok();
         let mut days: BTreeMap<Date, Brought> = BTreeMap::new();
+        let policy = &self.ledger.state.policy;
+        let hold = if policy.min_reports == 1 { 0 } else { policy.max_hold };
         for (at, number) in items {
             let date = date(at);
-            if date.start() <= now + 2 * HOUR && !is_expired(date, now, &self.ledger.state.policy) {
+            let published = now.max(date.end() + ENTRY_DELAY) + hold + policy.interval;
+            if date.start() <= now + 2 * HOUR && !is_expired(date, published, policy) {
                 days.entry(date).or_default().elements.insert(element(number));
             }
         }

@@ -256,6 +256,20 @@ fn every_kind() -> Vec<Event> {
         items: vec![seed, element],
         problems: (200..).zip(problems).collect(),
     };
+    let problems = [
+        ItemProblem::TooManyForEpoch,
+        ItemProblem::KindUnknown,
+        ItemProblem::EpochInvalid,
+        ItemProblem::SeedInvalid,
+        ItemProblem::DateInvalid,
+        ItemProblem::ElementInvalid,
+    ];
+    let later = events::ReportAccepted {
+        code: CodeId { serial: 70_002, ..code },
+        tracking: [6; 16],
+        problems: (200..).zip(problems).collect(),
+        ..report.clone()
+    };
     let status = |status| events::ProviderStatusSet { provider: 300, status };
     let (generation, first, count) = (2, 69_999, 1000);
     let expires = common::START + 400 * DAY_SECONDS;
@@ -286,6 +300,7 @@ fn every_kind() -> Vec<Event> {
         events::Purge { reports: vec![14], used: vec![code] }.into(),
         status(ProviderStatus::Revoked).into(),
         events::BackendTokenSet { token: [12; 32] }.into(),
+        later.into(),
     ]
 }
 
@@ -330,10 +345,10 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     assert_eq!(kinds, known, "a kind of event is missing here");
     let mut batch = Batch { first: 1, id: [0; 16], events };
     let replayed = replay(&mut Tampered(vec![batch.clone()]), None, |_, _| Ok(())).unwrap();
-    assert_eq!((replayed.state.position, replayed.unerased), (22, vec![14]));
+    assert_eq!((replayed.state.position, replayed.unerased), (23, vec![14]));
     batch.events[13].body = None;
     let replayed = replay(&mut Tampered(vec![batch]), None, |_, _| Ok(())).unwrap();
-    assert_eq!((replayed.state.position, replayed.unerased), (22, vec![]));
+    assert_eq!((replayed.state.position, replayed.unerased), (23, vec![]));
 }
 
 proptest! {

@@ -71,8 +71,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => numbers.prop_map(|(rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days)| {
             let raw = true;
             let rest = Policy::default();
-            Step::Policy(Policy { rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days, raw, ..rest })
-        }),
+            Policy { rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days, raw, ..rest }
+        }).prop_filter("in bounds", |policy| policy.validate().is_ok()).prop_map(Step::Policy),
     ]
 }
 

@@ -61,6 +61,13 @@ impl Default for LiveSettings {
     }
 }
 
+impl LiveSettings {
+    /// Longest time that additions wait in fact, in seconds: none with `min_reports` 1.
+    pub fn longest_hold(&self) -> u64 {
+        if self.min_reports > 1 { self.max_hold } else { 0 }
+    }
+}
+
 /// What a correction does to reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

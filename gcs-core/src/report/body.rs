@@ -1,17 +1,19 @@
 //! The JSON body of a report, and its answer.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use serde_json::error::Category;
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::code::{Code, CodeError};
 use super::item::{Item, ItemProblem};
+use crate::digest::Digest;
+use crate::json::{self, JsonError};
 
 /// Most items of a report.
 pub const MAX_ITEMS: usize = 4096;
@@ -36,8 +38,11 @@ pub struct ReceivedReport {
     pub code: Code,
     /// Every item in order, or the problem with its shape.
     pub items: Vec<Result<Item, ItemProblem>>,
-    /// SHA-256 of the items' content. The same code with the same payload is a retry, even if
-    /// its JSON is written differently.
+    /// SHA-256 of the set of items. The same code with the same payload is a retry, whatever the
+    /// order of the items, their repetition and the way in which their JSON is written.
+    ///
+    /// It is over the distinct [canonical bytes](Item::to_bytes) of the items, sorted, one after
+    /// the other. What is no item counts as the one byte 255, however it is written.
     pub payload: [u8; 32],
 }
 
@@ -61,6 +66,15 @@ impl ReportBody {
 }
 
 impl ReceivedReport {
+    /// A report of these items.
+    pub fn new(code: Code, items: Vec<Result<Item, ItemProblem>>) -> ReceivedReport {
+        let canonical = |item: &Result<Item, _>| item.as_ref().map_or(vec![255], Item::to_bytes);
+        let canonical: BTreeSet<Vec<u8>> = items.iter().map(canonical).collect();
+        let parts: Vec<&[u8]> = canonical.iter().map(Vec::as_slice).collect();
+        let payload = Digest::of_parts(&parts).0;
+        ReceivedReport { code, items, payload }
+    }
+
     /// Reads a body. Items are read one by one, so that a bad one does not affect the others.
     ///
     /// # Errors
@@ -69,37 +83,20 @@ impl ReceivedReport {
         if json.len() > MAX_REPORT_BYTES {
             return Err(ReportError::TooLarge { max: MAX_REPORT_BYTES, got: json.len() });
         }
-        let body: Members<&RawValue> = serde_json::from_slice(json)?;
+        let body: Members<&RawValue> = json::from_slice(json)?;
         let code: Code = body.code.parse()?;
         if body.items.len() > MAX_ITEMS {
             return Err(ReportError::TooManyItems { max: MAX_ITEMS, got: body.items.len() });
         }
-        let items: Vec<_> = body.items.iter().map(|raw| Item::from_json(raw.get())).collect();
-        let payload = payload(&items, &body.items);
-        Ok(ReceivedReport { code, items, payload })
+        let items = body.items.iter().map(|raw| Item::from_json(raw.get())).collect();
+        Ok(ReceivedReport::new(code, items))
     }
-}
-
-/// SHA-256 over the items. Each is a tag byte, then a length as a little-endian u64, then that
-/// many bytes: with tag 0 the item's canonical bytes, with tag 1 the JSON of what is no item.
-fn payload(items: &[Result<Item, ItemProblem>], raw: &[&RawValue]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for (item, raw) in items.iter().zip(raw) {
-        let (tag, bytes) = match item {
-            Ok(item) => (0u8, item.to_bytes()),
-            Err(_) => (1, raw.get().as_bytes().to_vec()),
-        };
-        hasher.update([tag]);
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    }
-    hasher.finalize().into()
 }
 
 /// Why a body is not a report.
 ///
-/// Errors give only the position of what is wrong, never a value, since values may be secrets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+/// Errors name the member that is wrong and its place, never a value, since values may be secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReportError {
     /// It is longer than any report.
@@ -110,22 +107,9 @@ pub enum ReportError {
         /// Its length.
         got: usize,
     },
-    /// It is not JSON.
-    #[error("the body is not JSON: line {line}, column {column}")]
-    Json {
-        /// Line from 1.
-        line: usize,
-        /// Column from 1.
-        column: usize,
-    },
-    /// It is JSON of another shape.
-    #[error("the JSON is not a report: line {line}, column {column}")]
-    Shape {
-        /// Line from 1.
-        line: usize,
-        /// Column from 1.
-        column: usize,
-    },
+    /// It is not JSON, or JSON of another shape.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// Its code is not a one-time code.
     #[error(transparent)]
     Code(#[from] CodeError),
@@ -137,16 +121,6 @@ pub enum ReportError {
         /// How many it has.
         got: usize,
     },
-}
-
-impl From<serde_json::Error> for ReportError {
-    fn from(error: serde_json::Error) -> ReportError {
-        let (line, column) = (error.line(), error.column());
-        match error.classify() {
-            Category::Data => ReportError::Shape { line, column },
-            _ => ReportError::Json { line, column },
-        }
-    }
 }
 
 /// The answer to an app whose report is accepted.
@@ -194,7 +168,7 @@ mod tests {
     use super::*;
     use crate::element::Element;
     use crate::report::ProviderKey;
-    use alloc::{format, vec};
+    use alloc::format;
 
     fn body() -> ReportBody {
         let code = Code::issue(&ProviderKey::derive(&[7; 32], 42, 1), 42, 1001).unwrap();
@@ -225,19 +199,56 @@ mod tests {
         let json = String::from_utf8(body().to_json()).unwrap();
         let payload = |json: &str| ReceivedReport::from_json(json.as_bytes()).unwrap().payload;
         let golden = HEXLOWER.encode(&payload(&json));
-        assert_eq!(golden, "c660766de626e80c6fbfe6c5660ffe37a0d30052582af13ca70533f363a4bf5f");
+        assert_eq!(golden, "6d4e3e790b854fa97032662678356e74c3c27c9af2673f0d6370df19a09c191a");
         assert_eq!(payload(&json), payload(&json.replace(',', " ,\n ")));
         assert_eq!(payload(&json), payload(&json.replace("01A0-", "01a0 ")));
         assert_ne!(payload(&json), payload(&json.replace(":9", ":10")));
+    }
+
+    /// A report is the set of its items.
+    #[test]
+    fn the_payload_is_that_of_the_set_of_items() {
+        let code = body().code;
+        let payload = |items: &[&str]| {
+            let json = format!(r#"{{"code":"{code}","items":[{}]}}"#, items.join(","));
+            ReceivedReport::from_json(json.as_bytes()).unwrap().payload
+        };
+        let [seed, raw] = [0, 1].map(|at| serde_json::to_string(&body().items[at]).unwrap());
+        let turned = r#"{ "element" : "aWRlbnRpZmllciBoZWFyZA\u003d=", "date": "2026-01-05", "kind":"\u0072aw" }"#;
+        let both = payload(&[&seed, &raw]);
+        for same in
+            [&[&*raw, &*seed][..], &[&seed, &raw, &seed], &[turned, &seed], &[turned, &seed, &raw]]
+        {
+            assert_eq!(payload(same), both, "{same:?}");
+        }
+        for other in [&[&*seed][..], &[&raw], &[], &[&seed, &raw, "7"]] {
+            assert_ne!(payload(other), both, "{other:?}");
+        }
+        // However a refused item is written.
+        let refused = payload(&["7", &seed]);
+        let long = r#"{"kind":"raw","date":"2026-02-30","element":"AAAA"}"#;
+        for same in [&[&*seed, "[ ]"][..], &[&seed, "7", "8"], &[long, &seed]] {
+            assert_eq!(payload(same), refused, "{same:?}");
+        }
     }
 
     #[test]
     fn errors_show_no_values() {
         let json = String::from_utf8(body().to_json()).unwrap();
         let read = |json: &str| ReceivedReport::from_json(json.as_bytes()).map(|read| read.items);
-        assert_eq!(read(""), Err(ReportError::Json { line: 1, column: 0 }));
-        assert!(matches!(read("[]"), Err(ReportError::Shape { line: 1, .. })));
-        assert!(matches!(read(&json.replace("items", "item")), Err(ReportError::Shape { .. })));
+        let wrong = |json: &str| match read(json) {
+            Err(ReportError::Json(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(wrong(""), "the body is not JSON: line 1, column 0");
+        assert!(
+            wrong("[]").starts_with("`code` is missing") || wrong("[]").starts_with("the body")
+        );
+        assert!(wrong(&json.replace("items", "item")).starts_with("the body has a member"));
+        assert!(wrong(r#"{"code":"SECRET"}"#).starts_with("`items` is missing: line 1"));
+        assert!(
+            wrong(r#"{"code":["SECRET"],"items":[]}"#).starts_with("`code` is of another type")
+        );
         let wrong = read(&json.replace("GEV5", "GEV6"));
         assert_eq!(wrong, Err(ReportError::Code(CodeError::Check)));
         let many =
@@ -252,7 +263,7 @@ mod tests {
             items(r#"7,{"kind":"x"},{"kind":"dp3t-unlinkable","epoch":1,"seed":"AAAA"}"#),
             Ok(vec![
                 Err(ItemProblem::Shape),
-                Err(ItemProblem::Shape),
+                Err(ItemProblem::KindUnknown),
                 Err(ItemProblem::SeedLength)
             ])
         );

@@ -40,12 +40,17 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 /// Crockford's alphabet: no I, L, O, U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Number of symbols of a code, its check symbol included.
 const SYMBOLS: usize = 16;
+
+/// Most bytes of a text that is read as a code.
+const MAX_TYPED: usize = 1024;
 
 /// Largest provider number: 15 bits.
 pub const MAX_PROVIDER: u16 = (1 << 15) - 1;
@@ -60,6 +65,14 @@ const SERIAL_BITS: u32 = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CodeError {
+    /// The text is far longer than any code.
+    #[error("a code is typed in at most {max} bytes, got {got}")]
+    TooLong {
+        /// The limit.
+        max: usize,
+        /// Its length.
+        got: usize,
+    },
     /// Too few or too many symbols.
     #[error("a code has 16 symbols, got {got}")]
     Length {
@@ -128,6 +141,18 @@ impl fmt::Debug for ProviderKey {
 /// is authentic.
 ///
 /// `Display` shows the secret; `Debug` shows provider and serial only.
+///
+/// A code is read from what people type and what programs paste, by properties of Unicode:
+///
+/// 1. A text of more than 1024 bytes in UTF-8 is no code.
+/// 2. Compatibility decomposition (NFKD): full-width, circled and styled symbols become plain
+///    ones, and accents become marks of their own.
+/// 3. These are dropped: characters with the property White_Space, and those of the general
+///    categories Cf (invisible: zero-width spaces, byte order marks, soft hyphens, directions),
+///    M (marks), Pd (dashes) and Pc (underscores), the full stop, and U+2212 MINUS SIGN. That one
+///    is Sm, a symbol, but keyboards and word processors write it as a dash.
+/// 4. ASCII letters count in upper case, O as 0, I and L as 1. What is left must be the 16
+///    symbols.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Code {
     provider: u16,
@@ -215,10 +240,13 @@ impl fmt::Debug for Code {
 impl FromStr for Code {
     type Err = CodeError;
 
-    /// Reads what people type: case does not matter, O is 0, I and L are 1, and spaces,
-    /// dashes, dots and underscores are ignored.
+    /// Reads what people type: case, separators, invisible characters, widths and look-alikes do
+    /// not matter.
     fn from_str(text: &str) -> Result<Code, CodeError> {
-        let typed = text.chars().filter(|symbol| !is_separator(*symbol));
+        if text.len() > MAX_TYPED {
+            return Err(CodeError::TooLong { max: MAX_TYPED, got: text.len() });
+        }
+        let typed = text.nfkd().filter(|symbol| !is_separator(*symbol));
         let mut symbols = [0; SYMBOLS];
         let mut got = 0;
         for (at, symbol) in typed.enumerate() {
@@ -237,7 +265,16 @@ impl FromStr for Code {
 }
 
 fn is_separator(symbol: char) -> bool {
-    symbol.is_whitespace() || matches!(symbol, '-' | '‐' | '‑' | '–' | '—' | '.' | '_')
+    let category = symbol.general_category();
+    symbol.is_whitespace()
+        || symbol.general_category_group() == GeneralCategoryGroup::Mark
+        || matches!(
+            category,
+            GeneralCategory::Format
+                | GeneralCategory::DashPunctuation
+                | GeneralCategory::ConnectorPunctuation
+        )
+        || matches!(symbol, '.' | '\u{2212}')
 }
 
 fn value_of(symbol: char) -> Option<u8> {
@@ -325,6 +362,55 @@ mod tests {
                 prop_assert_eq!(code.to_string().parse::<Code>(), Ok(code));
             }
         }
+    }
+
+    /// What keyboards, word processors, PDF readers and messengers make of a code.
+    #[test]
+    fn a_code_is_read_from_every_way_of_writing_it() {
+        let key = ProviderKey::derive(&[7; 32], 42, 1);
+        let code = Code::issue(&key, 42, 1001).unwrap();
+        let printed = code.to_string();
+        let wide = |symbol: char| match symbol {
+            '!'..='~' => char::from_u32(u32::from(symbol) + 0xfee0).unwrap(),
+            other => other,
+        };
+        let ways: [(&str, String); 9] = [
+            ("full width", printed.chars().map(wide).collect()),
+            ("a byte order mark", format!("\u{feff}{printed}")),
+            ("directions", format!("\u{202a}{printed}\u{202c}\u{200e}\u{200f}\u{2066}\u{2069}")),
+            (
+                "keycaps",
+                printed.chars().flat_map(|symbol| [symbol, '\u{fe0f}', '\u{20e3}']).collect(),
+            ),
+            ("accents", printed.replace('E', "É").replace('A', "A\u{301}")),
+            ("circled and mathematical", printed.replace('1', "①").replace('A', "𝐀")),
+            ("lines", printed.replace('-', "\r\n\t\u{2028}\u{85}")),
+            ("underscores", printed.replace('-', "_\u{ff3f}")),
+            ("full stops", printed.replace('-', ".\u{ff0e}")),
+        ];
+        for (way, text) in &ways {
+            assert_eq!(text.parse::<Code>(), Ok(code), "{way}: {text:?}");
+        }
+        let separators = "\u{20}\u{a0}\u{ad}\u{34f}\u{58a}\u{61c}\u{1680}\u{180e}\u{2002}\u{2007}\u{2009}\
+            \u{200a}\u{200b}\u{200c}\u{200d}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{202f}\u{205f}\
+            \u{2060}\u{2212}\u{207b}\u{2e3a}\u{3000}\u{301c}\u{fe58}\u{fe63}\u{feff}\u{ff0d}";
+        for separator in separators.chars() {
+            let text = printed.replace('-', &separator.to_string());
+            assert_eq!(text.parse::<Code>(), Ok(code), "{separator:?}");
+        }
+        // Not everything is dropped: a wrong symbol is named.
+        for wrong in ['+', '/', '$', '\0', '\u{1b}', 'О'] {
+            let error = format!("{printed}{wrong}").parse::<Code>().unwrap_err();
+            assert_eq!(error, CodeError::Symbol { position: 17, symbol: wrong });
+        }
+    }
+
+    #[test]
+    fn a_text_is_bounded_before_it_is_folded() {
+        let text = |length: usize| " ".repeat(length - 16) + &"0".repeat(16);
+        assert_eq!(text(1024).parse::<Code>().unwrap().serial(), 0);
+        let error = text(1025).parse::<Code>();
+        assert_eq!(error, Err(CodeError::TooLong { max: 1024, got: 1025 }));
     }
 
     #[test]

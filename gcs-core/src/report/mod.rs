@@ -32,4 +32,6 @@ pub use self::body::{
     MAX_ITEMS, MAX_REPORT_BYTES, ProblemItem, ReceivedReport, ReportAnswer, ReportBody, ReportError,
 };
 pub use self::code::{Code, CodeError, MAX_PROVIDER, MAX_SERIAL, ProviderKey};
-pub use self::item::{AcceptedItems, CLOCK_SKEW, Item, ItemProblem, ItemRules};
+pub use self::item::{
+    AcceptedItems, CLOCK_SKEW, Item, ItemProblem, ItemRules, MAX_SEEDS_PER_EPOCH,
+};

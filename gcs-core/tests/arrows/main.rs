@@ -6,7 +6,7 @@ use imports::{Layer, assert_arrows};
 
 /// Small things that everything may use.
 const SMALL: &[&str] =
-    &["bytes", "date", "digest", "element", "error", "folder", "keys", "version"];
+    &["bytes", "date", "digest", "element", "error", "folder", "json", "keys", "version"];
 
 /// Every module, in the order of the layout, and what it may use besides the small things.
 const LAYERS: &[Layer] = &[
@@ -16,6 +16,7 @@ const LAYERS: &[Layer] = &[
     ("element", &[]),
     ("error", &[]),
     ("folder", &[]),
+    ("json", &[]),
     ("keys", &[]),
     ("version", &[]),
     ("set", &[]),

@@ -3,7 +3,7 @@
 
 use gcs_core::live::LiveSettings;
 use gcs_core::report::ItemRules;
-use gcs_core::{HashRange, publish};
+use gcs_core::{DAY_SECONDS, ENTRY_DELAY, HashRange, publish};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -20,7 +20,7 @@ pub struct Policy {
     /// Number of reports that must have elements for a date before these are published; 1 to 1000.
     pub min_reports: u32,
     /// Seconds for which elements wait for `min_reports`, at most. Then random filler takes the
-    /// place of the missing reports. 0 to 86400.
+    /// place of the missing reports. 0 to 86400; less where `retention_days` is 1.
     pub max_hold: u64,
     /// Days for which a date is published after its end; 1 to 28.
     pub retention_days: u32,
@@ -84,8 +84,28 @@ impl Policy {
         ];
         match bounds.into_iter().find(|(_, got, least, most)| !(least..=most).contains(&got)) {
             Some((setting, got, least, most)) => Err(PolicyError { setting, least, most, got }),
-            None => self.validate_plan(),
+            None => self.validate_plan().and_then(|()| self.validate_delay()),
         }
+    }
+
+    /// Makes sure that what is accepted on its date can be published before the date expires.
+    fn validate_delay(&self) -> Result<(), PolicyError> {
+        let kept = u64::from(self.retention_days) * DAY_SECONDS;
+        if ENTRY_DELAY + self.publication_delay() < kept {
+            return Ok(());
+        }
+        Err(PolicyError {
+            setting: "max_hold (at this interval and retention_days)",
+            least: 0,
+            most: kept - ENTRY_DELAY - self.interval - 1,
+            got: self.max_hold,
+        })
+    }
+
+    /// Seconds that pass at most until an element is published: the longest hold, and the time
+    /// from one tick to the next.
+    fn publication_delay(&self) -> u64 {
+        self.live().longest_hold() + self.interval
     }
 
     /// Makes sure that the hash range of a date of twice the planned size is below 2^53.
@@ -110,6 +130,7 @@ impl Policy {
     pub(crate) fn items(&self) -> ItemRules {
         ItemRules {
             retention_days: self.retention_days,
+            publication_delay: self.publication_delay(),
             raw: self.raw,
             max_items_per_date: self.max_items_per_date,
         }
@@ -147,5 +168,13 @@ mod tests {
         assert_eq!(fine.validate(), Ok(()));
         let error = Policy { expected_per_date: 1_500_000, ..fine }.validate().unwrap_err();
         assert!(error.to_string().starts_with("expected_per_date (at this rate_bits)"), "{error}");
+        let short = Policy { retention_days: 1, max_hold: 78_299, ..Policy::default() };
+        assert_eq!(short.validate(), Ok(()));
+        let error = Policy { max_hold: 78_300, ..short.clone() }.validate().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "max_hold (at this interval and retention_days) is 78300; it must be 0 to 78299"
+        );
+        assert_eq!(Policy { max_hold: 86_400, min_reports: 1, ..short }.validate(), Ok(()));
     }
 }

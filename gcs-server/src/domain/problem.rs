@@ -1,6 +1,7 @@
 //! All problems in one table: name, HTTP status, and whether to try again.
 
 use gcs_core::exact::ExactError;
+use gcs_core::json::JsonError;
 use gcs_core::report::{ItemProblem, ReportError};
 use thiserror::Error;
 
@@ -10,25 +11,10 @@ use crate::domain::policy::PolicyError;
 /// of the problem says otherwise.
 #[derive(Debug, Error)]
 pub enum Problem {
-    /// The body is not JSON.
-    #[error("the body is not JSON: line {line}, column {column}")]
-    JsonInvalid {
-        /// Line from 1.
-        line: usize,
-        /// Column from 1.
-        column: usize,
-    },
-    /// The body is JSON of another shape. The text gives only the place, since values may be
-    /// secrets.
-    #[error(
-        "the JSON has a member that is missing, unknown or of another type: line {line}, column {column}"
-    )]
-    JsonShape {
-        /// Line from 1.
-        line: usize,
-        /// Column from 1.
-        column: usize,
-    },
+    /// The body is not JSON, or JSON of another shape. The text names the member that is wrong and
+    /// its place, and no value, since values may be secrets.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// A parameter of the path or the query that cannot be read.
     #[error("{what}")]
     ParameterInvalid {
@@ -57,11 +43,16 @@ pub enum Problem {
         /// The methods that the path takes, separated by commas.
         allow: String,
     },
-    /// The body took too long to arrive.
-    #[error("the body took more than {seconds} seconds to arrive")]
+    /// The body arrived too slowly.
+    #[error(
+        "the body arrived too slowly: it may pause for {seconds} seconds at most, and after as \
+         many must have brought {rate} bytes a second on average"
+    )]
     Timeout {
-        /// Seconds that the body may take to arrive.
+        /// Longest pause in seconds, and the grace before the rate counts.
         seconds: u64,
+        /// Bytes a second.
+        rate: u32,
     },
     /// The body is too large.
     #[error("the body is larger than {max} bytes")]
@@ -263,13 +254,10 @@ pub enum Problem {
 }
 
 impl From<ExactError> for Problem {
-    /// The message says only that the JSON is wrong: a message of `serde_json` may repeat values.
     fn from(error: ExactError) -> Problem {
         match error {
             ExactError::TooLarge { max, .. } => Problem::TooLarge { max },
-            ExactError::Json { .. } => Problem::ExactInvalid {
-                message: "the body is not JSON, or of another shape".to_owned(),
-            },
+            ExactError::Json(error) => Problem::Json(error),
             other => Problem::ExactInvalid { message: other.to_string() },
         }
     }
@@ -279,8 +267,7 @@ impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Problem {
         match error {
             ReportError::TooLarge { max, .. } => Problem::TooLarge { max },
-            ReportError::Json { line, column } => Problem::JsonInvalid { line, column },
-            ReportError::Shape { line, column } => Problem::JsonShape { line, column },
+            ReportError::Json(error) => Problem::Json(error),
             ReportError::TooManyItems { max, got } => Problem::TooManyItems { max, got },
             _ => Problem::CodeInvalid,
         }
@@ -303,8 +290,8 @@ impl Problem {
     pub fn row(&self) -> ProblemKind {
         use Problem as R;
         let (code, status, retry) = match self {
-            R::JsonInvalid { .. } => ("json_invalid", 400, false),
-            R::JsonShape { .. } => ("json_shape", 400, false),
+            R::Json(error) if !error.is_json => ("json_invalid", 400, false),
+            R::Json(_) => ("json_shape", 400, false),
             R::ParameterInvalid { .. } => ("parameter_invalid", 400, false),
             R::BodyIncomplete => ("body_incomplete", 400, true),
             R::TokenMissing | R::TokenUnknown => ("unauthorized", 401, false),

@@ -3,9 +3,8 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::Header as _;
+use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
-use actix_web_httpauth::headers::authorization::{Authorization, Bearer};
 
 use crate::domain::problem::Problem;
 use crate::domain::token::{self, Holder};
@@ -71,7 +70,13 @@ impl<R: TryFrom<Holder, Error = Problem>> FromRequest for Caller<R> {
 
 fn holder(request: &HttpRequest) -> Result<Holder, Problem> {
     let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
-    let sent = Authorization::<Bearer>::parse(request).map_err(|_| Problem::TokenMissing)?;
-    let known = token::holder(&service.node.state(), sent.as_ref().token());
-    known.ok_or(Problem::TokenUnknown)
+    let token = bearer_token(request).ok_or(Problem::TokenMissing)?;
+    token::holder(&service.node.state(), token).ok_or(Problem::TokenUnknown)
+}
+
+/// The token of the `Authorization` header. The case of the scheme does not matter (RFC 9110, 11.1).
+fn bearer_token(request: &HttpRequest) -> Option<&str> {
+    let sent = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = sent.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }

@@ -1,15 +1,17 @@
-//! Bodies of requests. They have limits of size and time, and are never repeated in an answer.
+//! Bodies of requests. They have limits of size and pace, and are never repeated in an answer.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpRequest, web};
-use bytes::Bytes;
-use serde::Deserialize;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
+use gcs_core::json;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use tokio::time::{Instant, timeout_at};
 
 use crate::domain::problem::Problem;
 use crate::service::Service;
@@ -24,6 +26,27 @@ pub(crate) struct Raw<const MAX: usize>(pub(crate) Bytes);
 /// A small JSON body; an empty one counts as `{}`.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
+
+/// Bytes a second at which a body must arrive on average, after a grace. A report of 640 KiB may
+/// take eleven minutes, and no client can hold a connection for longer with one body.
+const LEAST_RATE: u32 = 1024;
+
+/// How slowly a body may arrive.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Longest time without a byte, and the grace before the rate counts.
+    patience: Duration,
+    /// Bytes a second, on average.
+    rate: u32,
+}
+
+impl Pace {
+    /// When the next bytes must be there, after so many in the time from `began` to `last`.
+    fn deadline(self, began: Instant, last: Instant, received: usize) -> Instant {
+        let earned = Duration::from_secs_f64(received as f64 / f64::from(self.rate));
+        (began + earned).min(last) + self.patience
+    }
+}
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -45,7 +68,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let body = read(request, payload, SMALL);
         Box::pin(async {
             let body = body.await?;
-            parse(if body.is_empty() { b"{}" } else { &body }).map(Json)
+            Ok(Json(json::from_slice(if body.is_empty() { b"{}" } else { &body })?))
         })
     }
 }
@@ -59,22 +82,86 @@ fn read(
     let patience = service.map_or(Duration::ZERO, |service| service.body_patience);
     let payload = web::Payload::from_request(request, payload);
     async move {
-        let body = payload.await.map_err(|_| Problem::Internal)?.to_bytes_limited(max);
-        match tokio::time::timeout(patience, body).await {
-            Err(_) => Err(Problem::Timeout { seconds: patience.as_secs() }),
-            Ok(Err(_)) => Err(Problem::TooLarge { max }),
-            Ok(Ok(body)) => body.map_err(|_| Problem::BodyIncomplete),
-        }
+        let payload = payload.await.map_err(|_| Problem::Internal)?;
+        collect(payload, max, Pace { patience, rate: LEAST_RATE }).await
     }
 }
 
-/// Reads JSON. A problem gives only the line and column, since values may be secrets.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(json).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        match error.classify() {
-            Category::Data => Problem::JsonShape { line, column },
-            _ => Problem::JsonInvalid { line, column },
+async fn collect(
+    mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    max: usize,
+    pace: Pace,
+) -> Result<Bytes, Problem> {
+    let mut body = BytesMut::new();
+    let began = Instant::now();
+    let mut last = began;
+    loop {
+        let deadline = pace.deadline(began, last, body.len());
+        let Ok(next) = timeout_at(deadline, payload.next()).await else {
+            let Pace { patience, rate } = pace;
+            return Err(Problem::Timeout { seconds: patience.as_secs(), rate });
+        };
+        let Some(bytes) = next else { return Ok(body.freeze()) };
+        let bytes = bytes.map_err(|_| Problem::BodyIncomplete)?;
+        if body.len() + bytes.len() > max {
+            return Err(Problem::TooLarge { max });
         }
-    })
+        body.extend_from_slice(&bytes);
+        last = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    fn after(began: Instant, milliseconds: u64) -> Instant {
+        began + Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn the_deadline_is_what_the_bytes_have_earned() {
+        let began = Instant::now();
+        let pace = Pace { patience: Duration::from_secs(10), rate: 1000 };
+        let deadline = |last, received| pace.deadline(began, after(began, last), received);
+        assert_eq!(deadline(0, 0), after(began, 10_000));
+        // The rate counts after the grace,
+        assert_eq!(deadline(9000, 500), after(began, 10_500));
+        assert_eq!(deadline(60_000, 60_000), after(began, 70_000));
+        // and whoever was fast may still not pause for long.
+        assert_eq!(deadline(2000, 500_000), after(began, 12_000));
+        // No body of this size takes longer.
+        assert_eq!(deadline(u64::from(u32::MAX), 640 << 10), after(began, 665_360));
+    }
+
+    /// Pieces of some bytes, each after some milliseconds.
+    fn trickle(
+        pieces: usize,
+        bytes: usize,
+        milliseconds: u64,
+    ) -> impl Stream<Item = Result<Bytes, PayloadError>> + Unpin {
+        Box::pin(stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            Ok(Bytes::from(vec![7; bytes]))
+        }))
+    }
+
+    /// These give the same on a machine that is slow: only the trickle takes time.
+    #[actix_web::test]
+    async fn a_slow_body_arrives_and_one_that_is_too_slow_is_given_up() {
+        let patience = Duration::from_millis(10);
+        let steady = Pace { patience: Duration::from_secs(60), rate: 1 };
+        // Here the whole takes longer than the patience, and has earned that.
+        let body = collect(trickle(4, 100_000, 1), 400_000, steady).await.unwrap();
+        assert_eq!(body.len(), 400_000);
+        let slow = collect(trickle(usize::MAX, 1, 1), 1 << 20, Pace { patience, rate: 1 << 20 });
+        assert!(matches!(slow.await, Err(Problem::Timeout { rate: 1_048_576, .. })));
+        let silent = collect(stream::pending(), 1, Pace { patience, rate: 1 });
+        assert!(matches!(silent.await, Err(Problem::Timeout { .. })));
+        let large = collect(trickle(2, 10, 0), 19, steady);
+        assert!(matches!(large.await, Err(Problem::TooLarge { max: 19 })));
+        let broken = collect(stream::iter([Err(PayloadError::Incomplete(None))]), 1, steady);
+        assert!(matches!(broken.await, Err(Problem::BodyIncomplete)));
+    }
 }

@@ -13,6 +13,7 @@
 
 mod auth;
 mod body;
+mod head;
 mod observe;
 mod openapi;
 mod operator;
@@ -113,6 +114,7 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
             }))
             .service(web::resource(ELSEWHERE).wrap(from_fn(nothing_here)))
             .default_service(web::to(|| async { HttpResponse::from_error(Problem::NotFound) }))
+            .wrap(from_fn(head::answer_head))
             .wrap(from_fn(observe::observe))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
     });
@@ -156,7 +158,7 @@ async fn nothing_here(
     let response = next.call(request).await?;
     let allow = response.headers().get(header::ALLOW).and_then(|allow| allow.to_str().ok());
     let problem = match allow {
-        Some(allow) => Problem::MethodNotAllowed { allow: allow.to_owned() },
+        Some(allow) => Problem::MethodNotAllowed { allow: allow.replace("GET", "GET, HEAD") },
         None => Problem::NotFound,
     };
     Ok(response.into_response(HttpResponse::from_error(problem)))

@@ -19,7 +19,7 @@ const TAGS: [(&str, &str); 5] = [
     (
         "files",
         "The files that phones fetch. Every file is signed or named by its hash, so any cache may \
-         serve it. HEAD is answered too.",
+         serve it. With a query, even an empty one, no file is found.",
     ),
     ("reports", "Reports of infected identifiers, and their status. This document is here too."),
     (
@@ -87,7 +87,7 @@ fn add_problems(operation: &mut Operation) {
     }
     if operation.request_body.is_some() {
         declare("400", "json_invalid, json_shape, body_incomplete");
-        declare("408", "timeout: the body took too long to arrive");
+        declare("408", "timeout: the body arrived too slowly");
         declare("413", "too_large: at most 16 KiB");
     }
     let is_problem = |status: &str| status.starts_with(['4', '5']);
@@ -136,7 +136,7 @@ fn of(listener: Listener) -> OpenApi {
             "The server of a health authority for contact tracing. It receives reports of infected \
              identifiers and publishes them as signed, compact sets for phones to test. Paths with \
              the tags files and reports are on the public listener, all others on the private one. \
-             Every error is answered with ProblemDetails; each operation names the `code`s that it \
+             HEAD is answered wherever GET is. Every error is answered with ProblemDetails; each operation names the `code`s that it \
              may have. gcs-core/FORMAT.md describes the bytes of the files, and how a client \
              verifies them.",
         ))

@@ -107,9 +107,8 @@ struct ExactResponse {
     security(("backend" = [])),
     responses(
         (status = 200, description = "Yes or no to each query", body = ExactResponse),
-        (status = 400, description = "body_incomplete"),
         (status = 413, description = "too_large: at most 200000 bytes"),
-        (status = 422, description = "exact_invalid: no JSON, JSON of another shape, too many queries, or an element of a wrong length"),
+        (status = 422, description = "exact_invalid: too many queries, or an element of a wrong length"),
     ),
 )]
 #[post("/v1/exact")]

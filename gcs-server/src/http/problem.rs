@@ -2,8 +2,6 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use actix_web_httpauth::headers::www_authenticate::WwwAuthenticate;
-use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
 use gcs_core::report::{self, ItemProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -108,11 +106,14 @@ impl From<report::ProblemItem> for ProblemItem {
     }
 }
 
-/// What is wrong with an item: `shape` (it is of no known kind, or has other fields than its kind
-/// has), `seed_length` (the seed is not 32 bytes), `element_length` (the element is not 16 to 64
-/// bytes), `raw_not_allowed` (this server does not accept items of kind `raw`), `date_too_old`
-/// (its date is not published any more), `date_in_future`, `too_many_for_date` (the report has
-/// more items for the date than `max_items_per_date`).
+/// What is wrong with an item: `shape` (it is no object, or has members that its kind does not
+/// have), `kind_unknown`, `epoch_invalid`, `seed_invalid`, `date_invalid`, `element_invalid` (that
+/// member is missing or is not what it must be), `seed_length` (the seed is not 32 bytes),
+/// `element_length` (the element is not 16 to 64 bytes), `raw_not_allowed` (this server does not
+/// accept items of kind `raw`), `date_too_old` (its date is not published any more, or may not be
+/// by the time at which the item would be), `date_in_future` (or its epoch is), `too_many_for_date`
+/// (the report has more items for the date than `max_items_per_date`), `too_many_for_epoch` (the
+/// report has more than 3 seeds for the epoch).
 #[derive(ToSchema)]
 #[schema(as = ItemProblem, rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the document: gcs-core writes it")]
@@ -124,6 +125,12 @@ enum ItemProblemName {
     DateTooOld,
     DateInFuture,
     TooManyForDate,
+    TooManyForEpoch,
+    KindUnknown,
+    EpochInvalid,
+    SeedInvalid,
+    DateInvalid,
+    ElementInvalid,
 }
 
 impl From<&Problem> for ProblemDetails {
@@ -159,9 +166,18 @@ impl ResponseError for Problem {
         response.content_type("application/problem+json");
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         match self {
-            Problem::TokenMissing => challenge(&mut response, None),
-            Problem::TokenUnknown => challenge(&mut response, Some(Error::InvalidToken)),
-            Problem::Forbidden { .. } => challenge(&mut response, Some(Error::InsufficientScope)),
+            // How to authenticate, and what is wrong with the token (RFC 6750).
+            Problem::TokenMissing => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Problem::TokenUnknown => {
+                let challenge = "Bearer error=\"invalid_token\"";
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
+            Problem::Forbidden { .. } => {
+                let challenge = "Bearer error=\"insufficient_scope\"";
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
             Problem::MethodNotAllowed { allow } => {
                 response.insert_header((header::ALLOW, allow.as_str()));
             }
@@ -178,14 +194,4 @@ impl ResponseError for Problem {
         response.extensions_mut().insert(self.row());
         response
     }
-}
-
-/// Adds the header that says how to authenticate, and what is wrong with the token (RFC 6750).
-fn challenge(response: &mut HttpResponseBuilder, error: Option<Error>) {
-    let bearer = Bearer::build();
-    let bearer = match error {
-        Some(error) => bearer.error(error),
-        None => bearer,
-    };
-    response.insert_header(WwwAuthenticate(bearer.finish()));
 }

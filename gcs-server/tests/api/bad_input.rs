@@ -51,6 +51,100 @@ fn json_of_every_wrong_kind_is_refused_and_not_repeated() {
     assert_eq!(report["problems"], json!([{ "index": 0, "code": "shape" }]));
 }
 
+/// Whatever the route: the path of the member, and nothing that was sent.
+#[test]
+fn the_member_that_is_wrong_is_named() {
+    let server = Server::new();
+    let (_, provider) = server.provider("City");
+    let mut policy = server.operate("GET", "/v1/admin/policy", Value::Null).ok();
+    policy["interval"] = json!("SECRET");
+    let select = json!({ "act": "retract", "select": { "provider": "SECRET" } });
+    let act = json!({ "act": "SECRET", "select": {}, "position": 1 });
+    let element = json!({ "queries": [
+        { "date": "2026-01-19", "element": "AAAAAAAAAAAAAAAAAAAAAA==" },
+        { "date": "2026-01-19", "element": "SECRET" },
+    ]});
+    for (public, token, method, path, body, named) in [
+        (true, "", "POST", "/v1/reports", json!({ "code": "SECRET" }), "`items` is missing"),
+        (
+            true,
+            "",
+            "POST",
+            "/v1/reports",
+            json!({ "code": 7, "items": [] }),
+            "`code` is of another",
+        ),
+        (
+            true,
+            "",
+            "POST",
+            "/v1/reports",
+            json!({ "code": "x", "items": "SECRET" }),
+            "`items` is of",
+        ),
+        (
+            true,
+            "",
+            "POST",
+            "/v1/reports",
+            json!({ "code": "x", "SECRET": 1 }),
+            "the body has a member",
+        ),
+        (false, &*server.backend, "POST", "/v1/exact", element, "`queries[1].element` is of"),
+        (
+            false,
+            &server.backend,
+            "POST",
+            "/v1/exact",
+            json!({ "queries": [{}] }),
+            "`queries[0].date` is missing",
+        ),
+        (
+            false,
+            &provider,
+            "POST",
+            "/v1/provider/ranges",
+            json!({ "count": "SECRET" }),
+            "`count` is of",
+        ),
+        (false, &provider, "POST", "/v1/provider/ranges", json!(null), "`count` is missing"),
+        (
+            false,
+            &server.operator,
+            "POST",
+            "/v1/admin/providers",
+            json!({ "name": ["SECRET"] }),
+            "`name` is of",
+        ),
+        (
+            false,
+            &server.operator,
+            "POST",
+            "/v1/admin/codes/revoke",
+            json!({ "codes": "SECRET" }),
+            "the body has a member",
+        ),
+        (false, &server.operator, "PUT", "/v1/admin/policy", policy, "`interval` is of"),
+        (
+            false,
+            &server.operator,
+            "POST",
+            "/v1/admin/corrections/preview",
+            select,
+            "`select.provider` is of",
+        ),
+        (false, &server.operator, "POST", "/v1/admin/corrections", act, "`act` is of"),
+    ] {
+        let address = if public { server.public } else { server.private };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = ask(address, method, path, &[bearer(token)], &body);
+        assert_eq!(answer.refused(), (400, "json_shape".to_owned()), "{path}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(named) && detail.contains(": line 1, column "), "{detail}");
+        assert!(!detail.contains("SECRET"), "{detail}");
+    }
+}
+
 #[test]
 fn bodies_that_are_too_large_are_cut_short() {
     let server = Server::new();
@@ -109,14 +203,17 @@ fn exact_match_takes_what_the_library_takes() {
     let query = json!({ "date": "2026-01-19", "element": "AAAAAAAAAAAAAAAAAAAAAA==" });
     let most = json!({ "queries": vec![query.clone(); 1000] });
     assert_eq!(ask(most).ok()["present"].as_array().unwrap().len(), 1000);
-    for bad in [
-        json!({ "queries": vec![query; 1001] }),
-        json!({ "queries": [{ "date": "2026-01-19", "element": "AAAA" }] }),
-        json!({ "queries": [{ "date": "x", "element": "SECRET" }] }),
-        json!([]),
+    for (bad, code) in [
+        (json!({ "queries": vec![query; 1001] }), (422, "exact_invalid")),
+        (
+            json!({ "queries": [{ "date": "2026-01-19", "element": "AAAA" }] }),
+            (422, "exact_invalid"),
+        ),
+        (json!({ "queries": [{ "date": "x", "element": "SECRET" }] }), (400, "json_shape")),
+        (json!([]), (400, "json_shape")),
     ] {
         let answer = ask(bad);
-        assert_eq!(answer.refused(), (422, "exact_invalid".to_owned()));
+        assert_eq!(answer.refused(), (code.0, code.1.to_owned()));
         assert!(!String::from_utf8_lossy(&answer.body).contains("SECRET"));
     }
 }

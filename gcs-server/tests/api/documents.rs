@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::server::{Server, ago, ask, seed};
+use crate::server::{Server, ago, ask, bearer, seed};
 
 fn committed() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
@@ -77,6 +77,38 @@ fn the_document_and_the_routes_are_the_same() {
         assert!(allow.contains(&method.to_uppercase()), "{method} {path}: {allow}");
     }
     assert!(operations.len() > 25, "{}", operations.len());
+}
+
+/// HEAD is answered like GET, without the body.
+#[test]
+fn head_is_answered_wherever_get_is() {
+    let server = Server::new();
+    let (_, token) = server.provider("City");
+    server.codes(&token, 1);
+    server.tick();
+    let mut answered = 0;
+    for (path, _, operation) in operations(&committed()).iter().filter(|row| row.1 == "get") {
+        let is_public = ["files", "reports"].contains(&operation["tags"][0].as_str().unwrap());
+        let address = if is_public { server.public } else { server.private };
+        let token = if path.contains("provider/") { &token } else { &server.operator };
+        let filled = path.replace("{first}", "0").replace("{version}", "1-1");
+        let ask = |method| ask(address, method, &filled, &[bearer(token)], "");
+        let (get, head) = (ask("GET"), ask("HEAD"));
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
+        for name in ["content-type", "cache-control", "etag"] {
+            assert_eq!(head.header(name), get.header(name), "{path}: {name}");
+        }
+        // The counters of the metrics grow.
+        if *path != "/metrics" {
+            assert_eq!(head.header("content-length"), get.body.len().to_string(), "{path}");
+        }
+        answered += usize::from(get.status == 200);
+        let other = ask("PATCH").header("allow");
+        assert!(other.split(", ").any(|method| method == "HEAD"), "{path}: {other}");
+    }
+    assert!(answered >= 12, "{answered}");
+    let post = ask(server.public, "HEAD", "/v1/reports", &[], "");
+    assert_eq!((post.status, post.header("allow")), (405, "POST".to_owned()));
 }
 
 /// A tool that reads the document finds all that it refers to.

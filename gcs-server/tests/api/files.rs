@@ -138,6 +138,37 @@ fn ranges_are_served_as_the_rfc_says() {
     assert_eq!(ask(server.public, "GET", &path, &headers, "").status, 200);
     let headers = [("range", "bytes=0-0".to_owned()), ("if-range", whole.header("etag"))];
     assert_eq!(ask(server.public, "GET", &path, &headers, "").status, 206);
+    // Ranges are only for GET.
+    for range in ["bytes=0-0", "bytes=100000000-"] {
+        let head = with(&server, "HEAD", &path, ("range", range));
+        assert_eq!((head.status, head.header("content-range").as_str()), (200, ""), "{range}");
+        assert_eq!(head.header("content-length"), length.to_string(), "{range}");
+    }
+}
+
+/// With made-up queries a cache could be got around.
+#[test]
+fn a_query_finds_no_file() {
+    let server = published();
+    let (manifest, index) = index(&server);
+    let row = &index.table.rows()[0];
+    let entry = &index.bundles[0];
+    for path in [
+        Path::Manifest,
+        Path::KeptManifest { series: 1, tick: 1 },
+        Path::Index(manifest.index.sha256),
+        Path::Set { date: row.date, identity: row.identity },
+        Path::Bundle { span: entry.span, series: 1, to: entry.to },
+        Path::Checks { date: row.date, root: row.check_root },
+    ] {
+        assert_eq!(server.get(&path.to_string()).status, 200, "{path}");
+        for query in ["?", "?x=1", "?/"] {
+            let answer = server.get(&format!("{path}{query}"));
+            assert_eq!(answer.refused(), (404, "not_found".to_owned()), "{path}{query}");
+            let head = ask(server.public, "HEAD", &format!("{path}{query}"), &[], "");
+            assert_eq!(head.status, 404, "{path}{query}");
+        }
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_retry_gets_the_first_answer_whatever_happened_since() {
     let first = server.report(&codes[0], items()).ok();
     assert_eq!(first["accepted"], 1);
     let problems = json!([
-        { "index": 1, "code": "date_too_old" }, { "index": 2, "code": "shape" },
+        { "index": 1, "code": "date_too_old" }, { "index": 2, "code": "kind_unknown" },
     ]);
     assert_eq!(first["problems"], problems);
     let retry = |server: &Server| assert_eq!(server.report(&codes[0], items()).ok(), first);
@@ -103,8 +103,91 @@ fn a_code_is_for_one_report() {
     server.report(&code, vec![seed(ago(1), 1)]).ok();
     let other = server.report(&code, vec![seed(ago(1), 2)]).refused();
     assert_eq!(other, (409, "code_used".to_owned()));
-    let order = server.report(&code, vec![seed(ago(1), 1), seed(ago(1), 1)]).refused();
-    assert_eq!(order, (409, "code_used".to_owned()));
+    let more = server.report(&code, vec![seed(ago(1), 1), seed(ago(1), 2)]).refused();
+    assert_eq!(more, (409, "code_used".to_owned()));
+}
+
+/// A report is the set of its items.
+#[test]
+fn a_retry_in_another_order_or_spelling_gets_the_first_answer() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let (one, two, old) = (seed(ago(1), 1), seed(ago(2), 2), seed(ago(30), 3));
+    let bad = json!({ "kind": "raw", "date": "never" });
+    let first = server.report(&code, vec![one.clone(), old.clone(), bad, two.clone()]).ok();
+    let problems = json!([
+        { "index": 1, "code": "date_too_old" }, { "index": 2, "code": "date_invalid" },
+    ]);
+    assert_eq!((&first["accepted"], &first["problems"]), (&json!(2), &problems));
+    for items in [
+        vec![two.clone(), json!(7), old.clone(), one.clone()],
+        vec![
+            one.clone(),
+            one.clone(),
+            two.clone(),
+            json!("x"),
+            json!({}),
+            old.clone(),
+            old.clone(),
+        ],
+    ] {
+        assert_eq!(server.report(&code, items).ok(), first);
+    }
+    let used = (409, "code_used".to_owned());
+    for items in [vec![one.clone(), two.clone(), old.clone()], vec![one, two, json!(7)]] {
+        assert_eq!(server.report(&code, items).refused(), used);
+    }
+}
+
+/// What is accepted is published: not only the date must last, but until a tick that may have it.
+#[test]
+fn an_item_that_could_not_be_published_before_its_date_expires_is_refused() {
+    let server = Server::new();
+    server.set("min_reports", json!(3));
+    let code = one_code(&server);
+    // The date expires at the next midnight. The longest hold is 2 hours, the interval 15 minutes.
+    server.pass(43_200 - 7200 - 900);
+    let answer = server.report(&code, vec![seed(ago(14), 1)]);
+    assert_eq!(answer.refused(), (422, "no_items".to_owned()));
+    assert_eq!(answer.json()["problems"][0]["code"], "date_too_old");
+    server.home.set(server.home.now() - 1);
+    let report = server.report(&code, vec![seed(ago(14), 1)]).ok();
+    server.pass(7200 + 900);
+    server.tick();
+    let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
+    assert_eq!(server.get(&path).ok()["status"], "published");
+}
+
+/// One phone broadcasts one seed in an epoch.
+#[test]
+fn a_report_has_no_more_seeds_of_an_epoch_than_a_phone_broadcasts() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let seeds = (0..256).map(|byte| {
+        let mut item = seed(ago(1), byte as u8);
+        item["epoch"] = seed(ago(1), 0)["epoch"].clone();
+        item
+    });
+    let report = server.report(&code, seeds.collect()).ok();
+    assert_eq!(report["accepted"], 3);
+    assert_eq!(report["problems"].as_array().unwrap().len(), 253);
+    assert_eq!(report["problems"][0], json!({ "index": 3, "code": "too_many_for_epoch" }));
+}
+
+/// As keyboards and PDF readers write it.
+#[test]
+fn a_code_is_read_however_it_was_typed() {
+    let server = Server::new();
+    let code = one_code(&server);
+    let items = || vec![seed(ago(1), 1)];
+    let first = server.report(&code, items()).ok();
+    for separator in ["\u{200b}", "\u{feff}", "\u{2212}", "\u{ad}", "\u{2013}\u{fe0f}", "\u{3000}"]
+    {
+        let typed = format!("\u{feff}{}\u{200e}", code.replace('-', separator));
+        assert_eq!(server.report(&typed, items()).ok(), first, "{separator:?}");
+    }
+    let wide = code.chars().map(|symbol| char::from_u32(u32::from(symbol) + 0xfee0).unwrap());
+    assert_eq!(server.report(&wide.collect::<String>(), items()).ok(), first);
 }
 
 #[test]
@@ -149,9 +232,9 @@ fn every_kind_of_bad_item_is_named() {
         (seed(ago(1), 1), None),
         (json!(null), Some("shape")),
         (json!([]), Some("shape")),
-        (json!({ "kind": "gaen" }), Some("shape")),
+        (json!({ "kind": "gaen" }), Some("kind_unknown")),
         (unknown, Some("shape")),
-        (seed_of("?"), Some("shape")),
+        (seed_of("?"), Some("seed_invalid")),
         (seed_of("AAAA"), Some("seed_length")),
         (raw(ago(1), 15), Some("element_length")),
         (raw(ago(1), 65), Some("element_length")),
@@ -159,9 +242,9 @@ fn every_kind_of_bad_item_is_named() {
         (seed(ago(15), 1), Some("date_too_old")),
         (seed(ago(14), 1), None),
         (seed("2026-01-22".parse().unwrap(), 1), Some("date_in_future")),
-        (json!({ "kind": "raw", "date": "2026-01-32", "element": "" }), Some("shape")),
-        (json!({ "kind": "dp3t-unlinkable", "epoch": -1, "seed": "" }), Some("shape")),
-        (json!({ "kind": "dp3t-unlinkable", "epoch": 1e300, "seed": "" }), Some("shape")),
+        (json!({ "kind": "raw", "date": "2026-01-32", "element": "" }), Some("date_invalid")),
+        (json!({ "kind": "dp3t-unlinkable", "epoch": -1, "seed": "" }), Some("epoch_invalid")),
+        (json!({ "kind": "dp3t-unlinkable", "epoch": 1e300, "seed": "" }), Some("epoch_invalid")),
         (raw(ago(1), 16), Some("too_many_for_date")),
     ];
     let expected: Vec<_> = (0..)

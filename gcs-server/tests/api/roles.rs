@@ -109,6 +109,23 @@ fn the_challenge_says_what_is_wrong_with_the_token() {
     assert_eq!(other, "Bearer error=\"insufficient_scope\"");
 }
 
+/// The case of the scheme does not matter (RFC 9110, 11.1).
+#[test]
+fn the_scheme_is_read_in_any_case() {
+    let server = Server::new();
+    let status = |credentials: String| {
+        let headers = [("authorization", credentials)];
+        ask(server.private, "GET", "/v1/admin/status", &headers, "").status
+    };
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer "] {
+        assert_eq!(status(format!("{scheme} {}", server.operator)), 200, "{scheme}");
+    }
+    for scheme in ["Bearers", "Basic", "", "Bearer:"] {
+        assert_eq!(status(format!("{scheme} {}", server.operator)), 401, "{scheme}");
+    }
+    assert_eq!(status(server.operator.clone()), 401);
+}
+
 #[test]
 fn a_replaced_token_is_void() {
     let mut server = Server::new();

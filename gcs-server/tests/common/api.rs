@@ -101,7 +101,8 @@ impl Api {
     /// Whether the elements of seeds are published, by exact match.
     pub fn present(&self, seeds: &[(Date, u8)]) -> Vec<bool> {
         let query = |(date, seed): &(Date, u8)| {
-            let element = dp3t::unlinkable_element(&[*seed; 32], first_epoch(*date));
+            let seed = [*seed; 32];
+            let element = dp3t::unlinkable_element(&seed, epoch_of(*date, &seed));
             json!({ "date": date, "element": BASE64.encode(&element) })
         };
         let queries: Vec<Value> = seeds.iter().map(query).collect();
@@ -118,11 +119,12 @@ impl Api {
     }
 }
 
-pub fn first_epoch(date: Date) -> u32 {
-    dp3t::epoch_of(date.start()).unwrap()
+/// A phone has one seed in an epoch: the first byte of the seed says in which of the date's.
+pub fn epoch_of(date: Date, seed: &[u8; 32]) -> u32 {
+    dp3t::epoch_of(date.start()).unwrap() + u32::from(seed[0]) % dp3t::EPOCHS_A_DAY
 }
 
-/// A seed of a date's first quarter of an hour: 32 times the same byte.
+/// A seed of a date: 32 times the same byte.
 pub fn seed(date: Date, byte: u8) -> Value {
     seed_of(date, &[byte; 32])
 }
@@ -130,7 +132,7 @@ pub fn seed(date: Date, byte: u8) -> Value {
 pub fn seed_of(date: Date, seed: &[u8; 32]) -> Value {
     json!({
         "kind": "dp3t-unlinkable",
-        "epoch": first_epoch(date),
+        "epoch": epoch_of(date, seed),
         "seed": BASE64.encode(seed),
     })
 }

@@ -13,13 +13,13 @@ pub mod world;
 
 use std::sync::Arc;
 
+use gcs_core::DAY_SECONDS;
 use gcs_core::Day;
 use gcs_core::Element;
 use gcs_core::Version;
 use gcs_core::report::Code;
 use gcs_core::report::Item;
 use gcs_core::report::{ReceivedReport, ReportAnswer};
-use gcs_core::{DAY_SECONDS, Digest};
 use gcs_server::domain::chain::Chain;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Deployment, OperatorTokenSet, PolicySet};
@@ -56,8 +56,7 @@ pub fn policy() -> Policy {
 
 /// What an app would send.
 pub fn submission(code: Code, items: &[Item]) -> ReceivedReport {
-    let payload = Digest::of(format!("{items:?}").as_bytes()).0;
-    ReceivedReport { code, items: items.iter().cloned().map(Ok).collect(), payload }
+    ReceivedReport::new(code, items.iter().cloned().map(Ok).collect())
 }
 
 /// The first events of a log.

@@ -118,7 +118,8 @@ struct PolicyFields {
     #[schema(minimum = 1, maximum = 1000, example = 10)]
     min_reports: u32,
     /// Seconds for which elements wait for `min_reports`, at most. Then random filler takes the
-    /// place of the missing reports. 0 to 86400.
+    /// place of the missing reports. 0 to 86400; less where `retention_days` is 1, since what is
+    /// accepted on its date must be published before the date expires.
     #[schema(minimum = 0, maximum = 86_400, example = 7200)]
     max_hold: u64,
     /// Days for which a date is published after its end. 1 to 28.

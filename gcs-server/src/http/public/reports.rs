@@ -24,8 +24,9 @@ use crate::service::Service;
 #[expect(dead_code, reason = "for the document: gcs-core reads it")]
 struct ReportRequest {
     /// The one-time code, as it was typed: 16 symbols of Crockford's base 32, shown in fours.
-    /// Upper and lower case are the same, spaces and hyphens are ignored, I and L count as 1 and
-    /// O as 0.
+    /// Upper and lower case are the same, I and L count as 1 and O as 0, full-width and styled
+    /// symbols as plain ones. Spaces, dashes, underscores, full stops, marks and invisible
+    /// characters are ignored.
     #[schema(example = "000A-0002-5XYZ-JK7Q")]
     code: String,
     /// What is reported: 1 to 4096 items.
@@ -33,7 +34,7 @@ struct ReportRequest {
     items: Vec<WireItem>,
 }
 
-/// One reported identifier. An item with other fields than these is not accepted (`shape`).
+/// One reported identifier. An item with other members than these is not accepted (`shape`).
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ReportItem)]
 #[serde(tag = "kind", deny_unknown_fields)]
@@ -48,7 +49,8 @@ enum WireItem {
     #[serde(rename = "dp3t-unlinkable")]
     Dp3tUnlinkable {
         /// DP-3T's epoch in which the identifier was broadcast: Unix time in seconds divided by
-        /// 900, rounded down. The UTC date follows from it.
+        /// 900, rounded down. The UTC date follows from it. A report has at most 3 seeds for one
+        /// epoch.
         #[schema(example = 1_762_781)]
         epoch: u32,
         /// The seed: 32 bytes in base64, padded with `=`.
@@ -102,6 +104,7 @@ impl From<report::ReportAnswer> for ReportAnswer {
 ///
 /// A 201 means that the report is on disk and will be published. The same code with the same
 /// items gets the same answer again, however often it is sent, so a client may always try again.
+/// The same items are the same set of items, whatever their order, repetition and spelling.
 /// Items that cannot be accepted are listed in `problems`; the others are kept. The code is used
 /// up as soon as one item is accepted.
 #[utoipa::path(
