@@ -55,7 +55,7 @@ impl PublicationInput {
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// The log could not be read.
-    #[error("{0}\nRestore the log from a copy.")]
+    #[error("{0}\n{advice}", advice = .0.advice())]
     Store(#[from] StoreError),
     /// An event of the log is wrong.
     #[error("{0}\nRestore the log from a copy.")]
