@@ -17,7 +17,7 @@ use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
 use crate::domain::state::State;
 use crate::domain::token::{Role, Token};
 use crate::node::{replay, seal};
-use crate::publishing::{Comparison, Outbox, PublicationBuilder, Publishing};
+use crate::publishing::{Comparison, Outbox, Publishing};
 use crate::random::Random;
 use crate::store::{SqliteStore, Store};
 
@@ -89,7 +89,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     let config = Config::load(&settings.into())?;
     let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
     let began = Instant::now();
-    let caught_up = catch_up(&mut *store, &keys, PublicationBuilder::new(&keys, None), None)?;
+    let caught_up = catch_up(&mut *store, &keys, Outbox::default())?;
     let replaying = began.elapsed().saturating_sub(caught_up.computing);
     caught_up.expect_computed()?;
     let CaughtUp { replayed, outbox, ticks, computing, .. } = caught_up;
@@ -140,8 +140,7 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
 pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     let config = Config::load(&settings.into())?;
     let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
-    let builder = PublicationBuilder::new(&keys, None);
-    let state = catch_up(&mut *store, &keys, builder, None)?.replayed.whole()?;
+    let state = catch_up(&mut *store, &keys, Outbox::default())?.replayed.whole()?;
     let reports = state.reports.len();
     let tick = state.last_tick.map_or(0, |last| last.version.tick);
     say(format_args!(
