@@ -12,6 +12,7 @@
 //! - [`publishing`]: from a tick to files that phones fetch.
 //! - [`http`]: the public and the private listener.
 //! - [`app`]: starting and stopping the server, and its data folder. [`cli`]: the commands.
+//! - [`new_file`]: files that are written whole or not at all.
 //! - [`clock`], [`random`]: where time and random numbers come from. Tests replace both.
 
 // `println!` panics when standard output is closed or the disk is full; `cli::output` does not.
@@ -24,6 +25,7 @@ pub mod code_sheet;
 pub mod domain;
 pub mod http;
 pub mod metrics;
+pub mod new_file;
 pub mod node;
 pub mod publishing;
 pub mod random;

@@ -14,6 +14,7 @@ const LAYERS: &[Layer] = &[
     ("time", &[]),
     ("code_sheet", &["time"]),
     ("metrics", &[]),
+    ("new_file", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("publishing", &["domain", "node"]),
     ("service", &["domain", "node", "publishing", "clock", "metrics"]),
@@ -21,7 +22,20 @@ const LAYERS: &[Layer] = &[
         "http",
         &["domain", "node", "publishing", "service", "code_sheet", "time", "clock", "metrics"],
     ),
-    ("app", &["domain", "store", "node", "publishing", "http", "service", "clock", "random"]),
+    (
+        "app",
+        &[
+            "domain",
+            "store",
+            "node",
+            "publishing",
+            "http",
+            "service",
+            "clock",
+            "new_file",
+            "random",
+        ],
+    ),
     (
         "cli",
         &[
@@ -34,6 +48,7 @@ const LAYERS: &[Layer] = &[
             "code_sheet",
             "time",
             "clock",
+            "new_file",
             "random",
         ],
     ),

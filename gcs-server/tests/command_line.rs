@@ -6,29 +6,16 @@
 
 mod common;
 
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
-use std::sync::{Arc, mpsc};
+use std::process::Output;
+use std::sync::Arc;
 
-use common::process::{Process, program, text};
+use common::foreign::server_of;
+use common::process::{Process, complaint, program, pure, text, until_ticked};
 use rustls::pki_types::PrivateKeyDer;
-use serde_json::Value;
-
-fn run(arguments: &[&str]) -> Output {
-    program().args(arguments).output().unwrap()
-}
-
-/// What is said on standard error by a command that fails.
-fn complaint(output: &Output) -> String {
-    let said = text(&output.stderr);
-    assert!(!output.status.success(), "{}{said}", text(&output.stdout));
-    assert!(!said.contains("panicked"), "{said}");
-    said
-}
 
 // ---- help ----
 
@@ -106,7 +93,7 @@ fn the_handbook_names_every_command() {
         .collect();
     named.push("serve");
     named.sort_unstable();
-    let mut listed = subcommands(&text(&run(&["--help"]).stdout));
+    let mut listed = subcommands(&text(&pure(&["--help"]).stdout));
     listed.sort_unstable();
     assert_eq!(named, listed);
 }
@@ -125,7 +112,7 @@ fn settings_that_a_command_does_not_use_are_refused() {
         &["--data-dir", "d", "status"],
         &["--public-listen", "127.0.0.1:1", "openapi"],
     ] {
-        let output = run(arguments);
+        let output = pure(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let said = complaint(&output);
         assert!(
@@ -140,109 +127,36 @@ fn settings_that_a_command_does_not_use_are_refused() {
     assert!(complaint(&unknown).contains("GCS_SERVER_DATADIR is unknown"));
 }
 
-// ---- output ----
-
-fn full() -> File {
-    File::options().write(true).open("/dev/full").unwrap()
-}
-
-/// The writing end of a pipe that nobody reads.
-fn closed() -> Stdio {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    writer.into()
-}
-
 #[test]
-fn a_closed_pipe_ends_quietly_and_a_full_disk_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let (key, range) = (folder.path().join("key.json"), folder.path().join("range.json"));
-    let digits = "07".repeat(32);
-    fs::write(&key, format!(r#"{{"provider":1,"generation":1,"key":"{digits}"}}"#)).unwrap();
-    let opened = r#"{"provider":1,"generation":1,"first":0,"count":10000,"expires":1767571199}"#;
-    fs::write(&range, opened).unwrap();
-    let (key, range) = (key.to_str().unwrap(), range.to_str().unwrap());
-    for arguments in [
-        &["--help"][..],
-        &["--version"],
-        &["codes", "--help"],
-        &["help", "report"],
-        &["openapi"],
-        &["show-config"],
-        &["element"],
-        &["test-code", "0000-0005-N14B-38SN"],
-        &["print-codes", "--key", key, "--range", range],
-    ] {
-        let output = program().args(arguments).stdout(closed()).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        assert_eq!(text(&output.stderr), "", "{arguments:?}");
-        if Path::new("/dev/full").exists() {
-            let output = program().args(arguments).stdout(full()).output().unwrap();
-            let said = complaint(&output);
-            assert!(said.contains("cannot write to standard output"), "{arguments:?}: {said}");
-            // Nor is anything wrong with it when nobody can be told.
-            let output = program().args(arguments).stdout(full()).stderr(full()).output().unwrap();
-            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+fn what_is_missing_or_mistaken_is_told_before_anything_is_sent() {
+    let case = |arguments: &[&str], token: Option<&str>, wanted: &[&str]| {
+        let mut command = program();
+        command.args(arguments).env("GCS_SERVER_URL", "http://127.0.0.1:1");
+        token.map(|token| command.env("GCS_SERVER_TOKEN", token));
+        let said = complaint(&command.output().unwrap());
+        for wanted in wanted {
+            assert!(said.contains(wanted), "{arguments:?}: {wanted}: {said}");
         }
-    }
-    let status = program().arg("no-such-command").stderr(closed()).status().unwrap();
-    assert_eq!(status.code(), Some(2));
-}
-
-#[test]
-fn files_are_new_and_secret_ones_are_their_owners() {
-    let folder = tempfile::tempdir().unwrap();
-    let mode =
-        |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
-    let write = |command: &str, name: &str| {
-        let output = program().args([command, "--output", name]).current_dir(&folder).output();
-        output.unwrap()
+        assert!(!said.contains("nothing listens there"), "{arguments:?}: {said}");
     };
-    let output = write("element", "seed.json");
-    assert!(output.status.success() && output.stdout.is_empty(), "{}", text(&output.stderr));
-    assert_eq!(mode("seed.json"), 0o600);
-    let written = fs::read(folder.path().join("seed.json")).unwrap();
-    assert_eq!(
-        serde_json::from_slice::<Value>(&written).unwrap()["seed"].as_str().unwrap().len(),
-        44
-    );
-    assert!(complaint(&write("element", "seed.json")).contains("is there already"));
-    assert_eq!(fs::read(folder.path().join("seed.json")).unwrap(), written);
-    assert!(write("openapi", "openapi.json").status.success());
-    assert_eq!(
-        text(&run(&["openapi"]).stdout).into_bytes(),
-        fs::read(folder.path().join("openapi.json")).unwrap()
-    );
-    assert!(complaint(&write("openapi", "no/such/folder")).contains("cannot write no/such/folder"));
+    case(&["status"], None, &["a token is needed: --token, or GCS_SERVER_TOKEN"]);
+    for empty in ["", " \n"] {
+        case(&["status"], Some(empty), &["the token is empty", "GCS_SERVER_TOKEN"]);
+        case(&["status", "--token", empty], Some("t"), &["the token is empty", "--token"]);
+    }
+    let report = ["report", "--code", "0000-0005-N14B-38SN"];
+    case(&report, None, &["not provided", "--seed", "--random"]);
+    let seed = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    case(&[&report[..], &["--seed", seed]].concat(), None, &["--time"]);
+    case(&[&report[..], &["--seed", seed, "--random"]].concat(), None, &["cannot be used with"]);
+    case(&[&report[..], &["--time", "0", "--random"]].concat(), None, &["cannot be used with"]);
+    for option in ["--received-from", "--received-until"] {
+        let date = ["retract", "--provider", "1", option, "20260131"];
+        case(&date, Some("t"), &[option, "write the date as 2026-01-31"]);
+    }
 }
 
 // ---- servers that are not ours ----
-
-/// Answers every connection with these bytes, and keeps the requests.
-fn server_of(answer: &'static [u8]) -> (u16, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (sender, requests) = mpsc::channel();
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.unwrap();
-            // All of the head, if it is HTTP: closing with some of it unread would reset the
-            // connection.
-            let (mut request, mut part) = (Vec::new(), [0; 4096]);
-            loop {
-                let length = connection.read(&mut part).unwrap_or(0);
-                request.extend_from_slice(&part[..length]);
-                let is_http = request.first().is_some_and(u8::is_ascii_alphabetic);
-                if length == 0 || !is_http || request.ends_with(b"\r\n\r\n") {
-                    break;
-                }
-            }
-            let _gone = sender.send(text(&request));
-            let _closed = connection.write_all(answer);
-        }
-    });
-    (port, requests)
-}
 
 const STATUS: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\
@@ -310,8 +224,19 @@ fn what_is_no_server_of_ours_is_named_with_the_next_step() {
         &at(b"HTTP/1.1 301 Moved\r\nLocation: https://x.example/\r\nContent-Length: 0\r\n\r\n"),
         &["https://x.example/"],
     );
-    let nobody = program().args(["status", "--url", "http://127.0.0.1:1"]).output().unwrap();
-    assert!(complaint(&nobody).contains("GCS_SERVER_TOKEN"));
+    // Nor is a success of ours without JSON, also after a change.
+    let other = at(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    case(&other, &["not as a gcs-server does (status 200)", "--url"]);
+    for command in
+        [&["tick"][..], &["provider", "add", "Clinic"], &["codes", "open", "--count", "1"]]
+    {
+        let mut program = program();
+        let output =
+            program.args(command).args(["--token", "t", "--url", &other]).output().unwrap();
+        let said = complaint(&output);
+        assert!(said.contains("not as a gcs-server does (status 200)"), "{command:?}: {said}");
+        assert!(said.contains("--url") && !said.contains("line 1"), "{command:?}: {said}");
+    }
     // A change whose answer is lost: it is not known, and that is said; a question is a question.
     let lost = at(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{");
     let output = program().args(["tick", "--token", "t", "--url", &lost]).output().unwrap();
@@ -389,84 +314,6 @@ fn tls_is_spoken_and_its_mistakes_are_named() {
 
 // ---- a server of ours ----
 
-fn position(server: &Process) -> u64 {
-    server.json(&server.operator, &["status"])["position"].as_u64().unwrap()
-}
-
-/// Waits for the first tick, so that nothing but commands moves the log on.
-fn until_ticked(server: &Process) {
-    while server.json(&server.operator, &["status"])["published"].is_null() {
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn nothing_is_spent_whose_answer_cannot_be_shown() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Process::start(&folder.path().join("data"), &[]);
-    until_ticked(&server);
-    let operator = server.operator.clone();
-    let added = server.json(&operator, &["provider", "add", "City hospital"]);
-    let provider = added["token"].as_str().unwrap();
-    let there = folder.path().join("there");
-    fs::write(&there, "mine").unwrap();
-    let there = there.to_str().unwrap();
-
-    let before = position(&server);
-    let codes = ["codes", "open", "--count", "10000"];
-    let spending: [(&str, &[&str], bool); 9] = [
-        (provider, &codes, true),
-        (provider, &["codes", "open", "--count", "1", "--no-codes"], true),
-        (&operator, &["provider", "add", "Clinic"], true),
-        (&operator, &["provider", "token", "1"], true),
-        (&operator, &["operator-token"], true),
-        (&operator, &["backend-token"], true),
-        (&operator, &["provider", "rotate", "1"], false),
-        (&operator, &["policy", "set", "raw=true"], false),
-        (&operator, &["start-series", "--yes"], false),
-    ];
-    for (token, arguments, has_output) in spending {
-        let output = server.command(token, arguments).stdout(closed()).output().unwrap();
-        assert!(complaint(&output).contains("Nothing has been done"), "{arguments:?}");
-        if Path::new("/dev/full").exists() {
-            let output = server.command(token, arguments).stdout(full()).output().unwrap();
-            assert!(complaint(&output).contains("Nothing has been done"), "{arguments:?}");
-        }
-        if has_output {
-            let mut command = server.command(token, arguments);
-            let said = complaint(&command.args(["--output", there]).output().unwrap());
-            assert!(said.contains("is there already") && said.contains("Nothing has been done"));
-        }
-    }
-    assert_eq!(position(&server), before);
-    assert_eq!(fs::read_to_string(there).unwrap(), "mine");
-
-    // Whoever reads only the beginning has what they wanted.
-    let mut command = server.command(provider, &codes);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    assert!(first.starts_with("# 10000 codes"), "{first}");
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
-
-    // A file has it all; a refusal leaves none behind.
-    let sheet = folder.path().join("codes.csv");
-    let file = ["--output", sheet.to_str().unwrap()];
-    let mut command =
-        server.command(provider, &["codes", "open", "--count", "3", "--format", "csv"]);
-    let output = command.args(file).output().unwrap();
-    assert!(output.status.success() && output.stdout.is_empty(), "{}", text(&output.stderr));
-    let printed =
-        server.command(provider, &["codes", "print", "10000", "--format", "csv"]).output();
-    assert_eq!(fs::read(&sheet).unwrap(), printed.unwrap().stdout);
-    assert_eq!(fs::metadata(&sheet).unwrap().permissions().mode() & 0o777, 0o600);
-    fs::remove_file(&sheet).unwrap();
-    let refused = server.command("wrong", &codes).args(file).output().unwrap();
-    assert!(complaint(&refused).contains("does not know this token"));
-    assert!(!sheet.exists());
-}
-
 #[test]
 fn a_wrong_listener_a_wrong_token_and_a_second_start_are_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -482,6 +329,13 @@ fn a_wrong_listener_a_wrong_token_and_a_second_start_are_told() {
     let output = server.command("gcs_operator_wrong", &["status"]).output().unwrap();
     let said = complaint(&output);
     assert!(said.contains("(401, unauthorized)") && said.contains("does not know this token"));
+
+    let codes = ["codes", "open", "--count", "1"];
+    let output = server.command(&server.operator, &codes).output().unwrap();
+    let said = complaint(&output);
+    for wanted in ["(403, forbidden)", "a provider's", "by `provider add`", "gcs-server --help"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
 
     // The same folder, whatever the addresses; and another folder with the same addresses.
     let ports = [
@@ -518,23 +372,6 @@ fn a_wrong_listener_a_wrong_token_and_a_second_start_are_told() {
     let output = command.args(listen).args(free).args(["--data-dir", other.to_str().unwrap()]);
     assert!(complaint(&output.output().unwrap()).contains("Another program listens there"));
     assert!(!other.exists());
-}
-
-#[test]
-fn a_first_start_whose_token_cannot_be_shown_makes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let start = |stdout: Stdio| {
-        let mut command = program();
-        command.args(["--data-dir", data.to_str().unwrap()]);
-        command.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
-        command.stdout(stdout).output().unwrap()
-    };
-    assert!(complaint(&start(closed())).contains("Nothing has been done"));
-    if Path::new("/dev/full").exists() {
-        assert!(complaint(&start(full().into())).contains("Nothing has been done"));
-    }
-    assert!(!data.exists());
 }
 
 #[test]
@@ -602,7 +439,7 @@ fn a_report_is_sent_again_until_an_answer_comes() {
         bodies
     });
     let output =
-        run(&["report", "--code", "0000-0005-N14B-38SN", "--random", "--public-url", &url]);
+        pure(&["report", "--code", "0000-0005-N14B-38SN", "--random", "--public-url", &url]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("sent again"));
     let bodies = bodies.join().unwrap();

@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 use gcs_core::DAY_SECONDS;
 use gcs_core::Element;
 use gcs_core::Version;
+use gcs_core::publish::{Publisher, PublisherSettings};
 use gcs_core::report::{Item, ItemProblem};
 use gcs_server::app::{StartError, catch_up};
 use gcs_server::domain::chain::{EventHeader, HEADER_LEN, RULES};
@@ -17,8 +18,8 @@ use gcs_server::domain::events;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Act, CodeId, ProviderStatus};
 use gcs_server::domain::policy::Policy;
-use gcs_server::node::{ReplayError, Replayed, replay};
-use gcs_server::publishing::{PublicationBuilder, TickPosition};
+use gcs_server::node::{ReplayError, Replayed, TickPosition, replay};
+use gcs_server::publishing::Outbox;
 use gcs_server::store::{AppendError, Batch, Store, StoreError, StoredBody, StoredEvent};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -209,8 +210,9 @@ fn a_log_without_the_tick_that_was_published_is_refused() {
         head: ledger.state.head,
     };
     let start = |batches: &[Batch], position| {
-        let builder = PublicationBuilder::new(&ledger.keys, None);
-        catch_up(&mut Tampered(batches.to_vec()), &ledger.keys, builder, Some(position))
+        let publisher = Publisher::new(PublisherSettings::default(), 1);
+        let saved = Outbox::resume(publisher, position);
+        catch_up(&mut Tampered(batches.to_vec()), &ledger.keys, saved)
     };
     start(&batches, position).unwrap();
     let cut = start(&batches[..batches.len() - 1], position).unwrap_err();

@@ -16,7 +16,7 @@ use gcs_server::domain::events::Act;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::Selection;
 use gcs_server::domain::policy::Policy;
-use gcs_server::publishing::{PublicationBuilder, TickPosition};
+use gcs_server::publishing::Outbox;
 use proptest::prelude::*;
 
 /// A phone of the deployment.
@@ -41,8 +41,8 @@ fn wake(phone: &mut Client, ledger: &Ledger, files: &Files) {
 
 /// What a server gives phones that starts with nothing but the log and the keys.
 fn rebuilt(ledger: &Ledger) -> Files {
-    let builder = PublicationBuilder::new(&ledger.keys, None);
-    let caught_up = catch_up(&mut ledger.store.clone(), &ledger.keys, builder, None).unwrap();
+    let nothing = Outbox::default();
+    let caught_up = catch_up(&mut ledger.store.clone(), &ledger.keys, nothing).unwrap();
     let mut shelf = Shelf::new(&ledger.keys);
     shelf.put(&caught_up.outbox);
     shelf.files
@@ -188,19 +188,18 @@ proptest! {
     ) {
         let mut town = Town::new();
         let mut stopping = Shelf::new(&town.ledger.keys);
-        let mut position: Option<TickPosition> = None;
-        let mut saved = None;
+        let mut saved = Outbox::default();
         for (step, stops) in steps.iter().zip(stops).chain([(&Step::Tick(1), true)]) {
             town.step(step);
             if stops {
                 let keys = &town.ledger.keys;
-                let builder = PublicationBuilder::new(keys, saved.clone());
-                let caught_up = catch_up(&mut town.ledger.store.clone(), keys, builder, position).unwrap();
-                stopping.put(&caught_up.outbox);
-                if let Some(publisher) = caught_up.outbox.plan().publisher() {
+                let outbox = catch_up(&mut town.ledger.store.clone(), keys, saved).unwrap().outbox;
+                stopping.put(&outbox);
+                saved = Outbox::default();
+                if let (Some(publisher), Some(position)) = (outbox.plan().publisher(), outbox.position()) {
                     let bytes = publisher.to_bytes();
-                    saved = Some(gcs_core::publish::Publisher::from_bytes(&bytes).unwrap());
-                    position = caught_up.outbox.position();
+                    let publisher = gcs_core::publish::Publisher::from_bytes(&bytes).unwrap();
+                    saved = Outbox::resume(publisher, position);
                 }
             }
         }

@@ -15,7 +15,7 @@ use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::publishing::{Files, Outbox, PublicationBuilder, Publishing, PublishingError};
+use gcs_server::publishing::{Files, Outbox, Publishing, PublishingError};
 
 /// Some reports, and a tick at the end of an hour or so.
 async fn live(home: &Home, running: &Running, number: u32) {
@@ -84,6 +84,11 @@ async fn a_phone_follows_a_server_over_days() {
     running.stop().await;
 }
 
+/// What a start on this log writes, after what was saved.
+fn ledger_outbox(ledger: &Ledger, saved: Outbox) -> Outbox {
+    catch_up(&mut ledger.store.clone(), &ledger.keys, saved).unwrap().outbox
+}
+
 /// A log of two ticks, the publishing of a folder, and what both ticks give.
 struct Desk {
     ledger: Ledger,
@@ -98,21 +103,13 @@ impl Desk {
         let mut ledger = Ledger::with_codes(&policy(), 10);
         ledger.report(0, &[raw(1, 1), raw(2, 1)]);
         ledger.tick();
-        let (first, position, publisher) = {
-            let builder = PublicationBuilder::new(&ledger.keys, None);
-            let outbox =
-                catch_up(&mut ledger.store.clone(), &ledger.keys, builder, None).unwrap().outbox;
-            let position = outbox.position().unwrap();
-            let publisher = outbox.plan().publisher().unwrap().clone();
-            (outbox, position, publisher)
-        };
+        let first = ledger_outbox(&ledger, Outbox::default());
+        let publisher = first.plan().publisher().unwrap().clone();
+        let saved = Outbox::resume(publisher, first.position().unwrap());
         ledger.report(1, &[raw(2, 2)]);
         ledger.now += HOUR;
         ledger.tick();
-        let builder = PublicationBuilder::new(&ledger.keys, Some(publisher));
-        let second = catch_up(&mut ledger.store.clone(), &ledger.keys, builder, Some(position))
-            .unwrap()
-            .outbox;
+        let second = ledger_outbox(&ledger, saved);
         let open = |name: &str| Files::local(&home.path(name)).unwrap();
         let publishing = Publishing { public: open("public"), private: open("private") };
         Desk { ledger, home, publishing, outboxes: [first, second] }
@@ -151,12 +148,13 @@ async fn wherever_writing_fails_phones_see_the_publication_before() {
         // Every file of before is there as it was, the manifest among them.
         assert!(before.iter().all(|(name, bytes)| now.get(name) == Some(bytes)), "{broken}");
         let wait = desk.publishing.saved().await.unwrap();
-        assert!(wait.is_some_and(|(_, position)| position.version.tick == 1), "{broken}");
+        let tick = wait.unwrap().position().unwrap().version.tick;
+        assert_eq!(tick, 1, "{broken}");
         desk.publishing.write(&desk.outboxes[1]).await.unwrap();
         desk.publishing.write(&desk.outboxes[1]).await.unwrap();
         assert_ne!(desk.home.manifest(), before["public/v1/manifest"]);
-        let (_, position) = desk.publishing.saved().await.unwrap().unwrap();
-        assert_eq!(position.version, Version { series: 1, tick: 2 });
+        let saved = desk.publishing.saved().await.unwrap().unwrap();
+        assert_eq!(saved.position().unwrap().version, Version { series: 1, tick: 2 });
         assert_eq!(desk.home.contents().len(), whole.home.contents().len());
     }
 }
@@ -220,6 +218,26 @@ async fn a_stop_while_a_tick_cannot_be_written_leaves_it_to_the_next_start() {
     again.stop().await;
 }
 
+/// Everything of the second tick is written but its manifests, as a crash right after the publisher
+/// was saved leaves it: the next start computes nothing again.
+#[actix_web::test]
+async fn a_publication_that_a_crash_cut_short_is_finished_and_not_computed_again() {
+    let desk = Desk::new();
+    for outbox in &desk.outboxes {
+        desk.publishing.write(outbox).await.unwrap();
+    }
+    let whole = desk.home.contents();
+    fs::remove_file(desk.home.path("public/v1/manifests/1-2")).unwrap();
+    fs::write(desk.home.path("public/v1/manifest"), &whole["public/v1/manifests/1-1"]).unwrap();
+
+    let saved = desk.publishing.saved().await.unwrap().unwrap();
+    let Ledger { store, keys, .. } = &desk.ledger;
+    let caught_up = catch_up(&mut store.clone(), keys, saved).unwrap();
+    assert_eq!(caught_up.ticks, 0);
+    desk.publishing.write(&caught_up.outbox).await.unwrap();
+    assert_eq!(difference(&desk.home.contents(), &whole), Vec::<String>::new());
+}
+
 #[actix_web::test]
 async fn another_manifest_of_the_same_number_stops_publishing_before_anything_is_overwritten() {
     let desk = Desk::new();
@@ -247,9 +265,7 @@ async fn another_manifest_of_the_same_number_stops_publishing_before_anything_is
 async fn a_comparison_names_every_file_that_is_wrong() {
     let desk = Desk::new();
     desk.publishing.write(&desk.outboxes[0]).await.unwrap();
-    let builder = PublicationBuilder::new(&desk.ledger.keys, None);
-    let all =
-        catch_up(&mut desk.ledger.store.clone(), &desk.ledger.keys, builder, None).unwrap().outbox;
+    let all = ledger_outbox(&desk.ledger, Outbox::default());
     desk.publishing.write(&all).await.unwrap();
     let good = desk.publishing.compare(&all).await.unwrap();
     let count = desk.home.public().len();

@@ -167,7 +167,7 @@ async fn a_log_that_is_missing_empty_or_no_log_is_refused() {
     for garbage in [vec![], b"not a database".to_vec(), vec![0x5a; 100_000], vec![0; 8192]] {
         fs::write(&log, &garbage).unwrap();
         let refusal = home.refusal().await;
-        assert!(refusal.contains("log.sqlite") && refusal.contains("estore it"), "{refusal}");
+        assert!(refusal.contains("log.sqlite") && refusal.contains("estore"), "{refusal}");
     }
     // Made, and cut short before its first event was written.
     fs::remove_file(&log).unwrap();
@@ -202,7 +202,7 @@ async fn a_log_cut_off_in_the_middle_is_refused() {
     for length in [bytes.len() - 1, bytes.len() - 4096, bytes.len() / 2, 4096, 100] {
         fs::write(&log, &bytes[..length]).unwrap();
         let refusal = home.refusal().await;
-        assert!(refusal.contains("estore it from a copy"), "{length}: {refusal}");
+        assert!(refusal.contains("estore the log from a copy"), "{length}: {refusal}");
         assert!(refusal.contains("Nothing has been changed"), "{length}: {refusal}");
     }
     fs::write(&log, bytes).unwrap();
@@ -358,9 +358,9 @@ async fn a_manifest_older_than_the_log_is_written_again() {
     fs::copy(home.path("public/v1/manifests/1-1"), home.path("public/v1/manifest")).unwrap();
     assert_ne!(home.manifest(), manifest);
     let running = home.start().await;
-    assert_eq!(home.manifest(), manifest);
     assert_eq!(running.service().version(), Some(Version { series: 1, tick: 2 }));
     running.stop().await;
+    assert_eq!(home.manifest(), manifest);
 }
 
 fn recover(home: &Home, options: &[&str]) -> (bool, String) {

@@ -6,7 +6,7 @@ use core::fmt::{Debug, Display};
 
 use thiserror::Error;
 
-use super::{Publication, Publisher};
+use super::{LastPublication, Publication, Publisher};
 use crate::files::Path;
 use crate::version::Version;
 
@@ -190,18 +190,15 @@ impl Publisher {
     pub fn finish<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
         let Some(last) = &self.last else { return Ok(()) };
         let Version { series, tick } = last.version;
-        let kept = |tick| Path::KeptManifest { series, tick };
-        let later = tick.checked_add(1).map(kept);
+        let later = tick.checked_add(1).map(|tick| Path::KeptManifest { series, tick });
         if let Some(path) = later
             && get(place, path)?.is_some()
         {
             return Err(WriteError::Equivocation { path });
         }
-        let bytes = &last.manifest[..];
-        let create = WriteStep::Create { path: kept(tick), bytes };
-        let put = WriteStep::Put { path: Path::Manifest, bytes };
-        let deletions = last.deletions.iter().copied().map(WriteStep::Delete);
-        [create, put].into_iter().chain(deletions).try_for_each(|step| step.execute(place))
+        let plan = WritePlan::resume(self.clone());
+        let mut steps = plan.steps().filter(|step| !matches!(step, WriteStep::Save(_)));
+        steps.try_for_each(|step| step.execute(place))
     }
 }
 
@@ -218,6 +215,20 @@ pub struct WritePlan {
 }
 
 impl WritePlan {
+    /// What a crash may have left to do of the last publication of a publisher that was saved:
+    /// everything after [`WriteStep::Save`]. Later publications can be added to it.
+    pub fn resume(publisher: Publisher) -> WritePlan {
+        let mut plan = WritePlan::default();
+        if let Some(LastPublication { version, manifest, deletions }) = &publisher.last {
+            let kept = Path::KeptManifest { series: version.series, tick: version.tick };
+            plan.files.insert(kept, manifest.clone());
+            plan.files.insert(Path::Manifest, manifest.clone());
+            plan.deletions.extend(deletions);
+        }
+        plan.publisher = Some(publisher);
+        plan
+    }
+
     /// Adds the next publication.
     pub fn add(&mut self, publication: Publication) {
         for file in publication.files {
@@ -525,6 +536,26 @@ mod tests {
         let is_kept = |path: &&Path| matches!(path, Path::KeptManifest { .. });
         let kept: Vec<&Path> = plan.files().map(|file| file.0).filter(is_kept).collect();
         assert_eq!(kept, [&Path::KeptManifest { series: 1, tick: 6 }]);
+    }
+
+    /// The files of the last publication but its manifest are there, and its deletions are not done.
+    #[test]
+    fn what_was_cut_short_is_written_with_what_comes_later() {
+        let publications = publications(6);
+        let (mut stopped, mut whole) = (MemoryPlace::default(), MemoryPlace::default());
+        publications.iter().for_each(|publication| publication.write(&mut whole).unwrap());
+        publications[..3].iter().for_each(|publication| publication.write(&mut stopped).unwrap());
+        let cut =
+            publications[3].steps().take_while(|step| !matches!(step, WriteStep::Create { .. }));
+        cut.for_each(|step| step.execute(&mut stopped).unwrap());
+        let saved = Publisher::from_bytes(stopped.saved.as_ref().unwrap()).unwrap();
+        let mut plan = WritePlan::resume(saved);
+        assert_eq!(plan.manifest(), publications[3].files.last().map(|file| &file.bytes[..]));
+        assert!(!plan.deletions.is_empty());
+        publications[4..].iter().for_each(|publication| plan.add(publication.clone()));
+        plan.write(&mut stopped).unwrap();
+        assert_eq!(stopped.files, whole.files);
+        assert_eq!(stopped.saved, whole.saved);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::domain::chain::LogError;
 use crate::domain::events::Event;
 use crate::domain::keys::DeploymentKeys;
 use crate::node::{PublicationInput, Replayed, replay};
-use crate::publishing::{Outbox, PublicationBuilder, PublicationError, TickPosition};
+use crate::publishing::{Outbox, PublicationBuilder, PublicationError};
 use crate::store::Store;
 
 /// The result of catching up with the log.
@@ -40,18 +40,18 @@ impl CaughtUp {
     }
 }
 
-/// Replays the log, and computes the publications after `published`, or all of them.
+/// Replays the log, and computes the publications after the last one in an outbox, or all of them if
+/// it is empty.
 ///
 /// # Errors
 /// A log that is damaged, or that does not have the last publication.
 pub fn catch_up(
     store: &mut dyn Store,
     keys: &DeploymentKeys,
-    builder: PublicationBuilder,
-    published: Option<TickPosition>,
+    mut outbox: Outbox,
 ) -> Result<CaughtUp, StartError> {
-    let mut builder = Some(builder);
-    let mut outbox = Outbox::default();
+    let (published, publisher) = (outbox.position(), outbox.plan().publisher().cloned());
+    let mut builder = Some(PublicationBuilder::new(keys, publisher));
     let mut is_there = published.is_none();
     let (mut failed, mut ticks, mut computing) = (None, 0, Duration::ZERO);
     let replayed = replay(store, Some(keys), |state, logged| {

@@ -75,7 +75,7 @@ pub enum FolderError {
         keys: PathBuf,
     },
     /// The log cannot be opened.
-    #[error("log {path}: {error}\nRestore it from a copy. Nothing has been changed.")]
+    #[error("log {path}: {error}\n{advice} Nothing has been changed.", advice = .error.advice())]
     Store {
         /// The log.
         path: PathBuf,
@@ -271,9 +271,8 @@ impl DataFolder {
         });
         if begun.is_err() {
             // The keys have not been used yet: the next start makes new ones.
-            for file in [config.key_file.clone(), self.log()] {
-                let _gone = fs::remove_file(file);
-            }
+            let _gone = fs::remove_file(&config.key_file);
+            let _gone = SqliteStore::delete(&self.log());
         }
         let store = Box::new(begun?);
         let new = Some(NewDeployment { token, publishes_at_once });

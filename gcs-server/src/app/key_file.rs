@@ -2,7 +2,7 @@
 //! else; without the key file nothing can be published from the log.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -11,6 +11,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::domain::keys::{DeploymentKeys, Secrets};
+use crate::new_file::{NewFile, Readers};
 use crate::random::{self, Random};
 
 /// The content of a key file.
@@ -74,7 +75,7 @@ pub fn create(keys: &DeploymentKeys, path: &Path) -> Result<(), KeyFileError> {
         online_key: hex(online),
         master_key: hex(master),
     };
-    let json = serde_json::to_string_pretty(&text).map(Zeroizing::new);
+    let json = serde_json::to_string_pretty(&text).map(|json| Zeroizing::new(json + "\n"));
     let written = json.map_err(io::Error::from).and_then(|json| write_new(path, &json));
     written.map_err(|error| KeyFileError::Io { path: path.to_owned(), error })
 }
@@ -103,17 +104,12 @@ pub fn read(path: &Path) -> Result<DeploymentKeys, KeyFileError> {
 
 /// Writes a new file that only its owner can read. It is on disk when this returns.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    // The new name is in the folder's own data.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if cfg!(unix) { fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+    let mut file = NewFile::create(path, Readers::Owner)?;
+    file.write(text.as_bytes())?;
+    file.sync()?;
+    file.sync_name()?;
+    file.keep();
+    Ok(())
 }
 
 #[cfg(test)]

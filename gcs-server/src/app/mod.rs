@@ -19,14 +19,14 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::folder::{DataFolder, FolderError, NewDeployment, Opened};
-use self::start::{Before, Bound, listen, serve_last};
+use self::start::{Before, Bound, listen};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
 use crate::clock::Clock;
 use crate::domain::keys::DeploymentKeys;
 use crate::http::{self, Listener};
 use crate::node::{Node, PublicationInput, Replayed};
-use crate::publishing::{Published, Publishing, Worker};
+use crate::publishing::{Publishing, Worker};
 use crate::random::Random;
 use crate::service::Service;
 use crate::store::Store;
@@ -63,18 +63,19 @@ impl App {
         let Opened { mut folder, store, keys, new } = opened;
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
-        let running = Running::start(store, Arc::new(keys), publishing, (clock, random)).await?;
-
-        let ticks = matches!(running.clock, Clock::System) && !running.node.is_read_only();
-        let service = running.service(Duration::from_secs(config.body_seconds.into()));
+        let body_patience = Duration::from_secs(config.body_seconds.into());
+        let running =
+            Running::start(store, Arc::new(keys), publishing, (clock, random), body_patience);
+        let Running { service, node_thread, worker } = running.await?;
+        let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
         let serve = |listener, (address, socket): Bound| {
             http::serve(listener, socket, service.clone()).map(|server| (address, server))
         };
         Ok(App {
             public: serve(Listener::Public, public)?,
             private: serve(Listener::Private, private)?,
-            node_thread: running.node_thread,
-            worker: running.worker,
+            node_thread,
+            worker,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new,
@@ -143,13 +144,9 @@ impl std::fmt::Debug for App {
 
 /// Everything that runs behind the listeners.
 struct Running {
-    node: Node,
+    service: Service,
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
-    keys: Arc<DeploymentKeys>,
-    clock: Clock,
-    published: watch::Receiver<Option<Published>>,
-    publishing: Publishing,
 }
 
 impl Running {
@@ -159,9 +156,10 @@ impl Running {
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
         (clock, random): (Clock, Random),
+        body_patience: Duration,
     ) -> Result<Running, StartError> {
         let before = Before::look(&publishing).await?;
-        let position = before.position();
+        let last = before.published();
         let own_keys = Arc::clone(&keys);
         let replayed = tokio::task::spawn_blocking(move || {
             before.catch_up(&mut *store, &own_keys).map(|caught_up| (store, caught_up))
@@ -169,10 +167,6 @@ impl Running {
         let (store, caught_up) = replayed.await.map_err(io::Error::other)??;
         let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
 
-        let (sender, published) = watch::channel(None);
-        if let Some(position) = position {
-            serve_last(&publishing, position, &outbox, &sender).await?;
-        }
         let (inputs, queue) = mpsc::channel::<PublicationInput>(INPUTS);
         let (node, node_thread) = match newer {
             None => {
@@ -181,21 +175,11 @@ impl Running {
             }
             Some(_) => (Node::read_only(state), None),
         };
-        let worker = Worker::new(publishing.clone(), builder, sender);
-        let worker = tokio::spawn(worker.run(outbox, queue));
-        Ok(Running { node, node_thread, worker, keys, clock, published, publishing })
-    }
-
-    /// The service that request handlers use.
-    fn service(&self, body_patience: Duration) -> Service {
-        Service {
-            node: self.node.clone(),
-            keys: Arc::clone(&self.keys),
-            clock: self.clock.clone(),
-            published: self.published.clone(),
-            files: self.publishing.public.clone(),
-            body_patience,
-            metrics: Arc::default(),
-        }
+        let (sender, published) = watch::channel(last);
+        let files = publishing.public.clone();
+        let worker = tokio::spawn(Worker::new(publishing, builder, sender).run(outbox, queue));
+        let metrics = Arc::default();
+        let service = Service { node, keys, clock, published, files, body_patience, metrics };
+        Ok(Running { service, node_thread, worker })
     }
 }

@@ -4,18 +4,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use gcs_core::Version;
-use gcs_core::publish::Publisher;
 use thiserror::Error;
-use tokio::sync::watch;
 
 use super::advice;
 use super::catch_up::{CaughtUp, catch_up};
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
 use crate::node::{ReplayError, Replayed};
-use crate::publishing::{
-    Files, Outbox, PublicationBuilder, Published, Publishing, PublishingError, TickPosition,
-};
+use crate::publishing::{Files, Outbox, Published, Publishing, PublishingError};
 use crate::store::Store;
 
 /// Why the server does not start.
@@ -84,8 +80,8 @@ pub(super) fn listen(address: SocketAddr, flag: &str) -> Result<Bound, StartErro
 
 /// The publications that an earlier run of the server left in the data folder.
 pub(super) struct Before {
-    /// The publisher after the last publication, and the position of that publication in the log.
-    saved: Option<(Publisher, TickPosition)>,
+    /// What may be left to do of the last publication.
+    saved: Option<Outbox>,
     /// Version of the newest published manifest. It is looked for only when nothing was saved.
     newest: Option<Version>,
     /// Whether nothing was ever published from this folder.
@@ -100,9 +96,9 @@ impl Before {
         Ok(Before { saved, newest, is_new: publishing.is_new().await? })
     }
 
-    /// The position of the last publication in the log.
-    pub(super) fn position(&self) -> Option<TickPosition> {
-        self.saved.as_ref().map(|(_, position)| *position)
+    /// The last publication, to serve until what the log has beyond it is written.
+    pub(super) fn published(&self) -> Option<Published> {
+        self.saved.as_ref().and_then(Published::of)
     }
 
     /// Makes sure that the log has every publication, replays it, and computes what has not been
@@ -112,9 +108,7 @@ impl Before {
         store: &mut dyn Store,
         keys: &DeploymentKeys,
     ) -> Result<CaughtUp, StartError> {
-        let position = self.position();
-        let builder = PublicationBuilder::new(keys, self.saved.map(|(publisher, _)| publisher));
-        let mut caught_up = catch_up(store, keys, builder, position)?;
+        let mut caught_up = catch_up(store, keys, self.saved.unwrap_or_default())?;
         let Replayed { state, unerased, newer } = &caught_up.replayed;
         if let Some(error) = newer {
             // The files that a newer release published stay as they are.
@@ -149,19 +143,4 @@ impl Before {
 pub fn publishing(folder: &DataFolder) -> Result<Publishing, object_store::Error> {
     let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
     Ok(Publishing { public, private })
-}
-
-/// Serves the last publication until what the log has beyond it is written.
-pub(super) async fn serve_last(
-    publishing: &Publishing,
-    position: TickPosition,
-    outbox: &Outbox,
-    published: &watch::Sender<Option<Published>>,
-) -> Result<(), StartError> {
-    let manifest = publishing.kept_manifest(position.version).await?;
-    if outbox.position().is_none() {
-        publishing.ensure_manifest(&manifest).await?;
-    }
-    published.send_replace(Some(Published { position, manifest, missing: 0 }));
-    Ok(())
 }

@@ -91,6 +91,11 @@ impl AskError {
                  to another server, or has been replaced. The operator makes a new token for a \
                  provider with `provider token`, and for the operator with `reset-token`."
             }
+            ("forbidden", _) => {
+                "\nThis token is another role's. `gcs-server --help` names the role that each command \
+                 is for. The operator's token was shown at the first start, a provider's by `provider \
+                 add`, the backends' by `backend-token`."
+            }
             _ => "",
         };
         let (code, detail) = (printable(code), printable(detail));

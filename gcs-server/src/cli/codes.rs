@@ -12,7 +12,7 @@ use serde_json::json;
 use ureq::http::Method;
 
 use super::connection::{Client, Private, SMALL};
-use super::output::{Output, OutputArgs, Readers, say};
+use super::output::{OutputArgs, Readers, say};
 use super::{CommandResult, Error};
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge::MAX_RANGE;
@@ -117,13 +117,15 @@ const RANGES: &str = "/v1/provider/ranges";
 pub(super) fn run(command: CodesCommand) -> CommandResult {
     match command {
         CodesCommand::Open(range) => open(&range),
-        CodesCommand::List(server) => server.connect()?.show(RANGES),
+        CodesCommand::List(server) => server.connect()?.show(&Method::GET, RANGES, None),
         CodesCommand::Print(Print { first, format, output, server }) => {
             let sheet = sheet(&server.connect()?, first.into(), format)?;
             output.write(Readers::Owner, &sheet)
         }
         CodesCommand::Close(Close { first, server }) => {
-            server.connect()?.act(&Method::POST, &format!("{RANGES}/{first}/close"), None)
+            let done = "The range is closed; `gcs-server codes list` shows it.";
+            let path = format!("{RANGES}/{first}/close");
+            server.connect()?.act(&Method::POST, &path, None, done)
         }
     }
 }
@@ -134,10 +136,13 @@ fn open(range: &Open) -> CommandResult {
     let codes = usize::try_from((*count).min(MAX_RANGE))?;
     let output = output.open(Readers::Owner, codes * CODE_ROOM + SMALL)?;
     let body = json!({ "count": count, "valid_days": valid_days });
-    let range = client.ask_json(&Method::POST, RANGES, Some(&body))?;
+    let range = client.ask(&Method::POST, RANGES, Some(&body))?;
     let first = range["first"].as_u64().ok_or("no serial number in the answer")?;
     if *no_codes {
-        let done = format!("The range {first} is open; `gcs-server codes list` shows it.");
+        let done = format!(
+            "The range {first} is open; `gcs-server codes list` shows it, `gcs-server codes close \
+             {first}` revokes its codes."
+        );
         output.write_after(&format!("{range:#}\n"), done)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -146,7 +151,7 @@ fn open(range: &Open) -> CommandResult {
          codes close {first}` revokes them."
     );
     let sheet = sheet(&client, first, *format).map_err(|error| format!("{error}\n{done}"))?;
-    Output::write_after(output, &sheet, done)?;
+    output.write_after(&sheet, done)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -158,12 +163,13 @@ fn sheet(client: &Client, first: u64, format: Format) -> Result<String, Error> {
         Format::Json => "json",
     };
     let path = format!("{RANGES}/{first}/codes?format={format}");
-    Ok(client.ask(&Method::GET, &path, None)?)
+    Ok(client.ask_text(&path)?)
 }
 
 pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> CommandResult {
     let client = server.connect()?;
-    client.act(&Method::POST, "/v1/admin/codes/revoke", Some(&json!({ "code": code })))
+    let body = json!({ "code": code });
+    client.act(&Method::POST, "/v1/admin/codes/revoke", Some(&body), "The code has been revoked.")
 }
 
 pub(super) fn test(TestCode { code }: &TestCode) -> CommandResult {

@@ -1,6 +1,7 @@
 //! Connections to a running server: its private listener for operators, providers and
 //! backends, its public one for reports.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,10 +25,13 @@ const MOST: u64 = 64 << 20;
 /// Bytes that an answer other than codes may have.
 pub(super) const SMALL: usize = 4 << 10;
 
-/// Options for the connection to a server.
+/// Options that the connections to both listeners have.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 struct Transport {
+    /// The server's configuration file, which may name its listeners
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
     /// For https: trust the certificates in this PEM file instead of the system's
     #[arg(long, value_name = "FILE", env = "GCS_SERVER_CA", hide_env_values = true)]
     ca: Option<PathBuf>,
@@ -48,17 +52,8 @@ pub(super) struct Private {
     url: Option<String>,
     /// The operator's, a provider's or the backends' token, as the command needs
     #[arg(long, env = "GCS_SERVER_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// The server's configuration file, which may name its private listener
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
-    config: Option<PathBuf>,
-    #[arg(
-        long,
-        hide = true,
-        value_name = "ADDRESS",
-        env = "GCS_SERVER_PRIVATE_LISTEN",
-        hide_env_values = true
-    )]
+    token: Option<Secret>,
+    #[arg(long, hide = true, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN")]
     private_listen: Option<SocketAddr>,
     #[command(flatten)]
     transport: Transport,
@@ -71,49 +66,65 @@ pub(super) struct Public {
     /// URL of the public listener [default: as --config says, or http://127.0.0.1:8080]
     #[arg(long, value_name = "URL", env = "GCS_SERVER_PUBLIC_URL", hide_env_values = true, value_parser = parse_url)]
     public_url: Option<String>,
-    /// The server's configuration file, which may name its public listener
-    #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
-    config: Option<PathBuf>,
-    #[arg(
-        long,
-        hide = true,
-        value_name = "ADDRESS",
-        env = "GCS_SERVER_PUBLIC_LISTEN",
-        hide_env_values = true
-    )]
+    #[arg(long, hide = true, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN")]
     public_listen: Option<SocketAddr>,
     #[command(flatten)]
     transport: Transport,
 }
 
+/// A token. `Debug` does not show it.
+#[derive(Clone)]
+struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(token: String) -> Secret {
+        Secret(token)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 impl Private {
     pub(super) fn connect(&self) -> Result<Client, Error> {
-        let Private { url, token, config, private_listen, transport } = self;
-        let url = match url {
-            Some(url) => url.clone(),
-            None => {
-                let (config, private_listen) = (config.clone(), *private_listen);
+        let Private { url, token, private_listen, transport } = self;
+        let url = url.clone().map_or_else(
+            || {
+                let (config, private_listen) = (transport.config.clone(), *private_listen);
                 let options = Options { config, private_listen, ..Options::default() };
-                url_of(Config::load(&options)?.private_listen, "--url")?
-            }
-        };
-        let token = token.clone();
-        let token = Some(token.ok_or("a token is needed: --token, or GCS_SERVER_TOKEN")?);
-        Ok(Client { agent: transport.agent()?, url, token, listener: Listener::Private })
+                url_of(Config::load(&options)?.private_listen, "--url")
+            },
+            Ok,
+        )?;
+        let token = token.clone().ok_or("a token is needed: --token, or GCS_SERVER_TOKEN")?;
+        if token.0.trim().is_empty() {
+            return Err("the token is empty: what gave --token or GCS_SERVER_TOKEN its value, a \
+                        file perhaps, has nothing in it"
+                .into());
+        }
+        Ok(Client {
+            agent: transport.agent()?,
+            url,
+            token: Some(token),
+            listener: Listener::Private,
+        })
     }
 }
 
 impl Public {
     pub(super) fn connect(&self) -> Result<Client, Error> {
-        let Public { public_url, config, public_listen, transport } = self;
-        let url = match public_url {
-            Some(url) => url.clone(),
-            None => {
-                let (config, public_listen) = (config.clone(), *public_listen);
+        let Public { public_url, public_listen, transport } = self;
+        let url = public_url.clone().map_or_else(
+            || {
+                let (config, public_listen) = (transport.config.clone(), *public_listen);
                 let options = Options { config, public_listen, ..Options::default() };
-                url_of(Config::load(&options)?.public_listen, "--public-url")?
-            }
-        };
+                url_of(Config::load(&options)?.public_listen, "--public-url")
+            },
+            Ok,
+        )?;
         Ok(Client { agent: transport.agent()?, url, token: None, listener: Listener::Public })
     }
 }
@@ -142,7 +153,7 @@ impl Transport {
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
-    let named = |what: &dyn std::fmt::Display| format!("--ca {}: {what}", path.display());
+    let named = |what: &dyn fmt::Display| format!("--ca {}: {what}", path.display());
     let pem = std::fs::read(path).map_err(|error| named(&error))?;
     let items: Result<Vec<PemItem<'static>>, _> = parse_pem(&pem).collect();
     let items = items.map_err(|error| named(&error))?;
@@ -197,23 +208,30 @@ fn parse_url(text: &str) -> Result<String, String> {
 pub(super) struct Client {
     agent: Agent,
     pub(super) url: String,
-    token: Option<String>,
+    token: Option<Secret>,
     pub(super) listener: Listener,
 }
 
 impl Client {
-    /// Sends a GET request, and shows the answer.
-    pub(super) fn show(&self, path: &str) -> CommandResult {
-        let answer = self.ask(&Method::GET, path, None)?;
-        OutputArgs::default().write(Readers::Anyone, &pretty(&answer)?)
+    /// Sends a request that changes nothing, and shows the answer.
+    pub(super) fn show(&self, method: &Method, path: &str, body: Option<&Value>) -> CommandResult {
+        let answer = self.ask(method, path, body)?;
+        OutputArgs::default().write(Readers::Anyone, &pretty(&answer))
     }
 
     /// Sends a request that changes something, and shows the answer. If standard output cannot be
-    /// written, the request is not sent.
-    pub(super) fn act(&self, method: &Method, path: &str, body: Option<&Value>) -> CommandResult {
+    /// written, the request is not sent. `done` says what has been done, and how to see that, if
+    /// the answer cannot be written after all.
+    pub(super) fn act(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        done: &str,
+    ) -> CommandResult {
         let output = Output::stdout(SMALL)?;
-        let answer = pretty(&self.ask(method, path, body)?)?;
-        output.write_after(&answer, "It has been done, but the answer could not be shown.")?;
+        let answer = self.ask(method, path, body)?;
+        output.write_after(&pretty(&answer), done)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -227,35 +245,43 @@ impl Client {
         again: impl FnOnce(&Value) -> String,
     ) -> CommandResult {
         let output = output.open(Readers::Owner, SMALL)?;
-        let answer = self.ask_json(&Method::POST, path, body)?;
-        output.write_after(&format!("{answer:#}\n"), again(&answer))?;
+        let answer = self.ask(&Method::POST, path, body)?;
+        output.write_after(&pretty(&answer), again(&answer))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Sends a request, and returns the answer as JSON.
-    pub(super) fn ask_json(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, AskError> {
-        let answer = self.ask(method, path, body)?;
-        serde_json::from_str(&answer).map_err(|_| AskError::foreign(self, 200, &answer))
-    }
-
-    /// Sends a request, and returns the text of the answer if it succeeded.
+    /// Sends a request, and returns the answer as JSON; `null` if it has no content.
     pub(super) fn ask(
         &self,
         method: &Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<String, AskError> {
+    ) -> Result<Value, AskError> {
+        let (status, text) = self.send(method, path, body)?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).map_err(|_| AskError::foreign(self, status, &text))
+    }
+
+    /// Asks for text, and returns it.
+    pub(super) fn ask_text(&self, path: &str) -> Result<String, AskError> {
+        Ok(self.send(&Method::GET, path, None)?.1)
+    }
+
+    /// Sends a request, and returns the status and the text of the answer if it succeeded.
+    fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, String), AskError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        if let Some(Secret(token)) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.trim()));
         }
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = request.body(body).map_err(|_| AskError::Unsendable)?;
@@ -263,24 +289,21 @@ impl Client {
         let mut answer = self.agent.run(request).map_err(failed)?;
         let text = answer.body_mut().with_config().limit(MOST).lossy_utf8(true).read_to_string();
         let text = text.map_err(failed)?;
+        let status = answer.status();
         let is_page = answer
             .headers()
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        if answer.status().is_success() && !is_page {
-            return Ok(text);
+        if status.is_success() && !is_page {
+            return Ok((status.as_u16(), text));
         }
         let moved = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
-        Err(AskError::unsuccessful(self, answer.status().as_u16(), &text, moved))
+        Err(AskError::unsuccessful(self, status.as_u16(), &text, moved))
     }
 }
 
-fn pretty(answer: &str) -> Result<String, serde_json::Error> {
-    if answer.is_empty() {
-        return Ok("done\n".to_owned());
-    }
-    let json: Value = serde_json::from_str(answer)?;
-    Ok(format!("{json:#}\n"))
+fn pretty(answer: &Value) -> String {
+    if answer.is_null() { "done\n".to_owned() } else { format!("{answer:#}\n") }
 }
 
 #[cfg(test)]
@@ -298,6 +321,21 @@ mod tests {
         for bad in ["http://", "http:// x", "http://x.example/?a=b", "http://me:secret@x.example"] {
             assert!(parse_url(bad).unwrap_err().contains("host and port"), "{bad}");
         }
+    }
+
+    #[test]
+    fn no_debug_line_has_the_token() {
+        #[derive(Debug, clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            server: Private,
+        }
+        let command = ["status", "--token", "secret-token", "--url", "http://127.0.0.1:1"];
+        let Command { server } = clap::Parser::parse_from(command);
+        let client = server.connect().unwrap();
+        assert!(matches!(&client.token, Some(Secret(token)) if token == "secret-token"));
+        let shown = format!("{server:?} {client:?}");
+        assert!(shown.contains("127.0.0.1:1") && !shown.contains("secret-token"), "{shown}");
     }
 
     #[test]

@@ -62,12 +62,13 @@ pub(super) fn run(act: &str, correction: &CorrectionArgs) -> CommandResult {
             "look first, without --yes: that shows what changes, and the --position to act on",
         )?;
         body["position"] = position.into();
-        client.act(&Method::POST, "/v1/admin/corrections", Some(&body))?;
+        let done = "The reports are corrected; phones get the change with the next tick.";
+        client.act(&Method::POST, "/v1/admin/corrections", Some(&body), done)?;
         note("done; phones get the change with the next tick");
         return Ok(ExitCode::SUCCESS);
     }
     let path = "/v1/admin/corrections/preview";
-    let preview = client.ask_json(&Method::POST, path, Some(&body))?;
+    let preview = client.ask(&Method::POST, path, Some(&body))?;
     say(format_args!("{preview:#}"))?;
     let position = &preview["position"];
     say(format_args!("nothing has changed yet; add `--position {position} --yes` to do it"))?;

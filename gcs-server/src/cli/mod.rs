@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use ureq::http::Method;
 
 use self::connection::Private;
 use self::output::{OutputArgs, Readers};
@@ -166,12 +167,12 @@ fn dispatch(command: Command) -> CommandResult {
         Command::RevokeCode(code) => codes::revoke(&code),
         Command::Retract(correction) => corrections::run("retract", &correction),
         Command::Reinstate(correction) => corrections::run("reinstate", &correction),
-        Command::Status(server) => operate::status(&server),
+        Command::Status(server) => server.connect()?.show(&Method::GET, "/v1/admin/status", None),
         Command::Tick(server) => operate::tick(&server),
         Command::Policy(command) => operate::policy(command),
         Command::Clock(command) => operate::clock(command),
         Command::StartSeries(start) => operate::start_series(&start),
-        Command::Digest(server) => operate::digest(&server),
+        Command::Digest(server) => server.connect()?.show(&Method::GET, "/v1/admin/digest", None),
         Command::OperatorToken(new) => operate::operator_token(&new),
         Command::BackendToken(new) => operate::backend_token(&new),
         Command::Codes(command) => codes::run(command),

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use gcs_core::files::Path as FilePath;
 
 use super::connection::SMALL;
-use super::output::{OutputArgs, Readers, say};
+use super::output::{OutputArgs, Readers, say, say_done};
 use super::{CommandResult, Error};
 use crate::app::config::{Config, FolderOptions};
 use crate::app::{CaughtUp, DataFolder, Opened, StartError, catch_up, publishing};
@@ -17,7 +17,7 @@ use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
 use crate::domain::state::State;
 use crate::domain::token::{Role, Token};
 use crate::node::{replay, seal};
-use crate::publishing::{Comparison, Outbox, PublicationBuilder, Publishing};
+use crate::publishing::{Comparison, Outbox, Publishing};
 use crate::random::Random;
 use crate::store::{SqliteStore, Store};
 
@@ -66,7 +66,8 @@ pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResu
     if !path.exists() {
         return Err(named(&"there is no such file; name the data folder with --data-dir").into());
     }
-    let mut store = SqliteStore::open_read_only(&path).map_err(|error| named(&error))?;
+    let mut store = SqliteStore::open_read_only(&path)
+        .map_err(|error| named(&format_args!("{error}\n{}", error.advice())))?;
     let began = Instant::now();
     let replayed = replay(&mut store, None, |_, _| Ok(())).map_err(|error| named(&error))?;
     let state = replayed.whole().map_err(|error| named(&error))?;
@@ -88,7 +89,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     let config = Config::load(&settings.into())?;
     let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
     let began = Instant::now();
-    let caught_up = catch_up(&mut *store, &keys, PublicationBuilder::new(&keys, None), None)?;
+    let caught_up = catch_up(&mut *store, &keys, Outbox::default())?;
     let replaying = began.elapsed().saturating_sub(caught_up.computing);
     caught_up.expect_computed()?;
     let CaughtUp { replayed, outbox, ticks, computing, .. } = caught_up;
@@ -132,15 +133,14 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
     }
     publishing.write(outbox).await?;
     publishing.sweep(&extra).await?;
-    say("files that were missing or different are written, extra files are deleted")?;
+    say_done("files that were missing or different are written, extra files are deleted")?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     let config = Config::load(&settings.into())?;
     let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
-    let builder = PublicationBuilder::new(&keys, None);
-    let state = catch_up(&mut *store, &keys, builder, None)?.replayed.whole()?;
+    let state = catch_up(&mut *store, &keys, Outbox::default())?.replayed.whole()?;
     let reports = state.reports.len();
     let tick = state.last_tick.map_or(0, |last| last.version.tick);
     say(format_args!(
@@ -172,7 +172,7 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     let now = u32::try_from(config.clock().now() / 60).unwrap_or(0);
     let series = published.max(state.series).saturating_add(1).max(now);
     append(&config, &mut *store, &state, SeriesStarted { series })?;
-    say(format_args!("series {series} begins with the next tick; start the server"))?;
+    say_done(&format!("series {series} begins with the next tick; start the server"))?;
     Ok(ExitCode::SUCCESS)
 }
 

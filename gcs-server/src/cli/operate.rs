@@ -1,7 +1,6 @@
 //! The operator's commands about policy, clock, ticks, series and tokens.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
 use ureq::http::Method;
 
 use super::CommandResult;
@@ -32,16 +31,13 @@ pub(super) struct SetPolicy {
 #[derive(Debug, Subcommand)]
 pub(super) enum ClockCommand {
     /// Say that the clock is right, so that ticks go on
-    Resume(ResumeClock),
-}
-
-#[derive(Args, Debug)]
-pub(super) struct ResumeClock {
-    /// Do it even if dates are dropped, for good
-    #[arg(long)]
-    drop_dates: bool,
-    #[command(flatten)]
-    server: Private,
+    Resume {
+        /// Do it even if dates are dropped, for good
+        #[arg(long)]
+        drop_dates: bool,
+        #[command(flatten)]
+        server: Private,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -62,15 +58,18 @@ pub(super) struct NewToken {
     server: Private,
 }
 
+const POLICY: &str = "/v1/admin/policy";
+
 pub(super) fn policy(command: PolicyCommand) -> CommandResult {
-    let path = "/v1/admin/policy";
-    let SetPolicy { settings, drop_dates, server } = match command {
-        PolicyCommand::Show(server) => return server.connect()?.show(path),
-        PolicyCommand::Set(set) => set,
-    };
+    match command {
+        PolicyCommand::Show(server) => server.connect()?.show(&Method::GET, POLICY, None),
+        PolicyCommand::Set(set) => set_policy(&set),
+    }
+}
+
+fn set_policy(SetPolicy { settings, drop_dates, server }: &SetPolicy) -> CommandResult {
     let client = server.connect()?;
-    let mut policy: Map<String, Value> =
-        serde_json::from_str(&client.ask(&Method::GET, path, None)?)?;
+    let mut policy = client.ask(&Method::GET, POLICY, None)?;
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or("say SETTING=VALUE")?;
         let known = policy.get_mut(name);
@@ -79,26 +78,21 @@ pub(super) fn policy(command: PolicyCommand) -> CommandResult {
         *known = serde_json::from_str(value)
             .map_err(|_| format!("{name}: {value} is neither a number nor true or false"))?;
     }
-    let path = format!("{path}?drop_dates={drop_dates}");
-    client.act(&Method::PUT, &path, Some(&policy.into()))
+    let path = format!("{POLICY}?drop_dates={drop_dates}");
+    let done = "The policy has been changed; `gcs-server policy show` shows it.";
+    client.act(&Method::PUT, &path, Some(&policy), done)
 }
 
 pub(super) fn tick(server: &Private) -> CommandResult {
-    server.connect()?.act(&Method::POST, "/v1/admin/tick", None)
-}
-
-pub(super) fn status(server: &Private) -> CommandResult {
-    server.connect()?.show("/v1/admin/status")
-}
-
-pub(super) fn digest(server: &Private) -> CommandResult {
-    server.connect()?.show("/v1/admin/digest")
+    let done = "A tick has been made; `gcs-server status` shows it.";
+    server.connect()?.act(&Method::POST, "/v1/admin/tick", None, done)
 }
 
 pub(super) fn clock(command: ClockCommand) -> CommandResult {
-    let ClockCommand::Resume(ResumeClock { drop_dates, server }) = command;
+    let ClockCommand::Resume { drop_dates, server } = command;
     let path = format!("/v1/admin/clock/resume?drop_dates={drop_dates}");
-    server.connect()?.act(&Method::POST, &path, None)
+    let done = "Ticks go on; `gcs-server status` shows the last one.";
+    server.connect()?.act(&Method::POST, &path, None, done)
 }
 
 pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> CommandResult {
@@ -108,7 +102,8 @@ pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Command
                 .into(),
         );
     }
-    server.connect()?.act(&Method::POST, "/v1/admin/series", None)
+    let done = "A new series begins with the next tick; `gcs-server status` shows it then.";
+    server.connect()?.act(&Method::POST, "/v1/admin/series", None, done)
 }
 
 pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> CommandResult {

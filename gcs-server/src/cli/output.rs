@@ -5,8 +5,7 @@
 //! error.
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +13,8 @@ use clap::Args;
 use thiserror::Error;
 
 use super::CommandResult;
+pub(super) use crate::new_file::Readers;
+use crate::new_file::{NewFile, reserve};
 
 /// The option that says where an answer is written.
 #[derive(Args, Clone, Debug, Default)]
@@ -23,23 +24,14 @@ pub(super) struct OutputArgs {
     output: Option<PathBuf>,
 }
 
-/// Who may read a new file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readers {
-    /// Its owner alone: it has codes, keys or tokens.
-    Owner,
-    /// Everyone whom the system's defaults for new files allow.
-    Anyone,
-}
-
 /// An answer that cannot be written.
 #[derive(Debug, Error)]
 pub(super) enum OutputError {
-    #[error("cannot write to standard output: {0}")]
+    #[error("cannot write to standard output: {0}{advice}", advice = advice(.0))]
     Stdout(io::Error),
     #[error("{path} is there already and is not overwritten; name another file")]
     Exists { path: PathBuf },
-    #[error("cannot write {path}: {error}")]
+    #[error("cannot write {path}: {error}{advice}", advice = advice(.error))]
     File { path: PathBuf, error: io::Error },
     /// The output was found unusable before anything was done.
     #[error("{0}\nNothing has been done.")]
@@ -49,24 +41,27 @@ pub(super) enum OutputError {
     After { error: Box<OutputError>, done: String },
 }
 
+/// What to do about a full disk.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "\nMake room there, or have the answer written to another disk."
+        }
+        io::ErrorKind::FileTooLarge => "\nRaise the limit on the size of a file (ulimit -f).",
+        _ => "",
+    }
+}
+
 /// Standard output or a new file, which could be written to when it was opened.
 #[derive(Debug)]
 pub(super) struct Output(Option<NewFile>);
-
-/// A new file that is deleted again unless the whole answer is written.
-#[derive(Debug)]
-struct NewFile {
-    path: PathBuf,
-    file: File,
-    is_finished: bool,
-}
 
 impl OutputArgs {
     /// Makes the file, or makes sure that `room` bytes can be written to standard output. Call it
     /// before an action whose answer must not be lost.
     pub(super) fn open(&self, readers: Readers, room: usize) -> Result<Output, OutputError> {
         let opened = match &self.output {
-            Some(path) => NewFile::create(path, readers, room).map(|file| Output(Some(file))),
+            Some(path) => create(path, readers, room).map(|file| Output(Some(file))),
             None => expect_room(room).map(|()| Output(None)).map_err(OutputError::Stdout),
         };
         opened.map_err(|error| OutputError::Before(error.into()))
@@ -74,13 +69,9 @@ impl OutputArgs {
 
     /// Writes an answer of a command that changed nothing.
     pub(super) fn write(&self, readers: Readers, text: &str) -> CommandResult {
-        match &self.output {
-            Some(path) => {
-                let file = NewFile::create(path, readers, 0)?;
-                Output(Some(file)).write(text)?;
-            }
-            None => Output(None).write(text)?,
-        }
+        let file =
+            self.output.as_ref().map(|path| create(path, readers, text.len())).transpose()?;
+        Output(file).write(text)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -100,10 +91,9 @@ impl Output {
     pub(super) fn write(self, text: &str) -> Result<(), OutputError> {
         match self.0 {
             None => to_stdout(text),
-            Some(mut new) => {
-                let written = new.finish(text);
-                let path = new.path.clone();
-                written.map_err(|error| OutputError::File { path, error })
+            Some(file) => {
+                let path = file.path().to_owned();
+                to_file(file, text).map_err(|error| OutputError::File { path, error })
             }
         }
     }
@@ -116,68 +106,43 @@ impl Output {
     }
 }
 
-impl NewFile {
-    fn create(path: &Path, readers: Readers, room: usize) -> Result<NewFile, OutputError> {
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        if readers == Readers::Owner {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        }
-        #[cfg(not(unix))]
-        let _ = readers;
+/// Makes a new file with space for `room` bytes.
+fn create(path: &Path, readers: Readers, room: usize) -> Result<NewFile, OutputError> {
+    let file = NewFile::create(path, readers).and_then(|mut file| {
+        file.reserve(room)?;
+        Ok(file)
+    });
+    let file = file.map_err(|error| {
         let path = path.to_owned();
-        let file = match options.open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(OutputError::Exists { path });
-            }
-            Err(error) => return Err(OutputError::File { path, error }),
-        };
-        let mut new = NewFile { path, file, is_finished: false };
-        // Spaces are written to take the room, so that a full disk is noticed now.
-        let taken = new.file.write_all(&vec![b' '; room]).and_then(|()| new.file.sync_all());
-        taken.map_err(|error| OutputError::File { path: new.path.clone(), error })?;
-        if let Err(error) = new.sync_name() {
-            let path = new.path.display();
-            note(format_args!("a power cut soon after this may lose {path}: {error}"));
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => OutputError::Exists { path },
+            _ => OutputError::File { path, error },
         }
-        Ok(new)
+    })?;
+    if let Err(error) = file.sync_name() {
+        let path = path.display();
+        note(format_args!("a power cut soon after this may lose {path}: {error}"));
     }
-
-    /// Waits until the file's name is on disk. Not every file system can do that.
-    fn sync_name(&self) -> io::Result<()> {
-        #[cfg(unix)]
-        if let Some(folder) = self.path.parent() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, text: &str) -> io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(text.as_bytes())?;
-        self.file.set_len(text.len() as u64)?;
-        // From here on the answer is in the file, and nothing may delete it.
-        self.is_finished = true;
-        self.file.sync_all()?;
-        note(format_args!("written to {}", self.path.display()));
-        Ok(())
-    }
+    Ok(file)
 }
 
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            let _gone = std::fs::remove_file(&self.path);
-        }
-    }
+fn to_file(mut file: NewFile, text: &str) -> io::Result<()> {
+    file.write(text.as_bytes())?;
+    // The answer is in the file: it stays, even if it may not be on disk.
+    file.keep();
+    file.sync()?;
+    note(format_args!("written to {}", file.path().display()));
+    Ok(())
 }
 
 /// Writes a line to standard output.
 pub(super) fn say(line: impl Display) -> Result<(), OutputError> {
     to_stdout(&format!("{line}\n"))
+}
+
+/// Writes a line that says what has been done. If that fails, the error contains the line.
+pub(super) fn say_done(line: &str) -> Result<(), OutputError> {
+    Output::unchecked().write_after(&format!("{line}\n"), line)
 }
 
 /// Writes a line to standard error, if that is possible.
@@ -212,33 +177,10 @@ fn expect_room(room: usize) -> io::Result<()> {
     }
     // Devices such as /dev/full give an error even for zero bytes.
     rustix::io::write(&stdout, &[])?;
-    reserve(&stdout, room)
+    reserve(&stdout, room).map(drop)
 }
 
 #[cfg(not(unix))]
 fn expect_room(_: usize) -> io::Result<()> {
-    Ok(())
-}
-
-/// Takes disk space after the end of a file without changing its content, where the system can.
-#[cfg(target_os = "linux")]
-fn reserve(file: &impl std::os::fd::AsFd, room: usize) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, FileType, fallocate, fstat};
-    use rustix::io::Errno;
-
-    let stat = fstat(file)?;
-    if room == 0 || !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return Ok(());
-    }
-    let end = u64::try_from(stat.st_size).unwrap_or(0);
-    match fallocate(file, FallocateFlags::KEEP_SIZE, end, room as u64) {
-        Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(error.into()),
-        // Not every file system can do this.
-        _ => Ok(()),
-    }
-}
-
-#[cfg(all(unix, not(target_os = "linux")))]
-fn reserve(_: &impl std::os::fd::AsFd, _: usize) -> io::Result<()> {
     Ok(())
 }

@@ -71,7 +71,7 @@ pub(super) fn run(command: ProviderCommand) -> CommandResult {
                 )
             })
         }
-        ProviderCommand::List(server) => server.connect()?.show(PROVIDERS),
+        ProviderCommand::List(server) => server.connect()?.show(&Method::GET, PROVIDERS, None),
         ProviderCommand::Suspend(provider) => change(&provider, "suspend"),
         ProviderCommand::Resume(provider) => change(&provider, "resume"),
         ProviderCommand::Revoke(provider) => change(&provider, "revoke"),
@@ -84,7 +84,9 @@ pub(super) fn run(command: ProviderCommand) -> CommandResult {
 const PROVIDERS: &str = "/v1/admin/providers";
 
 fn change(Number { provider, server }: &Number, act: &str) -> CommandResult {
-    server.connect()?.act(&Method::POST, &format!("{PROVIDERS}/{provider}/{act}"), None)
+    let path = format!("{PROVIDERS}/{provider}/{act}");
+    let done = "The provider has been changed; `gcs-server provider list` shows it.";
+    server.connect()?.act(&Method::POST, &path, None, done)
 }
 
 fn show(Shown { provider, output, server }: &Shown, act: &str, done: &str) -> CommandResult {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use data_encoding::BASE64;
 use gcs_core::identifiers::dp3t;
 use gcs_core::report::{Code, Item, ReportBody};
@@ -37,19 +37,22 @@ pub(super) struct ElementArgs {
 
 /// A patient's report of one seed.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  gcs-server report --code 000A-0002-5XYZ-JK7Q --random")]
+#[command(
+    group = ArgGroup::new("what").args(["seed", "random"]).required(true),
+    after_help = "Example:\n  gcs-server report --code 000A-0002-5XYZ-JK7Q --random",
+)]
 pub(super) struct ReportArgs {
     /// The one-time code
     #[arg(long)]
     code: Code,
     /// The seed that was broadcast, as `element` shows it
-    #[arg(long, value_parser = parse_seed, required_unless_present = "random", requires = "time")]
+    #[arg(long, value_parser = parse_seed, requires = "time")]
     seed: Option<[u8; 32]>,
     /// Time of the broadcast, as 2026-01-31T12:00:00Z or in Unix seconds
     #[arg(long, value_parser = time::parse, requires = "seed")]
     time: Option<u64>,
     /// Report a random seed of two days ago
-    #[arg(long, conflicts_with_all = ["seed", "time"])]
+    #[arg(long, conflicts_with = "time")]
     random: bool,
     #[command(flatten)]
     server: Public,
@@ -122,14 +125,18 @@ pub(super) fn report(report: &ReportArgs) -> CommandResult {
     if let (true, Value::Object(fields)) = (report.random, broadcast.to_json()) {
         answer.as_object_mut().ok_or("no object in the answer")?.extend(fields);
     }
-    output.write_after(&format!("{answer:#}\n"), "The report has been accepted.")?;
+    let done = match report.random {
+        true => "The report has been accepted; its random seed and its tracking id are lost.",
+        false => "The report has been accepted; the same report again gets the same answer.",
+    };
+    output.write_after(&format!("{answer:#}\n"), done)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Sends a report, again if no answer came: the same report gets the first answer.
 fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
     for pause in [1, 3] {
-        match client.ask_json(&Method::POST, "/v1/reports", Some(body)) {
+        match client.ask(&Method::POST, "/v1/reports", Some(body)) {
             Err(error) if error.may_succeed_later() => {
                 note(format_args!(
                     "{error}\nThe same report is sent again in {pause} s; that is safe."
@@ -139,7 +146,7 @@ fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
             answer => return answer,
         }
     }
-    client.ask_json(&Method::POST, "/v1/reports", Some(body))
+    client.ask(&Method::POST, "/v1/reports", Some(body))
 }
 
 pub(super) fn report_status(
@@ -148,13 +155,13 @@ pub(super) fn report_status(
     if tracking_id.is_empty() || !tracking_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("a tracking id is 32 hexadecimal digits".into());
     }
-    server.connect()?.show(&format!("/v1/reports/{tracking_id}"))
+    server.connect()?.show(&Method::GET, &format!("/v1/reports/{tracking_id}"), None)
 }
 
 pub(super) fn exact(Exact { date, element, server }: &Exact) -> CommandResult {
     let query = exact::Query { date: *date, element: element.to_vec() };
     let body = serde_json::to_value(exact::Request { queries: vec![query] })?;
-    server.connect()?.act(&Method::POST, "/v1/exact", Some(&body))
+    server.connect()?.show(&Method::POST, "/v1/exact", Some(&body))
 }
 
 fn parse_base64(text: &str) -> Result<Bytes, String> {

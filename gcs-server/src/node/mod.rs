@@ -27,7 +27,7 @@ use crate::random::Random;
 use crate::store::Store;
 
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
-pub use self::replay::{PublicationInput, ReplayError, Replayed, replay};
+pub use self::replay::{PublicationInput, ReplayError, Replayed, TickPosition, replay};
 
 /// Largest number of jobs that wait. Further requests are answered with [`Problem::Unavailable`].
 const QUEUE: usize = 1024;

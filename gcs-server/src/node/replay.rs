@@ -4,29 +4,37 @@ use std::collections::BTreeSet;
 
 use gcs_core::live::FillerKey;
 use gcs_core::{Day, Element, Version};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
 use crate::domain::events::{ERASABLE, Event};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
-use crate::domain::state::State;
+use crate::domain::state::{LastTick, State};
 use crate::store::{Store, StoreError};
 
 /// Bytes of a log that are read at a time, about.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// Everything that a publication is computed from, besides the publication before it.
-#[derive(Clone, Debug)]
-pub struct PublicationInput {
-    /// The series and tick of the publication.
+/// The place of a tick in the log, and so of the publication that is computed from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TickPosition {
+    /// Series and number of the tick.
     pub version: Version,
-    /// The Unix time of the tick, in seconds.
-    pub now: u64,
+    /// Unix time of the tick, in seconds.
+    pub time: u64,
     /// Position of the tick in the log.
     pub position: u64,
     /// SHA-256 of the tick's header in the log.
     pub head: [u8; 32],
+}
+
+/// Everything that a publication is computed from, besides the publication before it.
+#[derive(Clone, Debug)]
+pub struct PublicationInput {
+    /// The tick of the publication.
+    pub tick: TickPosition,
     /// The settings at this tick.
     pub policy: Policy,
     /// The online keys as signed JSON.
@@ -38,12 +46,16 @@ pub struct PublicationInput {
 impl PublicationInput {
     /// The input of a tick that was just applied; `None` for other events.
     pub fn of(state: &State, logged: &LoggedEvent) -> Option<PublicationInput> {
-        let Some(Event::TickMade(tick)) = &logged.event else { return None };
+        let is_tick = matches!(logged.event, Some(Event::TickMade(_)));
+        is_tick.then(|| PublicationInput::of_last(state)).flatten()
+    }
+
+    /// The input of a state's last event, which is a tick; `None` if there was no tick yet.
+    pub fn of_last(state: &State) -> Option<PublicationInput> {
+        let LastTick { version, time } = state.last_tick?;
+        let Chain { position, head } = state.chain();
         Some(PublicationInput {
-            version: Version { series: tick.series, tick: tick.number },
-            now: logged.header.time,
-            position: logged.header.position,
-            head: logged.header.hash(),
+            tick: TickPosition { version, time, position, head },
             policy: state.policy.clone(),
             key_list: state.key_list.clone(),
             days: state.live.days(),
@@ -55,7 +67,7 @@ impl PublicationInput {
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// The log could not be read.
-    #[error("{0}\nRestore the log from a copy.")]
+    #[error("{0}\n{advice}", advice = .0.advice())]
     Store(#[from] StoreError),
     /// An event of the log is wrong.
     #[error("{0}\nRestore the log from a copy.")]

@@ -1,64 +1,12 @@
 //! Computing publications, one after the other.
 
-use gcs_core::Version;
 use gcs_core::files::{ManifestError, SignedKeyList};
 use gcs_core::publish::{Keys, Publication, PublishError, Publisher, WritePlan};
 use gcs_core::{DerivationKey, Digest, PublicKey, SigningKey};
 use thiserror::Error;
 
 use crate::domain::keys::DeploymentKeys;
-use crate::node::PublicationInput;
-
-/// The place in the log of the tick that a publication was computed from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TickPosition {
-    /// Series and tick of the publication.
-    pub version: Version,
-    /// Unix time of the tick, in seconds.
-    pub time: u64,
-    /// Position of the tick in the log.
-    pub position: u64,
-    /// SHA-256 of the tick's header in the log.
-    pub head: [u8; 32],
-}
-
-const TICK_POSITION_LEN: usize = 56;
-
-impl TickPosition {
-    /// The position of the tick that an input was made from.
-    pub fn of(input: &PublicationInput) -> TickPosition {
-        let PublicationInput { version, now, position, head, .. } = *input;
-        TickPosition { version, time: now, position, head }
-    }
-
-    /// The position and the publisher after its tick, as bytes.
-    pub(super) fn with(&self, publisher: &Publisher) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend(self.version.series.to_le_bytes());
-        bytes.extend(self.version.tick.to_le_bytes());
-        bytes.extend(self.time.to_le_bytes());
-        bytes.extend(self.position.to_le_bytes());
-        bytes.extend(self.head);
-        bytes.extend(publisher.to_bytes());
-        bytes.extend(Digest::of(&bytes).0);
-        bytes
-    }
-
-    /// Reads what [`TickPosition::with`] wrote; `None` if it cannot be read.
-    pub(super) fn read(bytes: &[u8]) -> Option<(TickPosition, Publisher)> {
-        let (bytes, sum) = bytes.split_last_chunk()?;
-        if Digest::of(bytes).0 != *sum {
-            return None;
-        }
-        let (position, publisher) = bytes.split_at_checked(TICK_POSITION_LEN)?;
-        let number = |at: usize| Some(u64::from_le_bytes(position[at..at + 8].try_into().ok()?));
-        let version = number(0)?;
-        let version = Version { series: version as u32, tick: (version >> 32) as u32 };
-        let head = position[24..].try_into().ok()?;
-        let position = TickPosition { version, time: number(8)?, position: number(16)?, head };
-        Some((position, Publisher::from_bytes(publisher).ok()?))
-    }
-}
+use crate::node::{PublicationInput, TickPosition};
 
 /// Why a publication cannot be computed.
 #[derive(Debug, Error)]
@@ -79,6 +27,29 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// What a crash may have left to do of the publication that was made at a position.
+    pub fn resume(publisher: Publisher, position: TickPosition) -> Outbox {
+        Outbox { plan: WritePlan::resume(publisher), position: Some(position) }
+    }
+
+    /// The last publication's position and publisher as bytes; `None` if nothing was published.
+    pub(super) fn save(&self) -> Option<Vec<u8>> {
+        let mut bytes = postcard::to_allocvec(&self.position?).ok()?;
+        bytes.extend(self.plan.publisher()?.to_bytes());
+        bytes.extend(Digest::of(&bytes).0);
+        Some(bytes)
+    }
+
+    /// Goes on from what [`Outbox::save`] gave; `None` if it cannot be read.
+    pub(super) fn restore(bytes: &[u8]) -> Option<Outbox> {
+        let (bytes, sum) = bytes.split_last_chunk()?;
+        if Digest::of(bytes).0 != *sum {
+            return None;
+        }
+        let (position, publisher) = postcard::take_from_bytes(bytes).ok()?;
+        Some(Outbox::resume(Publisher::from_bytes(publisher).ok()?, position))
+    }
+
     /// What to write, and in which order.
     pub fn plan(&self) -> &WritePlan {
         &self.plan
@@ -133,7 +104,7 @@ impl PublicationBuilder {
         }
         self.publisher = Some(publication.publisher.clone());
         outbox.plan.add(publication);
-        outbox.position = Some(TickPosition::of(input));
+        outbox.position = Some(input.tick);
         Ok(())
     }
 
@@ -149,7 +120,8 @@ impl PublicationBuilder {
             Some(publisher) => publisher.with_settings(settings),
             None => Publisher::new(settings, 1),
         };
-        let publisher = publisher.begin_series(input.version.series);
-        Ok(publisher.publish(input.version.tick, input.now, &input.days, &keys)?)
+        let TickPosition { version, time, .. } = input.tick;
+        let publisher = publisher.begin_series(version.series);
+        Ok(publisher.publish(version.tick, time, &input.days, &keys)?)
     }
 }

@@ -38,8 +38,11 @@ impl Files {
         }
     }
 
-    /// Writes a file whole or not at all, and reads it back.
+    /// Writes a file whole or not at all, and reads it back, unless it exists with these bytes.
     pub(super) async fn put(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        if self.find(path).await?.is_some_and(|present| present == bytes) {
+            return Ok(());
+        }
         self.put_opts(path, bytes, PutMode::Overwrite).await?;
         if self.get(path).await? == bytes { Ok(()) } else { Err(read_back(path)) }
     }
@@ -47,6 +50,9 @@ impl Files {
     /// Writes a new file. Returns `false` if the file exists with other bytes, `true` if it is
     /// written or exists with the same bytes.
     pub(super) async fn put_new(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
+        if let Some(present) = self.find(path).await? {
+            return Ok(present == bytes);
+        }
         match self.put_opts(path, bytes, PutMode::Create).await {
             Ok(()) | Err(Error::AlreadyExists { .. }) => Ok(self.get(path).await? == bytes),
             Err(error) => Err(error),

@@ -8,13 +8,12 @@ mod builder;
 mod files;
 mod worker;
 
-use bytes::Bytes;
 use gcs_core::Version;
 use gcs_core::files::Path;
 use gcs_core::publish::{Publisher, WriteStep};
 use thiserror::Error;
 
-pub use self::builder::{Outbox, PublicationBuilder, PublicationError, TickPosition};
+pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
 pub use self::files::Files;
 pub use self::worker::{Published, Worker};
 
@@ -49,52 +48,39 @@ pub struct Publishing {
 }
 
 impl Publishing {
-    /// The saved publisher and its position in the log. `None` if nothing was saved, or if a file
-    /// that phones may ask for is missing: then everything has to be computed from the log.
+    /// What may be left to do of the publication that was saved last. `None` if nothing was saved,
+    /// or if a file that its manifest names is missing: then everything has to be computed from the
+    /// log.
     ///
     /// # Errors
     /// When files cannot be read. A missing file is no error.
-    pub async fn saved(&self) -> Result<Option<(Publisher, TickPosition)>, PublishingError> {
+    pub async fn saved(&self) -> Result<Option<Outbox>, PublishingError> {
         let Some(bytes) = self.private.find(SAVED).await? else { return Ok(None) };
-        let Some((position, publisher)) = TickPosition::read(&bytes) else {
+        let Some(saved) = Outbox::restore(&bytes) else {
             tracing::warn!("the saved publisher cannot be read: computing everything from the log");
             return Ok(None);
         };
-        let missing = self.missing(&publisher, position.version).await?;
+        let missing = self.missing(&saved).await?;
         if let Some(path) = missing.first() {
             let count = missing.len();
             tracing::warn!(%path, count, "published files are missing: computing everything from the log");
             return Ok(None);
         }
-        Ok(Some((publisher, position)))
+        Ok(Some(saved))
     }
 
-    /// The files that phones may ask for and that are missing.
+    /// The files that the last manifest of an outbox names and that are missing.
     ///
     /// # Errors
     /// When files cannot be read. A missing file is no error.
-    pub async fn missing(
-        &self,
-        publisher: &Publisher,
-        version: Version,
-    ) -> Result<Vec<Path>, PublishingError> {
+    pub async fn missing(&self, outbox: &Outbox) -> Result<Vec<Path>, PublishingError> {
         let mut missing = Vec::new();
-        for path in publisher.live_files().copied().chain([kept(version)]) {
+        for path in outbox.plan().publisher().into_iter().flat_map(Publisher::live_files) {
             if self.public.length(&path.to_string()).await?.is_none() {
-                missing.push(path);
+                missing.push(*path);
             }
         }
         Ok(missing)
-    }
-
-    /// The manifest of a version, as it was published.
-    pub(crate) async fn kept_manifest(&self, version: Version) -> Result<Bytes, PublishingError> {
-        Ok(self.public.get(&kept(version).to_string()).await?)
-    }
-
-    /// Writes `/v1/manifest` again if it is not this one.
-    pub(crate) async fn ensure_manifest(&self, manifest: &[u8]) -> Result<(), PublishingError> {
-        self.put(Path::Manifest, manifest).await
     }
 
     /// Whether there is no sign that anything was ever published from here.
@@ -170,45 +156,27 @@ impl Publishing {
     /// # Errors
     /// The first step that fails; the outbox can be written again.
     pub async fn write(&self, outbox: &Outbox) -> Result<(), PublishingError> {
-        let Some(position) = outbox.position() else { return Ok(()) };
         for step in outbox.plan().steps() {
-            self.execute(step, &position).await?;
-        }
-        Ok(())
-    }
-
-    async fn execute(
-        &self,
-        step: WriteStep<'_>,
-        position: &TickPosition,
-    ) -> Result<(), PublishingError> {
-        match step {
-            WriteStep::ExpectNoOther { path, bytes } => {
-                match self.public.find(&path.to_string()).await? {
-                    Some(present) if present != bytes => {
-                        Err(PublishingError::Equivocation { path })
+            match step {
+                WriteStep::ExpectNoOther { path, bytes } => {
+                    let present = self.public.find(&path.to_string()).await?;
+                    if present.is_some_and(|present| present != bytes) {
+                        return Err(PublishingError::Equivocation { path });
                     }
-                    _ => Ok(()),
                 }
+                WriteStep::Put { path, bytes } => self.public.put(&path.to_string(), bytes).await?,
+                WriteStep::Create { path, bytes } => {
+                    if !self.public.put_new(&path.to_string(), bytes).await? {
+                        return Err(PublishingError::Equivocation { path });
+                    }
+                }
+                WriteStep::Save(_) => {
+                    if let Some(saved) = outbox.save() {
+                        self.private.put(SAVED, &saved).await?;
+                    }
+                }
+                WriteStep::Delete(path) => self.public.delete(&path.to_string()).await?,
             }
-            WriteStep::Put { path, bytes } => self.put(path, bytes).await,
-            WriteStep::Create { path, bytes } => {
-                let is_ours = self.public.put_new(&path.to_string(), bytes).await?;
-                if is_ours { Ok(()) } else { Err(PublishingError::Equivocation { path }) }
-            }
-            WriteStep::Save(publisher) => {
-                Ok(self.private.put(SAVED, &position.with(publisher)).await?)
-            }
-            WriteStep::Delete(path) => Ok(self.public.delete(&path.to_string()).await?),
-        }
-    }
-
-    /// Writes a public file, unless it exists with the same bytes.
-    async fn put(&self, path: Path, bytes: &[u8]) -> Result<(), PublishingError> {
-        let name = path.to_string();
-        let present = self.public.find(&name).await?;
-        if present.is_none_or(|present| present != bytes) {
-            self.public.put(&name, bytes).await?;
         }
         Ok(())
     }
@@ -225,8 +193,4 @@ pub struct Comparison {
     pub different: Vec<Path>,
     /// Files that no manifest needs: left by a crash, and harmless.
     pub extra: Vec<String>,
-}
-
-fn kept(version: Version) -> Path {
-    Path::KeptManifest { series: version.series, tick: version.tick }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcs_core::Version;
-use gcs_core::files::Path;
+use gcs_core::publish::Publisher;
 use tokio::sync::{mpsc, watch};
 
-use super::{Outbox, PublicationBuilder, Publishing, TickPosition};
-use crate::node::PublicationInput;
+use super::{Outbox, PublicationBuilder, Publishing};
+use crate::node::{PublicationInput, TickPosition};
 
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -26,6 +26,14 @@ pub struct Published {
     /// Number of its files that are missing, because somebody deleted them. A restart writes them
     /// again.
     pub missing: usize,
+}
+
+impl Published {
+    /// The last publication of an outbox; `None` if it has none.
+    pub fn of(outbox: &Outbox) -> Option<Published> {
+        let manifest = Bytes::copy_from_slice(outbox.plan().manifest()?);
+        Some(Published { position: outbox.position()?, manifest, missing: 0 })
+    }
 }
 
 /// Publishes one input after the other.
@@ -77,31 +85,25 @@ impl Worker {
     }
 
     async fn write(&self, outbox: &Outbox) {
-        let plan = outbox.plan();
-        let (Some(position), Some(publisher), Some(manifest)) =
-            (outbox.position(), plan.publisher(), plan.manifest())
-        else {
-            return;
-        };
-        let Version { series, tick } = position.version;
+        let Some(mut published) = Published::of(outbox) else { return };
+        let Version { series, tick } = published.position.version;
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.publishing.write(outbox).await {
             tracing::error!(%error, tick, "not published; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let dates = plan.files().filter(|(path, _)| matches!(path, Path::Set { .. })).count();
+        let table = outbox.plan().publisher().and_then(Publisher::table);
+        let dates = table.map_or(0, |table| table.rows().len());
         tracing::info!(series, tick, dates, "published");
-        let missing = self.publishing.missing(publisher, position.version).await;
-        let missing = missing.map_or(0, |missing| missing.len());
-        if missing > 0 {
+        let missing = self.publishing.missing(outbox).await;
+        published.missing = missing.map_or(0, |missing| missing.len());
+        if published.missing > 0 {
             tracing::error!(
-                missing,
+                missing = published.missing,
                 "published files have been deleted: restart to write them again"
             );
         }
-        let manifest = Bytes::copy_from_slice(manifest);
-        let published = Published { position, manifest, missing };
         self.published.send_replace(Some(published));
     }
 }

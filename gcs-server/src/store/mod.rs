@@ -198,3 +198,18 @@ pub enum StoreError {
     #[error("SQLite: {0}")]
     Sqlite(#[source] rusqlite::Error),
 }
+
+impl StoreError {
+    /// What an operator does about a log that cannot be used.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            StoreError::Corrupt { .. }
+            | StoreError::Damaged(_)
+            | StoreError::Empty
+            | StoreError::Foreign { .. } => "Restore the log from a copy.",
+            StoreError::Newer { .. } => "This release leaves the log as it is.",
+            StoreError::Busy | StoreError::Lingering => "Stop what else uses the log.",
+            _ => "See whether the disk is full or fails, and whether the log may be written.",
+        }
+    }
+}

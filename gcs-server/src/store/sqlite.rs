@@ -94,6 +94,19 @@ impl SqliteStore {
         Ok(SqliteStore { connection })
     }
 
+    /// Deletes a log, with the files that SQLite has beside it.
+    pub(crate) fn delete(path: &Path) -> io::Result<()> {
+        for suffix in ["-shm", "-wal", ""] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            match fs::remove_file(name) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Opens a log for reading, which may be in use by a server. Appending and erasing fail.
     pub fn open_read_only(path: &Path) -> Result<SqliteStore, StoreError> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

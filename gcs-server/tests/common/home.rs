@@ -111,7 +111,7 @@ impl Home {
         refusal
     }
 
-    /// Every file but the lock, which has nothing in it.
+    /// Every file but the lock, which names the process and its addresses.
     pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = files(self.folder.path());
         files.remove("lock");

@@ -4,10 +4,12 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
 
 pub mod api;
+pub mod foreign;
 pub mod home;
 pub mod process;
 pub mod server;
 pub mod shelf;
+pub mod small_disk;
 #[path = "../../../gcs-core/tests/world/mod.rs"]
 pub mod world;
 

@@ -127,3 +127,18 @@ pub fn alone(folder: &Path, command: &[&str]) -> Output {
 pub fn pure(command: &[&str]) -> Output {
     program().args(command).output().unwrap()
 }
+
+/// What is said on standard error by a command that fails.
+pub fn complaint(output: &Output) -> String {
+    let said = text(&output.stderr);
+    assert!(!output.status.success(), "{}{said}", text(&output.stdout));
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+/// Waits for the first tick, so that nothing but commands moves the log on.
+pub fn until_ticked(server: &Process) {
+    while server.json(&server.operator, &["status"])["published"].is_null() {
+        std::thread::yield_now();
+    }
+}

@@ -24,16 +24,7 @@ impl Shelf {
     /// Publishes the tick that the ledger has just made.
     pub fn publish(&mut self, ledger: &Ledger) {
         let mut outbox = Outbox::default();
-        let last = ledger.state.last_tick.unwrap();
-        let input = PublicationInput {
-            version: last.version,
-            now: last.time,
-            position: ledger.state.position,
-            head: ledger.state.head,
-            policy: ledger.state.policy.clone(),
-            key_list: ledger.state.key_list.clone(),
-            days: ledger.state.live.days(),
-        };
+        let input = PublicationInput::of_last(&ledger.state).unwrap();
         self.builder.build(&input, &mut outbox).unwrap();
         self.put(&outbox);
     }
