@@ -73,3 +73,26 @@ impl Keys {
         Keys { root: root.public(), key_list, online, derivation }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of FORMAT.md, appendix A, which an independent program computed.
+    #[test]
+    fn derived_secrets_are_those_of_the_format() {
+        let secret = DerivationKey::new([1; 32]);
+        let hex = |bytes: [u8; 32]| data_encoding::HEXLOWER.encode(&bytes[..8]);
+        assert_eq!(hex(secret.derive("root key", &[])), "1c812950fe386d57");
+        assert_eq!(hex(secret.derive("online key", &[])), "0a0dbfa43f1b6e50");
+        assert_eq!(hex(secret.derive("derivation key", &[])), "c545b526bcd60497");
+        let keys = Keys::from_secret([1; 32], 1);
+        assert_eq!(keys.root, SigningKey::from_seed(secret.derive("root key", &[])).public());
+
+        let context: [&[u8]; 3] =
+            [&1u32.to_le_bytes(), &4u32.to_le_bytes(), &20_458u32.to_le_bytes()];
+        let salt = DerivationKey::new([3; 32]).derive("salt", &context);
+        let salt = data_encoding::HEXLOWER.encode(&salt[..16]);
+        assert_eq!(salt, "a939ededabd9963d4085a1497ceb1a24");
+    }
+}
