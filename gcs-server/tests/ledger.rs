@@ -208,7 +208,7 @@ impl World {
         let hold = if policy.min_reports == 1 { 0 } else { policy.max_hold };
         for (at, number) in items {
             let date = date(at);
-            let published = now.max(date.end() + ENTRY_DELAY) + hold + policy.interval;
+            let published = now.max(date.end() + ENTRY_DELAY) + hold + 2 * policy.interval;
             if date.start() <= now + 2 * HOUR && !is_expired(date, published, policy) {
                 days.entry(date).or_default().elements.insert(element(number));
             }

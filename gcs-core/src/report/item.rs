@@ -93,9 +93,9 @@ pub enum ItemProblem {
 pub struct ItemRules {
     /// Days for which a date is kept after its end.
     pub retention_days: u32,
-    /// Seconds that may pass until an accepted item is published: the longest hold, and the time
-    /// from one publication to the next. They count from its arrival, or from [`Date::entry`] of
-    /// its date if that is later. An item whose date may expire before is refused.
+    /// Seconds that may pass until an accepted item is published: the longest hold, and the longest
+    /// time from one publication to the next. They count from its arrival, or from [`Date::entry`]
+    /// of its date if that is later. An item whose date may have expired by then is refused.
     pub publication_delay: u64,
     /// Whether raw elements are accepted.
     pub raw: bool,

@@ -97,15 +97,16 @@ impl Policy {
         Err(PolicyError {
             setting: "max_hold (at this interval and retention_days)",
             least: 0,
-            most: kept - ENTRY_DELAY - self.interval - 1,
+            most: kept - ENTRY_DELAY - 2 * self.interval - 1,
             got: self.max_hold,
         })
     }
 
     /// Seconds that pass at most until an element is published: the longest hold, and the time
-    /// from one tick to the next.
+    /// from one tick to the next. That is up to two intervals, since every slot of an interval has
+    /// a tick, somewhere in it.
     fn publication_delay(&self) -> u64 {
-        self.live().longest_hold() + self.interval
+        self.live().longest_hold() + 2 * self.interval
     }
 
     /// Makes sure that the hash range of a date of twice the planned size is below 2^53.
@@ -168,12 +169,12 @@ mod tests {
         assert_eq!(fine.validate(), Ok(()));
         let error = Policy { expected_per_date: 1_500_000, ..fine }.validate().unwrap_err();
         assert!(error.to_string().starts_with("expected_per_date (at this rate_bits)"), "{error}");
-        let short = Policy { retention_days: 1, max_hold: 78_299, ..Policy::default() };
+        let short = Policy { retention_days: 1, max_hold: 77_399, ..Policy::default() };
         assert_eq!(short.validate(), Ok(()));
-        let error = Policy { max_hold: 78_300, ..short.clone() }.validate().unwrap_err();
+        let error = Policy { max_hold: 77_400, ..short.clone() }.validate().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "max_hold (at this interval and retention_days) is 78300; it must be 0 to 78299"
+            "max_hold (at this interval and retention_days) is 77400; it must be 0 to 77399"
         );
         assert_eq!(Policy { max_hold: 86_400, min_reports: 1, ..short }.validate(), Ok(()));
     }

@@ -145,14 +145,15 @@ fn an_item_that_could_not_be_published_before_its_date_expires_is_refused() {
     let server = Server::new();
     server.set("min_reports", json!(3));
     let code = one_code(&server);
-    // The date expires at the next midnight. The longest hold is 2 hours, the interval 15 minutes.
-    server.pass(43_200 - 7200 - 900);
+    // The date expires at the next midnight. The longest hold is 2 hours, and two ticks are up to
+    // half an hour apart.
+    server.pass(43_200 - 7200 - 1800);
     let answer = server.report(&code, vec![seed(ago(14), 1)]);
     assert_eq!(answer.refused(), (422, "no_items".to_owned()));
     assert_eq!(answer.json()["problems"][0]["code"], "date_too_old");
     server.home.set(server.home.now() - 1);
     let report = server.report(&code, vec![seed(ago(14), 1)]).ok();
-    server.pass(7200 + 900);
+    server.pass(7200 + 1800);
     server.tick();
     let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
     assert_eq!(server.get(&path).ok()["status"], "published");
