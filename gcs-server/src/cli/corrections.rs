@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use ureq::http::Method;
 
 use super::CommandResult;
-use super::connection::Private;
+use super::connection::{Ask, Private};
 use super::output::{note, say};
 use crate::time;
 
@@ -63,12 +62,11 @@ pub(super) fn run(act: &str, correction: &CorrectionArgs) -> CommandResult {
         )?;
         body["position"] = position.into();
         let done = "The reports are corrected; phones get the change with the next tick.";
-        client.act(&Method::POST, "/v1/admin/corrections", Some(&body), done)?;
+        client.act(&Ask::post("/v1/admin/corrections").with(&body), done)?;
         note("done; phones get the change with the next tick");
         return Ok(ExitCode::SUCCESS);
     }
-    let path = "/v1/admin/corrections/preview";
-    let preview = client.ask(&Method::POST, path, Some(&body))?;
+    let preview = client.ask(&Ask::post("/v1/admin/corrections/preview").with(&body))?;
     say(format_args!("{preview:#}"))?;
     let position = &preview["position"];
     say(format_args!("nothing has changed yet; add `--position {position} --yes` to do it"))?;

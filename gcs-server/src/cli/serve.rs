@@ -1,6 +1,7 @@
 //! The command `serve`.
 
 use std::io::IsTerminal as _;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use tracing::Level;
@@ -127,11 +128,8 @@ async fn stop_signal() {
     {
         use tokio::signal::unix::{SignalKind, signal};
         if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            let interrupt = tokio::signal::ctrl_c();
-            futures_util::pin_mut!(interrupt);
-            let terminate = terminate.recv();
-            futures_util::pin_mut!(terminate);
-            futures_util::future::select(interrupt, terminate).await;
+            let (terminate, interrupt) = (pin!(terminate.recv()), pin!(tokio::signal::ctrl_c()));
+            futures_util::future::select(terminate, interrupt).await;
             return;
         }
     }
