@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::connection::{Ask, Client, Private, SMALL};
 use super::output::{OutputArgs, Readers, say};
+use super::secret::Secret;
 use super::{CommandResult, Error};
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge::MAX_RANGE;
@@ -81,7 +82,7 @@ pub(super) struct Close {
 #[derive(Args, Debug)]
 pub(super) struct RevokeCode {
     /// The code as printed
-    code: String,
+    code: Secret,
     #[command(flatten)]
     server: Private,
 }
@@ -106,7 +107,7 @@ pub(super) struct PrintCodes {
 #[derive(Args, Debug)]
 pub(super) struct TestCode {
     /// The code as it was typed
-    code: String,
+    code: Secret,
 }
 
 /// Bytes that one code takes in the longest form of a sheet.
@@ -163,12 +164,12 @@ fn sheet(client: &Client, first: u64, format: Format) -> Result<String, Error> {
 
 pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> CommandResult {
     let client = server.connect()?;
-    let revoke = Ask::post("/v1/admin/codes/revoke").with(&json!({ "code": code }));
+    let revoke = Ask::post("/v1/admin/codes/revoke").with(&json!({ "code": code.0 }));
     client.act(&revoke, "The code has been revoked.")
 }
 
 pub(super) fn test(TestCode { code }: &TestCode) -> CommandResult {
-    code.parse::<Code>()?;
+    code.0.parse::<Code>()?;
     say("no typing mistake; only the server knows whether the code is valid")?;
     Ok(ExitCode::SUCCESS)
 }

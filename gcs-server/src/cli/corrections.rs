@@ -8,6 +8,7 @@ use serde_json::json;
 use super::CommandResult;
 use super::connection::{Ask, Private};
 use super::output::{note, say};
+use super::secret::Secret;
 use crate::time;
 
 /// Which reports to correct, and whether to do it or only to show what would change.
@@ -21,7 +22,7 @@ pub(super) struct CorrectionArgs {
     report: Option<String>,
     /// The report that this code brought
     #[arg(long)]
-    code: Option<String>,
+    code: Option<Secret>,
     /// Reports of this provider
     #[arg(long, value_name = "NUMBER")]
     provider: Option<u16>,
@@ -50,6 +51,7 @@ pub(super) struct CorrectionArgs {
 pub(super) fn run(act: &str, correction: &CorrectionArgs) -> CommandResult {
     let CorrectionArgs { report, code, provider, range, generation, position, .. } = correction;
     let (from, until) = (correction.received_from, correction.received_until);
+    let code = code.as_ref().map(|code| &code.0);
     let client = correction.server.connect()?;
     let select = json!({
         "report": report, "code": code, "provider": provider, "range": range,

@@ -9,6 +9,7 @@ mod operate;
 mod output;
 mod provider;
 mod report;
+mod secret;
 mod serve;
 
 use std::collections::BTreeSet;
@@ -218,5 +219,28 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
         assert!(variables(&Cli::command()).iter().all(|name| name.starts_with(PREFIX)));
+    }
+    #[test]
+    fn no_debug_line_has_a_token_a_password_or_a_code() {
+        let code = "0000-0005-N14B-38SN";
+        let shown = |arguments: &[&str]| {
+            let url = ["--url", "http://127.0.0.1:1", "--token", "secret-token"];
+            let proxy = ["--proxy", "http://me:secret-word@127.0.0.1:2"];
+            let command = [&["gcs-server"], arguments, &url, &proxy].concat();
+            let shown = Cli::parse_from(command);
+            match &shown.command {
+                Some(Command::Status(server)) => format!("{shown:?} {:?}", server.connect()),
+                _ => format!("{shown:?}"),
+            }
+        };
+        for command in [&["status"][..], &["revoke-code", code], &["retract", "--code", code]] {
+            let shown = shown(command);
+            assert!(shown.contains("127.0.0.1:1"), "{shown}");
+            for secret in [code, "secret-token", "secret-word"] {
+                assert!(!shown.contains(secret), "{command:?}: {shown}");
+            }
+        }
+        let tested = Cli::parse_from(["gcs-server", "test-code", code]);
+        assert!(!format!("{tested:?}").contains(code));
     }
 }

@@ -63,7 +63,7 @@ impl BatchBuilder {
     }
 }
 
-/// The batch of these events, at least one.
+/// The batch of these events; `None` if there are none.
 ///
 /// # Errors
 /// When there are no random bytes.
