@@ -159,8 +159,8 @@ impl Running {
         (clock, random): (Clock, Random),
         body_patience: Duration,
     ) -> Result<Running, StartError> {
-        let before = Before::look(&publishing).await?;
-        let last = before.published();
+        let mut before = Before::look(&publishing).await?;
+        let last = before.published.take();
         let own_keys = Arc::clone(&keys);
         let replayed = tokio::task::spawn_blocking(move || {
             before.catch_up(&mut *store, &own_keys).map(|caught_up| (store, caught_up))
