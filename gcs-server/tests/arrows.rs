@@ -8,13 +8,13 @@ use imports::{Layer, assert_arrows, assert_without_crates};
 /// Every module, in the order of the layout, and what it may use.
 const LAYERS: &[Layer] = &[
     ("domain", &[]),
-    ("store", &[]),
+    ("new_file", &[]),
+    ("store", &["new_file"]),
     ("clock", &[]),
     ("random", &[]),
     ("time", &[]),
     ("code_sheet", &["time"]),
     ("metrics", &[]),
-    ("new_file", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("publishing", &["domain", "node"]),
     ("service", &["domain", "node", "publishing", "clock", "metrics"]),

@@ -6,12 +6,13 @@
 
 mod common;
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::home::files;
+use common::home::{difference, files};
 use common::process::{Process, alone, complaint, program, text, until_ticked};
 use common::small_disk::{SmallDisk, limited};
 
@@ -37,9 +38,14 @@ fn begins(mut command: Command) -> bool {
     has_begun
 }
 
+/// Every file but the lock.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    files(folder).into_iter().filter(|(name, _)| name != "lock").collect()
+}
+
 /// A key file without a log, or a log without its token, would be of no use to anybody.
 fn assert_nothing_was_made(folder: &Path, what: &str) {
-    let left: Vec<String> = files(folder).into_keys().filter(|name| name != "lock").collect();
+    let left: Vec<String> = contents(folder).into_keys().collect();
     assert!(left.is_empty(), "{what}: {left:?}");
 }
 
@@ -140,4 +146,40 @@ fn commands_on_a_full_data_folder_change_nothing_and_succeed_when_there_is_room(
     let server = Process::start(&folder, &[]);
     assert!(!server.run(&operator, &["status"]).status.success());
     server.json(new, &["status"]);
+}
+
+#[test]
+fn what_cannot_be_told_of_is_not_done_to_a_data_folder() {
+    let Ok(full) = File::options().write(true).open("/dev/full") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let server = Process::start(home.path(), &[]);
+    let operator = server.operator.clone();
+    until_ticked(&server);
+    server.stop();
+    let refused = |command: &[&str]| {
+        let mut program = program();
+        program.args(command).arg("--data-dir").arg(home.path());
+        let said = complaint(&program.stdout(full.try_clone().unwrap()).output().unwrap());
+        assert!(said.contains("cannot write to standard output"), "{command:?}: {said}");
+        assert!(said.contains("Make room"), "{command:?}: {said}");
+    };
+    let all_refused = || {
+        let before = contents(home.path());
+        for command in [&["rebuild", "--write"][..], &["recover", "--yes"], &["reset-token"]] {
+            refused(command);
+            let changed = difference(&before, &contents(home.path()));
+            assert_eq!(changed, Vec::<String>::new(), "{command:?}");
+        }
+    };
+    fs::remove_file(home.path().join("public/v1/manifest")).unwrap();
+    all_refused();
+    // As on a new machine, where a recovery begins a new series.
+    fs::remove_dir_all(home.path().join("public")).unwrap();
+    fs::remove_dir_all(home.path().join("private")).unwrap();
+    fs::create_dir_all(home.path().join("public")).unwrap();
+    all_refused();
+    refused(&["verify-log"]);
+    assert!(alone(home.path(), &["rebuild", "--write"]).status.success());
+    let server = Process::start(home.path(), &[]);
+    server.json(&operator, &["status"]);
 }

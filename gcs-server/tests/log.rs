@@ -188,7 +188,7 @@ fn an_event_of_an_unknown_kind_or_outcome_is_named_with_what_to_do() {
         let mut header = EventHeader::from_bytes(&batch.events[0].header).unwrap();
         (header.kind, header.outcome) = (kind, outcome);
         let mut batch = batch;
-        batch.events[0].header = header.to_bytes().to_vec();
+        batch.events[0].header = header.to_bytes();
         batches.push(batch);
         let error = verify(&batches).unwrap_err();
         assert!(names(&error, position) && error.contains("newer"), "{error}");
@@ -393,6 +393,6 @@ proptest! {
     #[test]
     fn headers_are_bytes_and_back(bytes in prop::collection::vec(any::<u8>(), HEADER_LEN)) {
         let header = EventHeader::from_bytes(&bytes).unwrap();
-        prop_assert_eq!(header.to_bytes().to_vec(), bytes);
+        prop_assert_eq!(header.to_bytes(), bytes);
     }
 }

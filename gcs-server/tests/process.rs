@@ -348,7 +348,9 @@ fn mistakes_in_the_configuration_are_told() {
     let file = folder.path().join("config.toml");
     std::fs::write(&file, "public_listener = \"127.0.0.1:1\"\n").unwrap();
     let output = alone(folder.path(), &["show-config", "--config", file.to_str().unwrap()]);
-    assert!(!output.status.success() && text(&output.stderr).contains("public_listener"));
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("public_listener"), "{said}");
+    assert!(said.contains("public_listen`") && said.contains("data_dir"), "{said}");
     let output = program().arg("show-config").env("GCS_SERVER_DATADIR", "x").output();
     let output = output.unwrap();
     assert!(text(&output.stderr).contains("GCS_SERVER_DATADIR is unknown"));

@@ -12,7 +12,7 @@ use common::world::{Client, hasty, serve};
 use common::{HOUR, Ledger, policy, raw};
 use gcs_core::Version;
 use gcs_core::sync::ClientSettings;
-use gcs_server::app::catch_up;
+use gcs_server::app::{CaughtUp, catch_up};
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::publishing::{Files, Outbox, Publishing, PublishingError};
@@ -231,11 +231,23 @@ async fn a_publication_that_a_crash_cut_short_is_finished_and_not_computed_again
     fs::write(desk.home.path("public/v1/manifest"), &whole["public/v1/manifests/1-1"]).unwrap();
 
     let saved = desk.publishing.saved().await.unwrap().unwrap();
+    // Nobody may see it before its manifest is out.
+    assert!(desk.publishing.published(&saved).await.unwrap().is_none());
     let Ledger { store, keys, .. } = &desk.ledger;
-    let caught_up = catch_up(&mut store.clone(), keys, saved).unwrap();
-    assert_eq!(caught_up.ticks, 0);
-    desk.publishing.write(&caught_up.outbox).await.unwrap();
+    let CaughtUp { outbox, ticks, .. } = catch_up(&mut store.clone(), keys, saved).unwrap();
+    assert_eq!(ticks, 0);
+    desk.publishing.write(&outbox).await.unwrap();
     assert_eq!(difference(&desk.home.contents(), &whole), Vec::<String>::new());
+    let published = desk.publishing.published(&outbox).await.unwrap().unwrap();
+    assert_eq!(published.manifest, whole["public/v1/manifest"]);
+
+    // Another server published meanwhile: ours is not shown, and nothing is overwritten.
+    fs::write(desk.home.path("public/v1/manifests/1-2"), "its manifest").unwrap();
+    let before = desk.home.contents();
+    assert!(desk.publishing.published(&outbox).await.unwrap().is_none());
+    let stopped = desk.publishing.write(&outbox).await.unwrap_err();
+    assert!(matches!(stopped, PublishingError::Equivocation { .. }), "{stopped}");
+    assert_eq!(difference(&desk.home.contents(), &before), Vec::<String>::new());
 }
 
 #[actix_web::test]

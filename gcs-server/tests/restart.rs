@@ -79,7 +79,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
         common::seal(position, head, &[TickMade { series: 1, number: 3 }.into()], common::START);
     let mut header = EventHeader::from_bytes(&batch.events[0].header).unwrap();
     header.kind = 900;
-    batch.events[0].header = header.to_bytes().to_vec();
+    batch.events[0].header = header.to_bytes();
     store.append(&batch).unwrap();
     drop(store);
 

@@ -24,7 +24,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::token::{Role, Token};
 use crate::node::seal;
-use crate::random::Random;
+use crate::random::{self, Random};
 use crate::store::{SqliteStore, Store, StoreError};
 
 /// A data folder that cannot be used.
@@ -85,6 +85,9 @@ pub enum FolderError {
     /// The key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// The system cannot give random bytes.
+    #[error("the system gave no random bytes for keys: {0}")]
+    Random(#[from] random::Error),
     /// The first events could not be written.
     #[error("a new log cannot be written: {0}")]
     Begin(String),
@@ -117,23 +120,14 @@ pub struct Opened {
     pub store: Box<dyn Store>,
     /// The secret keys.
     pub keys: DeploymentKeys,
-    /// The new deployment, if this opening made one.
-    pub new: Option<NewDeployment>,
+    /// The operator's token, which is shown only now, if this opening made a new deployment.
+    pub token: Option<Token>,
 }
 
 impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opened").field("folder", &self.folder).finish_non_exhaustive()
     }
-}
-
-/// A deployment that the first start has just made.
-#[derive(Debug)]
-pub struct NewDeployment {
-    /// The operator's token, which is shown only now.
-    pub token: Token,
-    /// Whether every report is published at once.
-    pub publishes_at_once: bool,
 }
 
 impl DataFolder {
@@ -143,10 +137,10 @@ impl DataFolder {
     /// A [`FolderError`] that says what to do; the folder has not been changed.
     pub fn open(config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
         let folder = DataFolder::lock(&config.data_dir)?;
-        if !folder.log().exists() && !config.key_file.exists() {
-            return folder.begin(config, now, random);
+        match DataFolder::is_new(config) {
+            true => folder.begin(config, now, random),
+            false => folder.existing(config.key_file.clone()),
         }
-        folder.existing(config.key_file.clone())
     }
 
     /// Opens the folder of a deployment that is there.
@@ -169,7 +163,7 @@ impl DataFolder {
             (false, true) => Err(FolderError::NoLog { log, keys }),
             (true, true) => {
                 let store = Box::new(self.store()?);
-                Ok(Opened { folder: self, store, keys: key_file::read(&keys)?, new: None })
+                Ok(Opened { folder: self, store, keys: key_file::read(&keys)?, token: None })
             }
         }
     }
@@ -250,18 +244,15 @@ impl DataFolder {
 
     /// Makes keys and the first events.
     fn begin(self, config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
-        let keys = key_file::draw(random).map_err(KeyFileError::from)?;
-        let secret = random.bytes().map_err(KeyFileError::from)?;
-        let token = Token::new(Role::Operator, &secret);
+        let keys = key_file::draw(random)?;
+        let token = Token::new(Role::Operator, &random.bytes()?);
         let mut policy = Policy::default();
         if config.is_loopback() {
             // On loopback the server is being tried out: a single report is published at once.
             policy.min_reports = 1;
         }
-        let publishes_at_once = policy.min_reports == 1;
-        let id = random.bytes().map_err(KeyFileError::from)?;
-        let events = first_events(&keys, id, policy, &token, now)?;
-        let sealed = seal(Chain::default(), &events, now, random).map_err(KeyFileError::from)?;
+        let events = first_events(&keys, random.bytes()?, policy, &token, now)?;
+        let sealed = seal(Chain::default(), &events, now, random)?;
 
         key_file::create(&keys, &config.key_file)?;
         let begun = self.store().and_then(|mut store| {
@@ -275,8 +266,7 @@ impl DataFolder {
             let _gone = SqliteStore::delete(&self.log());
         }
         let store = Box::new(begun?);
-        let new = Some(NewDeployment { token, publishes_at_once });
-        Ok(Opened { folder: self, store, keys, new })
+        Ok(Opened { folder: self, store, keys, token: Some(token) })
     }
 }
 

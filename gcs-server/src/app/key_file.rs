@@ -47,9 +47,6 @@ pub enum KeyFileError {
         /// What is wrong with the file, without any secret.
         what: &'static str,
     },
-    /// The system cannot give random bytes.
-    #[error("the system gave no random bytes for keys: {0}")]
-    Random(#[from] random::Error),
 }
 
 /// Makes random keys for a new deployment.

@@ -18,12 +18,13 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
-pub use self::folder::{DataFolder, FolderError, NewDeployment, Opened};
+pub use self::folder::{DataFolder, FolderError, Opened};
 use self::start::{Before, Bound, listen};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
 use crate::clock::Clock;
 use crate::domain::keys::DeploymentKeys;
+use crate::domain::token::Token;
 use crate::http::{self, Listener};
 use crate::node::{Node, PublicationInput, Replayed};
 use crate::publishing::{Publishing, Worker};
@@ -43,7 +44,7 @@ pub struct App {
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
-    new: Option<NewDeployment>,
+    new_token: Option<Token>,
     /// Kept open until the end, so that no other server uses the folder.
     _folder: DataFolder,
 }
@@ -60,7 +61,7 @@ impl App {
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
         let opened = DataFolder::open(config, clock.now(), &random)?;
-        let Opened { mut folder, store, keys, new } = opened;
+        let Opened { mut folder, store, keys, token } = opened;
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
         let body_patience = Duration::from_secs(config.body_seconds.into());
@@ -78,7 +79,7 @@ impl App {
             worker,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
-            new,
+            new_token: token,
             _folder: folder,
         })
     }
@@ -93,9 +94,9 @@ impl App {
         self.private.0
     }
 
-    /// The new deployment, if this was its first start.
-    pub fn new_deployment(&self) -> Option<&NewDeployment> {
-        self.new.as_ref()
+    /// The operator's token, if this was the first start of a new deployment.
+    pub fn new_token(&self) -> Option<&Token> {
+        self.new_token.as_ref()
     }
 
     /// The service that request handlers use.
@@ -158,8 +159,8 @@ impl Running {
         (clock, random): (Clock, Random),
         body_patience: Duration,
     ) -> Result<Running, StartError> {
-        let before = Before::look(&publishing).await?;
-        let last = before.published();
+        let mut before = Before::look(&publishing).await?;
+        let last = before.published.take();
         let own_keys = Arc::clone(&keys);
         let replayed = tokio::task::spawn_blocking(move || {
             before.catch_up(&mut *store, &own_keys).map(|caught_up| (store, caught_up))

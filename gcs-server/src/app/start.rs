@@ -80,7 +80,9 @@ pub(super) fn listen(address: SocketAddr, flag: &str) -> Result<Bound, StartErro
 
 /// The publications that an earlier run of the server left in the data folder.
 pub(super) struct Before {
-    /// What may be left to do of the last publication.
+    /// The last publication, to serve until what the log has beyond it is written.
+    pub(super) published: Option<Published>,
+    /// What may be left to do of the publication that was saved last.
     saved: Option<Outbox>,
     /// Version of the newest published manifest. It is looked for only when nothing was saved.
     newest: Option<Version>,
@@ -91,14 +93,13 @@ pub(super) struct Before {
 impl Before {
     pub(super) async fn look(publishing: &Publishing) -> Result<Before, StartError> {
         let saved = publishing.saved().await?;
+        let published = match &saved {
+            Some(saved) => publishing.published(saved).await?,
+            None => None,
+        };
         // The saved publisher has the newest version; if it is lost, the manifests have it.
         let newest = if saved.is_some() { None } else { publishing.newest().await? };
-        Ok(Before { saved, newest, is_new: publishing.is_new().await? })
-    }
-
-    /// The last publication, to serve until what the log has beyond it is written.
-    pub(super) fn published(&self) -> Option<Published> {
-        self.saved.as_ref().and_then(Published::of)
+        Ok(Before { published, saved, newest, is_new: publishing.is_new().await? })
     }
 
     /// Makes sure that the log has every publication, replays it, and computes what has not been

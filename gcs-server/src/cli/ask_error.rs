@@ -17,7 +17,7 @@ use crate::http::Listener;
 pub(super) enum AskError {
     /// The server answered with a problem.
     #[error("{detail} ({status}, {code}){hint}")]
-    Problem { status: u16, code: String, detail: String, retry: bool, hint: &'static str },
+    Problem { status: u16, code: String, detail: String, retry: bool, hint: String },
     /// Something that is not a gcs-server answered.
     #[error("{url} answered, but not as a gcs-server does (status {status}).\n{hint}")]
     Foreign { url: String, status: u16, hint: String },
@@ -77,21 +77,20 @@ impl AskError {
                 None => AskError::foreign(client, status, text),
             };
         };
-        let hint = match (code, client.listener) {
-            ("not_found", Listener::Private) => {
-                "\nThis is not the private listener; perhaps it is the public one. The server \
-                 shows both URLs when it starts: use the one called private for --url."
+        let hint: &str = match code {
+            "not_found" => {
+                let (flag, name, other) = names(client.listener);
+                &format!(
+                    "\nThis is not the {name} listener; perhaps it is the {other} one. The server \
+                     shows both URLs when it starts: use the one called {name} for {flag}."
+                )
             }
-            ("not_found", Listener::Public) => {
-                "\nThis is not the public listener; perhaps it is the private one. The server \
-                 shows both URLs when it starts: use the one called public for --public-url."
-            }
-            ("unauthorized", _) => {
+            "unauthorized" => {
                 "\nThe server does not know this token. Perhaps it was not copied whole, belongs \
                  to another server, or has been replaced. The operator makes a new token for a \
                  provider with `provider token`, and for the operator with `reset-token`."
             }
-            ("forbidden", _) => {
+            "forbidden" => {
                 "\nThis token is another role's. `gcs-server --help` names the role that each command \
                  is for. The operator's token was shown at the first start, a provider's by `provider \
                  add`, the backends' by `backend-token`."
@@ -100,7 +99,7 @@ impl AskError {
         };
         let (code, detail) = (printable(code), printable(detail));
         let retry = problem["retry"].as_bool().unwrap_or(false);
-        AskError::Problem { status, code, detail, retry, hint }
+        AskError::Problem { status, code, detail, retry, hint: hint.to_owned() }
     }
 
     /// An answer that no gcs-server gives.
@@ -112,7 +111,7 @@ impl AskError {
             format!(
                 "Perhaps another program has this port, or a proxy in front of the server \
                  answers. See whether {} is right.",
-                flag(client.listener)
+                names(client.listener).0
             )
         };
         AskError::Foreign { url: client.url.clone(), status, hint }
@@ -121,16 +120,13 @@ impl AskError {
     /// No answer at all.
     pub(super) fn failed(client: &Client, method: &Method, error: ureq::Error) -> Self {
         let url = client.url.clone();
-        let flag = flag(client.listener);
-        let name = match client.listener {
-            Listener::Private => "private",
-            Listener::Public => "public",
-        };
+        let (flag, name, _) = names(client.listener);
         let is_plain = url.starts_with("http:");
-        let other = if is_plain {
-            format!("If this port speaks TLS, say {}", url.replacen("http", "https", 1))
-        } else {
-            format!("If this port does not speak TLS, say {}", url.replacen("https", "http", 1))
+        let other = match is_plain {
+            true => format!("If this port speaks TLS, say {}", url.replacen("http", "https", 1)),
+            false => {
+                format!("If this port does not speak TLS, say {}", url.replacen("https", "http", 1))
+            }
         };
         let running = format!(
             "Is the server running? Compare the address with the one that the server called {name} \
@@ -186,11 +182,12 @@ fn is_unresolved(error: &ureq::Error) -> bool {
     }
 }
 
-/// The option that names a listener's URL.
-fn flag(listener: Listener) -> &'static str {
+/// The option that names a listener's URL, what the server calls the listener, and what it calls the
+/// other one.
+fn names(listener: Listener) -> (&'static str, &'static str, &'static str) {
     match listener {
-        Listener::Private => "--url",
-        Listener::Public => "--public-url",
+        Listener::Private => ("--url", "private", "public"),
+        Listener::Public => ("--public-url", "public", "private"),
     }
 }
 

@@ -4,15 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum as _};
 use data_encoding::HEXLOWER;
 use gcs_core::report::{Code, ProviderKey};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use ureq::http::Method;
 
-use super::connection::{Client, Private, SMALL};
+use super::connection::{Ask, Client, Private, SMALL};
 use super::output::{OutputArgs, Readers, say};
+use super::secret::Secret;
 use super::{CommandResult, Error};
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge::MAX_RANGE;
@@ -33,6 +33,16 @@ pub(super) enum CodesCommand {
     Close(Close),
 }
 
+/// Where a sheet of codes is written, and how.
+#[derive(Args, Debug)]
+struct SheetArgs {
+    /// Form of the sheet: text, csv or json
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
+    format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Open {
     /// Number of codes, 1 to 10000
@@ -41,14 +51,11 @@ pub(super) struct Open {
     /// Days for which the codes are valid
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     valid_days: u32,
-    /// Form of the sheet: text, csv or json
-    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
-    format: Format,
     /// Show the range instead of its codes, to print them offline with `print-codes`
     #[arg(long, conflicts_with = "format")]
     no_codes: bool,
     #[command(flatten)]
-    output: OutputArgs,
+    sheet: SheetArgs,
     #[command(flatten)]
     server: Private,
 }
@@ -57,11 +64,8 @@ pub(super) struct Open {
 pub(super) struct Print {
     /// The range's first serial number, as `codes list` shows it
     first: u32,
-    /// Form of the sheet: text, csv or json
-    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
-    format: Format,
     #[command(flatten)]
-    output: OutputArgs,
+    sheet: SheetArgs,
     #[command(flatten)]
     server: Private,
 }
@@ -78,7 +82,7 @@ pub(super) struct Close {
 #[derive(Args, Debug)]
 pub(super) struct RevokeCode {
     /// The code as printed
-    code: String,
+    code: Secret,
     #[command(flatten)]
     server: Private,
 }
@@ -95,18 +99,15 @@ pub(super) struct PrintCodes {
     /// The file that `codes open --no-codes --output` wrote
     #[arg(long, value_name = "FILE")]
     range: PathBuf,
-    /// Form of the sheet: text, csv or json
-    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
-    format: Format,
     #[command(flatten)]
-    output: OutputArgs,
+    sheet: SheetArgs,
 }
 
 /// A code to test for typing mistakes.
 #[derive(Args, Debug)]
 pub(super) struct TestCode {
     /// The code as it was typed
-    code: String,
+    code: Secret,
 }
 
 /// Bytes that one code takes in the longest form of a sheet.
@@ -117,26 +118,25 @@ const RANGES: &str = "/v1/provider/ranges";
 pub(super) fn run(command: CodesCommand) -> CommandResult {
     match command {
         CodesCommand::Open(range) => open(&range),
-        CodesCommand::List(server) => server.connect()?.show(&Method::GET, RANGES, None),
-        CodesCommand::Print(Print { first, format, output, server }) => {
+        CodesCommand::List(server) => server.connect()?.show(&Ask::get(RANGES)),
+        CodesCommand::Print(Print { first, sheet: SheetArgs { format, output }, server }) => {
             let sheet = sheet(&server.connect()?, first.into(), format)?;
             output.write(Readers::Owner, &sheet)
         }
         CodesCommand::Close(Close { first, server }) => {
             let done = "The range is closed; `gcs-server codes list` shows it.";
-            let path = format!("{RANGES}/{first}/close");
-            server.connect()?.act(&Method::POST, &path, None, done)
+            server.connect()?.act(&Ask::post(format!("{RANGES}/{first}/close")), done)
         }
     }
 }
 
 fn open(range: &Open) -> CommandResult {
-    let Open { count, valid_days, format, no_codes, output, server } = range;
+    let Open { count, valid_days, no_codes, sheet: SheetArgs { format, output }, server } = range;
     let client = server.connect()?;
     let codes = usize::try_from((*count).min(MAX_RANGE))?;
     let output = output.open(Readers::Owner, codes * CODE_ROOM + SMALL)?;
     let body = json!({ "count": count, "valid_days": valid_days });
-    let range = client.ask(&Method::POST, RANGES, Some(&body))?;
+    let range = client.ask(&Ask::post(RANGES).with(&body))?;
     let first = range["first"].as_u64().ok_or("no serial number in the answer")?;
     if *no_codes {
         let done = format!(
@@ -157,23 +157,19 @@ fn open(range: &Open) -> CommandResult {
 
 /// The unused codes of a range.
 fn sheet(client: &Client, first: u64, format: Format) -> Result<String, Error> {
-    let format = match format {
-        Format::Text => "text",
-        Format::Csv => "csv",
-        Format::Json => "json",
-    };
-    let path = format!("{RANGES}/{first}/codes?format={format}");
-    Ok(client.ask_text(&path)?)
+    let format = format.to_possible_value().ok_or("a form without a name")?;
+    let path = format!("{RANGES}/{first}/codes?format={}", format.get_name());
+    Ok(client.ask_text(&Ask::get(path))?)
 }
 
 pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> CommandResult {
     let client = server.connect()?;
-    let body = json!({ "code": code });
-    client.act(&Method::POST, "/v1/admin/codes/revoke", Some(&body), "The code has been revoked.")
+    let revoke = Ask::post("/v1/admin/codes/revoke").with(&json!({ "code": code.0 }));
+    client.act(&revoke, "The code has been revoked.")
 }
 
 pub(super) fn test(TestCode { code }: &TestCode) -> CommandResult {
-    code.parse::<Code>()?;
+    code.0.parse::<Code>()?;
     say("no typing mistake; only the server knows whether the code is valid")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -198,8 +194,8 @@ pub(super) fn print_offline(codes: &PrintCodes) -> CommandResult {
     let issued: Option<Vec<Code>> =
         serials.map(|serial| Code::issue(&key, provider, serial)).collect();
     let issued = issued.ok_or("no code has such a provider or serial number")?;
-    let sheet = Sheet::new(issued, range.expires).print(codes.format);
-    codes.output.write(Readers::Owner, &sheet)
+    let sheet = Sheet::new(issued, range.expires).print(codes.sheet.format);
+    codes.sheet.output.write(Readers::Owner, &sheet)
 }
 
 /// Reads the answer of a command from a file.

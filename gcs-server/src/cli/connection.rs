@@ -14,7 +14,8 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
 use super::ask_error::AskError;
-use super::output::{Output, OutputArgs, Readers};
+use super::output::{OutputArgs, Readers};
+use super::secret::Secret;
 use super::{CommandResult, Error};
 use crate::app::config::{Config, Options};
 use crate::http::Listener;
@@ -37,7 +38,7 @@ struct Transport {
     ca: Option<PathBuf>,
     /// Connect through this HTTP proxy; HTTP_PROXY and similar variables are ignored
     #[arg(long, value_name = "URL")]
-    proxy: Option<String>,
+    proxy: Option<Secret>,
     /// Seconds to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 100)]
     timeout: u16,
@@ -72,66 +73,52 @@ pub(super) struct Public {
     transport: Transport,
 }
 
-/// A token. `Debug` does not show it.
-#[derive(Clone)]
-struct Secret(String);
-
-impl From<String> for Secret {
-    fn from(token: String) -> Secret {
-        Secret(token)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 impl Private {
     pub(super) fn connect(&self) -> Result<Client, Error> {
         let Private { url, token, private_listen, transport } = self;
-        let url = url.clone().map_or_else(
-            || {
-                let (config, private_listen) = (transport.config.clone(), *private_listen);
-                let options = Options { config, private_listen, ..Options::default() };
-                url_of(Config::load(&options)?.private_listen, "--url")
-            },
-            Ok,
-        )?;
         let token = token.clone().ok_or("a token is needed: --token, or GCS_SERVER_TOKEN")?;
         if token.0.trim().is_empty() {
             return Err("the token is empty: what gave --token or GCS_SERVER_TOKEN its value, a \
                         file perhaps, has nothing in it"
                 .into());
         }
-        Ok(Client {
-            agent: transport.agent()?,
-            url,
-            token: Some(token),
-            listener: Listener::Private,
-        })
+        let listen = Options { private_listen: *private_listen, ..Options::default() };
+        transport.connect(Listener::Private, url.clone(), listen, Some(token))
     }
 }
 
 impl Public {
     pub(super) fn connect(&self) -> Result<Client, Error> {
         let Public { public_url, public_listen, transport } = self;
-        let url = public_url.clone().map_or_else(
-            || {
-                let (config, public_listen) = (transport.config.clone(), *public_listen);
-                let options = Options { config, public_listen, ..Options::default() };
-                url_of(Config::load(&options)?.public_listen, "--public-url")
-            },
-            Ok,
-        )?;
-        Ok(Client { agent: transport.agent()?, url, token: None, listener: Listener::Public })
+        let listen = Options { public_listen: *public_listen, ..Options::default() };
+        transport.connect(Listener::Public, public_url.clone(), listen, None)
     }
 }
 
 impl Transport {
+    /// A connection to a URL, or to where the server's configuration says that it listens.
+    fn connect(
+        &self,
+        listener: Listener,
+        url: Option<String>,
+        listen: Options,
+        token: Option<Secret>,
+    ) -> Result<Client, Error> {
+        let url = match url {
+            Some(url) => url,
+            None => {
+                let config = Config::load(&Options { config: self.config.clone(), ..listen })?;
+                match listener {
+                    Listener::Private => url_of(config.private_listen, "--url")?,
+                    Listener::Public => url_of(config.public_listen, "--public-url")?,
+                }
+            }
+        };
+        Ok(Client { agent: self.agent()?, url, token, listener })
+    }
+
     fn agent(&self) -> Result<Agent, Error> {
-        let proxy = self.proxy.as_deref().map(Proxy::new).transpose();
+        let proxy = self.proxy.as_ref().map(|proxy| Proxy::new(&proxy.0)).transpose();
         let proxy = proxy.map_err(|_| "--proxy is not a URL like http://proxy.example:3128")?;
         let roots = match &self.ca {
             Some(path) => RootCerts::new_with_certs(&read_certificates(path)?),
@@ -203,6 +190,31 @@ fn parse_url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// A question, or a change that is asked for.
+pub(super) struct Ask {
+    method: Method,
+    path: String,
+    body: String,
+}
+
+impl Ask {
+    pub(super) fn get(path: impl Into<String>) -> Ask {
+        Ask { method: Method::GET, path: path.into(), body: String::new() }
+    }
+
+    pub(super) fn post(path: impl Into<String>) -> Ask {
+        Ask { method: Method::POST, ..Ask::get(path) }
+    }
+
+    pub(super) fn put(path: impl Into<String>) -> Ask {
+        Ask { method: Method::PUT, ..Ask::get(path) }
+    }
+
+    pub(super) fn with(self, body: &Value) -> Ask {
+        Ask { body: body.to_string(), ..self }
+    }
+}
+
 /// A connection to one listener.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -213,69 +225,48 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Sends a request that changes nothing, and shows the answer.
-    pub(super) fn show(&self, method: &Method, path: &str, body: Option<&Value>) -> CommandResult {
-        let answer = self.ask(method, path, body)?;
-        OutputArgs::default().write(Readers::Anyone, &pretty(&answer))
+    /// Asks a question, and shows the answer.
+    pub(super) fn show(&self, ask: &Ask) -> CommandResult {
+        OutputArgs::default().write(Readers::Anyone, &pretty(&self.ask(ask)?))
     }
 
-    /// Sends a request that changes something, and shows the answer. If standard output cannot be
-    /// written, the request is not sent. `done` says what has been done, and how to see that, if
-    /// the answer cannot be written after all.
-    pub(super) fn act(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-        done: &str,
-    ) -> CommandResult {
-        let output = Output::stdout(SMALL)?;
-        let answer = self.ask(method, path, body)?;
-        output.write_after(&pretty(&answer), done)?;
-        Ok(ExitCode::SUCCESS)
+    /// Asks for a change, and shows the answer. If standard output cannot be written, nothing is
+    /// sent. `done` says what has been done, and how to see that, if the answer cannot be written
+    /// after all.
+    pub(super) fn act(&self, ask: &Ask, done: &str) -> CommandResult {
+        self.act_for_secret(ask, &OutputArgs::default(), |_| done.to_owned())
     }
 
-    /// Sends a request whose answer is a secret, and shows it. `again` says how to get another
-    /// answer if this one cannot be written.
+    /// As [`Client::act`], for an answer that is a secret, which may have a file. `done` also says
+    /// how to get another answer.
     pub(super) fn act_for_secret(
         &self,
-        path: &str,
-        body: Option<&Value>,
+        ask: &Ask,
         output: &OutputArgs,
-        again: impl FnOnce(&Value) -> String,
+        done: impl FnOnce(&Value) -> String,
     ) -> CommandResult {
         let output = output.open(Readers::Owner, SMALL)?;
-        let answer = self.ask(&Method::POST, path, body)?;
-        output.write_after(&pretty(&answer), again(&answer))?;
+        let answer = self.ask(ask)?;
+        output.write_after(&pretty(&answer), done(&answer))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Sends a request, and returns the answer as JSON; `null` if it has no content.
-    pub(super) fn ask(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, AskError> {
-        let (status, text) = self.send(method, path, body)?;
+    /// The answer as JSON; `null` if it has no content.
+    pub(super) fn ask(&self, ask: &Ask) -> Result<Value, AskError> {
+        let (status, text) = self.send(ask)?;
         if text.is_empty() {
             return Ok(Value::Null);
         }
         serde_json::from_str(&text).map_err(|_| AskError::foreign(self, status, &text))
     }
 
-    /// Asks for text, and returns it.
-    pub(super) fn ask_text(&self, path: &str) -> Result<String, AskError> {
-        Ok(self.send(&Method::GET, path, None)?.1)
+    /// The answer as text.
+    pub(super) fn ask_text(&self, ask: &Ask) -> Result<String, AskError> {
+        Ok(self.send(ask)?.1)
     }
 
-    /// Sends a request, and returns the status and the text of the answer if it succeeded.
-    fn send(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<(u16, String), AskError> {
+    /// The status and the text of the answer to a request that succeeds.
+    fn send(&self, Ask { method, path, body }: &Ask) -> Result<(u16, String), AskError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
@@ -283,21 +274,18 @@ impl Client {
         if let Some(Secret(token)) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.trim()));
         }
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = request.body(body).map_err(|_| AskError::Unsendable)?;
+        let request = request.body(body.as_str()).map_err(|_| AskError::Unsendable)?;
         let failed = |error| AskError::failed(self, method, error);
         let mut answer = self.agent.run(request).map_err(failed)?;
         let text = answer.body_mut().with_config().limit(MOST).lossy_utf8(true).read_to_string();
-        let text = text.map_err(failed)?;
-        let status = answer.status();
-        let is_page = answer
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let (status, text) = (answer.status(), text.map_err(failed)?);
+        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let is_page =
+            header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
         if status.is_success() && !is_page {
             return Ok((status.as_u16(), text));
         }
-        let moved = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
+        let moved = header(header::LOCATION);
         Err(AskError::unsuccessful(self, status.as_u16(), &text, moved))
     }
 }
@@ -321,21 +309,6 @@ mod tests {
         for bad in ["http://", "http:// x", "http://x.example/?a=b", "http://me:secret@x.example"] {
             assert!(parse_url(bad).unwrap_err().contains("host and port"), "{bad}");
         }
-    }
-
-    #[test]
-    fn no_debug_line_has_the_token() {
-        #[derive(Debug, clap::Parser)]
-        struct Command {
-            #[command(flatten)]
-            server: Private,
-        }
-        let command = ["status", "--token", "secret-token", "--url", "http://127.0.0.1:1"];
-        let Command { server } = clap::Parser::parse_from(command);
-        let client = server.connect().unwrap();
-        assert!(matches!(&client.token, Some(Secret(token)) if token == "secret-token"));
-        let shown = format!("{server:?} {client:?}");
-        assert!(shown.contains("127.0.0.1:1") && !shown.contains("secret-token"), "{shown}");
     }
 
     #[test]

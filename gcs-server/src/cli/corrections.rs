@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use ureq::http::Method;
 
 use super::CommandResult;
-use super::connection::Private;
+use super::connection::{Ask, Private};
 use super::output::{note, say};
+use super::secret::Secret;
 use crate::time;
 
 /// Which reports to correct, and whether to do it or only to show what would change.
@@ -22,7 +22,7 @@ pub(super) struct CorrectionArgs {
     report: Option<String>,
     /// The report that this code brought
     #[arg(long)]
-    code: Option<String>,
+    code: Option<Secret>,
     /// Reports of this provider
     #[arg(long, value_name = "NUMBER")]
     provider: Option<u16>,
@@ -51,6 +51,7 @@ pub(super) struct CorrectionArgs {
 pub(super) fn run(act: &str, correction: &CorrectionArgs) -> CommandResult {
     let CorrectionArgs { report, code, provider, range, generation, position, .. } = correction;
     let (from, until) = (correction.received_from, correction.received_until);
+    let code = code.as_ref().map(|code| &code.0);
     let client = correction.server.connect()?;
     let select = json!({
         "report": report, "code": code, "provider": provider, "range": range,
@@ -63,12 +64,11 @@ pub(super) fn run(act: &str, correction: &CorrectionArgs) -> CommandResult {
         )?;
         body["position"] = position.into();
         let done = "The reports are corrected; phones get the change with the next tick.";
-        client.act(&Method::POST, "/v1/admin/corrections", Some(&body), done)?;
+        client.act(&Ask::post("/v1/admin/corrections").with(&body), done)?;
         note("done; phones get the change with the next tick");
         return Ok(ExitCode::SUCCESS);
     }
-    let path = "/v1/admin/corrections/preview";
-    let preview = client.ask(&Method::POST, path, Some(&body))?;
+    let preview = client.ask(&Ask::post("/v1/admin/corrections/preview").with(&body))?;
     say(format_args!("{preview:#}"))?;
     let position = &preview["position"];
     say(format_args!("nothing has changed yet; add `--position {position} --yes` to do it"))?;

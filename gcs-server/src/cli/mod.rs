@@ -9,16 +9,16 @@ mod operate;
 mod output;
 mod provider;
 mod report;
+mod secret;
 mod serve;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use ureq::http::Method;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::connection::Private;
+use self::connection::{Ask, Private};
 use self::output::{OutputArgs, Readers};
 use crate::app::config::{Config, Options};
 
@@ -54,7 +54,12 @@ enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve(Options),
     /// Show the settings in force, as a configuration file
-    ShowConfig(ShowConfig),
+    ShowConfig {
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        settings: Options,
+    },
 
     /// Operator: add, list and change providers
     #[command(subcommand)]
@@ -113,14 +118,6 @@ enum Command {
     Openapi(OutputArgs),
 }
 
-#[derive(Args, Debug)]
-struct ShowConfig {
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    settings: Options,
-}
-
 type Error = Box<dyn std::error::Error>;
 type CommandResult = Result<ExitCode, Error>;
 
@@ -160,19 +157,19 @@ fn show(shown: &clap::Error) -> CommandResult {
 fn dispatch(command: Command) -> CommandResult {
     match command {
         Command::Serve(settings) => serve::serve(&Config::load(&settings)?),
-        Command::ShowConfig(ShowConfig { output, settings }) => {
+        Command::ShowConfig { output, settings } => {
             output.write(Readers::Anyone, &Config::load(&settings)?.to_toml())
         }
         Command::Provider(command) => provider::run(command),
         Command::RevokeCode(code) => codes::revoke(&code),
         Command::Retract(correction) => corrections::run("retract", &correction),
         Command::Reinstate(correction) => corrections::run("reinstate", &correction),
-        Command::Status(server) => server.connect()?.show(&Method::GET, "/v1/admin/status", None),
+        Command::Status(server) => server.connect()?.show(&Ask::get("/v1/admin/status")),
         Command::Tick(server) => operate::tick(&server),
         Command::Policy(command) => operate::policy(command),
         Command::Clock(command) => operate::clock(command),
         Command::StartSeries(start) => operate::start_series(&start),
-        Command::Digest(server) => server.connect()?.show(&Method::GET, "/v1/admin/digest", None),
+        Command::Digest(server) => server.connect()?.show(&Ask::get("/v1/admin/digest")),
         Command::OperatorToken(new) => operate::operator_token(&new),
         Command::BackendToken(new) => operate::backend_token(&new),
         Command::Codes(command) => codes::run(command),
@@ -222,5 +219,28 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
         assert!(variables(&Cli::command()).iter().all(|name| name.starts_with(PREFIX)));
+    }
+    #[test]
+    fn no_debug_line_has_a_token_a_password_or_a_code() {
+        let code = "0000-0005-N14B-38SN";
+        let shown = |arguments: &[&str]| {
+            let url = ["--url", "http://127.0.0.1:1", "--token", "secret-token"];
+            let proxy = ["--proxy", "http://me:secret-word@127.0.0.1:2"];
+            let command = [&["gcs-server"], arguments, &url, &proxy].concat();
+            let shown = Cli::parse_from(command);
+            match &shown.command {
+                Some(Command::Status(server)) => format!("{shown:?} {:?}", server.connect()),
+                _ => format!("{shown:?}"),
+            }
+        };
+        for command in [&["status"][..], &["revoke-code", code], &["retract", "--code", code]] {
+            let shown = shown(command);
+            assert!(shown.contains("127.0.0.1:1"), "{shown}");
+            for secret in [code, "secret-token", "secret-word"] {
+                assert!(!shown.contains(secret), "{command:?}: {shown}");
+            }
+        }
+        let tested = Cli::parse_from(["gcs-server", "test-code", code]);
+        assert!(!format!("{tested:?}").contains(code));
     }
 }

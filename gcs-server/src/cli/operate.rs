@@ -1,10 +1,9 @@
 //! The operator's commands about policy, clock, ticks, series and tokens.
 
 use clap::{Args, Subcommand};
-use ureq::http::Method;
 
 use super::CommandResult;
-use super::connection::Private;
+use super::connection::{Ask, Private};
 use super::output::OutputArgs;
 
 #[derive(Debug, Subcommand)]
@@ -62,14 +61,14 @@ const POLICY: &str = "/v1/admin/policy";
 
 pub(super) fn policy(command: PolicyCommand) -> CommandResult {
     match command {
-        PolicyCommand::Show(server) => server.connect()?.show(&Method::GET, POLICY, None),
+        PolicyCommand::Show(server) => server.connect()?.show(&Ask::get(POLICY)),
         PolicyCommand::Set(set) => set_policy(&set),
     }
 }
 
 fn set_policy(SetPolicy { settings, drop_dates, server }: &SetPolicy) -> CommandResult {
     let client = server.connect()?;
-    let mut policy = client.ask(&Method::GET, POLICY, None)?;
+    let mut policy = client.ask(&Ask::get(POLICY))?;
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or("say SETTING=VALUE")?;
         let known = policy.get_mut(name);
@@ -78,21 +77,20 @@ fn set_policy(SetPolicy { settings, drop_dates, server }: &SetPolicy) -> Command
         *known = serde_json::from_str(value)
             .map_err(|_| format!("{name}: {value} is neither a number nor true or false"))?;
     }
-    let path = format!("{POLICY}?drop_dates={drop_dates}");
-    let done = "The policy has been changed; `gcs-server policy show` shows it.";
-    client.act(&Method::PUT, &path, Some(&policy), done)
+    let set = Ask::put(format!("{POLICY}?drop_dates={drop_dates}")).with(&policy);
+    client.act(&set, "The policy has been changed; `gcs-server policy show` shows it.")
 }
 
 pub(super) fn tick(server: &Private) -> CommandResult {
     let done = "A tick has been made; `gcs-server status` shows it.";
-    server.connect()?.act(&Method::POST, "/v1/admin/tick", None, done)
+    server.connect()?.act(&Ask::post("/v1/admin/tick"), done)
 }
 
 pub(super) fn clock(command: ClockCommand) -> CommandResult {
     let ClockCommand::Resume { drop_dates, server } = command;
-    let path = format!("/v1/admin/clock/resume?drop_dates={drop_dates}");
+    let resume = Ask::post(format!("/v1/admin/clock/resume?drop_dates={drop_dates}"));
     let done = "Ticks go on; `gcs-server status` shows the last one.";
-    server.connect()?.act(&Method::POST, &path, None, done)
+    server.connect()?.act(&resume, done)
 }
 
 pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> CommandResult {
@@ -103,11 +101,11 @@ pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Command
         );
     }
     let done = "A new series begins with the next tick; `gcs-server status` shows it then.";
-    server.connect()?.act(&Method::POST, "/v1/admin/series", None, done)
+    server.connect()?.act(&Ask::post("/v1/admin/series"), done)
 }
 
 pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> CommandResult {
-    server.connect()?.act_for_secret("/v1/admin/token", None, output, |_| {
+    server.connect()?.act_for_secret(&Ask::post("/v1/admin/token"), output, |_| {
         "The old token is void, and the new one is lost: stop the server, then run \
          `gcs-server reset-token`."
             .to_owned()
@@ -115,7 +113,7 @@ pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> CommandR
 }
 
 pub(super) fn backend_token(NewToken { output, server }: &NewToken) -> CommandResult {
-    server.connect()?.act_for_secret("/v1/admin/backend-token", None, output, |_| {
+    server.connect()?.act_for_secret(&Ask::post("/v1/admin/backend-token"), output, |_| {
         "The old token is void, and the new one is lost: `gcs-server backend-token` makes another."
             .to_owned()
     })

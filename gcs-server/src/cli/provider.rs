@@ -2,10 +2,9 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use ureq::http::Method;
 
 use super::CommandResult;
-use super::connection::Private;
+use super::connection::{Ask, Private};
 use super::output::OutputArgs;
 
 #[derive(Debug, Subcommand)]
@@ -62,8 +61,8 @@ pub(super) struct Shown {
 pub(super) fn run(command: ProviderCommand) -> CommandResult {
     match command {
         ProviderCommand::Add(Add { name, output, server }) => {
-            let body = json!({ "name": name });
-            server.connect()?.act_for_secret(PROVIDERS, Some(&body), &output, |added| {
+            let add = Ask::post(PROVIDERS).with(&json!({ "name": name }));
+            server.connect()?.act_for_secret(&add, &output, |added| {
                 let provider = &added["provider"];
                 format!(
                     "The provider has been added, with number {provider}. Its token is lost: \
@@ -71,7 +70,7 @@ pub(super) fn run(command: ProviderCommand) -> CommandResult {
                 )
             })
         }
-        ProviderCommand::List(server) => server.connect()?.show(&Method::GET, PROVIDERS, None),
+        ProviderCommand::List(server) => server.connect()?.show(&Ask::get(PROVIDERS)),
         ProviderCommand::Suspend(provider) => change(&provider, "suspend"),
         ProviderCommand::Resume(provider) => change(&provider, "resume"),
         ProviderCommand::Revoke(provider) => change(&provider, "revoke"),
@@ -84,14 +83,14 @@ pub(super) fn run(command: ProviderCommand) -> CommandResult {
 const PROVIDERS: &str = "/v1/admin/providers";
 
 fn change(Number { provider, server }: &Number, act: &str) -> CommandResult {
-    let path = format!("{PROVIDERS}/{provider}/{act}");
+    let change = Ask::post(format!("{PROVIDERS}/{provider}/{act}"));
     let done = "The provider has been changed; `gcs-server provider list` shows it.";
-    server.connect()?.act(&Method::POST, &path, None, done)
+    server.connect()?.act(&change, done)
 }
 
 fn show(Shown { provider, output, server }: &Shown, act: &str, done: &str) -> CommandResult {
-    let path = format!("{PROVIDERS}/{provider}/{act}");
-    server.connect()?.act_for_secret(&path, None, output, |_| {
+    let show = Ask::post(format!("{PROVIDERS}/{provider}/{act}"));
+    server.connect()?.act_for_secret(&show, output, |_| {
         format!("{done} To see it, run `gcs-server provider {act} {provider}` again.")
     })
 }

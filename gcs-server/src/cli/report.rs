@@ -11,10 +11,9 @@ use gcs_core::identifiers::dp3t;
 use gcs_core::report::{Code, Item, ReportBody};
 use gcs_core::{Date, exact};
 use serde_json::{Value, json};
-use ureq::http::Method;
 
 use super::ask_error::AskError;
-use super::connection::{Client, Private, Public, SMALL};
+use super::connection::{Ask, Client, Private, Public, SMALL};
 use super::output::{Output, OutputArgs, Readers, note};
 use super::{CommandResult, Error};
 use crate::clock::Clock;
@@ -135,8 +134,9 @@ pub(super) fn report(report: &ReportArgs) -> CommandResult {
 
 /// Sends a report, again if no answer came: the same report gets the first answer.
 fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
+    let report = Ask::post("/v1/reports").with(body);
     for pause in [1, 3] {
-        match client.ask(&Method::POST, "/v1/reports", Some(body)) {
+        match client.ask(&report) {
             Err(error) if error.may_succeed_later() => {
                 note(format_args!(
                     "{error}\nThe same report is sent again in {pause} s; that is safe."
@@ -146,7 +146,7 @@ fn send(client: &Client, body: &Value) -> Result<Value, AskError> {
             answer => return answer,
         }
     }
-    client.ask(&Method::POST, "/v1/reports", Some(body))
+    client.ask(&report)
 }
 
 pub(super) fn report_status(
@@ -155,13 +155,13 @@ pub(super) fn report_status(
     if tracking_id.is_empty() || !tracking_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("a tracking id is 32 hexadecimal digits".into());
     }
-    server.connect()?.show(&Method::GET, &format!("/v1/reports/{tracking_id}"), None)
+    server.connect()?.show(&Ask::get(format!("/v1/reports/{tracking_id}")))
 }
 
 pub(super) fn exact(Exact { date, element, server }: &Exact) -> CommandResult {
     let query = exact::Query { date: *date, element: element.to_vec() };
     let body = serde_json::to_value(exact::Request { queries: vec![query] })?;
-    server.connect()?.show(&Method::POST, "/v1/exact", Some(&body))
+    server.connect()?.show(&Ask::post("/v1/exact").with(&body))
 }
 
 fn parse_base64(text: &str) -> Result<Bytes, String> {

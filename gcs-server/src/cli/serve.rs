@@ -1,6 +1,7 @@
 //! The command `serve`.
 
 use std::io::IsTerminal as _;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use tracing::Level;
@@ -60,7 +61,7 @@ fn log_to_stderr(format: LogFormat) {
 /// Shows addresses, root key and, at the first start, the operator's token. If they cannot be
 /// shown, the server serves all the same.
 fn greet(config: &Config, app: &App) {
-    let done = match app.new_deployment() {
+    let done = match app.new_token() {
         Some(_) => {
             "The operator's token is lost: stop the server, then run `gcs-server reset-token`."
         }
@@ -77,8 +78,8 @@ fn greeting(config: &Config, app: &App) -> String {
     let root = data_encoding::HEXLOWER.encode(&app.service().keys.root().0);
     let mut text =
         format!("public:  http://{public}\nprivate: http://{private}\nroot key: {root}\n");
-    let Some(new) = app.new_deployment() else { return text };
-    text += &format!("operator token: {}\n", new.token);
+    let Some(token) = app.new_token() else { return text };
+    text += &format!("operator token: {token}\n");
     text += &format!(
         "\nThis is a new deployment in {data}. The operator token is shown only now: keep it.\n\
          Keep a copy of {keys} in a safe place: without it nothing can be restored.\n\n\
@@ -88,7 +89,6 @@ fn greeting(config: &Config, app: &App) -> String {
            gcs-server --help\n",
         data = config.data_dir.display(),
         keys = config.key_file.display(),
-        token = new.token,
     );
     text
 }
@@ -127,11 +127,8 @@ async fn stop_signal() {
     {
         use tokio::signal::unix::{SignalKind, signal};
         if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            let interrupt = tokio::signal::ctrl_c();
-            futures_util::pin_mut!(interrupt);
-            let terminate = terminate.recv();
-            futures_util::pin_mut!(terminate);
-            futures_util::future::select(interrupt, terminate).await;
+            let (terminate, interrupt) = (pin!(terminate.recv()), pin!(tokio::signal::ctrl_c()));
+            futures_util::future::select(terminate, interrupt).await;
             return;
         }
     }

@@ -54,8 +54,7 @@ pub struct EventHeader {
 
 impl EventHeader {
     /// The header as bytes.
-    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
-        let mut bytes = [0; HEADER_LEN];
+    pub fn to_bytes(&self) -> Vec<u8> {
         let parts: [&[u8]; 7] = [
             &self.position.to_le_bytes(),
             &self.previous,
@@ -65,13 +64,7 @@ impl EventHeader {
             &self.rules.to_le_bytes(),
             &self.commitment,
         ];
-        let mut rest = bytes.as_mut_slice();
-        for part in parts {
-            let (place, after) = rest.split_at_mut(part.len());
-            place.copy_from_slice(part);
-            rest = after;
-        }
-        bytes
+        parts.concat()
     }
 
     /// Reads a header; `None` if it has another length.
@@ -116,17 +109,6 @@ pub struct LoggedEvent {
     pub event: Option<Event>,
 }
 
-/// An event to store: its header, and the body with its salt.
-#[derive(Clone)]
-pub struct SealedEvent {
-    /// Its header.
-    pub header: EventHeader,
-    /// 32 random bytes, erased together with the body.
-    pub salt: [u8; 32],
-    /// The event as bytes.
-    pub body: Vec<u8>,
-}
-
 /// An event of the log that cannot be read or applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LogError {
@@ -138,27 +120,18 @@ pub enum LogError {
         /// What is wrong with it.
         what: String,
     },
-    /// An event of a kind that this release does not know.
+    /// An event with a kind or an outcome that this release does not know.
     #[error(
-        "event {position} is of kind {kind}, which this release does not know: \
-         it was written by a newer one; install that"
+        "event {position} is of {field} {value}, which this release does not know: it was written \
+         by a newer one; install that"
     )]
-    UnknownKind {
+    Newer {
         /// Its position.
         position: u64,
-        /// Its kind.
-        kind: u16,
-    },
-    /// An event with an outcome that this release does not know.
-    #[error(
-        "event {position} is of outcome {outcome}, which this release does not know: \
-         it was written by a newer one; install that"
-    )]
-    UnknownOutcome {
-        /// Its position.
-        position: u64,
-        /// Its outcome.
-        outcome: u8,
+        /// The field of its header.
+        field: &'static str,
+        /// The unknown value of that field.
+        value: u16,
     },
 }
 
@@ -170,7 +143,7 @@ impl LogError {
 
     /// Whether a newer release wrote the event.
     pub fn is_newer(&self) -> bool {
-        !matches!(self, LogError::Broken { .. })
+        matches!(self, LogError::Newer { .. })
     }
 }
 
@@ -184,8 +157,9 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Seals an event at the next position. The salt must be random and used only once.
-    pub fn seal(&mut self, event: &Event, time: u64, salt: [u8; 32]) -> SealedEvent {
+    /// Seals an event at the next position: its header, and its body as bytes. The salt must be
+    /// random and used only once.
+    pub fn seal(&mut self, event: &Event, time: u64, salt: &[u8; 32]) -> (EventHeader, Vec<u8>) {
         let body = event.encode();
         let header = EventHeader {
             position: self.position + 1,
@@ -194,10 +168,10 @@ impl Chain {
             kind: event.kind(),
             outcome: ACCEPTED,
             rules: RULES,
-            commitment: commitment(&salt, &body),
+            commitment: commitment(salt, &body),
         };
         (self.position, self.head) = (header.position, header.hash());
-        SealedEvent { header, salt, body }
+        (header, body)
     }
 
     /// Verifies that a header and a body, if it has not been erased, are the next event's.
@@ -221,7 +195,8 @@ impl Chain {
             return Err(broken("it does not follow from the event before (its hash differs)"));
         }
         if header.outcome != ACCEPTED {
-            return Err(LogError::UnknownOutcome { position, outcome: header.outcome });
+            let value = header.outcome.into();
+            return Err(LogError::Newer { position, field: "outcome", value });
         }
         let event = match body {
             None => None,
@@ -238,7 +213,7 @@ impl Chain {
 fn decode(header: &EventHeader, body: &[u8]) -> Result<Event, LogError> {
     let EventHeader { position, kind, .. } = *header;
     Event::decode(kind, body).map_err(|error| match error {
-        DecodeError::UnknownKind => LogError::UnknownKind { position, kind },
+        DecodeError::UnknownKind => LogError::Newer { position, field: "kind", value: kind },
         DecodeError::Body(error) => {
             LogError::broken(position, format!("its body cannot be read: {error}"))
         }

@@ -28,28 +28,17 @@ const BATCH_BYTES: usize = 512 << 10;
 const QUICK_TRIES: u32 = 3;
 
 pub(super) struct Appender {
-    store: Box<dyn Store>,
-    state: Arc<RwLock<State>>,
-    clock: Clock,
-    random: Random,
-    inputs: mpsc::Sender<PublicationInput>,
-    is_writable: Arc<AtomicBool>,
+    pub(super) store: Box<dyn Store>,
+    pub(super) state: Arc<RwLock<State>>,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    pub(super) inputs: mpsc::Sender<PublicationInput>,
+    pub(super) is_writable: Arc<AtomicBool>,
     /// A job that could not be judged together with those before it.
-    postponed: Option<Box<dyn Job>>,
+    pub(super) postponed: Option<Box<dyn Job>>,
 }
 
 impl Appender {
-    pub(super) fn new(
-        store: Box<dyn Store>,
-        state: Arc<RwLock<State>>,
-        clock: Clock,
-        random: Random,
-        inputs: mpsc::Sender<PublicationInput>,
-        is_writable: Arc<AtomicBool>,
-    ) -> Appender {
-        Appender { store, state, clock, random, inputs, is_writable, postponed: None }
-    }
-
     /// Works until every handle to the node is dropped.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
         while let Some(first) = self.postponed.take().or_else(|| queue.blocking_recv()) {

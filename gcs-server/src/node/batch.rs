@@ -1,6 +1,6 @@
 //! From events to a batch that a store takes.
 
-use crate::domain::chain::{Chain, LoggedEvent, SealedEvent};
+use crate::domain::chain::{Chain, LoggedEvent};
 use crate::domain::events::Event;
 use crate::random::{self, Random};
 use crate::store::{Batch, StoredBody, StoredEvent};
@@ -36,12 +36,12 @@ impl BatchBuilder {
     /// # Errors
     /// When there are no random bytes.
     pub fn add(&mut self, event: &Event, now: u64, random: &Random) -> Result<(), random::Error> {
-        let sealed = self.chain.seal(event, now, random.bytes()?);
-        let SealedEvent { header, salt, body: bytes } = sealed;
+        let salt = random.bytes()?;
+        let (header, bytes) = self.chain.seal(event, now, &salt);
         self.bytes += bytes.len();
         self.logged.push(LoggedEvent { header, event: Some(event.clone()) });
         let body = Some(StoredBody { salt, bytes });
-        self.stored.push(StoredEvent { header: header.to_bytes().to_vec(), body });
+        self.stored.push(StoredEvent { header: header.to_bytes(), body });
         Ok(())
     }
 
@@ -63,7 +63,7 @@ impl BatchBuilder {
     }
 }
 
-/// The batch of these events, at least one.
+/// The batch of these events; `None` if there are none.
 ///
 /// # Errors
 /// When there are no random bytes.

@@ -110,8 +110,15 @@ impl Node {
         let state = Arc::new(RwLock::new(state));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let is_writable = Arc::new(AtomicBool::new(true));
-        let (shared, writable) = (Arc::clone(&state), Arc::clone(&is_writable));
-        let appender = Appender::new(store, shared, clock, random, inputs, writable);
+        let appender = Appender {
+            store,
+            state: Arc::clone(&state),
+            clock,
+            random,
+            inputs,
+            is_writable: Arc::clone(&is_writable),
+            postponed: None,
+        };
         let thread =
             std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
         Ok((Node { state, jobs, is_writable, is_read_only: false }, thread))

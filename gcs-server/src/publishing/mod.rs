@@ -83,6 +83,19 @@ impl Publishing {
         Ok(missing)
     }
 
+    /// The last publication of an outbox; `None` if its manifest is not out yet, or another one is
+    /// in its place.
+    ///
+    /// # Errors
+    /// When files cannot be read. A missing file is no error.
+    pub async fn published(&self, outbox: &Outbox) -> Result<Option<Published>, PublishingError> {
+        let Some(published) = Published::of(outbox) else { return Ok(None) };
+        let Version { series, tick } = published.position.version;
+        let kept = self.public.find(&Path::KeptManifest { series, tick }.to_string()).await?;
+        let is_out = kept.is_some_and(|kept| kept == published.manifest);
+        Ok(is_out.then_some(published))
+    }
+
     /// Whether there is no sign that anything was ever published from here.
     ///
     /// # Errors

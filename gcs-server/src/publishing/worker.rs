@@ -30,7 +30,7 @@ pub struct Published {
 
 impl Published {
     /// The last publication of an outbox; `None` if it has none.
-    pub fn of(outbox: &Outbox) -> Option<Published> {
+    pub(super) fn of(outbox: &Outbox) -> Option<Published> {
         let manifest = Bytes::copy_from_slice(outbox.plan().manifest()?);
         Some(Published { position: outbox.position()?, manifest, missing: 0 })
     }

@@ -6,7 +6,7 @@
 //! in place. If a row shrank, SQLite would move its neighbours, and the pages rebuilt for that may
 //! keep old copies of them, which `secure_delete` does not overwrite.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
@@ -19,6 +19,7 @@ use rusqlite::{
 };
 
 use super::{AppendError, Batch, Store, StoreError, StoredBody, StoredEvent};
+use crate::new_file::{NewFile, Readers};
 
 /// "gcsl", in the header of the file.
 const APPLICATION: i32 = 0x6763_736c;
@@ -226,12 +227,11 @@ fn erase_in_one_batch<'a>(
 
 /// Creates the file; false if there is one. SQLite gives its other files the same mode.
 fn create_private(path: &Path) -> Result<bool, StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(true),
+    match NewFile::create(path, Readers::Owner) {
+        Ok(mut file) => {
+            file.keep();
+            Ok(true)
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(StoreError::Io(error)),
     }
