@@ -122,7 +122,8 @@ fn ranges_are_served_as_the_rfc_says() {
         let part = with(&server, "GET", &path, ("range", &range));
         assert_eq!(part.status, 206, "{range}");
         assert_eq!(part.body, whole.body[expected.clone()], "{range}");
-        let shown = format!("bytes {}-{}/{length}", expected.start, expected.end - 1);
+        let (first, last) = (expected.start, expected.end - 1);
+        let shown = format!("bytes {first:012}-{last:012}/{length:012}");
         assert_eq!(part.header("content-range"), shown);
     }
     for range in [format!("bytes={length}-"), "bytes=-0".to_owned()] {

@@ -76,7 +76,7 @@ macro_rules! files {
                  headers(
                     ("ETag" = String, description = "Identifies the content of the whole file"),
                     ("Cache-Control" = String, description = "How long a cache may keep the file, in seconds"),
-                    ("Content-Range" = String, description = "First and last byte of the answer, and the file's length: `bytes FIRST-LAST/LENGTH`"),
+                    ("Content-Range" = String, description = "First and last byte of the answer, and the file's length, with 12 digits each: `bytes FIRST-LAST/LENGTH`"),
                  )),
                 (status = 304, description = "The client has this content already: `If-None-Match` has its ETag",
                  headers(
@@ -219,7 +219,8 @@ fn answer(
     let mut range = 0..length;
     if let Some(asked) = asked_range(request, &etag, length) {
         range = asked.ok_or(Problem::RangeNotSatisfiable { length })?;
-        let shown = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+        // Twelve digits, so that answers with different records are equally long.
+        let shown = format!("bytes {:012}-{:012}/{length:012}", range.start, range.end - 1);
         response.status(StatusCode::PARTIAL_CONTENT);
         response.insert_header((header::CONTENT_RANGE, shown));
     }
