@@ -104,10 +104,14 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
         let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
         app.app_data(data.clone())
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
-                Problem::ParameterInvalid {
-                    what: "a query parameter (after the ?) is unknown, or its value cannot be read",
-                }
-                .into()
+                let what =
+                    "a query parameter (after the ?) is unknown, or its value cannot be read";
+                Problem::ParameterInvalid { what }.into()
+            }))
+            .app_data(web::PathConfig::default().error_handler(|_, _| {
+                let what =
+                    "the path needs a number where this one has none, or one that is too large";
+                Problem::ParameterInvalid { what }.into()
             }))
             .service(web::resource(ELSEWHERE).wrap(from_fn(nothing_here)))
             .default_service(web::to(|| async { HttpResponse::from_error(Problem::NotFound) }))

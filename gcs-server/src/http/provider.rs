@@ -14,7 +14,6 @@ use super::auth::{Caller, ProviderRole};
 use super::body::Json;
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge;
-use crate::domain::problem::Problem;
 use crate::service::Service;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -139,16 +138,7 @@ struct SheetQuery {
     /// The form of the answer: `text` (one code a line; the default), `csv` (columns code and
     /// expires) or `json`.
     #[param(inline)]
-    format: Option<SheetFormat>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum SheetFormat {
-    #[default]
-    Text,
-    Csv,
-    Json,
+    format: Option<Format>,
 }
 
 /// Codes that expire together. Each of them can be used for one report, by whoever has it: show
@@ -182,15 +172,15 @@ struct CodeSheet {
 async fn print_codes(
     service: Data<Service>,
     Caller(ProviderRole(number)): Caller<ProviderRole>,
-    first: web::Path<String>,
+    first: web::Path<u32>,
     web::Query(SheetQuery { format }): web::Query<SheetQuery>,
 ) -> Answer {
-    let first = parse_number(&first)?;
-    let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, first)?;
-    let (format, mime) = match format.unwrap_or_default() {
-        SheetFormat::Text => (Format::Text, "text/plain; charset=utf-8"),
-        SheetFormat::Csv => (Format::Csv, "text/csv; charset=utf-8"),
-        SheetFormat::Json => (Format::Json, "application/json"),
+    let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, *first)?;
+    let format = format.unwrap_or_default();
+    let mime = match format {
+        Format::Text => "text/plain; charset=utf-8",
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Json => "application/json",
     };
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -213,16 +203,8 @@ async fn print_codes(
 async fn close_range(
     service: Data<Service>,
     Caller(ProviderRole(provider)): Caller<ProviderRole>,
-    first: web::Path<String>,
+    first: web::Path<u32>,
 ) -> Answer {
-    let first = parse_number(&first)?;
-    service.node.act(move |state, _| judge::close_range(state, provider, first)).await?;
+    service.node.act(move |state, _| judge::close_range(state, provider, *first)).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Reads a number of a path.
-pub(super) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::ParameterInvalid {
-        what: "the path needs a number where this one has none, or one that is too large",
-    })
 }

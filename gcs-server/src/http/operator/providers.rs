@@ -14,7 +14,6 @@ use crate::domain::problem::Problem;
 use crate::domain::token::Token;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
-use crate::http::provider::parse_number;
 use crate::http::{Answer, not_stored};
 use crate::service::Service;
 
@@ -189,10 +188,9 @@ enum ShownProvider {
 pub(super) async fn change_provider(
     service: Data<Service>,
     _: Caller<Operator>,
-    path: web::Path<(String, String)>,
+    path: web::Path<(u16, String)>,
 ) -> Answer {
     let (provider, act) = path.into_inner();
-    let provider = parse_number(&provider)?;
     let act: ProviderAct = serde_json::from_value(act.into()).map_err(|_| Problem::NotFound)?;
     let node = &service.node;
     let set = |status| node.act(move |state, _| judge::set_status(state, provider, status));
