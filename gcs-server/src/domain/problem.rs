@@ -35,8 +35,8 @@ pub enum Problem {
     #[error("this path takes only {allow}")]
     MethodNotAllowed { allow: String },
     #[error(
-        "the body arrived too slowly: it may pause for {seconds} seconds at most, and after as \
-         many must have brought {rate} bytes a second on average"
+        "the body arrived too slowly: it may pause for {seconds} seconds at most, and after the \
+         first {seconds} it must bring {rate} bytes a second on average"
     )]
     Timeout { seconds: u64, rate: u32 },
     #[error("the body is larger than {max} bytes")]
