@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use gcs_core::report::Code;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time;
 
 /// The form in which a sheet of codes is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     /// One code a line, below a line with their number and expiry.
     #[default]

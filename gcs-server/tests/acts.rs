@@ -144,7 +144,7 @@ impl World {
             }
             (Some((first, _)), Err(refused)) => {
                 // After a purge nobody knows what it was, and long after, not even that.
-                let code = refused.row().code;
+                let code = refused.code();
                 let position = self.ledger.state.reports.iter().any(|(_, report)| {
                     let id = report.code;
                     (id.provider, id.generation, id.serial) == numbers

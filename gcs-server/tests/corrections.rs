@@ -56,7 +56,7 @@ impl World {
         let (state, keys) = (self.ledger.folded(), &self.ledger.keys);
         let position = state.position;
         let decision = judge::correct(&state, keys, Act::Retract, selection, position)
-            .map_err(|problem| problem.row().code)?;
+            .map_err(|problem| problem.code())?;
         let mut copy = Ledger {
             state,
             keys: keys.clone(),

@@ -26,7 +26,7 @@ fn ledger() -> Ledger {
 fn answer(ledger: &mut Ledger, code: Code) -> &'static str {
     match ledger.submit(&submission(code, &[raw(2, 1)])) {
         Ok(_) => "accepted",
-        Err(problem) => problem.row().code,
+        Err(problem) => problem.code(),
     }
 }
 
@@ -281,7 +281,7 @@ fn ranges_have_exact_bounds() {
         .act(|state, _, now| judge::open_range(state, now, 1, count, days))
     {
         Ok(range) => Ok(range.first),
-        Err(problem) => Err(problem.row().code),
+        Err(problem) => Err(problem.code()),
     };
     assert_eq!(open(&mut ledger, 0, 1), Err("range_count"));
     assert_eq!(open(&mut ledger, MAX_RANGE + 1, 1), Err("range_count"));
@@ -355,7 +355,7 @@ fn revoking_a_code_of_a_suspended_provider_is_judged_like_any_other() {
     let revoke = |ledger: &mut Ledger, serial| {
         let code = ledger.code(serial);
         let revoked = ledger.act(|state, keys, now| judge::revoke_code(state, keys, now, &code));
-        revoked.map_err(|problem| problem.row().code)
+        revoked.map_err(|problem| problem.code())
     };
     assert_eq!(revoke(&mut ledger, 500), Err("code_not_open"));
     assert_eq!(revoke(&mut ledger, 100), Err("code_expired"));

@@ -123,7 +123,7 @@ impl Town {
                 let corrected = self
                     .ledger
                     .act(|state, keys, _| judge::correct(state, keys, *act, &select, position));
-                assert!(corrected.is_ok() || corrected.unwrap_err().row().code == "selection_none");
+                assert!(corrected.is_ok() || corrected.unwrap_err().code() == "selection_none");
             }
             Step::Tick(seconds) => {
                 self.ledger.now += seconds;

@@ -56,7 +56,7 @@ async fn a_restart_keeps_everything() {
         assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
         assert_eq!(again.report(5, &[raw(2, 9)]).await.unwrap(), answer);
         let used = again.report(5, &[raw(2, 8)]).await.unwrap_err();
-        assert_eq!(used.row().code, "code_used");
+        assert_eq!(used.code(), "code_used");
         again.stop().await;
     }
     let last = home.start().await;
@@ -90,7 +90,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
         let running = home.start().await;
         assert_eq!(running.digest(), digest);
         let refused = running.report(20, &[raw(2, 9)]).await.unwrap_err();
-        assert_eq!(refused.row().code, "read_only");
+        assert_eq!(refused.code(), "read_only");
         assert!(!running.service().node.is_writable());
         if saved {
             assert_eq!(running.service().version(), Some(Version { series: 1, tick: 2 }));
@@ -306,7 +306,7 @@ async fn after_a_purge_everything_is_still_computed_from_the_log() {
     running.settle().await;
     assert_eq!(difference(&home.public(), &public), Vec::<String>::new());
     let used = running.report(0, &[raw(2, 1), raw(3, 2)]).await.unwrap_err();
-    assert_eq!(used.row().code, "code_used");
+    assert_eq!(used.code(), "code_used");
     home.pass(900);
     running.tick().await;
     running.stop().await;

@@ -45,7 +45,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub log_format: Option<LogFormat>,
-    /// Seconds that the body of a request may take to arrive, 1 to 600 [default: 10]
+    /// Longest pause in the body of a request, in seconds, and the grace before 1024 bytes a second must arrive: 1 to 600 [default: 10]
     #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS", hide_env_values = true)]
     pub body_seconds: Option<u32>,
     /// For demonstrations: read the time from this file, and make ticks only on command
@@ -100,7 +100,7 @@ pub struct Config {
     pub private_listen: SocketAddr,
     /// Form of the log lines.
     pub log_format: LogFormat,
-    /// Seconds that the body of a request may take to arrive.
+    /// Longest pause in the body of a request, in seconds, and the grace before its pace counts.
     pub body_seconds: u32,
     /// File with the Unix time in seconds; `None` if the time comes from the system.
     #[serde(skip)]
@@ -126,7 +126,7 @@ pub enum ConfigError {
         /// Which setting is wrong, and where.
         error: toml::de::Error,
     },
-    /// The time limit for a request's body is out of its bounds.
+    /// The longest pause in a body is out of its bounds.
     #[error("body_seconds is {got}; it must be 1 to 600")]
     BodySeconds {
         /// The number of seconds that was given.

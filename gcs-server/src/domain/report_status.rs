@@ -2,13 +2,15 @@
 
 use gcs_core::live::{LiveReport, ReportDate};
 use gcs_core::{Date, Version};
+use serde::Serialize;
 
 use crate::domain::judge;
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 
 /// The status of a report, or of its elements of one date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It waits to be published.
     Held,
@@ -21,7 +23,7 @@ pub enum Status {
 }
 
 /// The status of a report, as a whole and by date.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReportStatus {
     /// The status of the whole report.
     pub status: Status,
@@ -30,13 +32,14 @@ pub struct ReportStatus {
 }
 
 /// The status of a report's elements of one date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DateStatus {
     /// The UTC date.
     pub date: Date,
     /// The status of these elements.
     pub status: Status,
     /// The first publication that had them, if they are published.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Version>,
 }
 

@@ -14,57 +14,58 @@ use crate::service::Service;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<R>(pub(crate) R);
 
+/// What a token allows.
+pub(crate) trait Role: Sized {
+    /// Whose token is needed.
+    const WHOSE: &'static str;
+
+    /// The role, if the holder of the token has it.
+    fn of(holder: Holder) -> Option<Self>;
+}
+
 /// The role of the operator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operator;
+
+impl Role for Operator {
+    const WHOSE: &'static str = "the operator's";
+
+    fn of(holder: Holder) -> Option<Operator> {
+        (holder == Holder::Operator).then_some(Operator)
+    }
+}
 
 /// The role of a provider, with its number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProviderRole(pub(crate) u16);
 
+impl Role for ProviderRole {
+    const WHOSE: &'static str = "a provider's";
+
+    fn of(holder: Holder) -> Option<ProviderRole> {
+        if let Holder::Provider(number) = holder { Some(ProviderRole(number)) } else { None }
+    }
+}
+
 /// The role of backends and back offices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backend;
 
-impl TryFrom<Holder> for Operator {
-    type Error = Problem;
+impl Role for Backend {
+    const WHOSE: &'static str = "the backends'";
 
-    fn try_from(holder: Holder) -> Result<Operator, Problem> {
-        match holder {
-            Holder::Operator => Ok(Operator),
-            _ => Err(Problem::Forbidden { role: "the operator's" }),
-        }
+    fn of(holder: Holder) -> Option<Backend> {
+        (holder == Holder::Backend).then_some(Backend)
     }
 }
 
-impl TryFrom<Holder> for ProviderRole {
-    type Error = Problem;
-
-    fn try_from(holder: Holder) -> Result<ProviderRole, Problem> {
-        match holder {
-            Holder::Provider(number) => Ok(ProviderRole(number)),
-            _ => Err(Problem::Forbidden { role: "a provider's" }),
-        }
-    }
-}
-
-impl TryFrom<Holder> for Backend {
-    type Error = Problem;
-
-    fn try_from(holder: Holder) -> Result<Backend, Problem> {
-        match holder {
-            Holder::Backend => Ok(Backend),
-            _ => Err(Problem::Forbidden { role: "the backends'" }),
-        }
-    }
-}
-
-impl<R: TryFrom<Holder, Error = Problem>> FromRequest for Caller<R> {
+impl<R: Role> FromRequest for Caller<R> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(holder(request).and_then(R::try_from).map(Caller))
+        let role = |holder| R::of(holder).ok_or(Problem::Forbidden { role: R::WHOSE });
+        ready(holder(request).and_then(role).map(Caller))
     }
 }
 

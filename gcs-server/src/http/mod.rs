@@ -32,7 +32,6 @@ use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpResponseBuilder, HttpServer, web};
-use gcs_core::Version;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::AppExt as _;
@@ -53,9 +52,13 @@ pub enum Listener {
     Private,
 }
 
+/// What a handler answers.
+type Answer = Result<HttpResponse, Problem>;
+
 /// Which publication: its series and its tick. A later one has a higher series, or the same series
 /// and a higher tick.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: gcs-core writes it")]
 struct PublishedVersion {
     /// The series of the publication. It goes up by one when the operator begins a new series.
     #[schema(example = 1)]
@@ -63,12 +66,6 @@ struct PublishedVersion {
     /// The number of the publication, one more than the one before.
     #[schema(example = 96)]
     tick: u32,
-}
-
-impl From<Version> for PublishedVersion {
-    fn from(Version { series, tick }: Version) -> PublishedVersion {
-        PublishedVersion { series, tick }
-    }
 }
 
 /// Seconds that requests may take to end after the server is stopped.
@@ -107,10 +104,14 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
         let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
         app.app_data(data.clone())
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
-                Problem::ParameterInvalid {
-                    what: "a query parameter (after the ?) is unknown, or its value cannot be read",
-                }
-                .into()
+                let what =
+                    "a query parameter (after the ?) is unknown, or its value cannot be read";
+                Problem::ParameterInvalid { what }.into()
+            }))
+            .app_data(web::PathConfig::default().error_handler(|_, _| {
+                let what =
+                    "the path needs a number where this one has none, or one that is too large";
+                Problem::ParameterInvalid { what }.into()
             }))
             .service(web::resource(ELSEWHERE).wrap(from_fn(nothing_here)))
             .default_service(web::to(|| async { HttpResponse::from_error(Problem::NotFound) }))

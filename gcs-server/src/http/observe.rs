@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
 
 use super::ELSEWHERE;
-use crate::domain::problem::ProblemKind;
+use super::problem::ProblemCode;
 use crate::metrics::RequestLabels;
 use crate::service::Service;
 
@@ -24,7 +24,7 @@ pub(super) async fn observe(
     let response = next.call(request).await?;
     let route = route(response.request());
     let status = response.status().as_u16();
-    let code = response.response().extensions().get::<ProblemKind>().map_or("", |row| row.code);
+    let code = response.response().extensions().get::<ProblemCode>().map_or("", |code| code.0);
     let milliseconds = began.elapsed().as_micros() as f64 / 1000.0;
     if status >= 500 {
         tracing::warn!(method, route, status, code, milliseconds, "request");

@@ -2,11 +2,11 @@
 
 use actix_web::{App, HttpResponse, get};
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     Content, HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
-    Response, ResponseBuilder, ServerBuilder,
+    ResponseBuilder, ServerBuilder,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
@@ -66,12 +66,26 @@ fn described(listener: Listener) -> OpenApi {
         Listener::Private => ("http://127.0.0.1:8081", "The private listener, by default"),
     };
     let mut document = of(listener);
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         item.servers = Some(vec![ServerBuilder::new().url(url).description(Some(text)).build()]);
         let operations = [&mut item.get, &mut item.put, &mut item.post];
-        operations.into_iter().flatten().for_each(add_problems);
+        for operation in operations.into_iter().flatten() {
+            add_role(path, operation);
+            add_problems(operation);
+        }
     }
     document
+}
+
+/// Declares the tag and the token of the paths of operators and providers.
+fn add_role(path: &str, operation: &mut Operation) {
+    let (tag, role) = match path.split('/').nth(2) {
+        Some("admin") => ("operator", "operator"),
+        Some("provider") => ("providers", "provider"),
+        _ => return,
+    };
+    operation.tags = Some(vec![tag.to_owned()]);
+    operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(role, [])]);
 }
 
 /// Declares the problems that are the same for many operations, and the form of all problems.
@@ -96,35 +110,48 @@ fn add_problems(operation: &mut Operation) {
         let any = ResponseBuilder::new().description(any).build();
         responses.insert("default".to_owned(), RefOr::T(any));
     }
+    let is_file = operation.tags.as_ref().is_some_and(|tags| tags == &["files"]);
     for (status, response) in responses {
-        if let RefOr::T(response) = response
-            && (is_problem(status) || status == "default")
-        {
-            give_form(status, response);
+        let RefOr::T(response) = response else { continue };
+        if is_problem(status) || status == "default" {
+            let problem = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
+            response.content = [("application/problem+json".to_owned(), problem.into())].into();
+        }
+        let told = HEADERS.iter().filter(|(statuses, of_files, ..)| {
+            statuses.contains(&status.as_str()) && (is_file || !of_files)
+        });
+        for (_, _, name, text) in told {
+            let header = HeaderBuilder::new().description(Some(*text)).build();
+            response.headers.insert((*name).to_owned(), header.into());
         }
     }
 }
 
-/// Declares the body and the headers of an answer with a problem.
-fn give_form(status: &str, response: &mut Response) {
-    let problem = Content::new(Some(Ref::from_schema_name("ProblemDetails")));
-    response.content.clear();
-    response.content.insert("application/problem+json".to_owned(), RefOr::T(problem));
-    let mut header = |name: &str, text: &str| {
-        let header = HeaderBuilder::new().description(Some(text)).build();
-        response.headers.insert(name.to_owned(), RefOr::T(header));
-    };
-    match status {
-        "401" => {
-            header("WWW-Authenticate", "`Bearer`, and what is wrong with the token (RFC 6750)");
-        }
-        "503" => header(
-            "Retry-After",
-            "Seconds after which to try again, for unavailable, storage_unavailable and read_only",
-        ),
-        _ => {}
-    }
-}
+/// Headers of answers: with which statuses, whether only of files, name and description.
+const HEADERS: [(&[&str], bool, &str, &str); 7] = [
+    (&["200", "206", "304"], true, "ETag", "Identifies the content of the whole file"),
+    (
+        &["200", "206", "304"],
+        true,
+        "Cache-Control",
+        "How long a cache may keep the file, in seconds",
+    ),
+    (&["200"], true, "Accept-Ranges", "Always `bytes`"),
+    (
+        &["206"],
+        true,
+        "Content-Range",
+        "First and last byte of the answer, and the file's length, with 12 digits each: `bytes FIRST-LAST/LENGTH`",
+    ),
+    (&["416"], true, "Content-Range", "The file's length: `bytes */LENGTH`"),
+    (&["401"], false, "WWW-Authenticate", "`Bearer`, and what is wrong with the token (RFC 6750)"),
+    (
+        &["503"],
+        false,
+        "Retry-After",
+        "Seconds after which to try again, for unavailable, storage_unavailable and read_only",
+    ),
+];
 
 fn of(listener: Listener) -> OpenApi {
     let license =

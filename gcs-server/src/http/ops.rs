@@ -1,12 +1,14 @@
 //! Health, readiness and metrics, and exact match for backends.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
 use gcs_core::exact::{MAX_REQUEST_BYTES, Request};
 use gcs_core::live::LiveDate;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::Answer;
 use super::auth::{Backend, Caller};
 use super::body::Raw;
 use crate::domain::problem::Problem;
@@ -43,7 +45,7 @@ async fn healthz() -> &'static str {
     ),
 )]
 #[get("/readyz")]
-async fn readyz(service: web::Data<Service>) -> Result<&'static str, Problem> {
+async fn readyz(service: Data<Service>) -> Result<&'static str, Problem> {
     service.readiness().map(|()| "ready\n")
 }
 
@@ -54,7 +56,7 @@ async fn readyz(service: web::Data<Service>) -> Result<&'static str, Problem> {
     responses((status = 200, description = "The metrics", body = String, content_type = OPEN_METRICS)),
 )]
 #[get("/metrics")]
-async fn metrics(service: web::Data<Service>) -> HttpResponse {
+async fn metrics(service: Data<Service>) -> HttpResponse {
     HttpResponse::Ok().content_type(OPEN_METRICS).body(service.metrics.encode(gauges(&service)))
 }
 
@@ -113,10 +115,10 @@ struct ExactResponse {
 )]
 #[post("/v1/exact")]
 async fn exact(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Backend>,
     Raw(body): Raw<MAX_REQUEST_BYTES>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let request = Request::from_json(&body).map_err(Problem::from)?;
     let state = service.node.state();
     let response = request.answer(|date, element| state.live.is_published(date, element));

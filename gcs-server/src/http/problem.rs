@@ -2,64 +2,89 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use gcs_core::report::{self, ItemProblem};
+use gcs_core::report;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::problem::Problem;
 
-/// Stable name of a problem. gcs-server/README.md, section Problems, says what to do about each.
-/// More names may be added: a client that does not know one goes by `status` and `retry`.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "for the document; a test keeps it equal to the table")]
-enum ProblemCode {
-    JsonInvalid,
-    JsonShape,
-    ParameterInvalid,
-    BodyIncomplete,
-    Unauthorized,
-    Forbidden,
-    CodeInvalid,
-    CodeSuspended,
-    CodeNotOpen,
-    ProviderInactive,
-    NotFound,
-    ReportUnknown,
-    ProviderUnknown,
-    RangeUnknown,
-    MethodNotAllowed,
-    Timeout,
-    CodeUsed,
-    CodeSpent,
-    QuotaExceeded,
-    SerialsExhausted,
-    ProvidersExhausted,
-    PositionAhead,
-    TickPending,
-    ClockLeap,
-    ClockBehind,
-    DatesDropped,
-    CodeExpired,
-    CodeRevoked,
-    TooLarge,
-    RangeNotSatisfiable,
-    TooManyItems,
-    NoItems,
-    ProviderName,
-    RangeCount,
-    RangeDays,
-    PolicyInvalid,
-    SelectionEmpty,
-    SelectionRange,
-    SelectionNone,
-    ExactInvalid,
-    Internal,
-    FilesMissing,
-    StorageUnavailable,
-    ReadOnly,
-    Unavailable,
+/// The codes of all problems by HTTP status.
+const STATUSES: &[(u16, &[&str])] = &[
+    (400, &["json_invalid", "json_shape", "parameter_invalid", "body_incomplete"]),
+    (401, &["unauthorized"]),
+    (403, &["forbidden", "code_invalid", "code_suspended", "code_not_open", "provider_inactive"]),
+    (404, &["not_found", "report_unknown", "provider_unknown", "range_unknown"]),
+    (405, &["method_not_allowed"]),
+    (408, &["timeout"]),
+    (
+        409,
+        &[
+            "code_used",
+            "code_spent",
+            "quota_exceeded",
+            "serials_exhausted",
+            "providers_exhausted",
+            "position_ahead",
+            "tick_pending",
+            "clock_leap",
+            "clock_behind",
+            "dates_dropped",
+        ],
+    ),
+    (410, &["code_expired", "code_revoked"]),
+    (413, &["too_large"]),
+    (416, &["range_not_satisfiable"]),
+    (
+        422,
+        &[
+            "too_many_items",
+            "no_items",
+            "provider_name",
+            "range_count",
+            "range_days",
+            "policy_invalid",
+            "selection_empty",
+            "selection_range",
+            "selection_none",
+            "exact_invalid",
+        ],
+    ),
+    (500, &["internal"]),
+    (503, &["files_missing", "storage_unavailable", "read_only", "unavailable"]),
+];
+
+/// The codes of problems after which the same request may succeed later.
+const RETRY: &[&str] = &[
+    "body_incomplete",
+    "code_suspended",
+    "code_not_open",
+    "timeout",
+    "tick_pending",
+    "clock_behind",
+    "internal",
+    "storage_unavailable",
+    "read_only",
+    "unavailable",
+];
+
+/// Stable name of a problem, kept with the answer for log lines and counters.
+#[derive(Clone, Copy)]
+pub(super) struct ProblemCode(pub(super) &'static str);
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let codes = STATUSES.iter().flat_map(|(_, codes)| codes.iter().copied());
+        let description = "Stable name of a problem. gcs-server/README.md, section Problems, says \
+            what to do about each. More names may be added: a client that does not know one goes \
+            by `status` and `retry`.";
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+        schema.description(Some(description)).into()
+    }
 }
+
+impl ToSchema for ProblemCode {}
 
 /// Why a request was not answered with success (RFC 9457). Nothing was changed then, unless
 /// `detail` says otherwise.
@@ -86,24 +111,19 @@ pub(crate) struct ProblemDetails {
     detail: String,
     /// What is wrong with each item. It is there only when `code` is `no_items`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<ProblemItem>,
+    #[schema(value_type = Vec<ProblemItem>)]
+    problems: Vec<report::ProblemItem>,
 }
 
 /// An item of a report that was not accepted.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: gcs-core writes it")]
 pub(super) struct ProblemItem {
     /// Place of the item among the items that were sent, counted from 0.
     #[schema(example = 0)]
     index: u32,
     /// What is wrong with the item.
-    #[schema(value_type = ItemProblemName)]
-    code: ItemProblem,
-}
-
-impl From<report::ProblemItem> for ProblemItem {
-    fn from(report::ProblemItem { index, code }: report::ProblemItem) -> ProblemItem {
-        ProblemItem { index, code }
-    }
+    code: ItemProblemName,
 }
 
 /// What is wrong with an item: `shape` (it is no object, or has members that its kind does not
@@ -135,21 +155,17 @@ enum ItemProblemName {
 
 impl From<&Problem> for ProblemDetails {
     fn from(problem: &Problem) -> ProblemDetails {
-        let row = problem.row();
-        let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let (status, code) = (problem.status_code(), problem.code());
         let problems = match problem {
-            Problem::NoItems { problems } => problems
-                .iter()
-                .map(|(index, code)| ProblemItem { index: *index, code: *code })
-                .collect(),
+            Problem::NoItems { problems } => report::ProblemItem::list(problems),
             _ => Vec::new(),
         };
         ProblemDetails {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or_default(),
-            status: row.status,
-            code: row.code,
-            retry: row.retry,
+            status: status.as_u16(),
+            code,
+            retry: RETRY.contains(&code),
             detail: problem.to_string(),
             problems,
         }
@@ -158,7 +174,9 @@ impl From<&Problem> for ProblemDetails {
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let of = STATUSES.iter().find(|(_, codes)| codes.contains(&self.code()));
+        of.and_then(|(status, _)| StatusCode::from_u16(*status).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -191,7 +209,38 @@ impl ResponseError for Problem {
         }
         let body = serde_json::to_vec(&ProblemDetails::from(self)).unwrap_or_default();
         let mut response = response.body(body);
-        response.extensions_mut().insert(self.row());
+        response.extensions_mut().insert(ProblemCode(self.code()));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use strum::VariantNames as _;
+
+    /// Every problem has one status, and the handbook's table of them is this one.
+    #[test]
+    fn the_table_of_problems_is_whole_and_the_handbooks() {
+        let rows = STATUSES.iter().flat_map(|(status, codes)| {
+            codes.iter().map(move |code| {
+                let retry = if RETRY.contains(code) { "yes" } else { "no" };
+                (*code, format!("| `{code}` | {status} | {retry} |"))
+            })
+        });
+        let (codes, rows): (Vec<&str>, Vec<String>) = rows.unzip();
+        let known: BTreeSet<&str> = codes.iter().copied().collect();
+        assert_eq!(known, Problem::VARIANTS.iter().copied().collect());
+        assert_eq!(known.len(), codes.len(), "a code has two statuses");
+        assert!(RETRY.iter().all(|code| known.contains(code)));
+        let table =
+            include_str!("../../README.md").split("<!-- problems:begin -->").nth(1).unwrap();
+        let table = table.split("<!-- problems:end -->").next().unwrap().trim();
+        let told: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(told.len(), rows.len());
+        for (told, row) in told.iter().zip(&rows) {
+            assert!(told.starts_with(row.as_str()), "{told} is not {row}");
+        }
     }
 }

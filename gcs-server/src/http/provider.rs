@@ -3,16 +3,17 @@
 #![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
 
 use actix_web::http::header;
+use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::Answer;
 use super::auth::{Caller, ProviderRole};
 use super::body::Json;
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge;
-use crate::domain::problem::Problem;
 use crate::service::Service;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -56,18 +57,9 @@ pub(crate) struct OpenedRange {
     pub(crate) expires: u64,
 }
 
-impl From<judge::OpenedRange> for OpenedRange {
-    fn from(range: judge::OpenedRange) -> OpenedRange {
-        let judge::OpenedRange { provider, generation, first, count, expires } = range;
-        OpenedRange { provider, generation, first, count, expires }
-    }
-}
-
 /// Open a range of codes
 #[utoipa::path(
-    tag = "providers",
     request_body = RangeRequest,
-    security(("provider" = [])),
     responses(
         (status = 201, description = "The range. Its codes are accepted from now on", body = OpenedRange),
         (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
@@ -77,14 +69,13 @@ impl From<judge::OpenedRange> for OpenedRange {
 )]
 #[post("/v1/provider/ranges")]
 async fn open_range(
-    service: web::Data<Service>,
+    service: Data<Service>,
     Caller(ProviderRole(provider)): Caller<ProviderRole>,
     Json(RangeRequest { count, valid_days }): Json<RangeRequest>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let judge =
         move |state: &_, context| judge::open_range(state, context, provider, count, valid_days);
-    let range = service.node.act(judge).await?;
-    Ok(HttpResponse::Created().json(OpenedRange::from(range)))
+    Ok(HttpResponse::Created().json(service.node.act(judge).await?))
 }
 
 /// The ranges of a provider.
@@ -119,15 +110,13 @@ struct RangeEntry {
 
 /// List your ranges of codes
 #[utoipa::path(
-    tag = "providers",
-    security(("provider" = [])),
     responses((status = 200, description = "All ranges, until 30 days after they expired", body = RangeList)),
 )]
 #[get("/v1/provider/ranges")]
 async fn list_ranges(
-    service: web::Data<Service>,
+    service: Data<Service>,
     Caller(ProviderRole(number)): Caller<ProviderRole>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let now = service.clock.now();
     let state = service.node.state();
     let ranges = judge::provider(&state, number)?.counted_ranges(now);
@@ -149,16 +138,7 @@ struct SheetQuery {
     /// The form of the answer: `text` (one code a line; the default), `csv` (columns code and
     /// expires) or `json`.
     #[param(inline)]
-    format: Option<SheetFormat>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum SheetFormat {
-    #[default]
-    Text,
-    Csv,
-    Json,
+    format: Option<Format>,
 }
 
 /// Codes that expire together. Each of them can be used for one report, by whoever has it: show
@@ -178,9 +158,7 @@ struct CodeSheet {
 ///
 /// Only ranges of the present key can be printed.
 #[utoipa::path(
-    tag = "providers",
     params(("first" = u32, Path, description = "Serial number of the range's first code", maximum = 1_048_575, example = 0), SheetQuery),
-    security(("provider" = [])),
     responses(
         (status = 200, description = "The codes and their expiry, in the form that was asked for", content(
             (String = "text/plain"), (String = "text/csv"), (CodeSheet = "application/json"),
@@ -192,17 +170,17 @@ struct CodeSheet {
 )]
 #[get("/v1/provider/ranges/{first}/codes")]
 async fn print_codes(
-    service: web::Data<Service>,
+    service: Data<Service>,
     Caller(ProviderRole(number)): Caller<ProviderRole>,
-    first: web::Path<String>,
+    first: web::Path<u32>,
     web::Query(SheetQuery { format }): web::Query<SheetQuery>,
-) -> Result<HttpResponse, Problem> {
-    let first = parse_number(&first)?;
-    let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, first)?;
-    let (format, mime) = match format.unwrap_or_default() {
-        SheetFormat::Text => (Format::Text, "text/plain; charset=utf-8"),
-        SheetFormat::Csv => (Format::Csv, "text/csv; charset=utf-8"),
-        SheetFormat::Json => (Format::Json, "application/json"),
+) -> Answer {
+    let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, *first)?;
+    let format = format.unwrap_or_default();
+    let mime = match format {
+        Format::Text => "text/plain; charset=utf-8",
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Json => "application/json",
     };
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -214,9 +192,7 @@ async fn print_codes(
 ///
 /// Only ranges of the present key can be closed: unused codes of earlier keys are void already.
 #[utoipa::path(
-    tag = "providers",
     params(("first" = u32, Path, description = "Serial number of the range's first code", maximum = 1_048_575, example = 0)),
-    security(("provider" = [])),
     responses(
         (status = 204, description = "The unused codes cannot bring a report any more"),
         (status = 400, description = "parameter_invalid"),
@@ -225,18 +201,10 @@ async fn print_codes(
 )]
 #[post("/v1/provider/ranges/{first}/close")]
 async fn close_range(
-    service: web::Data<Service>,
+    service: Data<Service>,
     Caller(ProviderRole(provider)): Caller<ProviderRole>,
-    first: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let first = parse_number(&first)?;
-    service.node.act(move |state, _| judge::close_range(state, provider, first)).await?;
+    first: web::Path<u32>,
+) -> Answer {
+    service.node.act(move |state, _| judge::close_range(state, provider, *first)).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Reads a number of a path.
-pub(super) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::ParameterInvalid {
-        what: "the path needs a number where this one has none, or one that is too large",
-    })
 }

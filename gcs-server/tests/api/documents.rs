@@ -207,32 +207,6 @@ fn problems_are_declared_as_they_are_sent() {
     }
 }
 
-/// The handbook's table of problems is the one in the code, and the document has its codes.
-#[test]
-fn the_table_of_problems_is_the_codes() {
-    let code = include_str!("../../src/domain/problem.rs");
-    let rows = code.lines().filter_map(|line| {
-        let row = line.split_once("=> (\"")?.1.trim_end_matches("),");
-        let mut fields = row.split(", ");
-        let name = fields.next()?.trim_end_matches('"');
-        let (status, retry) = (fields.next()?, fields.next()? == "true");
-        Some(format!("| `{name}` | {status} | {} |", if retry { "yes" } else { "no" }))
-    });
-    let rows: Vec<String> = rows.collect();
-    let table = include_str!("../../README.md");
-    let table = table.split("<!-- problems:begin -->").nth(1).unwrap();
-    let table = table.split("<!-- problems:end -->").next().unwrap().trim();
-    let told: Vec<&str> = table.lines().skip(2).collect();
-    assert_eq!(told.len(), rows.len());
-    assert!(rows.len() > 30);
-    for (told, row) in told.iter().zip(&rows) {
-        assert!(told.starts_with(row.as_str()), "{told} is not {row}");
-    }
-    let codes: Vec<&str> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
-    let how = "list the codes in ProblemCode (src/http/problem.rs), in the order of the table";
-    assert_eq!(committed()["components"]["schemas"]["ProblemCode"]["enum"], json!(codes), "{how}");
-}
-
 /// Whether a value is what a schema of the document says: every member is declared, and every
 /// required one is there.
 fn fits(document: &Value, schema: &Value, value: &Value) -> bool {

@@ -3,7 +3,7 @@
 use gcs_core::Date;
 use gcs_core::live::{Act, Change, LiveReport};
 use gcs_core::report::Code;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::reports::authenticate;
 use super::{Decision, Judgement};
@@ -16,7 +16,8 @@ use crate::domain::state::{ReportRecord, State};
 const REPORTS_PER_EVENT: usize = 20_000;
 
 /// The reports that a correction is about: those that fit every field that is given.
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Selection {
     /// The report of this tracking id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +44,7 @@ pub struct Selection {
 }
 
 /// What a correction changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CorrectionAnswer {
     /// The position in the log up to which reports were looked at. A correction up to this
     /// position changes just these reports.
@@ -57,11 +58,12 @@ pub struct CorrectionAnswer {
 }
 
 /// What a correction changes on a date.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DateChange {
     /// The date.
     pub date: Date,
     /// What changes for phones on this date.
+    #[serde(flatten)]
     pub change: Change,
 }
 

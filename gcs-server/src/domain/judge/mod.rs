@@ -12,8 +12,8 @@ mod tokens;
 pub(crate) use corrections::parse_tracking;
 pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};
 pub use providers::{
-    MAX_RANGE, NewProvider, OpenedRange, UnspentCodes, add_provider, close_range, open_range,
-    provider, raise_key, revoke_code, set_provider_token, set_status, unspent_codes,
+    MAX_RANGE, UnspentCodes, add_provider, close_range, open_range, provider, raise_key,
+    revoke_code, set_provider_token, set_status, unspent_codes,
 };
 pub use publication::{purge, resume_clock, set_key_list, set_policy, start_series, tick};
 pub use reports::report;

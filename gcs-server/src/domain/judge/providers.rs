@@ -16,37 +16,6 @@ use crate::domain::token::{Role, Token};
 /// Largest number of codes in a range.
 pub const MAX_RANGE: u32 = 10_000;
 
-/// A provider and its token, which is shown only here.
-#[derive(Clone)]
-pub struct NewProvider {
-    /// Its number.
-    pub provider: u16,
-    /// Its token.
-    pub token: String,
-}
-
-/// Shows the number only: the token is a secret.
-impl std::fmt::Debug for NewProvider {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewProvider").field("provider", &self.provider).finish_non_exhaustive()
-    }
-}
-
-/// A range that was opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenedRange {
-    /// The provider.
-    pub provider: u16,
-    /// Generation of its key.
-    pub generation: u32,
-    /// First serial number.
-    pub first: u32,
-    /// Number of codes.
-    pub count: u32,
-    /// Unix time, in seconds, from which the codes are not accepted any more.
-    pub expires: u64,
-}
-
 /// A range's codes that can still bring a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnspentCodes {
@@ -64,20 +33,29 @@ pub fn provider(state: &State, number: u16) -> Result<&Provider, Problem> {
     state.providers.get(&number).ok_or(Problem::ProviderUnknown { provider: number })
 }
 
-fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
-    let provider = provider(state, number)?;
-    match provider.status {
-        ProviderStatus::Active => Ok(provider),
-        ProviderStatus::Suspended => Err(Problem::ProviderInactive { status: "suspended" }),
-        ProviderStatus::Revoked => Err(Problem::ProviderInactive { status: "revoked" }),
+fn not_revoked(state: &State, number: u16) -> Result<&Provider, Problem> {
+    match provider(state, number)? {
+        Provider { status: ProviderStatus::Revoked, .. } => {
+            Err(Problem::ProviderInactive { status: "revoked" })
+        }
+        provider => Ok(provider),
     }
 }
 
-/// Adds a provider under the next number.
+fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
+    match not_revoked(state, number)? {
+        Provider { status: ProviderStatus::Suspended, .. } => {
+            Err(Problem::ProviderInactive { status: "suspended" })
+        }
+        provider => Ok(provider),
+    }
+}
+
+/// Adds a provider under the next number. The token is shown only here.
 ///
 /// # Errors
 /// A name that is not allowed; all provider numbers taken.
-pub fn add_provider(state: &State, context: RequestContext, name: &str) -> Judgement<NewProvider> {
+pub fn add_provider(state: &State, context: RequestContext, name: &str) -> Judgement<(u16, Token)> {
     let name = name.trim();
     let length = name.chars().count();
     if !(1..=200).contains(&length) || name.chars().any(char::is_control) {
@@ -90,7 +68,7 @@ pub fn add_provider(state: &State, context: RequestContext, name: &str) -> Judge
     }
     let token = Token::new(Role::Provider, &context.random);
     let event = ProviderAdded { provider, name: name.to_owned(), token: token.hash() };
-    Ok(Decision::one(event, NewProvider { provider, token: token.to_string() }))
+    Ok(Decision::one(event, (provider, token)))
 }
 
 /// Suspends, resumes or revokes a provider. A revoked provider stays revoked for good.
@@ -98,13 +76,10 @@ pub fn add_provider(state: &State, context: RequestContext, name: &str) -> Judge
 /// # Errors
 /// An unknown provider, or one that is revoked already.
 pub fn set_status(state: &State, number: u16, status: ProviderStatus) -> Judgement<()> {
-    let present = provider(state, number)?.status;
-    if present == status {
+    if provider(state, number)?.status == status {
         return Ok(Decision::nothing(()));
     }
-    if present == ProviderStatus::Revoked {
-        return Err(Problem::ProviderInactive { status: "revoked" });
-    }
+    not_revoked(state, number)?;
     Ok(Decision::one(ProviderStatusSet { provider: number, status }, ()))
 }
 
@@ -116,13 +91,11 @@ pub fn set_provider_token(
     state: &State,
     context: RequestContext,
     number: u16,
-) -> Judgement<NewProvider> {
-    if provider(state, number)?.status == ProviderStatus::Revoked {
-        return Err(Problem::ProviderInactive { status: "revoked" });
-    }
+) -> Judgement<(u16, Token)> {
+    not_revoked(state, number)?;
     let token = Token::new(Role::Provider, &context.random);
     let event = ProviderTokenSet { provider: number, token: token.hash() };
-    Ok(Decision::one(event, NewProvider { provider: number, token: token.to_string() }))
+    Ok(Decision::one(event, (number, token)))
 }
 
 /// Gives a provider another key; unused codes of the one before are revoked.
@@ -130,11 +103,7 @@ pub fn set_provider_token(
 /// # Errors
 /// An unknown or revoked provider.
 pub fn raise_key(state: &State, number: u16) -> Judgement<u32> {
-    let present = provider(state, number)?;
-    if present.status == ProviderStatus::Revoked {
-        return Err(Problem::ProviderInactive { status: "revoked" });
-    }
-    let generation = present.generation.saturating_add(1);
+    let generation = not_revoked(state, number)?.generation.saturating_add(1);
     Ok(Decision::one(ProviderKeyRaised { provider: number, generation }, generation))
 }
 
@@ -149,7 +118,7 @@ pub fn open_range(
     number: u16,
     count: u32,
     days: u32,
-) -> Judgement<OpenedRange> {
+) -> Judgement<RangeOpened> {
     let provider = active(state, number)?;
     if !(1..=MAX_RANGE).contains(&count) {
         return Err(Problem::RangeCount { max: MAX_RANGE, got: count });
@@ -169,8 +138,8 @@ pub fn open_range(
     }
     let expires = context.now.saturating_add(u64::from(days) * gcs_core::DAY_SECONDS);
     let generation = provider.generation;
-    let range = OpenedRange { provider: number, generation, first, count, expires };
-    Ok(Decision::one(RangeOpened { provider: number, generation, first, count, expires }, range))
+    let range = RangeOpened { provider: number, generation, first, count, expires };
+    Ok(Decision::one(range.clone(), range))
 }
 
 /// The codes of a range of the present key that can still bring a report.

@@ -99,9 +99,6 @@ pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) ->
 
 /// Begins a new series: phones then compare all their sets with the published ones, and fetch
 /// those that differ.
-///
-/// # Errors
-/// None.
 pub fn start_series(state: &State) -> Judgement<u32> {
     let series = state.series.saturating_add(1);
     Ok(Decision::one(SeriesStarted { series }, series))
@@ -142,9 +139,6 @@ pub fn set_policy(
 }
 
 /// Erases reports that nothing depends on any more.
-///
-/// # Errors
-/// None.
 pub fn purge(state: &State) -> Judgement<Vec<u64>> {
     let Some(last) = state.last_tick else { return Ok(Decision::nothing(Vec::new())) };
     let old = state.live.reports().filter(|(_, report)| is_settled(state, last, report));

@@ -195,7 +195,7 @@ impl State {
         position: u64,
         time: u64,
     ) -> Result<(), InconsistentEvent> {
-        self.provider(report.code.provider)?.mark_used(report.code)?;
+        self.provider(report.code.provider)?.set_used(report.code, true);
         let elements = report.items.iter().map(|item| (item.date(), item.element()));
         self.live
             .add(position, time, elements)
@@ -212,7 +212,7 @@ impl State {
             // A replay of the log without the erased bodies knows of no codes but `used`.
             let code = self.reports.remove(*report);
             if let Some(code) = code.filter(|code| used.binary_search(code).is_err()) {
-                self.provider(code.provider)?.forget_used(code);
+                self.provider(code.provider)?.set_used(code, false);
             }
         }
         // A replay of the log without the erased bodies has never seen their dates.
@@ -220,7 +220,7 @@ impl State {
         let kept: BTreeSet<Date> = kept.map(|brought| brought.date).collect();
         self.dropped.retain(|date, _| kept.contains(date));
         for code in used {
-            self.provider(code.provider)?.mark_used(*code)?;
+            self.provider(code.provider)?.set_used(*code, true);
         }
         Ok(())
     }

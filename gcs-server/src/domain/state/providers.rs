@@ -118,7 +118,7 @@ impl Provider {
         self.ranges.get_mut(&key).ok_or(InconsistentEvent("a range that is not there"))
     }
 
-    /// The range of a code, and the code's place in it.
+    /// The key of a code's range among the ranges, and the code's place in it.
     fn place(&self, code: CodeId) -> Option<((u32, u32), usize)> {
         let until = (code.generation, code.serial);
         let (key, range) = self.ranges.range(..=until).next_back()?;
@@ -126,40 +126,35 @@ impl Provider {
         (key.0 == code.generation && at < range.count).then_some((*key, at as usize))
     }
 
+    /// The range of a code, and the code's place in it.
+    fn range_of(&self, code: CodeId) -> Option<(&CodeRange, usize)> {
+        self.place(code).and_then(|(key, at)| Some((self.ranges.get(&key)?, at)))
+    }
+
+    fn range_of_mut(&mut self, code: CodeId) -> Option<(&mut CodeRange, usize)> {
+        self.place(code).and_then(|(key, at)| Some((self.ranges.get_mut(&key)?, at)))
+    }
+
     /// Whether a code's range has not expired.
     pub(crate) fn is_in_force(&self, code: CodeId, now: u64) -> bool {
-        let range = self.place(code).and_then(|(key, _)| self.ranges.get(&key));
-        range.is_some_and(|range| range.expires > now)
+        self.range_of(code).is_some_and(|(range, _)| range.expires > now)
     }
 
-    pub(super) fn mark_used(&mut self, code: CodeId) -> Result<(), InconsistentEvent> {
-        // The range may have been forgotten since: it has expired, so its codes cannot be used.
-        let Some((key, at)) = self.place(code) else { return Ok(()) };
-        let range =
-            self.ranges.get_mut(&key).ok_or(InconsistentEvent("a range that is not there"))?;
-        range.used.set(at, true);
-        Ok(())
-    }
-
-    pub(super) fn forget_used(&mut self, code: CodeId) {
-        if let Some((key, at)) = self.place(code)
-            && let Some(range) = self.ranges.get_mut(&key)
-        {
-            range.used.set(at, false);
+    /// Nothing happens if the range has been forgotten: it has expired, so its codes cannot be used.
+    pub(super) fn set_used(&mut self, code: CodeId, used: bool) {
+        if let Some((range, at)) = self.range_of_mut(code) {
+            range.used.set(at, used);
         }
     }
 
     pub(super) fn revoke(&mut self, code: CodeId) -> Result<(), InconsistentEvent> {
-        let place = self.place(code).ok_or(InconsistentEvent("a code of no range"))?;
-        let range =
-            self.ranges.get_mut(&place.0).ok_or(InconsistentEvent("a range that is not there"))?;
-        range.revoked.set(place.1, true);
+        let (range, at) = self.range_of_mut(code).ok_or(InconsistentEvent("a code of no range"))?;
+        range.revoked.set(at, true);
         Ok(())
     }
 
     pub(super) fn code_status(&self, code: CodeId, now: u64) -> CodeStatus {
-        let place = self.place(code).and_then(|(key, at)| Some((self.ranges.get(&key)?, at)));
-        match place {
+        match self.range_of(code) {
             Some((range, at)) if range.used[at] => CodeStatus::Used,
             Some((range, at)) if range.closed || range.revoked[at] => CodeStatus::Revoked,
             _ if code.generation < self.generation => CodeStatus::Revoked,

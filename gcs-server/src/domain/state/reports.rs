@@ -12,7 +12,7 @@ use crate::domain::events::{CodeId, ReportAccepted, TrackingId};
 pub struct ReportRecord {
     /// The code that authorised it.
     pub code: CodeId,
-    /// SHA-256 of the items that were sent. A retry is recognised by it.
+    /// SHA-256 of the set of items that was sent. A retry is recognised by it.
     pub payload: [u8; 32],
     /// Random number by which the sender asks for the report's status.
     pub tracking: TrackingId,

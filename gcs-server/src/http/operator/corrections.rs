@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
 use gcs_core::Date;
-use gcs_core::live::Change;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::events::Act;
 use crate::domain::judge;
 use crate::domain::judge::Selection;
-use crate::domain::problem::Problem;
+use crate::http::Answer;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
 use crate::service::Service;
@@ -21,11 +21,9 @@ use crate::service::Service;
 #[serde(deny_unknown_fields)]
 struct PreviewRequest {
     /// What would be done to the reports.
-    #[serde(with = "ActName")]
     #[schema(value_type = ActName)]
     act: Act,
     /// The reports to correct.
-    #[serde(with = "SelectionFields")]
     #[schema(value_type = SelectionFields)]
     select: Selection,
 }
@@ -35,11 +33,9 @@ struct PreviewRequest {
 #[serde(deny_unknown_fields)]
 struct CorrectionRequest {
     /// What is done to the reports.
-    #[serde(with = "ActName")]
     #[schema(value_type = ActName)]
     act: Act,
     /// The reports to correct.
-    #[serde(with = "SelectionFields")]
     #[schema(value_type = SelectionFields)]
     select: Selection,
     /// The `position` from the answer to the preview. Reports that came later are left alone.
@@ -48,9 +44,9 @@ struct CorrectionRequest {
 
 /// What is done to reports: `retract` (their elements are taken out of what is published, unless
 /// another report has them too) or `reinstate` (the elements come back).
-#[derive(Deserialize, ToSchema)]
-#[serde(remote = "Act", rename_all = "snake_case")]
-#[schema(as = Act)]
+#[derive(ToSchema)]
+#[schema(as = Act, rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document: gcs-core reads it")]
 enum ActName {
     Retract,
     Reinstate,
@@ -59,8 +55,9 @@ enum ActName {
 /// Which reports: those that fit every member that is given. At least one of `report`, `code`,
 /// `provider`, `received_from` and `received_until` must be there.
 #[derive(Deserialize, ToSchema)]
-#[serde(remote = "Selection", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Selection)]
+#[expect(dead_code, reason = "for the document: the domain reads it")]
 struct SelectionFields {
     /// The report of this tracking id.
     #[schema(example = "6f1ed002ab5595859014ebf0951522d9")]
@@ -87,7 +84,8 @@ struct SelectionFields {
 }
 
 /// What a correction changes.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: the domain writes it")]
 struct CorrectionAnswer {
     /// The position in the log, counted in events, up to which reports were looked at. Send it
     /// back to make the correction to just these reports.
@@ -101,7 +99,8 @@ struct CorrectionAnswer {
 }
 
 /// What a correction changes for phones on one date.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: the domain writes it")]
 struct DateChange {
     /// The UTC date on which the elements were broadcast, as YYYY-MM-DD.
     #[schema(value_type = String, format = Date, example = "2026-01-05")]
@@ -117,29 +116,12 @@ struct DateChange {
     unchanged: u64,
 }
 
-impl From<judge::CorrectionAnswer> for CorrectionAnswer {
-    fn from(answer: judge::CorrectionAnswer) -> CorrectionAnswer {
-        let judge::CorrectionAnswer { position, reports, unchanged, dates } = answer;
-        let dates = dates.into_iter().map(DateChange::from).collect();
-        CorrectionAnswer { position, reports, unchanged, dates }
-    }
-}
-
-impl From<judge::DateChange> for DateChange {
-    fn from(judge::DateChange { date, change }: judge::DateChange) -> DateChange {
-        let Change { reports, elements_out, elements_back, unchanged } = change;
-        DateChange { date, reports, elements_out, elements_back, unchanged }
-    }
-}
-
 /// Count what a correction would change
 ///
 /// Nothing is changed yet.
 #[utoipa::path(
     operation_id = "preview_correction",
-    tag = "operator",
     request_body = PreviewRequest,
-    security(("operator" = [])),
     responses(
         (status = 200, description = "What the correction would change", body = CorrectionAnswer),
         (status = 403, description = "forbidden, code_invalid"),
@@ -149,12 +131,12 @@ impl From<judge::DateChange> for DateChange {
 )]
 #[post("/v1/admin/corrections/preview")]
 pub(super) async fn preview(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Operator>,
     Json(PreviewRequest { act, select }): Json<PreviewRequest>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let answer = judge::preview(&service.node.state(), &service.keys, act, &select, None)?;
-    Ok(HttpResponse::Ok().json(CorrectionAnswer::from(answer)))
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// Retract or reinstate reports
@@ -163,9 +145,7 @@ pub(super) async fn preview(
 /// reinstated.
 #[utoipa::path(
     operation_id = "make_correction",
-    tag = "operator",
     request_body = CorrectionRequest,
-    security(("operator" = [])),
     responses(
         (status = 200, description = "What the correction changes", body = CorrectionAnswer),
         (status = 403, description = "forbidden, code_invalid"),
@@ -176,12 +156,12 @@ pub(super) async fn preview(
 )]
 #[post("/v1/admin/corrections")]
 pub(super) async fn correct(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Operator>,
     Json(CorrectionRequest { act, select, position }): Json<CorrectionRequest>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let keys = Arc::clone(&service.keys);
     let judge = move |state: &_, _| judge::correct(state, &keys, act, &select, position);
     let answer = service.node.act(judge).await?;
-    Ok(HttpResponse::Ok().json(CorrectionAnswer::from(answer)))
+    Ok(HttpResponse::Ok().json(answer))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post, web};
 use gcs_core::report::Code;
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,10 @@ use utoipa::ToSchema;
 use crate::domain::events::ProviderStatus;
 use crate::domain::judge;
 use crate::domain::problem::Problem;
+use crate::domain::token::Token;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
-use crate::http::not_stored;
-use crate::http::provider::parse_number;
+use crate::http::{Answer, not_stored};
 use crate::service::Service;
 
 /// A provider to add.
@@ -36,17 +37,15 @@ struct NewProvider {
     token: String,
 }
 
-impl From<judge::NewProvider> for NewProvider {
-    fn from(judge::NewProvider { provider, token }: judge::NewProvider) -> NewProvider {
-        NewProvider { provider, token }
+impl From<(u16, Token)> for NewProvider {
+    fn from((provider, token): (u16, Token)) -> NewProvider {
+        NewProvider { provider, token: token.to_string() }
     }
 }
 
 /// Add a healthcare provider
 #[utoipa::path(
-    tag = "operator",
     request_body = ProviderRequest,
-    security(("operator" = [])),
     responses(
         (status = 201, description = "The provider's number and token", body = NewProvider),
         (status = 409, description = "providers_exhausted"),
@@ -55,10 +54,10 @@ impl From<judge::NewProvider> for NewProvider {
 )]
 #[post("/v1/admin/providers")]
 pub(super) async fn add_provider(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Operator>,
     Json(ProviderRequest { name }): Json<ProviderRequest>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let added =
         service.node.act(move |state, context| judge::add_provider(state, context, &name)).await?;
     Ok(not_stored(HttpResponse::Created(), &NewProvider::from(added)))
@@ -81,7 +80,6 @@ struct ProviderEntry {
     #[schema(example = "City hospital")]
     name: String,
     /// What the provider and its codes may do.
-    #[serde(with = "StatusName")]
     #[schema(value_type = StatusName)]
     status: ProviderStatus,
     /// Generation of the key that the provider's codes are made with: 1, and one more after each
@@ -97,9 +95,9 @@ struct ProviderEntry {
 
 /// What a provider may do: `active` (open ranges, and its codes can bring reports), `suspended`
 /// (neither, for now) or `revoked` (neither, for good).
-#[derive(Serialize, ToSchema)]
-#[serde(remote = "ProviderStatus", rename_all = "snake_case")]
-#[schema(as = ProviderStatus)]
+#[derive(ToSchema)]
+#[schema(as = ProviderStatus, rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document: the domain writes it")]
 enum StatusName {
     Active,
     Suspended,
@@ -108,15 +106,10 @@ enum StatusName {
 
 /// List the providers
 #[utoipa::path(
-    tag = "operator",
-    security(("operator" = [])),
     responses((status = 200, description = "All providers", body = ProviderList)),
 )]
 #[get("/v1/admin/providers")]
-pub(super) async fn list_providers(
-    service: web::Data<Service>,
-    _: Caller<Operator>,
-) -> HttpResponse {
+pub(super) async fn list_providers(service: Data<Service>, _: Caller<Operator>) -> HttpResponse {
     let now = service.clock.now();
     let state = service.node.state();
     let providers = state.providers.iter().map(|(number, provider)| {
@@ -178,12 +171,10 @@ enum ShownProvider {
 /// `token` and `key` are answered with 200 and the token or key; `suspend`, `resume`, `revoke` and
 /// `rotate` with 204.
 #[utoipa::path(
-    tag = "operator",
     params(
         ("provider" = u16, Path, description = "The provider's number", example = 1),
         ("act" = inline(ProviderAct), Path, description = "What is done to the provider"),
     ),
-    security(("operator" = [])),
     responses(
         (status = 200, description = "After `token`: the new token. After `key`: the present key",
          body = ShownProvider),
@@ -195,12 +186,11 @@ enum ShownProvider {
 )]
 #[post("/v1/admin/providers/{provider}/{act}")]
 pub(super) async fn change_provider(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Operator>,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
+    path: web::Path<(u16, String)>,
+) -> Answer {
     let (provider, act) = path.into_inner();
-    let provider = parse_number(&provider)?;
     let act: ProviderAct = serde_json::from_value(act.into()).map_err(|_| Problem::NotFound)?;
     let node = &service.node;
     let set = |status| node.act(move |state, _| judge::set_status(state, provider, status));
@@ -239,9 +229,7 @@ struct CodeRequest {
 
 /// Revoke one unused code
 #[utoipa::path(
-    tag = "operator",
     request_body = CodeRequest,
-    security(("operator" = [])),
     responses(
         (status = 204, description = "The code cannot bring a report any more"),
         (status = 403, description = "forbidden, code_invalid, code_not_open"),
@@ -251,10 +239,10 @@ struct CodeRequest {
 )]
 #[post("/v1/admin/codes/revoke")]
 pub(super) async fn revoke_code(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Operator>,
     Json(CodeRequest { code }): Json<CodeRequest>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let code: Code = code.parse().map_err(|_| Problem::CodeInvalid)?;
     let keys = Arc::clone(&service.keys);
     service

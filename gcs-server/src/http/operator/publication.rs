@@ -2,16 +2,16 @@
 
 #![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
 
+use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post, put, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::judge;
 use crate::domain::policy::Policy;
-use crate::domain::problem::Problem;
-use crate::http::PublishedVersion;
 use crate::http::auth::{Caller, Operator};
 use crate::http::body::Json;
+use crate::http::{Answer, PublishedVersion};
 use crate::service::Service;
 
 /// Publish now
@@ -19,8 +19,6 @@ use crate::service::Service;
 /// The answer comes when phones can fetch the publication.
 #[utoipa::path(
     operation_id = "publish_now",
-    tag = "operator",
-    security(("operator" = [])),
     responses(
         (status = 200, description = "The publication that phones fetch now", body = PublishedVersion),
         (status = 409, description = "tick_pending, clock_leap, clock_behind"),
@@ -28,11 +26,8 @@ use crate::service::Service;
     ),
 )]
 #[post("/v1/admin/tick")]
-pub(super) async fn tick(
-    service: web::Data<Service>,
-    _: Caller<Operator>,
-) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(PublishedVersion::from(service.tick().await?)))
+pub(super) async fn tick(service: Data<Service>, _: Caller<Operator>) -> Answer {
+    Ok(HttpResponse::Ok().json(service.tick().await?))
 }
 
 /// Say that the clock is right, so that publishing goes on
@@ -40,9 +35,7 @@ pub(super) async fn tick(
 /// Publishing stops when the clock is more than a day after the last tick, since a wrong clock
 /// would drop dates.
 #[utoipa::path(
-    tag = "operator",
     params(DropQuery),
-    security(("operator" = [])),
     responses(
         (status = 204, description = "Publishing goes on"),
         (status = 400, description = "parameter_invalid"),
@@ -51,10 +44,10 @@ pub(super) async fn tick(
 )]
 #[post("/v1/admin/clock/resume")]
 pub(super) async fn resume_clock(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Operator>,
     web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     service.node.act(move |state, context| judge::resume_clock(state, context, drop_dates)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -83,24 +76,20 @@ struct Series {
 /// After the next tick every phone compares all its sets with the published ones, and fetches
 /// those that differ.
 #[utoipa::path(
-    tag = "operator",
-    security(("operator" = [])),
     responses((status = 200, description = "The new series", body = Series)),
 )]
 #[post("/v1/admin/series")]
-pub(super) async fn start_series(
-    service: web::Data<Service>,
-    _: Caller<Operator>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn start_series(service: Data<Service>, _: Caller<Operator>) -> Answer {
     let series = service.node.act(|state, _| judge::start_series(state)).await?;
     Ok(HttpResponse::Ok().json(Series { series }))
 }
 
 /// The settings that change what is published or accepted. They are in the log, so they are the
 /// same on every server with this log.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(remote = "Policy", deny_unknown_fields)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Policy)]
+#[expect(dead_code, reason = "for the document: the domain reads and writes it")]
 struct PolicyFields {
     /// The false-positive rate of every date's set is below 2^-rate_bits: with 20, at most about
     /// one in a million tested elements is a false positive. 1 to 32.
@@ -140,30 +129,21 @@ struct PolicyFields {
     max_open_codes: u32,
 }
 
-/// The settings as the body of a request or an answer.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct PolicyBody(#[serde(with = "PolicyFields")] Policy);
-
 /// Get the settings
 #[utoipa::path(
-    tag = "operator",
-    security(("operator" = [])),
     responses((status = 200, description = "All settings", body = PolicyFields)),
 )]
 #[get("/v1/admin/policy")]
-pub(super) async fn get_policy(service: web::Data<Service>, _: Caller<Operator>) -> HttpResponse {
-    HttpResponse::Ok().json(PolicyBody(service.node.state().policy.clone()))
+pub(super) async fn get_policy(service: Data<Service>, _: Caller<Operator>) -> HttpResponse {
+    HttpResponse::Ok().json(&service.node.state().policy)
 }
 
 /// Replace the settings
 ///
 /// All of them must be in the body: get them, change some, and send them back.
 #[utoipa::path(
-    tag = "operator",
     params(DropQuery),
     request_body = PolicyFields,
-    security(("operator" = [])),
     responses(
         (status = 200, description = "The settings from now on", body = PolicyFields),
         (status = 400, description = "json_shape: a setting is missing, unknown or of another type. json_invalid, \
@@ -174,15 +154,15 @@ pub(super) async fn get_policy(service: web::Data<Service>, _: Caller<Operator>)
 )]
 #[put("/v1/admin/policy")]
 pub(super) async fn set_policy(
-    service: web::Data<Service>,
+    service: Data<Service>,
     _: Caller<Operator>,
     web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
-    Json(PolicyBody(policy)): Json<PolicyBody>,
-) -> Result<HttpResponse, Problem> {
+    Json(policy): Json<Policy>,
+) -> Answer {
     let wanted = policy.clone();
     service
         .node
         .act(move |state, context| judge::set_policy(state, context, &wanted, drop_dates))
         .await?;
-    Ok(HttpResponse::Ok().json(PolicyBody(policy)))
+    Ok(HttpResponse::Ok().json(policy))
 }

@@ -1,14 +1,15 @@
 //! The operator's routes for the state of the server.
 
+use actix_web::web::Data;
 use actix_web::{HttpResponse, get, web};
-use gcs_core::Date;
 use gcs_core::live::LiveDate;
+use gcs_core::{Date, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::problem::Problem;
-use crate::http::PublishedVersion;
 use crate::http::auth::{Caller, Operator};
+use crate::http::{Answer, PublishedVersion};
 use crate::service::Service;
 
 /// A digest of the server's state.
@@ -27,15 +28,10 @@ struct DigestAnswer {
 /// It takes a tenth of a second or more for a million elements, and nothing is accepted meanwhile.
 #[utoipa::path(
     operation_id = "get_state_digest",
-    tag = "operator",
-    security(("operator" = [])),
     responses((status = 200, description = "The digest and its position in the log", body = DigestAnswer)),
 )]
 #[get("/v1/admin/digest")]
-pub(super) async fn state_digest(
-    service: web::Data<Service>,
-    _: Caller<Operator>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn state_digest(service: Data<Service>, _: Caller<Operator>) -> Answer {
     let digest = web::block(move || {
         let state = service.node.state();
         DigestAnswer { position: state.position, digest: state.digest().to_string() }
@@ -54,7 +50,8 @@ struct StatusAnswer {
     #[schema(pattern = "^[0-9a-f]{64}$")]
     head: String,
     /// The publication that phones fetch now; null before the first one.
-    published: Option<PublishedVersion>,
+    #[schema(value_type = Option<PublishedVersion>)]
+    published: Option<Version>,
     /// Number of reports in the log whose items have not been erased yet.
     reports: usize,
     /// The dates that have elements or are published, in order.
@@ -92,16 +89,11 @@ impl From<(Date, &LiveDate)> for DateEntry {
 /// Get the state of the server: log, publication, reports and dates
 #[utoipa::path(
     operation_id = "get_status",
-    tag = "operator",
-    security(("operator" = [])),
     responses((status = 200, description = "The state of the server", body = StatusAnswer)),
 )]
 #[get("/v1/admin/status")]
-pub(super) async fn server_status(
-    service: web::Data<Service>,
-    _: Caller<Operator>,
-) -> HttpResponse {
-    let published = service.version().map(PublishedVersion::from);
+pub(super) async fn server_status(service: Data<Service>, _: Caller<Operator>) -> HttpResponse {
+    let published = service.version();
     let state = service.node.state();
     HttpResponse::Ok().json(StatusAnswer {
         position: state.position,

@@ -1,14 +1,14 @@
 //! The operator's routes that replace tokens.
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::judge;
-use crate::domain::problem::Problem;
 use crate::domain::token::Token;
 use crate::http::auth::{Caller, Operator};
-use crate::http::not_stored;
+use crate::http::{Answer, not_stored};
 use crate::service::Service;
 
 /// A new token.
@@ -28,15 +28,10 @@ fn shown(token: &Token) -> HttpResponse {
 /// The token of this request is void from now on.
 #[utoipa::path(
     operation_id = "replace_operator_token",
-    tag = "operator",
-    security(("operator" = [])),
     responses((status = 200, description = "The new token", body = NewToken)),
 )]
 #[post("/v1/admin/token")]
-pub(super) async fn new_token(
-    service: web::Data<Service>,
-    _: Caller<Operator>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn new_token(service: Data<Service>, _: Caller<Operator>) -> Answer {
     Ok(shown(&service.node.act(|_, context| judge::replace_operator_token(context)).await?))
 }
 
@@ -46,14 +41,9 @@ pub(super) async fn new_token(
 /// on.
 #[utoipa::path(
     operation_id = "replace_backend_token",
-    tag = "operator",
-    security(("operator" = [])),
     responses((status = 200, description = "The new token", body = NewToken)),
 )]
 #[post("/v1/admin/backend-token")]
-pub(super) async fn new_backend_token(
-    service: web::Data<Service>,
-    _: Caller<Operator>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn new_backend_token(service: Data<Service>, _: Caller<Operator>) -> Answer {
     Ok(shown(&service.node.act(|_, context| judge::replace_backend_token(context)).await?))
 }

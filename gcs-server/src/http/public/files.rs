@@ -7,7 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     self, ByteRangeSpec, EntityTag, Header as _, HeaderValue, IfNoneMatch,
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, web};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponseBuilder, get};
 use bytes::Bytes;
 use futures_util::stream;
 use gcs_core::Digest;
@@ -18,6 +19,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::signed::Envelope;
 use crate::domain::problem::Problem;
+use crate::http::Answer;
 use crate::publishing::Files;
 use crate::service::Service;
 
@@ -65,34 +67,18 @@ macro_rules! files {
                 FileHeaders
             ),
             responses(
-                (status = 200, description = "The whole file", content_type = $mime, body = $body,
-                 headers(
-                    ("ETag" = String, description = "Identifies the content of the whole file"),
-                    ("Cache-Control" = String, description = "How long a cache may keep the file, in seconds"),
-                    ("Accept-Ranges" = String, description = "Always `bytes`"),
-                 )),
-                (status = 206, description = "The range of bytes that was asked for", content_type = $mime,
-                 body = FileBytes,
-                 headers(
-                    ("ETag" = String, description = "Identifies the content of the whole file"),
-                    ("Cache-Control" = String, description = "How long a cache may keep the file, in seconds"),
-                    ("Content-Range" = String, description = "First and last byte of the answer, and the file's length, with 12 digits each: `bytes FIRST-LAST/LENGTH`"),
-                 )),
-                (status = 304, description = "The client has this content already: `If-None-Match` has its ETag",
-                 headers(
-                    ("ETag" = String, description = "Identifies the content of the whole file"),
-                    ("Cache-Control" = String, description = "How long a cache may keep the file, in seconds"),
-                 )),
+                (status = 200, description = "The whole file", content_type = $mime, body = $body),
+                (status = 206, description = "The range of bytes that was asked for", content_type = $mime, body = FileBytes),
+                (status = 304, description = "The client has this content already: `If-None-Match` has its ETag"),
                 (status = 404, description = "not_found: there is no such file"),
-                (status = 416, description = "range_not_satisfiable",
-                 headers(("Content-Range" = String, description = "The file's length: `bytes */LENGTH`"))),
+                (status = 416, description = "range_not_satisfiable"),
             ),
         )]
         #[get($path)]
         async fn $name(
             request: HttpRequest,
-            service: web::Data<Service>,
-        ) -> Result<HttpResponse, Problem> {
+            service: Data<Service>,
+        ) -> Answer {
             serve(&request, &service).await
         }
     )*};
@@ -148,7 +134,7 @@ files! {
          gcs-core/FORMAT.md, section 9.";
 }
 
-async fn serve(request: &HttpRequest, service: &Service) -> Result<HttpResponse, Problem> {
+async fn serve(request: &HttpRequest, service: &Service) -> Answer {
     // A cache keeps an answer for each query: with made-up ones it could be got around.
     if request.uri().query().is_some() {
         return Err(Problem::NotFound);
@@ -200,12 +186,7 @@ impl Source {
     }
 }
 
-fn answer(
-    request: &HttpRequest,
-    path: Path,
-    length: u64,
-    source: Source,
-) -> Result<HttpResponse, Problem> {
+fn answer(request: &HttpRequest, path: Path, length: u64, source: Source) -> Answer {
     let etag = source.etag(&path);
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.insert_header(header::ETag(etag.clone()));

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header;
+use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post, web};
 use gcs_core::Date;
-use gcs_core::report::{self, MAX_REPORT_BYTES, ReceivedReport};
-use serde::{Deserialize, Serialize};
+use gcs_core::report::{MAX_REPORT_BYTES, ReceivedReport};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::judge;
-use crate::domain::problem::Problem;
-use crate::domain::report_status;
 use crate::http::body::Raw;
 use crate::http::problem::ProblemItem;
-use crate::http::{PublishedVersion, not_stored};
+use crate::http::{Answer, PublishedVersion, not_stored};
 use crate::service::Service;
 
 /// A report of infected identifiers.
@@ -81,7 +80,8 @@ enum WireItem {
 }
 
 /// The answer to a report.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: gcs-core writes it")]
 struct ReportAnswer {
     /// The number with which the report's status is asked for: 32 hexadecimal digits.
     #[schema(pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")]
@@ -90,14 +90,6 @@ struct ReportAnswer {
     accepted: u32,
     /// The items that were not accepted.
     problems: Vec<ProblemItem>,
-}
-
-impl From<report::ReportAnswer> for ReportAnswer {
-    fn from(answer: report::ReportAnswer) -> ReportAnswer {
-        let report::ReportAnswer { tracking_id, accepted, problems } = answer;
-        let problems = problems.into_iter().map(ProblemItem::from).collect();
-        ReportAnswer { tracking_id, accepted, problems }
-    }
 }
 
 /// Report infected identifiers with a one-time code
@@ -123,15 +115,15 @@ impl From<report::ReportAnswer> for ReportAnswer {
 )]
 #[post("/v1/reports")]
 pub(super) async fn post_report(
-    service: web::Data<Service>,
+    service: Data<Service>,
     Raw(body): Raw<MAX_REPORT_BYTES>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let arrived = Instant::now();
     let received = ReceivedReport::from_json(&body)?;
     let (provider, serial) = (received.code.provider(), received.code.serial());
     let keys = Arc::clone(&service.keys);
     let judge = move |state: &_, context| judge::report(state, &keys, context, &received);
-    let answer = ReportAnswer::from(service.node.act_on_code(provider, serial, judge).await?);
+    let answer = service.node.act_on_code(provider, serial, judge).await?;
     service.metrics.report_seconds.0.observe(arrived.elapsed().as_secs_f64());
     let mut response = HttpResponse::Created();
     response.insert_header((header::LOCATION, format!("/v1/reports/{}", answer.tracking_id)));
@@ -141,10 +133,10 @@ pub(super) async fn post_report(
 /// The status of a report, or of its elements of one date: `held` (it waits to be published),
 /// `published` (all of it that has not expired is published), `retracted` (the operator took it
 /// back) or `expired` (its dates are not published any more).
-#[derive(Serialize, ToSchema)]
-#[serde(remote = "report_status::Status", rename_all = "snake_case")]
-#[schema(as = PublicationStatus)]
-enum StatusName {
+#[derive(ToSchema)]
+#[schema(as = PublicationStatus, rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document: the domain writes it")]
+enum Status {
     Held,
     Published,
     Retracted,
@@ -152,42 +144,28 @@ enum StatusName {
 }
 
 /// The status of a report, as a whole and by date.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: the domain writes it")]
 struct ReportStatus {
     /// The status of the whole report. It is `held` while any date is `held`.
-    #[serde(with = "StatusName")]
-    #[schema(value_type = StatusName)]
-    status: report_status::Status,
+    status: Status,
     /// The status of the report's elements, by date.
     dates: Vec<DateStatus>,
 }
 
 /// The status of a report's elements of one date.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: the domain writes it")]
 struct DateStatus {
     /// The UTC date on which the elements were broadcast, as YYYY-MM-DD.
     #[schema(value_type = String, format = Date, example = "2026-01-05")]
     date: Date,
     /// The status of the elements of this date.
-    #[serde(with = "StatusName")]
-    #[schema(value_type = StatusName)]
-    status: report_status::Status,
+    status: Status,
     /// The publication that was the first to have all these elements. It is there only when
     /// `status` is `published`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
     since: Option<PublishedVersion>,
-}
-
-impl From<report_status::ReportStatus> for ReportStatus {
-    fn from(report: report_status::ReportStatus) -> ReportStatus {
-        let date = |date: report_status::DateStatus| DateStatus {
-            date: date.date,
-            status: date.status,
-            since: date.since.map(PublishedVersion::from),
-        };
-        let dates = report.dates.into_iter().map(date).collect();
-        ReportStatus { status: report.status, dates }
-    }
 }
 
 /// Get the status of a report
@@ -201,10 +179,6 @@ impl From<report_status::ReportStatus> for ReportStatus {
     ),
 )]
 #[get("/v1/reports/{tracking_id}")]
-pub(super) async fn get_report(
-    service: web::Data<Service>,
-    tracking: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let status = service.report_status(&tracking)?;
-    Ok(not_stored(HttpResponse::Ok(), &ReportStatus::from(status)))
+pub(super) async fn get_report(service: Data<Service>, tracking: web::Path<String>) -> Answer {
+    Ok(not_stored(HttpResponse::Ok(), &service.report_status(&tracking)?))
 }
