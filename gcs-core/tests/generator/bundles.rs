@@ -8,7 +8,8 @@ use serde_json::json;
 use super::out::{Case, Vectors};
 use super::raw::{RawBody, edited, flipped};
 use super::world::World;
-use crate::naive::sha256;
+use crate::naive::bundle::Bundle;
+use crate::naive::{sha256, table};
 
 /// Lengths of a bundle's header and of what precedes the payload of an entry.
 const HEADER: usize = 88;
@@ -20,8 +21,21 @@ pub(crate) fn add(vectors: &mut Vectors, world: &World) {
     frames(vectors, world);
     lists(vectors, world);
     rows(vectors, world);
+    shapes(vectors, world);
     deltas(vectors, world);
     wholes(vectors, world);
+}
+
+/// The bundle with the state after that its rows lead to, whatever else is wrong with it: a reader that
+/// lacks the rule which it breaks has no other reason to refuse it.
+fn with_after(bundle: &[u8], before: &[u8]) -> Vec<u8> {
+    let parsed = Bundle::parse(bundle).unwrap();
+    let mut after = table::Table::parse(before).unwrap();
+    let changed = |date| parsed.entries.iter().any(|entry| entry.row.date == date);
+    after.rows.retain(|row| !parsed.dropped.contains(&row.date) && !changed(row.date));
+    after.rows.extend(parsed.entries.iter().map(|entry| entry.row.clone()));
+    after.rows.sort_by_key(|row| row.date);
+    edited(bundle, &[(56, &after.state())])
 }
 
 /// Adds the table of a tick as a file.
@@ -102,10 +116,31 @@ fn bases(vectors: &mut Vectors, world: &World) {
         .with("table", table)
         .with("sets", Vec::<String>::new());
     vectors.invalid(case, "NoSuchSet");
+    let wrong = flipped(world.bundle(1, 6), 24, 0);
+    let note =
+        ("bundle-other-before", "leads from another state, and a whole set to the right one");
+    let case = applied(vectors, world, note, &wrong, 5);
+    vectors.invalid(case, "Before");
+    misfit(vectors, world);
     let wrong = flipped(world.bundle(1, 5), 56, 0);
     let note = ("bundle-other-result", "promises another state");
     let case = applied(vectors, world, note, &wrong, 4);
     vectors.invalid(case, "After");
+}
+
+/// A table whose row has another N than the set of its identity.
+fn misfit(vectors: &mut Vectors, world: &World) {
+    let table = world.table(4).to_bytes();
+    let table = edited(&table, &[(16 + 4, &[table[16 + 4] + 1])]);
+    let bundle = edited(world.bundle(1, 5), &[(24, &sha256(&[&table]))]);
+    let sets = set_files(vectors, world, world.table(4));
+    let table = vectors.file("bundle-misfit.table.bin", &table);
+    let note = "the set at hand does not fit the row of the table";
+    let case = vectors
+        .file_case("bundle", "bundle-misfit", note, &bundle)
+        .with("table", table)
+        .with("sets", sets);
+    vectors.invalid(case, "Row");
 }
 
 fn frames(vectors: &mut Vectors, world: &World) {
@@ -184,6 +219,7 @@ fn lists(vectors: &mut Vectors, world: &World) {
     }
     // The next date is there; the one after is not.
     let unknown = edited(dropped, &[(HEADER, &next(&next(date)))]);
+    let unknown = with_after(&unknown, &world.table(7).to_bytes());
     let note = ("bundle-drops-unknown", "drops a date that is not there");
     let case = applied(vectors, world, note, &unknown, 7);
     vectors.invalid(case, "NoSuchDate");
@@ -196,6 +232,7 @@ fn thirty_third_date(vectors: &mut Vectors, world: &World) {
     let bytes = world.bundle(1, 6);
     let date = u32::from_le_bytes(bytes[HEADER..HEADER + 4].try_into().unwrap()) + 40;
     let bytes = edited(bytes, &[(24, &sha256(&[&full])), (HEADER, &date.to_le_bytes())]);
+    let bytes = with_after(&bytes, &full);
     let table = vectors.file("table-full.bin", &full);
     let case = vectors
         .file_case("bundle", "bundle-33-dates", "a new date for a table of 32", &bytes)
@@ -258,9 +295,53 @@ fn rows(vectors: &mut Vectors, world: &World) {
         ("bundle-whole-salt", "the row says another salt", flipped(whole, HEADER + 8, 0), 5, "Row"),
         ("bundle-whole-count", "the row says one element more", len(whole), 5, "Row"),
     ] {
+        let bytes = with_after(&bytes, &world.table(from).to_bytes());
         let case = applied(vectors, world, (name, note), &bytes, from);
         vectors.invalid(case, error);
     }
+    // Both at once: the row comes first.
+    let salted = with_payload(&flipped(delta, HEADER + 8, 0), &[0; 27]);
+    let note = ("bundle-delta-salt-payload", "a body that ends early, under another salt");
+    let case = applied(vectors, world, note, &salted, 4);
+    vectors.invalid(case, "Row");
+}
+
+/// Bundles that change nothing but k or s of some dates.
+fn shapes(vectors: &mut Vectors, world: &World) {
+    let before = world.table(8).to_bytes();
+    let rows: Vec<&[u8]> = before[16..].chunks(112).collect();
+    let bundle_of = |rows: &[Vec<u8>]| {
+        let entries = rows.iter().flat_map(|row| [&row[..], &[0; 16]].concat()).collect::<Vec<_>>();
+        let head = with_counts(world.bundle(1, 9), 0, rows.len() as u16);
+        with_after(&[head, entries].concat(), &before)
+    };
+    let spares = |row: &[u8]| edited(row, &[(108, &[64])]);
+    let ranks = |row: &[u8]| edited(row, &[(104, &4096u32.to_le_bytes())]);
+    for (name, note, rows) in [
+        ("bundle-spares-differ", "s of one of two dates becomes 64", vec![spares(rows[0])]),
+        ("bundle-ranks-differ", "k of one of two dates becomes 4096", vec![ranks(rows[1])]),
+        (
+            "bundle-ranks-too-large",
+            "k of both dates becomes 4096, and no date is large",
+            vec![ranks(rows[0]), ranks(rows[1])],
+        ),
+    ] {
+        let case = applied(vectors, world, (name, note), &bundle_of(&rows), 8);
+        vectors.invalid(case, "Mismatch");
+    }
+    let bytes = bundle_of(&[spares(rows[0]), spares(rows[1])]);
+    let note = ("bundle-spares", "s of both dates becomes 64");
+    let after = edited(&before, &[(16 + 108, &[64]), (16 + 112 + 108, &[64])]);
+    let after_file = vectors.file("bundle-spares.table.bin", &after);
+    let case = applied(vectors, world, note, &bytes, 8);
+    let expect = json!({
+        "series": 1, "to": 9, "span": 1,
+        "before": world.manifest(8).state.to_string(),
+        "after": crate::golden::hex(&sha256(&[&after])),
+        "table_after": after_file,
+        "new_sets": [],
+    });
+    vectors.valid(case, expect);
 }
 
 /// The bundle to tick 5 with another payload.
@@ -310,6 +391,13 @@ fn deltas(vectors: &mut Vectors, world: &World) {
         let case = applied(vectors, world, (name, note), &with_payload(bundle, &payload), 4);
         vectors.invalid(case, error);
     }
+    // The result is the base, if adding what is there changes nothing.
+    let before = world.table(4).to_bytes();
+    let same = edited(bundle, &[(HEADER, &before[16..])]);
+    let same = with_after(&with_payload(&same, &body(&[], &values[2..3])), &before);
+    let note = ("bundle-delta-present-same", "adds what is there, and promises the base");
+    let case = applied(vectors, world, note, &same, 4);
+    vectors.invalid(case, "Delta.AlreadyPresent");
 }
 
 fn wholes(vectors: &mut Vectors, world: &World) {

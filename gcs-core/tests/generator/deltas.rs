@@ -15,6 +15,7 @@ const TARGET: [u64; 9] = [5, 7, 301, 2_000, 3_500, 5_001, 6_100, 9_000, 9_999];
 pub(crate) fn add(vectors: &mut Vectors) {
     valid(vectors);
     other_bases(vectors);
+    replaces_all(vectors);
     wrong_results(vectors);
     lengths(vectors);
     headers(vectors);
@@ -55,6 +56,15 @@ fn with_changes(removed: &[u64], added: &[u64]) -> Vec<u8> {
     changed(|delta| {
         delta.body = RawBody::of(delta.base_len, RANGE, removed, added);
         delta.target_len = delta.base_len - removed.len() as u32 + added.len() as u32;
+    })
+}
+
+/// The delta with these changes that promises to lead to its base.
+fn to_base(removed: &[u64], added: &[u64]) -> Vec<u8> {
+    changed(|delta| {
+        delta.body = RawBody::of(delta.base_len, RANGE, removed, added);
+        delta.target_len = delta.base_len - removed.len() as u32 + added.len() as u32;
+        delta.target = delta.base;
     })
 }
 
@@ -116,6 +126,16 @@ fn other_bases(vectors: &mut Vectors) {
     }
 }
 
+/// A delta that replaces all of its base would do so on any other of as many values.
+fn replaces_all(vectors: &mut Vectors) {
+    let others = BASE.map(|value| value + 2);
+    let bytes = raw_delta(RANGE, &BASE, &[1, 2, 3]).bytes();
+    let base = vectors.file("delta-replaces-all.base.bin", build(RANGE, &others).as_bytes());
+    let note = "removes all of another base of as many values";
+    let case = vectors.file_case("delta", "delta-replaces-all", note, &bytes).with("base", base);
+    vectors.invalid(case, "Base");
+}
+
 /// Sound in itself, but not what it promises for its base.
 fn wrong_results(vectors: &mut Vectors) {
     let lie = changed(|delta| {
@@ -141,18 +161,8 @@ fn wrong_results(vectors: &mut Vectors) {
             with_changes(&[2, 5, 7, 9], &[7, 6_100, 9_999]),
             "Target",
         ),
-        (
-            "delta-adds-present",
-            "adds what the base has",
-            with_changes(&[1], &[2_000]),
-            "AlreadyPresent",
-        ),
-        (
-            "delta-adds-removed",
-            "adds what it removes",
-            with_changes(&[3], &[2_000]),
-            "AlreadyPresent",
-        ),
+        ("delta-adds-present", "adds what the base has", to_base(&[], &[2_000]), "AlreadyPresent"),
+        ("delta-adds-removed", "adds what it removes", to_base(&[3], &[2_000]), "AlreadyPresent"),
         ("delta-base-count", "the base has one value less", lie, "BaseLength"),
     ] {
         let base = vectors.file("delta-both.base.bin", build(RANGE, &BASE).as_bytes());
@@ -178,6 +188,7 @@ fn lengths(vectors: &mut Vectors) {
 fn headers(vectors: &mut Vectors) {
     let bytes = raw_delta(RANGE, &BASE, &TARGET).bytes();
     let edited = |edits: &[(usize, &[u8])]| naive::resealed(&raw::edited(&bytes, edits));
+    let nothing = RawDelta { range: 0, ..raw_delta(1, &[], &[]) }.bytes();
     let large = changed(|delta| {
         delta.base_len = u32::MAX;
         delta.target_len = 0;
@@ -187,6 +198,7 @@ fn headers(vectors: &mut Vectors) {
         ("delta-magic", "magic of a set", edited(&[(0, b"GCSSET")]), "Magic"),
         ("delta-version", "version 2", edited(&[(6, &[2, 0])]), "Version"),
         ("delta-range-0", "F = 0", changed(|delta| delta.range = 0), "Limit"),
+        ("delta-range-0-of-none", "F = 0, from nothing to nothing", nothing, "Limit"),
         ("delta-range-2-57", "F = 2^57", changed(|delta| delta.range = 1 << 57), "Limit"),
         (
             "delta-target-count",

@@ -9,14 +9,18 @@
 #![allow(dead_code, reason = "the example writes, the test compares")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a generator fails by panicking")]
 
+mod base64;
 mod bundles;
 mod deltas;
 mod indexes;
+mod json;
 mod manifests;
+mod orders;
 mod out;
 mod raw;
 mod records;
 mod sets;
+mod signatures;
 mod small;
 mod tables;
 mod world;

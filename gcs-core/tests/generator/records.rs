@@ -29,6 +29,7 @@ pub(crate) fn add(vectors: &mut Vectors, world: &World) {
     small.valid(vectors, world);
     small.valid_patches(vectors, world);
     small.refused_for_row(vectors, world);
+    small.refused_trees(vectors);
     small.refused_bytes(vectors);
     small.refused_order(vectors);
     crowd(vectors, world);
@@ -217,6 +218,58 @@ impl<'w> Small<'w> {
             .with("date", self.row.date.to_string())
             .with("number", 1);
         vectors.invalid(case, "Limit");
+    }
+
+    /// Authentic under the check root, but such a record must not be.
+    fn refused_trees(&self, vectors: &mut Vectors) {
+        let (body, path) = self.bytes.split_at(BODY);
+        let node = |left: &[u8], right: &[u8]| sha256(&[&[1], left, right]);
+        let up = |leaf: [u8; 32], path: &[u8]| {
+            path.chunks(32).fold(leaf, |left, right| node(&left, right))
+        };
+        let leaf = sha256(&[&[0], body]);
+        let number = (44, vec![1]);
+        let second = sha256(&[&[0], &edited(body, &[(44, &[1])])]);
+        let sibling = (BODY, leaf.to_vec());
+        let more = "77".repeat(32);
+        let trees = [
+            (
+                "record-number-beyond",
+                "record 1 is in the tree, but 11 elements need only record 0",
+                up(node(&leaf, &second), &path[32..]),
+                1,
+                patch(&[number, sibling]),
+                "Limit",
+            ),
+            (
+                "record-path-long",
+                "a path of seven nodes that leads to the check root",
+                node(&up(leaf, path), &[0x77; 32]),
+                0,
+                json!({ "append": more }),
+                "Length",
+            ),
+            (
+                "record-path-five",
+                "a path of five nodes that leads to the check root",
+                up(leaf, &path[..PATH - 32]),
+                0,
+                json!({ "cut": BODY + PATH - 32 }),
+                "Length",
+            ),
+        ];
+        for (name, note, root, number, patch, class) in trees {
+            let table = edited(&self.table, &[(ROW_ROOT, &root)]);
+            let table = vectors.file(&format!("{name}.table.bin"), &table);
+            let case = vectors
+                .case("record", name, note)
+                .with("file", "record/small.bin")
+                .with("table", table)
+                .with("date", self.row.date.to_string())
+                .with("number", number)
+                .with("patch", patch);
+            vectors.invalid(case, class);
+        }
     }
 
     fn refused_bytes(&self, vectors: &mut Vectors) {

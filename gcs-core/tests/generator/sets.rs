@@ -137,6 +137,12 @@ fn headers(vectors: &mut Vectors) {
         ("set-version-2", "version 2", edited(&[(6, &[2, 0])]), "Version"),
         ("set-version-256", "version in the wrong byte order", edited(&[(6, &[0, 1])]), "Version"),
         ("set-range-0", "F = 0", changed(|set| set.range = 0), "Limit"),
+        (
+            "set-range-0-of-none",
+            "F = 0 without values",
+            RawSet { range: 0, ..RawSet::of(1, &[]) }.bytes(),
+            "Limit",
+        ),
         ("set-range-2-57", "F = 2^57", changed(|set| set.range = 1 << 57), "Limit"),
         ("set-reserved-1", "reserved not zero", changed(|set| set.reserved[0] = 1), "Padding"),
         ("set-reserved-3", "reserved not zero", changed(|set| set.reserved[2] = 128), "Padding"),

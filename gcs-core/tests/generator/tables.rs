@@ -158,11 +158,21 @@ fn rows(vectors: &mut Vectors, world: &World) {
     let most = 80 + (u64::from(len) * u64::from(parameter + 1) + (range >> parameter)).div_ceil(8);
     let set32 = |at: usize, value: u32| edited(&one, &[(at, &value.to_le_bytes())]);
     let set64 = |at: usize, value: u64| edited(&one, &[(at, &value.to_le_bytes())]);
+    let wide = u64::from(bits::parameter(1 << 53, len) + 1) * u64::from(len);
+    let wide = edited(&set64(RANGE, 1 << 53), &[(BYTES, &(80 + wide.div_ceil(8)).to_le_bytes())]);
     for (name, note, bytes, error) in [
         ("table-date-10000", "10000-01-01", set32(HEADER, 2_932_897), "Limit"),
         ("table-range-0", "F = 0", set64(RANGE, 0), "Limit"),
         ("table-range-2-53", "F = 2^53", set64(RANGE, 1 << 53), "Limit"),
+        ("table-range-0-of-none", "F = 0 with N = 0", edited(&none, &[(RANGE, &[0; 8])]), "Limit"),
+        ("table-range-2-53-file", "F = 2^53, and the file would be as long", wide, "Limit"),
         ("table-over-full", "N = F + 1", set32(LEN, range as u32 + 1), "Limit"),
+        (
+            "table-over-full-file",
+            "N = F + 1, and the file would be as long",
+            edited(&set32(LEN, range as u32 + 1), &[(BYTES, &[110])]),
+            "Limit",
+        ),
         ("table-bytes-too-many", "a set of N in F is shorter", set64(BYTES, most + 1), "Limit"),
         ("table-bytes-too-few", "a set of N in F is longer", set64(BYTES, least - 1), "Length"),
         ("table-bytes-of-none", "a set of none has 80", edited(&none, &[(BYTES, &[81])]), "Limit"),

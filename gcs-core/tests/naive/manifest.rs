@@ -52,7 +52,7 @@ impl Manifest {
         let envelope = Envelope::parse(&Json::parse(file)?, dsse::MANIFEST)?;
         // 3, 4
         let payload = Json::parse(&envelope.payload)?;
-        expect(payload.member("format")?.integer()? == 1, "Format")?;
+        expect(payload.member("format")?.u32()? == 1, "Format")?;
         // 5
         let bundle = match payload.optional("bundle")? {
             None | Some(Json::Null) => None,
@@ -72,7 +72,8 @@ impl Manifest {
         // 6
         let list = Envelope::parse(payload.member("keys")?, dsse::KEYS)?;
         // 7
-        list.verify(&[known.root], "RootSignature")?;
+        list.expect_signatures()?;
+        expect(list.is_signed_by(&[known.root]), "RootSignature")?;
         // 8
         let list = Json::parse(&list.payload)?;
         manifest.keys = list.member("version")?.u32()?;
@@ -85,7 +86,8 @@ impl Manifest {
             keys.push(base64(text)?.try_into().map_err(|_| "Base64")?);
         }
         // 9
-        envelope.verify(&keys, "OnlineSignature")?;
+        envelope.expect_signatures()?;
+        expect(envelope.is_signed_by(&keys), "OnlineSignature")?;
         // 10 to 13
         expect(manifest.keys >= known.highest_keys, "KeysRolledBack")?;
         expect(keys_expire > known.now, "KeysExpired")?;

@@ -1,7 +1,7 @@
 //! Section 9: check records and their verdicts.
 
 use super::table::Row;
-use super::{Digest, Outcome, Reader, expect, sha256};
+use super::{Digest, Outcome, Reader, expect, mutant, sha256};
 
 /// What a record says about an element.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,7 +62,8 @@ impl CheckRecord {
         let mut reader = Reader::new(record);
         reader.magic(b"GCSCHK")?;
         expect(reader.digest()? == row.identity, "Digest")?;
-        expect(reader.date()? == row.date, "Date")?;
+        let date = reader.date()?;
+        expect(date == row.date, "Date")?;
         expect(reader.u32()? == number, "Mismatch")?;
         expect(reader.u32()? == row.ranks, "Mismatch")?;
         expect(reader.u32()? == row.spares, "Mismatch")?;
@@ -75,7 +76,10 @@ impl CheckRecord {
         let mut before = (0, 0);
         for slot in &spare {
             let main = main.get(slot.0 as usize).ok_or("Limit")?;
-            expect(*slot >= before && slot.1 >= *main, "Order")?;
+            let is_alike = mutant::has("spares differ") && *slot == before;
+            expect(*slot >= before && !is_alike, "Order")?;
+            let is_main = mutant::has("spares are above") && slot.1 == *main;
+            expect(slot.1 >= *main && !is_main, "Order")?;
             before = *slot;
         }
         Ok(Self { number, ranks: row.ranks, main, spare })
@@ -90,14 +94,16 @@ pub(crate) fn verdict(
     element: u64,
 ) -> Verdict {
     let Ok(record) = record else { return Verdict::Unknown };
-    if rank >= row.count || rank.checked_div(record.ranks) != Some(record.number) {
+    let is_beyond = rank >= row.count && !mutant::has("ranks have no end");
+    if is_beyond || rank.checked_div(record.ranks) != Some(record.number) {
         return Verdict::Unknown;
     }
     let slot = rank % record.ranks;
     let main = record.main.get(slot as usize).copied().unwrap_or(0);
-    if main == element || record.spare.contains(&(slot, element)) {
+    let is_spare = record.spare.contains(&(slot, element)) && !mutant::has("no spares");
+    if main == element || is_spare {
         Verdict::Confirmed
-    } else if main == 0 {
+    } else if main == 0 && !mutant::has("0 is an answer") {
         Verdict::Unknown
     } else {
         Verdict::FalsePositive

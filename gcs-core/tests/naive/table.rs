@@ -2,7 +2,7 @@
 
 use super::bits::parameter;
 use super::set::Set;
-use super::{Digest, Outcome, Reader, ZERO, expect, sha256};
+use super::{Digest, Outcome, Reader, ZERO, expect, mutant, sha256};
 
 /// What a client holds for one date.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,7 +44,8 @@ impl Row {
         expect(u128::from(row.length) >= 80 + least.div_ceil(8), "Length")?;
         let legal = (11..=26).map(|exponent| 1u32 << exponent);
         expect(legal.into_iter().any(|ranks| ranks == row.ranks), "Limit")?;
-        expect([16, 64, 256].contains(&row.spares), "Limit")?;
+        let is_legal = [16, 64, 256].contains(&row.spares);
+        expect(is_legal || (row.spares == 32 && mutant::has("s = 32")), "Limit")?;
         expect(u64::from(row.count) <= 64 * u64::from(row.ranks), "Limit")?;
         expect((row.check_root == ZERO) == (row.count == 0), "Digest")?;
         Ok(row)
@@ -103,10 +104,11 @@ impl Table {
     }
 
     /// All records of a table are of one shape, which its largest date decides.
+    #[track_caller]
     pub(crate) fn expect_one_shape(&self) -> Outcome<()> {
         let largest = self.rows.iter().map(|row| u64::from(row.count)).max().unwrap_or(0);
         let mut ranks = 2048u64;
-        while 64 * ranks < largest {
+        while 64 * ranks < largest + u64::from(mutant::has("k at 64 k")) {
             ranks *= 2;
         }
         for row in &self.rows {
@@ -157,10 +159,13 @@ pub(crate) struct Index {
 }
 
 /// The span checks of section 7.
+#[track_caller]
 pub(crate) fn expect_span(span: u32, to: u32, tick: u32) -> Outcome<()> {
     expect([1, 4, 24, 96].contains(&span), "Limit")?;
     expect(to <= tick, "Limit")?;
-    expect(tick - to <= 191, "Limit")?;
+    let oldest = if mutant::has("190 ticks") { 190 } else { 191 };
+    let oldest = if mutant::has("192 ticks") { 192 } else { oldest };
+    expect(tick - to <= oldest, "Limit")?;
     expect(span <= to, "Limit")?;
     expect(to.is_multiple_of(span), "Mismatch")
 }
@@ -174,7 +179,8 @@ impl Index {
         let tick = reader.u32()?;
         let table = reader.u32()?;
         let count = reader.u32()?;
-        expect(count <= 250, "Limit")?;
+        let most = if mutant::has("249 bundles") { 249 } else { 250 };
+        expect(count <= most, "Limit")?;
         let table = Table::parse(reader.bytes(table.into())?)?;
         let mut bundles: Vec<Listed> = Vec::new();
         for _ in 0..count {
