@@ -137,3 +137,41 @@ impl Population {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::Plan;
+
+    fn deployment() -> Deployment {
+        let (tick, next) = (4 * 3600, DAY_SECONDS);
+        let (per_date, reported) = (1500, DATES);
+        Deployment::new(Plan { seed: 5, per_date, reported, tick, next, days: 9, rate_bits: 12 })
+    }
+
+    #[test]
+    fn contacts_are_confirmed_and_nobody_elses() {
+        let deployment = deployment();
+        let settings = ClientSettings::new(deployment.root);
+        let phones =
+            |population: Population| population.phones(&deployment, settings, Server::Honest, 4);
+        for phone in phones(Population::Household) {
+            assert!(phone.log.confirmed > phone.reported);
+            assert!(phone.log.questions.iter().any(|question| question.real));
+        }
+        for phone in phones(Population::None) {
+            assert!(phone.log.confirmed.is_none() && phone.log.questions.len() > 5);
+        }
+    }
+
+    #[test]
+    fn a_mirror_that_refuses_confirms_nothing() {
+        let deployment = deployment();
+        let settings = ClientSettings::new(deployment.root);
+        let server = Server::Refusing { from: 0, until: u64::MAX };
+        for phone in Population::Household.phones(&deployment, settings, server, 2) {
+            assert!(phone.log.confirmed.is_none());
+            assert!(phone.log.questions.iter().all(|question| question.refused));
+        }
+    }
+}
