@@ -243,9 +243,11 @@ impl Deployment {
         first..last.max(first)
     }
 
-    /// How many reports came after one publication, up to another.
-    pub(crate) fn reports(&self, after: usize, tick: usize) -> usize {
-        self.new_patients(after, tick).len()
+    /// How many reports that phones have contacts by came after one publication, up to another.
+    pub(crate) fn contact_reports(&self, after: usize, tick: usize) -> usize {
+        let time = self.plan.contact_time();
+        let new = self.patients[self.new_patients(after, tick)].iter();
+        new.filter(|patient| time.contains(&self.ticks[patient.tick].issued)).count()
     }
 
     /// Elements that were added after one publication, up to another.
@@ -296,7 +298,7 @@ mod tests {
         for row in deployment.ticks[last].table.rows() {
             for record in 0..row.records() {
                 let new = deployment.new_in_record(0, last, row.date, record);
-                assert!(new.len() <= deployment.reports(0, last));
+                assert!(new.len() <= deployment.new_patients(0, last).len());
                 sum += u64::from(new.iter().sum::<u32>());
             }
         }

@@ -55,7 +55,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) const FULL: Scale = Scale {
-        sizes: &[(1000, 200), (10_000, 100), (100_000, 20)],
+        sizes: &[(1000, 200), (10_000, 80), (100_000, 12)],
         refused: 24,
         refusals: &[24, 48],
         drips: &[(1000, 8, 40), (10_000, 8, 30), (100_000, 5, 8)],
@@ -65,7 +65,7 @@ impl Scale {
     };
 
     pub(crate) const QUICK: Scale = Scale {
-        sizes: &[(10_000, 24)],
+        sizes: &[(10_000, 20)],
         refused: 8,
         refusals: &[48],
         drips: &[(10_000, 5, 6)],
@@ -172,7 +172,8 @@ impl Figures {
     fn questions(&mut self, towns: &[Town]) {
         let mut rows = Vec::new();
         for town in towns {
-            for (population, phones) in &town.phones {
+            let met = town.phones.iter().filter(|(_, phones)| phones[0].reported.is_some());
+            for (population, phones) in met {
                 let told = |which| guess::questions(&town.deployment, phones, which);
                 let (all, first, later) = (told(Real::All), told(Real::First), told(Real::Later));
                 if let Some(Score { accuracy, error, .. }) = &first
@@ -276,7 +277,7 @@ impl Figures {
 
     fn refusals(&mut self, town: &Town, scale: Scale) {
         let mut rows = Vec::new();
-        for population in POPULATIONS {
+        for population in POPULATIONS.into_iter().filter(|it| *it != Population::Control) {
             for hours in scale.refusals {
                 let (deployment, settings) = (&town.deployment, town.settings);
                 let refusal =

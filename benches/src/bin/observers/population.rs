@@ -13,6 +13,8 @@ use crate::random::Random;
 pub(crate) enum Population {
     /// It met none.
     None,
+    /// It met none either: what scores look like where there is nothing to tell.
+    Control,
     /// For one hour of one of the reported dates.
     Hour,
     /// For one hour, two to five days before the report.
@@ -23,8 +25,9 @@ pub(crate) enum Population {
     Household,
 }
 
-pub(crate) const POPULATIONS: [Population; 5] = [
+pub(crate) const POPULATIONS: [Population; 6] = [
     Population::None,
+    Population::Control,
     Population::Hour,
     Population::RecentHour,
     Population::ThreeDates,
@@ -46,6 +49,7 @@ impl Population {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Population::None => "no contact",
+            Population::Control => "no contact either, as a control",
             Population::Hour => "one hour",
             Population::RecentHour => "one hour, 2 to 5 days before the report",
             Population::ThreeDates => "three dates",
@@ -60,7 +64,7 @@ impl Population {
             left = dates[dates.len().saturating_sub(5)..dates.len() - 1].to_vec();
         }
         let (count, epochs) = match self {
-            Population::None => (0, 0),
+            Population::None | Population::Control => (0, 0),
             Population::Hour | Population::RecentHour => (1, 4),
             Population::ThreeDates => (3, 4),
             Population::Household => (left.len(), 24),
@@ -80,7 +84,7 @@ impl Population {
             }
         }
         let mut reported = None;
-        if self != Population::None {
+        if !matches!(self, Population::None | Population::Control) {
             let issued = |patient: &Patient| deployment.ticks[patient.tick].issued;
             let time = deployment.plan.contact_time();
             let is_within = |patient: &&Patient| time.contains(&issued(patient));
