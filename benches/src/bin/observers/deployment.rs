@@ -243,9 +243,11 @@ impl Deployment {
         first..last.max(first)
     }
 
-    /// How many reports came after one publication, up to another.
-    pub(crate) fn reports(&self, after: usize, tick: usize) -> usize {
-        self.new_patients(after, tick).len()
+    /// How many reports that phones have contacts by came after one publication, up to another.
+    pub(crate) fn contact_reports(&self, after: usize, tick: usize) -> usize {
+        let time = self.plan.contact_time();
+        let new = self.patients[self.new_patients(after, tick)].iter();
+        new.filter(|patient| time.contains(&self.ticks[patient.tick].issued)).count()
     }
 
     /// Elements that were added after one publication, up to another.
@@ -258,4 +260,52 @@ impl Deployment {
 fn starts(publisher: &Publisher, row: &Row) -> Vec<u64> {
     let ranks = row.record_shape.ranks as usize;
     publisher.set(row.date).map_or(Vec::new(), |set| set.iter().step_by(ranks).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gcs_core::Set;
+
+    fn small() -> Deployment {
+        let (tick, next) = (6 * 3600, DAY_SECONDS);
+        let plan =
+            Plan { seed: 3, per_date: 6000, reported: DATES, tick, next, days: 3, rate_bits: 12 };
+        Deployment::new(plan)
+    }
+
+    #[test]
+    fn records_cover_the_ranks_that_the_format_gives_them() {
+        let deployment = small();
+        let last = deployment.ticks.len() - 1;
+        let row = deployment.ticks[last].table.rows()[0];
+        assert!(row.records() > 1);
+        let set = &deployment.files[&format!("/v1/sets/{}/{}", row.date, row.identity)];
+        for (rank, fingerprint) in Set::parse(&set[..]).unwrap().iter().enumerate() {
+            let record = row.record_of(rank as u32);
+            assert!(deployment.interval(last, row.date, record).contains(&fingerprint));
+        }
+        let everything = 0..u64::MAX;
+        let published = deployment.published_within(last, row.date, &everything);
+        assert!(published.abs_diff(row.len as usize) < 5, "but for fingerprints that collide");
+    }
+
+    #[test]
+    fn what_is_new_adds_up() {
+        let deployment = small();
+        let last = deployment.ticks.len() - 1;
+        let mut sum = 0;
+        for row in deployment.ticks[last].table.rows() {
+            for record in 0..row.records() {
+                let new = deployment.new_in_record(0, last, row.date, record);
+                assert!(new.len() <= deployment.new_patients(0, last).len());
+                sum += u64::from(new.iter().sum::<u32>());
+            }
+        }
+        // Some of what was added since then lies on dates that have expired.
+        let added = deployment.added(0, last);
+        assert!(sum > 0 && sum < added && sum > added / 2, "{sum} of {added}");
+        assert_eq!(deployment.newest(START + 6 * 3600 - 1), 0);
+        assert_eq!(deployment.newest(START + 6 * 3600), 1);
+    }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) const FULL: Scale = Scale {
-        sizes: &[(1000, 200), (10_000, 100), (100_000, 20)],
+        sizes: &[(1000, 200), (10_000, 80), (100_000, 12)],
         refused: 24,
         refusals: &[24, 48],
         drips: &[(1000, 8, 40), (10_000, 8, 30), (100_000, 5, 8)],
@@ -65,7 +65,7 @@ impl Scale {
     };
 
     pub(crate) const QUICK: Scale = Scale {
-        sizes: &[(10_000, 24)],
+        sizes: &[(10_000, 20)],
         refused: 8,
         refusals: &[48],
         drips: &[(10_000, 5, 6)],
@@ -172,22 +172,23 @@ impl Figures {
     fn questions(&mut self, towns: &[Town]) {
         let mut rows = Vec::new();
         for town in towns {
-            for (population, phones) in &town.phones {
+            let met = town.phones.iter().filter(|(_, phones)| phones[0].reported.is_some());
+            for (population, phones) in met {
                 let told = |which| guess::questions(&town.deployment, phones, which);
                 let (all, first, later) = (told(Real::All), told(Real::First), told(Real::Later));
-                if let Some(Score { accuracy, error, .. }) = first
+                if let Some(Score { accuracy, error, .. }) = &first
                     && *population != Population::RecentHour
                 {
                     let what =
                         format!("first question, {}, {}", population.name(), town.elements());
-                    self.bound(what, accuracy, error, GOAL);
+                    self.bound(what, *accuracy, *error, GOAL);
                 }
                 let hasty = guess::hasty(&town.deployment, phones, &town.settings);
                 self.bound("questions without a crowd".to_owned(), hasty as f64, 0.0, 0.0);
                 let way = all.as_ref().or(first.as_ref()).map_or("", |score| score.way.as_str());
                 let way = first.as_ref().map_or(way, |score| score.way.as_str()).to_owned();
                 let cells = [town.elements(), population.name().to_owned()];
-                let scores = [all, first.clone(), later].map(percent);
+                let scores = [&all, &first, &later].map(|score| percent(score.as_ref()));
                 rows.push(cells.into_iter().chain(scores).chain([way]).collect());
             }
         }
@@ -202,13 +203,18 @@ impl Figures {
             for (population, phones) in &town.phones[1..] {
                 let score = guess::phones(&town.deployment, none, phones);
                 let way = score.as_ref().map_or(String::new(), |score| score.way.clone());
-                if let Some(Score { accuracy, error, .. }) = score
+                if let Some(Score { accuracy, error, .. }) = &score
                     && *population != Population::RecentHour
                 {
                     let what = format!("phones with {}, {}", population.name(), town.elements());
-                    self.bound(what, accuracy, error, GOAL);
+                    self.bound(what, *accuracy, *error, GOAL);
                 }
-                rows.push(vec![town.elements(), population.name().to_owned(), percent(score), way]);
+                rows.push(vec![
+                    town.elements(),
+                    population.name().to_owned(),
+                    percent(score.as_ref()),
+                    way,
+                ]);
             }
         }
         self.add("phones", &["elements a date", "phones", "told from none", "best way"], &rows);
@@ -228,7 +234,7 @@ impl Figures {
             let question = guess::questions(&town.deployment, phones, Real::First);
             let phone = guess::phones(&town.deployment, town.of(Population::None), phones);
             let dates = format!("the last {} dates", town.deployment.plan.reported);
-            rows.push(vec![dates, percent(question), percent(phone)]);
+            rows.push(vec![dates, percent(question.as_ref()), percent(phone.as_ref())]);
         }
         self.add("dates", &["reports of", "first question", "phones"], &rows);
     }
@@ -263,7 +269,7 @@ impl Figures {
                 self.bound("records told by padded requests".to_owned(), 1.0 - left, 0.0, 0.0);
             }
             let name = wire.name.to_owned();
-            rows.push(vec![name, format!("{:.0} %", 100.0 * left), percent(score)]);
+            rows.push(vec![name, format!("{:.0} %", 100.0 * left), percent(score.as_ref())]);
         }
         let head = ["what is seen", "records that remain", "real, household"];
         self.add("lengths", &head, &rows);
@@ -271,7 +277,7 @@ impl Figures {
 
     fn refusals(&mut self, town: &Town, scale: Scale) {
         let mut rows = Vec::new();
-        for population in POPULATIONS {
+        for population in POPULATIONS.into_iter().filter(|it| *it != Population::Control) {
             for hours in scale.refusals {
                 let (deployment, settings) = (&town.deployment, town.settings);
                 let refusal =
@@ -406,7 +412,7 @@ impl Figures {
     }
 }
 
-fn percent(score: Option<Score>) -> String {
+fn percent(score: Option<&Score>) -> String {
     let Some(Score { accuracy, error, .. }) = score else { return "–".to_owned() };
     format!("{:.0} ± {:.0} %", 100.0 * accuracy, 100.0 * error)
 }

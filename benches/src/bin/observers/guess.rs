@@ -3,6 +3,7 @@
 //! The attacker is the server or its CDN. It links the requests of a phone, knows every patient's
 //! elements and when each was published, and has learned from phones whose truth it knows.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use gcs_core::sync::ClientSettings;
@@ -91,9 +92,10 @@ pub(crate) enum Real {
     /// and whatever the phone asks.
     All,
     /// Those that follow the report. Dummies count by the number of reports since the question
-    /// before, so that only what the question itself tells is left.
+    /// before that phones have contacts by, so that only what the question itself tells is left.
     First,
-    /// Those that come later, of candidates that had to wait.
+    /// Those that come later, of candidates that had to wait. Dummies count so that each day has
+    /// as many of them as real ones: what the days' reports looked like tells nothing then.
     Later,
 }
 
@@ -101,31 +103,41 @@ pub(crate) enum Real {
 pub(crate) fn questions(deployment: &Deployment, phones: &[Phone], which: Real) -> Option<Score> {
     let Range { start, end } = deployment.plan.contact_time();
     let time = start..end + DAY_SECONDS;
-    let mut samples = Vec::new();
+    let (mut samples, mut days) = (Vec::new(), Vec::new());
     for (number, Phone { log, reported }) in phones.iter().enumerate() {
         let questions = &log.questions;
         for at in judged(questions).filter(|at| time.contains(&questions[*at].time)) {
             let (before, is_real) = (questions[at - 1].tick, questions[at].real);
-            let issued = deployment.ticks[before].issued;
-            let real = if reported.is_none_or(|reported| issued < reported) {
-                Real::First
-            } else {
-                Real::Later
-            };
+            let is_first =
+                reported.is_none_or(|reported| deployment.ticks[before].issued < reported);
+            let real = if is_first { Real::First } else { Real::Later };
             if is_real && which != Real::All && which != real {
                 continue;
             }
-            let is_weighted = which == Real::First && !is_real;
-            let reports = deployment.reports(before, questions[at].tick) as f64;
-            let weight = if is_weighted { reports } else { 1.0 };
-            if weight > 0.0 {
-                let features = features(deployment, questions, at);
-                let is_odd = !number.is_multiple_of(2);
-                samples.push(Sample { features, is_real, weight, is_odd });
-            }
+            let reports = deployment.contact_reports(before, questions[at].tick) as f64;
+            let weight = if which == Real::First && !is_real { reports } else { 1.0 };
+            let features = features(deployment, questions, at);
+            samples.push(Sample { features, is_real, weight, is_odd: !number.is_multiple_of(2) });
+            days.push((questions[at].time - start) / DAY_SECONDS);
         }
     }
+    if which == Real::Later {
+        match_days(&mut samples, &days);
+    }
+    samples.retain(|sample| sample.weight > 0.0);
     best(&samples, &OF_A_QUESTION)
+}
+
+/// Weighs dummies so that each day has as many as real questions.
+fn match_days(samples: &mut [Sample], days: &[u64]) {
+    let mut counts: BTreeMap<u64, [f64; 2]> = BTreeMap::new();
+    for (sample, day) in samples.iter().zip(days) {
+        counts.entry(*day).or_default()[usize::from(sample.is_real)] += 1.0;
+    }
+    for (sample, day) in samples.iter_mut().zip(days).filter(|(sample, _)| !sample.is_real) {
+        let [dummies, real] = counts[day];
+        sample.weight = real / dummies;
+    }
 }
 
 fn features_of_phone(deployment: &Deployment, questions: &[Question]) -> Vec<f64> {

@@ -13,6 +13,8 @@ use crate::random::Random;
 pub(crate) enum Population {
     /// It met none.
     None,
+    /// It met none either: what scores look like where there is nothing to tell.
+    Control,
     /// For one hour of one of the reported dates.
     Hour,
     /// For one hour, two to five days before the report.
@@ -23,8 +25,9 @@ pub(crate) enum Population {
     Household,
 }
 
-pub(crate) const POPULATIONS: [Population; 5] = [
+pub(crate) const POPULATIONS: [Population; 6] = [
     Population::None,
+    Population::Control,
     Population::Hour,
     Population::RecentHour,
     Population::ThreeDates,
@@ -46,6 +49,7 @@ impl Population {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Population::None => "no contact",
+            Population::Control => "no contact either, as a control",
             Population::Hour => "one hour",
             Population::RecentHour => "one hour, 2 to 5 days before the report",
             Population::ThreeDates => "three dates",
@@ -60,7 +64,7 @@ impl Population {
             left = dates[dates.len().saturating_sub(5)..dates.len() - 1].to_vec();
         }
         let (count, epochs) = match self {
-            Population::None => (0, 0),
+            Population::None | Population::Control => (0, 0),
             Population::Hour | Population::RecentHour => (1, 4),
             Population::ThreeDates => (3, 4),
             Population::Household => (left.len(), 24),
@@ -80,7 +84,7 @@ impl Population {
             }
         }
         let mut reported = None;
-        if self != Population::None {
+        if !matches!(self, Population::None | Population::Control) {
             let issued = |patient: &Patient| deployment.ticks[patient.tick].issued;
             let time = deployment.plan.contact_time();
             let is_within = |patient: &&Patient| time.contains(&issued(patient));
@@ -135,5 +139,43 @@ impl Population {
             let parts: Vec<_> = (0..count).step_by(share).map(part).collect();
             parts.into_iter().flat_map(|part| part.join().expect("a phone runs")).collect()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::Plan;
+
+    fn deployment() -> Deployment {
+        let (tick, next) = (4 * 3600, DAY_SECONDS);
+        let (per_date, reported) = (1500, DATES);
+        Deployment::new(Plan { seed: 5, per_date, reported, tick, next, days: 9, rate_bits: 12 })
+    }
+
+    #[test]
+    fn contacts_are_confirmed_and_nobody_elses() {
+        let deployment = deployment();
+        let settings = ClientSettings::new(deployment.root);
+        let phones =
+            |population: Population| population.phones(&deployment, settings, Server::Honest, 4);
+        for phone in phones(Population::Household) {
+            assert!(phone.log.confirmed > phone.reported);
+            assert!(phone.log.questions.iter().any(|question| question.real));
+        }
+        for phone in phones(Population::None) {
+            assert!(phone.log.confirmed.is_none() && phone.log.questions.len() > 5);
+        }
+    }
+
+    #[test]
+    fn a_mirror_that_refuses_confirms_nothing() {
+        let deployment = deployment();
+        let settings = ClientSettings::new(deployment.root);
+        let server = Server::Refusing { from: 0, until: u64::MAX };
+        for phone in Population::Household.phones(&deployment, settings, server, 2) {
+            assert!(phone.log.confirmed.is_none());
+            assert!(phone.log.questions.iter().all(|question| question.refused));
+        }
     }
 }
