@@ -22,9 +22,8 @@ const OFTEN: u64 = 900;
 /// wait for days. It hides its contacts badly.
 #[must_use]
 pub fn hurried(settings: ClientSettings) -> ClientSettings {
-    let (crowd, crowd_wait, rest) = (0, 0, 0);
-    let (confirm_every, false_alarm_one_in) = (OFTEN, 0);
-    ClientSettings { confirm_every, crowd, crowd_wait, rest, false_alarm_one_in, ..settings }
+    let (confirm_every, crowd, crowd_wait, false_alarm_one_in) = (OFTEN, 0, 0, 0);
+    ClientSettings { confirm_every, crowd, crowd_wait, false_alarm_one_in, ..settings }
 }
 
 /// Longest time between two hits of one episode.

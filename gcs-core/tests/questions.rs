@@ -247,27 +247,77 @@ fn a_question_outlives_its_fingerprint_but_not_its_date() {
     assert_ne!(asked_for, date(0));
 }
 
-/// After a confirmed contact its other episodes are not asked for during the rest.
+/// Once a contact is confirmed, hits that were found with it are contacts without a question.
+/// Those of a later report are asked for.
 #[test]
-fn a_confirmed_contact_gives_a_rest() {
+fn one_question_is_enough_for_a_report() {
     let mut world = world_of(10_000);
     let mut client = Client { settings: careful(), ..Client::new() };
     client.settings.crowd = 100;
-    for at in 0..3 {
-        client.hear(START + at * DAY_SECONDS + 40_000, at * 100_000 + 7);
+    let (mut now, mut first) = (world.now, None);
+    while first.is_none() {
+        let outcome;
+        (outcome, first) = wake(&mut client, &world, now);
+        now = outcome.next_wake;
+        publish_until(&mut world, now, 200);
     }
-    let (mut now, mut candidates) = (world.now, Vec::new());
-    let end = now + 8 * DAY_SECONDS;
+    // One patient reports identifiers of all dates, another of one date two days later.
+    let patients = [(0, 800_000), (1, 800_001), (2, 800_002), (2, 800_003)];
+    for (at, (date_number, number)) in patients.into_iter().enumerate() {
+        let time = START + date_number * DAY_SECONDS + 40_000 + at as u64 * 4000;
+        client.hear(time, number);
+    }
+    patients[..3].iter().for_each(|(date_number, number)| world.add(*date_number, *number));
+    let (later, end) = (now + 2 * DAY_SECONDS, now + 4 * DAY_SECONDS);
+    let (mut candidates, mut contacts) = (0, 0);
     while now < end {
+        if now >= later {
+            world.add(patients[3].0, patients[3].1);
+        }
         publish_until(&mut world, now, 200);
         let (outcome, _) = wake(&mut client, &world, now);
-        if matches!(outcome.asked, Some(Asked::Candidate(_))) {
-            candidates.push(now);
-        }
+        candidates += usize::from(matches!(outcome.asked, Some(Asked::Candidate(_))));
+        contacts = outcome.contacts.unwrap().len();
+        assert_eq!(contacts, [0, 3, 4][candidates], "after {candidates} questions");
         now = outcome.next_wake;
     }
-    assert_eq!(candidates.len(), 3, "{candidates:?}");
-    assert!(candidates.windows(2).all(|pair| pair[1] - pair[0] >= 3 * DAY_SECONDS));
+    assert_eq!((candidates, contacts), (2, 4));
+}
+
+/// A mirror that refuses records while the set grows learns nothing about where in the first
+/// record the place was: what it sees depends on that record alone.
+#[test]
+fn a_refused_question_keeps_to_the_middle_of_its_record() {
+    let mut seen_of = BTreeSet::new();
+    let mut world = world_of(4000);
+    let row = *world.table().row(date(1)).unwrap();
+    let set = Set::parse(&world.files[&format!("/v1/sets/{}/{}", row.date, row.identity)]).unwrap();
+    let rank_of = |number: u64| set.rank_of(row.hasher().fingerprint(&element(number))).unwrap();
+    // The first and the last element of the first record.
+    let numbers = || 100_000..104_000u64;
+    let ends = [0, 2047].map(|rank| numbers().find(|number| rank_of(*number) == rank).unwrap());
+    let mut clients = ends.map(|number| {
+        let mut client = Client::new();
+        client.settings.confirm_every = 1;
+        client.hear(START + DAY_SECONDS + 40_000, number);
+        client
+    });
+    for _ in 0..20 {
+        for client in &mut clients {
+            let mut seen = None;
+            client.wake_with(world.now, |path, part| match part {
+                Some(part) => {
+                    seen = Some((path.to_owned(), part.start));
+                    Answer::Missing
+                }
+                None => world.serve(path, None),
+            });
+            seen_of.insert(seen.unwrap());
+        }
+        let next = world.now + 1;
+        publish_until(&mut world, next, 300);
+    }
+    assert_eq!(seen_of.len(), 20, "both phones ask for the same records: {seen_of:?}");
 }
 
 /// At a rate at which a false alarm is rarer than is tolerated, a hit is a contact at once,

@@ -1,5 +1,6 @@
 //! The confirmation slot: one check record is fetched, for a candidate or for a dummy.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::engine::{Engine, file_error};
@@ -9,9 +10,17 @@ use super::window::{Question, Window};
 use super::{Asked, Incident};
 use crate::files::{CheckRecord, Path, Row, Verdict};
 
+/// One expected false positive, in units of 2^-64.
+const ONE_FALSE_HIT: u128 = 1 << 64;
+
 impl Engine {
     /// Asks the question that waits for an answer, or a new one if it is time for that.
-    pub(super) async fn ask(&mut self, queue: &mut Queue) -> Result<Option<Asked>, SyncError> {
+    /// `false_hits` is the expected number of false positives, in units of 2^-64.
+    pub(super) async fn ask(
+        &mut self,
+        queue: &mut Queue,
+        false_hits: u128,
+    ) -> Result<Option<Asked>, SyncError> {
         let standing = self.store.state.question.filter(|asked| self.place_of(asked).is_some());
         self.store.state.question = standing.or_else(|| self.new_question(queue));
         // The slot is used up before the request is made. Otherwise a server could delay its
@@ -21,9 +30,14 @@ impl Engine {
         let Some((row, rank)) = question.and_then(|asked| self.place_of(&asked)) else {
             return Ok(None);
         };
-        let hit = queue.open_hit(row.date, rank);
+        let hit = queue.open_hit(&row, row.record_of(rank));
         let is_answered = match self.judge(queue, &row, rank).await {
-            Ok(()) => true,
+            Ok(confirmed) => {
+                // So few false positives are expected that none is likely to have come with it.
+                let windows = confirmed.into_iter().filter(|_| false_hits <= ONE_FALSE_HIT);
+                windows.for_each(|window| queue.accept(Some(window)));
+                true
+            }
             Err(error) => {
                 self.note(Incident::Detour(error));
                 false
@@ -46,17 +60,25 @@ impl Engine {
         if !state.window.is_wide(issued, settings) {
             return None;
         }
-        let question = self.candidate(queue).or_else(|| self.dummy())?;
+        let place = self.candidate(queue).or_else(|| self.dummy())?;
         self.store.state.window = Window { since: issued, ..Window::default() };
-        Some(question)
+        self.middle_of_record(&place)
     }
 
-    /// The first open hit of one of the undecided episodes, unless a contact was confirmed
-    /// not long ago.
+    /// The fingerprint in the middle of the record that a place lies in. A question keeps to it:
+    /// as the set grows, the record that holds the middle changes without telling where in the
+    /// record the place was.
+    fn middle_of_record(&self, place: &Question) -> Option<Question> {
+        let (row, rank) = self.place_of(place)?;
+        let (ranks, number) = (row.record_shape.ranks, row.record_of(rank));
+        let first = number * ranks;
+        let middle = first + (row.len - first).min(ranks) / 2;
+        let fingerprint = self.store.sets.get(&row.identity)?.iter().nth(middle as usize)?;
+        Some(Question { date: row.date, fingerprint })
+    }
+
+    /// The first open hit of one of the undecided episodes.
     fn candidate(&mut self, queue: &Queue) -> Option<Question> {
-        if self.now < self.store.state.rest_until {
-            return None;
-        }
         let is_open = |status: HitStatus| status == HitStatus::Open;
         let open: Vec<&Hit> = queue
             .open_episodes()
@@ -99,8 +121,15 @@ impl Engine {
         Some((row, rank.min(row.len.checked_sub(1)?)))
     }
 
-    /// Fetches and verifies the record of a rank, and judges every hit that lies in it.
-    async fn judge(&mut self, queue: &mut Queue, row: &Row, rank: u32) -> Result<(), SyncError> {
+    /// Fetches and verifies the record of a rank, and judges every hit that lies in it. Returns
+    /// the windows in which hits were found that are confirmed now, but for the first window,
+    /// which is of everything.
+    async fn judge(
+        &mut self,
+        queue: &mut Queue,
+        row: &Row,
+        rank: u32,
+    ) -> Result<BTreeSet<u64>, SyncError> {
         let number = row.record_of(rank);
         let length = row.record_shape.record_len();
         let path = Path::Checks { date: row.date, root: row.check_root };
@@ -108,21 +137,21 @@ impl Engine {
         let bytes = self.fetch_part(path, Some(start..start + length), length).await?;
         let record =
             CheckRecord::verify(&bytes, row, number).map_err(|error| file_error(path, error))?;
-        if queue.judge(row, &record) {
-            self.store.state.rest_until = self.now.saturating_add(self.settings.rest);
-        }
-        Ok(())
+        let mut confirmed = queue.judge(row, &record);
+        confirmed.remove(&0);
+        Ok(confirmed)
     }
 }
 
 impl Queue {
-    /// The first open hit at a place.
-    fn open_hit(&self, date: crate::date::Date, rank: u32) -> Option<Hit> {
+    /// The first open hit in a record.
+    fn open_hit(&self, row: &Row, number: u32) -> Option<Hit> {
         let mut hits = self.hits.iter();
-        let at_place = hits.find(|(hit, candidate)| {
-            hit.date == date && candidate.rank == rank && candidate.status == HitStatus::Open
+        let in_record = hits.find(|(hit, candidate)| {
+            let is_there = hit.date == row.date && row.record_of(candidate.rank) == number;
+            is_there && candidate.status == HitStatus::Open
         });
-        at_place.map(|(hit, _)| hit.clone())
+        in_record.map(|(hit, _)| hit.clone())
     }
 
     fn verdict(&self, hit: &Hit) -> Verdict {
@@ -133,11 +162,11 @@ impl Queue {
         }
     }
 
-    /// Judges every hit that lies in an authentic record. Returns whether one is confirmed that
-    /// was not before.
-    fn judge(&mut self, row: &Row, record: &CheckRecord<'_>) -> bool {
+    /// Judges every hit that lies in an authentic record. Returns the windows in which hits were
+    /// found that are confirmed now.
+    fn judge(&mut self, row: &Row, record: &CheckRecord<'_>) -> BTreeSet<u64> {
         let hasher = row.hasher();
-        let mut is_news = false;
+        let mut confirmed = BTreeSet::new();
         for (hit, candidate) in self.hits.iter_mut().filter(|(hit, _)| hit.date == row.date) {
             if row.record_of(candidate.rank) != record.number() {
                 continue;
@@ -147,9 +176,9 @@ impl Queue {
                 Verdict::FalsePositive => HitStatus::FalsePositive,
                 Verdict::Unknown => HitStatus::Incomplete(row.check_root),
             };
-            is_news |= status == HitStatus::Confirmed && candidate.status != status;
             candidate.status = status;
+            confirmed.extend((status == HitStatus::Confirmed).then_some(candidate.window));
         }
-        is_news
+        confirmed
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn find(
 ) -> Matched {
     let mut queries: BTreeMap<Date, Vec<HeardQuery<'_>>> = BTreeMap::new();
     for (hit, candidate) in &stored.hits {
-        let query = HeardQuery { time: hit.time, element: &hit.element, status: candidate.status };
+        let (status, window) = (candidate.status, candidate.window);
+        let query = HeardQuery { time: hit.time, element: &hit.element, status, window };
         queries.entry(hit.date).or_default().push(query);
     }
     for (index, Heard { time, element }) in heard.iter().enumerate() {
@@ -51,7 +52,8 @@ pub(super) fn find(
             continue;
         }
         for date in dates_of(*time) {
-            let query = HeardQuery { time: *time, element, status: HitStatus::Open };
+            let (status, window) = (HitStatus::Open, store.state.window.since);
+            let query = HeardQuery { time: *time, element, status, window };
             queries.entry(date).or_default().push(query);
         }
     }
@@ -65,10 +67,10 @@ pub(super) fn find(
         false_hits = false_hits.saturating_add(expected_hits(row, distinct.max(usual_tests)));
         let Some(set) = store.sets.get(&row.identity) else { continue };
         for found in set.matches(&elements) {
-            let HeardQuery { time, element, status } = queries[found.query];
+            let HeardQuery { time, element, status, window } = queries[found.query];
             let hit = Hit { time, date: row.date, element: element.to_vec() };
             // Stored candidates come first, and their status counts.
-            let candidate = Candidate { status: renew(status, row), rank: found.rank };
+            let candidate = Candidate { status: renew(status, row), rank: found.rank, window };
             queue.hits.entry(hit).or_insert(candidate);
         }
     }
@@ -102,6 +104,7 @@ struct HeardQuery<'h> {
     time: u64,
     element: &'h [u8],
     status: HitStatus,
+    window: u64,
 }
 
 impl Queue {

@@ -24,8 +24,10 @@
 //!   is asked again in every slot until an authentic record answers it or its date goes, dummy
 //!   or not. Every hit that lies in the record is judged by it.
 //! - **Ask little.** An *episode* is a run of hits, each within 30 minutes of the one before.
-//!   One candidate of an episode is asked for; another only if that was a false positive. After a
-//!   confirmed contact only dummies are asked for during [`ClientSettings::rest`]. A false
+//!   One candidate of an episode is asked for; another only if that was a false positive. Once one
+//!   hit is confirmed, those that were found with it, between the same two questions, are contacts
+//!   too: a patient's report comes all at once, and a false positive hardly ever comes with it
+//!   (where less than one is expected in all; at other rates each episode is asked for). A false
 //!   positive is not asked for again. Should the same element be published later, the contact is
 //!   missed; the chance of that is the false-positive rate.
 //!
@@ -180,12 +182,9 @@ pub struct ClientSettings {
     pub crowd: u64,
     /// Longest time to wait for that crowd, in seconds between the times of issue of
     /// publications. At least 24 hours, the lifetime of a manifest: otherwise whoever withholds
-    /// manifests can choose what a question hides among. Default 24 hours; 0 never waits, for
-    /// tests.
+    /// manifests can choose what a question hides among. If nothing at all is new, it is three
+    /// times as long. Default 24 hours; 0 never waits, for tests.
     pub crowd_wait: u64,
-    /// How long no candidate is asked for after a contact was confirmed, in seconds. Dummies
-    /// are asked for in that time. Default 3 days.
-    pub rest: u64,
     /// Without asking, a hit is a contact if at most one phone in this many is expected to have
     /// a false alarm. Rates of 2^-32 do that, see [`ClientSettings::usual_heard`]. 0 always asks.
     /// Default 10,000.
@@ -205,7 +204,6 @@ impl ClientSettings {
             confirm_every: 6 * 3600,
             crowd: 10_000,
             crowd_wait: DAY_SECONDS,
-            rest: 3 * DAY_SECONDS,
             false_alarm_one_in: 10_000,
             usual_heard: 140_000,
         }
@@ -235,8 +233,9 @@ pub struct Wake {
     pub heard: Vec<Heard>,
 }
 
-/// A contact as of this wake: an authentic record confirmed it, or false alarms are rarer than
-/// [`ClientSettings::false_alarm_one_in`] tolerates. There is one for each episode.
+/// A contact as of this wake, one for each episode: an authentic record confirmed it or a hit that
+/// was found with it, or false alarms are rarer than [`ClientSettings::false_alarm_one_in`]
+/// tolerates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// When the episode's first hit was heard, Unix time.

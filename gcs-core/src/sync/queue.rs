@@ -36,8 +36,8 @@ pub(super) enum HitStatus {
     Incomplete(Digest),
     /// The element is in the set.
     Confirmed,
-    /// The element counts as in the set, because false alarms are rarer than the settings
-    /// tolerate. Nothing is asked.
+    /// The element counts as in the set without being asked for: because false alarms are rarer
+    /// than the settings tolerate, or because a hit that was found with it is confirmed.
     Accepted,
 }
 
@@ -59,16 +59,19 @@ pub(super) struct Candidate {
     pub status: HitStatus,
     /// Rank in its date's set; not stored, it changes with the set.
     pub rank: u32,
+    /// The begin of the window in which the hit was found.
+    pub window: u64,
 }
 
 /// A hit, and what is known about it.
 pub(super) type QueuedHit<'q> = (&'q Hit, &'q Candidate);
 
 impl Queue {
-    /// Makes contacts of all open hits without asking.
-    pub(super) fn accept_all(&mut self) {
+    /// Makes contacts of open hits without asking: of all, or of those found in one window.
+    pub(super) fn accept(&mut self, window: Option<u64>) {
         for candidate in self.hits.values_mut() {
-            if candidate.status == HitStatus::Open {
+            let is_meant = window.is_none_or(|window| window == candidate.window);
+            if is_meant && candidate.status == HitStatus::Open {
                 candidate.status = HitStatus::Accepted;
             }
         }
@@ -124,7 +127,7 @@ impl Queue {
                 HitStatus::Confirmed => (3, Digest::ZERO),
                 HitStatus::Accepted => (4, Digest::ZERO),
             };
-            bytes.put_u8(status).put(&root.0);
+            bytes.put_u8(status).put(&root.0).put_u64(candidate.window);
             bytes.put_u8(hit.element.len() as u8).put(&hit.element);
         }
         bytes::seal(&mut bytes);
@@ -150,10 +153,11 @@ impl Queue {
                     return Err(ParseError::Limit { field: "status", max: 4, got });
                 }
             };
+            let window = cursor.u64()?;
             let length = u64::from(cursor.u8()?);
             expect_at_most("element length", length, *ELEMENT_LEN.end() as u64)?;
             let element = cursor.take(length)?.to_vec();
-            queue.hits.insert(Hit { time, date, element }, Candidate { status, rank: 0 });
+            queue.hits.insert(Hit { time, date, element }, Candidate { status, rank: 0, window });
         }
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;

@@ -48,8 +48,6 @@ pub(super) struct ClientState {
     pub question: Option<Question>,
     /// What is new since the last question was drawn.
     pub window: Window,
-    /// Unix time until which no candidate is asked for.
-    pub rest_until: u64,
 }
 
 impl ClientState {
@@ -66,7 +64,6 @@ impl ClientState {
             next_slot: 0,
             question: None,
             window: Window::default(),
-            rest_until: 0,
         }
     }
 
@@ -98,7 +95,7 @@ impl ClientState {
             bytes.put(&known.table.0);
         }
         bytes.put_u64(self.expires).put_u64(self.next_poll).put_u64(self.next_slot);
-        bytes.put_u64(self.rest_until).put_u64(self.window.since).put_u64(self.window.added);
+        bytes.put_u64(self.window.since).put_u64(self.window.added);
         for question in [self.question, self.window.sample] {
             let there = u32::from(question.is_some());
             let (date, fingerprint) =
@@ -124,7 +121,6 @@ impl ClientState {
             *known = there.then_some(TableVersion { version, table });
         }
         let (expires, next_poll, next_slot) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
-        let rest_until = cursor.u64()?;
         let (since, added) = (cursor.u64()?, cursor.u64()?);
         let question = take_question(&mut cursor)?;
         let window = Window { since, added, sample: take_question(&mut cursor)? };
@@ -147,7 +143,6 @@ impl ClientState {
             next_slot,
             question,
             window,
-            rest_until,
         })
     }
 }

@@ -60,9 +60,8 @@ impl Engine {
         self.outcome(queue.as_ref(), asked, error)
     }
 
-    /// Draws the first slot. Also sets anew a poll, a slot or the end of a rest that is further
-    /// away than one is ever drawn, which happens when the phone's clock was wrong and has been
-    /// corrected.
+    /// Draws the first slot. Also sets a poll or a slot anew that is further away than one is
+    /// ever drawn, which happens when the phone's clock was wrong and has been corrected.
     fn repair_schedule(&mut self) {
         let every = self.settings.confirm_every;
         let state = &mut self.store.state;
@@ -74,7 +73,6 @@ impl Engine {
         if state.next_slot == 0 || state.next_slot > last_slot {
             state.next_slot = self.now.saturating_add(self.random.below(every));
         }
-        state.rest_until = state.rest_until.min(self.now.saturating_add(self.settings.rest));
     }
 
     async fn match_and_confirm(
@@ -89,14 +87,14 @@ impl Engine {
         let queue = matched.insert(found.queue);
         let asks = self.asks(found.false_hits);
         if !asks {
-            queue.accept_all();
+            queue.accept(None);
             self.store.state.question = None;
         }
         let mut asked = None;
         if slot_is_due {
             self.draw_slot();
             if asks {
-                asked = self.ask(queue).await?;
+                asked = self.ask(queue, found.false_hits).await?;
             }
         }
         self.store.save_queue(queue).await?;

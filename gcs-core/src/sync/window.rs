@@ -8,7 +8,11 @@ use crate::files::Row;
 use crate::keys::Stream;
 use crate::set::Set;
 
-/// A place that a question is about: a fingerprint of a date's set, or where it would be.
+/// How many times longer than for a crowd a question waits if nothing at all is new.
+const NOTHING_NEW: u64 = 3;
+
+/// A place in a date's set: a fingerprint, or where it would be. Of a question it is the middle of
+/// the record that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub date: Date,
@@ -57,11 +61,13 @@ impl Window {
 
     /// Whether a question may be asked after the publication that was issued at this time:
     /// enough is new to hide among, or enough time of the publisher's has passed. Both are
-    /// signed, so that nobody else can choose what a question hides among.
+    /// signed, so that nobody else can choose what a question hides among. If nothing at all is
+    /// new, a question would surely be a dummy, and it takes [`NOTHING_NEW`] times as long.
     pub(super) fn is_wide(&self, issued: u64, settings: &ClientSettings) -> bool {
         let span = issued.saturating_sub(self.since);
         let is_crowded = self.added >= settings.crowd && span >= settings.confirm_every / 2;
-        is_crowded || span >= settings.crowd_wait
+        let wait = if self.added > 0 { 1 } else { NOTHING_NEW };
+        is_crowded || span >= settings.crowd_wait.saturating_mul(wait)
     }
 }
 
@@ -153,6 +159,8 @@ mod tests {
             (9, 0, false),
             (9, 79_999, false),
             (9, 80_000, true),
+            (0, 239_999, false),
+            (0, 240_000, true),
             (10, 2999, false),
             (10, 3000, true),
         ] {

@@ -33,7 +33,7 @@ pub struct Client {
 
 /// Settings of a client that asks in every slot, for every candidate.
 pub fn hasty(settings: ClientSettings) -> ClientSettings {
-    ClientSettings { crowd: 0, crowd_wait: 0, rest: 0, false_alarm_one_in: 0, ..settings }
+    ClientSettings { crowd: 0, crowd_wait: 0, false_alarm_one_in: 0, ..settings }
 }
 
 impl Client {
