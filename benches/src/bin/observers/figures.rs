@@ -33,6 +33,10 @@ pub(crate) const TABLES: [&str; 10] = [
 /// The goal for an attacker's balanced accuracy.
 const GOAL: f64 = 0.55;
 
+/// Fewer phones than these are too few to bind a score of phones: the best of three classifiers
+/// finds something in them by chance.
+const ENOUGH_PHONES: usize = 50;
+
 /// The dates of a report that has only those on which a patient may have infected somebody.
 const INFECTIOUS: u64 = 6;
 
@@ -205,6 +209,7 @@ impl Figures {
                 let way = score.as_ref().map_or(String::new(), |score| score.way.clone());
                 if let Some(Score { accuracy, error, .. }) = &score
                     && *population != Population::RecentHour
+                    && phones.len() >= ENOUGH_PHONES
                 {
                     let what = format!("phones with {}, {}", population.name(), town.elements());
                     self.bound(what, *accuracy, *error, GOAL);
