@@ -203,7 +203,10 @@ fn an_unanswered_question_stays_while_the_world_moves_on() {
                 seen.map(|seen| (asked_ranks(&world, &seen).0, asked_fingerprints(&world, &seen))),
             );
             let is_candidate = matches!(outcome.asked, Some(Asked::Candidate(Verdict::Unknown)));
-            assert_eq!(is_candidate, is_met && outcome.asked.is_some());
+            // Later the hit may lie in the next record, since the question keeps to the middle.
+            let is_first = asked.len() == 1 && outcome.asked.is_some();
+            assert!(is_met || !is_candidate);
+            assert!(!is_met || !is_first || is_candidate);
             now = outcome.next_wake;
         }
         assert!(asked.len() >= 4, "{asked:?}");

@@ -144,10 +144,9 @@ impl Engine {
 }
 
 impl Queue {
-    /// The first open hit in a record.
+    /// The first open hit in a record, of an episode that is no contact yet.
     fn open_hit(&self, row: &Row, number: u32) -> Option<Hit> {
-        let mut hits = self.hits.iter();
-        let in_record = hits.find(|(hit, candidate)| {
+        let in_record = self.open_episodes().flatten().find(|(hit, candidate)| {
             let is_there = hit.date == row.date && row.record_of(candidate.rank) == number;
             is_there && candidate.status == HitStatus::Open
         });
