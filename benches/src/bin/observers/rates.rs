@@ -53,7 +53,10 @@ pub(crate) fn rate(per_date: u32, tick: u64, days: u64, bits: u32) -> Rate {
 
 /// The most elements for which a date can be planned at 2^-bits.
 pub(crate) fn most_planned(bits: u32) -> u32 {
-    let is_possible = |expected: u32| HashRange::for_expected(expected, bits).is_ok();
+    let is_possible = |expected: u32| {
+        let planned = HashRange::for_expected(expected, bits);
+        planned.is_ok_and(|planned| planned <= HashRange::MAX_PUBLISHED)
+    };
     let (mut least, mut most) = (1, u32::MAX);
     while least < most {
         let middle = least + (most - least).div_ceil(2);
