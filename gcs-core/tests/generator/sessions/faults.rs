@@ -1,0 +1,94 @@
+//! Files that are missing, late or wrong.
+
+use gcs_core::DAY_SECONDS;
+use serde_json::{Value, json};
+
+use super::script::{Session, Wake, any_order, bundle, contact, first_sync, manifest_and, quiet};
+use super::tree::Trees;
+use crate::generator::out::Vectors;
+use crate::world::{START, date, element};
+
+pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
+    manifests(vectors, trees);
+    bundles(vectors, trees);
+    sets(vectors, trees);
+}
+
+/// What may be wrong with a file, and the class of error.
+fn faults(path: &str) -> [(&'static str, Value, &'static str); 5] {
+    [
+        ("missing", json!({ "path": path, "fault": "missing" }), "Missing"),
+        ("failed", json!({ "path": path, "fault": "failed" }), "Network"),
+        ("cut", json!({ "path": path, "fault": "cut", "bytes": 100 }), "File"),
+        ("longer", json!({ "path": path, "fault": "longer", "bytes": 1 }), "File"),
+        ("damaged", json!({ "path": path, "fault": "damaged", "at": 90 }), "File"),
+    ]
+}
+
+fn manifests(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let now = main.issued("1-2");
+    for (name, fault, class) in faults("/v1/manifest") {
+        let class = match name {
+            "cut" | "longer" => "Manifest.Json",
+            "damaged" => continue,
+            _ => class,
+        };
+        let note = "the manifest is not had; another poll comes after 600 to 1199 seconds";
+        Session::new(&format!("manifest-{name}"), note, quiet())
+            .wake(Wake::at(now - 900, main, "1-1").fetches(first_sync(main, "1-1")))
+            .wake(
+                Wake::at(now, main, "1-2")
+                    .fault(fault)
+                    .fetches(manifest_and(&[]))
+                    .holds(main, "1-1")
+                    .fails(class)
+                    .next(now + 600, now + 1199),
+            )
+            .wake(Wake::at(now + 1200, main, "1-2").fetches(manifest_and(&[bundle(1, 2)])))
+            .end(vectors);
+    }
+}
+
+fn bundles(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let now = main.issued("1-2");
+    let old = main.sets("1-1");
+    let new: Vec<String> = main.sets("1-2").into_iter().filter(|set| !old.contains(set)).collect();
+    assert_eq!(new.len(), 2);
+    for (name, fault, _) in faults("/v1/bundles/1/1-2") {
+        let way = [bundle(1, 2), main.index("1-2").into(), any_order(&new)];
+        let note = "a bundle that is not had costs a detour: the whole sets that differ";
+        Session::new(&format!("bundle-{name}"), note, quiet())
+            .wake(Wake::at(now - 900, main, "1-1").fetches(first_sync(main, "1-1")))
+            .wake(Wake::at(now, main, "1-2").fault(fault).fetches(manifest_and(&way)))
+            .end(vectors);
+    }
+}
+
+fn sets(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let now = main.issued("1-1");
+    let noon = |day: u64| START + day * DAY_SECONDS + 43_200;
+    let heard = [0, 1, 2].map(|day| (noon(day), element(day * 1000 + 7)));
+    let contacts =
+        [0, 1, 2].map(|day| contact(noon(day), noon(day), date(day), &element(day * 1000 + 7)));
+    let broken = main.sets("1-1").remove(1);
+    for (name, fault, class) in faults(&broken) {
+        let note = "a set that is not had costs its own date; only it is fetched later";
+        let others = [contacts[0].clone(), contacts[2].clone()];
+        let rest = [Value::from(main.index("1-1")), broken.clone().into()];
+        Session::new(&format!("set-{name}"), note, quiet())
+            .wake(
+                Wake::at(now, main, "1-1")
+                    .hears(&heard)
+                    .fault(fault)
+                    .fetches(first_sync(main, "1-1"))
+                    .holds_nothing()
+                    .fails(class)
+                    .contacts(&others),
+            )
+            .wake(Wake::at(now + 900, main, "1-1").fetches(manifest_and(&rest)).contacts(&contacts))
+            .end(vectors);
+    }
+}
