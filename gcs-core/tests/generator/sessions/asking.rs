@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::script::{
     Session, Wake, bundle, contact, eager, first_sync, manifest_and, one_of, with,
 };
-use super::tree::Trees;
+use super::tree::{Trees, WITHDRAWN};
 use crate::generator::out::Vectors;
 use crate::world::{START, date, element};
 
@@ -24,6 +24,68 @@ pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
     crowds(vectors, trees);
     rests(vectors, trees);
     whole_files(vectors, trees);
+    withdrawn(vectors, trees);
+    stopped(vectors, trees);
+}
+
+/// A question outlives its fingerprint, but not its date.
+fn withdrawn(vectors: &mut Vectors, trees: &Trees) {
+    let asked = &trees.asked;
+    let met = element(WITHDRAWN);
+    let first = asked.record("1-1", 0, asked.record_of("1-1", 0, &met));
+    let wake = |of: &str| Wake::at(asked.issued(of), asked, of);
+    let way = |of: &str, place: Value| {
+        let way: Vec<Value> = asked.way("1-1", of).into_iter().map(Value::from).collect();
+        manifest_and(&[&[asked.index(of).into()], &way[..], &[one_of(&[place])]].concat())
+    };
+    let place = asked.record("1-5", 0, asked.place_of("1-5", 0, &met, "1-1"));
+    for (name, note, then, place) in [
+        (
+            "asked-withdrawn",
+            "the element is withdrawn before there was an answer: its place is still asked for",
+            "1-5",
+            place,
+        ),
+        (
+            "asked-dropped",
+            "the date is dropped before there was an answer: something else is asked",
+            "1-6",
+            asked.record("1-6", 1, 0),
+        ),
+    ] {
+        Session::new(name, note, eager())
+            .wake(
+                wake("1-1")
+                    .hears(&[(NOON, met.clone())])
+                    .fault(json!({ "path": asked.checks("1-1", 0), "fault": "missing" }))
+                    .fetches(sync_and(trees, slice::from_ref(&first)))
+                    .asks("Unknown")
+                    .undecided(1),
+            )
+            .wake(wake(then).fetches(way(then, place)).asks_dummy())
+            .end(vectors);
+    }
+}
+
+/// A question that was asked when the app was stopped is asked again.
+fn stopped(vectors: &mut Vectors, trees: &Trees) {
+    let asked = &trees.asked;
+    let now = asked.issued("1-1");
+    let met = element_in(trees, 1);
+    let place = asked.record("1-1", 0, 1);
+    let fetched = sync_and(trees, slice::from_ref(&place));
+    let note = "the app is stopped while it waits for a record";
+    Session::new("asked-stopped", note, eager())
+        .wake(
+            Wake::at(now, asked, "1-1").hears(&[(NOON, met.clone())]).stops_at(5).fetches(fetched),
+        )
+        .wake(
+            Wake::at(now + 60, asked, "1-1")
+                .fetches(manifest_and(&[one_of(&[place])]))
+                .asks("Confirmed")
+                .contacts(&[contact(NOON, NOON, date(0), &met)]),
+        )
+        .end(vectors);
 }
 
 /// A first sync, and one of these records.

@@ -12,6 +12,25 @@ pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
     manifests(vectors, trees);
     bundles(vectors, trees);
     sets(vectors, trees);
+    offline(vectors, trees);
+}
+
+/// One answer that does not come may be the fault of a file; the second is that of the network.
+fn offline(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let (now, sets) = (main.issued("1-1"), main.sets("1-1"));
+    let failed = |path: &String| json!({ "path": path, "fault": "failed" });
+    let two = json!({ "some_of": sets, "count": 2 });
+    let first = Wake::at(now, main, "1-1")
+        .fetches(manifest_and(&[main.index("1-1").into(), two]))
+        .holds_nothing()
+        .fails("Network")
+        .next(now + 900, now + 1199);
+    let first = sets.iter().map(failed).fold(first, Wake::fault);
+    Session::new("offline", "no set comes: after two the client gives up for a while", quiet())
+        .wake(first)
+        .wake(Wake::at(now + 1200, main, "1-1").fetches(first_sync(main, "1-1")))
+        .end(vectors);
 }
 
 /// What may be wrong with a file, and the class of error.

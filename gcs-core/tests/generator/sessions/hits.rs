@@ -13,6 +13,38 @@ pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
     episodes(vectors, trees);
     lengths(vectors, trees);
     at_once(vectors, trees);
+    asks_if_much_was_heard(vectors, trees);
+    early(vectors, trees);
+}
+
+/// The same rate, and so many elements that false alarms are not rare: a hit is undecided.
+fn asks_if_much_was_heard(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let noon = START + 43_200;
+    let heard: Vec<_> = (0..300).map(|number| (noon, element(400_000 + number))).collect();
+    for (name, note, usual, strangers) in [
+        ("usual-heard", "one element was heard, and 140,000 are usual", 140_000, &[][..]),
+        ("heard-much", "301 elements were heard, and 10 are usual", 10, &heard[..]),
+    ] {
+        let numbers = [("false_alarm_one_in", 10_000), ("usual_heard", usual)];
+        let wake = Wake::at(main.issued("1-1"), main, "1-1")
+            .hears(&[&[(noon, element(3))], strangers].concat())
+            .fetches(first_sync(main, "1-1"))
+            .undecided(1);
+        Session::new(name, note, with(quiet(), &numbers)).wake(wake).end(vectors);
+    }
+}
+
+/// A wake before anything is due only matches.
+fn early(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let (now, noon) = (main.issued("1-1"), START + 43_200);
+    let contacts = [contact(noon, noon, date(0), &element(3))];
+    let note = "heard after the sync, and found without a request";
+    Session::new("early", note, quiet())
+        .wake(Wake::at(now, main, "1-1").fetches(first_sync(main, "1-1")))
+        .wake(Wake::at(now + 899, main, "1-1").hears(&[(noon, element(3))]).contacts(&contacts))
+        .end(vectors);
 }
 
 /// Everything heard, and the contacts that it makes at once.

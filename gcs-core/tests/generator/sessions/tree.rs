@@ -120,6 +120,15 @@ impl Tree {
         rank / self.row(of, number).record_shape.ranks
     }
 
+    /// The record in which a fingerprint of an earlier publication lies, or would lie.
+    pub(super) fn place_of(&self, of: &str, number: u64, element: &[u8], earlier: &str) -> u32 {
+        let fingerprint = self.set(earlier, number).hasher().fingerprint(element);
+        let set = self.set(of, number);
+        assert_eq!(set.salt(), self.set(earlier, number).salt());
+        let below = set.iter().filter(|other| *other < fingerprint).count() as u32;
+        below.min(set.len() - 1) / self.row(of, number).record_shape.ranks
+    }
+
     /// The cheapest way from one tick of series 1 to another: the paths of its bundles, or of the sets
     /// that differ if those cost less. Found by trying all.
     pub(super) fn way(&self, from: &str, to: &str) -> Vec<String> {
@@ -273,6 +282,9 @@ fn far() -> Tree {
     tree
 }
 
+/// The element that is withdrawn in tick 5 of the tree of questions.
+pub(super) const WITHDRAWN: u64 = 77;
+
 fn asked() -> Tree {
     let mut world = World::empty(settings(8, 2500));
     (0..2500).for_each(|number| world.add(0, number));
@@ -289,6 +301,11 @@ fn asked() -> Tree {
     (5..10).for_each(|number| world.add(0, 3_000 + number));
     tree.publish(&mut world);
     assert_eq!(tree.row("1-1", 0).records(), 2);
+    // Tick 5: an element of the large date is withdrawn; tick 6: the date is dropped.
+    world.days.entry(date(0)).or_default().remove(&element(WITHDRAWN));
+    tree.publish(&mut world);
+    world.days.remove(&date(0));
+    tree.publish(&mut world);
     tree
 }
 
