@@ -26,6 +26,27 @@ pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
     whole_files(vectors, trees);
     withdrawn(vectors, trees);
     stopped(vectors, trees);
+    episode(vectors, trees);
+}
+
+/// Of a run of hits the first that is undecided is asked for, and one that is confirmed decides all.
+fn episode(vectors: &mut Vectors, trees: &Trees) {
+    let asked = &trees.asked;
+    let now = asked.issued("1-1");
+    let (first, second) = (element_in(trees, 1), element_in(trees, 0));
+    let note =
+        "two hits of one contact in two records: the earlier is asked for, and that is enough";
+    let found = [contact(NOON, NOON + 1800, date(0), &first)];
+    Session::new("asked-episode", note, with(eager(), &[("crowd", 1), ("crowd_wait", 86_400)]))
+        .wake(
+            Wake::at(now, asked, "1-1")
+                .hears(&[(NOON + 1800, second), (NOON, first.clone())])
+                .fetches(sync_and(trees, &[asked.record("1-1", 0, 1)]))
+                .asks("Confirmed")
+                .contacts(&found),
+        )
+        .wake(Wake::at(now + 60, asked, "1-1").fetches(manifest_and(&[])).contacts(&found))
+        .end(vectors);
 }
 
 /// A question outlives its fingerprint, but not its date.

@@ -5,6 +5,7 @@ mod asking;
 mod faults;
 mod hits;
 mod script;
+mod slots;
 mod syncing;
 mod tree;
 mod trust;
@@ -21,5 +22,6 @@ pub(super) fn add(vectors: &mut Vectors) {
     waiting::add(vectors, &trees);
     hits::add(vectors, &trees);
     asking::add(vectors, &trees);
+    slots::add(vectors, &trees);
     trees.write(vectors);
 }
