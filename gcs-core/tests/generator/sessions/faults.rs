@@ -13,6 +13,70 @@ pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
     bundles(vectors, trees);
     sets(vectors, trees);
     offline(vectors, trees);
+    older(vectors, trees);
+    forged(vectors, trees);
+}
+
+/// While a date's new set cannot be had, the one before serves.
+fn older(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let (now, morning) = (main.issued("1-2"), START + DAY_SECONDS + 36_000);
+    let old = main.sets("1-1");
+    let new: Vec<String> = main.sets("1-2").into_iter().filter(|set| !old.contains(set)).collect();
+    let [first, second] = [(morning, 1003), (morning + 7200, 1007)];
+    let contacts =
+        [first, second].map(|(time, number)| contact(time, time, date(1), &element(number)));
+    let missing = |path: &str| json!({ "path": path, "fault": "missing" });
+    let way = [bundle(1, 2), main.index("1-2").into(), any_order(&new)];
+    let note =
+        "neither the bundle nor the new set of a date: what is heard is matched to the set before";
+    Session::new("set-before", note, quiet())
+        .wake(
+            Wake::at(now - 900, main, "1-1")
+                .hears(&[(first.0, element(first.1))])
+                .fetches(first_sync(main, "1-1"))
+                .contacts(&contacts[..1]),
+        )
+        .wake(
+            Wake::at(now, main, "1-2")
+                .hears(&[(second.0, element(second.1))])
+                .fault(missing("/v1/bundles/1/1-2"))
+                .fault(missing(&main.sets("1-2")[1]))
+                .fetches(manifest_and(&way))
+                .holds(main, "1-1")
+                .behind()
+                .fails("Missing")
+                .contacts(&contacts),
+        )
+        .wake(
+            Wake::at(now + 900, main, "1-2")
+                .fetches(manifest_and(&[bundle(1, 2)]))
+                .contacts(&contacts),
+        )
+        .end(vectors);
+}
+
+/// What is signed is not right for that: it must be what the manifest says in every respect.
+fn forged(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let now = main.issued("1-2");
+    let old = main.sets("1-1");
+    let new: Vec<String> = main.sets("1-2").into_iter().filter(|set| !old.contains(set)).collect();
+    for tree in &trees.forged {
+        let index = Value::from(tree.index("1-2"));
+        let wake = Wake::at(now, tree, "1-2");
+        let wake = if tree.name.starts_with("index") {
+            let wake = wake.fetches(manifest_and(&[index])).holds(main, "1-1").behind();
+            wake.fails("File").next(now + 900, now + 1199)
+        } else {
+            wake.fetches(manifest_and(&[bundle(1, 2), index, any_order(&new)]))
+        };
+        let note = "the manifest is signed, and what it names is of another publication";
+        Session::new(tree.name, note, quiet())
+            .wake(Wake::at(now - 900, main, "1-1").fetches(first_sync(main, "1-1")))
+            .wake(wake)
+            .end(vectors);
+    }
 }
 
 /// One answer that does not come may be the fault of a file; the second is that of the network.

@@ -59,6 +59,23 @@ impl Tree {
         });
     }
 
+    /// Signs any manifest with the online key, and puts it where kept ones are.
+    fn sign(&mut self, manifest: &Manifest, world: &World) {
+        let file =
+            |file: FileHash| json!({ "bytes": file.bytes, "sha256": file.sha256.to_string() });
+        let payload = json!({
+            "format": 1, "series": manifest.series, "tick": manifest.tick,
+            "issued": manifest.issued, "expires": manifest.expires, "next": manifest.next,
+            "state": manifest.state.to_string(), "index": file(manifest.index),
+            "bundle": manifest.bundle.map(file),
+            "keys": serde_json::from_str::<Value>(&world.keys.key_list.to_json()).unwrap(),
+        });
+        let key = ed25519_dalek::SigningKey::from_bytes(&ONLINE_SEED);
+        let signed = dsse::envelope(dsse::MANIFEST, payload.to_string().as_bytes(), &key);
+        let path = format!("/v1/manifests/{}-{}", manifest.series, manifest.tick);
+        self.files.insert(path, signed.into_bytes());
+    }
+
     pub(super) fn manifest(&self, of: &str) -> &Manifest {
         &self.published[of].0
     }
@@ -187,6 +204,8 @@ pub(super) struct Trees {
     pub left_out: Vec<u8>,
     /// A publication whose index lists bundles of these lengths, and none of them is there.
     pub plans: Vec<Tree>,
+    /// Publications that their publisher signed, and that are not in themselves right.
+    pub forged: Vec<Tree>,
 }
 
 fn settings(rate_bits: u32, expected_per_date: u32) -> PublisherSettings {
@@ -199,12 +218,14 @@ impl Trees {
         let (keys5, keys4) = key_lists();
         let (full, left_out) = full();
         let plans = PLANS.map(|(name, long, short)| plan(name, long, short)).into();
-        Trees { main, fork, keys5, keys4, far: far(), asked: asked(), full, left_out, plans }
+        let (far, asked, forged) = (far(), asked(), forged(&main));
+        Trees { main, fork, keys5, keys4, far, asked, full, left_out, plans, forged }
     }
 
     pub(super) fn write(&self, vectors: &mut Vectors) {
-        let Trees { main, fork, keys5, keys4, far, asked, full, plans, .. } = self;
-        for tree in [main, fork, keys5, keys4, far, asked, full].into_iter().chain(plans) {
+        let Trees { main, fork, keys5, keys4, far, asked, full, plans, forged, .. } = self;
+        let single = [main, fork, keys5, keys4, far, asked, full].into_iter();
+        for tree in single.chain(plans).chain(forged) {
             for (path, bytes) in &tree.files {
                 let name = format!("session/trees/{}{path}", tree.name);
                 vectors.file_at(&name, bytes);
@@ -337,17 +358,42 @@ fn plan(name: &'static str, long: u64, short: u64) -> Tree {
     let mut manifest = next.manifest;
     (manifest.index, manifest.bundle) = (FileHash::of(&index), None);
     tree.files.insert(Path::Index(manifest.index.sha256).to_string(), index);
-    let payload = json!({
-        "format": 1, "series": 1, "tick": 192, "issued": manifest.issued,
-        "expires": manifest.expires, "next": manifest.next, "state": manifest.state.to_string(),
-        "index": { "bytes": manifest.index.bytes, "sha256": manifest.index.sha256.to_string() },
-        "keys": serde_json::from_str::<Value>(&world.keys.key_list.to_json()).unwrap(),
-    });
-    let key = ed25519_dalek::SigningKey::from_bytes(&ONLINE_SEED);
-    let signed = dsse::envelope(dsse::MANIFEST, payload.to_string().as_bytes(), &key);
-    tree.files.insert("/v1/manifests/1-192".into(), signed.into_bytes());
+    tree.sign(&manifest, &world);
     tree.published.insert("1-192".into(), (manifest, table));
     tree
+}
+
+/// Trees in which tick 2 of the main one is signed, but names another file: the index of tick 1,
+/// an index of tick 2 with the table of tick 1, and the bundle to tick 4, which the index lists too.
+fn forged(main: &Tree) -> Vec<Tree> {
+    let index_of = |of: &str| IndexFile::parse(&main.files[&main.index(of)]).unwrap();
+    let mixed = IndexFile { table: index_of("1-1").table, ..index_of("1-2") }.to_bytes();
+    let old = main.files[&main.index("1-1")].clone();
+    let later = main.files["/v1/bundles/1/1-4"].clone();
+    let FileHash { bytes, sha256 } = FileHash::of(&later);
+    let bundles = vec![BundleEntry { span: 1, to: 2, bytes, sha256 }];
+    let listed = IndexFile { bundles, ..index_of("1-2") }.to_bytes();
+    let forge = |name, index: Option<Vec<u8>>, bundle: Option<Vec<u8>>| {
+        let mut tree = Tree { name, files: main.files.clone(), published: main.published.clone() };
+        tree.keep_ticks(&[1, 2]);
+        let mut manifest = main.manifest("1-2").clone();
+        if let Some(bytes) = index {
+            manifest.index = FileHash::of(&bytes);
+            tree.files.insert(Path::Index(manifest.index.sha256).to_string(), bytes);
+        }
+        manifest.bundle = bundle.as_deref().map(FileHash::of);
+        if let Some(bytes) = bundle {
+            tree.files.insert("/v1/bundles/1/1-2".into(), bytes);
+        }
+        tree.sign(&manifest, &World::empty(settings(20, 30)));
+        tree.published.insert("1-2".into(), (manifest, main.table("1-2").clone()));
+        tree
+    };
+    vec![
+        forge("index-of-another-tick", Some(old), None),
+        forge("index-of-another-state", Some(mixed), None),
+        forge("bundle-of-another-tick", Some(listed), Some(later)),
+    ]
 }
 
 fn full() -> (Tree, Vec<u8>) {
