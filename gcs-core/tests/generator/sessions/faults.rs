@@ -15,6 +15,26 @@ pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
     offline(vectors, trees);
     older(vectors, trees);
     forged(vectors, trees);
+    indexes(vectors, trees);
+}
+
+/// An index of which a byte is wrong that this client does not need.
+fn indexes(vectors: &mut Vectors, trees: &Trees) {
+    let main = &trees.main;
+    let (now, index) = (main.issued("1-2"), main.index("1-2"));
+    let last = main.index_bytes("1-2") - 1;
+    let note = "the last byte of the index, in the SHA-256 of a bundle, is wrong";
+    Session::new("index-damaged", note, quiet())
+        .wake(
+            Wake::at(now, main, "1-2")
+                .fault(json!({ "path": index, "fault": "damaged", "at": last }))
+                .fetches(manifest_and(&[index.clone().into()]))
+                .holds_nothing()
+                .fails("File")
+                .next(now + 900, now + 1199),
+        )
+        .wake(Wake::at(now + 1200, main, "1-2").fetches(first_sync(main, "1-2")))
+        .end(vectors);
 }
 
 /// While a date's new set cannot be had, the one before serves.

@@ -80,6 +80,11 @@ impl Tree {
         &self.published[of].0
     }
 
+    /// The length of the index.
+    pub(super) fn index_bytes(&self, of: &str) -> u64 {
+        self.manifest(of).index.bytes
+    }
+
     pub(super) fn issued(&self, of: &str) -> u64 {
         self.manifest(of).issued
     }
@@ -363,13 +368,15 @@ fn plan(name: &'static str, long: u64, short: u64) -> Tree {
     tree
 }
 
-/// Trees in which tick 2 of the main one is signed, but names another file: the index of tick 1,
-/// an index of tick 2 with the table of tick 1, and the bundle to tick 4, which the index lists too.
+/// Trees in which tick 2 of the main one is signed, but names another file: an index that says it is
+/// of tick 3, one with the table of tick 1, and a bundle that says it leads to tick 3, which the index lists too.
 fn forged(main: &Tree) -> Vec<Tree> {
     let index_of = |of: &str| IndexFile::parse(&main.files[&main.index(of)]).unwrap();
     let mixed = IndexFile { table: index_of("1-1").table, ..index_of("1-2") }.to_bytes();
-    let old = main.files[&main.index("1-1")].clone();
-    let later = main.files["/v1/bundles/1/1-4"].clone();
+    let old = IndexFile { tick: 3, ..index_of("1-2") }.to_bytes();
+    // All is right but the tick that it says it leads to.
+    let mut later = main.files["/v1/bundles/1/1-2"].clone();
+    later[12] = 3;
     let FileHash { bytes, sha256 } = FileHash::of(&later);
     let bundles = vec![BundleEntry { span: 1, to: 2, bytes, sha256 }];
     let listed = IndexFile { bundles, ..index_of("1-2") }.to_bytes();
