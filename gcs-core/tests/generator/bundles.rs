@@ -239,6 +239,32 @@ fn thirty_third_date(vectors: &mut Vectors, world: &World) {
         .with("table", table)
         .with("sets", Vec::<String>::new());
     vectors.invalid(case, "Limit");
+    thirty_second_date(vectors, world, &full, &bytes);
+}
+
+/// The same, but a date is dropped: that comes first, and there are 32 again.
+fn thirty_second_date(vectors: &mut Vectors, world: &World, full: &[u8], bytes: &[u8]) {
+    let head = with_counts(bytes, 1, 1);
+    let bytes = [&head[..], &full[16..20], &bytes[HEADER..]].concat();
+    let bytes = with_after(&bytes, full);
+    let (old, new) = (&world.table(5).rows()[0], &world.table(6).rows()[1]);
+    let after = [&full[..16], &full[16 + 112..], &bytes[HEADER + 4..][..112]].concat();
+    let note = "a new date for a table of 32, and one that is dropped";
+    let after_file = vectors.file("bundle-32-dates.table.bin", &after);
+    let new = set_file(vectors, world, new);
+    let sets = vec![set_file(vectors, world, old)];
+    let case = vectors
+        .file_case("bundle", "bundle-32-dates", note, &bytes)
+        .with("table", "table/full.bin")
+        .with("sets", sets);
+    let expect = json!({
+        "series": 1, "to": 6, "span": 1,
+        "before": crate::golden::hex(&sha256(&[full])),
+        "after": crate::golden::hex(&sha256(&[&after])),
+        "table_after": after_file,
+        "new_sets": [new],
+    });
+    vectors.valid(case, expect);
 }
 
 fn rows(vectors: &mut Vectors, world: &World) {

@@ -244,7 +244,6 @@ impl<'w> Made<'w> {
         let whole = String::from_utf8(by(ONLINE).bytes).unwrap();
         let sig = BASE64.encode(&dsse::sign(MANIFEST, payload, &signer(ONLINE)));
         let bare = BASE64.encode(&dsse::sign(KEYS, payload, &signer(ONLINE)));
-        let malleable = BASE64.encode(&plus_order(dsse::sign(MANIFEST, payload, &signer(ONLINE))));
         let with_sig = |new: &str| self.given(replaced(&whole, &sig, new));
         let none = envelope_with(MANIFEST, payload, &[]);
         let one = signature(MANIFEST, payload, &signer(ONLINE));
@@ -280,12 +279,6 @@ impl<'w> Made<'w> {
                 "manifest-sig-short",
                 "a signature of 63 bytes",
                 with_sig(&BASE64.encode(&[7; 63])),
-                "OnlineSignature",
-            ),
-            (
-                "manifest-sig-not-reduced",
-                "S + L in place of S",
-                with_sig(&malleable),
                 "OnlineSignature",
             ),
             ("manifest-no-signature", "no signature", self.given(none), "Count"),
@@ -483,19 +476,4 @@ impl<'w> Made<'w> {
 /// The public key of a seed, as a key list has it.
 pub(super) fn public(seed: u8) -> String {
     BASE64.encode(signer(seed).verifying_key().as_bytes())
-}
-
-/// The signature with the order of the group added to S: congruent, but not canonical.
-fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
-    let order = crate::golden::bytes_of_hex(
-        "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010",
-    );
-    let mut carry = 0;
-    for (digit, add) in signature[32..].iter_mut().zip(order) {
-        let sum = u16::from(*digit) + u16::from(add) + carry;
-        *digit = sum as u8;
-        carry = sum >> 8;
-    }
-    assert_eq!(carry, 0);
-    signature
 }

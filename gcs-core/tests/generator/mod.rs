@@ -19,6 +19,7 @@ mod orders;
 mod out;
 mod raw;
 mod records;
+mod sessions;
 mod sets;
 mod signatures;
 mod small;
@@ -47,6 +48,7 @@ pub(crate) fn make() -> Vectors {
     bundles::add(&mut vectors, &world);
     records::add(&mut vectors, &world);
     manifests::add(&mut vectors, &world);
+    sessions::add(&mut vectors);
     vectors
 }
 
@@ -65,18 +67,17 @@ pub(crate) fn write() {
 
 /// Paths of all files in the folder and the folders in it.
 pub(crate) fn names_in_folder() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for name in names_in("") {
-        if BY_HAND.contains(&name.as_str()) {
-            continue;
-        }
-        if golden::folder().join(&name).is_dir() {
-            names.extend(names_in(&name).iter().map(|file| format!("{name}/{file}")));
-        } else {
-            names.insert(name);
-        }
+    let made = names_in("").into_iter().filter(|name| !BY_HAND.contains(&name.as_str()));
+    made.flat_map(|name| files_at(&name)).collect()
+}
+
+/// The file of this name, or all files of the folder.
+fn files_at(name: &str) -> Vec<String> {
+    if !golden::folder().join(name).is_dir() {
+        return vec![name.to_string()];
     }
-    names
+    let entries = names_in(name).into_iter().map(|entry| format!("{name}/{entry}"));
+    entries.flat_map(|entry| files_at(&entry)).collect()
 }
 
 fn names_in(folder: &str) -> Vec<String> {

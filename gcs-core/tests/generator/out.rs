@@ -23,9 +23,14 @@ impl Vectors {
     /// its path back.
     pub(crate) fn file(&mut self, name: &str, bytes: &[u8]) -> String {
         let path = name.replacen('-', "/", 1);
-        let old = self.files.insert(path.clone(), bytes.to_vec());
-        assert!(old.is_none_or(|old| old == bytes), "two files are named {name}");
+        self.file_at(&path, bytes);
         path
+    }
+
+    /// Adds a file at a path within the folder.
+    pub(crate) fn file_at(&mut self, path: &str, bytes: &[u8]) {
+        let old = self.files.insert(path.to_string(), bytes.to_vec());
+        assert!(old.is_none_or(|old| old == bytes), "two files are named {path}");
     }
 
     /// Begins a case without a file.

@@ -15,6 +15,7 @@ const VALUES: [u64; 8] = [17, 1_200, 1_201, 2_900, 4_444, 7_000, 7_777, 9_999];
 pub(crate) fn add(vectors: &mut Vectors) {
     valid(vectors);
     of_elements(vectors);
+    matches(vectors);
     lengths(vectors);
     headers(vectors);
     shapes(vectors);
@@ -94,6 +95,34 @@ fn of_elements(vectors: &mut Vectors) {
         .file_case("set", "set-of-elements", "fingerprints of elements", set.as_bytes())
         .with("elements", elements.iter().map(|element| hex(element)).collect::<Vec<_>>());
     vectors.valid(case, expect(&set, &values));
+}
+
+/// What was heard against a set: hits and their ranks, false ones and repeated ones too.
+fn matches(vectors: &mut Vectors) {
+    let range = HashRange::for_expected(200, 3).unwrap();
+    let elements: Vec<[u8; 16]> = (0..200).map(raw::element).collect();
+    let set = Set::build(Salt(raw::SALT), range, &elements).unwrap();
+    let values: Vec<u64> = set.iter().collect();
+    let long: Vec<u8> = (0..64).collect();
+    let published = [7, 3, 199, 7].map(|number| raw::element(number).to_vec());
+    let strangers = (1_000..1_040).map(|number| raw::element(number).to_vec());
+    let heard: Vec<Vec<u8>> =
+        published.into_iter().chain(strangers).chain([long.clone(), long[..17].to_vec()]).collect();
+    let rank_of = |element: &Vec<u8>| values.binary_search(&set.hasher().fingerprint(element)).ok();
+    let hits: Vec<Value> = (0..)
+        .zip(heard.iter().map(rank_of))
+        .filter_map(|(at, rank): (usize, _)| rank.map(|rank| json!({ "heard": at, "rank": rank })))
+        .collect();
+    assert!(hits.len() > 4 && hits.len() < heard.len() / 2, "{} hits", hits.len());
+    for (name, note, set, heard, hits) in [
+        ("match-some", "published, false and repeated hits", &set, &heard[..], hits),
+        ("match-nothing", "nothing was heard", &set, &[], vec![]),
+        ("match-empty", "the set is empty", &build(RANGE, &[]), &heard[..], vec![]),
+    ] {
+        let heard: Vec<String> = heard.iter().map(|element| hex(element)).collect();
+        let case = vectors.file_case("match", name, note, set.as_bytes()).with("heard", heard);
+        vectors.valid(case, json!({ "hits": hits }));
+    }
 }
 
 fn base() -> RawSet {

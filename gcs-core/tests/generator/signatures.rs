@@ -8,9 +8,10 @@ use sha2::{Digest as _, Sha512};
 use super::manifests::{Given, Made, ONLINE, ROOT, public, replaced, signer};
 use super::out::Vectors;
 use crate::golden::bytes_of_hex;
-use crate::naive::dsse::{KEYS, MANIFEST, envelope_with, signature_of, signed_bytes};
+use crate::naive::dsse::{KEYS, MANIFEST, envelope_with, sign, signature_of, signed_bytes};
 
 pub(super) fn add(vectors: &mut Vectors, made: &Made<'_>) {
+    not_reduced(vectors, made);
     weak_keys(vectors, made);
     weak_nonces(vectors, made);
     mixed_orders(vectors, made);
@@ -207,4 +208,24 @@ fn undecodable(vectors: &mut Vectors, made: &Made<'_>) {
     let note = "the first of two online keys is no point; the second signed";
     let case = given.case(vectors, "manifest-key-no-point", note);
     vectors.valid(case, made.expect(made.manifest, 3));
+}
+
+fn not_reduced(vectors: &mut Vectors, made: &Made<'_>) {
+    let sig = sign(MANIFEST, made.payload.as_bytes(), &signer(ONLINE));
+    let case = with_sig(made, &plus_order(sig));
+    let case = case.case(vectors, "manifest-sig-not-reduced", "S + L in place of S");
+    vectors.invalid(case, "OnlineSignature");
+}
+
+/// The signature with the order of the group added to S: congruent, but not canonical.
+fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
+    let order = bytes_of_hex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+    let mut carry = 0;
+    for (digit, add) in signature[32..].iter_mut().zip(order) {
+        let sum = u16::from(*digit) + u16::from(add) + carry;
+        *digit = sum as u8;
+        carry = sum >> 8;
+    }
+    assert_eq!(carry, 0);
+    signature
 }

@@ -25,6 +25,7 @@ pub(crate) fn read(case: &Case) -> Outcome<Value> {
         }
         "path" => read_path(case.text("path")),
         "set" => read_set(case),
+        "match" => read_match(case),
         "delta" => read_delta(case),
         "table" => Ok(table_json(&Table::parse(&case.bytes())?)),
         "index" => read_index(&case.bytes()),
@@ -92,6 +93,16 @@ fn read_set(case: &Case) -> Outcome<Value> {
         json["values"] = json!(set.fingerprints);
     }
     Ok(json)
+}
+
+fn read_match(case: &Case) -> Outcome<Value> {
+    let set = set::Set::parse(&case.bytes())?;
+    let heard = case.get("heard").and_then(Value::as_array).unwrap();
+    let heard = heard.iter().filter_map(Value::as_str).map(golden::bytes_of_hex);
+    let rank = |element: Vec<u8>| set.rank(set::fingerprint(&set.salt, set.range, &element));
+    let hits = (0..).zip(heard.map(rank)).filter_map(|(at, rank): (u32, _)| Some((at, rank?)));
+    let hits = hits.map(|(at, rank)| json!({ "heard": at, "rank": rank }));
+    Ok(json!({ "hits": hits.collect::<Vec<_>>() }))
 }
 
 fn read_delta(case: &Case) -> Outcome<Value> {
@@ -249,7 +260,7 @@ fn read_manifest(case: &Case) -> Outcome<Value> {
 /// Reads other bytes in place of those of a case, and applies what the case has something for.
 pub(crate) fn accept(case: &Case, bytes: &[u8]) -> Outcome<()> {
     match case.kind() {
-        "set" => set::Set::parse(bytes).map(drop),
+        "set" | "match" => set::Set::parse(bytes).map(drop),
         "delta" => {
             let delta = delta::Delta::parse(bytes)?;
             let Some(_) = case.get("base") else { return Ok(()) };
