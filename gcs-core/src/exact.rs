@@ -22,6 +22,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use crate::base64;
 use crate::date::Date;
 use crate::json::{self, JsonError};
 use crate::set::ELEMENT_LEN;
@@ -136,7 +137,7 @@ fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Err
 
 fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    BASE64.decode(text.as_bytes()).map_err(serde::de::Error::custom)
+    base64::decode(&text).ok_or_else(|| serde::de::Error::custom("not base64"))
 }
 
 #[cfg(test)]

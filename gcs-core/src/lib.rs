@@ -28,6 +28,8 @@ extern crate alloc;
 extern crate std;
 
 // Small things that everything may use.
+#[cfg(feature = "protocol")]
+mod base64;
 mod bytes;
 mod date;
 mod digest;

@@ -45,7 +45,6 @@ fn settings(session: &Value) -> ClientSettings {
         confirm_every: number("confirm_every"),
         crowd: number("crowd"),
         crowd_wait: number("crowd_wait"),
-        rest: number("rest"),
         false_alarm_one_in: number("false_alarm_one_in"),
         usual_heard: number("usual_heard"),
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ManifestError;
 use super::json::Object;
+use crate::base64;
 use crate::digest::Digest;
 use crate::keys::{PublicKey, SigningKey};
 
@@ -53,8 +54,7 @@ impl Envelope {
             let got = self.payload_type.chars().take(100).collect();
             return Err(ManifestError::PayloadType { expected, got });
         }
-        let error = ManifestError::Base64 { part: "payload" };
-        BASE64.decode(self.payload.as_bytes()).map_err(|_| error)
+        base64::decode(&self.payload).ok_or(ManifestError::Base64 { part: "payload" })
     }
 
     /// Whether one of `keys` signed `payload`.
@@ -69,9 +69,8 @@ impl Envelope {
         }
         let message = pre_authentication_encoding(&self.payload_type, payload);
         Ok(self.signatures.iter().any(|signature| {
-            BASE64
-                .decode(signature.0.sig.as_bytes())
-                .is_ok_and(|signature| keys.iter().any(|key| key.verifies(&message, &signature)))
+            base64::decode(&signature.0.sig)
+                .is_some_and(|signature| keys.iter().any(|key| key.verifies(&message, &signature)))
         }))
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::dsse::Envelope;
 use super::error::ManifestError;
 use super::json;
+use crate::base64;
 use crate::keys::{PublicKey, SigningKey};
 
 const PAYLOAD_TYPE: &str = "application/vnd.gcs.keys+json";
@@ -87,7 +88,7 @@ impl KeyList {
         let members: KeyListJson = json::from_slice("key list", payload)?;
         expect_key_count(members.keys.len())?;
         let key = |text: &String| {
-            let bytes = BASE64.decode(text.as_bytes()).ok().and_then(|key| key.try_into().ok());
+            let bytes = base64::decode(text).and_then(|key| key.try_into().ok());
             bytes.map(PublicKey).ok_or(ManifestError::Base64 { part: "online key" })
         };
         let keys = members.keys.iter().map(key).collect::<Result<_, _>>()?;

@@ -9,6 +9,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
+use crate::base64;
 use crate::date::Date;
 use crate::element::Element;
 use crate::identifiers::dp3t;
@@ -306,7 +307,7 @@ impl Members {
 
 /// The bytes of a member in standard base64, padded.
 fn bytes(member: Option<Value>) -> Option<Vec<u8>> {
-    BASE64.decode(member?.as_str()?.as_bytes()).ok()
+    base64::decode(member?.as_str()?)
 }
 
 /// The form of an item in binary formats, in which the date is a number.

@@ -112,7 +112,10 @@ impl Queue {
     pub(super) fn contacts(&self) -> Vec<Contact> {
         let contact = |episode: Vec<QueuedHit<'_>>| {
             let (hit, _) = episode.iter().find(|entry| entry.1.status.is_contact())?;
-            let (first, last) = (episode.first()?.0.time, episode.last()?.0.time);
+            let is_hit = |entry: &&QueuedHit<'_>| entry.1.status != HitStatus::FalsePositive;
+            let mut times = episode.iter().filter(is_hit).map(|entry| entry.0.time);
+            let first = times.next()?;
+            let last = times.next_back().unwrap_or(first);
             Some(Contact { first, last, date: hit.date, element: hit.element.clone() })
         };
         self.episodes().into_iter().filter_map(contact).collect()

@@ -238,7 +238,7 @@ pub struct Wake {
 /// tolerates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
-    /// When the episode's first hit was heard, Unix time.
+    /// When the episode's first hit was heard, Unix time. False positives do not count.
     pub first: u64,
     /// When the episode's last hit was heard, Unix time.
     pub last: u64,

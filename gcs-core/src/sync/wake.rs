@@ -70,7 +70,8 @@ impl Engine {
             state.next_poll = self.now;
         }
         let last_slot = self.now.saturating_add(every).saturating_add(every / 2 + 1);
-        if state.next_slot == 0 || state.next_slot > last_slot {
+        // After a sync that failed, a slot waits for the next poll.
+        if state.next_slot == 0 || state.next_slot > last_slot.max(state.next_poll) {
             state.next_slot = self.now.saturating_add(self.random.below(every));
         }
     }

@@ -6,10 +6,11 @@ use imports::{Layer, assert_arrows};
 
 /// Small things that everything may use.
 const SMALL: &[&str] =
-    &["bytes", "date", "digest", "element", "error", "folder", "json", "keys", "version"];
+    &["base64", "bytes", "date", "digest", "element", "error", "folder", "json", "keys", "version"];
 
 /// Every module, in the order of the layout, and what it may use besides the small things.
 const LAYERS: &[Layer] = &[
+    ("base64", &[]),
     ("bytes", &[]),
     ("date", &[]),
     ("digest", &[]),

@@ -22,13 +22,14 @@ pub(super) fn add(vectors: &mut Vectors, made: &Made<'_>) {
     }
 }
 
-const FORMS: [(&str, &str); 6] = [
+const FORMS: [(&str, &str); 7] = [
     ("bits", "an unused bit is set"),
     ("unpadded", "without ="),
     ("overpadded", "one = more"),
     ("url", "the alphabet for addresses"),
     ("line", "a line break in the middle"),
     ("space", "a space behind it"),
+    ("early", "= in the middle"),
 ];
 
 /// Right base64 in a wrong form.
@@ -53,7 +54,8 @@ fn write(form: &str, right: &str) -> String {
             url
         }
         "line" => format!("{first}\\n{second}"),
-        _ => format!("{right} "),
+        "space" => format!("{right} "),
+        _ => format!("{}{}", BASE64.encode(&bytes[..1]), BASE64.encode(&bytes[1..])),
     }
 }
 

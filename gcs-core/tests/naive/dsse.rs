@@ -19,9 +19,7 @@ pub(crate) fn base64(text: &str) -> Outcome<Vec<u8>> {
 
 pub(crate) fn strict_base64(text: &str) -> Outcome<Vec<u8>> {
     // The library also reads several texts that are padded each.
-    if text.trim_end_matches('=').contains('=') {
-        return Err("Base64".into());
-    }
+    expect(!text.trim_end_matches('=').contains('='), "Base64")?;
     BASE64.decode(text.as_bytes()).map_err(|_| "Base64".into())
 }
 

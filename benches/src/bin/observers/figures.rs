@@ -3,6 +3,7 @@
 use std::fmt;
 
 use gcs_core::DAY_SECONDS;
+use gcs_core::PublicKey;
 use gcs_core::sync::ClientSettings;
 
 use crate::classify::Score;
@@ -115,6 +116,13 @@ struct Town {
     phones: Vec<(Population, Vec<Phone>)>,
 }
 
+/// The defaults, but for how much a phone hears: at a rate of 2^-12 so few strangers give the false
+/// alarms of the default at 2^-20.
+fn settings(root: PublicKey) -> ClientSettings {
+    let defaults = ClientSettings::new(root);
+    ClientSettings { usual_heard: defaults.usual_heard >> 8, ..defaults }
+}
+
 fn plan(per_date: u32) -> Plan {
     let (tick, next) = (4 * 3600, DAY_SECONDS);
     Plan { seed: 1, per_date, reported: DATES, tick, next, days: 16, rate_bits: 12 }
@@ -123,7 +131,7 @@ fn plan(per_date: u32) -> Plan {
 impl Town {
     fn new(plan: Plan, populations: &[Population], count: usize) -> Town {
         let deployment = Deployment::new(plan);
-        let settings = ClientSettings::new(deployment.root);
+        let settings = settings(deployment.root);
         let phones = |population: &Population| {
             eprintln!("{} elements a date: {}", plan.per_date, population.name());
             (*population, population.phones(&deployment, settings, Server::Honest, count))
@@ -318,7 +326,7 @@ impl Figures {
             eprintln!("{per_date} elements a date: a CDN that drips");
             let deployment = Deployment::new(Plan { tick: 3600, days: *days, ..plan(*per_date) });
             for crowd in [10_000, 0] {
-                let settings = ClientSettings { crowd, ..ClientSettings::new(deployment.root) };
+                let settings = ClientSettings { crowd, ..settings(deployment.root) };
                 let mut row = vec![thousands(u64::from(*per_date)), thousands(crowd)];
                 for server in [Server::Honest, Server::Dripping] {
                     let phones = Population::Hour.phones(&deployment, settings, server, *count);

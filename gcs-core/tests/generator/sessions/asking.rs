@@ -22,7 +22,7 @@ pub(super) fn add(vectors: &mut Vectors, trees: &Trees) {
     stays(vectors, trees);
     dummies(vectors, trees);
     crowds(vectors, trees);
-    rests(vectors, trees);
+    one_question(vectors, trees);
     whole_files(vectors, trees);
     withdrawn(vectors, trees);
     stopped(vectors, trees);
@@ -342,20 +342,38 @@ fn crowds(vectors: &mut Vectors, trees: &Trees) {
         .end(vectors);
 }
 
-/// After a contact no candidate is asked for during the rest.
-fn rests(vectors: &mut Vectors, trees: &Trees) {
+/// Once a hit is confirmed, those that were found with it are contacts too; later ones are asked
+/// for.
+fn one_question(vectors: &mut Vectors, trees: &Trees) {
     let asked = &trees.asked;
+    let wake = |of: &str| Wake::at(asked.issued(of), asked, of);
+    let (large, small) = (element(3_001), element(1_000_030));
+    let later = NOON + DAY_SECONDS;
+    let places =
+        [asked.record("1-3", 0, asked.record_of("1-3", 0, &large)), asked.record("1-3", 1, 0)];
+    let way: Vec<Value> = asked.way("1-1", "1-3").into_iter().map(Value::from).collect();
+    let way = [&[asked.index("1-3").into()], &way[..], &[one_of(&places)]].concat();
+    let note = "two hits of two dates come together: one is asked for, and both are contacts";
+    Session::new("one-question", note, eager())
+        .wake(wake("1-1").fetches(sync_and(trees, &asked.records("1-1"))).asks_dummy())
+        .wake(
+            wake("1-3")
+                .hears(&[(NOON, large.clone()), (later, small.clone())])
+                .fetches(manifest_and(&way))
+                .asks("Confirmed")
+                .contacts(&[
+                    contact(NOON, NOON, date(0), &large),
+                    contact(later, later, date(1), &small),
+                ]),
+        )
+        .end(vectors);
+
     let (first, second) = (element_in(trees, 0), element_in(trees, 1));
     let evening = NOON + 20_000;
     let found = [contact(NOON, NOON, date(0), &first), contact(evening, evening, date(0), &second)];
-    let rest = asked.issued("1-4") - asked.issued("1-1");
-    let wake = |of: &str| Wake::at(asked.issued(of), asked, of);
-    let record = asked.record_of("1-4", 0, &second);
-    let way: Vec<Value> = asked.way("1-2", "1-4").into_iter().map(Value::from).collect();
-    let way = [&[asked.index("1-4").into()], &way[..]].concat();
-    let question = one_of(&[asked.record("1-4", 0, record)]);
-    let note = "after a contact a second hit waits until the rest is over; dummies do not";
-    Session::new("rest", note, with(eager(), &[("rest", rest)]))
+    let record = asked.record_of("1-2", 0, &second);
+    let note = "a hit that comes after a contact was confirmed is asked for";
+    Session::new("asked-again", note, eager())
         .wake(
             wake("1-1")
                 .hears(&[(NOON, first.clone())])
@@ -366,14 +384,7 @@ fn rests(vectors: &mut Vectors, trees: &Trees) {
         .wake(
             wake("1-2")
                 .hears(&[(evening, second.clone())])
-                .fetches(manifest_and(&[bundle(1, 2), one_of(&[asked.record("1-2", 1, 0)])]))
-                .asks_dummy()
-                .contacts(&found[..1])
-                .undecided(1),
-        )
-        .wake(
-            wake("1-4")
-                .fetches(manifest_and(&[&way[..], &[question]].concat()))
+                .fetches(manifest_and(&[bundle(1, 2), one_of(&[asked.record("1-2", 0, record)])]))
                 .asks("Confirmed")
                 .contacts(&found),
         )

@@ -16,7 +16,6 @@ pub(super) fn quiet() -> Value {
         "confirm_every": 1_000_000_000,
         "crowd": 0,
         "crowd_wait": 0,
-        "rest": 0,
         "false_alarm_one_in": 1,
         "usual_heard": 0,
     })
