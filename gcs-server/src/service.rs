@@ -109,15 +109,16 @@ impl Service {
     }
 }
 
-/// Makes sure that the last tick is published. No new tick is made before that, so that a tick
-/// whose files could not be written is tried again and not skipped.
+/// Makes sure that the last tick of this series is published. No new tick is made before that, so
+/// that a tick whose files could not be written is tried again and not skipped. What is left of an
+/// earlier series goes out with the first tick of this one.
 fn expect_published(
     state: &State,
     published: &watch::Receiver<Option<Published>>,
 ) -> Result<(), Problem> {
     let newest = published.borrow().as_ref().map(|published| published.position.version);
     match state.last_tick {
-        Some(last) if newest < Some(last.version) => {
+        Some(last) if last.version.series == state.series && newest < Some(last.version) => {
             Err(Problem::TickPending { tick: last.version.tick })
         }
         _ => Ok(()),

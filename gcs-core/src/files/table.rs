@@ -148,8 +148,9 @@ impl Row {
 
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Row, ParseError> {
         let (date, len, salt) = (cursor.date()?, cursor.u32()?, Salt::parse(cursor)?);
-        let (hash_range, bytes) = (HashRange::parse(cursor)?, cursor.u64()?);
+        let hash_range = HashRange::parse(cursor)?;
         expect_at_most("hash range", hash_range.get(), HashRange::MAX_PUBLISHED.get())?;
+        let bytes = cursor.u64()?;
         let (identity, check_root) = (cursor.digest()?, cursor.digest()?);
         let record_shape = RecordShape::parse(cursor)?;
         let row = Row { date, salt, hash_range, len, identity, bytes, check_root, record_shape };

@@ -170,10 +170,13 @@ impl Queue {
             if row.record_of(candidate.rank) != record.number() {
                 continue;
             }
+            let is_undecided =
+                matches!(candidate.status, HitStatus::Open | HitStatus::Incomplete(_));
             let status = match record.verdict(candidate.rank, hasher.check(&hit.element)) {
                 Verdict::Confirmed => HitStatus::Confirmed,
                 Verdict::FalsePositive => HitStatus::FalsePositive,
-                Verdict::Unknown => HitStatus::Incomplete(row.check_root),
+                Verdict::Unknown if is_undecided => HitStatus::Incomplete(row.check_root),
+                Verdict::Unknown => candidate.status,
             };
             candidate.status = status;
             confirmed.extend((status == HitStatus::Confirmed).then_some(candidate.window));

@@ -28,14 +28,13 @@ impl Row {
             date: reader.date()?,
             count: reader.u32()?,
             salt: reader.salt()?,
-            range: reader.range()?,
+            range: published(reader.range()?)?,
             length: reader.u64()?,
             identity: reader.digest()?,
             check_root: reader.digest()?,
             ranks: reader.u32()?,
             spares: reader.u32()?,
         };
-        expect(row.range < 1 << 53, "Limit")?;
         expect(u64::from(row.count) <= row.range, "Limit")?;
         let p = parameter(row.range, row.count);
         let least = u128::from(row.count) * (u128::from(p) + 1);
@@ -73,6 +72,11 @@ impl Row {
             && self.identity == set.identity
             && self.length == set.length
     }
+}
+
+/// A hash range that a row may have.
+fn published(range: u64) -> Outcome<u64> {
+    expect(range < 1 << 53, "Limit").map(|()| range)
 }
 
 /// Whether some values ascend strictly.

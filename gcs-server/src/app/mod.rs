@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
-use crate::node::{Node, PublicationInput, Replayed};
+use crate::node::{Node, PublicationInput, Replayed, TickPosition};
 use crate::publishing::{Publishing, Worker};
 use crate::random::Random;
 use crate::service::Service;
@@ -168,6 +168,7 @@ impl Running {
         let (store, caught_up) = replayed.await.map_err(io::Error::other)??;
         let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
 
+        let series = state.series;
         let (inputs, queue) = mpsc::channel::<PublicationInput>(INPUTS);
         let (node, node_thread) = match newer {
             None => {
@@ -176,9 +177,15 @@ impl Running {
             }
             Some(_) => (Node::read_only(state), None),
         };
+        // After a recovery or a recall phones are shown nothing of the old series any more, which may
+        // be older than what they have. The first tick of the new one comes at once.
+        let is_over = |of: &TickPosition| of.version.series < series;
+        let last = last.filter(|last| !is_over(&last.position));
+        let waits = outbox.position().as_ref().is_some_and(is_over);
         let (sender, published) = watch::channel(last);
         let files = publishing.public.clone();
-        let worker = tokio::spawn(Worker::new(publishing, builder, sender).run(outbox, queue));
+        let worker = Worker::new(publishing, builder, sender);
+        let worker = tokio::spawn(worker.run(outbox, waits, queue));
         let metrics = Arc::default();
         let service = Service { node, keys, clock, published, files, body_patience, metrics };
         Ok(Running { service, node_thread, worker })

@@ -38,7 +38,7 @@ pub(super) struct ElementArgs {
 #[derive(Args, Debug)]
 #[command(
     group = ArgGroup::new("what").args(["seed", "random"]).required(true),
-    after_help = "Example:\n  gcs-server report --code 000A-0002-5XYZ-JK7Q --random",
+    after_help = "Example:\n  gcs-server report --code 01A0-0Z92-6H3S-GEV5 --random",
 )]
 pub(super) struct ReportArgs {
     /// The one-time code

@@ -150,7 +150,7 @@ struct CodeSheet {
     #[schema(format = DateTime, example = "2026-02-04T12:00:00Z")]
     expires: String,
     /// The codes, by serial number.
-    #[schema(example = json!(["000A-0002-5XYZ-JK7Q"]))]
+    #[schema(example = json!(["01A0-0Z92-6H3S-GEV5"]))]
     codes: Vec<String>,
 }
 

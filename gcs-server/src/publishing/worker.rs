@@ -57,20 +57,29 @@ impl Worker {
     }
 
     /// Writes the files that the start has computed, then publishes until the senders of inputs
-    /// are dropped.
-    pub async fn run(mut self, start: Outbox, mut inputs: mpsc::Receiver<PublicationInput>) {
-        self.write(&start).await;
+    /// are dropped. If the start `waits`, its files are written with the first publication that
+    /// comes.
+    pub async fn run(
+        mut self,
+        start: Outbox,
+        waits: bool,
+        mut inputs: mpsc::Receiver<PublicationInput>,
+    ) {
+        let mut before = start;
+        if !waits {
+            self.write(&before).await;
+            before = Outbox::default();
+        }
         while let Some(input) = inputs.recv().await {
-            let Some(outbox) = self.build(input).await else { return };
+            let Some(outbox) = self.build(input, std::mem::take(&mut before)).await else { return };
             self.write(&outbox).await;
         }
     }
 
-    /// Computes a publication away from the threads that serve requests.
-    async fn build(&mut self, input: PublicationInput) -> Option<Outbox> {
+    /// Adds a publication to an outbox, away from the threads that serve requests.
+    async fn build(&mut self, input: PublicationInput, mut outbox: Outbox) -> Option<Outbox> {
         let mut builder = self.builder.take()?;
         let building = tokio::task::spawn_blocking(move || {
-            let mut outbox = Outbox::default();
             let built = builder.build(&input, &mut outbox);
             (builder, outbox, built)
         });

@@ -63,7 +63,7 @@ struct SelectionFields {
     #[schema(example = "6f1ed002ab5595859014ebf0951522d9")]
     report: Option<String>,
     /// The report that was made with this one-time code.
-    #[schema(example = "000A-0002-5XYZ-JK7Q")]
+    #[schema(example = "01A0-0Z92-6H3S-GEV5")]
     code: Option<String>,
     /// Reports made with codes of the provider of this number.
     #[schema(example = 1)]

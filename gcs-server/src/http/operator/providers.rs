@@ -223,7 +223,7 @@ pub(super) async fn change_provider(
 #[serde(deny_unknown_fields)]
 struct CodeRequest {
     /// The code, as printed or typed: case, spaces and hyphens do not matter.
-    #[schema(example = "000A-0002-5XYZ-JK7Q")]
+    #[schema(example = "01A0-0Z92-6H3S-GEV5")]
     code: String,
 }
 

@@ -26,7 +26,7 @@ struct ReportRequest {
     /// Upper and lower case are the same, I and L count as 1 and O as 0, full-width and styled
     /// symbols as plain ones. Spaces, dashes, underscores, full stops, marks and invisible
     /// characters are ignored.
-    #[schema(example = "000A-0002-5XYZ-JK7Q")]
+    #[schema(example = "01A0-0Z92-6H3S-GEV5")]
     code: String,
     /// What is reported: 1 to 4096 items.
     #[schema(min_items = 1, max_items = 4096)]
