@@ -24,7 +24,7 @@ pub struct JsonError {
 }
 
 /// Reads one JSON object and nothing else. (A derived reader of a struct would also take an array
-/// of the members' values.)
+/// of the members' values; so do structs within `T`.)
 ///
 /// ```
 /// #[derive(Debug, serde::Deserialize)]

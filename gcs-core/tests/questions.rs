@@ -481,3 +481,107 @@ fn a_hit_is_asked_for_at_its_place() {
     let rank = set.rank_of(row.hasher().fingerprint(&element(7))).unwrap();
     assert!(asked_for == date(0) && ranks.contains(&rank));
 }
+
+/// While the set of one date cannot be had, and publications go on, the other dates follow them,
+/// and no set is fetched twice.
+#[test]
+fn the_other_dates_go_on_while_one_cannot_be_had() {
+    for answer in [Answer::Missing, Answer::Bytes(vec![7; 100]), Answer::Failed("503".into())] {
+        let mut world = world_of(200);
+        let mut client = Client::new();
+        let mut fetched = BTreeSet::new();
+        for round in 0..6u64 {
+            let withheld = *world.table().row(date(0)).unwrap();
+            let withheld = format!("/v1/sets/{}/{}", withheld.date, withheld.identity);
+            let outcome = client.wake_with(world.now, |path, part| {
+                if path.starts_with("/v1/sets/") && path != withheld {
+                    assert!(fetched.insert(path.to_owned()), "{path} was there");
+                }
+                if path == withheld { answer.clone() } else { world.serve(path, part) }
+            });
+            assert!(!outcome.up_to_date);
+            let asked = client.fetched.iter().filter(|path| **path == withheld).count();
+            assert_eq!(asked, 1, "once in a wake");
+            let contacts = outcome.contacts.unwrap().len() + outcome.undecided;
+            assert_eq!(contacts as u64, round, "{round}: what came in the last tick is found");
+            client.hear(START + DAY_SECONDS + 20_000 + round * 4000, 700_000 + round);
+            world.add(1, 700_000 + round);
+            world.publish();
+        }
+    }
+}
+
+/// Whoever withholds sets, or a lost file, does not make contacts of hits that nobody confirmed.
+#[test]
+fn hits_without_a_set_are_not_accepted() {
+    let mut world = World::new(small(20));
+    world.publish();
+    let mut client = Client { settings: ClientSettings::new(root_key().public()), ..Client::new() };
+    client.hear(START + 40_000, 3);
+    let outcome = client.wake(&world, world.now);
+    assert_eq!((outcome.contacts.unwrap().len(), outcome.undecided), (0, 1));
+    let names: Vec<String> = client.folder.keys().cloned().collect();
+    for lost in names.iter().filter(|name| *name != "queue") {
+        let mut client = client.clone();
+        client.folder.remove(lost);
+        for silent in [true, false] {
+            let outcome = client.wake_with(world.now + 10, |path, part| {
+                let is_set = path.starts_with("/v1/sets/");
+                if silent || is_set { Answer::Missing } else { world.serve(path, part) }
+            });
+            assert_eq!(outcome.contacts.unwrap().len(), 0, "without {lost}");
+            assert_eq!(outcome.undecided, 1, "without {lost}");
+        }
+    }
+}
+
+/// A contact does not go while its date's newer set is withheld.
+#[test]
+fn a_contact_stays_while_the_newer_set_is_withheld() {
+    let mut world = world_of(200);
+    let mut client = Client::new();
+    client.settings.confirm_every = 1;
+    client.hear(START + DAY_SECONDS + 40_000, 100_007);
+    let old = world.table().row(date(0)).unwrap().identity;
+    let withhold = |world: &World, client: &mut Client, dates: &[u64]| {
+        let paths: Vec<String> = dates
+            .iter()
+            .map(|number| {
+                let row = world.table().row(date(*number)).unwrap();
+                format!("/v1/sets/{}/{}", row.date, row.identity)
+            })
+            .collect();
+        client.wake_with(world.now, |path, part| {
+            let is_withheld = paths.iter().any(|withheld| withheld == path);
+            if is_withheld { Answer::Missing } else { world.serve(path, part) }
+        })
+    };
+    // A new client that never holds the whole of a table.
+    let outcome = withhold(&world, &mut client, &[0]);
+    assert_eq!(outcome.contacts.unwrap().len(), 1);
+    world.add(1, 800_000);
+    world.publish();
+    assert_eq!(world.table().row(date(0)).unwrap().identity, old);
+    let outcome = withhold(&world, &mut client, &[0, 1]);
+    assert_eq!(outcome.contacts.unwrap().len(), 1, "the newer set of date 1 does not come");
+    let outcome = client.wake(&world, world.now + 100);
+    assert!(outcome.up_to_date && outcome.contacts.unwrap().len() == 1);
+}
+
+/// A client that is stopped in its first question does not take hits of 14 days for one report.
+#[test]
+fn hits_keep_their_window_when_the_app_is_stopped() {
+    let world = world_of(5000);
+    let mut client = Client::new();
+    client.settings.confirm_every = 1;
+    // Two episodes, of two dates; at 2^-20 less than one false positive is expected.
+    (0..2).for_each(|at| client.hear(START + at * DAY_SECONDS + 40_000, at * 100_000 + 7));
+    let stop = |step: &gcs_core::sync::Step| match step {
+        gcs_core::sync::Step::Fetch { byte_range: Some(_), .. } => world::Intercepted::Off,
+        _ => world::Intercepted::No,
+    };
+    assert_eq!(client.wake_intercepted(world.now, stop, &world.files), None);
+    let (outcome, _) = wake(&mut client, &world, world.now + 100);
+    assert_eq!(outcome.asked, Some(Asked::Candidate(Verdict::Confirmed)));
+    assert_eq!((outcome.contacts.unwrap().len(), outcome.undecided), (1, 1));
+}

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::engine::{Engine, file_error};
 use super::error::SyncError;
-use super::queue::{Hit, HitStatus, Queue};
+use super::queue::{Candidate, Hit, HitStatus, Queue};
 use super::window::{Question, Window};
 use super::{Asked, Incident};
 use crate::files::{CheckRecord, Path, Row, Verdict};
@@ -24,7 +24,9 @@ impl Engine {
         let standing = self.store.state.question.filter(|asked| self.place_of(asked).is_some());
         self.store.state.question = standing.or_else(|| self.new_question(queue));
         // The slot is used up before the request is made. Otherwise a server could delay its
-        // answer until the app is stopped, and learn a second question.
+        // answer until the app is stopped, and learn a second question. The hits come first, so that
+        // they keep their window.
+        self.store.save_queue(queue).await?;
         self.store.save_state().await?;
         let question = self.store.state.question;
         let Some((row, rank)) = question.and_then(|asked| self.place_of(&asked)) else {
@@ -79,10 +81,10 @@ impl Engine {
 
     /// The first open hit of one of the undecided episodes.
     fn candidate(&mut self, queue: &Queue) -> Option<Question> {
-        let is_open = |status: HitStatus| status == HitStatus::Open;
+        let is_open = |entry: &Candidate| entry.status == HitStatus::Open && entry.rank.is_some();
         let open: Vec<&Hit> = queue
             .open_episodes()
-            .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry.status)))
+            .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry)))
             .map(|(hit, _)| hit)
             .collect();
         let hit = *open.get(self.random.below(open.len() as u64) as usize)?;
@@ -147,7 +149,8 @@ impl Queue {
     /// The first open hit in a record, of an episode that is no contact yet.
     fn open_hit(&self, row: &Row, number: u32) -> Option<Hit> {
         let in_record = self.open_episodes().flatten().find(|(hit, candidate)| {
-            let is_there = hit.date == row.date && row.record_of(candidate.rank) == number;
+            let record = candidate.rank.map(|rank| row.record_of(rank));
+            let is_there = hit.date == row.date && record == Some(number);
             is_there && candidate.status == HitStatus::Open
         });
         in_record.map(|(hit, _)| hit.clone())
@@ -167,19 +170,19 @@ impl Queue {
         let hasher = row.hasher();
         let mut confirmed = BTreeSet::new();
         for (hit, candidate) in self.hits.iter_mut().filter(|(hit, _)| hit.date == row.date) {
-            if row.record_of(candidate.rank) != record.number() {
+            let Some(rank) = candidate.rank else { continue };
+            if row.record_of(rank) != record.number() {
                 continue;
             }
-            let is_undecided =
-                matches!(candidate.status, HitStatus::Open | HitStatus::Incomplete(_));
-            let status = match record.verdict(candidate.rank, hasher.check(&hit.element)) {
+            let before = candidate.status;
+            candidate.status = match record.verdict(rank, hasher.check(&hit.element)) {
                 Verdict::Confirmed => HitStatus::Confirmed,
                 Verdict::FalsePositive => HitStatus::FalsePositive,
-                Verdict::Unknown if is_undecided => HitStatus::Incomplete(row.check_root),
-                Verdict::Unknown => candidate.status,
+                Verdict::Unknown if before.is_undecided() => HitStatus::Incomplete(row.check_root),
+                Verdict::Unknown => before,
             };
-            candidate.status = status;
-            confirmed.extend((status == HitStatus::Confirmed).then_some(candidate.window));
+            let is_news = candidate.status == HitStatus::Confirmed && before != candidate.status;
+            confirmed.extend(is_news.then_some(candidate.window));
         }
         confirmed
     }

@@ -1,5 +1,6 @@
 //! The state of one wake, shared by syncing, matching and confirming.
 
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -8,6 +9,7 @@ use super::error::SyncError;
 use super::store::ClientStore;
 use super::{ClientSettings, Incident};
 use crate::bytes::{expect_digest, expect_len};
+use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::files::{FileHash, Path};
 use crate::keys::Stream;
@@ -20,6 +22,8 @@ pub(super) struct Engine {
     pub random: Stream,
     /// Whether the network failed once in this wake.
     pub offline: bool,
+    /// The sets that could not be had in this wake. They are not asked for again.
+    pub failed_sets: BTreeMap<Digest, SyncError>,
 }
 
 impl Engine {

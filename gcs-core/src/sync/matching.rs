@@ -32,7 +32,7 @@ pub(super) struct Matched {
 }
 
 /// Tests the stored candidates again, and everything heard, against the sets that the
-/// client has. Candidates that are no hits any more are dropped; those of a date whose set
+/// client has. Candidates that are no hits any more are dropped; those of a date whose newest set
 /// is not there stay as they were.
 pub(super) fn find(
     store: &mut ClientStore,
@@ -57,29 +57,47 @@ pub(super) fn find(
             queries.entry(date).or_default().push(query);
         }
     }
-    let rows = store.usable_rows();
-    let usual_tests = usual_heard.div_ceil(rows.len().max(1) as u64);
-    let (mut queue, mut false_hits) = (Queue::default(), 0u128);
-    for row in &rows {
-        let queries = queries.get(&row.date).map_or(&[][..], Vec::as_slice);
+    let mut queue = Queue::default();
+    for row in store.usable_rows() {
+        let (Some(queries), Some(set)) = (queries.get(&row.date), store.sets.get(&row.identity))
+        else {
+            continue;
+        };
         let elements: Vec<&[u8]> = queries.iter().map(|query| query.element).collect();
-        let distinct = elements.iter().collect::<BTreeSet<_>>().len() as u64;
-        false_hits = false_hits.saturating_add(expected_hits(row, distinct.max(usual_tests)));
-        let Some(set) = store.sets.get(&row.identity) else { continue };
         for found in set.matches(&elements) {
             let HeardQuery { time, element, status, window } = queries[found.query];
             let hit = Hit { time, date: row.date, element: element.to_vec() };
             // Stored candidates come first, and their status counts.
-            let candidate = Candidate { status: renew(status, row), rank: found.rank, window };
-            queue.hits.entry(hit).or_insert(candidate);
+            let (status, rank) = (renew(status, &row), Some(found.rank));
+            queue.hits.entry(hit).or_insert(Candidate { status, rank, window });
         }
     }
     for (hit, candidate) in &stored.hits {
         if store.may_still_hold(hit.date) {
-            queue.hits.insert(hit.clone(), *candidate);
+            queue.hits.entry(hit.clone()).or_insert(*candidate);
         }
     }
+    let false_hits = expected_false_hits(store.newest_table().rows(), &queries, usual_heard);
     Matched { queue, false_hits }
+}
+
+/// The expected number of false positives, in units of 2^-64, over all published dates, also
+/// those whose sets are not there: whoever withholds sets must not decide. Before anything is
+/// known it is the largest number.
+fn expected_false_hits(
+    rows: &[Row],
+    queries: &BTreeMap<Date, Vec<HeardQuery<'_>>>,
+    usual_heard: u64,
+) -> u128 {
+    if rows.is_empty() {
+        return u128::MAX;
+    }
+    let usual_tests = usual_heard.div_ceil(rows.len() as u64);
+    let tests = |row: &Row| {
+        let elements = queries.get(&row.date).into_iter().flatten().map(|query| query.element);
+        (elements.collect::<BTreeSet<_>>().len() as u64).max(usual_tests)
+    };
+    rows.iter().fold(0, |sum, row| sum.saturating_add(expected_hits(row, tests(row))))
 }
 
 /// How many of so many tests hit the set of this row by chance, in units of 2^-64.

@@ -303,7 +303,8 @@ pub struct Outcome {
     /// could not be had, everything else was done.
     pub error: Option<SyncError>,
     /// Every contact whose fingerprint is still published. If a contact of an earlier
-    /// wake is missing, its date has expired, or the report was corrected. `None` if the
+    /// wake is missing, its date has expired, the report was corrected, or a record has shown that
+    /// it was a false alarm. `None` if the
     /// client's own folder could not be read: the contacts of the wake before are still valid
     /// then.
     pub contacts: Option<Vec<Contact>>,

@@ -42,6 +42,11 @@ pub(super) enum HitStatus {
 }
 
 impl HitStatus {
+    /// Whether no authentic record has said yes or no.
+    pub(super) fn is_undecided(self) -> bool {
+        matches!(self, HitStatus::Open | HitStatus::Incomplete(_))
+    }
+
     /// Whether the hit makes its episode a contact.
     pub(super) fn is_contact(self) -> bool {
         matches!(self, HitStatus::Confirmed | HitStatus::Accepted)
@@ -57,8 +62,9 @@ pub(super) struct Queue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub status: HitStatus,
-    /// Rank in its date's set; not stored, it changes with the set.
-    pub rank: u32,
+    /// Rank in its date's set; not stored, it changes with the set. `None` if there is no set
+    /// to test it against, or only an older one that it is not in.
+    pub rank: Option<u32>,
     /// The begin of the window in which the hit was found.
     pub window: u64,
 }
@@ -67,11 +73,11 @@ pub(super) struct Candidate {
 pub(super) type QueuedHit<'q> = (&'q Hit, &'q Candidate);
 
 impl Queue {
-    /// Makes contacts of open hits without asking: of all, or of those found in one window.
+    /// Makes contacts of undecided hits without asking: of all, or of those found in one window.
     pub(super) fn accept(&mut self, window: Option<u64>) {
-        for candidate in self.hits.values_mut() {
+        for candidate in self.hits.values_mut().filter(|candidate| candidate.rank.is_some()) {
             let is_meant = window.is_none_or(|window| window == candidate.window);
-            if is_meant && candidate.status == HitStatus::Open {
+            if is_meant && candidate.status.is_undecided() {
                 candidate.status = HitStatus::Accepted;
             }
         }
@@ -93,17 +99,19 @@ impl Queue {
         episodes
     }
 
-    /// The [`CAPACITY`] hits to keep when there are more: those that make a contact, then the first
-    /// open hit of every undecided episode, then the second of each, and so on.
+    /// The [`CAPACITY`] hits to keep when there are more: of every contact the first hit that makes
+    /// it; then false positives and the first open hits of undecided episodes, before the second
+    /// ones, and so on; then what is left.
     fn kept(&self) -> BTreeMap<&Hit, &Candidate> {
         let mut ranked: Vec<((u8, usize), QueuedHit<'_>)> = Vec::new();
         for episode in self.episodes() {
-            let decided = episode.iter().any(|entry| entry.1.status.is_contact());
+            let is_contact = episode.iter().any(|entry| entry.1.status.is_contact());
             let mut counts = [0; 3];
             ranked.extend(episode.into_iter().map(|entry| {
                 let class = match entry.1.status {
-                    HitStatus::Confirmed | HitStatus::Accepted => 0,
-                    HitStatus::Open if !decided => 1,
+                    status if status.is_contact() && counts[0] == 0 => 0,
+                    HitStatus::FalsePositive => 1,
+                    HitStatus::Open if !is_contact => 1,
                     _ => 2,
                 };
                 counts[class] += 1;
@@ -157,11 +165,44 @@ impl Queue {
             let length = u64::from(cursor.u8()?);
             expect_at_most("element length", length, *ELEMENT_LEN.end() as u64)?;
             let element = cursor.take(length)?.to_vec();
-            queue.hits.insert(Hit { time, date, element }, Candidate { status, rank: 0, window });
+            queue
+                .hits
+                .insert(Hit { time, date, element }, Candidate { status, rank: None, window });
         }
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
         bytes::expect_trailer(bytes)?;
         Ok(queue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many hits contacts have, false positives and open hits are remembered.
+    #[test]
+    fn contacts_do_not_push_out_the_others() {
+        let mut queue = Queue::default();
+        let date = Date::from_days(20_000).unwrap();
+        let mut add = |time: u64, status| {
+            let element = time.to_le_bytes().repeat(2);
+            let candidate = Candidate { status, rank: Some(0), window: 7 };
+            queue.hits.insert(Hit { time, date, element }, candidate);
+        };
+        for episode in 0..10 {
+            let start = 1_000_000 + episode * 100_000;
+            (0..60).for_each(|at| add(start + at * 60, HitStatus::Confirmed));
+        }
+        add(100, HitStatus::FalsePositive);
+        add(50_000, HitStatus::FalsePositive);
+        add(100_000, HitStatus::Open);
+        let stored = Queue::parse(&queue.to_bytes()).unwrap();
+        assert_eq!(stored.hits.len(), CAPACITY);
+        let statuses = |wanted| stored.hits.values().filter(|hit| hit.status == wanted).count();
+        assert_eq!(statuses(HitStatus::FalsePositive), 2);
+        assert_eq!(statuses(HitStatus::Open), 1);
+        assert_eq!(stored.contacts().len(), 10);
+        assert!(stored.hits.values().all(|hit| hit.window == 7 && hit.rank.is_none()));
     }
 }

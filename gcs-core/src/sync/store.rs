@@ -33,8 +33,8 @@ fn set_name(identity: Digest) -> String {
 /// What the client has, in memory and in its folder.
 ///
 /// The state is written before files that it announces and after files that it relies
-/// on. So at every moment it names all files that are there, and all files that it names are
-/// there, except those of `target`, which may be missing.
+/// on. So it names all files that are there, and all files that it names are there, except those
+/// of `target`, which may be missing. Files that a lost state named stay; they do no harm.
 pub(super) struct ClientStore {
     pub driver: DriverProxy,
     pub state: ClientState,
@@ -50,8 +50,6 @@ pub(super) struct ClientStore {
     /// State and queue as they are in the folder.
     written: ClientState,
     written_queue: Vec<u8>,
-    /// Whether the folder belonged to another root.
-    other_root: bool,
 }
 
 impl ClientStore {
@@ -70,7 +68,6 @@ impl ClientStore {
             incidents: Vec::new(),
             written: ClientState::new(root),
             written_queue: Vec::new(),
-            other_root: false,
         };
         store.load_state(root).await?;
         if let Some(held) = store.state.held {
@@ -99,7 +96,7 @@ impl ClientStore {
                 let tables = named.map(|named| named.table).chain(state.retired);
                 tables.for_each(|table| self.state.retire(table));
                 self.incidents.push(Incident::OtherRoot { was: state.root });
-                self.other_root = true;
+                self.delete(QUEUE.to_string()).await?;
             }
             Err(error) => self.lost(STATE.to_string(), Some(error)),
         }
@@ -197,21 +194,23 @@ impl ClientStore {
         Ok(())
     }
 
-    /// Writes a set of the target, and counts what is new in it.
-    pub(super) async fn keep_set(
-        &mut self,
-        set: Set,
-        random: &mut Stream,
-    ) -> Result<(), SyncError> {
-        let identity = set.identity();
-        self.put(set_name(identity), set.as_bytes().to_vec()).await?;
-        let rows = self.target.iter().flat_map(Table::rows);
-        if let Some(row) = rows.copied().find(|row| row.identity == identity) {
-            let old = self.table.row(row.date).and_then(|old| self.sets.get(&old.identity));
-            self.state.window.extend(&row, &set, old, random);
-        }
-        self.sets.insert(identity, set);
+    /// Writes a set of the target.
+    pub(super) async fn keep_set(&mut self, set: Set) -> Result<(), SyncError> {
+        self.put(set_name(set.identity()), set.as_bytes().to_vec()).await?;
+        self.sets.insert(set.identity(), set);
         Ok(())
+    }
+
+    /// Counts what the target adds to the table that is held, whose sets are all there.
+    fn extend_window(&mut self, random: &mut Stream) {
+        for row in self.target.iter().flat_map(Table::rows) {
+            let old = self.table.row(row.date).and_then(|old| self.sets.get(&old.identity));
+            if let Some(set) = self.sets.get(&row.identity)
+                && old.is_none_or(|old| old.identity() != row.identity)
+            {
+                self.state.window.extend(row, set, old, random);
+            }
+        }
     }
 
     /// The rows to match against: of every date the newest whose set is there. While the
@@ -233,20 +232,23 @@ impl ClientStore {
         self.sets.get(&self.usable_row(date)?.identity)
     }
 
-    /// Whether hits of a date may still be right, although there is no set to test them
-    /// against.
+    /// Whether hits of a date may still be right, because its newest set is not there to say
+    /// otherwise.
     pub(super) fn may_still_hold(&self, date: Date) -> bool {
-        let is_dropped = self.newest_table().row(date).is_none();
-        let knows_all = self.complete || self.target.is_some();
-        self.set_of(date).is_none() && !(is_dropped && knows_all)
+        match self.newest_table().row(date) {
+            Some(row) => !self.sets.contains_key(&row.identity),
+            None => !self.complete && self.target.is_none(),
+        }
     }
 
-    fn newest_table(&self) -> &Table {
+    /// The newest table that is known, whether its sets are there or not.
+    pub(super) fn newest_table(&self) -> &Table {
         self.target.as_ref().unwrap_or(&self.table)
     }
 
     /// Makes the target, whose sets are all there, the table that is held.
-    pub(super) async fn reach_target(&mut self) -> Result<(), SyncError> {
+    pub(super) async fn reach_target(&mut self, random: &mut Stream) -> Result<(), SyncError> {
+        self.extend_window(random);
         let (Some(reached), Some(table)) = (self.state.target.take(), self.target.take()) else {
             return Ok(());
         };
@@ -290,7 +292,7 @@ impl ClientStore {
 
     pub(super) async fn load_queue(&mut self) -> Result<Queue, SyncError> {
         let stored = self.get(QUEUE.to_string()).await?;
-        let Some(bytes) = stored.filter(|_| !self.other_root) else { return Ok(Queue::default()) };
+        let Some(bytes) = stored else { return Ok(Queue::default()) };
         match Queue::parse(&bytes) {
             Ok(queue) => {
                 self.written_queue = bytes;

@@ -19,6 +19,7 @@ use crate::files::Bundle;
 use crate::files::{
     BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Row, Table,
 };
+use crate::set::Set;
 use crate::version::Version;
 
 /// How many wrong or missing bundles are tried before whole sets are taken.
@@ -47,12 +48,16 @@ pub(super) async fn run(engine: &mut Engine) -> Result<Option<SyncError>, SyncEr
             }
             Way::Target => {
                 if let Some(error) = engine.take_sets().await? {
-                    // What is there of the target stays, unless its files are gone or wrong.
-                    let is_network = matches!(error, SyncError::Network { .. });
-                    if is_network || engine.aims_at(manifest.state) {
+                    if engine.aims_at(manifest.state) {
                         return Ok(Some(error));
                     }
-                    engine.store.abandon_target().await?;
+                    // The other dates go on to the newest sets. The target is given up only
+                    // once one of those has come: a slow phone might start over for ever.
+                    let first = engine.first_set(&index.table).await?;
+                    engine.store.announce(version, &index.table).await?;
+                    if let Some(set) = first {
+                        engine.store.keep_set(set).await?;
+                    }
                 }
             }
             Way::Whole => {
@@ -217,9 +222,9 @@ impl Engine {
             .map_err(|error| SyncError::Bundle { path: path.to_string(), error })?;
         self.store.announce(Version { series, tick: to }, &table).await?;
         for set in sets {
-            self.store.keep_set(set, &mut self.random).await?;
+            self.store.keep_set(set).await?;
         }
-        self.store.reach_target().await
+        self.store.reach_target(&mut self.random).await
     }
 
     /// Fetches the sets of the target that are not there yet, and makes it the table that is
@@ -231,22 +236,47 @@ impl Engine {
             if self.store.sets.contains_key(&row.identity) {
                 continue;
             }
-            if let Err(error) = self.take_set(&row).await {
+            if let Some(error) = self.failed_sets.get(&row.identity) {
+                missing.get_or_insert(error.clone());
+            } else if let Err(error) = self.take_set(&row).await {
+                self.failed_sets.insert(row.identity, error.clone());
                 self.detour(error.clone())?;
                 missing.get_or_insert(error);
             }
         }
         if missing.is_none() {
-            self.store.reach_target().await?;
+            self.store.reach_target(&mut self.random).await?;
         }
         Ok(missing)
     }
 
     async fn take_set(&mut self, row: &Row) -> Result<(), SyncError> {
+        let set = self.fetch_set(row).await?;
+        self.store.keep_set(set).await
+    }
+
+    /// The first set of a table that is not there and can be had, if any.
+    async fn first_set(&mut self, table: &Table) -> Result<Option<Set>, SyncError> {
+        for row in table.rows() {
+            let is_there = self.store.sets.contains_key(&row.identity);
+            if is_there || self.failed_sets.contains_key(&row.identity) {
+                continue;
+            }
+            match self.fetch_set(row).await {
+                Ok(set) => return Ok(Some(set)),
+                Err(error) => {
+                    self.failed_sets.insert(row.identity, error.clone());
+                    self.detour(error)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn fetch_set(&mut self, row: &Row) -> Result<Set, SyncError> {
         let path = Path::Set { date: row.date, identity: row.identity };
         let bytes = self.fetch(path, row.bytes).await?;
-        let set = parse_set(bytes, row).map_err(|error| file_error(path, error))?;
-        self.store.keep_set(set, &mut self.random).await
+        parse_set(bytes, row).map_err(|error| file_error(path, error))
     }
 
     /// Notes an error, so that another way is tried. Fails if the storage failed, or if the

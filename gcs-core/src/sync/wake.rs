@@ -1,5 +1,6 @@
 //! One wake, from beginning to end: syncs, matches, confirms.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::engine::Engine;
@@ -22,7 +23,8 @@ pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wak
     let mut random = Stream::new(wake.entropy);
     match ClientStore::open(driver, settings.root).await {
         Ok(store) => {
-            Engine { store, settings, now: wake.now, random, offline: false }.run(wake).await
+            let (now, offline, failed_sets) = (wake.now, false, BTreeMap::new());
+            Engine { store, settings, now, random, offline, failed_sets }.run(wake).await
         }
         Err(error) => Outcome {
             held: None,
@@ -117,7 +119,7 @@ impl Engine {
         self.store.state.next_slot = self.now.saturating_add(wait.max(1));
     }
 
-    /// Puts the next poll off, and a slot that was due with it.
+    /// Puts the next poll off, unless it is later already, and slots that come before it.
     fn postpone(&mut self) {
         let later = self.now.saturating_add(RETRY_AFTER + self.random.below(RETRY_AFTER));
         let state = &mut self.store.state;

@@ -177,8 +177,8 @@ impl Running {
             }
             Some(_) => (Node::read_only(state), None),
         };
-        // After a recovery or a recall phones are shown nothing of the old series any more, which may
-        // be older than what they have. The first tick of the new one comes at once.
+        // After a recovery or a recall nothing of the old series is written any more, which may be
+        // older than what phones have. The first tick of the new one comes at once.
         let is_over = |of: &TickPosition| of.version.series < series;
         let last = last.filter(|last| !is_over(&last.position));
         let waits = outbox.position().as_ref().is_some_and(is_over);

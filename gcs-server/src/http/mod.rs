@@ -72,7 +72,7 @@ struct PublishedVersion {
 const SHUTDOWN_SECONDS: u64 = 10;
 
 /// Largest number of connections of one worker; there is one worker for each core. With a whole
-/// report in each connection they take a gigabyte of memory.
+/// report in each connection one worker takes a gigabyte of memory.
 const CONNECTIONS: usize = 1600;
 
 /// How long a client may leave an answer unread (`TCP_USER_TIMEOUT`).
