@@ -4,6 +4,7 @@
 mod asking;
 mod faults;
 mod hits;
+mod questions;
 mod script;
 mod slots;
 mod syncing;
@@ -21,6 +22,7 @@ pub(super) fn add(vectors: &mut Vectors) {
     faults::add(vectors, &trees);
     waiting::add(vectors, &trees);
     hits::add(vectors, &trees);
+    questions::add(vectors, &trees);
     asking::add(vectors, &trees);
     slots::add(vectors, &trees);
     trees.write(vectors);

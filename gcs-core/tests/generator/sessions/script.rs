@@ -142,6 +142,13 @@ impl Wake {
         member(self, "asked", json!({ "candidate": verdict }))
     }
 
+    /// A candidate was asked for, but it does not lie in the record any more: what is said of the
+    /// question is left open.
+    pub(super) fn asks_beside(mut self) -> Wake {
+        self.0.remove("asked");
+        self
+    }
+
     /// A dummy was asked for.
     pub(super) fn asks_dummy(self) -> Wake {
         member(self, "asked", json!({ "dummy": "authentic" }))
