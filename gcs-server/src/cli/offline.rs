@@ -167,9 +167,9 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
         return Ok(ExitCode::FAILURE);
     }
     let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;
-    // The number is the time in minutes: a second recovery may not know of the first one, and must
-    // not use the same number for another series.
-    let now = u32::try_from(config.clock().now() / 60).unwrap_or(0);
+    // The number is the Unix time: a second recovery may not know of the first one, and must not
+    // use the same number for another series.
+    let now = u32::try_from(config.clock().now()).unwrap_or(0);
     let series = published.max(state.series).saturating_add(1).max(now);
     append(&config, &mut *store, &state, SeriesStarted { series })?;
     say_done(&format!("series {series} begins with the next tick; start the server"))?;

@@ -60,7 +60,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) const FULL: Scale = Scale {
-        sizes: &[(1000, 200), (10_000, 80), (100_000, 12)],
+        sizes: &[(1000, 200), (10_000, 320), (100_000, 12)],
         refused: 24,
         refusals: &[24, 48],
         drips: &[(1000, 8, 40), (10_000, 8, 30), (100_000, 5, 8)],
