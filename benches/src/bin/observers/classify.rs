@@ -1,6 +1,6 @@
 //! Classifiers: what an attacker can tell who has learned from half of the phones.
 
-/// What an attacker sees of one question or phone, and the truth.
+/// One question or phone as an attacker sees it, with the truth to learn from and be judged by.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) features: Vec<f64>,
@@ -16,7 +16,7 @@ pub(crate) struct Sample {
 pub(crate) struct Score {
     /// Balanced accuracy: the mean of how often the real and the others are told right.
     pub(crate) accuracy: f64,
-    /// Its standard error.
+    /// Standard error of the balanced accuracy.
     pub(crate) error: f64,
     /// The way that was best.
     pub(crate) way: String,

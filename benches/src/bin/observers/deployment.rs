@@ -21,7 +21,7 @@ pub(crate) const EPOCHS: u64 = dp3t::EPOCHS_A_DAY as u64;
 
 pub(crate) type Element = [u8; 32];
 
-/// What is simulated.
+/// The size, times and false-positive rate of a simulated deployment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,

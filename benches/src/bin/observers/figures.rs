@@ -84,7 +84,7 @@ impl Scale {
 pub(crate) struct Bound {
     what: String,
     value: f64,
-    /// Its standard error; it may be above by three of them.
+    /// Standard error of the figure. The figure may be above its limit by three of them.
     error: f64,
     most: f64,
 }
@@ -102,7 +102,7 @@ impl fmt::Display for Bound {
     }
 }
 
-/// What was measured.
+/// The tables and bounds that a run has measured.
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) tables: Vec<Named>,

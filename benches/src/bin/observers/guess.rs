@@ -14,7 +14,7 @@ use crate::deployment::{Deployment, START};
 use crate::phone::Question;
 use crate::population::Phone;
 
-/// What is seen of a question.
+/// Names of the properties of one question that an attacker can compute.
 const OF_A_QUESTION: [&str; 11] = [
     "age of the date",
     "time since the question before",
@@ -29,7 +29,7 @@ const OF_A_QUESTION: [&str; 11] = [
     "time of day",
 ];
 
-/// What is seen of a phone.
+/// Names of the properties of one phone that an attacker can compute from all of its questions.
 const OF_A_PHONE: [&str; 11] = [
     "questions",
     "mean age of the dates",
@@ -44,7 +44,7 @@ const OF_A_PHONE: [&str; 11] = [
     "mean time between questions",
 ];
 
-/// What is seen of the question at a position, which is not the first.
+/// The properties of a phone's question at a position. There is a question before it.
 fn features(deployment: &Deployment, questions: &[Question], at: usize) -> Vec<f64> {
     let (now, before) = (&questions[at], &questions[at - 1]);
     let Question { tick, date, record, time, .. } = *now;
