@@ -24,6 +24,9 @@ const LOAD_BITS: u32 = 57;
 /// How many values are decoded at a time: 2 KiB, well within a first-level cache.
 pub(crate) const CHUNK: usize = 256;
 
+/// How many values are coded at a time.
+const BLOCK: usize = 64;
+
 /// The properties that a coded sequence declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -123,6 +126,63 @@ impl RiceWriter {
         self.push_gap(gap);
     }
 
+    /// Codes values that ascend from the last one on. Equal ones are coded once.
+    ///
+    /// A block at a time, so that its room is made once and the state stays in registers.
+    pub(crate) fn extend(&mut self, values: &[u64]) {
+        let mut blocks = values;
+        while !blocks.is_empty() {
+            let done = self.extend_short(&blocks[..blocks.len().min(BLOCK)]);
+            blocks = &blocks[done..];
+            if done < BLOCK
+                && let Some((&value, rest)) = blocks.split_first()
+            {
+                if value >= self.next {
+                    self.push(value);
+                }
+                blocks = rest;
+            }
+        }
+    }
+
+    /// Codes the values of a block until one is coded already or has a long code; returns how
+    /// many it coded.
+    #[inline]
+    fn extend_short(&mut self, block: &[u64]) -> usize {
+        let needed = self.at + 8 * BLOCK + 8;
+        if needed > self.bytes.len() {
+            self.bytes.resize(needed + self.bytes.len() / 2, 0);
+        }
+        let RiceWriter { at, parameter, mut pending, mut pending_bits, mut next, .. } = *self;
+        let room = &mut self.bytes[at..needed];
+        let (mask, fixed) = ((1u64 << parameter) - 1, parameter + 1);
+        // With the bits that wait, a code must fit into 63 bits.
+        let Some(longest) = (LOAD_BITS - 1).checked_sub(fixed).map(u64::from) else { return 0 };
+        let (mut offset, mut done) = (0, 0);
+        for &value in block {
+            // Of a value that is coded already, the gap wraps, so that its quotient is long.
+            let gap = value.wrapping_sub(next);
+            let quotient = gap >> parameter;
+            if quotient > longest {
+                break;
+            }
+            // Less one, the bit above the quotient's place becomes a zero and the ones below it.
+            let code = ((((gap & mask) << 1) | 1) << quotient) - 1;
+            pending |= code << pending_bits;
+            pending_bits += quotient as u32 + fixed;
+            room[offset..offset + 8].copy_from_slice(&pending.to_le_bytes());
+            offset += (pending_bits >> 3) as usize;
+            pending >>= pending_bits & !7;
+            pending_bits &= 7;
+            next = value + 1;
+            done += 1;
+        }
+        self.len += done as u32;
+        (self.at, self.pending, self.pending_bits, self.next) =
+            (at + offset, pending, pending_bits, next);
+        done
+    }
+
     #[inline]
     fn push_gap(&mut self, gap: u64) {
         let quotient = gap >> self.parameter;
@@ -159,6 +219,11 @@ impl RiceWriter {
         self.at += whole as usize;
         self.pending = self.pending.checked_shr(whole * 8).unwrap_or(0);
         self.pending_bits &= 7;
+    }
+
+    /// How many values were coded.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
     }
 
     /// Ends the code on a byte; returns the buffer, how many values it codes, and the
@@ -455,6 +520,11 @@ mod tests {
         }
         let (bytes, len, bits) = writer.finish();
         assert_eq!(len as usize, values.len());
+        let mut blocks = RiceWriter::append_to(Vec::new(), parameter, values.len() as u32);
+        let twice: Vec<u64> = values.iter().flat_map(|&value| [value; 2]).collect();
+        blocks.extend(&twice[..values.len()]);
+        blocks.extend(&twice[values.len()..]);
+        assert_eq!(blocks.finish(), (bytes.clone(), len, bits), "value by value, and in blocks");
         (bytes, bits)
     }
 

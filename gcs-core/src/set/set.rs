@@ -5,6 +5,7 @@ use core::borrow::Borrow;
 use core::iter::FusedIterator;
 use core::ops::RangeBounds;
 
+use super::builder::SetBuilder;
 use super::error::BuildError;
 use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
@@ -86,9 +87,9 @@ impl Set {
         hash_range: HashRange,
         elements: impl IntoIterator<Item = E>,
     ) -> Result<Set, BuildError> {
-        let hasher = ElementHasher::new(salt, hash_range);
-        let hashed = elements.into_iter().map(|element| hasher.fingerprint(element.as_ref()));
-        Set::from_fingerprints(salt, hash_range, hashed)
+        let mut builder = SetBuilder::new(salt, hash_range);
+        builder.extend(elements);
+        builder.finish()
     }
 
     /// Builds the set of given fingerprints, in any order; duplicates are merged.
@@ -101,16 +102,36 @@ impl Set {
         hash_range: HashRange,
         fingerprints: impl IntoIterator<Item = u64>,
     ) -> Result<Set, BuildError> {
-        let mut sorted: Vec<u64> = fingerprints.into_iter().collect();
-        sorted.sort_unstable();
-        sorted.dedup();
-        if let Some(&got) = sorted.last().filter(|&&last| last >= hash_range.get()) {
-            return Err(BuildError::OutOfRange { hash_range: hash_range.get(), got });
+        let mut builder = SetBuilder::new(salt, hash_range);
+        for fingerprint in fingerprints {
+            builder.push_fingerprint(fingerprint)?;
         }
-        let Ok(len) = u32::try_from(sorted.len()) else {
-            return Err(BuildError::TooMany { got: sorted.len() as u64 });
+        builder.finish()
+    }
+
+    /// Writes the set of sorted values below the hash range, which may repeat.
+    pub(super) fn from_sorted(
+        salt: Salt,
+        hash_range: HashRange,
+        sorted: &[u64],
+    ) -> Result<Set, BuildError> {
+        let write = |len: u32| {
+            let mut writer = SetWriter::new(salt, hash_range, len);
+            writer.code.extend(sorted);
+            writer
         };
-        Ok(Set::from_ascending(salt, hash_range, len, sorted))
+        // The Rice parameter of all values is nearly always that of the distinct ones.
+        let count = u32::try_from(sorted.len()).unwrap_or(u32::MAX);
+        let distinct = |sorted: &[u64]| sorted.chunk_by(|a, b| a == b).count();
+        if sorted.len() > count as usize {
+            let got = distinct(sorted) as u64;
+            let len = u32::try_from(got).map_err(|_| BuildError::TooMany { got })?;
+            return Ok(write(len).finish());
+        }
+        let writer = write(count);
+        let len = writer.code.len();
+        let parameter = hash_range.rice_parameter(len);
+        Ok(if parameter == writer.parameter { writer.finish() } else { write(len).finish() })
     }
 
     /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
