@@ -65,8 +65,8 @@ impl SetBuilder {
     /// [`BuildError::OutOfRange`] if it is not below F; then it is not added.
     pub fn push_fingerprint(&mut self, fingerprint: u64) -> Result<(), BuildError> {
         if fingerprint >= self.hash_range.get() {
-            let hash_range = self.hash_range.get();
-            return Err(BuildError::OutOfRange { hash_range, got: fingerprint });
+            let (position, hash_range) = (self.fingerprints.len() as u64, self.hash_range.get());
+            return Err(BuildError::OutOfRange { position, hash_range, got: fingerprint });
         }
         self.fingerprints.push(fingerprint);
         Ok(())

@@ -481,6 +481,21 @@ impl<'a> Values<'a> {
         chunk
     }
 
+    /// [`Values::next_chunk`], but its values stay the next ones.
+    #[inline]
+    pub(crate) fn peek_chunk(&mut self) -> &[u64] {
+        if self.at == self.filled {
+            self.refill();
+        }
+        &self.chunk[self.at..self.filled]
+    }
+
+    /// Skips the first `count` values of the present chunk.
+    #[inline]
+    pub(crate) fn skip_in_chunk(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.filled);
+    }
+
     fn refill(&mut self) {
         let now = (self.left as usize).min(CHUNK);
         self.left -= now as u32;

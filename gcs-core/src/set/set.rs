@@ -128,14 +128,11 @@ impl Set {
             let len = u32::try_from(got).map_err(|_| BuildError::TooMany { got })?;
             return Ok(write(len).finish());
         }
-        let writer = write(count);
-        let len = writer.code.len();
-        let parameter = hash_range.rice_parameter(len);
-        Ok(if parameter == writer.parameter { writer.finish() } else { write(len).finish() })
+        Ok(write(count).finish_recoded())
     }
 
     /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
-    pub(crate) fn from_ascending(
+    pub(crate) fn from_distinct(
         salt: Salt,
         hash_range: HashRange,
         len: u32,
@@ -160,8 +157,18 @@ pub(crate) struct SetWriter {
 impl SetWriter {
     /// A writer of exactly `len` values.
     pub(crate) fn new(salt: Salt, hash_range: HashRange, len: u32) -> SetWriter {
-        let parameter = hash_range.rice_parameter(len);
-        let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, len);
+        SetWriter::with_parameter(salt, hash_range, hash_range.rice_parameter(len), len)
+    }
+
+    /// A writer with the P of a guess, and room for `expected` values. [`Self::finish_recoded`]
+    /// ends it.
+    pub(crate) fn with_parameter(
+        salt: Salt,
+        hash_range: HashRange,
+        parameter: u32,
+        expected: u32,
+    ) -> SetWriter {
+        let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, expected);
         SetWriter { salt, hash_range, parameter, code }
     }
 
@@ -169,6 +176,17 @@ impl SetWriter {
     #[inline]
     pub(crate) fn push(&mut self, value: u64) {
         self.code.push(value);
+    }
+
+    /// Ends a set whose P was a guess: codes it again if its length needs another P.
+    pub(crate) fn finish_recoded(self) -> Set {
+        let SetWriter { salt, hash_range, parameter, .. } = self;
+        if hash_range.rice_parameter(self.code.len()) == parameter {
+            return self.finish();
+        }
+        let (data, len, bits) = self.code.finish();
+        let reader = RiceReader::new(&data[HEADER_LEN..], parameter, bits);
+        Set::from_distinct(salt, hash_range, len, Values::new(reader, len))
     }
 
     pub(crate) fn finish(self) -> Set {
@@ -326,6 +344,11 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// A copy of the set that owns its bytes.
     pub fn to_owned_set(&self) -> Set {
         Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
+    }
+
+    /// Length of the code in bits.
+    pub(crate) fn code_bits(&self) -> u64 {
+        self.header.shape.bits
     }
 
     pub(crate) fn values(&self) -> Values<'_> {
@@ -576,7 +599,7 @@ mod tests {
         let fingerprint = hash_range.get();
         assert_eq!(
             Set::from_fingerprints(SALT, hash_range, [3, fingerprint]),
-            Err(BuildError::OutOfRange { hash_range: 50, got: 50 })
+            Err(BuildError::OutOfRange { position: 1, hash_range: 50, got: 50 })
         );
     }
 }
