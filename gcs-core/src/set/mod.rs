@@ -5,6 +5,7 @@
 
 pub mod algebra;
 mod ascending;
+mod builder;
 mod delta;
 mod error;
 #[cfg(feature = "std")]
@@ -15,7 +16,7 @@ mod index;
 mod info;
 mod matches;
 mod merge;
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod pieces;
 #[cfg(feature = "std")]
 mod reader;
@@ -24,14 +25,17 @@ mod rice;
 mod set;
 #[cfg(feature = "std")]
 mod sink;
+mod sip;
+mod sort;
 #[cfg(feature = "std")]
 mod streams;
 
+pub use self::builder::SetBuilder;
 pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
 #[cfg(feature = "std")]
 pub use self::external::{ExternalBuilder, ExternalError};
-pub use self::hash::{ELEMENT_LEN, ElementHasher, Salt};
+pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
 pub use self::hash_range::HashRange;
 pub use self::index::Index;
 pub use self::info::SetInfo;

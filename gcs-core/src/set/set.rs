@@ -5,6 +5,7 @@ use core::borrow::Borrow;
 use core::iter::FusedIterator;
 use core::ops::RangeBounds;
 
+use super::builder::SetBuilder;
 use super::error::BuildError;
 use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
@@ -86,9 +87,9 @@ impl Set {
         hash_range: HashRange,
         elements: impl IntoIterator<Item = E>,
     ) -> Result<Set, BuildError> {
-        let hasher = ElementHasher::new(salt, hash_range);
-        let hashed = elements.into_iter().map(|element| hasher.fingerprint(element.as_ref()));
-        Set::from_fingerprints(salt, hash_range, hashed)
+        let mut builder = SetBuilder::new(salt, hash_range);
+        builder.extend(elements);
+        builder.finish()
     }
 
     /// Builds the set of given fingerprints, in any order; duplicates are merged.
@@ -101,18 +102,33 @@ impl Set {
         hash_range: HashRange,
         fingerprints: impl IntoIterator<Item = u64>,
     ) -> Result<Set, BuildError> {
-        let mut sorted: Vec<u64> = fingerprints.into_iter().collect();
-        let hash_range_end = hash_range.get();
-        if let Some(position) = sorted.iter().position(|&value| value >= hash_range_end) {
-            let (position, got) = (position as u64, sorted[position]);
-            return Err(BuildError::OutOfRange { position, hash_range: hash_range_end, got });
+        let mut builder = SetBuilder::new(salt, hash_range);
+        for fingerprint in fingerprints {
+            builder.push_fingerprint(fingerprint)?;
         }
-        sorted.sort_unstable();
-        sorted.dedup();
-        let Ok(len) = u32::try_from(sorted.len()) else {
-            return Err(BuildError::TooMany { got: sorted.len() as u64 });
+        builder.finish()
+    }
+
+    /// Writes the set of sorted values below the hash range, which may repeat.
+    pub(super) fn from_sorted(
+        salt: Salt,
+        hash_range: HashRange,
+        sorted: &[u64],
+    ) -> Result<Set, BuildError> {
+        let write = |len: u32| {
+            let mut writer = SetWriter::new(salt, hash_range, len);
+            writer.code.extend(sorted);
+            writer
         };
-        Ok(Set::from_distinct(salt, hash_range, len, sorted))
+        // The Rice parameter of all values is nearly always that of the distinct ones.
+        let count = u32::try_from(sorted.len()).unwrap_or(u32::MAX);
+        let distinct = |sorted: &[u64]| sorted.chunk_by(|a, b| a == b).count();
+        if sorted.len() > count as usize {
+            let got = distinct(sorted) as u64;
+            let len = u32::try_from(got).map_err(|_| BuildError::TooMany { got })?;
+            return Ok(write(len).finish());
+        }
+        Ok(write(count).finish_recoded())
     }
 
     /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
