@@ -7,6 +7,8 @@ pub mod algebra;
 mod ascending;
 mod builder;
 mod delta;
+#[cfg(feature = "std")]
+mod delta_streams;
 mod error;
 #[cfg(feature = "std")]
 mod external;
