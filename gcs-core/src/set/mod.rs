@@ -5,6 +5,7 @@
 
 pub mod algebra;
 mod ascending;
+mod buckets;
 mod builder;
 mod delta;
 #[cfg(feature = "std")]
@@ -14,7 +15,7 @@ mod error;
 mod external;
 mod hash;
 mod hash_range;
-mod index;
+mod indexed;
 mod info;
 mod matches;
 mod merge;
@@ -39,9 +40,9 @@ pub use self::error::{BuildError, DeltaError, ParamsError};
 pub use self::external::{ExternalBuilder, ExternalError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
 pub use self::hash_range::HashRange;
-pub use self::index::Index;
+pub use self::indexed::IndexedSet;
 pub use self::info::SetInfo;
-pub use self::matches::Match;
+pub use self::matches::{Match, Matches, Method};
 #[cfg(feature = "std")]
 pub use self::reader::{ReadError, SetReader};
 pub use self::set::{Iter, Set};
