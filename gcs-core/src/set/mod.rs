@@ -8,6 +8,8 @@ mod ascending;
 mod buckets;
 mod builder;
 mod delta;
+#[cfg(feature = "std")]
+mod delta_streams;
 mod error;
 #[cfg(feature = "std")]
 mod external;
@@ -17,7 +19,7 @@ mod indexed;
 mod info;
 mod matches;
 mod merge;
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod pieces;
 #[cfg(feature = "std")]
 mod reader;
