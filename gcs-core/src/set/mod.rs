@@ -20,6 +20,8 @@ mod indexed;
 mod info;
 mod matches;
 mod merge;
+#[cfg(feature = "parallel")]
+mod parallel;
 #[cfg(all(test, feature = "std"))]
 mod pieces;
 #[cfg(feature = "std")]
@@ -36,7 +38,9 @@ mod streams;
 
 pub use self::builder::SetBuilder;
 pub use self::delta::Delta;
-pub use self::error::{BuildError, DeltaError, ParamsError};
+#[cfg(feature = "random")]
+pub use self::error::RandomError;
+pub use self::error::{BuildError, DeltaError, ParamsError, SaltError};
 #[cfg(feature = "std")]
 pub use self::external::{ExternalBuilder, ExternalError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
