@@ -1,0 +1,64 @@
+//! `gcs diff`: what changed between two sets.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gcs_core::Delta;
+use serde::Serialize;
+
+use super::combine::expect_same_hashing;
+use crate::cli::{Context, SUCCESS};
+use crate::error::Error;
+use crate::load;
+use crate::output::{OutputArgs, answer};
+use crate::quantity::{bytes, grouped};
+use crate::report::DeltaReport;
+
+/// Write what changed between two sets, as a delta.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Whoever has the first set makes the second one of it with the delta: gcs apply FROM DELTA -o TO")]
+pub(crate) struct Diff {
+    /// The set before
+    #[arg(value_name = "FROM")]
+    from: PathBuf,
+    /// The set after
+    #[arg(value_name = "TO")]
+    to: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct DiffReport<'a> {
+    file: &'a Path,
+    #[serde(flatten)]
+    delta: DeltaReport,
+}
+
+impl Diff {
+    pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
+        let output = self.output.create()?;
+        let from = load::set(context, &self.from)?;
+        let to = load::set(context, &self.to)?;
+        expect_same_hashing((&self.from, &from), (&self.to, &to))?;
+        let delta = Delta::between(&from, &to).map_err(|error| Error::Apply {
+            delta: self.to.clone(),
+            base: self.from.clone(),
+            why: error.to_string(),
+        })?;
+        output.write(delta.as_bytes())?;
+        let report = DiffReport { file: self.output.path(), delta: DeltaReport::of(&delta) };
+        let text = format!(
+            "{}: {} removed, {} added; {}; the set itself has {}",
+            report.file.display(),
+            grouped(report.delta.removed.into()),
+            grouped(report.delta.added.into()),
+            bytes(report.delta.bytes),
+            bytes(to.as_bytes().len() as u64)
+        );
+        answer(context.json, &report, text)?;
+        Ok(SUCCESS)
+    }
+}

@@ -1,0 +1,259 @@
+//! `gcs encode`: from lines or records to a set.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use gcs_core::{ElementHasher, HashRange, Salt, Set};
+use serde::Serialize;
+
+use crate::cli::{Context, SUCCESS};
+use crate::element::ElementArgs;
+use crate::error::Error;
+use crate::hashing::{Counts, Hashing};
+use crate::input::{Layout, Source};
+use crate::load;
+use crate::output::{OutputArgs, answer, note};
+use crate::plan::Goal;
+use crate::progress::Progress;
+use crate::quantity::{Rate, bytes, counted, grouped, one_in, parse_rate, parse_size};
+use crate::report::SetReport;
+
+/// The rate of a set when none is asked for.
+const DEFAULT_RATE: Rate = Rate::OneIn(1_000_000);
+
+/// Make a set from lines or records.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Two sets can be compared and combined only if salt and hash range are the same: make the second \
+one with --like FIRST.\n\n\
+Examples:\n  \
+    gcs encode hashes.txt -o hashes.gcs\n  \
+    gcs encode pwned.txt -o pwned.gcs --field 1 --length 20 --rate 1/50000000\n  \
+    zcat new.gz | gcs encode -o new.gcs --like pwned.gcs --field 1 --length 20")]
+pub(crate) struct Encode {
+    /// Files to read; - or none is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    elements: ElementArgs,
+    #[command(flatten)]
+    accuracy: AccuracyArgs,
+    /// Threads that hash [default: one for each processor]
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// Options that determine salt and hash range.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "How often the set may be wrong, and how large it is")]
+struct AccuracyArgs {
+    /// False-positive rate at the number of elements expected [default: 1/1000000]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, group = "accuracy")]
+    rate: Option<Rate>,
+    /// A rate below one in 2 to this power, even if half as many elements again come as expected
+    #[arg(long, value_name = "BITS", group = "accuracy")]
+    rate_bits: Option<u32>,
+    /// The lowest rate at which the set has this size, such as 1.2GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, group = "accuracy")]
+    size: Option<u64>,
+    /// The hash range F itself; the rate is the number of elements divided by it
+    #[arg(long, value_name = "F", value_parser = parse_range, group = "accuracy",
+        conflicts_with = "expected")]
+    hash_range: Option<HashRange>,
+    /// Salt and hash range of this set, so that the two can be compared and combined
+    #[arg(long, value_name = "SET", group = "accuracy", conflicts_with_all = ["expected", "salt"])]
+    like: Option<PathBuf>,
+    /// Number of elements expected; without it, files are read twice, to count their lines first
+    #[arg(long, value_name = "NUMBER")]
+    expected: Option<u64>,
+    /// 32 hexadecimal digits that key the hash [default: random]; they are public, and stored in the
+    /// set
+    #[arg(long, value_name = "HEX", value_parser = parse_salt)]
+    salt: Option<Salt>,
+}
+
+fn parse_range(text: &str) -> Result<HashRange, String> {
+    let expected = "expected a number from 1 to 2^57 - 1";
+    text.parse().ok().and_then(|range| HashRange::new(range).ok()).ok_or(expected.to_owned())
+}
+
+fn parse_salt(text: &str) -> Result<Salt, String> {
+    let salt = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+    let salt = salt.and_then(|salt| salt.try_into().ok()).map(Salt);
+    salt.ok_or_else(|| format!("expected 32 hexadecimal digits, got {} characters", text.len()))
+}
+
+/// What was made of what.
+#[derive(Debug, Serialize)]
+struct EncodeReport<'a> {
+    file: &'a Path,
+    elements: u64,
+    merged: u64,
+    empty_lines: u64,
+    bad_lines: u64,
+    #[serde(flatten)]
+    set: SetReport,
+}
+
+impl Encode {
+    pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
+        let parser = self.elements.parser()?;
+        let sources = Source::of(&self.files)?;
+        let output = self.output.create()?;
+        let (salt, hash_range) = self.accuracy.resolve(context, &sources, parser.layout())?;
+        let hashing = Hashing {
+            parser,
+            hasher: ElementHasher::new(salt, hash_range),
+            on_error: self.elements.on_error,
+            threads: self.threads.map_or_else(processors, NonZeroUsize::get),
+            sources,
+        };
+        let mut fingerprints = Vec::new();
+        let counts = {
+            let progress = Progress::new(context, "hashing", total(&hashing.sources));
+            hashing.run(&progress, |some| {
+                fingerprints.extend_from_slice(some);
+                Ok(())
+            })?
+        };
+        let set = Set::from_fingerprints(salt, hash_range, fingerprints)?;
+        output.write(set.as_bytes())?;
+        self.tell(context, counts, &set)
+    }
+
+    fn tell(&self, context: Context, counts: Counts, set: &Set) -> Result<u8, Error> {
+        let report = EncodeReport {
+            file: self.output.path(),
+            elements: counts.elements,
+            merged: counts.elements.saturating_sub(set.len().into()),
+            empty_lines: counts.empty,
+            bad_lines: counts.bad,
+            set: SetReport::of(set),
+        };
+        self.accuracy.warn(&report);
+        answer(context.json, &report, &report)?;
+        Ok(SUCCESS)
+    }
+}
+
+impl fmt::Display for EncodeReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (elements, fingerprints) = (self.elements, u64::from(self.set.fingerprints));
+        write!(f, "{}: {} of ", self.file.display(), counted(fingerprints, "fingerprint"))?;
+        write!(f, "{}", counted(elements, "element"))?;
+        for (number, what) in [
+            (self.merged, "merged with an equal one"),
+            (self.empty_lines, "empty lines"),
+            (self.bad_lines, "bad lines left out"),
+        ] {
+            if number > 0 {
+                write!(f, ", {} {what}", grouped(number))?;
+            }
+        }
+        write!(f, "; {}; false positives: {}", bytes(self.set.bytes), self.set.one_in())
+    }
+}
+
+impl AccuracyArgs {
+    /// Salt and hash range.
+    fn resolve(
+        &self,
+        context: Context,
+        sources: &[Source],
+        layout: Layout,
+    ) -> Result<(Salt, HashRange), Error> {
+        if let Some(path) = &self.like {
+            let set = load::set(context, path)?;
+            return Ok((set.salt(), set.hash_range()));
+        }
+        let hash_range = match self.hash_range {
+            Some(hash_range) => hash_range,
+            None => {
+                let expected = match self.expected {
+                    Some(expected) => expected,
+                    None => count(context, sources, layout)?,
+                };
+                self.goal().hash_range(expected)?
+            }
+        };
+        Ok((self.salt.map_or_else(random_salt, Ok)?, hash_range))
+    }
+
+    fn goal(&self) -> Goal {
+        match (self.rate_bits, self.size) {
+            (Some(bits), _) => Goal::RateBits(bits),
+            (_, Some(size)) => Goal::Size(size),
+            _ => Goal::Rate(self.rate.unwrap_or(DEFAULT_RATE)),
+        }
+    }
+
+    /// Says so when more elements came than expected, so that the rate is missed.
+    fn warn(&self, report: &EncodeReport<'_>) {
+        let (got, expected) =
+            (u64::from(report.set.fingerprints), self.expected.unwrap_or(u64::MAX));
+        let missed = match self.goal() {
+            Goal::Rate(rate) => (got > expected).then(|| one_in(rate.get())),
+            Goal::RateBits(bits) => {
+                let rate = 0.5f64.powi(bits as i32);
+                (report.set.false_positive_rate > rate).then(|| one_in(rate))
+            }
+            Goal::Size(size) => (report.set.bytes > size && got > expected).then(|| bytes(size)),
+        };
+        if let Some(missed) = missed.filter(|_| self.expected.is_some()) {
+            note(format_args!(
+                "gcs: {} came, not {} as expected, so {missed} is not reached",
+                counted(got, "fingerprint"),
+                grouped(expected)
+            ));
+        }
+    }
+}
+
+/// How many lines or records there are.
+fn count(context: Context, sources: &[Source], layout: Layout) -> Result<u64, Error> {
+    if let Some(source) = sources.iter().find(|source| source.length().is_none()) {
+        // A file that is missing is told as such.
+        source.open()?;
+        return Err(Error::Usage {
+            what: source.to_string(),
+            why: "its elements cannot be counted beforehand, and the hash range depends on their \
+                  number",
+            remedy: "say --expected NUMBER, --hash-range F or --like SET",
+        });
+    }
+    let progress = Progress::new(context, "counting", total(sources));
+    sources.iter().map(|source| layout.count(source, &progress)).sum()
+}
+
+/// The length of all sources, if all are files.
+fn total(sources: &[Source]) -> Option<u64> {
+    sources.iter().map(Source::length).sum()
+}
+
+fn random_salt() -> Result<Salt, Error> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(Error::Random)?;
+    Ok(Salt(salt))
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_salt_is_told_as_it_is_given() {
+        let salt = parse_salt("000102030405060708090A0b0c0d0e0f").unwrap();
+        assert_eq!(crate::report::salt_text(salt), "000102030405060708090a0b0c0d0e0f");
+        assert!(parse_salt("0001").is_err() && parse_salt(&"g".repeat(32)).is_err());
+        assert!(parse_range("0").is_err() && parse_range("144115188075855872").is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! What can go wrong, in one line each: what, why, what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gcs_core::{BuildError, ParseError};
+use thiserror::Error;
+
+use crate::element::Problem;
+use crate::kind::Kind;
+use crate::plan::PlanError;
+use crate::quantity::grouped;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    /// The reader of standard output has gone. Nothing is said about it.
+    #[error("standard output: its reader is gone")]
+    ClosedPipe,
+    #[error("standard output: {0}{advice}", advice = advice(.0))]
+    Stdout(io::Error),
+    #[error("{}: cannot be read: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("{}: cannot be written: {error}{advice}", path.display(), advice = advice(.error))]
+    Write { path: PathBuf, error: io::Error },
+    #[error("{}: is there already: name another file, or say --force to replace it", .0.display())]
+    Exists(PathBuf),
+    #[error("{}: cannot be replaced: it is no ordinary file; name another file", .0.display())]
+    NoFile(PathBuf),
+    #[error("{}: {article} was expected: this is {got}", path.display(), article = expected.named())]
+    Kind { path: PathBuf, expected: Kind, got: Kind },
+    #[error("{}: this is {got}: expected {expected}", path.display())]
+    UnknownKind { path: PathBuf, got: Kind, expected: &'static str },
+    #[error("{}: is damaged: {error}; get a new copy", path.display())]
+    Damaged { path: PathBuf, error: ParseError },
+    #[error("{}: {error}; get a newer gcs", path.display())]
+    Newer { path: PathBuf, error: ParseError },
+    #[error("{failed} of {total} files are not valid: see above; get new copies")]
+    Several { failed: usize, total: usize },
+    #[error(
+        "{source_name}: {unit} {}: {problem}; nothing was written (--on-error skip leaves such \
+         {unit}s out)",
+        grouped(*number)
+    )]
+    BadElement { source_name: String, unit: &'static str, number: u64, problem: Problem },
+    #[error("{place}: {problem}; nothing behind it was asked (--on-error skip leaves it out)")]
+    BadQuery { place: String, problem: Problem },
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("{}: differs from {} in its {difference}", path.display(), first.display())]
+    Differs { path: PathBuf, first: PathBuf, difference: String },
+    #[error("{}: does not apply to {}: {why}", delta.display(), base.display())]
+    Apply { delta: PathBuf, base: PathBuf, why: String },
+    #[error("{what}: {why}; {remedy}")]
+    Usage { what: String, why: &'static str, remedy: &'static str },
+    #[error("no random salt: {0}; name one with --salt")]
+    Random(getrandom::Error),
+    #[error("{0}: cannot be started: {1}")]
+    Start(&'static str, String),
+}
+
+impl Error {
+    /// A failure to read a file.
+    pub(crate) fn read(path: &Path, error: io::Error) -> Error {
+        Error::Read { path: path.to_owned(), error }
+    }
+
+    /// A failure to write a file.
+    pub(crate) fn write(path: &Path, error: io::Error) -> Error {
+        Error::Write { path: path.to_owned(), error }
+    }
+
+    /// A failure to write to standard output.
+    pub(crate) fn stdout(error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::ClosedPipe,
+            _ => Error::Stdout(error),
+        }
+    }
+
+    /// Bytes that are not what their magic says.
+    pub(crate) fn damaged(path: &Path, error: ParseError) -> Error {
+        let path = path.to_owned();
+        match error {
+            ParseError::Version { .. } => Error::Newer { path, error },
+            _ => Error::Damaged { path, error },
+        }
+    }
+}
+
+/// What to do about a full disk.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; make room there, or write to another disk"
+        }
+        io::ErrorKind::FileTooLarge => "; raise the limit on the size of a file (ulimit -f)",
+        io::ErrorKind::PermissionDenied => "; write to a folder of your own",
+        io::ErrorKind::NotFound => "; make the folder first",
+        _ => "",
+    }
+}

@@ -1,0 +1,127 @@
+//! What is told about a set or a delta: as JSON of a stable shape, or as text.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use gcs_core::{Delta, HashRange, Salt, Set};
+use serde::Serialize;
+
+use crate::quantity::{bytes, grouped, one_in};
+
+/// A hash range or a fingerprint. As JSON a string, because many readers of JSON lose digits of
+/// numbers above 2^53.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Large(pub(crate) u64);
+
+impl Serialize for Large {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Statistics of a set.
+#[derive(Debug, Serialize)]
+pub(crate) struct SetReport {
+    pub(crate) fingerprints: u32,
+    pub(crate) hash_range: Large,
+    pub(crate) rice_parameter: u32,
+    pub(crate) bytes: u64,
+    pub(crate) bits_per_fingerprint: Option<f64>,
+    pub(crate) bound_bits_per_fingerprint: Option<f64>,
+    pub(crate) false_positive_rate: f64,
+    pub(crate) salt: String,
+    pub(crate) identity: String,
+}
+
+impl SetReport {
+    /// Statistics of this set.
+    pub(crate) fn of<D: AsRef<[u8]>>(set: &Set<D>) -> SetReport {
+        let (len, bytes) = (set.len(), set.as_bytes().len() as u64);
+        SetReport {
+            fingerprints: len,
+            hash_range: Large(set.hash_range().get()),
+            rice_parameter: set.rice_parameter(),
+            bytes,
+            bits_per_fingerprint: (len > 0).then(|| bytes as f64 * 8.0 / f64::from(len)),
+            bound_bits_per_fingerprint: bound(set.hash_range(), len),
+            false_positive_rate: set.false_positive_rate(),
+            salt: salt_text(set.salt()),
+            identity: set.identity().to_string(),
+        }
+    }
+
+    /// How often an element that is not in the set is found in it.
+    pub(crate) fn one_in(&self) -> String {
+        one_in(self.false_positive_rate)
+    }
+}
+
+/// The fewest bits a fingerprint that any set of this rate can take, if it can be listed:
+/// log2(F/N) + 1.4427.
+fn bound(hash_range: HashRange, len: u32) -> Option<f64> {
+    (len > 0).then(|| hash_range.modulus(len).log2() + std::f64::consts::LOG2_E)
+}
+
+/// A salt as it is given to `--salt`.
+pub(crate) fn salt_text(salt: Salt) -> String {
+    HEXLOWER.encode(&salt.0)
+}
+
+impl fmt::Display for SetReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  fingerprints         {}", grouped(self.fingerprints.into()))?;
+        writeln!(f, "  size                 {} ({})", bytes(self.bytes), self.bytes)?;
+        if let (Some(bits), Some(bound)) =
+            (self.bits_per_fingerprint, self.bound_bits_per_fingerprint)
+        {
+            writeln!(
+                f,
+                "  bits a fingerprint   {bits:.3}, of which {bound:.3} are the least possible"
+            )?;
+        }
+        writeln!(f, "  false positives      {}", self.one_in())?;
+        writeln!(f, "  hash range F         {}", self.hash_range.0)?;
+        writeln!(f, "  Rice parameter P     {}", self.rice_parameter)?;
+        writeln!(f, "  salt                 {}", self.salt)?;
+        write!(f, "  identity             {}", self.identity)
+    }
+}
+
+/// Statistics of a delta.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeltaReport {
+    pub(crate) removed: u32,
+    pub(crate) added: u32,
+    pub(crate) bytes: u64,
+    pub(crate) hash_range: Large,
+    pub(crate) salt: String,
+    pub(crate) base: String,
+    pub(crate) target: String,
+}
+
+impl DeltaReport {
+    /// Statistics of this delta.
+    pub(crate) fn of<D: AsRef<[u8]>>(delta: &Delta<D>) -> DeltaReport {
+        DeltaReport {
+            removed: delta.removed_len(),
+            added: delta.added_len(),
+            bytes: delta.as_bytes().len() as u64,
+            hash_range: Large(delta.hash_range().get()),
+            salt: salt_text(delta.salt()),
+            base: delta.base().to_string(),
+            target: delta.target().to_string(),
+        }
+    }
+}
+
+impl fmt::Display for DeltaReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  removed              {}", grouped(self.removed.into()))?;
+        writeln!(f, "  added                {}", grouped(self.added.into()))?;
+        writeln!(f, "  size                 {} ({})", bytes(self.bytes), self.bytes)?;
+        writeln!(f, "  hash range F         {}", self.hash_range.0)?;
+        writeln!(f, "  salt                 {}", self.salt)?;
+        writeln!(f, "  from the set         {}", self.base)?;
+        write!(f, "  to the set           {}", self.target)
+    }
+}
