@@ -3,12 +3,16 @@
 //! This module needs nothing of this crate but bytes and digests. A program that wants only
 //! sets builds without signatures and JSON when it sets `default-features = false`.
 
+pub mod algebra;
+mod ascending;
 mod delta;
 mod error;
 mod hash;
 mod hash_range;
 mod index;
+mod info;
 mod matches;
+mod merge;
 mod rice;
 #[expect(clippy::module_inception, reason = "the set itself, among its parts")]
 mod set;
@@ -18,6 +22,7 @@ pub use self::error::{BuildError, DeltaError, ParamsError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Salt};
 pub use self::hash_range::HashRange;
 pub use self::index::Index;
+pub use self::info::SetInfo;
 pub use self::matches::Match;
 pub use self::set::{Iter, Set};
 

@@ -123,6 +123,11 @@ impl RiceWriter {
         self.push_gap(gap);
     }
 
+    /// How many values are coded.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
     #[inline]
     fn push_gap(&mut self, gap: u64) {
         let quotient = gap >> self.parameter;
@@ -386,6 +391,21 @@ impl<'a> Values<'a> {
         let chunk = &self.chunk[self.at..self.filled];
         self.at = self.filled;
         chunk
+    }
+
+    /// [`Values::next_chunk`], but its values stay the next ones.
+    #[inline]
+    pub(crate) fn peek_chunk(&mut self) -> &[u64] {
+        if self.at == self.filled {
+            self.refill();
+        }
+        &self.chunk[self.at..self.filled]
+    }
+
+    /// Skips the first `count` values of the present chunk.
+    #[inline]
+    pub(crate) fn skip_in_chunk(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.filled);
     }
 
     fn refill(&mut self) {

@@ -102,19 +102,21 @@ impl Set {
         fingerprints: impl IntoIterator<Item = u64>,
     ) -> Result<Set, BuildError> {
         let mut sorted: Vec<u64> = fingerprints.into_iter().collect();
+        let hash_range_end = hash_range.get();
+        if let Some(position) = sorted.iter().position(|&value| value >= hash_range_end) {
+            let (position, got) = (position as u64, sorted[position]);
+            return Err(BuildError::OutOfRange { position, hash_range: hash_range_end, got });
+        }
         sorted.sort_unstable();
         sorted.dedup();
-        if let Some(&got) = sorted.last().filter(|&&last| last >= hash_range.get()) {
-            return Err(BuildError::OutOfRange { hash_range: hash_range.get(), got });
-        }
         let Ok(len) = u32::try_from(sorted.len()) else {
             return Err(BuildError::TooMany { got: sorted.len() as u64 });
         };
-        Ok(Set::from_ascending(salt, hash_range, len, sorted))
+        Ok(Set::from_distinct(salt, hash_range, len, sorted))
     }
 
     /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
-    pub(crate) fn from_ascending(
+    pub(crate) fn from_distinct(
         salt: Salt,
         hash_range: HashRange,
         len: u32,
@@ -139,8 +141,18 @@ pub(crate) struct SetWriter {
 impl SetWriter {
     /// A writer of exactly `len` values.
     pub(crate) fn new(salt: Salt, hash_range: HashRange, len: u32) -> SetWriter {
-        let parameter = hash_range.rice_parameter(len);
-        let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, len);
+        SetWriter::with_parameter(salt, hash_range, hash_range.rice_parameter(len), len)
+    }
+
+    /// A writer with the P of a guess, and room for `expected` values. [`Self::finish_recoded`]
+    /// ends it.
+    pub(crate) fn with_parameter(
+        salt: Salt,
+        hash_range: HashRange,
+        parameter: u32,
+        expected: u32,
+    ) -> SetWriter {
+        let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, expected);
         SetWriter { salt, hash_range, parameter, code }
     }
 
@@ -148,6 +160,17 @@ impl SetWriter {
     #[inline]
     pub(crate) fn push(&mut self, value: u64) {
         self.code.push(value);
+    }
+
+    /// Ends a set whose P was a guess: codes it again if its length needs another P.
+    pub(crate) fn finish_recoded(self) -> Set {
+        let SetWriter { salt, hash_range, parameter, .. } = self;
+        if hash_range.rice_parameter(self.code.len()) == parameter {
+            return self.finish();
+        }
+        let (data, len, bits) = self.code.finish();
+        let reader = RiceReader::new(&data[HEADER_LEN..], parameter, bits);
+        Set::from_distinct(salt, hash_range, len, Values::new(reader, len))
     }
 
     pub(crate) fn finish(self) -> Set {
@@ -305,6 +328,11 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// A copy of the set that owns its bytes.
     pub fn to_owned_set(&self) -> Set {
         Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
+    }
+
+    /// Length of the code in bits.
+    pub(crate) fn code_bits(&self) -> u64 {
+        self.header.shape.bits
     }
 
     pub(crate) fn values(&self) -> Values<'_> {
@@ -555,7 +583,7 @@ mod tests {
         let fingerprint = hash_range.get();
         assert_eq!(
             Set::from_fingerprints(SALT, hash_range, [3, fingerprint]),
-            Err(BuildError::OutOfRange { hash_range: 50, got: 50 })
+            Err(BuildError::OutOfRange { position: 1, hash_range: 50, got: 50 })
         );
     }
 }
