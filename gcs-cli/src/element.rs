@@ -104,7 +104,7 @@ pub(crate) enum Problem {
     Odd { digits: usize },
     #[error("base64 was expected, character {at} is wrong{}", field_hint(*byte))]
     Base64 { at: usize, byte: u8 },
-    #[error("base64 was expected, got {characters} characters, which is no whole number of bytes")]
+    #[error("base64 was expected, a length of {characters} is impossible")]
     Base64Length { characters: usize },
     #[error("an element of {expected} bytes was expected, got {got}")]
     Length { expected: usize, got: usize },

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gcs_core::set::algebra::AlgebraError;
 use gcs_core::{BuildError, ParseError};
 use thiserror::Error;
 
@@ -49,6 +50,8 @@ pub(crate) enum Error {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Build(#[from] BuildError),
+    #[error(transparent)]
+    Algebra(#[from] AlgebraError),
     #[error("{}: differs from {} in its {difference}", path.display(), first.display())]
     Differs { path: PathBuf, first: PathBuf, difference: String },
     #[error("{}: does not apply to {}: {why}", delta.display(), base.display())]

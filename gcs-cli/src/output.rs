@@ -108,16 +108,14 @@ impl NewFile {
             Ok(_) => fs::canonicalize(path).map_err(|error| Error::write(path, error))?,
             Err(_) => path.to_owned(),
         };
-        let mut builder = Builder::new();
-        builder.prefix(".gcs-").suffix(".part");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let temporary = builder
-            .tempfile_in(folder_of(&path))
-            .map_err(|error| Error::write(&path, plain(&error)))?;
+        let create = |temporary: &Path| {
+            File::options().read(true).write(true).create_new(true).open(temporary)
+        };
+        let temporary = Builder::new()
+            .prefix(".gcs-")
+            .suffix(".part")
+            .make_in(folder_of(&path), create)
+            .map_err(|error| Error::write(&path, error))?;
         let guard = Guard::file(temporary.path());
         Ok(NewFile { path, temporary, is_forced, guard })
     }
@@ -167,12 +165,4 @@ impl NewFile {
 /// The folder that a file is in.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The same error without the temporary name, which says nothing to the user.
-fn plain(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error.kind().into(),
-    }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use gcs_core::{Delta, HashRange, Salt, Set};
+use gcs_core::set::SetInfo;
+use gcs_core::{Delta, Salt};
 use serde::Serialize;
 
 use crate::quantity::{bytes, grouped, one_in};
@@ -34,19 +35,18 @@ pub(crate) struct SetReport {
 }
 
 impl SetReport {
-    /// Statistics of this set.
-    pub(crate) fn of<D: AsRef<[u8]>>(set: &Set<D>) -> SetReport {
-        let (len, bytes) = (set.len(), set.as_bytes().len() as u64);
+    /// Statistics of a set.
+    pub(crate) fn of(info: &SetInfo) -> SetReport {
         SetReport {
-            fingerprints: len,
-            hash_range: Large(set.hash_range().get()),
-            rice_parameter: set.rice_parameter(),
-            bytes,
-            bits_per_fingerprint: (len > 0).then(|| bytes as f64 * 8.0 / f64::from(len)),
-            bound_bits_per_fingerprint: bound(set.hash_range(), len),
-            false_positive_rate: set.false_positive_rate(),
-            salt: salt_text(set.salt()),
-            identity: set.identity().to_string(),
+            fingerprints: info.len,
+            hash_range: Large(info.hash_range.get()),
+            rice_parameter: info.rice_parameter,
+            bytes: info.bytes,
+            bits_per_fingerprint: info.bits_per_element(),
+            bound_bits_per_fingerprint: info.bound(),
+            false_positive_rate: info.false_positive_rate(),
+            salt: salt_text(info.salt),
+            identity: info.identity.to_string(),
         }
     }
 
@@ -54,12 +54,6 @@ impl SetReport {
     pub(crate) fn one_in(&self) -> String {
         one_in(self.false_positive_rate)
     }
-}
-
-/// The fewest bits a fingerprint that any set of this rate can take, if it can be listed:
-/// log2(F/N) + 1.4427.
-fn bound(hash_range: HashRange, len: u32) -> Option<f64> {
-    (len > 0).then(|| hash_range.modulus(len).log2() + std::f64::consts::LOG2_E)
 }
 
 /// A salt as it is given to `--salt`.
@@ -74,10 +68,7 @@ impl fmt::Display for SetReport {
         if let (Some(bits), Some(bound)) =
             (self.bits_per_fingerprint, self.bound_bits_per_fingerprint)
         {
-            writeln!(
-                f,
-                "  bits a fingerprint   {bits:.3}, of which {bound:.3} are the least possible"
-            )?;
+            writeln!(f, "  bits a fingerprint   {bits:.3} (bound {bound:.3})")?;
         }
         writeln!(f, "  false positives      {}", self.one_in())?;
         writeln!(f, "  hash range F         {}", self.hash_range.0)?;

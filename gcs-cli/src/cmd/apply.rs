@@ -41,6 +41,6 @@ impl Apply {
             Error::Apply { delta, base, why: format!("{error}; {remedy}") }
         })?;
         output.write(set.as_bytes())?;
-        Made::new(self.output.path(), &set).tell(context)
+        Made::new(self.output.path(), &set.info()).tell(context)
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gcs_core::Set;
+use gcs_core::set::{SetInfo, algebra};
 use serde::Serialize;
 
 use crate::cli::{Context, SUCCESS};
@@ -44,8 +45,8 @@ pub(super) struct Made<'a> {
 
 impl<'a> Made<'a> {
     /// The set that is now in this file.
-    pub(super) fn new<D: AsRef<[u8]>>(file: &'a Path, set: &Set<D>) -> Made<'a> {
-        Made { file, set: SetReport::of(set) }
+    pub(super) fn new(file: &'a Path, info: &SetInfo) -> Made<'a> {
+        Made { file, set: SetReport::of(info) }
     }
 
     /// Tells the user about it.
@@ -90,26 +91,13 @@ impl Combine {
         for (path, set) in self.sets.iter().zip(&sets) {
             expect_same_hashing((&self.sets[0], &sets[0]), (path, set))?;
         }
-        let (salt, hash_range) = (sets[0].salt(), sets[0].hash_range());
-        let mut values: Vec<u64> = sets[0].iter().collect();
-        for other in &sets[1..] {
-            match operation {
-                Operation::Union => values.extend(other),
-                Operation::Intersect => retain(&mut values, other, true),
-                Operation::Subtract => retain(&mut values, other, false),
-            }
-        }
-        let set = Set::from_fingerprints(salt, hash_range, values)?;
+        let operation = match operation {
+            Operation::Union => algebra::Operation::Union,
+            Operation::Intersect => algebra::Operation::Intersection,
+            Operation::Subtract => algebra::Operation::Difference,
+        };
+        let set = operation.of(&sets)?.to_set()?;
         output.write(set.as_bytes())?;
-        Made::new(self.output.path(), &set).tell(context)
+        Made::new(self.output.path(), &set.info()).tell(context)
     }
-}
-
-/// Keeps the ascending values that are in the other set, or those that are not.
-fn retain(values: &mut Vec<u64>, other: &Set, is_common: bool) {
-    let mut other = other.iter().peekable();
-    values.retain(|value| {
-        while other.next_if(|least| least < value).is_some() {}
-        (other.peek() == Some(value)) == is_common
-    });
 }

@@ -39,13 +39,13 @@ pub(crate) struct Encode {
     files: Vec<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
+    /// Threads that hash [default: one for each processor]
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<NonZeroUsize>,
     #[command(flatten)]
     elements: ElementArgs,
     #[command(flatten)]
     accuracy: AccuracyArgs,
-    /// Threads that hash [default: one for each processor]
-    #[arg(long, value_name = "NUMBER")]
-    threads: Option<NonZeroUsize>,
 }
 
 /// Options that determine salt and hash range.
@@ -133,7 +133,7 @@ impl Encode {
             merged: counts.elements.saturating_sub(set.len().into()),
             empty_lines: counts.empty,
             bad_lines: counts.bad,
-            set: SetReport::of(set),
+            set: SetReport::of(&set.info()),
         };
         self.accuracy.warn(&report);
         answer(context.json, &report, &report)?;
@@ -146,14 +146,14 @@ impl fmt::Display for EncodeReport<'_> {
         let (elements, fingerprints) = (self.elements, u64::from(self.set.fingerprints));
         write!(f, "{}: {} of ", self.file.display(), counted(fingerprints, "fingerprint"))?;
         write!(f, "{}", counted(elements, "element"))?;
-        for (number, what) in [
-            (self.merged, "merged with an equal one"),
-            (self.empty_lines, "empty lines"),
-            (self.bad_lines, "bad lines left out"),
-        ] {
-            if number > 0 {
-                write!(f, ", {} {what}", grouped(number))?;
-            }
+        if self.merged > 0 {
+            write!(f, ", {} merged with an equal one", grouped(self.merged))?;
+        }
+        if self.empty_lines > 0 {
+            write!(f, ", {}", counted(self.empty_lines, "empty line"))?;
+        }
+        if self.bad_lines > 0 {
+            write!(f, ", {} left out", counted(self.bad_lines, "bad line"))?;
         }
         write!(f, "; {}; false positives: {}", bytes(self.set.bytes), self.set.one_in())
     }

@@ -10,6 +10,7 @@ use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
 use crate::load::{self, Loaded};
 use crate::output::Stdout;
+use crate::quantity::{counted, grouped};
 use crate::report::{DeltaReport, SetReport};
 
 /// Show the statistics of sets and deltas, after verifying them.
@@ -39,7 +40,7 @@ impl FileReport<'_> {
     /// Verifies a file.
     pub(super) fn of(context: Context, file: &Path) -> Result<FileReport<'_>, Error> {
         let content = match load::any(context, file)? {
-            Loaded::Set(set) => Content::Set(SetReport::of(&set)),
+            Loaded::Set(set) => Content::Set(SetReport::of(&set.info())),
             Loaded::Delta(delta) => Content::Delta(DeltaReport::of(&delta)),
         };
         Ok(FileReport { file, content })
@@ -51,13 +52,17 @@ impl FileReport<'_> {
         match &self.content {
             Content::Set(set) => {
                 format!(
-                    "{file}: valid set of {} fingerprints, identity {}",
-                    set.fingerprints, set.identity
+                    "{file}: valid set of {}, identity {}",
+                    counted(set.fingerprints.into(), "fingerprint"),
+                    set.identity
                 )
             }
             Content::Delta(delta) => format!(
                 "{file}: valid delta, {} removed, {} added, from {} to {}",
-                delta.removed, delta.added, delta.base, delta.target
+                grouped(delta.removed.into()),
+                grouped(delta.added.into()),
+                delta.base,
+                delta.target
             ),
         }
     }

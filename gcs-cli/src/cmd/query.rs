@@ -164,6 +164,9 @@ impl<'a> Asked<'a> {
             Err(problem) => {
                 self.answer()?;
                 self.stdout.flush()?;
+                if self.is_decided() {
+                    return Ok(());
+                }
                 return Err(Error::BadQuery { place: place(), problem });
             }
         }
