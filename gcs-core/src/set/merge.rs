@@ -15,7 +15,8 @@ pub(crate) trait Source {
     /// Why a stream may break off.
     type Error;
 
-    /// Values that come next and are not consumed yet; empty only at the end of the stream.
+    /// Values that come next and are not consumed yet, at most [`CHUNK`]; empty only at the end
+    /// of the stream.
     fn chunk(&mut self) -> Result<&[u64], Self::Error>;
 
     /// Consumes the first `count` values of the chunk.
@@ -98,16 +99,22 @@ impl Pairing {
         }
     }
 
-    /// Merges as much as one call can: until a chunk is used up or `out` is full.
-    fn merge(self, first: &[u64], second: &[u64], out: &mut [u64]) -> Merged {
+    /// Merges two streams up to the end of one of the chunks.
+    fn merge(self, first: &[u64], second: &[u64], out: &mut [u64; WINDOW]) -> Merged {
         match self {
-            Pairing::Either => merge(first, second, out, |_, _| true),
-            Pairing::Both => merge(first, second, out, |a, b| a == b),
-            Pairing::OnlyFirst => merge(first, second, out, |a, b| a < b),
-            Pairing::OnlyOne => merge(first, second, out, |a, b| a != b),
+            Pairing::Either => merge(self, first, second, out, |_, _| true),
+            Pairing::Both => merge(self, first, second, out, |a, b| a == b),
+            Pairing::OnlyFirst => merge(self, first, second, out, |a, b| a < b),
+            Pairing::OnlyOne => merge(self, first, second, out, |a, b| a != b),
         }
     }
 }
+
+/// Most values that one merge takes: two chunks.
+const WINDOW: usize = 2 * CHUNK;
+
+/// From how many values of one stream for each of the other spans are copied at once.
+const SPARSE: usize = 12;
 
 /// How many values of each chunk a merge has used up, and how many it has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,29 +124,129 @@ struct Merged {
     out: usize,
 }
 
-/// Takes the smaller of the two next values, or both if they are equal, and writes it if
-/// `keep` says so of the two.
 #[inline(always)]
 fn merge(
+    pairing: Pairing,
+    first: &[u64],
+    second: &[u64],
+    out: &mut [u64; WINDOW],
+    keep: impl Fn(u64, u64) -> bool,
+) -> Merged {
+    let (Some(&first_last), Some(&second_last)) = (first.last(), second.last()) else {
+        return Merged { first: 0, second: 0, out: 0 };
+    };
+    // Everything up to here is in the chunks, and no more than WINDOW values are.
+    let last = first_last.min(second_last);
+    let first = &first[..first.partition_point(|&value| value <= last)];
+    let second = &second[..second.partition_point(|&value| value <= last)];
+    let written = if first.len() > SPARSE * second.len() {
+        merge_sparse(pairing.keeps(), first, second, out, &keep)
+    } else if second.len() > SPARSE * first.len() {
+        let (keep_first, keep_second) = pairing.keeps();
+        merge_sparse((keep_second, keep_first), second, first, out, |b, a| keep(a, b))
+    } else {
+        merge_dense(pairing.keeps(), first, second, out, &keep)
+    };
+    Merged { first: first.len(), second: second.len(), out: written }
+}
+
+/// Merges streams of which the first has many values for each of the second: copies those
+/// between two values of the second at once.
+#[inline(always)]
+fn merge_sparse(
+    (keep_many, keep_few): (bool, bool),
+    mut many: &[u64],
+    few: &[u64],
+    out: &mut [u64],
+    keep: impl Fn(u64, u64) -> bool,
+) -> usize {
+    let mut at = 0;
+    for &value in few {
+        let (before, rest) = many.split_at(many.partition_point(|&other| other < value));
+        at += copy(keep_many, before, &mut out[at..]);
+        let is_in_both = rest.first() == Some(&value);
+        many = &rest[usize::from(is_in_both)..];
+        if if is_in_both { keep(value, value) } else { keep_few } {
+            out[at] = value;
+            at += 1;
+        }
+    }
+    at + copy(keep_many, many, &mut out[at..])
+}
+
+/// Merges streams of like density: both halves at once, since the steps of one merge wait for
+/// each other: 2.1 ns a random value against 2.9 ns.
+#[inline(always)]
+fn merge_dense(
+    keeps: (bool, bool),
     first: &[u64],
     second: &[u64],
     out: &mut [u64],
     keep: impl Fn(u64, u64) -> bool,
-) -> Merged {
-    let (mut i, mut j, mut k) = (0, 0, 0);
-    loop {
-        let steps = (first.len() - i).min(second.len() - j).min(out.len() - k);
-        if steps == 0 {
-            return Merged { first: i, second: j, out: k };
-        }
-        for _ in 0..steps {
-            let (a, b) = (first[i], second[j]);
-            out[k] = a.min(b);
-            k += usize::from(keep(a, b));
-            i += usize::from(a <= b);
-            j += usize::from(b <= a);
-        }
+) -> usize {
+    let (first_low, first_high) = first.split_at(first.len() / 2);
+    let middle = first_high.first().map_or(0, |&middle| second.partition_point(|&b| b < middle));
+    let (second_low, second_high) = second.split_at(middle);
+    let room = first_low.len() + second_low.len();
+    let (out_low, out_high) = out.split_at_mut(room);
+    let mut low = Half { first: first_low, second: second_low, out: out_low, i: 0, j: 0, k: 0 };
+    let mut high = Half { first: first_high, second: second_high, out: out_high, i: 0, j: 0, k: 0 };
+    while let (Some(one), Some(other)) = (low.heads(), high.heads()) {
+        low.step(one, &keep);
+        high.step(other, &keep);
     }
+    let (low, high) = (low.finish(keeps, &keep), high.finish(keeps, &keep));
+    if low < room {
+        out.copy_within(room..room + high, low);
+    }
+    low + high
+}
+
+/// One merge, without a branch that depends on the values.
+struct Half<'a> {
+    first: &'a [u64],
+    second: &'a [u64],
+    out: &'a mut [u64],
+    /// How many values of `first` and `second` are used up, and how many are written.
+    i: usize,
+    j: usize,
+    k: usize,
+}
+
+impl Half<'_> {
+    /// The next value of each stream, while both have one.
+    #[inline(always)]
+    fn heads(&self) -> Option<(u64, u64)> {
+        Some((*self.first.get(self.i)?, *self.second.get(self.j)?))
+    }
+
+    /// Takes the smaller of the two next values, or both if they are equal, and keeps it if
+    /// `keep` says so of the two.
+    #[inline(always)]
+    fn step(&mut self, (a, b): (u64, u64), keep: impl Fn(u64, u64) -> bool) {
+        self.out[self.k] = a.min(b);
+        self.k += usize::from(keep(a, b));
+        self.i += usize::from(a <= b);
+        self.j += usize::from(b <= a);
+    }
+
+    #[inline(always)]
+    fn finish(mut self, keeps: (bool, bool), keep: impl Fn(u64, u64) -> bool) -> usize {
+        while let Some(heads) = self.heads() {
+            self.step(heads, &keep);
+        }
+        self.k += copy(keeps.0, &self.first[self.i..], &mut self.out[self.k..]);
+        self.k += copy(keeps.1, &self.second[self.j..], &mut self.out[self.k..]);
+        self.k
+    }
+}
+
+/// Copies values if they are kept; returns how many.
+#[inline(always)]
+fn copy(is_kept: bool, values: &[u64], out: &mut [u64]) -> usize {
+    let values = if is_kept { values } else { &[] };
+    out[..values.len()].copy_from_slice(values);
+    values.len()
 }
 
 /// A tree whose leaves are streams and whose nodes are operations on two.
@@ -155,7 +262,7 @@ pub(crate) struct Node<S> {
     first: Tree<S>,
     second: Tree<S>,
     /// Results that are not consumed yet are at `at..filled`.
-    out: [u64; CHUNK],
+    out: [u64; WINDOW],
     at: usize,
     filled: usize,
 }
@@ -163,7 +270,7 @@ pub(crate) struct Node<S> {
 impl<S> Tree<S> {
     /// Combines two trees.
     pub(crate) fn pair(pairing: Pairing, first: Tree<S>, second: Tree<S>) -> Tree<S> {
-        let out = [0; CHUNK];
+        let out = [0; WINDOW];
         Tree::Node(Box::new(Node { pairing, first, second, out, at: 0, filled: 0 }))
     }
 
@@ -185,6 +292,23 @@ impl<S> Tree<S> {
         }
         level.pop()
     }
+
+    #[cfg(feature = "std")]
+    /// Calls `visit` with every stream, in order, and forgets what was read of them before.
+    #[cfg(feature = "std")]
+    pub(crate) fn for_each<E>(
+        &mut self,
+        visit: &mut impl FnMut(&mut S) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Tree::Leaf(stream) => visit(stream),
+            Tree::Node(node) => {
+                (node.at, node.filled) = (0, 0);
+                node.first.for_each(visit)?;
+                node.second.for_each(visit)
+            }
+        }
+    }
 }
 
 impl<S: Source> Source for Tree<S> {
@@ -197,7 +321,7 @@ impl<S: Source> Source for Tree<S> {
                 if node.at == node.filled {
                     node.refill()?;
                 }
-                Ok(&node.out[node.at..node.filled])
+                Ok(&node.out[node.at..node.filled.min(node.at + CHUNK)])
             }
         }
     }
@@ -231,11 +355,14 @@ impl<S: Source> Node<S> {
             let second = self.second.chunk()?;
             let merged = match (first.is_empty(), second.is_empty()) {
                 (false, false) => self.pairing.merge(first, second, &mut self.out),
-                (false, true) if keep_first => copy(first, &mut self.out),
-                (true, false) if keep_second => {
-                    let Merged { first: second, out, .. } = copy(second, &mut self.out);
-                    Merged { first: 0, second, out }
+                (false, true) if keep_first => {
+                    Merged { first: first.len(), second: 0, out: copy(true, first, &mut self.out) }
                 }
+                (true, false) if keep_second => Merged {
+                    first: 0,
+                    second: second.len(),
+                    out: copy(true, second, &mut self.out),
+                },
                 _ => break,
             };
             self.first.consume(merged.first);
@@ -244,11 +371,4 @@ impl<S: Source> Node<S> {
         }
         Ok(())
     }
-}
-
-/// Copies what fits of the only stream that is left.
-fn copy(first: &[u64], out: &mut [u64]) -> Merged {
-    let count = first.len().min(out.len());
-    out[..count].copy_from_slice(&first[..count]);
-    Merged { first: count, second: 0, out: count }
 }

@@ -13,9 +13,17 @@ mod index;
 mod info;
 mod matches;
 mod merge;
+#[cfg(test)]
+mod pieces;
+#[cfg(feature = "std")]
+mod reader;
 mod rice;
 #[expect(clippy::module_inception, reason = "the set itself, among its parts")]
 mod set;
+#[cfg(feature = "std")]
+mod sink;
+#[cfg(feature = "std")]
+mod streams;
 
 pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
@@ -24,7 +32,13 @@ pub use self::hash_range::HashRange;
 pub use self::index::Index;
 pub use self::info::SetInfo;
 pub use self::matches::Match;
+#[cfg(feature = "std")]
+pub use self::reader::{ReadError, SetReader};
 pub use self::set::{Iter, Set};
+#[cfg(feature = "std")]
+pub use self::sink::{SetSink, SinkError};
+#[cfg(feature = "std")]
+pub use self::streams::{CombinedReader, StreamError};
 
 #[cfg(feature = "protocol")]
 pub(crate) use self::delta::{Body as DeltaBody, append_body as append_delta_body};

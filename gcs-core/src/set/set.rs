@@ -17,7 +17,7 @@ use crate::error::ParseError;
 const MAGIC: &[u8; 6] = b"GCSSET";
 
 /// Length of the header in bytes.
-const HEADER_LEN: usize = 48;
+pub(super) const HEADER_LEN: usize = 48;
 
 /// A Golomb-coded set of fingerprints: sorted, distinct, compressed, validated.
 ///
@@ -68,10 +68,10 @@ pub(crate) fn file_lengths(hash_range: HashRange, len: u32) -> (u64, u64) {
 
 /// The fields of a set's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
-    salt: Salt,
-    hash_range: HashRange,
-    shape: Shape,
+pub(super) struct Header {
+    pub(super) salt: Salt,
+    pub(super) hash_range: HashRange,
+    pub(super) shape: Shape,
 }
 
 impl Set {
@@ -195,8 +195,7 @@ impl<D: AsRef<[u8]>> Set<D> {
     pub fn parse(data: D) -> Result<Set<D>, ParseError> {
         let bytes = data.as_ref();
         let header = Header::parse(bytes)?;
-        let length = (HEADER_LEN + TRAILER_LEN) as u64 + header.shape.bytes();
-        bytes::expect_len(bytes, length)?;
+        bytes::expect_len(bytes, header.file_len())?;
         rice::validate(&bytes[HEADER_LEN..], &header.shape)?;
         let identity = bytes::expect_trailer(bytes)?;
         Ok(Set { data, header, identity })
@@ -330,9 +329,8 @@ impl<D: AsRef<[u8]>> Set<D> {
         Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
     }
 
-    /// Length of the code in bits.
-    pub(crate) fn code_bits(&self) -> u64 {
-        self.header.shape.bits
+    pub(super) fn header(&self) -> Header {
+        self.header
     }
 
     pub(crate) fn values(&self) -> Values<'_> {
@@ -346,7 +344,7 @@ impl<D: AsRef<[u8]>> Set<D> {
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Header, ParseError> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Header, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let salt = Salt::parse(&mut cursor)?;
         let hash_range = HashRange::parse(&mut cursor)?;
@@ -359,7 +357,12 @@ impl Header {
         Ok(Header { salt, hash_range, shape })
     }
 
-    fn to_bytes(self) -> Vec<u8> {
+    /// Length of the whole file.
+    pub(super) fn file_len(&self) -> u64 {
+        (HEADER_LEN + TRAILER_LEN) as u64 + self.shape.bytes()
+    }
+
+    pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::open(MAGIC);
         bytes
             .put(&self.salt.0)
