@@ -1,9 +1,11 @@
 //! What can go wrong, in one line each: what, why, what to do.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use gcs_core::set::algebra::AlgebraError;
+use gcs_core::set::{ReadError, SinkError, StreamError};
 use gcs_core::{BuildError, ParseError};
 use thiserror::Error;
 
@@ -11,6 +13,7 @@ use crate::element::Problem;
 use crate::kind::Kind;
 use crate::plan::PlanError;
 use crate::quantity::grouped;
+use crate::report::salt_text;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -50,8 +53,6 @@ pub(crate) enum Error {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Build(#[from] BuildError),
-    #[error(transparent)]
-    Algebra(#[from] AlgebraError),
     #[error("{}: differs from {} in its {difference}", path.display(), first.display())]
     Differs { path: PathBuf, first: PathBuf, difference: String },
     #[error("{}: does not apply to {}: {why}", delta.display(), base.display())]
@@ -80,6 +81,63 @@ impl Error {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
             _ => Error::Stdout(error),
+        }
+    }
+
+    /// A file of another kind than was expected.
+    pub(crate) fn wrong_kind(path: &Path, expected: Kind, got: Kind) -> Error {
+        Error::Kind { path: path.to_owned(), expected, got }
+    }
+
+    /// Two sets that do not fit together.
+    pub(crate) fn differs(
+        path: PathBuf,
+        first: PathBuf,
+        what: &str,
+        expected: impl Display,
+        got: impl Display,
+    ) -> Error {
+        let difference = format!(
+            "{what}: {got}, and not {expected}; make one of the two again with gcs encode --like"
+        );
+        Error::Differs { path, first, difference }
+    }
+
+    /// A set that cannot be read to its end.
+    pub(crate) fn of_read(path: &Path, error: ReadError) -> Error {
+        match error {
+            ReadError::Io(error) => Error::read(path, error),
+            ReadError::Parse(error) => Error::damaged(path, error),
+            error => Error::read(path, io::Error::other(error)),
+        }
+    }
+
+    /// A set that cannot be written.
+    pub(crate) fn of_sink(path: &Path, error: SinkError) -> Error {
+        match error {
+            SinkError::Io(error) => Error::write(path, error),
+            SinkError::Build(error) => Error::Build(error),
+            error => Error::write(path, io::Error::other(error)),
+        }
+    }
+
+    /// Sets that cannot be combined; `inputs` are their files.
+    pub(crate) fn of_stream(inputs: &[PathBuf], output: &Path, error: StreamError) -> Error {
+        let named = |position: usize| inputs.get(position).cloned().unwrap_or_default();
+        match error {
+            StreamError::Read { position, error } => Error::of_read(&named(position), error),
+            StreamError::Sink(error) => Error::of_sink(output, error),
+            StreamError::Algebra(AlgebraError::Salt { position, expected, got }) => Error::differs(
+                named(position),
+                named(0),
+                "salt",
+                salt_text(expected),
+                salt_text(got),
+            ),
+            StreamError::Algebra(AlgebraError::HashRange { position, expected, got }) => {
+                Error::differs(named(position), named(0), "hash range", expected, got)
+            }
+            error => Error::write(output, io::Error::other(error)),
         }
     }
 

@@ -1,8 +1,10 @@
-//! Reading sets and deltas whole, validated.
+//! Reading sets in pieces, and sets and deltas whole; always validated.
 
-use std::io::Read as _;
-use std::path::Path;
+use std::fs::{File, Metadata};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
+use gcs_core::set::{ReadError, SetInfo, SetReader};
 use gcs_core::{Delta, Set};
 
 use crate::cli::Context;
@@ -11,72 +13,186 @@ use crate::input;
 use crate::kind::{Kind, MAGIC_LEN};
 use crate::progress::Progress;
 
-/// A file of one of the kinds that commands show.
-pub(crate) enum Loaded {
-    Set(Set),
-    Delta(Delta),
+/// A set's file that is open.
+#[derive(Debug)]
+pub(crate) struct SetFile {
+    path: PathBuf,
+    bytes: Bytes,
 }
 
-/// Reads a set.
-pub(crate) fn set(context: Context, path: &Path) -> Result<Set, Error> {
-    let bytes = read(context, path, |got| expect(path, Kind::Set, got))?;
-    Set::parse(bytes).map_err(|error| Error::damaged(path, error))
+/// Where the bytes of a file are.
+#[derive(Debug)]
+enum Bytes {
+    /// In the file, of this length.
+    OnDisk(File, u64),
+    /// Here, since the file can be read only once.
+    Memory(Vec<u8>),
 }
 
-/// Reads a delta.
-pub(crate) fn delta(context: Context, path: &Path) -> Result<Delta, Error> {
-    let bytes = read(context, path, |got| expect(path, Kind::Delta, got))?;
-    Delta::parse(bytes).map_err(|error| Error::damaged(path, error))
+/// What a [`SetReader`] reads here.
+trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// Bytes whose reading shows as progress.
+pub(crate) struct Tracked<'a> {
+    bytes: Box<dyn ReadSeek + 'a>,
+    progress: &'a Progress,
 }
 
-/// Reads a set or a delta.
-pub(crate) fn any(context: Context, path: &Path) -> Result<Loaded, Error> {
-    let mut kind = Kind::Empty;
-    let bytes = read(context, path, |got| match got {
-        Kind::Set | Kind::Delta => {
-            kind = got;
-            Ok(())
-        }
-        _ => {
-            let path = path.to_owned();
-            Err(Error::UnknownKind { path, got, expected: "a set or a delta" })
-        }
-    })?;
-    let loaded = match kind {
-        Kind::Delta => Delta::parse(bytes).map(Loaded::Delta),
-        _ => Set::parse(bytes).map(Loaded::Set),
-    };
-    loaded.map_err(|error| Error::damaged(path, error))
-}
-
-fn expect(path: &Path, expected: Kind, got: Kind) -> Result<(), Error> {
-    match got == expected {
-        true => Ok(()),
-        false => Err(Error::Kind { path: path.to_owned(), expected, got }),
+impl Read for Tracked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.progress.advance(read as u64);
+        Ok(read)
     }
 }
 
-/// Reads a whole file, if its kind is the right one.
-fn read(
-    context: Context,
-    path: &Path,
-    expect: impl FnOnce(Kind) -> Result<(), Error>,
-) -> Result<Vec<u8>, Error> {
-    const PIECE: u64 = 1 << 20;
-    let failed = |error| Error::read(path, error);
-    let mut file = input::open(path)?;
-    let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|about| about.len());
-    let mut bytes = Vec::new();
-    file.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut bytes).map_err(failed)?;
-    expect(Kind::of(&bytes))?;
-    // The length of an ordinary file is what is there, not what the file declares.
-    bytes.reserve_exact(length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0));
-    let progress = Progress::new(context, "reading", length);
-    loop {
-        let read = file.by_ref().take(PIECE).read_to_end(&mut bytes).map_err(failed)?;
-        if read == 0 {
+impl Seek for Tracked<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(position)
+    }
+}
+
+impl SetFile {
+    /// Opens a file, which begins as a set does.
+    pub(crate) fn open(path: &Path) -> Result<SetFile, Error> {
+        match AnyFile::open(path)? {
+            AnyFile { kind: Kind::Set, bytes } => Ok(SetFile { path: path.to_owned(), bytes }),
+            AnyFile { kind, .. } => Err(Error::wrong_kind(path, Kind::Set, kind)),
+        }
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.bytes.length()
+    }
+
+    /// All its bytes, from the first.
+    pub(crate) fn tracked<'a>(&'a self, progress: &'a Progress) -> Result<Tracked<'a>, Error> {
+        self.bytes.tracked(progress).map_err(|error| Error::read(&self.path, error))
+    }
+
+    /// A reader at the first fingerprint.
+    pub(crate) fn reader<'a>(
+        &'a self,
+        progress: &'a Progress,
+    ) -> Result<SetReader<Tracked<'a>>, Error> {
+        SetReader::open(self.tracked(progress)?).map_err(|error| self.failed(error))
+    }
+
+    /// Validates the whole file.
+    pub(crate) fn verify(&self, context: Context) -> Result<SetInfo, Error> {
+        let progress = Progress::new(context, "verifying", Some(self.length()));
+        self.reader(&progress)?.finish().map_err(|error| self.failed(error))
+    }
+
+    /// Reads the whole set into memory.
+    pub(crate) fn into_set(self, context: Context) -> Result<Set, Error> {
+        let bytes = self.bytes.read(context, &self.path)?;
+        Set::parse(bytes).map_err(|error| Error::damaged(&self.path, error))
+    }
+
+    /// An error of reading it.
+    pub(crate) fn failed(&self, error: ReadError) -> Error {
+        Error::of_read(&self.path, error)
+    }
+}
+
+/// A file of any kind.
+struct AnyFile {
+    kind: Kind,
+    bytes: Bytes,
+}
+
+impl AnyFile {
+    fn open(path: &Path) -> Result<AnyFile, Error> {
+        let failed = |error| Error::read(path, error);
+        let mut file = input::open(path)?;
+        let length = file.metadata().ok().filter(Metadata::is_file).map(|about| about.len());
+        let mut head = Vec::new();
+        file.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut head).map_err(failed)?;
+        let kind = Kind::of(&head);
+        let bytes = match length {
+            Some(length) => Bytes::OnDisk(file, length),
+            None if matches!(kind, Kind::Set | Kind::Delta) => {
+                file.read_to_end(&mut head).map_err(failed)?;
+                Bytes::Memory(head)
+            }
+            None => Bytes::Memory(head),
+        };
+        Ok(AnyFile { kind, bytes })
+    }
+}
+
+impl Bytes {
+    fn length(&self) -> u64 {
+        match self {
+            Bytes::OnDisk(_, length) => *length,
+            Bytes::Memory(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// All bytes, from the first.
+    fn tracked<'a>(&'a self, progress: &'a Progress) -> io::Result<Tracked<'a>> {
+        let bytes: Box<dyn ReadSeek> = match self {
+            Bytes::OnDisk(file, _) => {
+                let mut file = file;
+                file.rewind()?;
+                Box::new(file)
+            }
+            Bytes::Memory(bytes) => Box::new(Cursor::new(&bytes[..])),
+        };
+        Ok(Tracked { bytes, progress })
+    }
+
+    /// Reads everything into memory.
+    fn read(self, context: Context, path: &Path) -> Result<Vec<u8>, Error> {
+        if let Bytes::Memory(bytes) = self {
             return Ok(bytes);
         }
-        progress.advance(read as u64);
+        let failed = |error| Error::read(path, error);
+        let progress = Progress::new(context, "reading", Some(self.length()));
+        // The length is that of the file on disk, not what the file declares.
+        let mut bytes = Vec::with_capacity(usize::try_from(self.length()).unwrap_or(0));
+        self.tracked(&progress).and_then(|mut all| all.read_to_end(&mut bytes)).map_err(failed)?;
+        Ok(bytes)
+    }
+}
+
+/// Reads a set into memory.
+pub(crate) fn set(context: Context, path: &Path) -> Result<Set, Error> {
+    SetFile::open(path)?.into_set(context)
+}
+
+/// Reads a delta into memory.
+pub(crate) fn delta(context: Context, path: &Path) -> Result<Delta, Error> {
+    match AnyFile::open(path)? {
+        AnyFile { kind: Kind::Delta, bytes } => {
+            let bytes = bytes.read(context, path)?;
+            Delta::parse(bytes).map_err(|error| Error::damaged(path, error))
+        }
+        AnyFile { kind, .. } => Err(Error::wrong_kind(path, Kind::Delta, kind)),
+    }
+}
+
+/// A file of one of the kinds that commands show, validated.
+pub(crate) enum Loaded {
+    Set(SetInfo),
+    Delta(Delta),
+}
+
+/// Validates a set or a delta.
+pub(crate) fn any(context: Context, path: &Path) -> Result<Loaded, Error> {
+    match AnyFile::open(path)? {
+        AnyFile { kind: Kind::Set, bytes } => {
+            let set = SetFile { path: path.to_owned(), bytes };
+            set.verify(context).map(Loaded::Set)
+        }
+        AnyFile { kind: Kind::Delta, .. } => delta(context, path).map(Loaded::Delta),
+        AnyFile { kind: got, .. } => {
+            let path = path.to_owned();
+            Err(Error::UnknownKind { path, got, expected: "a set or a delta" })
+        }
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod cmd;
 mod element;
 mod error;
+mod finder;
 mod hashing;
 mod input;
 mod interrupt;

@@ -47,6 +47,12 @@ impl Progress {
         Progress { bar, what, mode, next: Mutex::new(Instant::now() + PATIENCE) }
     }
 
+    /// Progress that is never shown.
+    pub(crate) fn silent() -> Progress {
+        let context = Context { json: false, progress: false, no_progress: true };
+        Progress::new(context, "", None)
+    }
+
     /// So much more is done.
     pub(crate) fn advance(&self, by: u64) {
         self.bar.inc(by);

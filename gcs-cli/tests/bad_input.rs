@@ -81,6 +81,7 @@ fn damaged_files_are_never_read_as_sets() {
         let wanted = format!("{name}: is damaged: ");
         for command in [
             "query {} 00",
+            "query {}",
             "list {}",
             "inspect {}",
             "verify {}",

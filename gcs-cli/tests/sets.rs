@@ -79,6 +79,34 @@ fn inspect_and_verify_tell_what_a_file_is() {
 }
 
 #[test]
+fn sets_and_deltas_may_come_through_a_pipe() {
+    let home = Home::new();
+    if !home.path("/dev/stdin").exists() {
+        return;
+    }
+    let (a, b) = (set(0..1000), set(500..1500));
+    let delta = Delta::between(&a, &b).unwrap();
+    home.write("a.gcs", a.as_bytes());
+    let pipe =
+        |bytes: &[u8], arguments: &str| home.pipe(bytes, &arguments.split(' ').collect::<Vec<_>>());
+    assert_eq!(
+        pipe(a.as_bytes(), "list /dev/stdin").answer(),
+        home.run(&["list", "a.gcs"]).answer()
+    );
+    let element = common::hex(7);
+    assert_eq!(
+        pipe(a.as_bytes(), &format!("query /dev/stdin {element}")).answer(),
+        format!("{element}\n")
+    );
+    pipe(b.as_bytes(), "union a.gcs /dev/stdin -o ab.gcs").answer();
+    assert_eq!(home.read("ab.gcs"), set(0..1500).as_bytes());
+    pipe(delta.as_bytes(), "apply a.gcs /dev/stdin -o b.gcs").answer();
+    assert_eq!(home.read("b.gcs"), b.as_bytes());
+    let said = pipe(b"no set at all", "list /dev/stdin").complaint();
+    assert!(said.contains("a set was expected: this is a file that gcs does not know"), "{said}");
+}
+
+#[test]
 fn list_prints_all_fingerprints() {
     let home = Home::new();
     let made = set(0..5000);

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gcs_core::Set;
 use gcs_core::set::{SetInfo, algebra};
 use serde::Serialize;
 
 use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
-use crate::load;
+use crate::load::{SetFile, Tracked};
 use crate::output::{OutputArgs, answer};
+use crate::progress::Progress;
 use crate::quantity::{bytes, counted};
-use crate::report::{SetReport, salt_text};
+use crate::report::SetReport;
 
 /// Make one set of several.
 #[derive(Args, Debug)]
@@ -33,6 +33,16 @@ pub(crate) enum Operation {
     Union,
     Intersect,
     Subtract,
+}
+
+impl Operation {
+    fn in_core(self) -> algebra::Operation {
+        match self {
+            Operation::Union => algebra::Operation::Union,
+            Operation::Intersect => algebra::Operation::Intersection,
+            Operation::Subtract => algebra::Operation::Difference,
+        }
+    }
 }
 
 /// A set that was made.
@@ -63,41 +73,20 @@ impl<'a> Made<'a> {
     }
 }
 
-/// Fails unless the sets have one salt and one hash range.
-pub(super) fn expect_same_hashing(first: (&Path, &Set), other: (&Path, &Set)) -> Result<(), Error> {
-    let differs = |what, expected: String, got: String| {
-        let (path, first) = (other.0.to_owned(), first.0.to_owned());
-        let difference = format!(
-            "{what}: {got}, and not {expected}; make one of the two again with gcs encode --like"
-        );
-        Err(Error::Differs { path, first, difference })
-    };
-    let (first, other) = (first.1, other.1);
-    if first.salt() != other.salt() {
-        return differs("salt", salt_text(first.salt()), salt_text(other.salt()));
-    }
-    if first.hash_range() != other.hash_range() {
-        let (first, other) = (first.hash_range().get(), other.hash_range().get());
-        return differs("hash range", first.to_string(), other.to_string());
-    }
-    Ok(())
-}
-
 impl Combine {
     pub(crate) fn run(&self, context: Context, operation: Operation) -> Result<u8, Error> {
-        let output = self.output.create()?;
-        let sets: Vec<Set> =
-            self.sets.iter().map(|path| load::set(context, path)).collect::<Result<_, _>>()?;
-        for (path, set) in self.sets.iter().zip(&sets) {
-            expect_same_hashing((&self.sets[0], &sets[0]), (path, set))?;
-        }
-        let operation = match operation {
-            Operation::Union => algebra::Operation::Union,
-            Operation::Intersect => algebra::Operation::Intersection,
-            Operation::Subtract => algebra::Operation::Difference,
-        };
-        let set = operation.of(&sets)?.to_set()?;
-        output.write(set.as_bytes())?;
-        Made::new(self.output.path(), &set.info()).tell(context)
+        let mut output = self.output.create()?;
+        let files: Vec<SetFile> =
+            self.sets.iter().map(|path| SetFile::open(path)).collect::<Result<_, _>>()?;
+        let total = files.iter().map(SetFile::length).sum();
+        let progress = Progress::new(context, "combining", Some(total));
+        let readers: Vec<Tracked<'_>> =
+            files.iter().map(|file| file.tracked(&progress)).collect::<Result<_, _>>()?;
+        let failed = |error| Error::of_stream(&self.sets, self.output.path(), error);
+        let combined = operation.in_core().of_readers(readers).map_err(failed)?;
+        let info = combined.write(output.file()).map_err(failed)?.1;
+        output.finish()?;
+        drop(progress);
+        Made::new(self.output.path(), &info).tell(context)
     }
 }

@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gcs_core::Delta;
+use gcs_core::{Delta, DeltaError};
 use serde::Serialize;
 
-use super::combine::expect_same_hashing;
 use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
 use crate::load;
 use crate::output::{OutputArgs, answer};
 use crate::quantity::{bytes, grouped};
-use crate::report::DeltaReport;
+use crate::report::{DeltaReport, salt_text};
 
 /// Write what changed between two sets, as a delta.
 #[derive(Args, Debug)]
@@ -38,16 +37,24 @@ struct DiffReport<'a> {
 }
 
 impl Diff {
+    fn failed(&self, error: DeltaError) -> Error {
+        let (path, first) = (self.to.clone(), self.from.clone());
+        match error {
+            DeltaError::Salt { expected, got } => {
+                Error::differs(path, first, "salt", salt_text(expected), salt_text(got))
+            }
+            DeltaError::HashRange { expected, got } => {
+                Error::differs(path, first, "hash range", expected, got)
+            }
+            error => Error::Differs { path, first, difference: error.to_string() },
+        }
+    }
+
     pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
         let output = self.output.create()?;
         let from = load::set(context, &self.from)?;
         let to = load::set(context, &self.to)?;
-        expect_same_hashing((&self.from, &from), (&self.to, &to))?;
-        let delta = Delta::between(&from, &to).map_err(|error| Error::Apply {
-            delta: self.to.clone(),
-            base: self.from.clone(),
-            why: error.to_string(),
-        })?;
+        let delta = Delta::between(&from, &to).map_err(|error| self.failed(error))?;
         output.write(delta.as_bytes())?;
         let report = DiffReport { file: self.output.path(), delta: DeltaReport::of(&delta) };
         let text = format!(

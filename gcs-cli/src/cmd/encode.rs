@@ -14,7 +14,7 @@ use crate::element::ElementArgs;
 use crate::error::Error;
 use crate::hashing::{Counts, Hashing};
 use crate::input::{Layout, Source};
-use crate::load;
+use crate::load::SetFile;
 use crate::output::{OutputArgs, answer, note};
 use crate::plan::Goal;
 use crate::progress::Progress;
@@ -168,8 +168,8 @@ impl AccuracyArgs {
         layout: Layout,
     ) -> Result<(Salt, HashRange), Error> {
         if let Some(path) = &self.like {
-            let set = load::set(context, path)?;
-            return Ok((set.salt(), set.hash_range()));
+            let info = SetFile::open(path)?.verify(context)?;
+            return Ok((info.salt, info.hash_range));
         }
         let hash_range = match self.hash_range {
             Some(hash_range) => hash_range,

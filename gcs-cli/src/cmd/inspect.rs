@@ -40,7 +40,7 @@ impl FileReport<'_> {
     /// Verifies a file.
     pub(super) fn of(context: Context, file: &Path) -> Result<FileReport<'_>, Error> {
         let content = match load::any(context, file)? {
-            Loaded::Set(set) => Content::Set(SetReport::of(&set.info())),
+            Loaded::Set(info) => Content::Set(SetReport::of(&info)),
             Loaded::Delta(delta) => Content::Delta(DeltaReport::of(&delta)),
         };
         Ok(FileReport { file, content })

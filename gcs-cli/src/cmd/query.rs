@@ -4,12 +4,13 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use gcs_core::{ElementHasher, Set};
+use gcs_core::ElementHasher;
 use serde::Serialize;
 
 use crate::cli::{Context, NOTHING_FOUND, SUCCESS};
 use crate::element::{ElementArgs, MAX_LINE, OnError, Parser};
 use crate::error::Error;
+use crate::finder::Finder;
 use crate::input::{Blocks, Layout, Source};
 use crate::load;
 use crate::output::{self, Stdout, note};
@@ -87,8 +88,8 @@ impl Query {
         }
         let has_input = self.arguments.is_empty() || !self.file.is_empty();
         let sources = if has_input { Source::of(&self.file)? } else { Vec::new() };
-        let set = load::set(context, &self.set)?;
-        let mut asked = Asked::new(self, context, parser, &set);
+        let finder = Finder::open(context, &self.set)?;
+        let mut asked = Asked::new(self, context, parser, finder);
         for (at, argument) in self.arguments.iter().enumerate() {
             let number = at + 1;
             asked.push(argument.as_bytes(), || format!("argument {number}"))?;
@@ -98,7 +99,7 @@ impl Query {
                 break;
             }
             match source.is_terminal() {
-                true => asked.converse()?,
+                true => asked.converse(context)?,
                 false => asked.read(context, &source)?,
             }
         }
@@ -111,7 +112,7 @@ struct Asked<'a> {
     query: &'a Query,
     is_json: bool,
     parser: Parser,
-    set: &'a Set,
+    finder: Finder,
     hasher: ElementHasher,
     scratch: Vec<u8>,
     lines: Vec<u8>,
@@ -125,13 +126,13 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(query: &'a Query, context: Context, parser: Parser, set: &'a Set) -> Asked<'a> {
+    fn new(query: &'a Query, context: Context, parser: Parser, finder: Finder) -> Asked<'a> {
         Asked {
             query,
             is_json: context.json,
             parser,
-            set,
-            hasher: set.hasher(),
+            hasher: finder.hasher(),
+            finder,
             scratch: Vec::new(),
             lines: Vec::new(),
             ends: Vec::new(),
@@ -198,7 +199,7 @@ impl<'a> Asked<'a> {
 
     /// Answers everything that waits.
     fn answer(&mut self) -> Result<(), Error> {
-        let mut matches = self.set.matches_fingerprints(&self.fingerprints).into_iter().peekable();
+        let mut matches = self.finder.find(&self.fingerprints)?.into_iter().peekable();
         let mut start = 0;
         for (at, &end) in self.ends.iter().enumerate() {
             let is_in = matches.next_if(|hit| hit.query == at).is_some();
@@ -235,9 +236,9 @@ impl<'a> Asked<'a> {
 
 impl Asked<'_> {
     /// Answers each line as it is typed.
-    fn converse(&mut self) -> Result<(), Error> {
-        let index = self.set.index();
-        let rate = one_in(self.set.false_positive_rate());
+    fn converse(&mut self, context: Context) -> Result<(), Error> {
+        let set = load::set(context, &self.query.set)?;
+        let (index, rate) = (set.index(), one_in(set.false_positive_rate()));
         note("One element a line; Ctrl-D ends.");
         loop {
             output::prompt();
@@ -249,15 +250,14 @@ impl Asked<'_> {
                 return Ok(());
             }
             let line = Layout::Lines.pieces(&line).next().unwrap_or_default();
-            let fingerprint = match self.parser.element(line, &mut self.scratch) {
-                Ok(Some(element)) => self.hasher.fingerprint(element),
+            let possible = match self.parser.element(line, &mut self.scratch) {
+                Ok(Some(element)) => index.contains(element),
                 Ok(None) => continue,
                 Err(problem) => {
                     note(format_args!("gcs: {problem}"));
                     continue;
                 }
             };
-            let possible = index.contains_fingerprint(fingerprint);
             self.elements += 1;
             self.selected += u64::from(possible != self.query.invert);
             match possible {
@@ -276,7 +276,7 @@ impl Asked<'_> {
     /// Answers what still waits, and gives the exit status.
     fn finish(mut self) -> Result<u8, Error> {
         self.answer()?;
-        let rate = self.set.false_positive_rate();
+        let rate = self.finder.false_positive_rate();
         let report = CountReport {
             selected: self.selected,
             elements: self.elements,
