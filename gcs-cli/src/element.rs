@@ -77,16 +77,15 @@ fn parse_separator(text: &str) -> Result<u8, &'static str> {
 impl ElementArgs {
     /// The parser of elements that are written so.
     pub(crate) fn parser(&self) -> Result<Parser, Error> {
-        let usage = |what: &str, why, remedy| Error::Usage { what: what.to_owned(), why, remedy };
         let layout = match (self.format, self.length) {
             (Format::Raw, _) if self.field.is_some() => {
                 let why = "raw records have no fields";
-                return Err(usage("--field", why, "leave it out, or name another --format"));
+                return Err(Error::usage("--field", why, "leave it out, or name another --format"));
             }
             (Format::Raw, Some(length)) => Layout::Records(length),
             (Format::Raw, None) => {
                 let why = "the size of a record is not known";
-                return Err(usage("--format raw", why, "say --length BYTES"));
+                return Err(Error::usage("--format raw", why, "say --length BYTES"));
             }
             _ => Layout::Lines,
         };

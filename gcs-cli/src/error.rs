@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gcs_core::set::algebra::AlgebraError;
-use gcs_core::set::{ReadError, SinkError, StreamError};
+use gcs_core::set::{ExternalError, ReadError, SinkError, StreamError};
 use gcs_core::{BuildError, ParseError};
 use thiserror::Error;
 
 use crate::element::Problem;
 use crate::kind::Kind;
 use crate::plan::PlanError;
-use crate::quantity::grouped;
+use crate::quantity::{self, grouped};
 use crate::report::salt_text;
 
 /// Why a command failed.
@@ -27,6 +27,9 @@ pub(crate) enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("{}: cannot be written: {error}{advice}", path.display(), advice = advice(.error))]
     Write { path: PathBuf, error: io::Error },
+    #[error("{}: temporary files cannot be written there: {error}{advice}; --temp names another \
+             folder", folder.display(), advice = advice(.error))]
+    Spill { folder: PathBuf, error: io::Error },
     #[error("{}: is there already: name another file, or say --force to replace it", .0.display())]
     Exists(PathBuf),
     #[error("{}: cannot be replaced: it is no ordinary file; name another file", .0.display())]
@@ -58,7 +61,7 @@ pub(crate) enum Error {
     #[error("{}: does not apply to {}: {why}", delta.display(), base.display())]
     Apply { delta: PathBuf, base: PathBuf, why: String },
     #[error("{what}: {why}; {remedy}")]
-    Usage { what: String, why: &'static str, remedy: &'static str },
+    Usage { what: String, why: &'static str, remedy: String },
     #[error("no random salt: {0}; name one with --salt")]
     Random(getrandom::Error),
     #[error("{0}: cannot be started: {1}")]
@@ -66,6 +69,15 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// An argument that cannot be used.
+    pub(crate) fn usage(
+        what: impl Into<String>,
+        why: &'static str,
+        remedy: impl Into<String>,
+    ) -> Error {
+        Error::Usage { what: what.into(), why, remedy: remedy.into() }
+    }
+
     /// A failure to read a file.
     pub(crate) fn read(path: &Path, error: io::Error) -> Error {
         Error::Read { path: path.to_owned(), error }
@@ -118,6 +130,26 @@ impl Error {
             SinkError::Io(error) => Error::write(path, error),
             SinkError::Build(error) => Error::Build(error),
             error => Error::write(path, io::Error::other(error)),
+        }
+    }
+
+    /// A set that cannot be built.
+    pub(crate) fn of_external(output: &Path, error: ExternalError) -> Error {
+        match error {
+            ExternalError::Build(error) => Error::Build(error),
+            ExternalError::Sink(error) => Error::of_sink(output, error),
+            ExternalError::Spill { folder, error } => Error::Spill { folder, error },
+            ExternalError::MemoryLimit { least, got } => Error::usage(
+                format!("--memory {got}"),
+                "this is too little to sort anything",
+                format!("say {least} or more"),
+            ),
+            ExternalError::Memory { bytes } => Error::usage(
+                format!("{} of memory", quantity::bytes(bytes as u64)),
+                "the system does not give so much",
+                "say less with --memory",
+            ),
+            error => Error::write(output, io::Error::other(error)),
         }
     }
 

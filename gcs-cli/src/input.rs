@@ -30,9 +30,8 @@ impl Source {
         };
         let sources: Vec<Source> = paths.iter().map(of).collect();
         if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
-            let what = "standard input (-) named twice".to_owned();
-            let why = "it can be read only once";
-            return Err(Error::Usage { what, why, remedy: "name it once" });
+            let what = "standard input (-) named twice";
+            return Err(Error::usage(what, "it can be read only once", "name it once"));
         }
         Ok(if sources.is_empty() { vec![Source::Stdin] } else { sources })
     }

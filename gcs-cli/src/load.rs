@@ -1,7 +1,7 @@
 //! Reading sets in pieces, and sets and deltas whole; always validated.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use gcs_core::set::{ReadError, SetInfo, SetReader};
@@ -11,7 +11,7 @@ use crate::cli::Context;
 use crate::error::Error;
 use crate::input;
 use crate::kind::{Kind, MAGIC_LEN};
-use crate::progress::Progress;
+use crate::progress::{self, Progress};
 
 /// A set's file that is open.
 #[derive(Debug)]
@@ -30,29 +30,12 @@ enum Bytes {
 }
 
 /// What a [`SetReader`] reads here.
-trait ReadSeek: Read + Seek {}
+pub(crate) trait ReadSeek: Read + Seek {}
 
 impl<T: Read + Seek> ReadSeek for T {}
 
-/// Bytes whose reading shows as progress.
-pub(crate) struct Tracked<'a> {
-    bytes: Box<dyn ReadSeek + 'a>,
-    progress: &'a Progress,
-}
-
-impl Read for Tracked<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.bytes.read(buffer)?;
-        self.progress.advance(read as u64);
-        Ok(read)
-    }
-}
-
-impl Seek for Tracked<'_> {
-    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.bytes.seek(position)
-    }
-}
+/// Bytes of a set's file.
+pub(crate) type Tracked<'a> = progress::Tracked<'a, Box<dyn ReadSeek + 'a>>;
 
 impl SetFile {
     /// Opens a file, which begins as a set does.
@@ -143,7 +126,7 @@ impl Bytes {
             }
             Bytes::Memory(bytes) => Box::new(Cursor::new(&bytes[..])),
         };
-        Ok(Tracked { bytes, progress })
+        Ok(Tracked::new(bytes, progress))
     }
 
     /// Reads everything into memory.

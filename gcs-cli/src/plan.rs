@@ -75,6 +75,11 @@ impl Goal {
 /// Length of a set's file without its code.
 const FIXED: u64 = 48 + 32;
 
+/// The length of a set's file to be expected.
+pub(crate) fn expected_bytes(len: u64, hash_range: HashRange) -> u64 {
+    bytes_of(u32::try_from(len).unwrap_or(u32::MAX).max(1), hash_range.get())
+}
+
 /// The length of a set's file to be expected, with a margin that one set in 30,000 exceeds.
 fn bytes_of(len: u32, range: u64) -> u64 {
     let parameter = HashRange::new(range).map_or(0, |range| range.rice_parameter(len));

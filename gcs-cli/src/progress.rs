@@ -1,8 +1,7 @@
 //! Progress of long work on standard error.
 
-use std::io::IsTerminal as _;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::io::{self, IsTerminal as _, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -37,7 +36,7 @@ enum Mode {
 impl Progress {
     /// Progress of work that may have a known end.
     pub(crate) fn new(context: Context, what: &'static str, total: Option<u64>) -> Progress {
-        let mode = match std::io::stderr().is_terminal() {
+        let mode = match io::stderr().is_terminal() {
             _ if context.no_progress => Mode::Silent,
             true => Mode::Terminal,
             false if context.progress => Mode::Lines,
@@ -99,6 +98,46 @@ impl Progress {
             ),
             None => format!("gcs: {what}: {done}, {rate} a second"),
         }
+    }
+}
+
+/// A file of which the bytes that are read and written show as progress.
+#[derive(Debug)]
+pub(crate) struct Tracked<'a, F> {
+    file: F,
+    progress: &'a Progress,
+}
+
+impl<'a, F> Tracked<'a, F> {
+    /// A file as it is.
+    pub(crate) fn new(file: F, progress: &'a Progress) -> Tracked<'a, F> {
+        Tracked { file, progress }
+    }
+}
+
+impl<F: Read> Read for Tracked<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.progress.advance(read as u64);
+        Ok(read)
+    }
+}
+
+impl<F: Write> Write for Tracked<'_, F> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.progress.advance(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl<F: Seek> Seek for Tracked<'_, F> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
     }
 }
 

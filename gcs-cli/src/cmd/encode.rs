@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use data_encoding::HEXLOWER_PERMISSIVE;
-use gcs_core::{ElementHasher, HashRange, Salt, Set};
+use gcs_core::set::{ExternalBuilder, SetInfo};
+use gcs_core::{ElementHasher, HashRange, Salt};
 use serde::Serialize;
 
 use crate::cli::{Context, SUCCESS};
@@ -15,9 +16,9 @@ use crate::error::Error;
 use crate::hashing::{Counts, Hashing};
 use crate::input::{Layout, Source};
 use crate::load::SetFile;
-use crate::output::{OutputArgs, answer, note};
-use crate::plan::Goal;
-use crate::progress::Progress;
+use crate::output::{OutputArgs, answer, folder_of, note};
+use crate::plan::{self, Goal};
+use crate::progress::{Progress, Tracked};
 use crate::quantity::{Rate, bytes, counted, grouped, one_in, parse_rate, parse_size};
 use crate::report::SetReport;
 
@@ -39,6 +40,12 @@ pub(crate) struct Encode {
     files: Vec<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
+    /// Memory for fingerprints; what does not fit is sorted on disk, in temporary files
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1GiB")]
+    memory: u64,
+    /// Folder for temporary files [default: the folder of the file to make]
+    #[arg(long, value_name = "FOLDER")]
+    temp: Option<PathBuf>,
     /// Threads that hash [default: one for each processor]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<NonZeroUsize>,
@@ -104,7 +111,7 @@ impl Encode {
     pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
         let parser = self.elements.parser()?;
         let sources = Source::of(&self.files)?;
-        let output = self.output.create()?;
+        let mut output = self.output.create()?;
         let (salt, hash_range) = self.accuracy.resolve(context, &sources, parser.layout())?;
         let hashing = Hashing {
             parser,
@@ -113,27 +120,33 @@ impl Encode {
             threads: self.threads.map_or_else(processors, NonZeroUsize::get),
             sources,
         };
-        let mut fingerprints = Vec::new();
-        let counts = {
-            let progress = Progress::new(context, "hashing", total(&hashing.sources));
-            hashing.run(&progress, |some| {
-                fingerprints.extend_from_slice(some);
-                Ok(())
-            })?
-        };
-        let set = Set::from_fingerprints(salt, hash_range, fingerprints)?;
-        output.write(set.as_bytes())?;
-        self.tell(context, counts, &set)
+        let folder = self.temp.as_deref().unwrap_or(folder_of(self.output.path()));
+        let failed = |error| Error::of_external(self.output.path(), error);
+        let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
+        let mut builder =
+            ExternalBuilder::new(salt, hash_range, memory, folder).map_err(failed)?;
+        let progress = Progress::new(context, "hashing", total(&hashing.sources));
+        let counts = hashing.run(&progress, |fingerprints| {
+            fingerprints.iter().try_for_each(|&one| builder.add_fingerprint(one)).map_err(failed)
+        })?;
+        drop(progress);
+        let written = plan::expected_bytes(counts.elements, hash_range);
+        // It is read once more for the checksum.
+        let progress = Progress::new(context, "writing", Some(2 * written));
+        let info = builder.finish_to(Tracked::new(output.file(), &progress)).map_err(failed)?.1;
+        output.finish()?;
+        drop(progress);
+        self.tell(context, counts, &info)
     }
 
-    fn tell(&self, context: Context, counts: Counts, set: &Set) -> Result<u8, Error> {
+    fn tell(&self, context: Context, counts: Counts, info: &SetInfo) -> Result<u8, Error> {
         let report = EncodeReport {
             file: self.output.path(),
             elements: counts.elements,
-            merged: counts.elements.saturating_sub(set.len().into()),
+            merged: counts.elements.saturating_sub(info.len.into()),
             empty_lines: counts.empty,
             bad_lines: counts.bad,
-            set: SetReport::of(&set.info()),
+            set: SetReport::of(info),
         };
         self.accuracy.warn(&report);
         answer(context.json, &report, &report)?;
@@ -219,12 +232,11 @@ fn count(context: Context, sources: &[Source], layout: Layout) -> Result<u64, Er
     if let Some(source) = sources.iter().find(|source| source.length().is_none()) {
         // A file that is missing is told as such.
         source.open()?;
-        return Err(Error::Usage {
-            what: source.to_string(),
-            why: "its elements cannot be counted beforehand, and the hash range depends on their \
-                  number",
-            remedy: "say --expected NUMBER, --hash-range F or --like SET",
-        });
+        return Err(Error::usage(
+            source.to_string(),
+            "its elements cannot be counted beforehand, and the hash range depends on their number",
+            "say --expected NUMBER, --hash-range F or --like SET",
+        ));
     }
     let progress = Progress::new(context, "counting", total(sources));
     sources.iter().map(|source| layout.count(source, &progress)).sum()

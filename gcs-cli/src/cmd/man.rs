@@ -26,11 +26,8 @@ impl Man {
             None => root,
             Some(name) => {
                 let found = root.find_subcommand(name).cloned();
-                let found = found.ok_or_else(|| Error::Usage {
-                    what: name.clone(),
-                    why: "there is no such command",
-                    remedy: "gcs --help lists them",
-                })?;
+                let found = found.ok_or_else(|| {
+ Error::usage(name, "there is no such command", "gcs --help lists them") })?;
                 found.display_name(format!("gcs-{name}"))
             }
         };

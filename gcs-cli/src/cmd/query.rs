@@ -80,11 +80,11 @@ impl Query {
     pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
         let parser = self.elements.parser()?;
         if !parser.is_textual() && !self.arguments.is_empty() {
-            return Err(Error::Usage {
-                what: "ELEMENT".to_owned(),
-                why: "raw records cannot be given as arguments",
-                remedy: "give them with --file, or name another --format",
-            });
+            return Err(Error::usage(
+                "ELEMENT",
+                "raw records cannot be given as arguments",
+                "give them with --file, or name another --format",
+            ));
         }
         let has_input = self.arguments.is_empty() || !self.file.is_empty();
         let sources = if has_input { Source::of(&self.file)? } else { Vec::new() };
