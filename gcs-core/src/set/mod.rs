@@ -7,6 +7,8 @@ pub mod algebra;
 mod ascending;
 mod delta;
 mod error;
+#[cfg(feature = "std")]
+mod external;
 mod hash;
 mod hash_range;
 mod index;
@@ -27,6 +29,8 @@ mod streams;
 
 pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
+#[cfg(feature = "std")]
+pub use self::external::{ExternalBuilder, ExternalError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Salt};
 pub use self::hash_range::HashRange;
 pub use self::index::Index;

@@ -171,6 +171,22 @@ impl RiceWriter {
         self.pending_bits &= 7;
     }
 
+    /// Ends the code on a byte; returns the buffer, how many values it codes, and the
+    /// exact length in bits of what was not taken.
+    pub(crate) fn finish(mut self) -> (Vec<u8>, u32, u64) {
+        let bits = (self.at - self.start) as u64 * 8 + u64::from(self.pending_bits);
+        if self.pending_bits > 0 {
+            // Not written since whole bytes were taken, perhaps.
+            self.bytes[self.at] = self.pending as u8;
+        }
+        self.bytes.truncate(self.at + usize::from(self.pending_bits > 0));
+        (self.bytes, self.len, bits)
+    }
+}
+
+/// For codes that are written in pieces.
+#[cfg(feature = "std")]
+impl RiceWriter {
     /// Codes the first `most` ones of the quotient of `value` if it has more, and returns
     /// whether it did. What is left is coded as if the last value had been larger.
     #[inline]
@@ -195,18 +211,6 @@ impl RiceWriter {
         let whole = self.start..self.at;
         self.at = self.start;
         &self.bytes[whole]
-    }
-
-    /// Ends the code on a byte; returns the buffer, how many values it codes, and the
-    /// exact length in bits of what was not taken.
-    pub(crate) fn finish(mut self) -> (Vec<u8>, u32, u64) {
-        let bits = (self.at - self.start) as u64 * 8 + u64::from(self.pending_bits);
-        if self.pending_bits > 0 {
-            // Not written since whole bytes were taken, perhaps.
-            self.bytes[self.at] = self.pending as u8;
-        }
-        self.bytes.truncate(self.at + usize::from(self.pending_bits > 0));
-        (self.bytes, self.len, bits)
     }
 }
 

@@ -150,10 +150,16 @@ impl<R: Read> CombinedReader<R> {
         }
     }
 
-    /// The possible lengths of the whole result.
-    fn lengths(&self) -> Result<RangeInclusive<u32>, StreamError> {
+    /// The possible lengths of what is still to come.
+    pub(crate) fn bounds(&self) -> Lengths {
         let Lengths { least, most } = self.tree.lengths();
-        let most = most.min(self.hash_range.get()).min(MAX_LEN) as u32;
+        Lengths { least, most: most.min(self.hash_range.get()).max(least) }
+    }
+
+    /// [`Self::bounds`] in the range that is legal for a set.
+    fn lengths(&self) -> Result<RangeInclusive<u32>, StreamError> {
+        let Lengths { least, most } = self.bounds();
+        let most = most.min(MAX_LEN) as u32;
         match u32::try_from(least) {
             Ok(least) => Ok(least..=most),
             Err(_) => Err(SinkError::from(BuildError::TooMany { got: least }).into()),
