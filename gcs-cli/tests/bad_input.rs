@@ -310,6 +310,8 @@ fn wrong_arguments_are_refused_with_status_2() {
     refused(&home, "encode hex -o out --format raw --length 4 --field 1", &wanted);
     let wanted = ["ELEMENT: raw records cannot be given as arguments"];
     refused(&home, "query a.gcs 00 --format raw --length 1", &wanted);
+    let wanted = ["--memory 4194303: this is too little to sort anything; say 4194304 or more"];
+    refused(&home, "encode hex -o out --memory 4194303", &wanted);
     refused(&home, "man nothing", &["nothing: there is no such command"]);
     refused(
         &home,

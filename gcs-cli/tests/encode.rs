@@ -92,6 +92,24 @@ fn files_threads_and_standard_input_make_no_difference() {
 }
 
 #[test]
+fn a_memory_limit_makes_no_difference() {
+    let home = Home::new();
+    // The least limit holds some 360,000 fingerprints: several runs, with what is in two of them.
+    let numbers = || (0..800_000).chain(300_000..500_000);
+    home.write("in", numbers().flat_map(element).collect::<Vec<u8>>());
+    let wanted = set(0..800_000).into_inner();
+    let raw = ["in", "--format", "raw", "--length", "20", "--memory"];
+    for memory in ["4MiB", "5MB", "1GiB"] {
+        assert!(encoded(&home, &[&raw[..], &[memory]].concat()) == wanted, "{memory}");
+    }
+    std::fs::create_dir(home.path("runs")).unwrap();
+    let elsewhere = [&raw[..], &["4MiB", "--temp", "runs"]].concat();
+    assert!(encoded(&home, &elsewhere) == wanted);
+    assert_eq!(common::names(&home.path("runs")), Vec::<String>::new());
+    assert_eq!(home.names(), ["in", "out.gcs", "runs"]);
+}
+
+#[test]
 fn nothing_gives_the_empty_set() {
     let home = Home::new();
     home.write("in", "\n\n");

@@ -155,6 +155,31 @@ fn on_a_full_disk_nothing_is_left() {
 }
 
 #[test]
+fn a_disk_that_fills_while_runs_are_written_is_told_and_nothing_is_left() {
+    let home = home();
+    let raw: Vec<u8> = (0..400_000).flat_map(common::element).collect();
+    home.write("raw", raw);
+    let encode = |output: &str, temp: &str| {
+        let fixed = ["encode", "raw", "--format", "raw", "--length", "20", "--memory", "4MiB"];
+        home.run(&[&fixed[..], &FIXED, &["-o", output, "--temp", temp]].concat())
+    };
+    let said = encode("out", "no-such-folder").complaint();
+    assert!(said.contains("no-such-folder: temporary files cannot be written there: "), "{said}");
+    let before = home.names();
+    // The runs take about a megabyte.
+    let Some(disk) = SmallDisk::mount(512) else { return };
+    let full = disk.path().to_str().unwrap();
+    let said = encode("out", full).complaint();
+    let wanted = ": temporary files cannot be written there: No space left on device";
+    assert!(said.contains(wanted) && said.contains("; --temp names another folder"), "{said}");
+    // Both the runs and the set go there.
+    let output = disk.path().join("out.gcs");
+    assert!(encode(output.to_str().unwrap(), full).complaint().contains("No space left"));
+    assert_eq!(names(disk.path()), Vec::<String>::new());
+    assert_eq!(home.names(), before);
+}
+
+#[test]
 fn an_interruption_leaves_nothing() {
     let home = home();
     for signal in ["INT", "TERM", "HUP"] {

@@ -123,8 +123,7 @@ impl Encode {
         let folder = self.temp.as_deref().unwrap_or(folder_of(self.output.path()));
         let failed = |error| Error::of_external(self.output.path(), error);
         let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
-        let mut builder =
-            ExternalBuilder::new(salt, hash_range, memory, folder).map_err(failed)?;
+        let mut builder = ExternalBuilder::new(salt, hash_range, memory, folder).map_err(failed)?;
         let progress = Progress::new(context, "hashing", total(&hashing.sources));
         let counts = hashing.run(&progress, |fingerprints| {
             fingerprints.iter().try_for_each(|&one| builder.add_fingerprint(one)).map_err(failed)

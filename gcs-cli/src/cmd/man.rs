@@ -27,7 +27,8 @@ impl Man {
             Some(name) => {
                 let found = root.find_subcommand(name).cloned();
                 let found = found.ok_or_else(|| {
- Error::usage(name, "there is no such command", "gcs --help lists them") })?;
+                    Error::usage(name, "there is no such command", "gcs --help lists them")
+                })?;
                 found.display_name(format!("gcs-{name}"))
             }
         };
