@@ -172,7 +172,7 @@ impl Hashed {
 }
 
 fn hashed(hasher: &ElementHasher, element: &[u8]) -> HashedElement {
-    (hasher.fingerprint(element), hasher.check(element))
+    hasher.fingerprint_and_check(element)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use super::error::DeltaError;
 use super::hash::Salt;
 use super::hash_range::HashRange;
+#[cfg(feature = "std")]
+use super::info::SetInfo;
 use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
 use super::set::{Set, SetWriter};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
@@ -88,6 +90,28 @@ impl Delta {
         bytes::seal(&mut data);
         Ok(Delta { data, header, removed, added })
     }
+
+    /// The delta between two sets of one salt and hash range, of its ascending changes.
+    #[cfg(feature = "std")]
+    pub(super) fn of_changes(
+        base: &SetInfo,
+        target: &SetInfo,
+        removed: &[u64],
+        added: &[u64],
+    ) -> Delta {
+        let header = Header {
+            salt: base.salt,
+            hash_range: base.hash_range,
+            base_len: base.len,
+            target_len: target.len,
+            base: base.identity,
+            target: target.identity,
+        };
+        let mut data = header.to_bytes();
+        let (removed, added) = append_changes(&mut data, base.len, base.hash_range, removed, added);
+        bytes::seal(&mut data);
+        Delta { data, header, removed, added }
+    }
 }
 
 impl<D: AsRef<[u8]>> Delta<D> {
@@ -137,6 +161,16 @@ impl<D: AsRef<[u8]>> Delta<D> {
     /// Identity of the set that it results in.
     pub fn target(&self) -> Digest {
         self.header.target
+    }
+
+    /// Length N of the set that it applies to.
+    pub fn base_len(&self) -> u32 {
+        self.header.base_len
+    }
+
+    /// Length N of the set that it results in.
+    pub fn target_len(&self) -> u32 {
+        self.header.target_len
     }
 
     /// Salt of both sets.
@@ -260,10 +294,21 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
 ) -> Result<(Shape, Shape), DeltaError> {
     expect_same_hashing(base.salt(), base.hash_range(), target)?;
     let (removed, added) = difference(base.values(), target.values());
+    Ok(append_changes(data, base.len(), base.hash_range(), &removed, &added))
+}
+
+/// Appends the body of a delta of these changes; returns its shapes.
+fn append_changes(
+    data: &mut Vec<u8>,
+    base_len: u32,
+    hash_range: HashRange,
+    removed: &[u64],
+    added: &[u64],
+) -> (Shape, Shape) {
     let fixed = data.len();
     data.resize(fixed + BODY_LEN, 0);
-    let ranks = encode(data, u64::from(base.len()), &removed);
-    let values = encode(data, base.hash_range().get(), &added);
+    let ranks = encode(data, u64::from(base_len), removed);
+    let values = encode(data, hash_range.get(), added);
     let mut header = Vec::with_capacity(BODY_LEN);
     header
         .put_u32(ranks.len)
@@ -274,7 +319,7 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
         .put_u64(ranks.bits)
         .put_u64(values.bits);
     data[fixed..fixed + BODY_LEN].copy_from_slice(&header);
-    Ok((ranks, values))
+    (ranks, values)
 }
 
 /// Ranks in `base` of the values that `target` lacks, and the values that `target` adds.

@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::fmt;
+use core::ops::Deref;
 
-use super::hash::ElementHasher;
 use super::rice::Values;
+use super::sort;
 
 /// A query that may be in the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,60 +17,189 @@ pub struct Match {
     pub rank: u32,
 }
 
+/// How a batch of queries was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// One pass over the whole set.
+    Scan,
+    /// A look into the index for each query.
+    Index,
+}
+
+impl Method {
+    /// The faster method for this many queries of an indexed set. Looking one up takes as long
+    /// as decoding 8 fingerprints, or more when the set does not fit into a cache.
+    pub(crate) fn for_queries(queries: usize, len: u32) -> Method {
+        if queries as u64 > u64::from(len) / 4 { Method::Scan } else { Method::Index }
+    }
+}
+
+/// The queries that may be in a set, in ascending order of position among the queries.
+///
+/// A slice of [`Match`]es that also says how they were found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Matches {
+    found: Vec<Match>,
+    method: Method,
+}
+
+impl Matches {
+    pub(crate) fn new(found: Vec<Match>, method: Method) -> Matches {
+        Matches { found, method }
+    }
+
+    /// How they were found.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The matches alone.
+    pub fn into_vec(self) -> Vec<Match> {
+        self.found
+    }
+}
+
+impl Deref for Matches {
+    type Target = [Match];
+
+    fn deref(&self) -> &[Match] {
+        &self.found
+    }
+}
+
+impl IntoIterator for Matches {
+    type Item = Match;
+    type IntoIter = alloc::vec::IntoIter<Match>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.found.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Matches {
+    type Item = &'a Match;
+    type IntoIter = core::slice::Iter<'a, Match>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.found.iter()
+    }
+}
+
+/// Shows how many there are, and not which.
+impl fmt::Debug for Matches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matches")
+            .field("len", &self.found.len())
+            .field("method", &self.method)
+            .finish()
+    }
+}
+
 /// Fingerprints to look for, sorted, each with its position among the queries.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Queries {
-    sorted: Vec<(u64, usize)>,
+#[derive(Debug)]
+pub(crate) enum Queries {
+    /// Fingerprint and position in one word, which is faster to sort.
+    Words { words: Vec<u64>, position_bits: u32 },
+    /// Fingerprints and positions that do not fit into a word.
+    Pairs(Vec<(u64, usize)>),
 }
 
 impl Queries {
-    /// Hashes elements as a set's hasher does.
-    pub(crate) fn of_elements<E: AsRef<[u8]>>(
-        hasher: &ElementHasher,
-        elements: impl IntoIterator<Item = E>,
-    ) -> Queries {
-        let elements = elements.into_iter();
-        Queries::of_fingerprints(elements.map(|element| hasher.fingerprint(element.as_ref())))
-    }
-
     /// Takes fingerprints in any order, and remembers their positions.
     pub(crate) fn of_fingerprints<F: Borrow<u64>>(
         fingerprints: impl IntoIterator<Item = F>,
     ) -> Queries {
-        let fingerprints = fingerprints.into_iter().enumerate();
-        let mut sorted: Vec<(u64, usize)> =
-            fingerprints.map(|(query, fingerprint)| (*fingerprint.borrow(), query)).collect();
-        sorted.sort_unstable();
-        Queries { sorted }
+        let fingerprints = fingerprints.into_iter();
+        let (mut words, mut all_bits) = (Vec::with_capacity(fingerprints.size_hint().0), 0);
+        fingerprints.for_each(|fingerprint| {
+            all_bits |= *fingerprint.borrow();
+            words.push(*fingerprint.borrow());
+        });
+        let position_bits = u64::BITS - (words.len() as u64).leading_zeros();
+        let bits = u64::BITS - all_bits.leading_zeros() + position_bits;
+        if bits >= u64::BITS {
+            let mut pairs: Vec<(u64, usize)> = words.into_iter().zip(0..).collect();
+            pairs.sort_unstable();
+            return Queries::Pairs(pairs);
+        }
+        for (position, word) in (0u64..).zip(&mut words) {
+            *word = (*word << position_bits) | position;
+        }
+        sort::sort(&mut words, &mut Vec::new(), bits);
+        Queries::Words { words, position_bits }
     }
 
-    pub(crate) fn sorted(&self) -> &[(u64, usize)] {
-        &self.sorted
+    /// The query at a place in sorted order: fingerprint and position.
+    #[inline]
+    fn get(&self, at: usize) -> Option<(u64, usize)> {
+        match self {
+            Queries::Words { words, position_bits } => {
+                let word = *words.get(at)?;
+                Some((word >> position_bits, (word & ((1 << position_bits) - 1)) as usize))
+            }
+            Queries::Pairs(pairs) => pairs.get(at).copied(),
+        }
     }
 
     /// Merges the queries with all values of a set, a chunk at a time.
-    pub(crate) fn scan(&self, mut values: Values<'_>) -> Vec<Match> {
-        let mut matches = Vec::new();
-        let mut queries = &self.sorted[..];
-        let mut rank = 0;
-        while !queries.is_empty() {
-            let chunk = values.next_chunk();
-            let Some(&last) = chunk.last() else { break };
-            // A chunk has few queries: search for each of them in the rest of the chunk.
-            let mut from = 0;
-            while let Some((&(fingerprint, query), rest)) = queries.split_first() {
-                if fingerprint > last {
-                    break;
-                }
-                from += chunk[from..].partition_point(|&value| value < fingerprint);
-                if chunk[from] == fingerprint {
-                    matches.push(Match { query, rank: rank + from as u32 });
-                }
-                queries = rest;
-            }
-            rank += chunk.len() as u32;
-        }
-        matches.sort_unstable();
-        matches
+    pub(crate) fn scan(&self, mut values: Values<'_>) -> Matches {
+        let mut scan = self.begin_scan();
+        while scan.take(values.next_chunk()) {}
+        scan.finish()
     }
+
+    /// A scan, which is given the values by its caller.
+    pub(crate) fn begin_scan(&self) -> Scan<'_> {
+        Scan { queries: self, at: 0, rank: 0, found: Vec::new() }
+    }
+}
+
+/// A merge of queries with the values of a set.
+#[derive(Debug)]
+pub(crate) struct Scan<'q> {
+    queries: &'q Queries,
+    /// How many queries are answered.
+    at: usize,
+    /// How many values were taken.
+    rank: u32,
+    found: Vec<Match>,
+}
+
+impl Scan<'_> {
+    /// Takes the next values of the set; `false` when there are none, or no queries any more.
+    pub(crate) fn take(&mut self, chunk: &[u64]) -> bool {
+        let Some(&last) = chunk.last() else { return false };
+        let mut below = 0;
+        loop {
+            let Some((fingerprint, query)) = self.queries.get(self.at) else { return false };
+            if fingerprint > last {
+                break;
+            }
+            below += lower_bound(&chunk[below..], fingerprint);
+            if chunk[below] == fingerprint {
+                self.found.push(Match { query, rank: self.rank + below as u32 });
+            }
+            self.at += 1;
+        }
+        self.rank += chunk.len() as u32;
+        true
+    }
+
+    pub(crate) fn finish(mut self) -> Matches {
+        self.found.sort_unstable();
+        Matches::new(self.found, Method::Scan)
+    }
+}
+
+/// How many of the ascending values are below a fingerprint: few, so a look at every 16th and a
+/// count without branches is faster than a binary search.
+fn lower_bound(values: &[u64], fingerprint: u64) -> usize {
+    let (blocks, rest) = values.as_chunks::<16>();
+    let below = |values: &[u64]| values.iter().filter(|value| **value < fingerprint).count();
+    for (number, block) in blocks.iter().enumerate() {
+        if block[15] >= fingerprint {
+            return 16 * number + below(block);
+        }
+    }
+    16 * blocks.len() + below(rest)
 }

@@ -5,17 +5,21 @@
 
 pub mod algebra;
 mod ascending;
+mod buckets;
+mod builder;
 mod delta;
+#[cfg(feature = "std")]
+mod delta_streams;
 mod error;
 #[cfg(feature = "std")]
 mod external;
 mod hash;
 mod hash_range;
-mod index;
+mod indexed;
 mod info;
 mod matches;
 mod merge;
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod pieces;
 #[cfg(feature = "std")]
 mod reader;
@@ -24,18 +28,21 @@ mod rice;
 mod set;
 #[cfg(feature = "std")]
 mod sink;
+mod sip;
+mod sort;
 #[cfg(feature = "std")]
 mod streams;
 
+pub use self::builder::SetBuilder;
 pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
 #[cfg(feature = "std")]
 pub use self::external::{ExternalBuilder, ExternalError};
-pub use self::hash::{ELEMENT_LEN, ElementHasher, Salt};
+pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
 pub use self::hash_range::HashRange;
-pub use self::index::Index;
+pub use self::indexed::IndexedSet;
 pub use self::info::SetInfo;
-pub use self::matches::Match;
+pub use self::matches::{Match, Matches, Method};
 #[cfg(feature = "std")]
 pub use self::reader::{ReadError, SetReader};
 pub use self::set::{Iter, Set};

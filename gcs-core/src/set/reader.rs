@@ -1,7 +1,6 @@
 //! Reading a set's file in pieces, in constant memory.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,7 +11,7 @@ use thiserror::Error;
 use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
 use super::info::SetInfo;
-use super::matches::{Match, Queries};
+use super::matches::{Matches, Queries};
 use super::merge::{Lengths, Source};
 use super::rice::{CHUNK, RiceReader};
 use super::set::{HEADER_LEN, Header};
@@ -209,8 +208,8 @@ impl<R: Read> SetReader<R> {
     pub fn matches<E: AsRef<[u8]>>(
         self,
         elements: impl IntoIterator<Item = E>,
-    ) -> Result<Vec<Match>, ReadError> {
-        let queries = Queries::of_elements(&self.hasher(), elements);
+    ) -> Result<Matches, ReadError> {
+        let queries = Queries::of_fingerprints(self.hasher().fingerprints(elements));
         self.scan(&queries)
     }
 
@@ -222,31 +221,15 @@ impl<R: Read> SetReader<R> {
     pub fn matches_fingerprints<F: Borrow<u64>>(
         self,
         fingerprints: impl IntoIterator<Item = F>,
-    ) -> Result<Vec<Match>, ReadError> {
+    ) -> Result<Matches, ReadError> {
         self.scan(&Queries::of_fingerprints(fingerprints))
     }
 
-    fn scan(mut self, queries: &Queries) -> Result<Vec<Match>, ReadError> {
-        let mut matches = Vec::new();
-        let mut left = queries.sorted();
-        let mut rank = 0;
-        while !left.is_empty() {
-            let chunk = self.next_chunk()?;
-            let Some(&last) = chunk.last() else { break };
-            let (now, later) = left.split_at(left.partition_point(|query| query.0 <= last));
-            let mut from = 0;
-            for &(fingerprint, query) in now {
-                from += chunk[from..].partition_point(|&value| value < fingerprint);
-                if chunk[from] == fingerprint {
-                    matches.push(Match { query, rank: rank + from as u32 });
-                }
-            }
-            left = later;
-            rank += chunk.len() as u32;
-        }
+    fn scan(mut self, queries: &Queries) -> Result<Matches, ReadError> {
+        let mut scan = queries.begin_scan();
+        while scan.take(self.next_chunk()?) {}
         self.finish()?;
-        matches.sort_unstable();
-        Ok(matches)
+        Ok(scan.finish())
     }
 
     /// Reads to the end and validates the whole file.
@@ -514,6 +497,7 @@ mod tests {
     use crate::set::Set;
     use crate::set::pieces::Pieces;
     use crate::set::rice::Shape;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use std::string::ToString;

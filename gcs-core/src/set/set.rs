@@ -5,10 +5,11 @@ use core::borrow::Borrow;
 use core::iter::FusedIterator;
 use core::ops::RangeBounds;
 
+use super::builder::SetBuilder;
 use super::error::BuildError;
 use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
-use super::matches::{Match, Queries};
+use super::matches::{Matches, Queries};
 use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
 use crate::digest::Digest;
@@ -86,9 +87,9 @@ impl Set {
         hash_range: HashRange,
         elements: impl IntoIterator<Item = E>,
     ) -> Result<Set, BuildError> {
-        let hasher = ElementHasher::new(salt, hash_range);
-        let hashed = elements.into_iter().map(|element| hasher.fingerprint(element.as_ref()));
-        Set::from_fingerprints(salt, hash_range, hashed)
+        let mut builder = SetBuilder::new(salt, hash_range);
+        builder.extend(elements);
+        builder.finish()
     }
 
     /// Builds the set of given fingerprints, in any order; duplicates are merged.
@@ -101,18 +102,33 @@ impl Set {
         hash_range: HashRange,
         fingerprints: impl IntoIterator<Item = u64>,
     ) -> Result<Set, BuildError> {
-        let mut sorted: Vec<u64> = fingerprints.into_iter().collect();
-        let hash_range_end = hash_range.get();
-        if let Some(position) = sorted.iter().position(|&value| value >= hash_range_end) {
-            let (position, got) = (position as u64, sorted[position]);
-            return Err(BuildError::OutOfRange { position, hash_range: hash_range_end, got });
+        let mut builder = SetBuilder::new(salt, hash_range);
+        for fingerprint in fingerprints {
+            builder.push_fingerprint(fingerprint)?;
         }
-        sorted.sort_unstable();
-        sorted.dedup();
-        let Ok(len) = u32::try_from(sorted.len()) else {
-            return Err(BuildError::TooMany { got: sorted.len() as u64 });
+        builder.finish()
+    }
+
+    /// Writes the set of sorted values below the hash range, which may repeat.
+    pub(super) fn from_sorted(
+        salt: Salt,
+        hash_range: HashRange,
+        sorted: &[u64],
+    ) -> Result<Set, BuildError> {
+        let write = |len: u32| {
+            let mut writer = SetWriter::new(salt, hash_range, len);
+            writer.code.extend(sorted);
+            writer
         };
-        Ok(Set::from_distinct(salt, hash_range, len, sorted))
+        // The Rice parameter of all values is nearly always that of the distinct ones.
+        let count = u32::try_from(sorted.len()).unwrap_or(u32::MAX);
+        let distinct = |sorted: &[u64]| sorted.chunk_by(|a, b| a == b).count();
+        if sorted.len() > count as usize {
+            let got = distinct(sorted) as u64;
+            let len = u32::try_from(got).map_err(|_| BuildError::TooMany { got })?;
+            return Ok(write(len).finish());
+        }
+        Ok(write(count).finish_recoded())
     }
 
     /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
@@ -162,6 +178,11 @@ impl SetWriter {
         self.code.push(value);
     }
 
+    /// Writes values above all before them and below the hash range.
+    pub(crate) fn extend(&mut self, values: &[u64]) {
+        self.code.extend(values);
+    }
+
     /// Ends a set whose P was a guess: codes it again if its length needs another P.
     pub(crate) fn finish_recoded(self) -> Set {
         let SetWriter { salt, hash_range, parameter, .. } = self;
@@ -193,10 +214,20 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// The first thing that is wrong, as a [`ParseError`]. Corrupt bytes are never "not
     /// in the set".
     pub fn parse(data: D) -> Result<Set<D>, ParseError> {
+        Set::parse_with(data, |_, _| ())
+    }
+
+    /// [`Set::parse`], which shows the values to `visit` as it reads them, chunk by chunk. They
+    /// are the set's only if it succeeds.
+    pub(super) fn parse_with(
+        data: D,
+        mut visit: impl FnMut(&Shape, &[u64]),
+    ) -> Result<Set<D>, ParseError> {
         let bytes = data.as_ref();
         let header = Header::parse(bytes)?;
         bytes::expect_len(bytes, header.file_len())?;
-        rice::validate(&bytes[HEADER_LEN..], &header.shape)?;
+        let code = &bytes[HEADER_LEN..];
+        rice::validate_with(code, &header.shape, |chunk| visit(&header.shape, chunk))?;
         let identity = bytes::expect_trailer(bytes)?;
         Ok(Set { data, header, identity })
     }
@@ -302,15 +333,15 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// Which of the elements may be in the set: each with its position among the
     /// queries, in ascending order of position. One pass over the set, whatever the
     /// number of queries: O(n + q log q).
-    pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Vec<Match> {
-        Queries::of_elements(&self.hasher(), elements).scan(self.values())
+    pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Matches {
+        Queries::of_fingerprints(self.hasher().fingerprints(elements)).scan(self.values())
     }
 
     /// [`Set::matches`] for fingerprints under this set's salt and hash range, in any order.
     pub fn matches_fingerprints<F: Borrow<u64>>(
         &self,
         fingerprints: impl IntoIterator<Item = F>,
-    ) -> Vec<Match> {
+    ) -> Matches {
         Queries::of_fingerprints(fingerprints).scan(self.values())
     }
 
@@ -322,6 +353,11 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// Returns the bytes of the whole file.
     pub fn into_inner(self) -> D {
         self.data
+    }
+
+    /// The same set, which borrows these bytes.
+    pub fn as_slice(&self) -> Set<&[u8]> {
+        Set { data: self.as_bytes(), header: self.header, identity: self.identity }
     }
 
     /// A copy of the set that owns its bytes.
@@ -445,6 +481,7 @@ impl FusedIterator for Iter<'_> {}
 mod tests {
     use super::*;
     use crate::set::delta::Delta;
+    use crate::set::matches::Match;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -497,8 +534,8 @@ mod tests {
                     expected.push(Match { query, rank });
                 }
             }
-            prop_assert_eq!(&set.matches_fingerprints(&queries), &expected);
-            prop_assert_eq!(&index.matches_fingerprints(&queries), &expected);
+            prop_assert_eq!(&set.matches_fingerprints(&queries)[..], &expected[..]);
+            prop_assert_eq!(&index.matches_fingerprints(&queries)[..], &expected[..]);
 
             let (low, high) = (hash_range / 3, hash_range / 2 + 1);
             prop_assert!(set.iter_within(low..high).eq(model.range(low..high).copied()));
