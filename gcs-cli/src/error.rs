@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gcs_core::set::algebra::AlgebraError;
 use gcs_core::set::{ExternalError, ReadError, SinkError, StreamError};
-use gcs_core::{BuildError, ParseError};
+use gcs_core::{BuildError, DeltaError, ParseError};
 use thiserror::Error;
 
 use crate::element::Problem;
@@ -159,6 +159,12 @@ impl Error {
         match error {
             StreamError::Read { position, error } => Error::of_read(&named(position), error),
             StreamError::Sink(error) => Error::of_sink(output, error),
+            StreamError::Delta(DeltaError::Salt { expected, got }) => {
+                Error::differs(named(1), named(0), "salt", salt_text(expected), salt_text(got))
+            }
+            StreamError::Delta(DeltaError::HashRange { expected, got }) => {
+                Error::differs(named(1), named(0), "hash range", expected, got)
+            }
             StreamError::Algebra(AlgebraError::Salt { position, expected, got }) => Error::differs(
                 named(position),
                 named(0),

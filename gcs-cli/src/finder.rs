@@ -51,6 +51,6 @@ impl Finder {
         let found = self.file.reader(&progress)?.matches_fingerprints(fingerprints);
         let found = found.map_err(|error| self.file.failed(error))?;
         self.is_verified = true;
-        Ok(found)
+        Ok(found.into_vec())
     }
 }

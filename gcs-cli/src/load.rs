@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use gcs_core::set::{ReadError, SetInfo, SetReader};
-use gcs_core::{Delta, Set};
+use gcs_core::{Delta, IndexedSet};
 
 use crate::cli::Context;
 use crate::error::Error;
@@ -70,10 +70,10 @@ impl SetFile {
         self.reader(&progress)?.finish().map_err(|error| self.failed(error))
     }
 
-    /// Reads the whole set into memory.
-    pub(crate) fn into_set(self, context: Context) -> Result<Set, Error> {
+    /// Reads the whole set into memory, with an index.
+    pub(crate) fn into_indexed(self, context: Context) -> Result<IndexedSet, Error> {
         let bytes = self.bytes.read(context, &self.path)?;
-        Set::parse(bytes).map_err(|error| Error::damaged(&self.path, error))
+        IndexedSet::parse(bytes).map_err(|error| Error::damaged(&self.path, error))
     }
 
     /// An error of reading it.
@@ -141,11 +141,6 @@ impl Bytes {
         self.tracked(&progress).and_then(|mut all| all.read_to_end(&mut bytes)).map_err(failed)?;
         Ok(bytes)
     }
-}
-
-/// Reads a set into memory.
-pub(crate) fn set(context: Context, path: &Path) -> Result<Set, Error> {
-    SetFile::open(path)?.into_set(context)
 }
 
 /// Reads a delta into memory.

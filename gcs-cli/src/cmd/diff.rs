@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gcs_core::{Delta, DeltaError};
+use gcs_core::Delta;
 use serde::Serialize;
 
 use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
-use crate::load;
+use crate::load::SetFile;
 use crate::output::{OutputArgs, answer};
+use crate::progress::Progress;
 use crate::quantity::{bytes, grouped};
-use crate::report::{DeltaReport, salt_text};
+use crate::report::DeltaReport;
 
 /// Write what changed between two sets, as a delta.
 #[derive(Args, Debug)]
@@ -37,25 +38,16 @@ struct DiffReport<'a> {
 }
 
 impl Diff {
-    fn failed(&self, error: DeltaError) -> Error {
-        let (path, first) = (self.to.clone(), self.from.clone());
-        match error {
-            DeltaError::Salt { expected, got } => {
-                Error::differs(path, first, "salt", salt_text(expected), salt_text(got))
-            }
-            DeltaError::HashRange { expected, got } => {
-                Error::differs(path, first, "hash range", expected, got)
-            }
-            error => Error::Differs { path, first, difference: error.to_string() },
-        }
-    }
-
     pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
         let output = self.output.create()?;
-        let from = load::set(context, &self.from)?;
-        let to = load::set(context, &self.to)?;
-        let delta = Delta::between(&from, &to).map_err(|error| self.failed(error))?;
+        let (from, to) = (SetFile::open(&self.from)?, SetFile::open(&self.to)?);
+        let progress = Progress::new(context, "comparing", Some(from.length() + to.length()));
+        let delta = Delta::between_readers(from.reader(&progress)?, to.reader(&progress)?);
+        let delta = delta.map_err(|error| {
+            Error::of_stream(&[self.from.clone(), self.to.clone()], self.output.path(), error)
+        })?;
         output.write(delta.as_bytes())?;
+        drop(progress);
         let report = DiffReport { file: self.output.path(), delta: DeltaReport::of(&delta) };
         let text = format!(
             "{}: {} removed, {} added; {}; the set itself has {}",
@@ -63,7 +55,7 @@ impl Diff {
             grouped(report.delta.removed.into()),
             grouped(report.delta.added.into()),
             bytes(report.delta.bytes),
-            bytes(to.as_bytes().len() as u64)
+            bytes(to.length())
         );
         answer(context.json, &report, text)?;
         Ok(SUCCESS)

@@ -12,7 +12,7 @@ use crate::element::{ElementArgs, MAX_LINE, OnError, Parser};
 use crate::error::Error;
 use crate::finder::Finder;
 use crate::input::{Blocks, Layout, Source};
-use crate::load;
+use crate::load::SetFile;
 use crate::output::{self, Stdout, note};
 use crate::progress::Progress;
 use crate::quantity::{grouped, one_in};
@@ -237,8 +237,8 @@ impl<'a> Asked<'a> {
 impl Asked<'_> {
     /// Answers each line as it is typed.
     fn converse(&mut self, context: Context) -> Result<(), Error> {
-        let set = load::set(context, &self.query.set)?;
-        let (index, rate) = (set.index(), one_in(set.false_positive_rate()));
+        let set = SetFile::open(&self.query.set)?.into_indexed(context)?;
+        let rate = one_in(set.set().false_positive_rate());
         note("One element a line; Ctrl-D ends.");
         loop {
             output::prompt();
@@ -251,7 +251,7 @@ impl Asked<'_> {
             }
             let line = Layout::Lines.pieces(&line).next().unwrap_or_default();
             let possible = match self.parser.element(line, &mut self.scratch) {
-                Ok(Some(element)) => index.contains(element),
+                Ok(Some(element)) => set.contains(element),
                 Ok(None) => continue,
                 Err(problem) => {
                     note(format_args!("gcs: {problem}"));
