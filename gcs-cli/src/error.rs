@@ -64,7 +64,7 @@ pub(crate) enum Error {
     Usage { what: String, why: &'static str, remedy: String },
     #[error("no random salt: {0}; name one with --salt")]
     Random(getrandom::Error),
-    #[error("{0}: cannot be started: {1}")]
+    #[error("{0}: {1}; try again")]
     Start(&'static str, String),
 }
 

@@ -36,6 +36,13 @@ impl Source {
         Ok(if sources.is_empty() { vec![Source::Stdin] } else { sources })
     }
 
+    /// Fails if it is a file that is missing, or a folder. Unlike opening it, this never waits.
+    pub(crate) fn expect_there(&self) -> Result<(), Error> {
+        let Source::File(path) = self else { return Ok(()) };
+        let about = path.metadata().map_err(|error| Error::read(path, error))?;
+        if about.is_dir() { Err(folder(path)) } else { Ok(()) }
+    }
+
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, Error> {
         match self {
@@ -79,9 +86,13 @@ pub(crate) fn open(path: &Path) -> Result<File, Error> {
     let file = File::open(path).map_err(|error| Error::read(path, error))?;
     let is_folder = file.metadata().is_ok_and(|about| about.is_dir());
     if is_folder {
-        return Err(Error::read(path, io::Error::new(io::ErrorKind::IsADirectory, "is a folder")));
+        return Err(folder(path));
     }
     Ok(file)
+}
+
+fn folder(path: &Path) -> Error {
+    Error::read(path, io::Error::new(io::ErrorKind::IsADirectory, "is a folder"))
 }
 
 /// How input is divided.

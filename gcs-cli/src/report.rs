@@ -1,11 +1,12 @@
 //! What is told about a set or a delta: as JSON of a stable shape, or as text.
 
 use std::fmt;
+use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use gcs_core::set::SetInfo;
 use gcs_core::{Delta, Salt};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::quantity::{bytes, grouped, one_in};
 
@@ -15,9 +16,14 @@ use crate::quantity::{bytes, grouped, one_in};
 pub(crate) struct Large(pub(crate) u64);
 
 impl Serialize for Large {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
+}
+
+/// A path in JSON, where only text can stand.
+pub(crate) fn path_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Statistics of a set.

@@ -198,6 +198,29 @@ fn an_interruption_leaves_nothing() {
 }
 
 #[test]
+fn a_name_need_not_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = home();
+    let name = OsStr::from_bytes(b"out-\xff.gcs");
+    let mut command = home.command(&["encode", "hex", "--json", "-o"]);
+    let report = Ran::of(command.arg(name).output().unwrap()).json();
+    assert_eq!(report["file"], "out-\u{fffd}.gcs");
+    assert!(home.folder().join(name).exists());
+}
+
+#[test]
+fn a_pipe_with_a_name_is_not_waited_for_when_it_cannot_be_counted() {
+    let home = home();
+    let made = Command::new("mkfifo").arg(home.path("pipe")).status();
+    if !made.is_ok_and(|made| made.success()) {
+        return;
+    }
+    let said = home.run(&["encode", "hex", "pipe", "-o", "out"]).complaint();
+    assert!(said.contains("pipe: its elements cannot be counted beforehand"), "{said}");
+}
+
+#[test]
 fn a_query_that_is_read_no_further_ends_quietly() {
     let home = home();
     let mut command = home.command(&["query", "a.gcs", &hex(7)]);

@@ -110,8 +110,8 @@ fn json_has_a_line_for_each_line_that_would_be_printed() {
     let query = |arguments: &[&str]| {
         home.run(&[&["query", "set.gcs", "--json", &hex(7), &hex(700)], arguments].concat())
     };
-    let inside = json!({ "element": hex(7), "possible": true });
-    let outside = json!({ "element": hex(700), "possible": false });
+    let inside = json!({ "line": hex(7), "possible": true });
+    let outside = json!({ "line": hex(700), "possible": false });
     assert_eq!(query(&[]).json(), inside);
     assert_eq!(query(&["-v"]).json(), outside);
     assert_eq!(query(&["--all"]).json_lines(), [inside, outside]);

@@ -12,7 +12,7 @@ use crate::load::{SetFile, Tracked};
 use crate::output::{OutputArgs, answer};
 use crate::progress::Progress;
 use crate::quantity::{bytes, counted};
-use crate::report::SetReport;
+use crate::report::{SetReport, path_text};
 
 /// Make one set of several.
 #[derive(Args, Debug)]
@@ -48,6 +48,7 @@ impl Operation {
 /// A set that was made.
 #[derive(Debug, Serialize)]
 pub(super) struct Made<'a> {
+    #[serde(serialize_with = "path_text")]
     file: &'a Path,
     #[serde(flatten)]
     set: SetReport,

@@ -12,7 +12,7 @@ use crate::load::SetFile;
 use crate::output::{OutputArgs, answer};
 use crate::progress::Progress;
 use crate::quantity::{bytes, grouped};
-use crate::report::DeltaReport;
+use crate::report::{DeltaReport, path_text};
 
 /// Write what changed between two sets, as a delta.
 #[derive(Args, Debug)]
@@ -32,6 +32,7 @@ pub(crate) struct Diff {
 /// What was written.
 #[derive(Debug, Serialize)]
 struct DiffReport<'a> {
+    #[serde(serialize_with = "path_text")]
     file: &'a Path,
     #[serde(flatten)]
     delta: DeltaReport,

@@ -20,7 +20,7 @@ use crate::output::{OutputArgs, answer, folder_of, note};
 use crate::plan::{self, Goal};
 use crate::progress::{Progress, Tracked};
 use crate::quantity::{Rate, bytes, counted, grouped, one_in, parse_rate, parse_size};
-use crate::report::SetReport;
+use crate::report::{SetReport, path_text};
 
 /// The rate of a set when none is asked for.
 const DEFAULT_RATE: Rate = Rate::OneIn(1_000_000);
@@ -98,6 +98,7 @@ fn parse_salt(text: &str) -> Result<Salt, String> {
 /// What was made of what.
 #[derive(Debug, Serialize)]
 struct EncodeReport<'a> {
+    #[serde(serialize_with = "path_text")]
     file: &'a Path,
     elements: u64,
     merged: u64,
@@ -229,8 +230,7 @@ impl AccuracyArgs {
 /// How many lines or records there are.
 fn count(context: Context, sources: &[Source], layout: Layout) -> Result<u64, Error> {
     if let Some(source) = sources.iter().find(|source| source.length().is_none()) {
-        // A file that is missing is told as such.
-        source.open()?;
+        source.expect_there()?;
         return Err(Error::usage(
             source.to_string(),
             "its elements cannot be counted beforehand, and the hash range depends on their number",

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::load::{self, Loaded};
 use crate::output::Stdout;
 use crate::quantity::{counted, grouped};
-use crate::report::{DeltaReport, SetReport};
+use crate::report::{DeltaReport, SetReport, path_text};
 
 /// Show the statistics of sets and deltas, after verifying them.
 #[derive(Args, Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct Inspect {
 /// What is told about a file.
 #[derive(Debug, Serialize)]
 pub(super) struct FileReport<'a> {
+    #[serde(serialize_with = "path_text")]
     file: &'a Path,
     #[serde(flatten)]
     content: Content,

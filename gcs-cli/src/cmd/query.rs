@@ -14,7 +14,6 @@ use crate::finder::Finder;
 use crate::input::{Blocks, Layout, Source};
 use crate::load::SetFile;
 use crate::output::{self, Stdout, note};
-use crate::progress::Progress;
 use crate::quantity::{grouped, one_in};
 
 /// Queries that are answered in one pass over a set.
@@ -63,7 +62,7 @@ pub(crate) struct Query {
 /// One answer.
 #[derive(Debug, Serialize)]
 struct Answer<'a> {
-    element: &'a str,
+    line: &'a str,
     possible: bool,
 }
 
@@ -100,7 +99,7 @@ impl Query {
             }
             match source.is_terminal() {
                 true => asked.converse(context)?,
-                false => asked.read(context, &source)?,
+                false => asked.read(&source)?,
             }
         }
         asked.finish()
@@ -178,12 +177,11 @@ impl<'a> Asked<'a> {
     }
 
     /// Adds the lines of a file.
-    fn read(&mut self, context: Context, source: &Source) -> Result<(), Error> {
+    fn read(&mut self, source: &Source) -> Result<(), Error> {
         let layout = self.parser.layout();
-        let progress = Progress::new(context, "asking", source.length());
         let mut blocks = Blocks::new(source.open()?, layout);
         let mut number = 0u64;
-        while let Some((block, read)) = blocks.next().map_err(|error| source.failed(error))? {
+        while let Some((block, _)) = blocks.next().map_err(|error| source.failed(error))? {
             for line in layout.pieces(&block) {
                 number += 1;
                 let place = || format!("{source}: {} {}", layout.unit(), grouped(number));
@@ -192,7 +190,6 @@ impl<'a> Asked<'a> {
             if self.is_decided() {
                 return Ok(());
             }
-            progress.advance(read);
         }
         self.answer()
     }
@@ -214,8 +211,8 @@ impl<'a> Asked<'a> {
                 continue;
             }
             if self.is_json {
-                let element = &*self.parser.shown(line);
-                self.stdout.json(&Answer { element, possible: is_in })?;
+                let line = &*self.parser.shown(line);
+                self.stdout.json(&Answer { line, possible: is_in })?;
                 continue;
             }
             if self.query.all {
@@ -262,7 +259,7 @@ impl Asked<'_> {
             self.selected += u64::from(possible != self.query.invert);
             match possible {
                 _ if self.is_json => {
-                    self.stdout.json(&Answer { element: &self.parser.shown(line), possible })?;
+                    self.stdout.json(&Answer { line: &self.parser.shown(line), possible })?;
                 }
                 true => {
                     self.stdout.line(format_args!("in the set, or a false positive ({rate})"))?;

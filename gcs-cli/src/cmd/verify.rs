@@ -9,6 +9,7 @@ use super::inspect::FileReport;
 use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
 use crate::output::{Stdout, note};
+use crate::report::path_text;
 
 /// Verify every byte of sets and deltas.
 #[derive(Args, Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct Verify {
 /// A file that is not what it should be.
 #[derive(Debug, Serialize)]
 struct Failed<'a> {
+    #[serde(serialize_with = "path_text")]
     file: &'a Path,
     valid: bool,
     error: String,
