@@ -28,7 +28,7 @@ pub(crate) const CLOSED_PIPE: u8 = 128 + 13;
                   of leaked passwords, and tells whether an identifier is in it.\n\n\
                   The answer \"no\" is certain. The answer \"yes\" is wrong for one in so many \
                   other identifiers as you choose: this is the false-positive rate. A set at one \
-                  in a million takes 22 bits for each identifier, however long the identifiers are.",
+                  in a million takes 21.5 bits for each identifier, however long it is.",
     max_term_width = 100,
     after_help = "First steps:\n  \
         gcs encode hashes.txt -o hashes.gcs   a set of the hashes, one on each line\n  \

@@ -124,7 +124,7 @@ fn the_hash_range_follows_from_rate_or_size_and_the_lines_counted() {
     let home = Home::new();
     home.write("in", lines(0..5000).trim_end());
     let range = |more: &[&str]| {
-        let arguments = ["encode", "in", "-o", "out.gcs", "--force", "--json"];
+        let arguments = ["encode", "in", "-o", "out.gcs", "--force", "--json", "--salt", SALT_HEX];
         let report = home.run(&[&arguments[..], more].concat()).json();
         // At high rates a few elements share a fingerprint.
         assert!((4900..=5000).contains(&report["fingerprints"].as_u64().unwrap()), "{report}");
@@ -242,7 +242,8 @@ fn bad_lines_are_left_out_and_counted_if_asked_for() {
 fn a_missed_rate_is_told() {
     let home = Home::new();
     let encode = |more: &[&str]| {
-        let arguments = ["encode", "-o", "out.gcs", "--force", "--expected", "100"];
+        let arguments =
+            ["encode", "-o", "out.gcs", "--force", "--expected", "100", "--salt", SALT_HEX];
         home.pipe(lines(0..200), &[&arguments[..], more].concat())
     };
     let ran = encode(&["--rate", "1/1000"]);
@@ -254,8 +255,18 @@ fn a_missed_rate_is_told() {
     assert!(encode(&["--size", "300B"]).err.contains("so 300 bytes is not reached"));
     // A tuned range has room for half as many again, but not for twice as many.
     assert!(encode(&["--rate-bits", "10"]).err.contains("so one in 1,024 is not reached"));
-    let arguments =
-        ["encode", "-o", "out.gcs", "--force", "--expected", "100", "--rate-bits", "10"];
+    let arguments = [
+        "encode",
+        "-o",
+        "out.gcs",
+        "--force",
+        "--expected",
+        "100",
+        "--rate-bits",
+        "10",
+        "--salt",
+        SALT_HEX,
+    ];
     home.pipe(lines(0..149), &arguments).answer();
 }
 

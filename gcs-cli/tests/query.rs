@@ -87,7 +87,17 @@ fn elements_are_read_as_they_are_for_encode() {
     assert_eq!(query(format!("x:{}:y\r\n", hex(7)).as_bytes(), &["--field", "2"]), "1\n");
     home.pipe(
         format!("{}\n", hex(7)),
-        &["encode", "-o", "t.gcs", "--format", "text", "--expected", "1"],
+        &[
+            "encode",
+            "-o",
+            "t.gcs",
+            "--format",
+            "text",
+            "--expected",
+            "1",
+            "--salt",
+            common::SALT_HEX,
+        ],
     )
     .answer();
     assert_eq!(home.run(&["query", "t.gcs", "--format", "text", &hex(7)]).answer(), lines([7]));
