@@ -192,11 +192,15 @@ fn trimmed(text: &[u8]) -> &[u8] {
 }
 
 fn field(line: &[u8], number: usize, separator: u8) -> Result<&[u8], Problem> {
-    let mut fields = line.split(|&byte| byte == separator);
-    fields.nth(number - 1).ok_or_else(|| {
-        let got = 1 + line.iter().filter(|&&byte| byte == separator).count();
-        Problem::Fields { expected: number, got }
-    })
+    let mut ends = memchr::memchr_iter(separator, line);
+    let mut start = 0;
+    for got in 1..number {
+        let Some(end) = ends.next() else {
+            return Err(Problem::Fields { expected: number, got });
+        };
+        start = end + 1;
+    }
+    Ok(&line[start..ends.next().unwrap_or(line.len())])
 }
 
 /// Room for `length` bytes.
