@@ -107,7 +107,7 @@ fn every_delta_applies_in_pieces_as_in_memory() {
                     );
                 }
                 (Err(StreamError::Delta(got)), Err(expected)) => {
-                    assert_eq!(got, *expected, "{}", case.name())
+                    assert_eq!(got, *expected, "{}", case.name());
                 }
                 (got, expected) => panic!("{}: {got:?}, in memory {expected:?}", case.name()),
             }

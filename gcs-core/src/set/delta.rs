@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::changes::{self, Changes};
 use super::error::DeltaError;
 use super::hash::Salt;
 use super::hash_range::HashRange;
@@ -213,6 +214,12 @@ impl<D: AsRef<[u8]>> Delta<D> {
         self.data
     }
 
+    /// What it removes and adds.
+    #[cfg(feature = "std")]
+    pub(super) fn changes(&self) -> Changes<'_> {
+        self.body().changes()
+    }
+
     fn body(&self) -> Body<'_> {
         Body::new(&self.data.as_ref()[HEADER_LEN..], self.removed, self.added)
     }
@@ -293,7 +300,7 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
     target: &Set<B>,
 ) -> Result<(Shape, Shape), DeltaError> {
     expect_same_hashing(base.salt(), base.hash_range(), target)?;
-    let (removed, added) = difference(base.values(), target.values());
+    let Ok((removed, added)) = changes::between(&mut base.values(), &mut target.values());
     Ok(append_changes(data, base.len(), base.hash_range(), &removed, &added))
 }
 
@@ -322,31 +329,13 @@ fn append_changes(
     (ranks, values)
 }
 
-/// Ranks in `base` of the values that `target` lacks, and the values that `target` adds.
-fn difference(base: Values<'_>, target: Values<'_>) -> (Vec<u64>, Vec<u64>) {
-    let (mut removed, mut added) = (Vec::new(), Vec::new());
-    let mut target = target.peekable();
-    for (rank, value) in (0u64..).zip(base) {
-        while let Some(new) = target.next_if(|&new| new < value) {
-            added.push(new);
-        }
-        if target.next_if_eq(&value).is_none() {
-            removed.push(rank);
-        }
-    }
-    added.extend(target);
-    (removed, added)
-}
-
 /// Appends the code of ascending `values` below `bound`.
 fn encode(data: &mut Vec<u8>, bound: u64, values: &[u64]) -> Shape {
     // A difference has no more entries than the larger set, whose length is a u32.
     let mut shape = Shape { bound, len: values.len() as u32, parameter: 0, bits: 0 };
     shape.parameter = shape.canonical_parameter();
     let mut writer = RiceWriter::append_to(core::mem::take(data), shape.parameter, shape.len);
-    for &value in values {
-        writer.push(value);
-    }
+    writer.extend(values);
     (*data, _, shape.bits) = writer.finish();
     shape
 }
@@ -387,6 +376,10 @@ impl<'a> Body<'a> {
         self.base_len - u64::from(self.removed.len) + u64::from(self.added.len)
     }
 
+    fn changes(&self) -> Changes<'a> {
+        (self.removed(), self.added())
+    }
+
     fn removed(&self) -> Values<'a> {
         let reader = RiceReader::new(self.codes, self.removed.parameter, self.removed.bits);
         Values::new(reader, self.removed.len)
@@ -412,20 +405,10 @@ impl<'a> Body<'a> {
         let len = u32::try_from(self.target_len())
             .map_err(|_| DeltaError::TooMany { got: self.target_len() })?;
         let mut writer = SetWriter::new(base.salt(), base.hash_range(), len);
-        let mut removed = self.removed().peekable();
-        let mut added = self.added().peekable();
-        for (rank, value) in (0u64..).zip(base.values()) {
-            while let Some(new) = added.next_if(|&new| new < value) {
-                writer.push(new);
-            }
-            if added.peek() == Some(&value) {
-                return Err(DeltaError::AlreadyPresent { value });
-            }
-            if removed.next_if_eq(&rank).is_none() {
-                writer.push(value);
-            }
-        }
-        added.for_each(|value| writer.push(value));
+        changes::apply(&mut base.values(), self.changes(), |values| {
+            writer.extend(values);
+            Ok::<(), DeltaError>(())
+        })?;
         let set = writer.finish();
         if set.identity() != target {
             return Err(DeltaError::Target { expected: target, got: set.identity() });

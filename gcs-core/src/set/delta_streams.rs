@@ -1,14 +1,13 @@
 //! Deltas of sets that are files: made and applied in memory that depends on the changes alone.
 
-use alloc::vec::Vec;
 use std::io::{Read, Seek, Write};
 
+use super::changes;
 use super::delta::Delta;
 use super::error::DeltaError;
 use super::hash::Salt;
 use super::hash_range::HashRange;
 use super::info::SetInfo;
-use super::merge::Source;
 use super::reader::SetReader;
 use super::sink::SetSink;
 use super::streams::{Input, StreamError};
@@ -49,51 +48,9 @@ impl Delta {
         expect_hashing((base.salt(), base.hash_range()), &target)?;
         let mut base = Input { position: BASE, reader: base };
         let mut target = Input { position: TARGET, reader: target };
-        let (mut removed, mut added) = (Vec::new(), Vec::new());
-        let mut rank = 0;
-        loop {
-            let (old, new) = (base.chunk()?, target.chunk()?);
-            if old.is_empty() && new.is_empty() {
-                break;
-            }
-            let (used, new_used) = compare(old, new, rank, &mut removed, &mut added);
-            base.consume(used);
-            target.consume(new_used);
-            rank += used as u64;
-        }
+        let (removed, added) = changes::between(&mut base, &mut target)?;
         Ok(Delta::of_changes(&base.drain()?, &target.drain()?, &removed, &added))
     }
-}
-
-/// Compares two chunks up to the end of one, or to the end of the only one that is not empty;
-/// returns how many values of each it has compared.
-fn compare(
-    old: &[u64],
-    new: &[u64],
-    rank: u64,
-    removed: &mut Vec<u64>,
-    added: &mut Vec<u64>,
-) -> (usize, usize) {
-    if new.is_empty() {
-        removed.extend(rank..rank + old.len() as u64);
-        return (old.len(), 0);
-    }
-    if old.is_empty() {
-        added.extend_from_slice(new);
-        return (0, new.len());
-    }
-    let (mut i, mut j) = (0, 0);
-    while let (Some(&a), Some(&b)) = (old.get(i), new.get(j)) {
-        if a < b {
-            removed.push(rank + i as u64);
-        }
-        if b < a {
-            added.push(b);
-        }
-        i += usize::from(a <= b);
-        j += usize::from(b <= a);
-    }
-    (i, j)
 }
 
 impl<D: AsRef<[u8]>> Delta<D> {
@@ -146,43 +103,8 @@ impl<D: AsRef<[u8]>> Delta<D> {
         base: &mut Input<R>,
         sink: &mut SetSink<W>,
     ) -> Result<(), StreamError> {
-        let mut removed = self.removed().map(u64::from).peekable();
-        let mut added = self.added().peekable();
-        let mut rank = 0;
-        loop {
-            let chunk = base.chunk()?;
-            let Some(&last) = chunk.last() else { break };
-            let after = rank + chunk.len() as u64;
-            let mut from = 0;
-            loop {
-                // Where the next change of this chunk is; an addition stands before that place.
-                let cut = removed.peek().filter(|&&removed| removed < after);
-                let cut = cut.map_or(chunk.len(), |removed| (removed - rank) as usize);
-                let new = added.peek().copied().filter(|&new| new <= last);
-                let place = |new| from + chunk[from..].partition_point(|&value| value < new);
-                let addition = new.map(|new| (new, place(new))).filter(|&(_, at)| at <= cut);
-                if let Some((value, at)) = addition {
-                    if chunk.get(at) == Some(&value) {
-                        return Err(DeltaError::AlreadyPresent { value }.into());
-                    }
-                    sink.extend(&chunk[from..at])?;
-                    sink.extend(&[value])?;
-                    added.next();
-                    from = at;
-                } else {
-                    sink.extend(&chunk[from..cut])?;
-                    from = cut + 1;
-                    if cut == chunk.len() {
-                        break;
-                    }
-                    removed.next();
-                }
-            }
-            rank = after;
-            let count = chunk.len();
-            base.consume(count);
-        }
-        added.try_for_each(|value| sink.extend(&[value])).map_err(StreamError::from)
+        let write = |values: &[u64]| sink.extend(values).map_err(StreamError::from);
+        changes::apply(base, self.changes(), write)
     }
 }
 
@@ -208,6 +130,7 @@ mod tests {
     use crate::set::pieces::Pieces;
     use crate::set::reader::ReadError;
     use crate::set::sink::SinkError;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
     use std::io::Cursor;
 

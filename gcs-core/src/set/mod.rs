@@ -7,6 +7,7 @@ pub mod algebra;
 mod ascending;
 mod buckets;
 mod builder;
+mod changes;
 mod delta;
 #[cfg(feature = "std")]
 mod delta_streams;
