@@ -16,7 +16,8 @@ fn temporary() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From here on, SIGINT, SIGTERM and SIGHUP remove temporary files before they end the program.
+/// From here on, SIGINT, SIGTERM and SIGHUP remove temporary files before they end the program. Where
+/// one of them is ignored, as `nohup` arranges, all stay as they are.
 pub(crate) fn handle() -> Result<(), Error> {
     let end = || {
         for path in temporary().iter() {
@@ -24,7 +25,10 @@ pub(crate) fn handle() -> Result<(), Error> {
         }
         std::process::exit(INTERRUPTED);
     };
-    ctrlc::set_handler(end).map_err(|error| Error::Start("interrupt handler", error.to_string()))
+    match ctrlc::try_set_handler(end) {
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
+        Err(error) => Err(Error::Start("interrupt handler", error.to_string())),
+    }
 }
 
 /// A temporary file that an interruption removes, as long as this lives.

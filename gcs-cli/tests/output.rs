@@ -198,6 +198,27 @@ fn an_interruption_leaves_nothing() {
 }
 
 #[test]
+fn work_started_with_nohup_goes_on_after_a_hangup() {
+    use std::io::Write as _;
+    let home = home();
+    let before = home.names();
+    let script = format!("trap '' HUP; exec \"$0\" encode -o out {}", FIXED.join(" "));
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_gcs")]).current_dir(home.folder());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    while home.names() == before {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    let hangup = format!("kill -s HUP {}", child.id());
+    assert!(Command::new("sh").args(["-c", &hangup]).status().unwrap().success());
+    child.stdin.take().unwrap().write_all(lines(0..20_000).as_bytes()).unwrap();
+    Ran::of(child.wait_with_output().unwrap()).answer();
+    assert_eq!(home.read("out"), set(0..20_000).as_bytes());
+}
+
+#[test]
 fn a_name_need_not_be_text() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
