@@ -96,7 +96,7 @@ pub(crate) struct NewFile {
     path: PathBuf,
     temporary: NamedTempFile,
     is_forced: bool,
-    guard: Guard,
+    guard: Option<Guard>,
 }
 
 impl NewFile {
@@ -108,7 +108,10 @@ impl NewFile {
             Ok(_) => fs::canonicalize(path).map_err(|error| Error::write(path, error))?,
             Err(_) => path.to_owned(),
         };
+        let mut guard = None;
         let create = |temporary: &Path| {
+            // Before the file is there, so that an interruption in between leaves nothing.
+            guard = Some(Guard::file(temporary));
             File::options().read(true).write(true).create_new(true).open(temporary)
         };
         let temporary = Builder::new()
@@ -116,7 +119,6 @@ impl NewFile {
             .suffix(".part")
             .make_in(folder_of(&path), create)
             .map_err(|error| Error::write(&path, error))?;
-        let guard = Guard::file(temporary.path());
         Ok(NewFile { path, temporary, is_forced, guard })
     }
 
