@@ -176,13 +176,17 @@ pub(crate) struct Blocks<R> {
     layout: Layout,
     /// The beginning of the next block.
     rest: Vec<u8>,
+    has_begun: bool,
     has_ended: bool,
 }
+
+/// The mark with which some programs begin files of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<R: Read> Blocks<R> {
     /// A reader of blocks.
     pub(crate) fn new(reader: R, layout: Layout) -> Blocks<R> {
-        Blocks { reader, layout, rest: Vec::new(), has_ended: false }
+        Blocks { reader, layout, rest: Vec::new(), has_begun: false, has_ended: false }
     }
 
     /// The next block, which is never empty, and how many bytes were read for it.
@@ -197,6 +201,10 @@ impl<R: Read> Blocks<R> {
         let mut block = std::mem::take(&mut self.rest);
         block.reserve_exact(length - block.len());
         let mut read = self.fill(&mut block, length)?;
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        if is_first && self.layout == Layout::Lines && block.starts_with(BYTE_ORDER_MARK) {
+            block.drain(..BYTE_ORDER_MARK.len());
+        }
         if !self.has_ended && self.layout == Layout::Lines {
             match memchr::memrchr(b'\n', &block) {
                 Some(end) => self.rest = block.split_off(end + 1),
@@ -261,6 +269,17 @@ mod tests {
         assert_eq!(lines(b"a\r\nb\r\n"), [b"a", b"b"]);
         assert_eq!(lines(b"\n\na"), [&b""[..], b"", b"a"]);
         assert_eq!(lines(b"a\rb\n"), [b"a\rb"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        assert_eq!(
+            pieces(Layout::Lines, b"\xef\xbb\xbfa\n\xef\xbb\xbfb"),
+            [&b"a"[..], b"\xef\xbb\xbfb"]
+        );
+        assert_eq!(pieces(Layout::Lines, b"\xef\xbb\xbf\n"), [b""]);
+        assert!(Blocks::new(BYTE_ORDER_MARK, Layout::Lines).next().unwrap().is_none());
+        assert_eq!(pieces(Layout::Records(4), b"\xef\xbb\xbfa"), [b"\xef\xbb\xbfa"]);
     }
 
     #[test]
