@@ -113,17 +113,31 @@ impl IndexHeader {
         (INDEX_HEADER_LEN + TRAILER_LEN) as u64 + entries
     }
 
-    /// The check of a block whose code is still to be added.
-    ///
-    /// Its key is the set's identity, so that blocks of an older set of the same salt do not pass.
-    pub(super) fn begin_check(&self, block: &Block) -> SipHasher24 {
+    /// The checks under this header.
+    pub(super) fn checks(&self) -> Checks {
         let mut key = [0; 16];
-        key.copy_from_slice(&self.identity.0[..16]);
-        let mut hasher = SipHasher24::new_with_key(&key);
+        key.copy_from_slice(&Digest::of(&self.to_bytes()).0[..16]);
+        Checks { hasher: SipHasher24::new_with_key(&key) }
+    }
+}
+
+/// Makes the checks of blocks.
+///
+/// Their key is made of the whole header of the index, the set's identity among it. So no block of
+/// another version of the set passes, nor any if the header has changed in both files alike.
+#[derive(Clone, Copy)]
+pub(super) struct Checks {
+    hasher: SipHasher24,
+}
+
+impl Checks {
+    /// The check of a block whose code is still to be added.
+    pub(super) fn begin(&self, block: &Block) -> SipHasher24 {
         let mut message = Vec::with_capacity(8 + 2 * PLACE_LEN);
         message.put_u64(block.number);
         block.from.append_to(&mut message);
         block.to.append_to(&mut message);
+        let mut hasher = self.hasher;
         hasher.write(&message);
         hasher
     }
@@ -264,10 +278,11 @@ impl IndexWriter {
         write_hashed(&self.header.to_bytes())?;
         let code_end = HEADER_LEN as u64 + self.header.set.shape.bytes();
         let mut code = Window::new(set, code_end);
+        let checks = self.header.checks();
         let mut entry = Vec::with_capacity(ENTRY_LEN);
         for (number, pair) in (0..).zip(self.places.windows(2)) {
             let block = Block { number, from: pair[0], to: pair[1] };
-            let mut check = self.header.begin_check(&block);
+            let mut check = checks.begin(&block);
             let shown = code.show(block.bytes(), |piece| check.write(piece));
             shown.map_err(IndexError::ReadSet)?;
             entry.clear();
@@ -397,7 +412,7 @@ mod tests {
         assert_eq!(index[152..160], [0; 8]);
         let code = &set.as_bytes()[48..set.as_bytes().len() - 32];
         let message = [&[0; 8], &index[96..120], &index[128..152], code].concat();
-        let key: [u8; 16] = set.identity().0[..16].try_into().unwrap();
+        let key: [u8; 16] = Digest::of(&index[..96]).0[..16].try_into().unwrap();
         let check = SipHasher24::new_with_key(&key).hash(&message);
         assert_eq!(index[120..128], check.to_le_bytes());
         assert_eq!(index[160..], Digest::of(&index[..160]).0);

@@ -9,7 +9,8 @@ use std::io;
 use super::buckets::Place;
 use super::hash::ElementHasher;
 use super::index_file::{
-    Block, Blocks, ENTRY_LEN, INDEX_HEADER_LEN, IndexError, IndexHeader, IndexWriter, parse_entry,
+    Block, Blocks, Checks, ENTRY_LEN, INDEX_HEADER_LEN, IndexError, IndexHeader, IndexWriter,
+    parse_entry,
 };
 use super::info::SetInfo;
 use super::matches::{Matches, Method, Queries, Scan};
@@ -73,6 +74,7 @@ pub struct IndexedFile<S, I> {
     index: I,
     header: IndexHeader,
     blocks: Blocks,
+    checks: Checks,
     hasher: ElementHasher,
 }
 
@@ -93,7 +95,8 @@ impl<S: ReadAt, I: ReadAt> IndexedFile<S, I> {
             return Err(IndexError::Header);
         }
         let hasher = ElementHasher::new(set_header.salt, set_header.hash_range);
-        Ok(IndexedFile { set, index, header, blocks: header.blocks(), hasher })
+        let (blocks, checks) = (header.blocks(), header.checks());
+        Ok(IndexedFile { set, index, header, blocks, checks, hasher })
     }
 
     /// The statistics of the set, from its header.
@@ -264,7 +267,7 @@ impl<S: ReadAt, I: ReadAt> IndexedFile<S, I> {
             code,
         };
         for (block, expected) in &blocks {
-            let mut check = self.header.begin_check(block);
+            let mut check = self.checks.begin(block);
             let bytes = block.bytes();
             let (from, to) = (bytes.start - range.start, bytes.end - range.start);
             check.write(&run.code[from as usize..to as usize]);
@@ -500,7 +503,7 @@ mod tests {
         for number in 0..places.len() {
             let from = places[number];
             let to = places.get(number + 1).copied().unwrap_or_default();
-            let mut hasher = header.begin_check(&Block { number: number as u64, from, to });
+            let mut hasher = header.checks().begin(&Block { number: number as u64, from, to });
             let range = HEADER_LEN as u64 + from.bit / 8..HEADER_LEN as u64 + to.bit.div_ceil(8);
             hasher.write(code(range).unwrap_or_default());
             index.put_u64(from.bit).put_u64(from.next).put_u32(from.rank).put_u32(0);
