@@ -193,9 +193,12 @@ fn an_interruption_leaves_nothing() {
             assert!(child.try_wait().unwrap().is_none());
             std::thread::yield_now();
         }
+        // Waiting would close it, and the work would come to its end.
+        let stdin = child.stdin.take();
         let kill = format!("kill -s {signal} {}", child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        drop(stdin);
         assert_eq!(home.names(), before, "{signal}");
     }
 }
