@@ -15,6 +15,7 @@ pub mod seeds;
 mod server;
 mod set_index;
 mod sets;
+mod streams;
 mod sync;
 mod text;
 #[path = "../../gcs-core/tests/world/mod.rs"]

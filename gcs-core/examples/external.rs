@@ -25,9 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let started = Instant::now();
     let mut builder = ExternalBuilder::new(Salt([7; 16]), hash_range, memory_limit, folder)?;
-    for number in 0..u128::from(elements) {
-        builder.add(number.to_le_bytes())?;
-    }
+    builder.extend((0..u128::from(elements)).map(u128::to_le_bytes))?;
     let added = started.elapsed().as_secs_f64();
     let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
     let (_, info) = builder.finish_to(file)?;

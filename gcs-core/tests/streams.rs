@@ -4,10 +4,10 @@
 
 mod golden;
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
-use gcs_core::set::{ReadError, SetReader};
-use gcs_core::{ParseError, Set};
+use gcs_core::set::{ReadError, SetReader, StreamError};
+use gcs_core::{Delta, ParseError, Set};
 
 /// Gives a file in pieces of changing sizes, some of them interrupted.
 struct Pieces<'a> {
@@ -77,6 +77,40 @@ fn every_match_in_pieces_is_that_in_memory() {
         for largest in [1, 50, 100_000] {
             let reader = SetReader::open(Pieces { rest: &bytes, largest, random: 9 }).unwrap();
             assert_eq!(reader.matches(&heard).unwrap(), expected, "{}", case.name());
+        }
+    }
+}
+
+#[test]
+fn every_delta_applies_in_pieces_as_in_memory() {
+    for case in golden::cases("delta") {
+        let Ok(delta) = Delta::parse(case.bytes()) else { continue };
+        let Some(name) = case.get("base").and_then(serde_json::Value::as_str) else { continue };
+        let base = golden::file(name);
+        let base_set = Set::parse(&base).unwrap();
+        let expected = delta.apply(&base_set);
+        for largest in [1, 70, 100_000] {
+            let reader = SetReader::open(Pieces { rest: &base, largest, random: 5 }).unwrap();
+            let applied = delta.apply_to_reader(reader, Cursor::new(Vec::new()));
+            match (applied, &expected) {
+                (Ok((out, info)), Ok(target)) => {
+                    assert_eq!(out.into_inner(), target.as_bytes(), "{}", case.name());
+                    assert_eq!(info, target.info(), "{}", case.name());
+                    let open = |rest| SetReader::open(Pieces { rest, largest, random: 6 }).unwrap();
+                    let between = Delta::between_readers(open(&base), open(target.as_bytes()));
+                    let in_memory = Delta::between(&base_set, target).unwrap();
+                    assert_eq!(
+                        between.unwrap().as_bytes(),
+                        in_memory.as_bytes(),
+                        "{}",
+                        case.name()
+                    );
+                }
+                (Err(StreamError::Delta(got)), Err(expected)) => {
+                    assert_eq!(got, *expected, "{}", case.name());
+                }
+                (got, expected) => panic!("{}: {got:?}, in memory {expected:?}", case.name()),
+            }
         }
     }
 }

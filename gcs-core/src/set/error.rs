@@ -1,5 +1,7 @@
 //! The errors of planning and building sets, and of making and applying deltas.
 
+use core::convert::Infallible;
+
 use thiserror::Error;
 
 use super::hash::Salt;
@@ -27,6 +29,20 @@ pub enum ParamsError {
         rate_bits: u32,
     },
 }
+
+/// Text that is not a salt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected a salt of 32 hexadecimal digits, got {length} bytes of something else")]
+pub struct SaltError {
+    /// Length of the text in bytes.
+    pub length: usize,
+}
+
+/// The operating system gives no randomness.
+#[cfg(feature = "random")]
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the operating system gives no randomness: {0}")]
+pub struct RandomError(pub getrandom::Error);
 
 /// Why a set cannot be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -117,4 +133,11 @@ pub enum DeltaError {
         /// How many there would be.
         got: u64,
     },
+}
+
+/// Sets in memory were validated, and reading them does not fail.
+impl From<Infallible> for DeltaError {
+    fn from(never: Infallible) -> DeltaError {
+        match never {}
+    }
 }

@@ -251,13 +251,18 @@ impl RiceWriter {
     /// whether it did. What is left is coded as if the last value had been larger.
     #[inline]
     pub(crate) fn push_ones(&mut self, value: u64, most: u64) -> bool {
-        let quotient = value.wrapping_sub(self.next) >> self.parameter;
-        if quotient <= most {
+        if self.ones_of(value) <= most {
             return false;
         }
         self.put_ones(most);
         self.next = self.next.wrapping_add(most << self.parameter);
         true
+    }
+
+    /// How many ones the quotient of `value` has if it comes next.
+    #[inline]
+    pub(crate) fn ones_of(&self, value: u64) -> u64 {
+        value.wrapping_sub(self.next) >> self.parameter
     }
 
     /// How many whole bytes are coded since they were last taken.
@@ -371,7 +376,7 @@ impl<'a> RiceReader<'a> {
                 return Some(steps - (K - at) as u32);
             }
             // A long quotient, the end of the bytes, or of what is left.
-            for _ in steps..left.min(steps + 2) {
+            for _ in 0..(left - steps).min(2) {
                 let read = self.read_one().ok()?;
                 if read >= value {
                     return (read == value).then_some(steps);

@@ -178,6 +178,11 @@ impl SetWriter {
         self.code.push(value);
     }
 
+    /// Writes values above all before them and below the hash range.
+    pub(crate) fn extend(&mut self, values: &[u64]) {
+        self.code.extend(values);
+    }
+
     /// Ends a set whose P was a guess: codes it again if its length needs another P.
     pub(crate) fn finish_recoded(self) -> Set {
         let SetWriter { salt, hash_range, parameter, .. } = self;
@@ -403,6 +408,13 @@ impl Header {
             .put(&[0; 3])
             .put_u64(self.shape.bits);
         bytes
+    }
+}
+
+/// The whole file.
+impl<D: AsRef<[u8]>> AsRef<[u8]> for Set<D> {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 

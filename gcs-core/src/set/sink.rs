@@ -14,7 +14,7 @@ use super::hash::Salt;
 use super::hash_range::HashRange;
 use super::info::SetInfo;
 use super::merge::Lengths;
-use super::rice::{RiceWriter, Shape};
+use super::rice::{CHUNK, RiceWriter, Shape};
 use super::set::{HEADER_LEN, Header};
 use crate::digest::Digest;
 
@@ -135,25 +135,18 @@ impl<W: Read + Write + Seek> SetSink<W> {
     /// Writes ascending fingerprints.
     pub(crate) fn extend(&mut self, values: &[u64]) -> Result<(), SinkError> {
         self.expect_whole()?;
+        self.check.extend(values)?;
         let Some(code) = &mut self.code else {
-            for &value in values {
-                self.check.next(value)?;
-                self.sample.push(value);
-            }
+            self.sample.extend_from_slice(values);
             if self.sample.len() >= SAMPLE {
                 let guess = guess(self.hash_range, self.lengths, &self.sample);
                 self.begin(self.hash_range.rice_parameter(guess))?;
             }
             return Ok(());
         };
-        for &value in values {
-            self.check.next(value)?;
-            if let Err(error) = code.push(value, |piece| self.out.write_all(piece)) {
-                self.is_broken = true;
-                return Err(error.into());
-            }
-        }
-        Ok(())
+        let written = code.extend(values, |piece| self.out.write_all(piece));
+        self.is_broken = written.is_err();
+        Ok(written?)
     }
 
     fn expect_whole(&self) -> io::Result<()> {
@@ -165,9 +158,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
         self.is_broken = true;
         self.out.write_all(&[0; HEADER_LEN])?;
         let mut code = Code::new(parameter);
-        for value in core::mem::take(&mut self.sample) {
-            code.push(value, |piece| self.out.write_all(piece))?;
-        }
+        code.extend(&core::mem::take(&mut self.sample), |piece| self.out.write_all(piece))?;
         self.code = Some(code);
         self.is_broken = false;
         Ok(())
@@ -217,18 +208,30 @@ impl Code {
         Code { writer: RiceWriter::append_to(Vec::new(), parameter, 0), parameter, written: 0 }
     }
 
-    /// Codes a value, and writes what is coded if it is a piece or more.
-    #[inline]
-    fn push(
+    /// Codes ascending values, and writes what is coded whenever it is a piece or more.
+    fn extend(
         &mut self,
-        value: u64,
+        values: &[u64],
         mut write: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        while self.writer.push_ones(value, RUN) {
-            self.write(&mut write)?;
+        for chunk in values.chunks(CHUNK) {
+            // The quotients of a chunk together are at most that of its last value.
+            let Some(&last) = chunk.last() else { break };
+            if self.writer.ones_of(last) <= RUN {
+                self.writer.extend(chunk);
+            } else {
+                for &value in chunk {
+                    while self.writer.push_ones(value, RUN) {
+                        self.write(&mut write)?;
+                    }
+                    self.writer.push(value);
+                }
+            }
+            if self.writer.whole_len() >= PIECE {
+                self.write(&mut write)?;
+            }
         }
-        self.writer.push(value);
-        if self.writer.whole_len() >= PIECE { self.write(&mut write) } else { Ok(()) }
+        Ok(())
     }
 
     fn write(&mut self, write: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
@@ -273,8 +276,8 @@ pub(crate) fn write_sorted(
         .map_err(|_| BuildError::TooMany { got: sorted.len() as u64 })?;
     let parameter = hash_range.rice_parameter(len);
     let mut next = 0;
+    check.extend(sorted)?;
     for &value in sorted {
-        check.next(value)?;
         quotients += (value - next) >> parameter;
         next = value + 1;
     }
@@ -288,9 +291,7 @@ pub(crate) fn write_sorted(
     };
     write(&header.to_bytes())?;
     let mut code = Code::new(parameter);
-    for &value in sorted {
-        code.push(value, &mut write)?;
-    }
+    code.extend(sorted, &mut write)?;
     code.finish(&mut write)?;
     let identity = Digest(hasher.finalize().into());
     out.write_all(&identity.0)?;

@@ -129,7 +129,7 @@ impl<R: Read> CombinedReader<R> {
         self.is_fresh = false;
         self.tree.consume(core::mem::take(&mut self.handed_out));
         if self.tree.chunk()?.is_empty() {
-            self.tree.for_each(&mut Input::drain)?;
+            self.tree.for_each(&mut |input: &mut Input<R>| input.drain().map(drop))?;
         }
         let chunk = self.tree.chunk()?;
         self.handed_out = chunk.len();
@@ -217,9 +217,10 @@ pub(crate) struct Input<R> {
 }
 
 impl<R: Read> Input<R> {
-    pub(crate) fn drain(&mut self) -> Result<(), StreamError> {
+    /// Reads to the end.
+    pub(crate) fn drain(&mut self) -> Result<SetInfo, StreamError> {
         let position = self.position;
-        self.reader.drain().map(drop).map_err(|error| StreamError::Read { position, error })
+        self.reader.drain().map_err(|error| StreamError::Read { position, error })
     }
 }
 
