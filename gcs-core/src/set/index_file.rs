@@ -339,12 +339,13 @@ impl Places {
     }
 }
 
-/// Validates the whole file of a set, and writes its index file. Equal sets have equal index
-/// files, byte for byte. Returns the statistics of the set.
+/// Validates the whole file of a set, and writes its index file, which
+/// [`IndexedFile`](super::IndexedFile) answers from. Returns the statistics of the set.
 ///
-/// The index has one bit for each fingerprint of the set. O(n) time, reading the set twice; memory: three quarters of a bit for each
+/// The index takes one bit for each fingerprint of the set. Equal sets have equal index files, byte
+/// for byte. O(n) time, reading the set twice; memory: three quarters of a bit for each
 /// fingerprint, and 300 KiB. Until it is written whole the file is no index: write it under a
-/// temporary name. See [`IndexedFile`](super::IndexedFile) for what it is good for.
+/// temporary name.
 ///
 /// # Errors
 /// [`IndexError`] when the set cannot be read or is none, or the index cannot be written. What is
@@ -354,8 +355,8 @@ pub fn write_index(set: &impl ReadAt, out: impl Write) -> Result<SetInfo, IndexE
 }
 
 impl<D: AsRef<[u8]>> Set<D> {
-    /// Writes the index file of this set, as [`write_index`](super::write_index) does, without validating
-    /// the set again. O(n).
+    /// Writes the index file of this set, as [`write_index`](super::write_index) does, without
+    /// validating the set again. O(n).
     ///
     /// # Errors
     /// [`IndexError::Write`].

@@ -94,7 +94,8 @@ impl ReadAt for std::fs::File {
 
 /// Bytes of any type, such as a memory map, that can be read at any offset.
 ///
-/// This crate maps no memory itself, as that needs unsafe code: a program that wants to brings its own map.
+/// This crate maps no memory itself, as that needs unsafe code: a program that wants to brings its
+/// own map.
 ///
 /// ```
 /// use gcs_core::set::{Mapped, ReadAt};
