@@ -13,6 +13,7 @@ mod publisher;
 mod reader;
 pub mod seeds;
 mod server;
+mod set_index;
 mod sets;
 mod streams;
 mod sync;
@@ -24,6 +25,7 @@ pub use files::{bundle, bundle_resealed, index, record, table};
 pub use manifest::{manifest, manifest_resealed};
 pub use publisher::publisher;
 pub use server::{code, event, report};
+pub use set_index::set_index;
 pub use sets::{delta, delta_of_sets, delta_resealed, set, set_resealed};
 pub use sync::sync;
 pub use text::{date, exact, path};
@@ -32,9 +34,10 @@ pub use text::{date, exact, path};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     ("set", set),
     ("set_resealed", set_resealed),
+    ("set_index", set_index),
     ("delta", delta),
     ("delta_resealed", delta_resealed),
     ("delta_of_sets", delta_of_sets),

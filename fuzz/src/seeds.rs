@@ -22,6 +22,7 @@ pub fn of(target: &str) -> Vec<Seed> {
     match target {
         "set" => named(sets().iter().map(|set| set.as_bytes().to_vec())),
         "set_resealed" => named(sets().iter().map(|set| unsealed(set.as_bytes()))),
+        "set_index" => named(set_indexes()),
         "delta" => named(deltas().iter().map(|(old, delta)| join(old.as_bytes(), delta))),
         "delta_resealed" => {
             let parts =
@@ -107,6 +108,38 @@ fn sets() -> Vec<Set> {
         set_of(max, (0..40).map(|at| (max / 50) * at)),
         Set::build(Salt([9; 16]), planned, elements).expect("few elements"),
     ]
+}
+
+/// Described sets, each with changes of every kind to its files and the index of another set.
+fn set_indexes() -> impl Iterator<Item = Vec<u8>> {
+    let run = |kind: u8, gap: u64, count: u16| {
+        [&[kind][..], &gap.to_le_bytes(), &count.to_le_bytes()].concat()
+    };
+    let described =
+        |shift: u8, runs: &[Vec<u8>]| [&[7][..], &[0xff; 8], &[shift], &runs.concat()].concat();
+    let sets = [
+        described(0, &[]),
+        described(0, &[run(1, 1 << 60, 3)]),
+        described(37, &[run(1, 1 << 15, 1_000), run(1, 0, 900), run(1, 1 << 16, 1_000)]),
+    ];
+    let mut index = Vec::new();
+    set_of(1 << 20, (0..600).map(|i| i * i)).write_index(&mut index).expect("into memory");
+    let change = |kind: u8, at: u16, len: u8| [&[kind][..], &at.to_le_bytes(), &[len]].concat();
+    let copy = [change(5, 128, 32), 160u16.to_le_bytes().to_vec()].concat();
+    let changes = [
+        vec![],
+        change(0, 100, 1),
+        change(1, 130, 128),
+        [change(3, 150, 9), change(2, 60, 9)].concat(),
+        copy,
+        change(7, 200, 9),
+    ];
+    let inputs = sets.into_iter().flat_map(move |set| {
+        let changes = changes.clone().into_iter();
+        changes.map(move |changes| join(&set, &join(&changes, &[])))
+    });
+    let of_another = join(&described(40, &[]), &join(&[], &index));
+    inputs.chain([of_another])
 }
 
 /// Bases, and deltas from them.

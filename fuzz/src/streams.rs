@@ -55,7 +55,7 @@ pub(crate) fn expect_parsed(bytes: &[u8], parsed: &Result<Set<&[u8]>, ParseError
             ) if length > b => assert_eq!((a, *got), (b, b + 1)),
             _ => assert_eq!(&got, expected),
         },
-        (got, expected) => panic!("{got:?}, but parsed: {expected:?}"),
+        (got, expected) => unreachable!("{got:?}, but parsed: {expected:?}"),
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn expect_applied<D: AsRef<[u8]>>(delta: &Delta<D>, base: &[u8], targ
             assert_eq!(again.as_bytes(), delta.as_bytes());
         }
         (Err(StreamError::Delta(_)), None) => {}
-        (got, _) => panic!("{got:?}, in memory {target:?}"),
+        (got, _) => unreachable!("{got:?}, in memory {target:?}"),
     }
 }
 

@@ -5,10 +5,23 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Set`] | a compressed set: build, parse, list, match; its bytes are canonical |
-//! | [`Index`] | an index over one set, for many batches of queries |
-//! | [`Delta`] | the exact difference of two sets |
 //! | [`HashRange`] | the hash range of a set, which determines its size and its false-positive rate |
+//! | [`Salt`] | what keys the hashes of a set |
 //! | [`ElementHasher`] | computes fingerprints and checks of elements |
+//! | [`SetBuilder`] | builds many sets with one allocation of memory |
+//! | [`IndexedSet`] | a set with an index in memory, for many batches of queries |
+//! | [`Delta`] | the exact difference of two sets |
+//! | [`set::algebra`] | union, intersection, difference and symmetric difference of sets |
+//! | [`SetInfo`] | statistics of a set |
+//!
+//! For sets that do not fit into memory, with the feature `std`:
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`set::ExternalBuilder`] | builds a set within a limit of memory, from any number of elements |
+//! | [`set::SetReader`], [`set::SetSink`] | read and write a set's file piece by piece |
+//! | [`set::CombinedReader`] | set algebra from files to a file |
+//! | [`set::IndexedFile`] | asks a set in a file without reading it, by an index file beside it |
 //!
 //! | module | what it does |
 //! |---|---|
@@ -77,4 +90,6 @@ pub use self::set::{
     BuildError, Delta, DeltaError, ELEMENT_LEN, ElementHasher, HashRange, IndexedSet, Iter, Match,
     Matches, Method, ParamsError, Salt, Set, SetBuilder, SetInfo,
 };
+#[cfg(feature = "std")]
+pub use self::set::{IndexError, IndexedFile, ReadAt};
 pub use self::version::Version;

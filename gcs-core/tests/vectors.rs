@@ -14,7 +14,11 @@ use std::fmt::Debug;
 use data_encoding::BASE64;
 use gcs_core::files::{Bundle, FileHash, IndexFile, Manifest, Path, Row, Table};
 use gcs_core::files::{BundleError, CheckRecord, Verdict};
-use gcs_core::{Date, Delta, Digest, ElementHasher, HashRange, ParseError, PublicKey, Salt, Set};
+use gcs_core::set::write_index;
+use gcs_core::{
+    Date, Delta, Digest, ElementHasher, HashRange, IndexError, IndexedFile, ParseError, PublicKey,
+    Salt, Set,
+};
 use serde_json::{Map, Value, json};
 
 use crate::golden::{Case, all_cases, bytes_of_hex, cases, file, folder, hex};
@@ -53,6 +57,14 @@ fn class_of_bundle(error: &BundleError) -> String {
         BundleError::Parse(ParseError::Part { error, .. }) => format!("Part.{}", class(error)),
         BundleError::Parse(error) => class(error),
         BundleError::Delta { error, .. } => format!("Delta.{}", class(error)),
+        other => class(other),
+    }
+}
+
+fn class_of_index(error: &IndexError) -> String {
+    match error {
+        IndexError::Index(error) => class(error),
+        IndexError::Set(error) => format!("Set.{}", class(error)),
         other => class(other),
     }
 }
@@ -144,6 +156,29 @@ fn sets() {
             "last": values.last(),
             "values": values,
         }))
+    });
+}
+
+#[test]
+fn set_indexes() {
+    decode_all("set_index", |case| {
+        let (set, index) = (case.file("set"), case.bytes());
+        let file = IndexedFile::open(&set, &index).map_err(|error| class_of_index(&error))?;
+        let info = file.verify().map_err(|error| class_of_index(&error))?;
+        let mut again = Vec::new();
+        assert_eq!(write_index(&set, &mut again).unwrap(), info);
+        assert_eq!(again, index, "{} is canonical", case.name());
+        let set = Set::parse(&set).unwrap();
+        let around = set.iter().flat_map(|value| [value.saturating_sub(1), value, value + 1]);
+        for value in around.chain([0, info.hash_range.get()]) {
+            assert_eq!(file.rank_of(value).unwrap(), set.rank_of(value), "{}", case.name());
+        }
+        let number = |at: usize| u64::from_le_bytes(index[at..at + 8].try_into().unwrap());
+        let entries = (96..index.len() - 32).step_by(32).map(|at| {
+            let check = hex(&number(at + 24).to_be_bytes());
+            json!({ "bit": number(at), "next": number(at + 8), "rank": number(at + 16), "check": check })
+        });
+        Ok(json!({ "identity": info.identity, "entries": entries.collect::<Vec<_>>() }))
     });
 }
 
@@ -326,9 +361,15 @@ fn every_kind_and_class_has_a_case() {
     has("manifest", &["RootSignature", "OnlineSignature", "KeysRolledBack", "KeysExpired"]);
     has("manifest", &["Lifetime", "Expired"]);
     has("path", &["Path"]);
+    has(
+        "set_index",
+        &[&file[..], &["Mismatch", "Padding", "OtherSet", "Header", "Block"]].concat(),
+    );
+    has("set_index", &["Set.Digest", "Digest"]);
     let kinds = ["hash", "parameter", "path", "set", "match", "delta", "table", "index", "bundle"];
-    let known = |case: &Case| kinds.contains(&case.kind()) || case.kind() == "record";
-    assert!(all_cases().iter().all(|case| known(case) || case.kind() == "manifest"));
+    let others = ["record", "manifest", "set_index"];
+    let known = |case: &Case| kinds.contains(&case.kind()) || others.contains(&case.kind());
+    assert!(all_cases().iter().all(known));
 }
 
 /// The examples of FORMAT.md are those of the files that they name.
@@ -348,7 +389,7 @@ fn examples_of_the_format_are_the_files() {
             assert!(json.split('…').all(|part| example.contains(part)), "{line}");
         }
     }
-    assert_eq!(shown, 7, "one example of each kind of file");
+    assert_eq!(shown, 8, "one example of each kind of file");
 }
 
 /// Offset and bytes of a line such as `    0040  00 17 ff  a field`.

@@ -376,7 +376,7 @@ impl<'a> RiceReader<'a> {
                 return Some(steps - (K - at) as u32);
             }
             // A long quotient, the end of the bytes, or of what is left.
-            for _ in steps..left.min(steps + 2) {
+            for _ in 0..(left - steps).min(2) {
                 let read = self.read_one().ok()?;
                 if read >= value {
                     return (read == value).then_some(steps);

@@ -20,6 +20,7 @@ mod out;
 mod raw;
 mod records;
 mod sessions;
+mod set_indexes;
 mod sets;
 mod signatures;
 mod small;
@@ -49,6 +50,7 @@ pub(crate) fn make() -> Vectors {
     records::add(&mut vectors, &world);
     manifests::add(&mut vectors, &world);
     sessions::add(&mut vectors);
+    set_indexes::add(&mut vectors);
     vectors
 }
 

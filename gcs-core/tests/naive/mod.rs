@@ -17,6 +17,7 @@ pub(crate) mod mutant;
 pub(crate) mod paths;
 pub(crate) mod records;
 pub(crate) mod set;
+pub(crate) mod set_index;
 pub(crate) mod table;
 
 use std::fmt::Debug;

@@ -19,7 +19,7 @@ pub(crate) struct Set {
     pub(crate) length: u64,
 }
 
-fn siphash(key: &[u8; 16], message: &[u8]) -> u64 {
+pub(crate) fn siphash(key: &[u8; 16], message: &[u8]) -> u64 {
     let mut hasher = SipHasher24::new_with_key(key);
     hasher.write(message);
     hasher.finish()
@@ -50,9 +50,8 @@ impl Set {
         rank.map(|rank| rank as u32)
     }
 
-    /// Reads a file.
-    pub(crate) fn parse(file: &[u8]) -> Outcome<Self> {
-        let mut reader = Reader::new(file);
+    /// Reads the header: the salt, and the shape of the code.
+    pub(crate) fn header(reader: &mut Reader<'_>) -> Outcome<([u8; 16], Shape)> {
         reader.magic(b"GCSSET")?;
         let salt = reader.salt()?;
         let range = reader.range()?;
@@ -61,6 +60,14 @@ impl Set {
         reader.reserved(3)?;
         let shape = Shape { bound: range, count, parameter, bits: reader.u64()? };
         shape.validate()?;
+        Ok((salt, shape))
+    }
+
+    /// Reads a file.
+    pub(crate) fn parse(file: &[u8]) -> Outcome<Self> {
+        let mut reader = Reader::new(file);
+        let (salt, shape) = Self::header(&mut reader)?;
+        let range = shape.bound;
         expect(file.len() as u128 == 48 + shape.bytes() + 32, "Length")?;
         let fingerprints = shape.decode(reader.bytes(shape.bytes())?)?.into_iter().collect();
         let identity = sha256(&[&file[..file.len() - 32]]);

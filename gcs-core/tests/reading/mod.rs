@@ -12,6 +12,7 @@ use crate::naive::bundle::{Bundle, State};
 use crate::naive::manifest::{Known, Manifest};
 use crate::naive::paths::{Path, date, date_text};
 use crate::naive::records::{CheckRecord, verdict};
+use crate::naive::set_index::SetIndex;
 use crate::naive::table::{Index, Row, Table};
 use crate::naive::{self, Outcome, bits, delta, paths, records, set};
 
@@ -25,6 +26,7 @@ pub(crate) fn read(case: &Case) -> Outcome<Value> {
         }
         "path" => read_path(case.text("path")),
         "set" => read_set(case),
+        "set_index" => read_set_index(case),
         "match" => read_match(case),
         "delta" => read_delta(case),
         "table" => Ok(table_json(&Table::parse(&case.bytes())?)),
@@ -93,6 +95,13 @@ fn read_set(case: &Case) -> Outcome<Value> {
         json["values"] = json!(set.fingerprints);
     }
     Ok(json)
+}
+
+fn read_set_index(case: &Case) -> Outcome<Value> {
+    let index = SetIndex::parse(&case.bytes(), &case.file("set"))?;
+    let entry = |&(bit, next, rank, check): &(u64, u64, u32, u64)| json!({ "bit": bit, "next": next, "rank": rank, "check": check_text(check) });
+    let entries: Vec<_> = index.entries.iter().map(entry).collect();
+    Ok(json!({ "identity": hex(&index.identity), "entries": entries }))
 }
 
 fn read_match(case: &Case) -> Outcome<Value> {
@@ -261,6 +270,7 @@ fn read_manifest(case: &Case) -> Outcome<Value> {
 pub(crate) fn accept(case: &Case, bytes: &[u8]) -> Outcome<()> {
     match case.kind() {
         "set" | "match" => set::Set::parse(bytes).map(drop),
+        "set_index" => SetIndex::parse(bytes, &case.file("set")).map(drop),
         "delta" => {
             let delta = delta::Delta::parse(bytes)?;
             let Some(_) = case.get("base") else { return Ok(()) };

@@ -1,0 +1,170 @@
+//! Writing answers to standard output, notes to standard error, and sets to new files.
+//!
+//! All output goes through here, because `println!` panics when the reader is gone or the disk is
+//! full.
+
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use tempfile::{Builder, NamedTempFile};
+
+use crate::error::Error;
+use crate::interrupt::Guard;
+
+/// Writes a line to standard error, if that is possible.
+pub(crate) fn note(line: impl Display) {
+    let _unseen = writeln!(io::stderr(), "{line}");
+}
+
+/// Invites the user to type.
+pub(crate) fn prompt() {
+    let _unseen = io::stderr().write_all(b"> ");
+}
+
+/// Standard output, with a buffer.
+pub(crate) struct Stdout(BufWriter<StdoutLock<'static>>);
+
+impl Stdout {
+    /// Standard output of this process.
+    pub(crate) fn new() -> Stdout {
+        Stdout(BufWriter::with_capacity(1 << 16, io::stdout().lock()))
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&mut self, line: impl Display) -> Result<(), Error> {
+        writeln!(self.0, "{line}").map_err(Error::stdout)
+    }
+
+    /// Writes bytes, and nothing behind them.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.0.write_all(bytes).map_err(Error::stdout)
+    }
+
+    /// Writes a value as one line of JSON.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        serde_json::to_writer(&mut self.0, value).map_err(|error| Error::stdout(error.into()))?;
+        self.bytes(b"\n")
+    }
+
+    /// Writes out what is in the buffer. Without this call it may be lost.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush().map_err(Error::stdout)
+    }
+}
+
+/// Writes an answer: as JSON, or as text.
+pub(crate) fn answer(json: bool, value: &impl Serialize, text: impl Display) -> Result<(), Error> {
+    let mut stdout = Stdout::new();
+    match json {
+        true => stdout.json(value)?,
+        false => stdout.line(text)?,
+    }
+    stdout.flush()
+}
+
+/// The options that name the file that a command makes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OutputArgs {
+    /// The file to make
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Replace the file if it is there already
+    #[arg(long)]
+    force: bool,
+}
+
+impl OutputArgs {
+    /// Begins the file, under a temporary name in the same folder.
+    pub(crate) fn create(&self) -> Result<NewFile, Error> {
+        NewFile::create(&self.output, self.force)
+    }
+
+    /// The file's path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.output
+    }
+}
+
+/// A file that has its final name only once it is whole and on disk. When this is dropped earlier,
+/// and when the program is interrupted, nothing is left.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    path: PathBuf,
+    temporary: NamedTempFile,
+    is_forced: bool,
+    guard: Option<Guard>,
+}
+
+impl NewFile {
+    fn create(path: &Path, is_forced: bool) -> Result<NewFile, Error> {
+        // With a symbolic link, the file that it leads to is replaced.
+        let path = match path.metadata() {
+            Ok(about) if !about.is_file() => return Err(Error::NoFile(path.to_owned())),
+            Ok(_) if !is_forced => return Err(Error::Exists(path.to_owned())),
+            Ok(_) => fs::canonicalize(path).map_err(|error| Error::write(path, error))?,
+            Err(_) => path.to_owned(),
+        };
+        let mut guard = None;
+        let create = |temporary: &Path| {
+            // Before the file is there, so that an interruption in between leaves nothing.
+            guard = Some(Guard::file(temporary));
+            File::options().read(true).write(true).create_new(true).open(temporary)
+        };
+        let temporary = Builder::new()
+            .prefix(".gcs-")
+            .suffix(".part")
+            .make_in(folder_of(&path), create)
+            .map_err(|error| Error::write(&path, error))?;
+        Ok(NewFile { path, temporary, is_forced, guard })
+    }
+
+    /// The file that is being made.
+    pub(crate) fn file(&mut self) -> &mut File {
+        self.temporary.as_file_mut()
+    }
+
+    /// An error of writing to it.
+    pub(crate) fn failed(&self, error: io::Error) -> Error {
+        Error::write(&self.path, error)
+    }
+
+    /// Writes the whole content, and gives the file its name.
+    pub(crate) fn write(mut self, bytes: &[u8]) -> Result<(), Error> {
+        match self.file().write_all(bytes) {
+            Ok(()) => self.finish(),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Waits until the content is on disk, and gives the file its name.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        let NewFile { path, temporary, is_forced, guard } = self;
+        let failed = |error| Error::write(&path, error);
+        temporary.as_file().sync_all().map_err(failed)?;
+        let named = match is_forced {
+            true => temporary.persist(&path),
+            false => temporary.persist_noclobber(&path),
+        };
+        drop(guard);
+        named.map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists(path.clone()),
+            _ => Error::write(&path, error.error),
+        })?;
+        // Not every file system can wait for a name.
+        if cfg!(unix)
+            && let Ok(folder) = File::open(folder_of(&path))
+        {
+            let _may_be_lost_in_a_power_cut = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

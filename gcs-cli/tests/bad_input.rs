@@ -1,0 +1,321 @@
+//! Bad input: each a clear line, exit status 2, and nothing written.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::{FIXED, Home, hex, lines, set, set_in};
+use gcs_core::{Delta, HashRange, Salt, Set};
+
+/// A folder with some good and bad files.
+fn home() -> Home {
+    let home = Home::new();
+    let (a, b) = (set(0..100), set(10..110));
+    home.write("a.gcs", a.as_bytes());
+    home.write("b.gcs", b.as_bytes());
+    home.write("ab.delta", Delta::between(&a, &b).unwrap().as_bytes());
+    home.write("range.gcs", set_in(12345, 0..100).as_bytes());
+    let salted = Set::build(Salt([7; 16]), HashRange::new(common::RANGE).unwrap(), [[0; 20]]);
+    home.write("salt.gcs", salted.unwrap().as_bytes());
+    home.write("hex", lines(0..100));
+    home.write("empty", "");
+    let mut damaged = a.as_bytes().to_vec();
+    damaged[60] ^= 1;
+    home.write("damaged.gcs", &damaged);
+    home.write("short.gcs", &a.as_bytes()[..200]);
+    home.write("cut.gcs", &a.as_bytes()[..20]);
+    home.write("long.gcs", [a.as_bytes(), b"x"].concat());
+    let mut newer = a.as_bytes().to_vec();
+    newer[6] = 9;
+    home.write("newer.gcs", &newer);
+    let mut damaged = home.read("ab.delta");
+    *damaged.last_mut().unwrap() ^= 1;
+    home.write("damaged.delta", &damaged);
+    home.write("bundle", b"GCSBDL\x01\0rest");
+    std::fs::create_dir(home.path("folder")).unwrap();
+    home
+}
+
+/// Runs with words separated by spaces; fails unless the complaint has these words and nothing is
+/// written.
+#[track_caller]
+fn refused(home: &Home, arguments: &str, wanted: &[&str]) {
+    let before = home.names();
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let complaint = home.run(&arguments).complaint();
+    for wanted in wanted {
+        assert!(complaint.contains(wanted), "{arguments:?}: {complaint}");
+    }
+    assert_eq!(home.names(), before, "{arguments:?}");
+}
+
+#[test]
+fn files_of_the_wrong_kind_are_told_apart() {
+    let home = home();
+    for (arguments, wanted) in [
+        ("query ab.delta 00", "ab.delta: a set was expected: this is a delta"),
+        ("query hex 00", "hex: a set was expected: this is a file that gcs does not know"),
+        ("query empty 00", "empty: a set was expected: this is an empty file"),
+        ("list ab.delta", "a set was expected: this is a delta"),
+        ("diff a.gcs ab.delta -o out", "ab.delta: a set was expected: this is a delta"),
+        ("diff ab.delta b.gcs -o out", "ab.delta: a set was expected: this is a delta"),
+        ("apply a.gcs b.gcs -o out", "b.gcs: a delta was expected: this is a set"),
+        ("apply ab.delta a.gcs -o out", "a delta was expected: this is a set"),
+        ("apply ab.delta ab.delta -o out", "a set was expected: this is a delta"),
+        ("union a.gcs ab.delta -o out", "a set was expected: this is a delta"),
+        ("intersect a.gcs hex -o out", "a set was expected: this is a file that gcs does not"),
+        ("subtract empty a.gcs -o out", "a set was expected: this is an empty file"),
+        ("encode hex -o out --like ab.delta", "a set was expected: this is a delta"),
+        ("inspect hex", "hex: this is a file that gcs does not know: expected a set or a delta"),
+        ("inspect bundle", "this is a bundle of a publication: expected a set or a delta"),
+        ("verify empty", "this is an empty file"),
+    ] {
+        refused(&home, arguments, &[wanted]);
+    }
+}
+
+#[test]
+fn damaged_files_are_never_read_as_sets() {
+    let home = home();
+    for name in ["damaged.gcs", "short.gcs", "cut.gcs", "long.gcs"] {
+        let wanted = format!("{name}: is damaged: ");
+        for command in [
+            "query {} 00",
+            "query {}",
+            "list {}",
+            "inspect {}",
+            "verify {}",
+            "diff a.gcs {} -o out",
+            "apply {} ab.delta -o out",
+            "union a.gcs {} -o out",
+            "subtract {} a.gcs -o out",
+            "encode hex -o out --like {}",
+        ] {
+            refused(&home, &command.replace("{}", name), &[&wanted, "; get a new copy\n"]);
+        }
+    }
+    let wanted = ["newer.gcs: expected format version 1, got 9; get a newer gcs"];
+    refused(&home, "verify newer.gcs", &wanted);
+    refused(&home, "verify damaged.delta", &["damaged.delta: is damaged: "]);
+    refused(&home, "apply a.gcs damaged.delta -o out", &["damaged.delta: is damaged: "]);
+}
+
+#[test]
+fn verify_goes_on_after_a_bad_file() {
+    let home = home();
+    let ran = home.run(&["verify", "a.gcs", "damaged.gcs", "missing", "b.gcs"]);
+    assert_eq!(ran.status, Some(2));
+    assert_eq!(ran.out.lines().count(), 2, "{}", ran.out);
+    let told: Vec<&str> = ran.err.lines().collect();
+    assert!(told[0].starts_with("gcs: damaged.gcs: is damaged: "), "{told:?}");
+    assert!(told[1].starts_with("gcs: missing: cannot be read: "), "{told:?}");
+    assert_eq!(told[2..], ["gcs: 2 of 4 files are not valid: see above; get new copies"]);
+    let ran = home.run(&["verify", "--json", "damaged.gcs", "a.gcs"]);
+    let told: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (ran.status, &told[0]["valid"], &told[1]["valid"]),
+        (Some(2), &false.into(), &true.into())
+    );
+    assert!(told[0]["error"].as_str().unwrap().starts_with("damaged.gcs: is damaged: "));
+    assert_eq!(told[0].as_object().unwrap().len(), 3);
+}
+
+#[test]
+fn sets_that_do_not_fit_together_are_told_how() {
+    let home = home();
+    let remedy = "make one of the two again with gcs encode --like";
+    for command in [
+        "union a.gcs b.gcs {} -o out",
+        "intersect a.gcs {} -o out",
+        "subtract a.gcs {} -o out",
+        "diff a.gcs {} -o out",
+    ] {
+        let salt = "salt.gcs: differs from a.gcs in its salt: 0707";
+        refused(&home, &command.replace("{}", "salt.gcs"), &[salt, remedy]);
+        let range = "range.gcs: differs from a.gcs in its hash range: 12345, and not 1099511627776";
+        refused(&home, &command.replace("{}", "range.gcs"), &[range, remedy]);
+    }
+    let wanted = ["ab.delta: does not apply to b.gcs: ", "the set has these changes already"];
+    refused(&home, "apply b.gcs ab.delta -o out", &wanted);
+    home.write("other.gcs", set(5..6).as_bytes());
+    let wanted = ["does not apply to other.gcs: ", "use the set that the delta was made from"];
+    refused(&home, "apply other.gcs ab.delta -o out", &wanted);
+    refused(
+        &home,
+        "apply salt.gcs ab.delta -o out",
+        &["does not apply to salt.gcs: expected salt"],
+    );
+    refused(&home, "apply range.gcs ab.delta -o out", &["expected hash range"]);
+}
+
+#[test]
+fn a_line_that_is_no_element_is_named_and_stops() {
+    let home = home();
+    let discarded = "; nothing was written (--on-error skip leaves such lines out)\n";
+    let long = "00".repeat(1 << 16);
+    let very_long = "00".repeat(1 << 20);
+    for (line, options, wanted) in [
+        ("no hash", "", "hexadecimal digits were expected, character 1 is none"),
+        ("00112", "", "an even number of hexadecimal digits was expected, got 5"),
+        (
+            "00:1",
+            "",
+            "hexadecimal digits were expected, character 3 is none, but \":\" (for lines such as HASH:COUNT say --field 1)",
+        ),
+        ("00ff", " --length 20", "an element of 20 bytes was expected, got 2"),
+        ("00", " --field 2", "at least 2 fields were expected, got 1"),
+        ("00:", " --field 2", "an element was expected in the field, which is empty"),
+        ("*AAA", " --format base64", "base64 was expected, character 1 is wrong"),
+        ("A", " --format base64", "base64 was expected, a length of 1 is impossible"),
+        (&long, "", "at most 65,536 bytes were expected, got more"),
+        (&very_long, "", "at most 65,536 bytes were expected, got more"),
+    ] {
+        home.write("in", format!("{}{line}\n{}", lines(0..3).replace("5C", "5c"), hex(4)));
+        // The lines before are elements in every format of the table.
+        let good = if options.contains("--field 2") { "x:00\n" } else { "AAAA\n" };
+        if !options.contains("--length") {
+            home.write("in", format!("{}{line}\n{good}", good.repeat(3)));
+        }
+        for threads in [1, 3] {
+            let fixed = FIXED.join(" ");
+            let command = format!("encode in -o out --threads {threads} {fixed}{options}");
+            let place = format!("gcs: in: line 4: {wanted}");
+            refused(&home, &command, &[&place, discarded]);
+        }
+    }
+    home.write("raw", [7; 50]);
+    let wanted = "gcs: raw: record 3: an element of 20 bytes was expected, got 10; nothing was written \
+                  (--on-error skip leaves such records out)";
+    refused(&home, "encode raw -o out --format raw --length 20", &[wanted]);
+    // Line numbers go on over blocks, and begin again with each file.
+    home.write("in", lines(0..20_000) + "none");
+    refused(&home, "encode hex in -o out", &["gcs: in: line 20,001: "]);
+}
+
+#[test]
+fn a_bad_line_stops_at_once_though_more_input_may_come() {
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+    let home = home();
+    let arguments = [&["encode", "-o", "out"], &FIXED[..]].concat();
+    let mut command = home.command(&arguments);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // More than a block, and then nothing for ever.
+    let _may_be_closed = stdin.write_all(("none\n".to_owned() + &lines(0..20_000)).as_bytes());
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("gcs: standard input: line 1: "), "{told}");
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    drop(stdin);
+    assert!(!home.names().contains(&"out".to_owned()));
+}
+
+#[test]
+fn a_goal_that_does_not_fit_is_told_with_what_does() {
+    let home = home();
+    for (options, wanted) in [
+        (
+            "--rate 1e-16",
+            "100 elements at a rate of 1e-16: the hash range would reach 2^57; ask for a rate of",
+        ),
+        ("--rate-bits 57", "100 elements at a rate of 2^-57: the hash range would reach 2^57"),
+        ("--expected 4294967295 --rate 1e-9", "4,294,967,295 elements at a rate of 1e-9"),
+        ("--expected 4294967296", "4,294,967,296 elements: a set holds at most 4,294,967,295"),
+        ("--size 90", "100 elements in 90 bytes: too little; they take "),
+    ] {
+        refused(&home, &format!("encode hex -o out {options}"), &[wanted]);
+    }
+}
+
+#[test]
+fn what_cannot_be_counted_needs_the_number_expected() {
+    let home = home();
+    let remedy = "say --expected NUMBER, --hash-range F or --like SET";
+    refused(&home, "encode -o out", &["standard input: its elements cannot be counted", remedy]);
+    refused(&home, "encode hex - -o out", &["standard input: its elements", remedy]);
+    refused(&home, "encode - - -o out --expected 1", &["standard input (-) named twice"]);
+}
+
+#[test]
+fn files_that_cannot_be_read_or_made_are_named() {
+    let home = home();
+    for (arguments, wanted) in [
+        ("encode missing -o out", "missing: cannot be read: No such file"),
+        ("encode missing -o out --expected 1", "missing: cannot be read: No such file"),
+        ("encode folder -o out", "folder: cannot be read: is a folder"),
+        ("encode hex folder -o out --expected 1", "folder: cannot be read: is a folder"),
+        ("query missing 00", "missing: cannot be read: No such file"),
+        ("query a.gcs -f missing", "missing: cannot be read: No such file"),
+        ("query folder 00", "folder: cannot be read: is a folder"),
+        ("union a.gcs missing -o out", "missing: cannot be read: No such file"),
+        ("encode hex -o a.gcs", "a.gcs: is there already: name another file, or say --force"),
+        ("diff a.gcs b.gcs -o a.gcs", "a.gcs: is there already"),
+        ("encode hex -o folder --force", "folder: cannot be replaced: it is no ordinary file"),
+        ("encode hex -o no/such/out", "no/such/out: cannot be written: No such file"),
+    ] {
+        refused(&home, arguments, &[wanted]);
+    }
+    assert_eq!(home.read("a.gcs"), set(0..100).as_bytes());
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_status_2() {
+    let home = home();
+    for arguments in [
+        "",
+        "encode",
+        "encode hex",
+        "query",
+        "union -o out",
+        "diff a.gcs -o out",
+        "no-such-command",
+        "encode hex -o out --rate 0",
+        "encode hex -o out --rate 2",
+        "encode hex -o out --rate x",
+        "encode hex -o out --size 1XB",
+        "encode hex -o out --rate 1e-3 --size 1MB",
+        "encode hex -o out --hash-range 0",
+        "encode hex -o out --hash-range 144115188075855872",
+        "encode hex -o out --hash-range 5 --expected 7",
+        "encode hex -o out --like a.gcs --rate 1e-6",
+        "encode hex -o out --like a.gcs --salt 00",
+        "encode hex -o out --salt 00",
+        "encode hex -o out --threads 0",
+        "encode hex -o out --length 0",
+        "encode hex -o out --field 0",
+        "encode hex -o out --separator ;",
+        "encode hex -o out --field 1 --separator ab",
+        "encode hex -o out --format json",
+        "encode hex -o out --on-error maybe",
+        "query a.gcs 00 -c -q",
+        "query a.gcs 00 -v --all",
+        "completions tcsh",
+    ] {
+        let words: Vec<&str> = arguments.split(' ').filter(|word| !word.is_empty()).collect();
+        let before = home.names();
+        let ran = home.run(&words);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""), "{arguments}");
+        let said = ["error: ", "Makes a small file"].iter().any(|told| ran.err.starts_with(told));
+        assert!(said, "{arguments}: {}", ran.err);
+        assert_eq!(home.names(), before, "{arguments}");
+    }
+    refused(
+        &home,
+        "encode hex -o out --format raw",
+        &["--format raw: the size of a record is not known; say --length"],
+    );
+    let wanted = ["--field: raw records have no fields; leave it out"];
+    refused(&home, "encode hex -o out --format raw --length 4 --field 1", &wanted);
+    let wanted = ["ELEMENT: raw records cannot be given as arguments"];
+    refused(&home, "query a.gcs 00 --format raw --length 1", &wanted);
+    let wanted = ["--memory 4194303: this is too little to sort anything; say 4194304 or more"];
+    refused(&home, "encode hex -o out --memory 4194303", &wanted);
+    refused(&home, "man nothing", &["nothing: there is no such command"]);
+    refused(
+        &home,
+        "query a.gcs 0g",
+        &["argument 1: hexadecimal digits were expected, character 2"],
+    );
+}
