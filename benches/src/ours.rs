@@ -1,0 +1,190 @@
+//! Our side: the one file that knows how gcs-core is called.
+
+use gcs_core::{Delta, ElementHasher, Index, Set};
+
+use crate::data::{Element, SALT, SEEDS, SplitMix64, elements};
+use crate::plan::Plan;
+use crate::structure::{Adapter, Fingerprints, Key, Keys, Structure, boxed};
+
+/// Bytes of a set's file that are not code: the header and the trailer.
+pub const SET_FRAME: usize = 48 + 32;
+
+/// Bytes of a delta's file that are not code: the header, the fixed part of the body, the trailer.
+pub const DELTA_FRAME: usize = 104 + 28 + 32;
+
+/// The set's file as it is: queries decode it.
+pub const PLAIN: Structure = Structure {
+    name: "ours",
+    package: "gcs-core",
+    build: boxed::<Plain>,
+    rate: Plan::rate,
+    is_indexed: false,
+    is_listable: true,
+    takes_hashes: true,
+};
+
+/// The set with its index in memory.
+pub const INDEXED: Structure = Structure {
+    name: "ours with index",
+    build: boxed::<Indexed>,
+    is_indexed: true,
+    ..PLAIN
+};
+
+/// The set of the keys.
+fn build_set<K: Key>(plan: &Plan, keys: &[K]) -> Set {
+    let set = match K::keys(keys) {
+        Keys::Elements(elements) => Set::build(SALT, plan.range(), elements),
+        Keys::Hashes(hashes) => {
+            let fingerprints = Fingerprints::new(plan);
+            let values = hashes.iter().map(|hash| fingerprints.of(hash));
+            Set::from_fingerprints(SALT, plan.range(), values)
+        }
+    };
+    set.expect("fewer than 2^32 elements, and fingerprints of the range")
+}
+
+/// The set of the plan's first elements.
+pub fn set(plan: &Plan, elements: &[Element]) -> Set {
+    build_set(plan, elements)
+}
+
+/// A set, of which every query is a scan.
+struct Plain {
+    fingerprints: Fingerprints,
+    set: Set,
+}
+
+impl Adapter for Plain {
+    fn build<K: Key>(plan: &Plan, keys: &[K]) -> Plain {
+        Plain { fingerprints: Fingerprints::new(plan), set: build_set(plan, keys) }
+    }
+
+    fn contains<K: Key>(&self, key: &K) -> bool {
+        match K::keys(std::slice::from_ref(key)) {
+            Keys::Elements(elements) => elements.iter().any(|element| self.set.contains(element)),
+            Keys::Hashes(_) => self.set.contains_fingerprint(self.fingerprints.of(key)),
+        }
+    }
+
+    fn matches<K: Key>(&self, keys: &[K]) -> Vec<usize> {
+        let matches = match K::keys(keys) {
+            Keys::Elements(elements) => self.set.matches(elements),
+            Keys::Hashes(hashes) => {
+                let values = hashes.iter().map(|hash| self.fingerprints.of(hash));
+                self.set.matches_fingerprints(values)
+            }
+        };
+        matches.into_iter().map(|found| found.query).collect()
+    }
+
+    /// One scan for all: a scan each would take days.
+    fn count<K: Key>(&self, keys: &[K]) -> usize {
+        self.matches(keys).len()
+    }
+
+    fn decode(&self, _: &Element) -> Option<u64> {
+        Some(self.set.iter().fold(0, u64::wrapping_add))
+    }
+
+    fn bytes(&self) -> usize {
+        self.set.as_bytes().len()
+    }
+}
+
+/// A set and an index over it.
+struct Indexed {
+    fingerprints: Fingerprints,
+    index: Index<'static, Vec<u8>>,
+}
+
+impl Adapter for Indexed {
+    fn build<K: Key>(plan: &Plan, keys: &[K]) -> Indexed {
+        let set = Box::leak(Box::new(build_set(plan, keys)));
+        Indexed { fingerprints: Fingerprints::new(plan), index: set.index() }
+    }
+
+    #[inline]
+    fn contains<K: Key>(&self, key: &K) -> bool {
+        match K::keys(std::slice::from_ref(key)) {
+            Keys::Elements(elements) => elements.iter().any(|element| self.index.contains(element)),
+            Keys::Hashes(_) => self.index.contains_fingerprint(self.fingerprints.of(key)),
+        }
+    }
+
+    fn matches<K: Key>(&self, keys: &[K]) -> Vec<usize> {
+        let matches = match K::keys(keys) {
+            Keys::Elements(elements) => self.index.matches(elements),
+            Keys::Hashes(hashes) => {
+                let values = hashes.iter().map(|hash| self.fingerprints.of(hash));
+                self.index.matches_fingerprints(values)
+            }
+        };
+        matches.into_iter().map(|found| found.query).collect()
+    }
+
+    fn decode(&self, _: &Element) -> Option<u64> {
+        Some(self.index.set().iter().fold(0, u64::wrapping_add))
+    }
+
+    fn bytes(&self) -> usize {
+        self.index.set().as_bytes().len()
+    }
+}
+
+/// A base set and the set a day later: `changed` of the elements removed, as many others added.
+pub fn changed_by(plan: &Plan, changed: usize) -> (Set, Set) {
+    let mut elements = elements(SEEDS.base, plan.len);
+    let base = set(plan, &elements);
+    let changed = changed.min(plan.len);
+    elements[..changed].copy_from_slice(&crate::data::elements(SEEDS.added, changed));
+    (base, set(plan, &elements))
+}
+
+/// The delta from one set to another of the same plan.
+pub fn between(base: &Set, target: &Set) -> Delta {
+    Delta::between(base, target).expect("sets of one salt and hash range")
+}
+
+/// An element whose fingerprint is above all of the set, so that a search for it decodes the
+/// whole set and finds nothing.
+pub fn beyond(set: &Set) -> Element {
+    let (hasher, last) = (set.hasher(), set.iter().last());
+    SplitMix64::new(SEEDS.queries)
+        .find(|element| Some(hasher.fingerprint(element)) > last)
+        .expect("the generator does not end")
+}
+
+/// The hasher that our sets of this plan use.
+pub fn hasher(plan: &Plan) -> ElementHasher {
+    ElementHasher::new(SALT, plan.range())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside the frame, a set has its code and nothing else.
+    #[test]
+    fn frames_are_what_files_without_code_take() {
+        let empty = set(&Plan::new(0), &[]);
+        assert_eq!(empty.as_bytes().len(), SET_FRAME);
+        assert_eq!(between(&empty, &empty).as_bytes().len(), DELTA_FRAME);
+    }
+
+    #[test]
+    fn nothing_is_beyond_the_end() {
+        let plan = Plan::new(20_000);
+        let set = set(&plan, &elements(SEEDS.base, plan.len));
+        let fingerprint = set.hasher().fingerprint(&beyond(&set));
+        assert!(set.iter().all(|value| value < fingerprint));
+    }
+
+    #[test]
+    fn changes_are_removed_and_added() {
+        let (base, target) = changed_by(&Plan::new(20_000), 200);
+        let delta = between(&base, &target);
+        assert_eq!((delta.removed_len(), delta.added_len()), (200, 200));
+        assert_eq!(delta.apply(&base), Ok(target));
+    }
+}
