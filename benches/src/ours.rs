@@ -5,6 +5,7 @@ use gcs_core::{Delta, ElementHasher, Index, Set};
 use crate::data::{Element, SALT, SEEDS, SplitMix64, elements};
 use crate::plan::Plan;
 use crate::structure::{Adapter, Fingerprints, Key, Keys, Structure, boxed};
+use crate::timing::Case;
 
 /// Bytes of a set's file that are not code: the header and the trailer.
 pub const SET_FRAME: usize = 48 + 32;
@@ -24,12 +25,8 @@ pub const PLAIN: Structure = Structure {
 };
 
 /// The set with its index in memory.
-pub const INDEXED: Structure = Structure {
-    name: "ours with index",
-    build: boxed::<Indexed>,
-    is_indexed: true,
-    ..PLAIN
-};
+pub const INDEXED: Structure =
+    Structure { name: "ours with index", build: boxed::<Indexed>, is_indexed: true, ..PLAIN };
 
 /// The set of the keys.
 fn build_set<K: Key>(plan: &Plan, keys: &[K]) -> Set {
@@ -130,6 +127,19 @@ impl Adapter for Indexed {
     fn bytes(&self) -> usize {
         self.index.set().as_bytes().len()
     }
+}
+
+/// Validates a file and builds its index. Returns the number of elements, 0 if it is not valid.
+pub fn parse_and_index(bytes: &[u8]) -> u64 {
+    Set::parse(bytes).map_or(0, |set| {
+        let index = set.index();
+        u64::from(index.set().len())
+    })
+}
+
+/// Building the same set again and again with memory that is reused.
+pub fn rebuilding<'a>(_: &'a Plan, _: Keys<'a>) -> Option<Case<'a>> {
+    None
 }
 
 /// A base set and the set a day later: `changed` of the elements removed, as many others added.

@@ -20,7 +20,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    fn new(elements: Vec<Element>, settings: &Settings) -> Pool {
+    /// A pool of these elements.
+    pub fn of(elements: Vec<Element>, settings: &Settings) -> Pool {
         let hasher = sip_hasher();
         let hash = |elements: &[Element]| elements.iter().map(|e| hasher.hash(e)).collect();
         let hashes = (!settings.is_hashing).then(|| hash(&elements));
@@ -29,12 +30,12 @@ impl Pool {
 
     /// The elements of which the sets are made.
     pub fn base(plan: &Plan, settings: &Settings) -> Pool {
-        Pool::new(elements(SEEDS.base, plan.len), settings)
+        Pool::of(elements(SEEDS.base, plan.len), settings)
     }
 
     /// Elements that are in the sets: of a large set, a million of them.
     pub fn present(plan: &Plan, settings: &Settings) -> Pool {
-        Pool::new(elements(SEEDS.base, plan.len.min(POOL)), settings)
+        Pool::of(elements(SEEDS.base, plan.len.min(POOL)), settings)
     }
 
     /// A million elements of which none is in the sets, not even by accident: their fingerprints
@@ -47,7 +48,7 @@ impl Pool {
         for found in found.iter().rev() {
             queries.swap_remove(found.query);
         }
-        Pool::new(queries, settings)
+        Pool::of(queries, settings)
     }
 
     /// All of them.

@@ -62,19 +62,19 @@ impl Settings {
     ///
     /// # Errors
     /// A variable that is set and does not say what it should.
-    pub fn from_env(self) -> Result<Settings, SettingsError> {
-        self.from_variables(|name| std::env::var(name).ok())
+    pub fn with_env(self) -> Result<Settings, SettingsError> {
+        self.with_variables(|name| std::env::var(name).ok())
     }
 
     /// The settings for benchmarks with criterion; ends the program if a variable is wrong.
     pub fn of_criterion() -> Settings {
-        Settings::default().from_env().unwrap_or_else(|error| {
+        Settings::default().with_env().unwrap_or_else(|error| {
             eprintln!("{error}");
             std::process::exit(2)
         })
     }
 
-    fn from_variables(
+    fn with_variables(
         mut self,
         variable: impl Fn(&'static str) -> Option<String>,
     ) -> Result<Settings, SettingsError> {
@@ -154,12 +154,12 @@ mod tests {
     use super::*;
 
     fn read(name: &'static str, value: &str) -> Result<Settings, SettingsError> {
-        Settings::default().from_variables(|asked| (asked == name).then(|| value.into()))
+        Settings::default().with_variables(|asked| (asked == name).then(|| value.into()))
     }
 
     #[test]
     fn variables_set_what_they_name() {
-        assert_eq!(Settings::default().from_variables(|_| None), Ok(Settings::default()));
+        assert_eq!(Settings::default().with_variables(|_| None), Ok(Settings::default()));
         let settings = read(N, "1M, 2_000,100k").unwrap();
         assert_eq!(settings.lens, [2_000, 100_000, 1_000_000]);
         assert_eq!((settings.middle(), Settings::default().middle()), (1_000_000, 1_000_000));

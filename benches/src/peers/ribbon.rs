@@ -19,11 +19,8 @@ pub const RIBBON64: Structure = Structure {
 };
 
 /// The standard ribbon filter in the groups: smaller.
-pub const RIBBON128: Structure = Structure {
-    name: "ribbon w=128",
-    build: |plan, keys| build::<128>(plan, keys),
-    ..RIBBON64
-};
+pub const RIBBON128: Structure =
+    Structure { name: "ribbon w=128", build: |plan, keys| build::<128>(plan, keys), ..RIBBON64 };
 
 /// Result bits that are compiled; a plan takes the first that keeps its rate, or the last.
 const WIDTHS: [u32; 8] = [5, 8, 12, 16, 20, 24, 28, 32];

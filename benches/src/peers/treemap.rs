@@ -26,8 +26,8 @@ struct Treemap {
 impl Adapter for Treemap {
     fn build<K: Key>(plan: &Plan, keys: &[K]) -> Treemap {
         let fingerprints = Fingerprints::new(plan);
-        let bitmap = RoaringTreemap::from_sorted_iter(fingerprints.sorted(keys))
-            .expect("the values ascend");
+        let bitmap =
+            RoaringTreemap::from_sorted_iter(fingerprints.sorted(keys)).expect("the values ascend");
         Treemap { fingerprints, bitmap }
     }
 

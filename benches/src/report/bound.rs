@@ -2,20 +2,20 @@
 
 /// `log2` of the binomial coefficient: the bits that tell which `k` of `n` were chosen.
 /// A sum of `k` logarithms, so exact to the last digits of a float. O(k).
-pub fn log2_choose(n: u64, k: u64) -> f64 {
+pub(super) fn log2_choose(n: u64, k: u64) -> f64 {
     let term = |i: u64| ((n - i) as f64 / (k - i) as f64).log2();
     (0..k).map(term).sum()
 }
 
 /// Bytes that any code of a change takes: which `removed` of `len` elements, and which `added` of
 /// the numbers below `range` that are not in the set.
-pub fn delta_bytes(range: u64, len: u64, removed: u64, added: u64) -> f64 {
+pub(super) fn delta_bytes(range: u64, len: u64, removed: u64, added: u64) -> f64 {
     (log2_choose(range - len, added) + log2_choose(len, removed)) / 8.0
 }
 
 /// Bits an element that any code of a set takes whose elements have the rate `len / range`: for a
 /// large set, `log2(range / len) + 1.4427`.
-pub fn set_bits(range: u64, len: u64) -> f64 {
+pub(super) fn set_bits(range: u64, len: u64) -> f64 {
     (range as f64 / len as f64).log2() + std::f64::consts::LOG2_E
 }
 

@@ -6,26 +6,26 @@ use std::path::Path;
 
 /// A table: a header, and rows of as many fields.
 #[derive(Clone, Debug, Default)]
-pub struct Csv {
+pub(super) struct Csv {
     header: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
 impl Csv {
     /// A table without rows.
-    pub fn new(header: &[&'static str]) -> Csv {
+    pub(super) fn new(header: &[&'static str]) -> Csv {
         Csv { header: header.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row; fields that are missing are empty.
-    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
+    pub(super) fn push(&mut self, row: impl IntoIterator<Item = String>) {
         let mut row: Vec<String> = row.into_iter().collect();
         row.resize(self.header.len(), String::new());
         self.rows.push(row);
     }
 
     /// The text of the file.
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = String::new();
         let header = self.header.iter().map(|name| (*name).to_owned()).collect();
         for row in std::iter::once(&header).chain(&self.rows) {
@@ -40,13 +40,13 @@ impl Csv {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         std::fs::write(path, self.to_text())
     }
 }
 
 /// A number for a field: six digits that count.
-pub fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if !value.is_finite() {
         return String::new();
     }

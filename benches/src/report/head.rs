@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use gcs_core::Date;
 
-use super::words;
 use super::Scope;
+use super::words;
 
 /// The packages of the lock file, which say the version of each peer.
 const LOCK: &str = include_str!("../../../Cargo.lock");
@@ -18,7 +18,7 @@ const PACKAGES: [&str; 8] =
     ["bitcoin", "xorf", "sux", "pleat", "fastbloom", "roaring", "siphasher", "sha2"];
 
 /// The head of the report, as a Markdown list.
-pub fn head(scope: &Scope) -> String {
+pub(super) fn head(scope: &Scope) -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let lens: Vec<String> = scope.settings.lens.iter().map(|len| words::count(*len)).collect();
     let passes: Vec<String> = scope
@@ -34,12 +34,37 @@ pub fn head(scope: &Scope) -> String {
         ("Caches", caches()),
         ("System", system()),
         ("Compiler", output("rustc", &["--version"])),
-        ("Build", "profile release (one code-generation unit, thin LTO), default target-cpu".into()),
+        (
+            "Build",
+            "profile release (one code-generation unit, thin LTO), default target-cpu".into(),
+        ),
         ("Peers", versions()),
         ("n", lens.join(", ")),
-        ("Rate", format!("2^-{:.2}, one in {}", scope.plan(1).rate().log2().abs(), words::thousands(scope.plan(1).modulus()))),
-        ("Hashing", if scope.settings.is_hashing { "included in every time" } else { "excluded: done before" }.into()),
-        ("Passes", format!("{}; {} ms of each case in each", passes.join(", "), scope.passes(1).least.as_millis())),
+        (
+            "Rate",
+            format!(
+                "2^-{:.2}, one in {}",
+                scope.plan(1).rate().log2().abs(),
+                words::thousands(scope.plan(1).modulus())
+            ),
+        ),
+        (
+            "Hashing",
+            if scope.settings.is_hashing {
+                "included in every time"
+            } else {
+                "excluded: done before"
+            }
+            .into(),
+        ),
+        (
+            "Passes",
+            format!(
+                "{}; {} ms of each case in each",
+                passes.join(", "),
+                scope.passes(1).least.as_millis()
+            ),
+        ),
     ];
     let mut text = String::new();
     for (name, value) in rows {
@@ -50,7 +75,7 @@ pub fn head(scope: &Scope) -> String {
 }
 
 /// The version of a package in the lock file.
-pub fn version(package: &str) -> Option<&'static str> {
+pub(super) fn version(package: &str) -> Option<&'static str> {
     let start = format!("name = \"{package}\"\nversion = \"");
     let (_, rest) = LOCK.split_once(&start)?;
     rest.split('"').next()
@@ -65,7 +90,8 @@ fn versions() -> String {
 fn commit() -> String {
     let folder = env!("CARGO_MANIFEST_DIR");
     let hash = output("git", &["-C", folder, "rev-parse", "HEAD"]);
-    let changes = ["-C", folder, "status", "--porcelain", "--", ":(top)", ":(top,exclude)benches/report"];
+    let changes =
+        ["-C", folder, "status", "--porcelain", "--", ":(top)", ":(top,exclude)benches/report"];
     match output("git", &changes).as_str() {
         _ if hash == UNKNOWN => hash,
         UNKNOWN => hash,

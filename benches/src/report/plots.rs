@@ -3,34 +3,34 @@
 use std::error::Error;
 use std::path::Path;
 
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 /// A line of a plot.
 #[derive(Clone, Debug)]
-pub struct Series {
+pub(super) struct Series {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Its points.
-    pub points: Vec<(f64, f64)>,
+    pub(super) points: Vec<(f64, f64)>,
 }
 
 /// A plot.
 #[derive(Clone, Debug)]
-pub struct Plot {
+pub(super) struct Plot {
     /// The name of its file.
-    pub file: &'static str,
+    pub(super) file: &'static str,
     /// What it shows.
-    pub title: String,
+    pub(super) title: String,
     /// What the axis to the right says.
-    pub x: &'static str,
+    pub(super) x: &'static str,
     /// What the axis upwards says.
-    pub y: &'static str,
+    pub(super) y: &'static str,
     /// Whether both axes are logarithmic.
-    pub is_log: bool,
+    pub(super) is_log: bool,
     /// Its lines.
-    pub series: Vec<Series>,
+    pub(super) series: Vec<Series>,
 }
 
 /// Of peers; ours are [`OURS`].
@@ -56,7 +56,7 @@ impl Plot {
     ///
     /// # Errors
     /// There is nothing to draw, or the file cannot be written.
-    pub fn draw(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+    pub(super) fn draw(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
         let path = folder.join(self.file);
         let root = SVGBackend::new(&path, SIZE).into_drawing_area();
         root.fill(&WHITE)?;

@@ -4,7 +4,7 @@
 const SAME: f64 = 1.05;
 
 /// Who is how much faster, by the times of the same work.
-pub fn faster(one: (&str, f64), other: (&str, f64)) -> String {
+pub(super) fn faster(one: (&str, f64), other: (&str, f64)) -> String {
     let ((quick, quick_time), (slow, slow_time)) =
         if one.1 <= other.1 { (one, other) } else { (other, one) };
     let ratio = slow_time / quick_time;
@@ -15,7 +15,7 @@ pub fn faster(one: (&str, f64), other: (&str, f64)) -> String {
 }
 
 /// Who takes how much less, by amounts of the same thing (memory, bytes).
-pub fn smaller(one: (&str, f64), other: (&str, f64)) -> String {
+pub(super) fn smaller(one: (&str, f64), other: (&str, f64)) -> String {
     let ((small, least), (large, most)) =
         if one.1 <= other.1 { (one, other) } else { (other, one) };
     if most <= least * 1.002 {
@@ -28,7 +28,7 @@ pub fn smaller(one: (&str, f64), other: (&str, f64)) -> String {
 }
 
 /// Who takes how many bits less an element.
-pub fn fewer_bits(one: (&str, f64), other: (&str, f64)) -> String {
+pub(super) fn fewer_bits(one: (&str, f64), other: (&str, f64)) -> String {
     let ((small, least), (large, most)) =
         if one.1 <= other.1 { (one, other) } else { (other, one) };
     if most - least < 0.005 {
@@ -38,12 +38,12 @@ pub fn fewer_bits(one: (&str, f64), other: (&str, f64)) -> String {
 }
 
 /// A ratio: two digits that count, and all digits of large ones.
-pub fn times(ratio: f64) -> String {
+pub(super) fn times(ratio: f64) -> String {
     if ratio < 9.95 { format!("{ratio:.1}") } else { thousands(ratio.round() as u64) }
 }
 
 /// A number with commas between thousands.
-pub fn thousands(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -56,7 +56,7 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// A measured number: three digits that count.
-pub fn measured(value: f64) -> String {
+pub(super) fn measured(value: f64) -> String {
     if !value.is_finite() {
         return "–".into();
     }
@@ -72,7 +72,7 @@ pub fn measured(value: f64) -> String {
 }
 
 /// A number of elements: `100k`, `1M`.
-pub fn count(len: usize) -> String {
+pub(super) fn count(len: usize) -> String {
     match len {
         millions if len >= 1_000_000 && len.is_multiple_of(1_000_000) => {
             format!("{}M", millions / 1_000_000)
