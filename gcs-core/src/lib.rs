@@ -75,6 +75,6 @@ pub use self::folder::Folder;
 pub use self::keys::{DerivationKey, PublicKey, SigningKey};
 pub use self::set::{
     BuildError, Delta, DeltaError, ELEMENT_LEN, ElementHasher, HashRange, Index, Iter, Match,
-    ParamsError, Salt, Set,
+    ParamsError, Salt, Set, SetBuilder, SetInfo,
 };
 pub use self::version::Version;

@@ -84,7 +84,7 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
         };
         let values = hashed.entries.chunk_by(|a, b| a.0 == b.0).map(|entries| entries[0].0);
         let distinct = hashed.distinct as u32;
-        let set = Set::from_ascending(hashed.salt, hashed.hash_range, distinct, values);
+        let set = Set::from_distinct(hashed.salt, hashed.hash_range, distinct, values);
         Ok(DaySet { day, set: Arc::new(set), entries: hashed.entries })
     }
 
@@ -172,7 +172,7 @@ impl Hashed {
 }
 
 fn hashed(hasher: &ElementHasher, element: &[u8]) -> HashedElement {
-    (hasher.fingerprint(element), hasher.check(element))
+    hasher.fingerprint_and_check(element)
 }
 
 #[cfg(test)]

@@ -33,17 +33,29 @@ pub enum ParamsError {
 #[non_exhaustive]
 pub enum BuildError {
     /// A fingerprint is not below F.
-    #[error("fingerprint {got} is not below the hash range {hash_range}")]
+    #[error("fingerprint {got} at position {position} is not below the hash range {hash_range}")]
     OutOfRange {
+        /// Its position among those given, from 0.
+        position: u64,
         /// The hash range F.
         hash_range: u64,
         /// The fingerprint.
         got: u64,
     },
+    /// Fingerprints that must ascend strictly do not.
+    #[error("fingerprint {got} at position {position} is not above {previous}, the one before")]
+    NotAscending {
+        /// Position of the first fingerprint that is not above the one before, from 0.
+        position: u64,
+        /// The fingerprint before.
+        previous: u64,
+        /// The fingerprint at this position.
+        got: u64,
+    },
     /// More than `2^32 - 1` distinct fingerprints.
     #[error("a set holds at most 2^32 - 1 fingerprints, got {got}")]
     TooMany {
-        /// How many there are.
+        /// How many there are, at least.
         got: u64,
     },
 }

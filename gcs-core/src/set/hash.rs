@@ -2,9 +2,8 @@
 
 use core::fmt;
 
-use siphasher::sip::SipHasher24;
-
 use super::hash_range::HashRange;
+use super::sip::{self, SipKey};
 use crate::bytes::Cursor;
 use crate::digest::Digest;
 use crate::error::ParseError;
@@ -58,8 +57,8 @@ impl fmt::Debug for Salt {
 #[derive(Clone, Copy)]
 pub struct ElementHasher {
     hash_range: u64,
-    fingerprint: SipHasher24,
-    check: SipHasher24,
+    fingerprint: SipKey,
+    check: SipKey,
 }
 
 impl ElementHasher {
@@ -70,22 +69,124 @@ impl ElementHasher {
         check_key.copy_from_slice(&derived.0[..16]);
         ElementHasher {
             hash_range: hash_range.get(),
-            fingerprint: SipHasher24::new_with_key(&salt.0),
-            check: SipHasher24::new_with_key(&check_key),
+            fingerprint: SipKey::new(&salt.0),
+            check: SipKey::new(&check_key),
         }
     }
 
     /// The element's fingerprint, below F.
     #[inline]
     pub fn fingerprint(&self, element: &[u8]) -> u64 {
-        let hash = self.fingerprint.hash(element);
-        ((u128::from(hash) * u128::from(self.hash_range)) >> 64) as u64
+        self.map(self.fingerprint.hash(element))
+    }
+
+    /// The fingerprints of many elements, in their order: faster than one by one where elements
+    /// have 16 bytes.
+    ///
+    /// ```
+    /// # use gcs_core::{ElementHasher, HashRange, Salt};
+    /// let hasher = ElementHasher::new(Salt([7; 16]), HashRange::for_expected(1_000, 20)?);
+    /// let heard = [b"identifier one..", b"identifier two..", b"identifier three"];
+    /// let fingerprints: Vec<u64> = hasher.fingerprints(heard).collect();
+    /// assert_eq!(fingerprints[2], hasher.fingerprint(heard[2]));
+    /// # Ok::<(), gcs_core::ParamsError>(())
+    /// ```
+    pub fn fingerprints<E: AsRef<[u8]>, I: IntoIterator<Item = E>>(
+        &self,
+        elements: I,
+    ) -> Fingerprints<I::IntoIter> {
+        Fingerprints { hasher: *self, elements: elements.into_iter(), second: None }
     }
 
     /// The element's check, never 0.
     #[inline]
     pub fn check(&self, element: &[u8]) -> u64 {
         self.check.hash(element).max(1)
+    }
+
+    /// The element's fingerprint and check, faster than one by one.
+    #[cfg(feature = "protocol")]
+    #[inline]
+    pub(crate) fn fingerprint_and_check(&self, element: &[u8]) -> (u64, u64) {
+        match element.try_into() {
+            Ok(element) => {
+                let [hash, check] = sip::hash_16([&self.fingerprint, &self.check], [element; 2]);
+                (self.map(hash), check.max(1))
+            }
+            Err(_) => (self.fingerprint(element), self.check(element)),
+        }
+    }
+
+    #[inline]
+    fn fingerprints_of_two(&self, elements: [&[u8]; 2]) -> [u64; 2] {
+        if let [Ok(first), Ok(second)] = elements.map(<&[u8; 16]>::try_from) {
+            sip::hash_16([&self.fingerprint; 2], [first, second]).map(|hash| self.map(hash))
+        } else {
+            elements.map(|element| self.fingerprint(element))
+        }
+    }
+
+    /// Maps a hash into `[0, F)` by multiply-high.
+    #[inline]
+    fn map(&self, hash: u64) -> u64 {
+        ((u128::from(hash) * u128::from(self.hash_range)) >> 64) as u64
+    }
+}
+
+/// Fingerprints of many elements, made by [`ElementHasher::fingerprints`].
+#[derive(Clone)]
+pub struct Fingerprints<I> {
+    hasher: ElementHasher,
+    elements: I,
+    /// The fingerprint of the second element of a pair, while the first is handed out.
+    second: Option<u64>,
+}
+
+impl<E: AsRef<[u8]>, I: Iterator<Item = E>> Iterator for Fingerprints<I> {
+    type Item = u64;
+
+    #[inline]
+    fn next(&mut self) -> Option<u64> {
+        if let Some(second) = self.second.take() {
+            return Some(second);
+        }
+        let first = self.elements.next()?;
+        let Some(second) = self.elements.next() else {
+            return Some(self.hasher.fingerprint(first.as_ref()));
+        };
+        let [first, second] = self.hasher.fingerprints_of_two([first.as_ref(), second.as_ref()]);
+        self.second = Some(second);
+        Some(first)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let waiting = usize::from(self.second.is_some());
+        let (least, most) = self.elements.size_hint();
+        (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
+    }
+
+    /// Works on whole pairs, so `for_each` and its like hash fastest.
+    #[inline]
+    fn fold<B, F: FnMut(B, u64) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = match self.second.take() {
+            Some(second) => f(init, second),
+            None => init,
+        };
+        while let Some(first) = self.elements.next() {
+            let Some(second) = self.elements.next() else {
+                return f(folded, self.hasher.fingerprint(first.as_ref()));
+            };
+            let pair = self.hasher.fingerprints_of_two([first.as_ref(), second.as_ref()]);
+            folded = f(folded, pair[0]);
+            folded = f(folded, pair[1]);
+        }
+        folded
+    }
+}
+
+impl<I> fmt::Debug for Fingerprints<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fingerprints").field("hasher", &self.hasher).finish_non_exhaustive()
     }
 }
 
@@ -100,6 +201,8 @@ impl fmt::Debug for ElementHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     /// The reference vector of the SipHash paper, appendix A: key 00..0f, message 00..0e.
     #[test]
@@ -112,5 +215,22 @@ mod tests {
         let hasher = ElementHasher::new(salt, hash_range);
         assert_eq!(u128::from(hasher.fingerprint(&message)), expected);
         assert_ne!(hasher.check(&message), hash);
+    }
+
+    proptest! {
+        /// Whatever their lengths, and wherever the iteration turns from one by one to the rest.
+        #[test]
+        fn many_are_hashed_as_one_by_one(
+            elements in prop::collection::vec(prop::collection::vec(any::<u8>(), 15..18), 0..20),
+            taken in 0usize..20,
+        ) {
+            let hasher = ElementHasher::new(Salt([3; 16]), HashRange::MAX);
+            let expected: Vec<u64> = elements.iter().map(|e| hasher.fingerprint(e)).collect();
+            let mut fingerprints = hasher.fingerprints(&elements);
+            let mut got: Vec<u64> = fingerprints.by_ref().take(taken).collect();
+            prop_assert_eq!(fingerprints.size_hint().0, elements.len() - got.len());
+            fingerprints.for_each(|fingerprint| got.push(fingerprint));
+            prop_assert_eq!(got, expected);
+        }
     }
 }

@@ -3,21 +3,30 @@
 //! This module needs nothing of this crate but bytes and digests. A program that wants only
 //! sets builds without signatures and JSON when it sets `default-features = false`.
 
+pub mod algebra;
+mod ascending;
+mod builder;
 mod delta;
 mod error;
 mod hash;
 mod hash_range;
 mod index;
+mod info;
 mod matches;
+mod merge;
 mod rice;
 #[expect(clippy::module_inception, reason = "the set itself, among its parts")]
 mod set;
+mod sip;
+mod sort;
 
+pub use self::builder::SetBuilder;
 pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
-pub use self::hash::{ELEMENT_LEN, ElementHasher, Salt};
+pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
 pub use self::hash_range::HashRange;
 pub use self::index::Index;
+pub use self::info::SetInfo;
 pub use self::matches::Match;
 pub use self::set::{Iter, Set};
 

@@ -5,6 +5,7 @@ use core::borrow::Borrow;
 use core::iter::FusedIterator;
 use core::ops::RangeBounds;
 
+use super::builder::SetBuilder;
 use super::error::BuildError;
 use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
@@ -86,9 +87,9 @@ impl Set {
         hash_range: HashRange,
         elements: impl IntoIterator<Item = E>,
     ) -> Result<Set, BuildError> {
-        let hasher = ElementHasher::new(salt, hash_range);
-        let hashed = elements.into_iter().map(|element| hasher.fingerprint(element.as_ref()));
-        Set::from_fingerprints(salt, hash_range, hashed)
+        let mut builder = SetBuilder::new(salt, hash_range);
+        builder.extend(elements);
+        builder.finish()
     }
 
     /// Builds the set of given fingerprints, in any order; duplicates are merged.
@@ -101,20 +102,37 @@ impl Set {
         hash_range: HashRange,
         fingerprints: impl IntoIterator<Item = u64>,
     ) -> Result<Set, BuildError> {
-        let mut sorted: Vec<u64> = fingerprints.into_iter().collect();
-        sorted.sort_unstable();
-        sorted.dedup();
-        if let Some(&got) = sorted.last().filter(|&&last| last >= hash_range.get()) {
-            return Err(BuildError::OutOfRange { hash_range: hash_range.get(), got });
+        let mut builder = SetBuilder::new(salt, hash_range);
+        for fingerprint in fingerprints {
+            builder.push_fingerprint(fingerprint)?;
         }
-        let Ok(len) = u32::try_from(sorted.len()) else {
-            return Err(BuildError::TooMany { got: sorted.len() as u64 });
+        builder.finish()
+    }
+
+    /// Writes the set of sorted values below the hash range, which may repeat.
+    pub(super) fn from_sorted(
+        salt: Salt,
+        hash_range: HashRange,
+        sorted: &[u64],
+    ) -> Result<Set, BuildError> {
+        let write = |len: u32| {
+            let mut writer = SetWriter::new(salt, hash_range, len);
+            writer.code.extend(sorted);
+            writer
         };
-        Ok(Set::from_ascending(salt, hash_range, len, sorted))
+        // The Rice parameter of all values is nearly always that of the distinct ones.
+        let count = u32::try_from(sorted.len()).unwrap_or(u32::MAX);
+        let distinct = |sorted: &[u64]| sorted.chunk_by(|a, b| a == b).count();
+        if sorted.len() > count as usize {
+            let got = distinct(sorted) as u64;
+            let len = u32::try_from(got).map_err(|_| BuildError::TooMany { got })?;
+            return Ok(write(len).finish());
+        }
+        Ok(write(count).finish_recoded())
     }
 
     /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
-    pub(crate) fn from_ascending(
+    pub(crate) fn from_distinct(
         salt: Salt,
         hash_range: HashRange,
         len: u32,
@@ -139,8 +157,18 @@ pub(crate) struct SetWriter {
 impl SetWriter {
     /// A writer of exactly `len` values.
     pub(crate) fn new(salt: Salt, hash_range: HashRange, len: u32) -> SetWriter {
-        let parameter = hash_range.rice_parameter(len);
-        let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, len);
+        SetWriter::with_parameter(salt, hash_range, hash_range.rice_parameter(len), len)
+    }
+
+    /// A writer with the P of a guess, and room for `expected` values. [`Self::finish_recoded`]
+    /// ends it.
+    pub(crate) fn with_parameter(
+        salt: Salt,
+        hash_range: HashRange,
+        parameter: u32,
+        expected: u32,
+    ) -> SetWriter {
+        let code = RiceWriter::append_to(alloc::vec![0; HEADER_LEN], parameter, expected);
         SetWriter { salt, hash_range, parameter, code }
     }
 
@@ -148,6 +176,17 @@ impl SetWriter {
     #[inline]
     pub(crate) fn push(&mut self, value: u64) {
         self.code.push(value);
+    }
+
+    /// Ends a set whose P was a guess: codes it again if its length needs another P.
+    pub(crate) fn finish_recoded(self) -> Set {
+        let SetWriter { salt, hash_range, parameter, .. } = self;
+        if hash_range.rice_parameter(self.code.len()) == parameter {
+            return self.finish();
+        }
+        let (data, len, bits) = self.code.finish();
+        let reader = RiceReader::new(&data[HEADER_LEN..], parameter, bits);
+        Set::from_distinct(salt, hash_range, len, Values::new(reader, len))
     }
 
     pub(crate) fn finish(self) -> Set {
@@ -305,6 +344,11 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// A copy of the set that owns its bytes.
     pub fn to_owned_set(&self) -> Set {
         Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
+    }
+
+    /// Length of the code in bits.
+    pub(crate) fn code_bits(&self) -> u64 {
+        self.header.shape.bits
     }
 
     pub(crate) fn values(&self) -> Values<'_> {
@@ -555,7 +599,7 @@ mod tests {
         let fingerprint = hash_range.get();
         assert_eq!(
             Set::from_fingerprints(SALT, hash_range, [3, fingerprint]),
-            Err(BuildError::OutOfRange { hash_range: 50, got: 50 })
+            Err(BuildError::OutOfRange { position: 1, hash_range: 50, got: 50 })
         );
     }
 }
