@@ -1,5 +1,9 @@
 //! Our side: the one file that knows how gcs-core is called.
 
+use std::cell::RefCell;
+
+use gcs_core::set::SetBuilder;
+use gcs_core::set::algebra::Operation;
 use gcs_core::{Delta, ElementHasher, Index, Set};
 
 use crate::data::{Element, SALT, SEEDS, SplitMix64, elements};
@@ -137,9 +141,32 @@ pub fn parse_and_index(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Building the same set again and again with memory that is reused.
-pub fn rebuilding<'a>(_: &'a Plan, _: Keys<'a>) -> Option<Case<'a>> {
-    None
+/// Building the same set again and again with one builder, which keeps its memory.
+pub fn rebuilding<'a>(plan: &Plan, keys: Keys<'a>) -> Case<'a> {
+    let fingerprints = Fingerprints::new(plan);
+    let builder = RefCell::new(SetBuilder::new(SALT, plan.range()));
+    Case::new("ours (one builder)", keys.len(), move || {
+        let mut builder = builder.borrow_mut();
+        match keys {
+            Keys::Elements(elements) => builder.extend(elements),
+            Keys::Hashes(hashes) => {
+                let values = hashes.iter().map(|hash| fingerprints.of(hash));
+                values.for_each(|value| builder.push_fingerprint(value).expect("it is in range"));
+            }
+        }
+        builder.finish().map_or(0, |set| set.as_bytes().len() as u64)
+    })
+}
+
+/// The set that an operation makes of two sets of one plan.
+pub fn combined(operation: Operation, sets: &[Set]) -> Set {
+    let combined = operation.of(sets).expect("sets of one salt and hash range");
+    combined.to_set().expect("fewer than 2^32 elements")
+}
+
+/// The sum of the fingerprints of elements, hashed as a build hashes them.
+pub fn sum_of_fingerprints(hasher: &ElementHasher, elements: &[Element]) -> u64 {
+    hasher.fingerprints(elements).fold(0, u64::wrapping_add)
 }
 
 /// A base set and the set a day later: `changed` of the elements removed, as many others added.

@@ -1,4 +1,4 @@
-//! What only our files do: parse with full validation, deltas, publishing.
+//! What our files do beyond that: parse with full validation, deltas, algebra, publishing.
 
 use std::hint::black_box;
 
@@ -7,6 +7,7 @@ use gcs_benches::settings::Settings;
 use gcs_benches::tick::{Changes, Ticks};
 use gcs_benches::{SEEDS, elements, ours};
 use gcs_core::Set;
+use gcs_core::set::algebra::Operation;
 use sha2::{Digest, Sha256};
 
 /// Full validation beside the SHA-256 that is part of it. Rates are elements per second.
@@ -42,6 +43,26 @@ pub(crate) fn delta(criterion: &mut Criterion, settings: &Settings) {
         group.bench_function(BenchmarkId::new(len.to_string(), "apply"), |bencher| {
             bencher.iter(|| delta.apply(black_box(&base)));
         });
+    }
+}
+
+/// Two sets that share half of their elements. Rates are elements of both per second.
+pub(crate) fn algebra(criterion: &mut Criterion, settings: &Settings) {
+    let mut group = criterion.benchmark_group("algebra");
+    for &len in &settings.lens {
+        let (plan, all) = (settings.plan(len), elements(SEEDS.base, len + len / 2));
+        let sets = [ours::set(&plan, &all[..len]), ours::set(&plan, &all[len / 2..])];
+        group.throughput(Throughput::Elements(2 * len as u64));
+        for (name, operation) in [
+            ("union", Operation::Union),
+            ("intersection", Operation::Intersection),
+            ("difference", Operation::Difference),
+            ("symmetric difference", Operation::SymmetricDifference),
+        ] {
+            group.bench_function(BenchmarkId::new(len.to_string(), name), |bencher| {
+                bencher.iter(|| ours::combined(operation, black_box(&sets)));
+            });
+        }
     }
 }
 

@@ -20,6 +20,7 @@ fn main() {
     structures::batch(&mut criterion, &settings);
     changes::parse(&mut criterion, &settings);
     changes::delta(&mut criterion, &settings);
+    changes::algebra(&mut criterion, &settings);
     changes::publish(&mut criterion, &settings);
     criterion.final_summary();
     size::size(&mut configured(Criterion::default().with_measurement(Bits)), &settings);

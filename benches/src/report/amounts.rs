@@ -60,7 +60,8 @@ pub(super) fn size(scope: &Scope) -> Result<Section, Box<dyn Error>> {
                 row.extend([scope.absent.to_string(), found.to_string()]);
                 let size = Size { structure, bits, rate };
                 let counted = found as f64 / scope.absent as f64;
-                let counted = if found == 0 { "–".into() } else { power(counted) };
+                // So few say nothing of a rate.
+                let counted = if found < 5 { "–".into() } else { power(counted) };
                 let _written = writeln!(
                     table,
                     "| {} | {bits:.2} | {} | {} | {counted} | {:.2} |",
@@ -112,10 +113,10 @@ fn size_sentences(sizes: &[Size]) -> String {
         let more = ours.rate / peer.rate;
         let rates = match more {
             less if less > 1.05 => {
-                format!("; its rate is {} times as low as ours", words::times(less))
+                format!("; {name} has a rate {} times as low", words::times(less))
             }
             more if more < 0.95 => {
-                format!("; its rate is {} times as high as ours", words::times(1.0 / more))
+                format!("; {name} has a rate {} times as high", words::times(1.0 / more))
             }
             _ => String::new(),
         };
@@ -247,10 +248,10 @@ mod tests {
             size(FUSE16, 18.09, 2f64.powi(-16)),
             size(FUSE32, 33.0, 2f64.powi(-32)),
         ];
-        let text = "- above log2(1/rate), **ours takes 1.04 bits less than BinaryFuse16**; its rate is \
-                    16 times as high as ours.\n\
-                    - above log2(1/rate), **BinaryFuse32 takes 0.05 bits less than ours**; its rate is \
-                    4,096 times as low as ours.\n";
+        let text = "- above log2(1/rate), **ours takes 1.04 bits less than BinaryFuse16**; BinaryFuse16 \
+                    has a rate 16 times as high.\n\
+                    - above log2(1/rate), **BinaryFuse32 takes 0.05 bits less than ours**; BinaryFuse32 \
+                    has a rate 4,096 times as low.\n";
         assert_eq!(size_sentences(&sizes), text);
     }
 }

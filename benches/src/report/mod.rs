@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod algebra;
 mod amounts;
 mod apart;
 mod bound;
@@ -97,7 +98,7 @@ impl Scope {
 /// The folder cannot be written, or a process that measures memory cannot be run.
 pub fn run(scope: &Scope) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&scope.folder)?;
-    let measure: [Measure; 12] = [
+    let measure: [Measure; 13] = [
         amounts::size,
         speed::build,
         speed::contains,
@@ -107,6 +108,7 @@ pub fn run(scope: &Scope) -> Result<(), Box<dyn Error>> {
         files::parse,
         files::delta,
         files::drift,
+        algebra::algebra,
         files::publish,
         amounts::memory,
         apart::clubcard,

@@ -113,7 +113,10 @@ impl Plot {
             .x_label_formatter(&|value| label(*value))
             .y_label_formatter(&|value| label(*value))
             .draw()?;
-        for (series, style) in self.series.iter().zip(self.styles()) {
+        // Ours last, so that no other line hides it.
+        let mut lines: Vec<_> = self.series.iter().zip(self.styles()).collect();
+        lines.sort_by_key(|(series, _)| series.name.starts_with("ours"));
+        for (series, style) in lines {
             let points = || series.points.iter().copied();
             chart.draw_series(LineSeries::new(points(), style))?;
             let dot = style.stroke_width(1).filled();
