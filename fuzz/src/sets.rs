@@ -66,8 +66,8 @@ fn ask<D: AsRef<[u8]>>(set: &Set<D>, values: &[u64]) {
         let above = values.iter().copied().filter(|other| other > value);
         assert!(set.iter_within((Bound::Excluded(*value), Bound::Unbounded)).eq(above));
     }
-    assert_eq!(set.matches_fingerprints(&queries), expected);
-    assert_eq!(index.matches_fingerprints(&queries), expected);
+    assert_eq!(set.matches_fingerprints(&queries)[..], expected[..]);
+    assert_eq!(index.matches_fingerprints(&queries)[..], expected[..]);
 }
 
 /// The input is a set file behind its length, then a delta file. [`Delta::parse`] accepts it if and

@@ -74,7 +74,7 @@ pub use self::folder::Folder;
 #[cfg(feature = "protocol")]
 pub use self::keys::{DerivationKey, PublicKey, SigningKey};
 pub use self::set::{
-    BuildError, Delta, DeltaError, ELEMENT_LEN, ElementHasher, HashRange, Index, Iter, Match,
-    ParamsError, Salt, Set, SetBuilder, SetInfo,
+    BuildError, Delta, DeltaError, ELEMENT_LEN, ElementHasher, HashRange, IndexedSet, Iter, Match,
+    Matches, Method, ParamsError, Salt, Set, SetBuilder, SetInfo,
 };
 pub use self::version::Version;

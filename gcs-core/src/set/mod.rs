@@ -5,12 +5,13 @@
 
 pub mod algebra;
 mod ascending;
+mod buckets;
 mod builder;
 mod delta;
 mod error;
 mod hash;
 mod hash_range;
-mod index;
+mod indexed;
 mod info;
 mod matches;
 mod merge;
@@ -25,9 +26,9 @@ pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
 pub use self::hash_range::HashRange;
-pub use self::index::Index;
+pub use self::indexed::IndexedSet;
 pub use self::info::SetInfo;
-pub use self::matches::Match;
+pub use self::matches::{Match, Matches, Method};
 pub use self::set::{Iter, Set};
 
 #[cfg(feature = "protocol")]

@@ -280,11 +280,12 @@ impl<'a> RiceReader<'a> {
         debug_assert!(out.len() <= CHUNK);
         let mut done = 0;
         while done < out.len() {
+            let rest = &mut out[done..];
             // As many codes a load as leave room for their quotients and those before.
             done += match self.parameter {
-                0..=6 => self.fill_groups::<4>(&mut out[done..]),
-                7..=20 => self.fill_groups::<2>(&mut out[done..]),
-                _ => self.fill_groups::<1>(&mut out[done..]),
+                0..=6 => self.fill_groups::<4>(rest),
+                7..=20 => self.fill_groups::<2>(rest),
+                _ => self.fill_groups::<1>(rest),
             };
             // A long quotient, the end of the bytes, or of `out`.
             for slot in out[done..].iter_mut().take(2) {
@@ -295,16 +296,67 @@ impl<'a> RiceReader<'a> {
         if self.bit > self.end { Err(Overrun) } else { Ok(()) }
     }
 
-    /// Reads K codes a load, until quotients are too long for it; returns how many codes it
-    /// read.
+    /// Fills groups of K values until quotients are too long; returns how many values it read.
+    fn fill_groups<const K: usize>(&mut self, out: &mut [u64]) -> usize {
+        let groups = out.as_chunks_mut::<K>().0.iter_mut();
+        K * self.read_groups(groups, |group, values| {
+            *group = values;
+            true
+        })
+    }
+
+    /// How many of the next `left` values lie before `value`, if it is one of them. Reads little
+    /// further.
+    #[inline]
+    pub(crate) fn steps_to(self, value: u64, left: u32) -> Option<u32> {
+        match self.parameter {
+            0..=6 => self.steps_in_groups::<4>(value, left),
+            7..=20 => self.steps_in_groups::<2>(value, left),
+            _ => self.steps_in_groups::<1>(value, left),
+        }
+    }
+
+    #[inline]
+    fn steps_in_groups<const K: usize>(mut self, value: u64, left: u32) -> Option<u32> {
+        let mut steps = 0;
+        while steps < left {
+            let mut reached = None;
+            let read = self.read_groups(0..(left - steps) as usize / K, |_, values: [u64; K]| {
+                let below = values[K - 1] < value;
+                reached = (!below).then_some(values);
+                below
+            });
+            steps += (K * read) as u32;
+            if let Some(values) = reached {
+                let at = values.iter().position(|&read| read == value)?;
+                return Some(steps - (K - at) as u32);
+            }
+            // A long quotient, the end of the bytes, or of what is left.
+            for _ in steps..left.min(steps + 2) {
+                let read = self.read_one().ok()?;
+                if read >= value {
+                    return (read == value).then_some(steps);
+                }
+                steps += 1;
+            }
+        }
+        None
+    }
+
+    /// Reads a group of K codes, by one load, for each of `groups`, until `visit` wants no more
+    /// or quotients are too long for a load; returns how many groups it read.
     ///
     /// What limits the speed is one chain: count a run, shift by it, shift by P + 1. A load
     /// takes as long as a code, so the next word is loaded before its bit is known: from where
     /// it would start if all quotients here were 0. They are shifted out of it later. Measured
-    /// at 1M and P = 19: 2.1 ns a code; 2.9 with loads from the exact bit, 2.2 with a buffer
+    /// (Zen 3) at P = 19: 2.1 ns a code; 2.9 with loads from the exact bit, 2.2 with a buffer
     /// that is topped up. Bounds checks are off the chain and cost nothing.
-    #[inline(never)]
-    fn fill_groups<const K: usize>(&mut self, out: &mut [u64]) -> usize {
+    #[inline(always)]
+    fn read_groups<const K: usize, G>(
+        &mut self,
+        groups: impl Iterator<Item = G>,
+        mut visit: impl FnMut(G, [u64; K]) -> bool,
+    ) -> usize {
         let RiceReader { bytes, mut bit, parameter, .. } = *self;
         let fixed = parameter + 1;
         let (mask, shortest) = ((1u64 << fixed) - 2, K as u32 * fixed);
@@ -314,28 +366,31 @@ impl<'a> RiceReader<'a> {
         // Twice the value before, as remainders stand one bit above the quotient's end.
         let mut doubled = self.next.wrapping_sub(1) << 1;
         let mut done = 0;
-        for group in out.chunks_exact_mut(K) {
+        for group in groups {
             let least = bit + u64::from(shortest);
             let Some(word) = inverted_word(bytes, least) else { break };
             let (mut rest, mut quotients, mut after) = (zeros, 0, doubled);
-            for slot in group {
+            let values = core::array::from_fn(|_| {
                 let quotient = rest.trailing_zeros();
                 rest = rest.wrapping_shr(quotient);
                 // The remainder is 2^P - 1 less the inverted one, so the value grows by
                 // (quotient + 1) * 2^P - inverted remainder.
                 let step = (u64::from(quotient) + 1).wrapping_shl(fixed);
                 after = after.wrapping_add(step).wrapping_sub(rest & mask);
-                *slot = after >> 1;
                 rest = rest.wrapping_shr(fixed);
                 quotients += quotient;
-            }
+                after >> 1
+            });
             if quotients > room {
                 break;
             }
             room = LOAD_BITS - shortest - quotients;
             zeros = word.wrapping_shr((least & 7) as u32 + quotients);
             (bit, doubled) = (least + u64::from(quotients), after);
-            done += K;
+            done += 1;
+            if !visit(group, values) {
+                break;
+            }
         }
         if done > 0 {
             (self.bit, self.next) = (bit, (doubled >> 1) + 1);
@@ -418,6 +473,15 @@ fn load_padded(bytes: &[u8], bit: u64) -> u64 {
 /// Validates a whole code: the number of values, that they lie below the bound, the exact
 /// bit length, zero padding. More bytes may follow it.
 pub(crate) fn validate(bytes: &[u8], shape: &Shape) -> Result<(), ParseError> {
+    validate_with(bytes, shape, |_| ())
+}
+
+/// [`validate`], which shows the values to `visit` as it reads them, chunk by chunk.
+pub(crate) fn validate_with(
+    bytes: &[u8],
+    shape: &Shape,
+    mut visit: impl FnMut(&[u64]),
+) -> Result<(), ParseError> {
     shape.validate()?;
     let mut reader = RiceReader::new(bytes, shape.parameter, shape.bits);
     let mut chunk = [0; CHUNK];
@@ -426,6 +490,7 @@ pub(crate) fn validate(bytes: &[u8], shape: &Shape) -> Result<(), ParseError> {
         let now = left.min(CHUNK);
         let overrun = ParseError::Overrun { bits: shape.bits, values: u64::from(shape.len) };
         reader.fill(&mut chunk[..now]).map_err(|Overrun| overrun)?;
+        visit(&chunk[..now]);
         left -= now;
     }
     if reader.bit() != shape.bits {

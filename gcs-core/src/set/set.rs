@@ -9,7 +9,7 @@ use super::builder::SetBuilder;
 use super::error::BuildError;
 use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
-use super::matches::{Match, Queries};
+use super::matches::{Matches, Queries};
 use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
 use crate::digest::Digest;
@@ -209,11 +209,21 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// The first thing that is wrong, as a [`ParseError`]. Corrupt bytes are never "not
     /// in the set".
     pub fn parse(data: D) -> Result<Set<D>, ParseError> {
+        Set::parse_with(data, |_, _| ())
+    }
+
+    /// [`Set::parse`], which shows the values to `visit` as it reads them, chunk by chunk. They
+    /// are the set's only if it succeeds.
+    pub(super) fn parse_with(
+        data: D,
+        mut visit: impl FnMut(&Shape, &[u64]),
+    ) -> Result<Set<D>, ParseError> {
         let bytes = data.as_ref();
         let header = Header::parse(bytes)?;
         let length = (HEADER_LEN + TRAILER_LEN) as u64 + header.shape.bytes();
         bytes::expect_len(bytes, length)?;
-        rice::validate(&bytes[HEADER_LEN..], &header.shape)?;
+        let code = &bytes[HEADER_LEN..];
+        rice::validate_with(code, &header.shape, |chunk| visit(&header.shape, chunk))?;
         let identity = bytes::expect_trailer(bytes)?;
         Ok(Set { data, header, identity })
     }
@@ -319,15 +329,15 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// Which of the elements may be in the set: each with its position among the
     /// queries, in ascending order of position. One pass over the set, whatever the
     /// number of queries: O(n + q log q).
-    pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Vec<Match> {
-        Queries::of_elements(&self.hasher(), elements).scan(self.values())
+    pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Matches {
+        Queries::of_fingerprints(self.hasher().fingerprints(elements)).scan(self.values())
     }
 
     /// [`Set::matches`] for fingerprints under this set's salt and hash range, in any order.
     pub fn matches_fingerprints<F: Borrow<u64>>(
         &self,
         fingerprints: impl IntoIterator<Item = F>,
-    ) -> Vec<Match> {
+    ) -> Matches {
         Queries::of_fingerprints(fingerprints).scan(self.values())
     }
 
@@ -339,6 +349,11 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// Returns the bytes of the whole file.
     pub fn into_inner(self) -> D {
         self.data
+    }
+
+    /// The same set, which borrows these bytes.
+    pub fn as_slice(&self) -> Set<&[u8]> {
+        Set { data: self.as_bytes(), header: self.header, identity: self.identity }
     }
 
     /// A copy of the set that owns its bytes.
@@ -458,6 +473,7 @@ impl FusedIterator for Iter<'_> {}
 mod tests {
     use super::*;
     use crate::set::delta::Delta;
+    use crate::set::matches::Match;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -510,8 +526,8 @@ mod tests {
                     expected.push(Match { query, rank });
                 }
             }
-            prop_assert_eq!(&set.matches_fingerprints(&queries), &expected);
-            prop_assert_eq!(&index.matches_fingerprints(&queries), &expected);
+            prop_assert_eq!(&set.matches_fingerprints(&queries)[..], &expected[..]);
+            prop_assert_eq!(&index.matches_fingerprints(&queries)[..], &expected[..]);
 
             let (low, high) = (hash_range / 3, hash_range / 2 + 1);
             prop_assert!(set.iter_within(low..high).eq(model.range(low..high).copied()));
