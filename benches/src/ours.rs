@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use gcs_core::set::SetBuilder;
 use gcs_core::set::algebra::Operation;
-use gcs_core::{Delta, ElementHasher, Index, Set};
+use gcs_core::{Delta, ElementHasher, IndexedSet, Set};
 
 use crate::data::{Element, SALT, SEEDS, SplitMix64, elements};
 use crate::plan::Plan;
@@ -93,52 +93,50 @@ impl Adapter for Plain {
     }
 }
 
-/// A set and an index over it.
+/// A set and its index in memory.
 struct Indexed {
     fingerprints: Fingerprints,
-    index: Index<'static, Vec<u8>>,
+    set: IndexedSet,
 }
 
 impl Adapter for Indexed {
     fn build<K: Key>(plan: &Plan, keys: &[K]) -> Indexed {
-        let set = Box::leak(Box::new(build_set(plan, keys)));
-        Indexed { fingerprints: Fingerprints::new(plan), index: set.index() }
+        let set = build_set(plan, keys).into_indexed();
+        Indexed { fingerprints: Fingerprints::new(plan), set }
     }
 
     #[inline]
     fn contains<K: Key>(&self, key: &K) -> bool {
         match K::keys(std::slice::from_ref(key)) {
-            Keys::Elements(elements) => elements.iter().any(|element| self.index.contains(element)),
-            Keys::Hashes(_) => self.index.contains_fingerprint(self.fingerprints.of(key)),
+            Keys::Elements(elements) => elements.iter().any(|element| self.set.contains(element)),
+            Keys::Hashes(_) => self.set.contains_fingerprint(self.fingerprints.of(key)),
         }
     }
 
     fn matches<K: Key>(&self, keys: &[K]) -> Vec<usize> {
         let matches = match K::keys(keys) {
-            Keys::Elements(elements) => self.index.matches(elements),
+            Keys::Elements(elements) => self.set.matches(elements),
             Keys::Hashes(hashes) => {
                 let values = hashes.iter().map(|hash| self.fingerprints.of(hash));
-                self.index.matches_fingerprints(values)
+                self.set.matches_fingerprints(values)
             }
         };
         matches.into_iter().map(|found| found.query).collect()
     }
 
     fn decode(&self, _: &Element) -> Option<u64> {
-        Some(self.index.set().iter().fold(0, u64::wrapping_add))
+        Some(self.set.set().iter().fold(0, u64::wrapping_add))
     }
 
+    /// The file and its index.
     fn bytes(&self) -> usize {
-        self.index.set().as_bytes().len()
+        self.set.set().as_bytes().len() + self.set.memory()
     }
 }
 
 /// Validates a file and builds its index. Returns the number of elements, 0 if it is not valid.
 pub fn parse_and_index(bytes: &[u8]) -> u64 {
-    Set::parse(bytes).map_or(0, |set| {
-        let index = set.index();
-        u64::from(index.set().len())
-    })
+    IndexedSet::parse(bytes).map_or(0, |set| u64::from(set.set().len()))
 }
 
 /// Building the same set again and again with one builder, which keeps its memory.

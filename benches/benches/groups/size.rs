@@ -4,17 +4,18 @@ use criterion::{BenchmarkId, Criterion, SamplingMode};
 use gcs_benches::bits::Bits;
 use gcs_benches::queries::Pool;
 use gcs_benches::settings::Settings;
-use gcs_benches::{ours, structures};
+use gcs_benches::structure::Structure;
+use gcs_benches::structures;
 
-/// Sizes of whole structures. They do not vary: the fewest samples do.
+/// Sizes of whole structures, of ours also with its index. They do not vary: the fewest samples do.
 pub(crate) fn size(criterion: &mut Criterion<Bits>, settings: &Settings) {
     let mut group = criterion.benchmark_group("size");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     for &len in &settings.lens {
         let plan = settings.plan(len);
         let base = Pool::base(&plan, settings);
-        let all = structures().into_iter().filter(|one| one.name != ours::INDEXED.name);
-        for structure in all.filter(|one| settings.is_hashing || one.takes_hashes) {
+        let takes_part = |one: &Structure| settings.is_hashing || one.takes_hashes;
+        for structure in structures().into_iter().filter(takes_part) {
             let mut bits = None;
             group.bench_function(BenchmarkId::new(len.to_string(), structure.name), |bencher| {
                 let bits = *bits.get_or_insert_with(|| {

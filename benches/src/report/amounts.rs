@@ -7,7 +7,6 @@ use super::csv::{self, Csv};
 use super::plots::{Plot, Series};
 use super::speed::taking_part;
 use super::{Scope, Section, memory, words};
-use crate::ours;
 use crate::peers::{FUSE8, FUSE32};
 use crate::plan::Plan;
 use crate::queries::{self, Pool};
@@ -45,7 +44,7 @@ pub(super) fn size(scope: &Scope) -> Result<Section, Box<dyn Error>> {
         let plan = scope.plan(len);
         let base = Pool::base(&plan, &scope.settings);
         let structures = taking_part(scope).into_iter();
-        for structure in structures.filter(|one| one.name != ours::INDEXED.name) {
+        for structure in structures {
             let built = (structure.build)(&plan, base.all());
             let (bytes, rate) = (built.bytes(), (structure.rate)(&plan));
             let bits = bytes as f64 * 8.0 / len as f64;
@@ -77,7 +76,8 @@ pub(super) fn size(scope: &Scope) -> Result<Section, Box<dyn Error>> {
     }
     section.csvs.push(("size.csv", csv));
     section.text = format!(
-        "At n = {}, header and trailer included. False positives are counted over {} elements that \
+        "At n = {}, header and trailer included, and of *ours with index* the index in \
+         memory, which no file carries. False positives are counted over {} elements that \
          were not put in. Rates differ, so sizes are compared by what they take above log2(1/rate): no \
          filter takes less than nothing there, and no list of fingerprints less than 1.44.\n\n{table}\n{}",
         words::count(middle),
@@ -131,9 +131,7 @@ fn rates(scope: &Scope, section: &mut Section) -> Result<(), Box<dyn Error>> {
     let mut csv = Csv::new(&["name", "n", "log2_of_inverse_rate", "bits_per_element"]);
     let mut series: Vec<Series> = Vec::new();
     let structures = taking_part(scope).into_iter().chain([FUSE8, FUSE32]);
-    for structure in
-        structures.filter(|one| one.name != ours::INDEXED.name && one.name != "roaring Treemap")
-    {
+    for structure in structures.filter(|one| one.name != "roaring Treemap") {
         scope.say(&format!("size by rate, {}", structure.name));
         let mut points: Vec<(f64, f64)> = Vec::new();
         for rate_bits in [4, 7, 11, 15, 19, 23, 27, 31] {
@@ -238,6 +236,7 @@ pub(super) fn memory(scope: &Scope) -> Result<Section, Box<dyn Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ours;
     use crate::peers::FUSE16;
 
     #[test]
