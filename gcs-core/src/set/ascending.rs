@@ -82,17 +82,12 @@ impl AscendingBuilder {
 
     /// Appends values above all before.
     pub(crate) fn extend(&mut self, values: &[u64]) -> Result<(), BuildError> {
+        self.check.extend(values)?;
         if let Some(writer) = &mut self.writer {
-            for &value in values {
-                self.check.next(value)?;
-                writer.push(value);
-            }
+            writer.extend(values);
             return Ok(());
         }
-        for &value in values {
-            self.check.next(value)?;
-            self.sample.push(value);
-        }
+        self.sample.extend_from_slice(values);
         if self.sample.len() >= SAMPLE {
             let guess = guess(self.hash_range, self.lengths, &self.sample);
             self.writer = Some(self.start(guess));
@@ -107,7 +102,7 @@ impl AscendingBuilder {
         let least = self.lengths.least.max(self.sample.len() as u64);
         let room = len.min(u32::try_from(4 * least).unwrap_or(u32::MAX));
         let mut writer = SetWriter::with_parameter(self.salt, self.hash_range, parameter, room);
-        self.sample.iter().for_each(|&value| writer.push(value));
+        writer.extend(&self.sample);
         writer
     }
 
@@ -153,6 +148,14 @@ impl Ascending {
         }
         self.next = value + 1;
         self.len += 1;
+        Ok(())
+    }
+
+    /// Checks all of the values; counts none of them if one is wrong.
+    pub(crate) fn extend(&mut self, values: &[u64]) -> Result<(), BuildError> {
+        let mut check = *self;
+        values.iter().try_for_each(|&value| check.next(value))?;
+        *self = check;
         Ok(())
     }
 

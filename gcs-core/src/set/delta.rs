@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
+use super::changes::{self, Changes};
 use super::error::DeltaError;
 use super::hash::Salt;
 use super::hash_range::HashRange;
+#[cfg(feature = "std")]
+use super::info::SetInfo;
 use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
 use super::set::{Set, SetWriter};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
@@ -88,6 +91,28 @@ impl Delta {
         bytes::seal(&mut data);
         Ok(Delta { data, header, removed, added })
     }
+
+    /// The delta between two sets of one salt and hash range, of its ascending changes.
+    #[cfg(feature = "std")]
+    pub(super) fn of_changes(
+        base: &SetInfo,
+        target: &SetInfo,
+        removed: &[u64],
+        added: &[u64],
+    ) -> Delta {
+        let header = Header {
+            salt: base.salt,
+            hash_range: base.hash_range,
+            base_len: base.len,
+            target_len: target.len,
+            base: base.identity,
+            target: target.identity,
+        };
+        let mut data = header.to_bytes();
+        let (removed, added) = append_changes(&mut data, base.len, base.hash_range, removed, added);
+        bytes::seal(&mut data);
+        Delta { data, header, removed, added }
+    }
 }
 
 impl<D: AsRef<[u8]>> Delta<D> {
@@ -139,6 +164,16 @@ impl<D: AsRef<[u8]>> Delta<D> {
         self.header.target
     }
 
+    /// Length N of the set that it applies to.
+    pub fn base_len(&self) -> u32 {
+        self.header.base_len
+    }
+
+    /// Length N of the set that it results in.
+    pub fn target_len(&self) -> u32 {
+        self.header.target_len
+    }
+
     /// Salt of both sets.
     pub fn salt(&self) -> Salt {
         self.header.salt
@@ -177,6 +212,12 @@ impl<D: AsRef<[u8]>> Delta<D> {
     /// Returns the bytes of the whole file.
     pub fn into_inner(self) -> D {
         self.data
+    }
+
+    /// What it removes and adds.
+    #[cfg(feature = "std")]
+    pub(super) fn changes(&self) -> Changes<'_> {
+        self.body().changes()
     }
 
     fn body(&self) -> Body<'_> {
@@ -259,11 +300,22 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
     target: &Set<B>,
 ) -> Result<(Shape, Shape), DeltaError> {
     expect_same_hashing(base.salt(), base.hash_range(), target)?;
-    let (removed, added) = difference(base.values(), target.values());
+    let Ok((removed, added)) = changes::between(&mut base.values(), &mut target.values());
+    Ok(append_changes(data, base.len(), base.hash_range(), &removed, &added))
+}
+
+/// Appends the body of a delta of these changes; returns its shapes.
+fn append_changes(
+    data: &mut Vec<u8>,
+    base_len: u32,
+    hash_range: HashRange,
+    removed: &[u64],
+    added: &[u64],
+) -> (Shape, Shape) {
     let fixed = data.len();
     data.resize(fixed + BODY_LEN, 0);
-    let ranks = encode(data, u64::from(base.len()), &removed);
-    let values = encode(data, base.hash_range().get(), &added);
+    let ranks = encode(data, u64::from(base_len), removed);
+    let values = encode(data, hash_range.get(), added);
     let mut header = Vec::with_capacity(BODY_LEN);
     header
         .put_u32(ranks.len)
@@ -274,23 +326,7 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
         .put_u64(ranks.bits)
         .put_u64(values.bits);
     data[fixed..fixed + BODY_LEN].copy_from_slice(&header);
-    Ok((ranks, values))
-}
-
-/// Ranks in `base` of the values that `target` lacks, and the values that `target` adds.
-fn difference(base: Values<'_>, target: Values<'_>) -> (Vec<u64>, Vec<u64>) {
-    let (mut removed, mut added) = (Vec::new(), Vec::new());
-    let mut target = target.peekable();
-    for (rank, value) in (0u64..).zip(base) {
-        while let Some(new) = target.next_if(|&new| new < value) {
-            added.push(new);
-        }
-        if target.next_if_eq(&value).is_none() {
-            removed.push(rank);
-        }
-    }
-    added.extend(target);
-    (removed, added)
+    (ranks, values)
 }
 
 /// Appends the code of ascending `values` below `bound`.
@@ -299,9 +335,7 @@ fn encode(data: &mut Vec<u8>, bound: u64, values: &[u64]) -> Shape {
     let mut shape = Shape { bound, len: values.len() as u32, parameter: 0, bits: 0 };
     shape.parameter = shape.canonical_parameter();
     let mut writer = RiceWriter::append_to(core::mem::take(data), shape.parameter, shape.len);
-    for &value in values {
-        writer.push(value);
-    }
+    writer.extend(values);
     (*data, _, shape.bits) = writer.finish();
     shape
 }
@@ -342,6 +376,10 @@ impl<'a> Body<'a> {
         self.base_len - u64::from(self.removed.len) + u64::from(self.added.len)
     }
 
+    fn changes(&self) -> Changes<'a> {
+        (self.removed(), self.added())
+    }
+
     fn removed(&self) -> Values<'a> {
         let reader = RiceReader::new(self.codes, self.removed.parameter, self.removed.bits);
         Values::new(reader, self.removed.len)
@@ -367,20 +405,10 @@ impl<'a> Body<'a> {
         let len = u32::try_from(self.target_len())
             .map_err(|_| DeltaError::TooMany { got: self.target_len() })?;
         let mut writer = SetWriter::new(base.salt(), base.hash_range(), len);
-        let mut removed = self.removed().peekable();
-        let mut added = self.added().peekable();
-        for (rank, value) in (0u64..).zip(base.values()) {
-            while let Some(new) = added.next_if(|&new| new < value) {
-                writer.push(new);
-            }
-            if added.peek() == Some(&value) {
-                return Err(DeltaError::AlreadyPresent { value });
-            }
-            if removed.next_if_eq(&rank).is_none() {
-                writer.push(value);
-            }
-        }
-        added.for_each(|value| writer.push(value));
+        changes::apply(&mut base.values(), self.changes(), |values| {
+            writer.extend(values);
+            Ok::<(), DeltaError>(())
+        })?;
         let set = writer.finish();
         if set.identity() != target {
             return Err(DeltaError::Target { expected: target, got: set.identity() });

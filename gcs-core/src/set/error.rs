@@ -1,5 +1,7 @@
 //! The errors of planning and building sets, and of making and applying deltas.
 
+use core::convert::Infallible;
+
 use thiserror::Error;
 
 use super::hash::Salt;
@@ -117,4 +119,11 @@ pub enum DeltaError {
         /// How many there would be.
         got: u64,
     },
+}
+
+/// Sets in memory were validated, and reading them does not fail.
+impl From<Infallible> for DeltaError {
+    fn from(never: Infallible) -> DeltaError {
+        match never {}
+    }
 }

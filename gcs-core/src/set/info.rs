@@ -2,7 +2,7 @@
 
 use super::hash::Salt;
 use super::hash_range::HashRange;
-use super::set::Set;
+use super::set::{Header, Set};
 use crate::digest::Digest;
 
 /// The statistics of a set: everything about its file but the elements.
@@ -62,14 +62,22 @@ impl SetInfo {
 impl<D: AsRef<[u8]>> Set<D> {
     /// The statistics of this set. O(1).
     pub fn info(&self) -> SetInfo {
+        self.header().info(self.identity())
+    }
+}
+
+impl Header {
+    /// The statistics of a valid file of this header.
+    pub(super) fn info(&self, identity: Digest) -> SetInfo {
+        let Header { salt, hash_range, shape } = *self;
         SetInfo {
-            salt: self.salt(),
-            hash_range: self.hash_range(),
-            len: self.len(),
-            rice_parameter: self.rice_parameter(),
-            code_bits: self.code_bits(),
-            bytes: self.as_bytes().len() as u64,
-            identity: self.identity(),
+            salt,
+            hash_range,
+            len: shape.len,
+            rice_parameter: shape.parameter,
+            code_bits: shape.bits,
+            bytes: self.file_len(),
+            identity,
         }
     }
 }

@@ -96,9 +96,12 @@ impl fmt::Debug for Matches {
 }
 
 /// Fingerprints to look for, sorted, each with its position among the queries.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Queries {
-    sorted: Vec<(u64, usize)>,
+#[derive(Debug)]
+pub(crate) enum Queries {
+    /// Fingerprint and position in one word, which is faster to sort.
+    Words { words: Vec<u64>, position_bits: u32 },
+    /// Fingerprints and positions that do not fit into a word.
+    Pairs(Vec<(u64, usize)>),
 }
 
 impl Queries {
@@ -106,57 +109,97 @@ impl Queries {
     pub(crate) fn of_fingerprints<F: Borrow<u64>>(
         fingerprints: impl IntoIterator<Item = F>,
     ) -> Queries {
-        let mut fingerprints = fingerprints.into_iter();
-        let mut all = Vec::with_capacity(fingerprints.size_hint().0);
-        fingerprints.by_ref().for_each(|fingerprint| all.push(*fingerprint.borrow()));
-        let sorted = sort_in_words(&all).unwrap_or_else(|| {
-            let mut sorted: Vec<(u64, usize)> = all.iter().copied().zip(0..).collect();
-            sorted.sort_unstable();
-            sorted
+        let fingerprints = fingerprints.into_iter();
+        let (mut words, mut all_bits) = (Vec::with_capacity(fingerprints.size_hint().0), 0);
+        fingerprints.for_each(|fingerprint| {
+            all_bits |= *fingerprint.borrow();
+            words.push(*fingerprint.borrow());
         });
-        Queries { sorted }
+        let position_bits = u64::BITS - (words.len() as u64).leading_zeros();
+        let bits = u64::BITS - all_bits.leading_zeros() + position_bits;
+        if bits >= u64::BITS {
+            let mut pairs: Vec<(u64, usize)> = words.into_iter().zip(0..).collect();
+            pairs.sort_unstable();
+            return Queries::Pairs(pairs);
+        }
+        for (position, word) in (0u64..).zip(&mut words) {
+            *word = (*word << position_bits) | position;
+        }
+        sort::sort(&mut words, &mut Vec::new(), bits);
+        Queries::Words { words, position_bits }
+    }
+
+    /// The query at a place in sorted order: fingerprint and position.
+    #[inline]
+    fn get(&self, at: usize) -> Option<(u64, usize)> {
+        match self {
+            Queries::Words { words, position_bits } => {
+                let word = *words.get(at)?;
+                Some((word >> position_bits, (word & ((1 << position_bits) - 1)) as usize))
+            }
+            Queries::Pairs(pairs) => pairs.get(at).copied(),
+        }
     }
 
     /// Merges the queries with all values of a set, a chunk at a time.
     pub(crate) fn scan(&self, mut values: Values<'_>) -> Matches {
-        let mut matches = Vec::new();
-        let mut queries = &self.sorted[..];
-        let mut rank = 0;
-        while !queries.is_empty() {
-            let chunk = values.next_chunk();
-            let Some(&last) = chunk.last() else { break };
-            // A chunk has few queries: search for each of them in the rest of the chunk.
-            let mut from = 0;
-            while let Some((&(fingerprint, query), rest)) = queries.split_first() {
-                if fingerprint > last {
-                    break;
-                }
-                from += chunk[from..].partition_point(|&value| value < fingerprint);
-                if chunk[from] == fingerprint {
-                    matches.push(Match { query, rank: rank + from as u32 });
-                }
-                queries = rest;
-            }
-            rank += chunk.len() as u32;
-        }
-        matches.sort_unstable();
-        Matches::new(matches, Method::Scan)
+        let mut scan = self.begin_scan();
+        while scan.take(values.next_chunk()) {}
+        scan.finish()
+    }
+
+    /// A scan, which is given the values by its caller.
+    pub(crate) fn begin_scan(&self) -> Scan<'_> {
+        Scan { queries: self, at: 0, rank: 0, found: Vec::new() }
     }
 }
 
-/// Sorts fingerprints with their positions behind them, if one word has room for both.
-fn sort_in_words(fingerprints: &[u64]) -> Option<Vec<(u64, usize)>> {
-    let largest = fingerprints.iter().fold(0, |a, b| a | b);
-    let position_bits = u64::BITS - (fingerprints.len() as u64).leading_zeros();
-    let bits = u64::BITS - largest.leading_zeros() + position_bits;
-    if bits >= u64::BITS {
-        return None;
+/// A merge of queries with the values of a set.
+#[derive(Debug)]
+pub(crate) struct Scan<'q> {
+    queries: &'q Queries,
+    /// How many queries are answered.
+    at: usize,
+    /// How many values were taken.
+    rank: u32,
+    found: Vec<Match>,
+}
+
+impl Scan<'_> {
+    /// Takes the next values of the set; `false` when there are none, or no queries any more.
+    pub(crate) fn take(&mut self, chunk: &[u64]) -> bool {
+        let Some(&last) = chunk.last() else { return false };
+        let mut below = 0;
+        loop {
+            let Some((fingerprint, query)) = self.queries.get(self.at) else { return false };
+            if fingerprint > last {
+                break;
+            }
+            below += lower_bound(&chunk[below..], fingerprint);
+            if chunk[below] == fingerprint {
+                self.found.push(Match { query, rank: self.rank + below as u32 });
+            }
+            self.at += 1;
+        }
+        self.rank += chunk.len() as u32;
+        true
     }
-    let positions = (0u64..).zip(fingerprints);
-    let mut words: Vec<u64> = positions
-        .map(|(position, fingerprint)| (fingerprint << position_bits) | position)
-        .collect();
-    sort::sort(&mut words, &mut Vec::new(), bits);
-    let mask = (1 << position_bits) - 1;
-    Some(words.iter().map(|word| (word >> position_bits, (word & mask) as usize)).collect())
+
+    pub(crate) fn finish(mut self) -> Matches {
+        self.found.sort_unstable();
+        Matches::new(self.found, Method::Scan)
+    }
+}
+
+/// How many of the ascending values are below a fingerprint: few, so a look at every 8th and a
+/// count without branches is faster than a binary search.
+fn lower_bound(values: &[u64], fingerprint: u64) -> usize {
+    let (blocks, rest) = values.as_chunks::<8>();
+    let below = |values: &[u64]| values.iter().filter(|value| **value < fingerprint).count();
+    for (number, block) in blocks.iter().enumerate() {
+        if block[7] >= fingerprint {
+            return 8 * number + below(block);
+        }
+    }
+    8 * blocks.len() + below(rest)
 }

@@ -292,6 +292,23 @@ impl<S> Tree<S> {
         }
         level.pop()
     }
+
+    #[cfg(feature = "std")]
+    /// Calls `visit` with every stream, in order, and forgets what was read of them before.
+    #[cfg(feature = "std")]
+    pub(crate) fn for_each<E>(
+        &mut self,
+        visit: &mut impl FnMut(&mut S) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Tree::Leaf(stream) => visit(stream),
+            Tree::Node(node) => {
+                (node.at, node.filled) = (0, 0);
+                node.first.for_each(visit)?;
+                node.second.for_each(visit)
+            }
+        }
+    }
 }
 
 impl<S: Source> Source for Tree<S> {

@@ -7,29 +7,50 @@ pub mod algebra;
 mod ascending;
 mod buckets;
 mod builder;
+mod changes;
 mod delta;
+#[cfg(feature = "std")]
+mod delta_streams;
 mod error;
+#[cfg(feature = "std")]
+mod external;
 mod hash;
 mod hash_range;
 mod indexed;
 mod info;
 mod matches;
 mod merge;
+#[cfg(all(test, feature = "std"))]
+mod pieces;
+#[cfg(feature = "std")]
+mod reader;
 mod rice;
 #[expect(clippy::module_inception, reason = "the set itself, among its parts")]
 mod set;
+#[cfg(feature = "std")]
+mod sink;
 mod sip;
 mod sort;
+#[cfg(feature = "std")]
+mod streams;
 
 pub use self::builder::SetBuilder;
 pub use self::delta::Delta;
 pub use self::error::{BuildError, DeltaError, ParamsError};
+#[cfg(feature = "std")]
+pub use self::external::{ExternalBuilder, ExternalError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
 pub use self::hash_range::HashRange;
 pub use self::indexed::IndexedSet;
 pub use self::info::SetInfo;
 pub use self::matches::{Match, Matches, Method};
+#[cfg(feature = "std")]
+pub use self::reader::{ReadError, SetReader};
 pub use self::set::{Iter, Set};
+#[cfg(feature = "std")]
+pub use self::sink::{SetSink, SinkError};
+#[cfg(feature = "std")]
+pub use self::streams::{CombinedReader, StreamError};
 
 #[cfg(feature = "protocol")]
 pub(crate) use self::delta::{Body as DeltaBody, append_body as append_delta_body};

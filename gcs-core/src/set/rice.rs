@@ -197,13 +197,18 @@ impl RiceWriter {
     }
 
     #[cold]
-    fn put_long(&mut self, mut quotient: u64, remainder: u64) {
-        while quotient >= 32 {
-            self.put((1 << 32) - 1, 32);
-            quotient -= 32;
-        }
-        self.put((1 << quotient) - 1, quotient as u32 + 1);
+    fn put_long(&mut self, quotient: u64, remainder: u64) {
+        self.put_ones(quotient);
+        self.put(0, 1);
         self.put(remainder, self.parameter);
+    }
+
+    fn put_ones(&mut self, mut count: u64) {
+        while count >= 32 {
+            self.put((1 << 32) - 1, 32);
+            count -= 32;
+        }
+        self.put((1 << count) - 1, count as u32);
     }
 
     /// Appends the low `count ≤ 57` bits of `bits`, the rest of which are zero.
@@ -227,11 +232,50 @@ impl RiceWriter {
     }
 
     /// Ends the code on a byte; returns the buffer, how many values it codes, and the
-    /// exact length of the code in bits.
+    /// exact length in bits of what was not taken.
     pub(crate) fn finish(mut self) -> (Vec<u8>, u32, u64) {
         let bits = (self.at - self.start) as u64 * 8 + u64::from(self.pending_bits);
+        if self.pending_bits > 0 {
+            // Not written since whole bytes were taken, perhaps.
+            self.bytes[self.at] = self.pending as u8;
+        }
         self.bytes.truncate(self.at + usize::from(self.pending_bits > 0));
         (self.bytes, self.len, bits)
+    }
+}
+
+/// For codes that are written in pieces.
+#[cfg(feature = "std")]
+impl RiceWriter {
+    /// Codes the first `most` ones of the quotient of `value` if it has more, and returns
+    /// whether it did. What is left is coded as if the last value had been larger.
+    #[inline]
+    pub(crate) fn push_ones(&mut self, value: u64, most: u64) -> bool {
+        if self.ones_of(value) <= most {
+            return false;
+        }
+        self.put_ones(most);
+        self.next = self.next.wrapping_add(most << self.parameter);
+        true
+    }
+
+    /// How many ones the quotient of `value` has if it comes next.
+    #[inline]
+    pub(crate) fn ones_of(&self, value: u64) -> u64 {
+        value.wrapping_sub(self.next) >> self.parameter
+    }
+
+    /// How many whole bytes are coded since they were last taken.
+    pub(crate) fn whole_len(&self) -> usize {
+        self.at - self.start
+    }
+
+    /// Takes the whole bytes that are coded, so that a long code can be written in pieces:
+    /// they are gone with the next value.
+    pub(crate) fn take_whole(&mut self) -> &[u8] {
+        let whole = self.start..self.at;
+        self.at = self.start;
+        &self.bytes[whole]
     }
 }
 

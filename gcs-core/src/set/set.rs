@@ -18,7 +18,7 @@ use crate::error::ParseError;
 const MAGIC: &[u8; 6] = b"GCSSET";
 
 /// Length of the header in bytes.
-const HEADER_LEN: usize = 48;
+pub(super) const HEADER_LEN: usize = 48;
 
 /// A Golomb-coded set of fingerprints: sorted, distinct, compressed, validated.
 ///
@@ -69,10 +69,10 @@ pub(crate) fn file_lengths(hash_range: HashRange, len: u32) -> (u64, u64) {
 
 /// The fields of a set's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
-    salt: Salt,
-    hash_range: HashRange,
-    shape: Shape,
+pub(super) struct Header {
+    pub(super) salt: Salt,
+    pub(super) hash_range: HashRange,
+    pub(super) shape: Shape,
 }
 
 impl Set {
@@ -178,6 +178,11 @@ impl SetWriter {
         self.code.push(value);
     }
 
+    /// Writes values above all before them and below the hash range.
+    pub(crate) fn extend(&mut self, values: &[u64]) {
+        self.code.extend(values);
+    }
+
     /// Ends a set whose P was a guess: codes it again if its length needs another P.
     pub(crate) fn finish_recoded(self) -> Set {
         let SetWriter { salt, hash_range, parameter, .. } = self;
@@ -220,8 +225,7 @@ impl<D: AsRef<[u8]>> Set<D> {
     ) -> Result<Set<D>, ParseError> {
         let bytes = data.as_ref();
         let header = Header::parse(bytes)?;
-        let length = (HEADER_LEN + TRAILER_LEN) as u64 + header.shape.bytes();
-        bytes::expect_len(bytes, length)?;
+        bytes::expect_len(bytes, header.file_len())?;
         let code = &bytes[HEADER_LEN..];
         rice::validate_with(code, &header.shape, |chunk| visit(&header.shape, chunk))?;
         let identity = bytes::expect_trailer(bytes)?;
@@ -361,9 +365,8 @@ impl<D: AsRef<[u8]>> Set<D> {
         Set { data: self.as_bytes().to_vec(), header: self.header, identity: self.identity }
     }
 
-    /// Length of the code in bits.
-    pub(crate) fn code_bits(&self) -> u64 {
-        self.header.shape.bits
+    pub(super) fn header(&self) -> Header {
+        self.header
     }
 
     pub(crate) fn values(&self) -> Values<'_> {
@@ -377,7 +380,7 @@ impl<D: AsRef<[u8]>> Set<D> {
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Header, ParseError> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Header, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let salt = Salt::parse(&mut cursor)?;
         let hash_range = HashRange::parse(&mut cursor)?;
@@ -390,7 +393,12 @@ impl Header {
         Ok(Header { salt, hash_range, shape })
     }
 
-    fn to_bytes(self) -> Vec<u8> {
+    /// Length of the whole file.
+    pub(super) fn file_len(&self) -> u64 {
+        (HEADER_LEN + TRAILER_LEN) as u64 + self.shape.bytes()
+    }
+
+    pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::open(MAGIC);
         bytes
             .put(&self.salt.0)
