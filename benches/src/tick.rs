@@ -30,6 +30,8 @@ struct State {
     now: u64,
     days: Vec<Day<Element>>,
     added: SplitMix64,
+    /// How many elements of a date have been replaced so far.
+    replaced: usize,
 }
 
 impl Ticks {
@@ -47,7 +49,8 @@ impl Ticks {
         let keys = Keys::from_secret([1; 32], now + 365 * DAY_SECONDS);
         let publisher = Publisher::new(PublisherSettings::default(), 1);
         let added = SplitMix64::new(SEEDS.added);
-        let ticks = Ticks { state: RefCell::new(State { publisher, now, days, added }), keys };
+        let ticks =
+            Ticks { state: RefCell::new(State { publisher, now, days, added, replaced: 0 }), keys };
         ticks.publish();
         ticks
     }
@@ -55,16 +58,17 @@ impl Ticks {
     /// Changes elements, half of the number removed and half added.
     pub fn change(&self, count: usize, changes: Changes) {
         let mut state = self.state.borrow_mut();
-        let State { days, added, .. } = &mut *state;
+        let State { days, added, replaced, .. } = &mut *state;
         let dates = if changes == Changes::InOneDate { 1 } else { DATES };
+        let count = (count / 2).div_ceil(dates);
         for day in &mut days[..dates] {
+            let len = day.elements.len();
             // Another element in the place of each: one removed, one added.
-            let replaced = (count / 2).div_ceil(dates).min(day.elements.len());
-            day.elements.rotate_left(replaced);
-            for (element, new) in day.elements.iter_mut().zip(added.by_ref()).take(replaced) {
-                *element = new;
+            for (place, new) in (*replaced..*replaced + count).zip(added.by_ref()) {
+                day.elements[place % len] = new;
             }
         }
+        *replaced += count;
     }
 
     /// Publishes the next tick. Returns the bytes of its files.

@@ -1,12 +1,17 @@
 //! Memory while building, measured in processes of their own.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::process::Command;
 
-use super::Scope;
+use super::csv::Csv;
+use super::plots::{Plot, Series};
+use super::speed::taking_part;
+use super::{Scope, Section, words};
 use crate::plan::Plan;
 use crate::queries::Pool;
 use crate::settings::Settings;
+use crate::structure::Structure;
 use crate::structures;
 
 /// First argument of the process that builds one structure and says what it took.
@@ -69,6 +74,104 @@ fn status(name: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// What one structure took at each n.
+struct Row {
+    structure: Structure,
+    memory: Vec<(usize, Memory)>,
+}
+
+impl Row {
+    /// Bytes an element at the peak, for each n.
+    fn peaks(&self) -> Vec<(f64, f64)> {
+        let peak = |&(len, memory): &(usize, Memory)| (len as f64, memory.peak as f64 / len as f64);
+        self.memory.iter().map(peak).collect()
+    }
+
+    /// Bytes an element at rest, at the largest n.
+    fn rest(&self) -> f64 {
+        self.memory.last().map_or(f64::NAN, |(len, memory)| memory.rest as f64 / *len as f64)
+    }
+}
+
+/// The section on memory while building.
+pub(super) fn section(scope: &Scope) -> Result<Section, Box<dyn Error>> {
+    let lens = &scope.settings.lens;
+    let mut rows = Vec::new();
+    for structure in taking_part(scope) {
+        let mut memory = Vec::new();
+        for &len in lens {
+            scope.say(&format!("memory, {}, n = {len}", structure.name));
+            memory.extend(measure(scope, structure.name, len)?.map(|memory| (len, memory)));
+        }
+        rows.push(Row { structure, memory });
+    }
+    let mut section = Section::new("Memory", String::new());
+    if rows.iter().any(|row| row.memory.is_empty()) {
+        section.text = "This system does not tell how much memory a process took.\n".into();
+        return Ok(section);
+    }
+    section.text = format!(
+        "Growth of resident memory at its highest while one structure is built in a process of its own, \
+         in bytes an element; the elements themselves were there before. At rest: what the structure \
+         takes afterwards, at the largest n. Small n show the allocator's steps.\n\n{}\nAt n = {}:\n\n{}",
+        table(lens, &rows),
+        words::count(lens.last().copied().unwrap_or(1)),
+        sentences(&rows),
+    );
+    section.csvs.push(("memory.csv", csv(&rows)));
+    let line = |row: &Row| Series { name: row.structure.name.into(), points: row.peaks() };
+    section.plots.push(Plot {
+        file: "memory.svg",
+        title: "Peak memory while building".into(),
+        x: "elements in the set (n)",
+        y: "bytes an element",
+        is_log: true,
+        series: rows.iter().map(line).collect(),
+    });
+    Ok(section)
+}
+
+fn csv(rows: &[Row]) -> Csv {
+    let mut csv = Csv::new(&["name", "n", "peak_bytes", "rest_bytes"]);
+    for row in rows {
+        for (len, Memory { peak, rest }) in &row.memory {
+            let numbers = [*len as u64, *peak, *rest].map(|number| number.to_string());
+            csv.push([row.structure.name.to_owned()].into_iter().chain(numbers));
+        }
+    }
+    csv
+}
+
+fn table(lens: &[usize], rows: &[Row]) -> String {
+    let mut table = String::from("| bytes an element |");
+    // Writing to a string does not fail.
+    for len in lens {
+        let _written = write!(table, " peak, n = {} |", words::count(*len));
+    }
+    let _written = write!(table, " at rest |\n|---|{}---:|\n", "---:|".repeat(lens.len()));
+    for row in rows {
+        let _written = write!(table, "| {} |", row.structure.name);
+        for (_, peak) in row.peaks() {
+            let _written = write!(table, " {} |", words::measured(peak));
+        }
+        let _written = writeln!(table, " {} |", words::measured(row.rest()));
+    }
+    table
+}
+
+/// A sentence for each peer, at the largest n.
+fn sentences(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let peak = |row: &Row| row.peaks().last().map_or(f64::NAN, |point| point.1);
+    let Some((ours, peers)) = rows.split_first() else { return text };
+    for peer in peers.iter().filter(|peer| !peer.structure.is_ours()) {
+        let names = (ours.structure.name, peer.structure.name);
+        let line = words::smaller((names.0, peak(ours)), (names.1, peak(peer)));
+        let _written = writeln!(text, "- at its peak, {line}.");
+    }
+    text
 }
 
 #[cfg(test)]

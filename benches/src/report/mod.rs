@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod algebra;
-mod amounts;
 mod apart;
 mod bound;
 mod csv;
@@ -14,6 +13,7 @@ mod files;
 mod head;
 pub mod memory;
 mod plots;
+mod sizes;
 mod speed;
 mod times;
 mod words;
@@ -99,7 +99,7 @@ impl Scope {
 pub fn run(scope: &Scope) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&scope.folder)?;
     let measure: [Measure; 13] = [
-        amounts::size,
+        sizes::size,
         speed::build,
         speed::contains,
         speed::batch,
@@ -110,7 +110,7 @@ pub fn run(scope: &Scope) -> Result<(), Box<dyn Error>> {
         files::drift,
         algebra::algebra,
         files::publish,
-        amounts::memory,
+        memory::section,
         apart::clubcard,
     ];
     let sections = measure.iter().map(|measure| measure(scope)).collect::<Result<Vec<_>, _>>()?;

@@ -72,12 +72,18 @@ impl Plot {
         Ok(())
     }
 
+    /// The points that the axes can show: none at or below 0 if they are logarithmic.
+    fn points<'a>(&self, series: &'a Series) -> impl Iterator<Item = (f64, f64)> + use<'a> {
+        let least = if self.is_log { f64::MIN_POSITIVE } else { 0.0 };
+        series.points.iter().copied().filter(move |point| point.0 >= least && point.1 >= least)
+    }
+
     /// Least and greatest number on an axis, with a margin.
     fn bounds(&self, axis: impl Fn(&(f64, f64)) -> f64) -> Result<(f64, f64), Box<dyn Error>> {
-        let values = self.series.iter().flat_map(|series| &series.points).map(axis);
+        let values = self.series.iter().flat_map(|series| self.points(series)).map(|p| axis(&p));
         let (least, most) =
             values.fold((f64::INFINITY, 0f64), |(least, most), v| (least.min(v), most.max(v)));
-        if !least.is_finite() || (self.is_log && least <= 0.0) {
+        if !least.is_finite() {
             return Err(format!("{}: no points to draw", self.file).into());
         }
         if self.is_log {
@@ -117,10 +123,10 @@ impl Plot {
         let mut lines: Vec<_> = self.series.iter().zip(self.styles()).collect();
         lines.sort_by_key(|(series, _)| series.name.starts_with("ours"));
         for (series, style) in lines {
-            let points = || series.points.iter().copied();
-            chart.draw_series(LineSeries::new(points(), style))?;
+            chart.draw_series(LineSeries::new(self.points(series), style))?;
             let dot = style.stroke_width(1).filled();
-            chart.draw_series(points().map(|point| Circle::new(point, 3, dot)))?;
+            let points = self.points(series);
+            chart.draw_series(points.map(|point| Circle::new(point, 3, dot)))?;
         }
         Ok(())
     }
@@ -193,6 +199,7 @@ mod tests {
         assert!(plot(&[(2_000.0, 20.0)], false).draw(folder.path()).is_ok());
         assert!(plot(&[], true).draw(folder.path()).is_err());
         assert!(plot(&[(1.0, 0.0)], true).draw(folder.path()).is_err());
+        assert!(plot(&[(1.0, 0.0), (2.0, 3.0)], true).draw(folder.path()).is_ok());
     }
 
     #[test]
