@@ -170,22 +170,37 @@ fn verify_path(body: &[u8], path: &[u8], number: u32, root: Digest) -> Result<()
 pub(crate) type HashedElement = (u64, u64);
 
 impl RecordShape {
-    /// The shape for dates with these entries each, distinct and ascending: with as many spare
-    /// slots as the fullest record needs, or the most that there may be.
-    pub(crate) fn for_dates(dates: &[&[HashedElement]]) -> RecordShape {
-        let largest = dates.iter().map(|entries| by_rank(entries).len()).max().unwrap_or(0);
+    /// The shape for a largest date of `len` fingerprints and a fullest record of `most_extras`
+    /// entries that are not the first of their rank: with as many spare slots as that needs, or
+    /// the most that there may be.
+    pub(crate) fn for_dates(len: u32, most_extras: impl Fn(u32) -> usize) -> RecordShape {
         let [small, medium, large] = SPARE_SLOTS;
-        let shape = RecordShape::new(largest as u32, small);
-        let most_extras = |entries: &&[HashedElement]| {
-            by_rank(entries).chunks(shape.ranks as usize).map(extras).max()
-        };
-        let spare_slots = match dates.iter().filter_map(most_extras).max().unwrap_or(0) {
+        let shape = RecordShape::new(len, small);
+        let spare_slots = match most_extras(shape.ranks) {
             0..=16 => small,
             17..=64 => medium,
             _ => large,
         };
         RecordShape { spare_slots, ..shape }
     }
+}
+
+/// How many entries of a date's fullest record are not the first of their rank, when records
+/// have this many ranks.
+pub(crate) fn most_extras(entries: &[HashedElement], ranks: u32) -> usize {
+    let (mut most, mut extras, mut rank) = (0, 0, 0);
+    for pair in entries.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            extras += 1;
+            most = most.max(extras);
+        } else {
+            rank += 1;
+            if rank == ranks {
+                (extras, rank) = (0, 0);
+            }
+        }
+    }
+    most
 }
 
 /// All records of one date.
@@ -213,20 +228,23 @@ impl CheckFile {
         if entries.is_empty() {
             return CheckFile { bytes: Vec::new(), root: Digest::ZERO, left_out: Vec::new() };
         }
-        let ranks = by_rank(entries);
-        let records = ranks.chunks(shape.ranks as usize);
+        let mut ranks = entries.chunk_by(|a, b| a.0 == b.0);
         let content = content_digest(entries);
         let mut left_out = Vec::new();
         let length = shape.record_len() as usize;
-        let mut bytes = Vec::with_capacity(length * records.len());
-        let mut leaves = Vec::with_capacity(records.len());
-        for (number, members) in (0u32..).zip(records) {
+        let (mut bytes, mut leaves, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0u32.. {
+            members.clear();
+            members.extend(ranks.by_ref().take(shape.ranks as usize));
+            if members.is_empty() {
+                break;
+            }
             let start = bytes.len();
             bytes.put(MAGIC).put_u16(crate::bytes::VERSION).put(&identity.0);
             bytes.put_u32(date.days()).put_u32(number);
             bytes.put_u32(shape.ranks).put_u32(shape.spare_slots);
             let mut noise = key.stream("check noise", &[&bytes[start..], &content.0]);
-            Slots::fill(members, shape, &mut noise, &mut left_out).append_to(&mut bytes);
+            Slots::fill(&members, shape, &mut noise, &mut left_out).append_to(&mut bytes);
             leaves.push(leaf_hash(&bytes[start..]));
             bytes.resize(start + length, 0);
         }
@@ -236,21 +254,16 @@ impl CheckFile {
     }
 }
 
-/// The entries of each rank.
-fn by_rank(entries: &[HashedElement]) -> Vec<&[HashedElement]> {
-    entries.chunk_by(|a, b| a.0 == b.0).collect()
-}
-
-/// How many entries of a record are not the first of their rank.
-fn extras(ranks: &[&[HashedElement]]) -> usize {
-    ranks.iter().map(|rank| rank.len() - 1).sum()
-}
-
 fn content_digest(entries: &[HashedElement]) -> Digest {
     let mut hasher = Sha256::new();
-    for (fingerprint, check) in entries {
-        hasher.update(fingerprint.to_le_bytes());
-        hasher.update(check.to_le_bytes());
+    let mut block = Vec::new();
+    // In blocks, since a call for each number takes longer than its hash.
+    for entries in entries.chunks(256) {
+        block.clear();
+        for (fingerprint, check) in entries {
+            block.put_u64(*fingerprint).put_u64(*check);
+        }
+        hasher.update(&block);
     }
     Digest(hasher.finalize().into())
 }
@@ -355,7 +368,8 @@ mod tests {
             pairs.collect::<BTreeSet<HashedElement>>().into_iter().collect();
         let date = Date::of_time(1_700_000_000);
         let (len, identity) = (checks.len() as u32, Digest::of(b"a set"));
-        let record_shape = RecordShape::for_dates(&[&entries]);
+        let record_shape =
+            RecordShape::for_dates(checks.len() as u32, |ranks| most_extras(&entries, ranks));
         let key = DerivationKey::new([5; 32]);
         let file = CheckFile::build(date, identity, &entries, record_shape, &key);
         let row = Row {

@@ -34,4 +34,4 @@ pub use self::path::Path;
 pub use self::table::{MAX_DATES, RecordShape, Row, Table};
 
 pub(crate) use self::bundle::{BundleSide, write as write_bundle};
-pub(crate) use self::checks::{CheckFile, HashedElement};
+pub(crate) use self::checks::{CheckFile, HashedElement, most_extras};

@@ -3,17 +3,15 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use sha2::{Digest as _, Sha256};
+
 use super::error::PublishError;
 use super::{Day, File, LeftOut, PublisherSettings};
 use crate::date::Date;
-use crate::files::{CheckFile, HashedElement, Path};
-use crate::files::{RecordShape, Row, Table};
+use crate::digest::Digest;
+use crate::files::{CheckFile, HashedElement, Path, RecordShape, Row, Table, most_extras};
 use crate::keys::DerivationKey;
-use crate::set::ELEMENT_LEN;
-use crate::set::HashRange;
-use crate::set::ParamsError;
-use crate::set::Set;
-use crate::set::{ElementHasher, Salt};
+use crate::set::{ELEMENT_LEN, ElementHasher, HashRange, ParamsError, Salt, Set, sort_by};
 
 /// The inputs from which salts are derived.
 #[derive(Clone, Copy)]
@@ -38,16 +36,37 @@ impl TickContext<'_> {
 /// A date's set, and what its check records will be made of.
 pub(super) struct DaySet<'d, E> {
     day: &'d Day<E>,
+    content: Digest,
     set: Arc<Set>,
     entries: Vec<HashedElement>,
 }
 
 /// A date ready for publication.
+#[derive(Clone)]
 pub(super) struct BuiltDay {
     pub row: Row,
     pub set: Arc<Set>,
+    /// Empty if the file was published before.
     checks: Vec<u8>,
     pub left_out: Vec<LeftOut>,
+    pub content: Digest,
+    most_extras: usize,
+}
+
+/// What a publisher remembers of a date, so that it need not compute it again while the date's
+/// elements stay the same.
+#[derive(Clone, Debug)]
+pub(super) struct KnownDay {
+    content: Digest,
+    row: Row,
+    most_extras: usize,
+    left_out: Vec<LeftOut>,
+}
+
+/// A date that is published: known from the tick before, or built.
+pub(super) enum DueDay<'d, E> {
+    Known(BuiltDay),
+    New(DaySet<'d, E>),
 }
 
 impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
@@ -55,11 +74,11 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
     /// ones if it was not there or has outgrown them.
     pub(super) fn build(
         day: &'d Day<E>,
+        content: Digest,
         before: Option<&Table>,
         settings: PublisherSettings,
         context: &TickContext<'_>,
     ) -> Result<DaySet<'d, E>, PublishError> {
-        expect_element_lengths(day)?;
         let count = u32::try_from(day.elements.len()).map_err(|_| {
             PublishError::TooManyElements { date: day.date, got: day.elements.len() }
         })?;
@@ -85,11 +104,7 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
         let values = hashed.entries.chunk_by(|a, b| a.0 == b.0).map(|entries| entries[0].0);
         let distinct = hashed.distinct as u32;
         let set = Set::from_distinct(hashed.salt, hashed.hash_range, distinct, values);
-        Ok(DaySet { day, set: Arc::new(set), entries: hashed.entries })
-    }
-
-    pub(super) fn entries(&self) -> &[HashedElement] {
-        &self.entries
+        Ok(DaySet { day, content, set: Arc::new(set), entries: hashed.entries })
     }
 
     /// Writes the check records, of the shape that all dates have.
@@ -98,7 +113,9 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
         let checks = CheckFile::build(date, self.set.identity(), &self.entries, shape, derivation);
         let row = Row::of(date, &self.set, checks.root, shape);
         let left_out = self.left_out(&checks.left_out);
-        BuiltDay { row, set: self.set, checks: checks.bytes, left_out }
+        let most_extras = most_extras(&self.entries, shape.ranks);
+        let content = self.content;
+        BuiltDay { row, set: self.set, checks: checks.bytes, left_out, content, most_extras }
     }
 
     /// The elements of these entries, which ascend.
@@ -117,8 +134,83 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
     }
 }
 
+impl<'d, E: AsRef<[u8]>> DueDay<'d, E> {
+    fn len(&self) -> u32 {
+        match self {
+            DueDay::Known(built) => built.row.len,
+            DueDay::New(day) => day.set.len(),
+        }
+    }
+
+    pub(super) fn content(&self) -> Digest {
+        match self {
+            DueDay::Known(built) => built.content,
+            DueDay::New(day) => day.content,
+        }
+    }
+
+    fn most_extras(&self, ranks: u32) -> usize {
+        match self {
+            DueDay::Known(built) => built.most_extras,
+            DueDay::New(day) => most_extras(&day.entries, ranks),
+        }
+    }
+
+    /// The shape of all records; if a known date does not fit it, that date must be built too.
+    pub(super) fn shape(days: &[DueDay<'d, E>]) -> RecordShape {
+        let largest = days.iter().map(DueDay::len).max().unwrap_or(0);
+        let most_extras = |ranks| days.iter().map(|day| day.most_extras(ranks)).max().unwrap_or(0);
+        RecordShape::for_dates(largest, most_extras)
+    }
+
+    /// Whether its records have the shape, or can have it.
+    pub(super) fn fits(&self, shape: RecordShape) -> bool {
+        match self {
+            DueDay::Known(built) => built.row.record_shape == shape,
+            DueDay::New(_) => true,
+        }
+    }
+
+    pub(super) fn finish(self, shape: RecordShape, derivation: &DerivationKey) -> BuiltDay {
+        match self {
+            DueDay::Known(built) => built,
+            DueDay::New(day) => day.with_checks(shape, derivation),
+        }
+    }
+}
+
+impl KnownDay {
+    /// Remembers a date.
+    pub(super) fn of(built: &BuiltDay) -> KnownDay {
+        let BuiltDay { row, most_extras, content, .. } = *built;
+        KnownDay { content, row, most_extras, left_out: built.left_out.clone() }
+    }
+
+    /// The date as it was published, if building it again would give the same: with this
+    /// content, from this row, at this rate.
+    pub(super) fn built(
+        &self,
+        content: Digest,
+        row: &Row,
+        set: &Arc<Set>,
+        rate_bits: u32,
+    ) -> Option<BuiltDay> {
+        let same = self.content == content
+            && self.row == *row
+            && u64::from(row.len) <= row.hash_range.capacity(rate_bits);
+        same.then(|| BuiltDay {
+            row: *row,
+            set: Arc::clone(set),
+            checks: Vec::new(),
+            left_out: self.left_out.clone(),
+            content: self.content,
+            most_extras: self.most_extras,
+        })
+    }
+}
+
 impl BuiltDay {
-    /// Its set and its check records.
+    /// Its set and its check records, if they are new.
     pub(super) fn into_files(self) -> impl Iterator<Item = File> {
         let Row { date, identity, check_root: root, .. } = self.row;
         let set = File { path: Path::Set { date, identity }, bytes: self.set.as_bytes().to_vec() };
@@ -142,13 +234,35 @@ fn plan(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
     }
 }
 
-fn expect_element_lengths<E: AsRef<[u8]>>(day: &Day<E>) -> Result<(), PublishError> {
-    let lengths = day.elements.iter().map(|element| element.as_ref().len());
-    match lengths.enumerate().find(|(_, length)| !ELEMENT_LEN.contains(length)) {
-        Some((index, got)) => Err(PublishError::ElementLength { date: day.date, index, got }),
-        None => Ok(()),
+/// What the files of a date depend on besides its row: its elements, in their order, and the key.
+///
+/// # Errors
+/// An element of a length that is not published.
+pub(super) fn content_of<E: AsRef<[u8]>>(
+    day: &Day<E>,
+    derivation: &DerivationKey,
+) -> Result<Digest, PublishError> {
+    let mut hasher = Sha256::new();
+    let mut block = Vec::with_capacity(CONTENT_BLOCK + *ELEMENT_LEN.end() + 1);
+    for (index, element) in day.elements.iter().enumerate() {
+        let element = element.as_ref();
+        if !ELEMENT_LEN.contains(&element.len()) {
+            let got = element.len();
+            return Err(PublishError::ElementLength { date: day.date, index, got });
+        }
+        block.push(element.len() as u8);
+        block.extend_from_slice(element);
+        if block.len() >= CONTENT_BLOCK {
+            hasher.update(&block);
+            block.clear();
+        }
     }
+    hasher.update(&block);
+    Ok(Digest(derivation.derive("content of a date", &[&hasher.finalize()])))
 }
+
+/// Bytes that are hashed at once.
+const CONTENT_BLOCK: usize = 4096;
 
 /// The elements of one date as fingerprints and checks, distinct and ascending.
 struct Hashed {
@@ -164,7 +278,8 @@ impl Hashed {
         let hasher = ElementHasher::new(salt, hash_range);
         let hashed = |element: &E| hashed(&hasher, element.as_ref());
         let mut entries: Vec<HashedElement> = day.elements.iter().map(hashed).collect();
-        entries.sort_unstable();
+        let bits = u64::BITS - hash_range.get().leading_zeros();
+        sort_by(&mut entries, &mut Vec::new(), bits, |entry| entry.0);
         entries.dedup();
         let distinct = entries.chunk_by(|a, b| a.0 == b.0).count() as u64;
         Hashed { salt, hash_range, entries, distinct }
@@ -199,9 +314,11 @@ mod tests {
         };
         let build = |count, before: Option<&Table>| {
             let day = day(count);
-            let built = DaySet::build(&day, before, settings, &context).unwrap();
-            let shape = RecordShape::for_dates(&[built.entries()]);
-            built.with_checks(shape, &derivation).row
+            let built = DaySet::build(&day, Digest::ZERO, before, settings, &context).unwrap();
+            let days = [DueDay::New(built)];
+            let shape = DueDay::shape(&days);
+            let [built] = days;
+            built.finish(shape, &derivation).row
         };
         let row = build(40, None);
         let table = Table::from_rows(alloc::vec![row]).unwrap();

@@ -50,12 +50,13 @@ pub use self::keys::Keys;
 pub use self::write::{Place, WriteError, WritePlan, WriteStep};
 pub use crate::element::Day;
 
-use self::day::{BuiltDay, DaySet};
+use self::day::{BuiltDay, DaySet, DueDay, KnownDay, content_of};
 use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
+use crate::digest::Digest;
 use crate::files::{
     Bundle, BundleEntry, BundleError, Cache, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest,
-    Path, RecordShape, SPANS, Table, write_bundle as encode_bundle,
+    Path, SPANS, Table, write_bundle as encode_bundle,
 };
 use crate::set::Set;
 use crate::version::Version;
@@ -143,6 +144,8 @@ pub struct Publisher {
     retired: BTreeMap<Path, u64>,
     /// The last publication, to finish writing it.
     last: Option<LastPublication>,
+    /// The dates of the last publication, unless this publisher was saved since.
+    known: BTreeMap<Date, KnownDay>,
 }
 
 /// What a publisher knows of its last publication, to finish writing it.
@@ -168,6 +171,7 @@ impl Publisher {
             live: BTreeSet::new(),
             retired: BTreeMap::new(),
             last: None,
+            known: BTreeMap::new(),
         }
     }
 
@@ -265,16 +269,7 @@ impl Publisher {
     ) -> Result<Publication, PublishError> {
         self.expect_next(number, now)?;
         let (due, waiting) = self.due_days(now, days)?;
-        let context =
-            day::TickContext { derivation: &keys.derivation, series: self.series, tick: number };
-        let sets = due
-            .into_iter()
-            .map(|day| DaySet::build(day, self.table(), self.settings, &context))
-            .collect::<Result<Vec<_>, _>>()?;
-        let entries: Vec<_> = sets.iter().map(DaySet::entries).collect();
-        let shape = RecordShape::for_dates(&entries);
-        let days: Vec<BuiltDay> =
-            sets.into_iter().map(|set| set.with_checks(shape, &keys.derivation)).collect();
+        let days = self.build_days(&due, keys, number)?;
         let snapshot = Snapshot::of(number, &days)?;
         let new_bundles = self.write_bundles(&snapshot)?;
 
@@ -298,6 +293,7 @@ impl Publisher {
         let signed = manifest.sign(&keys.online, &keys.key_list)?;
         let (_, key_list) = Manifest::verify(&signed, &keys.root, now, self.key_list)?;
 
+        let known = days.iter().map(|day| (day.row.date, KnownDay::of(day))).collect();
         let left_out = days.iter().flat_map(|day| day.left_out.iter().copied()).collect();
         let index_path = Path::Index(manifest.index.sha256);
         let live = live_paths(self.series, index_path, &index);
@@ -326,8 +322,45 @@ impl Publisher {
             live,
             retired,
             last: Some(last),
+            known,
         };
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
+    }
+
+    /// Builds the dates that are due, except for what stays as it was published last.
+    fn build_days<E: AsRef<[u8]>>(
+        &self,
+        due: &[&Day<E>],
+        keys: &Keys,
+        tick: u32,
+    ) -> Result<Vec<BuiltDay>, PublishError> {
+        let context = day::TickContext { derivation: &keys.derivation, series: self.series, tick };
+        let build =
+            |day, content| DaySet::build(day, content, self.table(), self.settings, &context);
+        let mut days = Vec::with_capacity(due.len());
+        for &day in due {
+            let content = content_of(day, context.derivation)?;
+            days.push(match self.known(day.date, content) {
+                Some(known) => DueDay::Known(known),
+                None => DueDay::New(build(day, content)?),
+            });
+        }
+        let mut shape = DueDay::shape(&days);
+        if !days.iter().all(|day| day.fits(shape)) {
+            for (place, &day) in days.iter_mut().zip(due) {
+                *place = DueDay::New(build(day, place.content())?);
+            }
+            shape = DueDay::shape(&days);
+        }
+        Ok(days.into_iter().map(|day| day.finish(shape, context.derivation)).collect())
+    }
+
+    /// A date as it was published last, if it would be the same now.
+    fn known(&self, date: Date, content: Digest) -> Option<BuiltDay> {
+        let known = self.known.get(&date)?;
+        let row = self.table()?.row(date)?;
+        let set = self.snapshots.last()?.shared_set(row.identity)?;
+        known.built(content, row, set, self.settings.rate_bits)
     }
 
     /// Fails unless the tick is one more than the last, and the time not before it.
@@ -453,4 +486,105 @@ fn write_bundle(
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    /// What happens to a date before a tick.
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Add(u16),
+        Remove(u8),
+        Reverse,
+        Crowd,
+    }
+
+    fn edits() -> impl Strategy<Value = Vec<(usize, Edit)>> {
+        let edit = prop_oneof![
+            (1u16..400).prop_map(Edit::Add),
+            (1u8..50).prop_map(Edit::Remove),
+            Just(Edit::Reverse),
+            Just(Edit::Crowd),
+        ];
+        prop::collection::vec((0usize..4, edit), 0..3)
+    }
+
+    fn element(number: u32) -> [u8; 16] {
+        let mut element = [7; 16];
+        element[..4].copy_from_slice(&number.to_le_bytes());
+        element
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(30))]
+
+        /// A publisher that remembers its dates publishes what one that was just restored does:
+        /// also when records get more spare slots, when a date is re-based, and when nothing
+        /// but the order changes. Rates are high, so that fingerprints are shared.
+        #[test]
+        fn what_is_remembered_is_what_would_be_computed(
+            ticks in prop::collection::vec((edits(), any::<bool>()), 1..6),
+        ) {
+            let first = Date::from_days(20_000).unwrap();
+            let date = |at: u32| Date::from_days(first.days() + at).unwrap();
+            let mut days: Vec<Day<[u8; 16]>> =
+                (0..4).map(|at| Day { date: date(at), elements: vec![element(at)] }).collect();
+            let start = date(3).entry();
+            let keys = Keys::from_secret([5; 32], start + 365 * DAY_SECONDS);
+            let settings = PublisherSettings { rate_bits: 4, expected_per_date: 300, interval: 900 };
+            let mut publisher = Publisher::new(settings, 1);
+            let mut next = 100;
+            for (tick, (edits, is_series)) in (0..).zip(ticks) {
+                if is_series && tick > 1 {
+                    publisher = publisher.next_series();
+                }
+                for (at, edit) in edits {
+                    let elements = &mut days[at].elements;
+                    match edit {
+                        Edit::Add(count) => {
+                            elements.extend((next..next + u32::from(count)).map(element));
+                            next += u32::from(count);
+                        }
+                        Edit::Remove(count) => elements.truncate(elements.len() - (count as usize).min(elements.len())),
+                        Edit::Reverse => elements.reverse(),
+                        Edit::Crowd => elements.extend((next..next + 3000).map(element)),
+                    }
+                }
+                let now = start + 900 * tick;
+                let publication = publisher.publish_next(now, &days, &keys).unwrap();
+                let restored = Publisher::from_bytes(&publisher.to_bytes()).unwrap();
+                let again = restored.publish_next(now, &days, &keys).unwrap();
+                prop_assert_eq!(&publication.files, &again.files);
+                prop_assert_eq!(&publication.delete, &again.delete);
+                prop_assert_eq!(&publication.left_out, &again.left_out);
+                prop_assert_eq!(publication.publisher.to_bytes(), again.publisher.to_bytes());
+                publisher = publication.publisher;
+            }
+        }
+    }
+
+    #[test]
+    fn a_date_that_stays_is_not_built_again() {
+        let date = Date::from_days(20_000).unwrap();
+        let now = date.entry();
+        let keys = Keys::from_secret([5; 32], now + 365 * DAY_SECONDS);
+        let mut days = [Day { date, elements: vec![element(1), element(2)] }];
+        let publisher = Publisher::new(PublisherSettings::default(), 1);
+        let publisher = publisher.publish_next(now, &days, &keys).unwrap().publisher;
+        let known = |publisher: &Publisher, days: &[Day<_>]| {
+            let content = content_of(&days[0], &keys.derivation).unwrap();
+            publisher.known(date, content).is_some()
+        };
+        assert!(known(&publisher, &days));
+        assert!(!known(&Publisher::from_bytes(&publisher.to_bytes()).unwrap(), &days));
+        assert!(!known(&publisher.next_series(), &days));
+        let finer = PublisherSettings { rate_bits: 40, ..PublisherSettings::default() };
+        assert!(!known(&publisher.with_settings(finer), &days));
+        days[0].elements.swap(0, 1);
+        assert!(!known(&publisher, &days));
+    }
 }

@@ -127,6 +127,7 @@ impl Publisher {
             live: live.into_iter().collect::<BTreeSet<Path>>(),
             retired: retired.into_iter().collect(),
             last: publications.into_iter().next(),
+            known: BTreeMap::new(),
         })
     }
 }

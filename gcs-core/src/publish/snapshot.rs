@@ -51,6 +51,10 @@ impl Snapshot {
         self.sets.get(&identity).map(Arc::as_ref)
     }
 
+    pub(super) fn shared_set(&self, identity: Digest) -> Option<&Arc<Set>> {
+        self.sets.get(&identity)
+    }
+
     pub(super) fn side<'s>(&'s self) -> BundleSide<'s, impl Fn(Digest) -> Option<&'s Set>> {
         BundleSide { table: &self.table, set_of: |identity| self.set(identity) }
     }

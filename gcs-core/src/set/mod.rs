@@ -56,3 +56,5 @@ pub use self::streams::{CombinedReader, StreamError};
 pub(crate) use self::delta::{Body as DeltaBody, append_body as append_delta_body};
 #[cfg(feature = "protocol")]
 pub(crate) use self::set::file_lengths;
+#[cfg(feature = "protocol")]
+pub(crate) use self::sort::sort_by;

@@ -27,23 +27,34 @@ const MOST_IN_BUCKET: u32 = 16;
 /// Sorts values; all lie below `2^bits`. O(n) time for evenly spread values, O(n log n) for any;
 /// as much memory as they have.
 pub(super) fn sort(values: &mut [u64], scratch: &mut Vec<u64>, bits: u32) {
-    debug_assert!(bits < 64 && values.iter().all(|value| value >> bits == 0));
+    sort_by(values, scratch, bits, |value| *value);
+}
+
+/// Sorts values by a key below `2^bits`, and those of one key in their own order, which must
+/// agree with that of the keys.
+pub(crate) fn sort_by<T: Copy + Default + Ord>(
+    values: &mut [T],
+    scratch: &mut Vec<T>,
+    bits: u32,
+    key: impl Fn(&T) -> u64 + Copy,
+) {
+    debug_assert!(bits < 64 && values.iter().all(|value| key(value) >> bits == 0));
     if values.len() < SMALL || u32::try_from(values.len()).is_err() {
         values.sort_unstable();
         return;
     }
     scratch.clear();
-    scratch.resize(values.len(), 0);
+    scratch.resize(values.len(), T::default());
     let part_bits = bits_for(values.len() / PART).min(MOST_PART_BITS).min(bits);
     let low_bits = bits - part_bits;
     let mut ends = [0; 1 << MOST_PART_BITS];
     let ends = &mut ends[..1 << part_bits];
-    distribute(values, scratch, low_bits, ends);
+    distribute(values, scratch, ends, |value| key(value) >> low_bits);
     let mut buckets = [0; 1 << MOST_BUCKET_BITS];
     let mut start = 0;
     for &mut end in ends {
         let place = start as usize..end as usize;
-        sort_part(&scratch[place.clone()], &mut values[place], low_bits, &mut buckets);
+        sort_part(&scratch[place.clone()], &mut values[place], low_bits, &mut buckets, key);
         start = end;
     }
 }
@@ -53,11 +64,18 @@ fn bits_for(count: usize) -> u32 {
     count.max(1).next_power_of_two().ilog2()
 }
 
-/// Moves a part's values into order; all that tells them apart is in their low bits.
-fn sort_part(from: &[u64], to: &mut [u64], low_bits: u32, buckets: &mut [u32]) {
+/// Moves a part's values into order; all that tells their keys apart is in the low bits.
+fn sort_part<T: Copy + Ord>(
+    from: &[T],
+    to: &mut [T],
+    low_bits: u32,
+    buckets: &mut [u32],
+    key: impl Fn(&T) -> u64,
+) {
     let bucket_bits = bits_for(from.len()).min(MOST_BUCKET_BITS).min(low_bits);
     let shift = low_bits - bucket_bits;
-    let fullest = distribute(from, to, shift, &mut buckets[..1 << bucket_bits]);
+    let fullest =
+        distribute(from, to, &mut buckets[..1 << bucket_bits], |value| key(value) >> shift);
     if fullest > MOST_IN_BUCKET {
         to.sort_unstable();
         return;
@@ -74,13 +92,18 @@ fn sort_part(from: &[u64], to: &mut [u64], low_bits: u32, buckets: &mut [u32]) {
 }
 
 /// Moves values to where their digit belongs; returns how many the most frequent digit has. The
-/// digit is what remains of a value after a shift, as many bits as `ends` has entries for;
-/// `ends` tells afterwards where each digit's values end.
-fn distribute(from: &[u64], to: &mut [u64], shift: u32, ends: &mut [u32]) -> u32 {
+/// digit is the lowest bits of `digits`, as many as `ends` has entries for; `ends` tells
+/// afterwards where each digit's values end.
+fn distribute<T: Copy>(
+    from: &[T],
+    to: &mut [T],
+    ends: &mut [u32],
+    digits: impl Fn(&T) -> u64,
+) -> u32 {
     let mask = ends.len() - 1;
-    let digit = |value: u64| (value >> shift) as usize & mask;
+    let digit = |value: &T| digits(value) as usize & mask;
     ends.fill(0);
-    for &value in from {
+    for value in from {
         ends[digit(value)] += 1;
     }
     let (mut sum, mut most) = (0, 0);
@@ -89,9 +112,9 @@ fn distribute(from: &[u64], to: &mut [u64], shift: u32, ends: &mut [u32]) -> u32
         // For now, where the digit's values begin.
         sum += core::mem::replace(end, sum);
     }
-    for &value in from {
+    for value in from {
         let place = &mut ends[digit(value)];
-        to[*place as usize] = value;
+        to[*place as usize] = *value;
         *place += 1;
     }
     most
@@ -121,8 +144,15 @@ mod tests {
             }).collect();
             let mut expected = values.clone();
             expected.sort_unstable();
+            let mut pairs: Vec<(u64, u64)> =
+                values.iter().rev().flat_map(|&value| [(value, 2), (value, 1)]).collect();
             sort(&mut values, &mut Vec::new(), bits);
             prop_assert_eq!(values, expected);
+
+            let mut expected = pairs.clone();
+            expected.sort_unstable();
+            sort_by(&mut pairs, &mut Vec::new(), bits, |pair| pair.0);
+            prop_assert_eq!(pairs, expected);
         }
     }
 }
