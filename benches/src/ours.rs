@@ -139,11 +139,14 @@ pub fn parse_and_index(bytes: &[u8]) -> u64 {
     IndexedSet::parse(bytes).map_or(0, |set| u64::from(set.set().len()))
 }
 
+/// Name of [`rebuilding`] in tables.
+pub const ONE_BUILDER: &str = "ours (one builder)";
+
 /// Building the same set again and again with one builder, which keeps its memory.
 pub fn rebuilding<'a>(plan: &Plan, keys: Keys<'a>) -> Case<'a> {
     let fingerprints = Fingerprints::new(plan);
     let builder = RefCell::new(SetBuilder::new(SALT, plan.range()));
-    Case::new("ours (one builder)", keys.len(), move || {
+    Case::new(ONE_BUILDER, keys.len(), move || {
         let mut builder = builder.borrow_mut();
         match keys {
             Keys::Elements(elements) => builder.extend(elements),

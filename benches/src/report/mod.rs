@@ -98,6 +98,8 @@ impl Scope {
 /// The folder cannot be written, or a process that measures memory cannot be run.
 pub fn run(scope: &Scope) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&scope.folder)?;
+    // Before anything is measured: the tree may change meanwhile.
+    let head = head::head(scope);
     let measure: [Measure; 13] = [
         sizes::size,
         speed::build,
@@ -123,13 +125,13 @@ pub fn run(scope: &Scope) -> Result<(), Box<dyn Error>> {
         }
     }
     let path = scope.folder.join("REPORT.md");
-    std::fs::write(&path, text(scope, &sections))?;
+    std::fs::write(&path, text(scope, &head, &sections))?;
     scope.say(&format!("written: {}", path.display()));
     Ok(())
 }
 
 /// The text of the report.
-fn text(scope: &Scope, sections: &[Section]) -> String {
+fn text(scope: &Scope, head: &str, sections: &[Section]) -> String {
     let quick = if scope.is_quick {
         "\nThis is a **quick** report: no 10 million elements, few passes. Cite the whole one.\n"
     } else {
@@ -138,8 +140,7 @@ fn text(scope: &Scope, sections: &[Section]) -> String {
     let mut text = format!(
         "# Benchmark report\n\nMade by `cargo run --release -p gcs-benches --bin report`. \
          [METHOD.md](../METHOD.md) says what is timed, how, and what is unfair to whom. Compare times \
-         within one report only.\n{quick}\n{}\n## At a glance\n\n| operation | n | result |\n|---|---:|---|\n",
-        head::head(scope),
+         within one report only.\n{quick}\n{head}\n## At a glance\n\n| operation | n | result |\n|---|---:|---|\n",
     );
     // Writing to a string does not fail.
     for (operation, n, line) in sections.iter().flat_map(|section| &section.glance) {

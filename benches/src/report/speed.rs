@@ -16,6 +16,11 @@ pub(super) fn taking_part(scope: &Scope) -> Vec<Structure> {
     structures().into_iter().filter(|structure| is_hashing || structure.takes_hashes).collect()
 }
 
+/// The title of a plot, which says whether hashing is part of it.
+fn titled(scope: &Scope, what: &str) -> String {
+    format!("{what}, hashing {}", if scope.settings.is_hashing { "included" } else { "excluded" })
+}
+
 /// Building from elements.
 pub(super) fn build(scope: &Scope) -> Result<Section, Box<dyn Error>> {
     let mut times = Times::default();
@@ -38,14 +43,18 @@ pub(super) fn build(scope: &Scope) -> Result<Section, Box<dyn Error>> {
     let text = format!(
         "Nanoseconds an element, from elements in memory to a structure that can be asked or sent. \
          Ours hashes, sorts, codes, and computes the SHA-256 that the file ends with. \
-         *{}* also builds the index in memory.\n\n{}\nWhole files:\n\n{}",
+         *{}* also builds the index in memory; *{}* builds one set after another and keeps its \
+         memory.\n\n{}\n{}\nWith one builder:\n\n{}",
         ours::INDEXED.name,
+        ours::ONE_BUILDER,
         times.table(),
         times.sentences(ours::PLAIN.name),
+        times.sentences(ours::ONE_BUILDER),
     );
     let mut section = Section::new("Build", text);
     section.times("build.csv", &times, ours::PLAIN.name, &["bip158", "BinaryFuse16", "sux EfDict"]);
-    section.plots.push(times.plot("build.svg", "Build, hashing included", "ns an element"));
+    section.glance(&times, "build, one builder", ours::ONE_BUILDER, &["BinaryFuse16"]);
+    section.plots.push(times.plot("build.svg", &titled(scope, "Build"), "ns an element"));
     Ok(section)
 }
 
@@ -127,8 +136,8 @@ pub(super) fn contains(scope: &Scope) -> Result<Section, Box<dyn Error>> {
     let mut section = Section::new("Single query", text);
     section.times("contains-absent.csv", &absent, indexed, &["sux EfDict", "BinaryFuse16"]);
     section.csvs.push(("contains-present.csv", present.csv()));
-    let title = "Single query for an absent element, hashing included";
-    section.plots.push(absent.plot("contains.svg", title, "ns a query"));
+    let title = titled(scope, "Single query for an absent element");
+    section.plots.push(absent.plot("contains.svg", &title, "ns a query"));
     Ok(section)
 }
 
@@ -154,8 +163,8 @@ pub(super) fn batch(scope: &Scope) -> Result<Section, Box<dyn Error>> {
     let mut section = Section::new("Batch of 10,000 queries", text);
     section.times("batch.csv", &times, indexed, &["bip158", "sux EfDict", "BinaryFuse16"]);
     section.glance(&times, "batch, one pass", plain, &["bip158"]);
-    let title = "Batch of 10,000 absent elements, hashing included";
-    section.plots.push(times.plot("batch.svg", title, "ns a query"));
+    let title = titled(scope, "Batch of 10,000 absent elements");
+    section.plots.push(times.plot("batch.svg", &title, "ns a query"));
     Ok(section)
 }
 
