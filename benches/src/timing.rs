@@ -1,7 +1,8 @@
 //! Interleaved passes and their medians.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// Something to time.
 pub struct Case<'a> {
@@ -26,6 +27,18 @@ pub struct Passes {
     pub count: usize,
     /// How long a case runs in each pass, at least.
     pub least: Duration,
+    /// Which clock.
+    pub clock: Clock,
+}
+
+/// A clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The time that the processor has spent in this thread. Other programs that run meanwhile do
+    /// not add to it.
+    Processor,
+    /// The time on the wall, for what runs in several threads.
+    Wall,
 }
 
 /// The times of a case: one number for each pass.
@@ -61,7 +74,7 @@ pub fn interleave(cases: &[Case<'_>], passes: Passes) -> Vec<Timing> {
     for pass in 0..passes.count {
         for place in 0..cases.len() {
             let place = (place + pass) % cases.len();
-            nanos[place].push(time(&cases[place], passes.least));
+            nanos[place].push(time(&cases[place], passes));
         }
     }
     let timing = |(case, mut nanos): (&Case<'_>, Vec<f64>)| {
@@ -72,11 +85,12 @@ pub fn interleave(cases: &[Case<'_>], passes: Passes) -> Vec<Timing> {
 }
 
 /// Nanoseconds of one operation.
-fn time(case: &Case<'_>, least: Duration) -> f64 {
+fn time(case: &Case<'_>, passes: Passes) -> f64 {
+    let Passes { least, clock, .. } = passes;
     let run = || {
-        let start = clock();
+        let start = clock.now();
         black_box((case.run)());
-        clock().saturating_sub(start)
+        clock.now().saturating_sub(start)
     };
     let first = run();
     if first >= least {
@@ -90,20 +104,19 @@ fn time(case: &Case<'_>, least: Duration) -> f64 {
     total.as_nanos() as f64 / f64::from(runs) / case.operations
 }
 
-/// The time that the processor has spent in this thread. Other programs that run meanwhile do not
-/// add to it, as they do to the time on the wall.
-#[cfg(unix)]
-fn clock() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
-}
-
-/// The time on the wall, where the system tells no other.
-#[cfg(not(unix))]
-fn clock() -> Duration {
-    static START: std::sync::LazyLock<std::time::Instant> =
-        std::sync::LazyLock::new(std::time::Instant::now);
-    START.elapsed()
+impl Clock {
+    /// The time since some moment. Where the system tells no other, it is the time on the wall.
+    fn now(self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match self {
+            #[cfg(unix)]
+            Clock::Processor => {
+                let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+                Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+            }
+            _ => START.elapsed(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,19 +140,21 @@ mod tests {
         let case = |name: &'static str| {
             Case::new(name, 10, move || {
                 order.borrow_mut().push(name);
-                let start = clock();
-                while clock() - start < Duration::from_micros(50) {}
+                let start = Clock::Processor.now();
+                while Clock::Processor.now() - start < Duration::from_micros(50) {}
                 1
             })
         };
         let cases = [case("a"), case("b"), case("c")];
-        let passes = Passes { count: 3, least: Duration::ZERO };
-        let timings = interleave(&cases, passes);
-        assert_eq!(*order.borrow(), ["a", "b", "c", "b", "c", "a", "c", "a", "b"]);
-        for timing in timings {
-            assert_eq!(timing.nanos.len(), 3);
-            // 50 microseconds for ten operations.
-            assert!(timing.median() >= 5_000.0, "{timing:?}");
+        for clock in [Clock::Processor, Clock::Wall] {
+            let passes = Passes { count: 3, least: Duration::ZERO, clock };
+            let timings = interleave(&cases, passes);
+            assert_eq!(order.take(), ["a", "b", "c", "b", "c", "a", "c", "a", "b"]);
+            for timing in timings {
+                assert_eq!(timing.nanos.len(), 3);
+                // 50 microseconds for ten operations.
+                assert!(timing.median() >= 5_000.0, "{timing:?}");
+            }
         }
     }
 }

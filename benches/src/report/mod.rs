@@ -23,7 +23,7 @@ use self::plots::Plot;
 use self::times::Times;
 use crate::plan::Plan;
 use crate::settings::{self, Settings, SettingsError};
-use crate::timing::Passes;
+use crate::timing::{Clock, Passes};
 
 /// What a report measures, and where it goes.
 #[derive(Clone, Debug)]
@@ -80,7 +80,8 @@ impl Scope {
             (true, 0..=100_000) => 7,
             _ => 5,
         };
-        Passes { count: self.passes.unwrap_or(by_len), least: self.least }
+        let count = self.passes.unwrap_or(by_len);
+        Passes { count, least: self.least, clock: Clock::Processor }
     }
 
     pub(crate) fn plan(&self, len: usize) -> Plan {
