@@ -50,6 +50,11 @@ pub fn set(plan: &Plan, elements: &[Element]) -> Set {
     build_set(plan, elements)
 }
 
+/// The same by the threads of rayon's current pool.
+pub fn set_by_threads(plan: &Plan, elements: &[Element]) -> Set {
+    Set::build_parallel(SALT, plan.range(), elements).expect("fewer than 2^32 elements")
+}
+
 /// A set, of which every query is a scan.
 struct Plain {
     fingerprints: Fingerprints,
@@ -216,6 +221,13 @@ mod tests {
         let set = set(&plan, &elements(SEEDS.base, plan.len));
         let fingerprint = set.hasher().fingerprint(&beyond(&set));
         assert!(set.iter().all(|value| value < fingerprint));
+    }
+
+    #[test]
+    fn threads_build_the_same() {
+        let plan = Plan::new(50_000);
+        let elements = elements(SEEDS.base, plan.len);
+        assert_eq!(set_by_threads(&plan, &elements), set(&plan, &elements));
     }
 
     #[test]

@@ -28,7 +28,14 @@ fn a_tiny_run_writes_every_file() {
     let output = report(&["--quick", "--out", path], &TINY);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = std::fs::read_to_string(folder.path().join("REPORT.md")).unwrap();
-    for part in ["- Processor: ", "- Commit: ", "xorf 0.13.0", "- n: 2k", "| batch | 2k | **"] {
+    for part in [
+        "- Processor: ",
+        "- Commit: ",
+        "xorf 0.13.0",
+        "- n: 2k",
+        "| batch | 2k | **",
+        "| ours (two threads) |",
+    ] {
         assert!(text.contains(part), "{part}");
     }
     for file in links(&text) {

@@ -14,6 +14,7 @@ mod reader;
 pub mod seeds;
 mod server;
 mod sets;
+mod streams;
 mod sync;
 mod text;
 #[path = "../../gcs-core/tests/world/mod.rs"]

@@ -6,6 +6,7 @@ use gcs_core::{Delta, HashRange, Match, Salt, Set};
 
 use crate::naive::{self, class, sealed};
 use crate::reader::{Reader, pair};
+use crate::streams;
 
 /// About as many values as two sets of [`delta_of_sets`] have together at most.
 const MOST_VALUES: usize = 9_000;
@@ -17,11 +18,12 @@ const TARGET: Range<usize> = 72..104;
 const BODY: usize = 104;
 
 /// The input is a set file. [`Set::parse`] accepts it if and only if the naive reader does, with
-/// the same values, and otherwise gives the same class of error. Encoding the values gives the
+/// the same values, and otherwise gives the same class of error; a reader in pieces gives just that too. Encoding the values gives the
 /// same bytes. Scan, index, iterators and a sorted vector give the same answers.
 pub fn set(data: &[u8]) {
     let (parsed, naive) = (Set::parse(data), naive::set::Set::parse(data));
     assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
+    streams::expect_parsed(data, &parsed);
     let (Ok(set), Ok(naive)) = (parsed, naive) else { return };
     let values: Vec<u64> = naive.fingerprints.into_iter().collect();
     assert_eq!((set.salt().0, set.hash_range().get()), (naive.salt, naive.range));
@@ -118,6 +120,7 @@ fn expect_delta(base: &[u8], bytes: &[u8]) -> Option<Set> {
     let base = Set::parse(base).expect("the naive reader reads it");
     let (applied, expected) = (delta.apply(&base), naive.apply(&naive_base));
     assert_eq!(class(&applied), expected.as_ref().map(drop).map_err(Clone::clone));
+    streams::expect_applied(&delta, base.as_bytes(), applied.as_ref().ok());
     let target = applied.ok()?;
     assert_eq!(Ok(target.as_bytes()), expected.as_deref());
     let again = Delta::between(&base, &target).expect("salt and range are the same");
@@ -127,7 +130,7 @@ fn expect_delta(base: &[u8], bytes: &[u8]) -> Option<Set> {
 
 /// The input describes two sets of one salt and hash range. The delta between them leads from one
 /// to the other, byte for byte. Its changes are those between two sorted vectors. It does not
-/// apply to the wrong set.
+/// apply to the wrong set. Every operation on the two sets is that on sorted vectors.
 pub fn delta_of_sets(data: &[u8]) {
     let mut reader = Reader::new(data);
     let salt = Salt(reader.array());
@@ -164,6 +167,7 @@ pub fn delta_of_sets(data: &[u8]) {
     let (old, new) = (build(&base), build(&target));
     set(old.as_bytes());
     set(new.as_bytes());
+    streams::expect_algebra([(&old, &base), (&new, &target)]);
     let delta = Delta::between(&old, &new).expect("salt and range are the same");
     assert!(delta.added().eq(target.iter().copied().filter(|v| base.binary_search(v).is_err())));
     let removed = (0u32..).zip(&base).filter(|(_, value)| target.binary_search(value).is_err());

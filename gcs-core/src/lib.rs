@@ -77,4 +77,6 @@ pub use self::set::{
     BuildError, Delta, DeltaError, ELEMENT_LEN, ElementHasher, HashRange, IndexedSet, Iter, Match,
     Matches, Method, ParamsError, Salt, Set, SetBuilder, SetInfo,
 };
+#[cfg(feature = "std")]
+pub use self::set::{IndexError, IndexedFile, ReadAt};
 pub use self::version::Version;

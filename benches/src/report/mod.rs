@@ -15,6 +15,7 @@ pub mod memory;
 mod plots;
 mod sizes;
 mod speed;
+mod threads;
 mod times;
 mod words;
 
@@ -101,9 +102,10 @@ pub fn run(scope: &Scope) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&scope.folder)?;
     // Before anything is measured: the tree may change meanwhile.
     let head = head::head(scope);
-    let measure: [Measure; 13] = [
+    let measure: [Measure; 14] = [
         sizes::size,
         speed::build,
+        threads::threads,
         speed::contains,
         speed::batch,
         speed::decode,

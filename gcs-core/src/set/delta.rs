@@ -225,6 +225,22 @@ impl<D: AsRef<[u8]>> Delta<D> {
     }
 }
 
+/// The whole file.
+impl<D: AsRef<[u8]>> AsRef<[u8]> for Delta<D> {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// Two deltas are equal if their bytes are equal, whatever types hold them.
+impl<D: AsRef<[u8]>, E: AsRef<[u8]>> PartialEq<Delta<E>> for Delta<D> {
+    fn eq(&self, other: &Delta<E>) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<D: AsRef<[u8]>> Eq for Delta<D> {}
+
 impl<D: AsRef<[u8]>> core::fmt::Debug for Delta<D> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Delta")

@@ -30,6 +30,20 @@ pub enum ParamsError {
     },
 }
 
+/// Text that is not a salt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected a salt of 32 hexadecimal digits, got {length} bytes of something else")]
+pub struct SaltError {
+    /// Length of the text in bytes.
+    pub length: usize,
+}
+
+/// The operating system gives no randomness.
+#[cfg(feature = "random")]
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the operating system gives no randomness: {0}")]
+pub struct RandomError(pub getrandom::Error);
+
 /// Why a set cannot be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -1,7 +1,11 @@
 //! Fingerprints and checks: two keyed hashes of one element.
 
 use core::fmt;
+use core::str::FromStr;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
+use super::error::SaltError;
 use super::hash_range::HashRange;
 use super::sip::{self, SipKey};
 use crate::bytes::Cursor;
@@ -23,14 +27,72 @@ pub const ELEMENT_LEN: core::ops::RangeInclusive<usize> = 16..=64;
 pub struct Salt(pub [u8; 16]);
 
 impl Salt {
+    /// A salt from the randomness of the operating system.
+    ///
+    /// ```
+    /// use gcs_core::Salt;
+    ///
+    /// let salt = Salt::random()?;
+    /// assert_eq!(salt.to_string().parse(), Ok(salt));
+    /// # Ok::<(), gcs_core::set::RandomError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A [`RandomError`](super::RandomError) when the system has none.
+    #[cfg(feature = "random")]
+    pub fn random() -> Result<Salt, super::RandomError> {
+        let mut salt = Salt([0; 16]);
+        getrandom::fill(&mut salt.0).map_err(super::RandomError)?;
+        Ok(salt)
+    }
+
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Salt, ParseError> {
         cursor.array().map(Salt)
     }
 }
 
+impl fmt::Display for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
 impl fmt::Debug for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reads 32 hexadecimal digits of either case.
+impl FromStr for Salt {
+    type Err = SaltError;
+
+    fn from_str(text: &str) -> Result<Salt, SaltError> {
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+        let salt = bytes.and_then(|bytes| bytes.try_into().ok()).map(Salt);
+        salt.ok_or(SaltError { length: text.len() })
+    }
+}
+
+impl AsRef<[u8]> for Salt {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// As 32 hexadecimal digits.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Salt {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Salt {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Salt, D::Error> {
+        let text = alloc::string::String::deserialize(deserializer)?;
+        text.parse().map_err(<D::Error as serde::de::Error>::custom)
     }
 }
 
@@ -201,6 +263,7 @@ impl fmt::Debug for ElementHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -215,6 +278,16 @@ mod tests {
         let hasher = ElementHasher::new(salt, hash_range);
         assert_eq!(u128::from(hasher.fingerprint(&message)), expected);
         assert_ne!(hasher.check(&message), hash);
+    }
+
+    #[test]
+    fn a_salt_is_read_as_it_is_shown_and_in_upper_case() {
+        let salt = Salt(core::array::from_fn(|i| 0xf0 + i as u8));
+        assert_eq!(salt.to_string(), "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff");
+        assert_eq!(salt.to_string().parse(), Ok(salt));
+        assert_eq!(salt.to_string().to_uppercase().parse(), Ok(salt));
+        assert_eq!("f0".parse::<Salt>(), Err(SaltError { length: 2 }));
+        assert_eq!("g".repeat(32).parse::<Salt>(), Err(SaltError { length: 32 }));
     }
 
     proptest! {

@@ -3,6 +3,8 @@
 //! Every choice that reaches the wire is made in integers, so that every
 //! implementation makes the same one.
 
+use core::fmt;
+
 use super::error::ParamsError;
 use crate::bytes::Cursor;
 use crate::error::ParseError;
@@ -117,6 +119,29 @@ impl HashRange {
     /// N/F: the chance that an element outside a set of `len` values matches it.
     pub fn false_positive_rate(self, len: u32) -> f64 {
         f64::from(len) / self.0 as f64
+    }
+}
+
+/// As its number of values.
+impl fmt::Display for HashRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// As a number.
+#[cfg(feature = "serde")]
+impl serde::Serialize for HashRange {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for HashRange {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<HashRange, D::Error> {
+        let hash_range = u64::deserialize(deserializer)?;
+        HashRange::new(hash_range).map_err(<D::Error as serde::de::Error>::custom)
     }
 }
 

@@ -191,6 +191,25 @@ impl Scan<'_> {
     }
 }
 
+/// For sets of which only parts are read.
+#[cfg(feature = "std")]
+impl Scan<'_> {
+    /// The fingerprints of the queries that are not answered yet, in ascending order.
+    pub(crate) fn left(&self) -> impl Iterator<Item = u64> {
+        (self.at..).map_while(|at| self.queries.get(at)).map(|(fingerprint, _)| fingerprint)
+    }
+
+    /// Goes on at the value of this rank. No query may be for a value between.
+    pub(crate) fn go_on_at(&mut self, rank: u32) {
+        self.rank = rank;
+    }
+
+    /// Passes the next queries that `is_missing` says are not in the set.
+    pub(crate) fn skip_while(&mut self, is_missing: impl Fn(u64) -> bool) {
+        self.at += self.left().take_while(|&fingerprint| is_missing(fingerprint)).count();
+    }
+}
+
 /// How many of the ascending values are below a fingerprint: few, so a look at every 8th and a
 /// count without branches is faster than a binary search.
 fn lower_bound(values: &[u64], fingerprint: u64) -> usize {

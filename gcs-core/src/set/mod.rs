@@ -16,12 +16,20 @@ mod error;
 mod external;
 mod hash;
 mod hash_range;
+#[cfg(feature = "std")]
+mod index_file;
 mod indexed;
+#[cfg(feature = "std")]
+mod indexed_file;
 mod info;
 mod matches;
 mod merge;
+#[cfg(feature = "parallel")]
+mod parallel;
 #[cfg(all(test, feature = "std"))]
 mod pieces;
+#[cfg(feature = "std")]
+mod read_at;
 #[cfg(feature = "std")]
 mod reader;
 mod rice;
@@ -36,14 +44,22 @@ mod streams;
 
 pub use self::builder::SetBuilder;
 pub use self::delta::Delta;
-pub use self::error::{BuildError, DeltaError, ParamsError};
+#[cfg(feature = "random")]
+pub use self::error::RandomError;
+pub use self::error::{BuildError, DeltaError, ParamsError, SaltError};
 #[cfg(feature = "std")]
 pub use self::external::{ExternalBuilder, ExternalError};
 pub use self::hash::{ELEMENT_LEN, ElementHasher, Fingerprints, Salt};
 pub use self::hash_range::HashRange;
+#[cfg(feature = "std")]
+pub use self::index_file::{IndexError, write_index};
 pub use self::indexed::IndexedSet;
+#[cfg(feature = "std")]
+pub use self::indexed_file::IndexedFile;
 pub use self::info::SetInfo;
 pub use self::matches::{Match, Matches, Method};
+#[cfg(feature = "std")]
+pub use self::read_at::{Mapped, ReadAt};
 #[cfg(feature = "std")]
 pub use self::reader::{ReadError, SetReader};
 pub use self::set::{Iter, Set};

@@ -232,6 +232,11 @@ impl<R: Read> SetReader<R> {
         Ok(scan.finish())
     }
 
+    /// The header, as it was read.
+    pub(super) fn header(&self) -> Header {
+        self.header
+    }
+
     /// Reads to the end and validates the whole file.
     pub(crate) fn drain(&mut self) -> Result<SetInfo, ReadError> {
         loop {

@@ -411,6 +411,13 @@ impl Header {
     }
 }
 
+/// The whole file.
+impl<D: AsRef<[u8]>> AsRef<[u8]> for Set<D> {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 /// Two sets are equal if their bytes are equal, whatever types hold them.
 impl<D: AsRef<[u8]>, E: AsRef<[u8]>> PartialEq<Set<E>> for Set<D> {
     fn eq(&self, other: &Set<E>) -> bool {

@@ -21,6 +21,9 @@ const MOST_PART_BITS: u32 = 11;
 /// Most bits that tell the buckets of a part apart.
 const MOST_BUCKET_BITS: u32 = 13;
 
+/// Room for the ends of a part's buckets.
+pub(super) const BUCKETS: usize = 1 << MOST_BUCKET_BITS;
+
 /// Values in one bucket up to which moving them one by one is fast.
 const MOST_IN_BUCKET: u32 = 16;
 
@@ -45,12 +48,12 @@ pub(crate) fn sort_by<T: Copy + Default + Ord>(
     }
     scratch.clear();
     scratch.resize(values.len(), T::default());
-    let part_bits = bits_for(values.len() / PART).min(MOST_PART_BITS).min(bits);
+    let part_bits = part_bits(values.len(), bits);
     let low_bits = bits - part_bits;
     let mut ends = [0; 1 << MOST_PART_BITS];
     let ends = &mut ends[..1 << part_bits];
     distribute(values, scratch, ends, |value| key(value) >> low_bits);
-    let mut buckets = [0; 1 << MOST_BUCKET_BITS];
+    let mut buckets = [0; BUCKETS];
     let mut start = 0;
     for &mut end in ends {
         let place = start as usize..end as usize;
@@ -59,13 +62,18 @@ pub(crate) fn sort_by<T: Copy + Default + Ord>(
     }
 }
 
+/// How many high bits tell parts apart, of this many values of `bits` bits.
+pub(super) fn part_bits(len: usize, bits: u32) -> u32 {
+    bits_for(len / PART).min(MOST_PART_BITS).min(bits)
+}
+
 /// Bits that tell at least `count` things apart.
 fn bits_for(count: usize) -> u32 {
     count.max(1).next_power_of_two().ilog2()
 }
 
 /// Moves a part's values into order; all that tells their keys apart is in the low bits.
-fn sort_part<T: Copy + Ord>(
+pub(super) fn sort_part<T: Copy + Ord>(
     from: &[T],
     to: &mut [T],
     low_bits: u32,
@@ -94,7 +102,7 @@ fn sort_part<T: Copy + Ord>(
 /// Moves values to where their digit belongs; returns how many the most frequent digit has. The
 /// digit is the lowest bits of `digits`, as many as `ends` has entries for; `ends` tells
 /// afterwards where each digit's values end.
-fn distribute<T: Copy>(
+pub(super) fn distribute<T: Copy>(
     from: &[T],
     to: &mut [T],
     ends: &mut [u32],
