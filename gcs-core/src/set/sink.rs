@@ -407,6 +407,18 @@ mod tests {
         assert!(write(out(), hash_range, len..=len, crowded()).is_ok());
     }
 
+    /// P of an empty set is 0, whatever P the file was begun with.
+    #[test]
+    fn an_empty_set() {
+        for hash_range in [1, 1000, 1 << 40].map(|hash_range| HashRange::new(hash_range).unwrap()) {
+            for len in [0..=0, 0..=1, 5..=5, 0..=u32::MAX] {
+                let (out, info) = write(Cursor::new(Vec::new()), hash_range, len, []).unwrap();
+                let set = set_of(hash_range, []);
+                assert_eq!((&out.into_inner()[..], info), (set.as_bytes(), set.info()));
+            }
+        }
+    }
+
     #[test]
     fn wrong_values_are_refused_and_not_written() {
         let hash_range = HashRange::new(100).unwrap();
