@@ -84,9 +84,8 @@ fn verifies(set: &[u8], index: &[u8]) -> bool {
 
 /// Compares every answer with that of the set that was described.
 fn ask(set_file: &[u8], index: &[u8], set: &Set, all_right: bool) {
-    let file = match IndexedFile::open(set_file, index) {
-        Ok(file) => file,
-        Err(_) => return assert!(!all_right),
+    let Ok(file) = IndexedFile::open(set_file, index) else {
+        return assert!(!all_right);
     };
     if all_right {
         assert_eq!(file.info(), set.info());

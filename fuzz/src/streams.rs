@@ -79,12 +79,10 @@ pub(crate) fn expect_applied<D: AsRef<[u8]>>(delta: &Delta<D>, base: &[u8], targ
 pub(crate) fn expect_algebra(sets: [(&Set, &[u64]); 2]) {
     let [a, b] = sets;
     for sets in [&[a, b][..], &[b, a], &[a, b, a]] {
-        let count = |value: &u64| {
-            sets.iter().filter(|(_, values)| values.binary_search(value).is_ok()).count()
-        };
         let mut all: Vec<u64> = sets.iter().flat_map(|set| set.1).copied().collect();
         all.sort_unstable();
-        all.dedup();
+        // A value as often as it is in a set.
+        let runs: Vec<&[u64]> = all.chunk_by(|a, b| a == b).collect();
         let first = sets[0].1;
         for operation in [
             Operation::Union,
@@ -92,13 +90,14 @@ pub(crate) fn expect_algebra(sets: [(&Set, &[u64]); 2]) {
             Operation::Difference,
             Operation::SymmetricDifference,
         ] {
-            let is_in = |value: &u64| match operation {
-                Operation::Intersection => count(value) == sets.len(),
-                Operation::Difference => first.binary_search(value).is_ok() && count(value) == 1,
-                Operation::SymmetricDifference => count(value) % 2 == 1,
+            let is_in = |run: &[u64]| match operation {
+                Operation::Intersection => run.len() == sets.len(),
+                Operation::Difference => run.len() == 1 && first.binary_search(&run[0]).is_ok(),
+                Operation::SymmetricDifference => run.len() % 2 == 1,
                 _ => true,
             };
-            let expected: Vec<u64> = all.iter().copied().filter(is_in).collect();
+            let expected: Vec<u64> =
+                runs.iter().filter(|run| is_in(run)).map(|run| run[0]).collect();
             let (salt, range) = (a.0.salt(), a.0.hash_range());
             let expected = Set::from_ascending(salt, range, expected).expect("sorted");
             let combined = operation.of(sets.iter().map(|set| set.0)).expect("alike");

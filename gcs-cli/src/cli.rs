@@ -63,9 +63,11 @@ enum Command {
     Encode(Box<cmd::encode::Encode>),
     /// Tell which elements are in a set
     Query(cmd::query::Query),
-    /// Show the statistics of sets and deltas, after verifying them
+    /// Make an index of a set, so that a query reads a few pages of it
+    Index(cmd::index::Index),
+    /// Show the statistics of sets, deltas and indexes, after verifying them
     Inspect(cmd::inspect::Inspect),
-    /// Verify every byte of sets and deltas
+    /// Verify every byte of sets, deltas and indexes
     Verify(cmd::verify::Verify),
     /// Write what changed between two sets, as a delta
     Diff(cmd::diff::Diff),
@@ -110,6 +112,7 @@ fn dispatch(Cli { context, command }: Cli) -> Result<u8, Error> {
     match command {
         Command::Encode(command) => command.run(context),
         Command::Query(command) => command.run(context),
+        Command::Index(command) => command.run(context),
         Command::Inspect(command) => command.run(context),
         Command::Verify(command) => command.run(context),
         Command::Diff(command) => command.run(context),

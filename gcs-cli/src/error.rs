@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gcs_core::set::algebra::AlgebraError;
-use gcs_core::set::{ExternalError, ReadError, SinkError, StreamError};
+use gcs_core::set::{ExternalError, IndexError, ReadError, SinkError, StreamError};
 use gcs_core::{BuildError, DeltaError, ParseError};
 use thiserror::Error;
 
@@ -52,6 +52,19 @@ pub(crate) enum Error {
     BadElement { source_name: String, unit: &'static str, number: u64, problem: Problem },
     #[error("{place}: {problem}; nothing behind it was asked (--on-error skip leaves it out)")]
     BadQuery { place: String, problem: Problem },
+    #[error(
+        "{}: does not serve {}: {why}; make it again with gcs index --force",
+        index.display(), set.display()
+    )]
+    Index { index: PathBuf, set: PathBuf, why: String },
+    #[error(
+        "{}: does not serve {}: {why}; if gcs verify finds the set valid, make the index again \
+         with gcs index --force",
+        index.display(), set.display()
+    )]
+    Unfit { index: PathBuf, set: PathBuf, why: String },
+    #[error("{}: an index is read only beside its set: {} is not there", index.display(), set.display())]
+    Alone { index: PathBuf, set: PathBuf },
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(transparent)]
@@ -150,6 +163,26 @@ impl Error {
                 "say less with --memory",
             ),
             error => Error::write(output, io::Error::other(error)),
+        }
+    }
+
+    /// An index that cannot be made or used.
+    pub(crate) fn of_index(set: &Path, index: &Path, error: IndexError) -> Error {
+        match error {
+            IndexError::ReadSet(error) => Error::read(set, error),
+            IndexError::ReadIndex(error) => Error::read(index, error),
+            IndexError::Write(error) => Error::write(index, error),
+            IndexError::Set(error) => Error::damaged(set, error),
+            IndexError::Block { .. } | IndexError::Header => Error::Unfit {
+                index: index.to_owned(),
+                set: set.to_owned(),
+                why: error.to_string(),
+            },
+            error => Error::Index {
+                index: index.to_owned(),
+                set: set.to_owned(),
+                why: error.to_string(),
+            },
         }
     }
 

@@ -7,6 +7,7 @@ use std::fmt;
 pub(crate) enum Kind {
     Set,
     Delta,
+    Index,
     Table,
     Publication,
     Bundle,
@@ -24,6 +25,7 @@ impl Kind {
         match head.get(..MAGIC_LEN) {
             Some(b"GCSSET") => Kind::Set,
             Some(b"GCSDLT") => Kind::Delta,
+            Some(b"GCSSIX") => Kind::Index,
             Some(b"GCSTBL") => Kind::Table,
             Some(b"GCSIDX") => Kind::Publication,
             Some(b"GCSBDL") => Kind::Bundle,
@@ -38,6 +40,7 @@ impl Kind {
         match self {
             Kind::Set => "a set",
             Kind::Delta => "a delta",
+            Kind::Index => "an index of a set",
             Kind::Table => "a table of a publication",
             Kind::Publication => "an index of a publication",
             Kind::Bundle => "a bundle of a publication",
@@ -62,6 +65,7 @@ mod tests {
     fn kinds_are_told_by_their_magic() {
         assert_eq!(Kind::of(b"GCSSET\x01\0"), Kind::Set);
         assert_eq!(Kind::of(b"GCSDLT"), Kind::Delta);
+        assert_eq!(Kind::of(b"GCSSIX"), Kind::Index);
         assert_eq!(Kind::of(b"GCSSE"), Kind::Foreign);
         assert_eq!(Kind::of(b"5BAA61E4C9B93F3F"), Kind::Foreign);
         assert_eq!(Kind::of(b""), Kind::Empty);

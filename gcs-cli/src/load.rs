@@ -1,11 +1,11 @@
-//! Reading sets in pieces, and sets and deltas whole; always validated.
+//! Reading sets and indexes in pieces, and sets and deltas whole; always validated.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use gcs_core::set::{ReadError, SetInfo, SetReader};
-use gcs_core::{Delta, IndexedSet};
+use gcs_core::set::{ReadAt, ReadError, SetInfo, SetReader};
+use gcs_core::{Delta, IndexedFile, IndexedSet};
 
 use crate::cli::Context;
 use crate::error::Error;
@@ -82,6 +82,110 @@ impl SetFile {
     }
 }
 
+/// An index file that is open.
+#[derive(Debug)]
+pub(crate) struct IndexFile(Bytes);
+
+impl IndexFile {
+    /// The index file that belongs to a set's file by its name.
+    pub(crate) fn beside(set: &Path) -> PathBuf {
+        let mut name = set.as_os_str().to_owned();
+        name.push(".index");
+        PathBuf::from(name)
+    }
+
+    /// Opens a file, which begins as an index does.
+    pub(crate) fn open(path: &Path) -> Result<IndexFile, Error> {
+        match AnyFile::open(path)? {
+            AnyFile { kind: Kind::Index, bytes } => Ok(IndexFile(bytes)),
+            AnyFile { kind, .. } => Err(Error::wrong_kind(path, Kind::Index, kind)),
+        }
+    }
+
+    /// Validates the whole file, and its set, whose file has the same name without ".index".
+    fn verify(self, context: Context, path: &Path) -> Result<IndexInfo, Error> {
+        let set = path.with_extension("");
+        if IndexFile::beside(&set) != path || !set.exists() {
+            return Err(Error::Alone { index: path.to_owned(), set });
+        }
+        let file = SetFile::open(&set)?;
+        let bytes = self.0.length();
+        let progress = Progress::new(context, "verifying", Some(2 * file.length()));
+        let verified = IndexedFile::open(TrackedAt::new(&file, &progress), self)
+            .and_then(|files| files.verify());
+        let set = verified.map_err(|error| Error::of_index(&set, path, error))?;
+        Ok(IndexInfo { bytes, set })
+    }
+}
+
+/// What is told about an index.
+#[derive(Debug)]
+pub(crate) struct IndexInfo {
+    /// Length of the index file.
+    pub(crate) bytes: u64,
+    /// The set that is indexed.
+    pub(crate) set: SetInfo,
+}
+
+impl ReadAt for Bytes {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Bytes::OnDisk(file, _) => file.read_exact_at(buffer, offset),
+            Bytes::Memory(bytes) => bytes.read_exact_at(buffer, offset),
+        }
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.length())
+    }
+}
+
+impl ReadAt for SetFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.bytes.read_exact_at(buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.bytes.size()
+    }
+}
+
+impl ReadAt for IndexFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+}
+
+/// A set's file whose reading at any offset shows as progress.
+#[derive(Debug)]
+pub(crate) struct TrackedAt<'a> {
+    file: &'a SetFile,
+    progress: &'a Progress,
+}
+
+impl<'a> TrackedAt<'a> {
+    /// A file as it is.
+    pub(crate) fn new(file: &'a SetFile, progress: &'a Progress) -> TrackedAt<'a> {
+        TrackedAt { file, progress }
+    }
+}
+
+impl ReadAt for TrackedAt<'_> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)?;
+        self.progress.advance(buffer.len() as u64);
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+}
+
 /// A file of any kind.
 struct AnyFile {
     kind: Kind,
@@ -98,7 +202,7 @@ impl AnyFile {
         let kind = Kind::of(&head);
         let bytes = match length {
             Some(length) => Bytes::OnDisk(file, length),
-            None if matches!(kind, Kind::Set | Kind::Delta) => {
+            None if matches!(kind, Kind::Set | Kind::Delta | Kind::Index) => {
                 file.read_to_end(&mut head).map_err(failed)?;
                 Bytes::Memory(head)
             }
@@ -158,9 +262,10 @@ pub(crate) fn delta(context: Context, path: &Path) -> Result<Delta, Error> {
 pub(crate) enum Loaded {
     Set(SetInfo),
     Delta(Delta),
+    Index(IndexInfo),
 }
 
-/// Validates a set or a delta.
+/// Validates a set, a delta, or an index with its set.
 pub(crate) fn any(context: Context, path: &Path) -> Result<Loaded, Error> {
     match AnyFile::open(path)? {
         AnyFile { kind: Kind::Set, bytes } => {
@@ -168,9 +273,12 @@ pub(crate) fn any(context: Context, path: &Path) -> Result<Loaded, Error> {
             set.verify(context).map(Loaded::Set)
         }
         AnyFile { kind: Kind::Delta, .. } => delta(context, path).map(Loaded::Delta),
+        AnyFile { kind: Kind::Index, bytes } => {
+            IndexFile(bytes).verify(context, path).map(Loaded::Index)
+        }
         AnyFile { kind: got, .. } => {
             let path = path.to_owned();
-            Err(Error::UnknownKind { path, got, expected: "a set or a delta" })
+            Err(Error::UnknownKind { path, got, expected: "a set, a delta or an index" })
         }
     }
 }

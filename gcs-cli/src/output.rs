@@ -100,7 +100,8 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    fn create(path: &Path, is_forced: bool) -> Result<NewFile, Error> {
+    /// Begins a file, under a temporary name in the same folder.
+    pub(crate) fn create(path: &Path, is_forced: bool) -> Result<NewFile, Error> {
         // With a symbolic link, the file that it leads to is replaced.
         let path = match path.metadata() {
             Ok(about) if !about.is_file() => return Err(Error::NoFile(path.to_owned())),
@@ -125,6 +126,12 @@ impl NewFile {
     /// The file that is being made.
     pub(crate) fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()
+    }
+
+    /// How many bytes it has so far.
+    pub(crate) fn length(&self) -> Result<u64, Error> {
+        let about = self.temporary.as_file().metadata();
+        about.map(|about| about.len()).map_err(|error| self.failed(error))
     }
 
     /// An error of writing to it.

@@ -1,4 +1,4 @@
-//! What is told about a set or a delta: as JSON of a stable shape, or as text.
+//! What is told about a set, a delta or an index: as JSON of a stable shape, or as text.
 
 use std::fmt;
 use std::path::Path;
@@ -8,6 +8,7 @@ use gcs_core::set::SetInfo;
 use gcs_core::{Delta, Salt};
 use serde::{Serialize, Serializer};
 
+use crate::load::IndexInfo;
 use crate::quantity::{bytes, grouped, one_in};
 
 /// A hash range or a fingerprint. As JSON a string, because many readers of JSON lose digits of
@@ -120,5 +121,29 @@ impl fmt::Display for DeltaReport {
         writeln!(f, "  salt                 {}", self.salt)?;
         writeln!(f, "  from the set         {}", self.base)?;
         write!(f, "  to the set           {}", self.target)
+    }
+}
+
+/// Statistics of an index.
+#[derive(Debug, Serialize)]
+pub(crate) struct IndexReport {
+    pub(crate) fingerprints: u32,
+    pub(crate) bytes: u64,
+    pub(crate) set: String,
+}
+
+impl IndexReport {
+    /// Statistics of an index.
+    pub(crate) fn of(info: &IndexInfo) -> IndexReport {
+        let IndexInfo { bytes, set } = info;
+        IndexReport { fingerprints: set.len, bytes: *bytes, set: set.identity.to_string() }
+    }
+}
+
+impl fmt::Display for IndexReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  fingerprints         {}", grouped(self.fingerprints.into()))?;
+        writeln!(f, "  size                 {} ({})", bytes(self.bytes), self.bytes)?;
+        write!(f, "  of the set           {}", self.set)
     }
 }

@@ -31,6 +31,7 @@ fn home() -> Home {
     let mut damaged = home.read("ab.delta");
     *damaged.last_mut().unwrap() ^= 1;
     home.write("damaged.delta", &damaged);
+    a.write_index(std::fs::File::create(home.path("a.index")).unwrap()).unwrap();
     home.write("bundle", b"GCSBDL\x01\0rest");
     std::fs::create_dir(home.path("folder")).unwrap();
     home
@@ -66,8 +67,21 @@ fn files_of_the_wrong_kind_are_told_apart() {
         ("intersect a.gcs hex -o out", "a set was expected: this is a file that gcs does not"),
         ("subtract empty a.gcs -o out", "a set was expected: this is an empty file"),
         ("encode hex -o out --like ab.delta", "a set was expected: this is a delta"),
-        ("inspect hex", "hex: this is a file that gcs does not know: expected a set or a delta"),
-        ("inspect bundle", "this is a bundle of a publication: expected a set or a delta"),
+        ("query a.index 00", "a.index: a set was expected: this is an index of a set"),
+        ("index ab.delta", "ab.delta: a set was expected: this is a delta"),
+        ("index hex -o out", "hex: a set was expected: this is a file that gcs does not know"),
+        ("index a.index -o out", "a.index: a set was expected: this is an index of a set"),
+        ("query a.gcs 00 --index b.gcs", "b.gcs: an index of a set was expected: this is a set"),
+        ("query a.gcs 00 --index hex", "hex: an index of a set was expected: this is a file that"),
+        ("apply a.gcs a.index -o out", "a.index: a delta was expected: this is an index of a set"),
+        (
+            "inspect hex",
+            "hex: this is a file that gcs does not know: expected a set, a delta or an index",
+        ),
+        (
+            "inspect bundle",
+            "this is a bundle of a publication: expected a set, a delta or an index",
+        ),
         ("verify empty", "this is an empty file"),
     ] {
         refused(&home, arguments, &[wanted]);
@@ -82,6 +96,7 @@ fn damaged_files_are_never_read_as_sets() {
         for command in [
             "query {} 00",
             "query {}",
+            "index {}",
             "list {}",
             "inspect {}",
             "verify {}",
@@ -98,6 +113,43 @@ fn damaged_files_are_never_read_as_sets() {
     refused(&home, "verify newer.gcs", &wanted);
     refused(&home, "verify damaged.delta", &["damaged.delta: is damaged: "]);
     refused(&home, "apply a.gcs damaged.delta -o out", &["damaged.delta: is damaged: "]);
+}
+
+#[test]
+fn an_index_that_does_not_fit_is_never_used() {
+    let home = home();
+    let remedy = "make it again with gcs index --force";
+    let other = ["a.index: does not serve b.gcs: the index is that of the set", remedy];
+    refused(&home, "query b.gcs 00 --index a.index", &other);
+    home.write("b.gcs.index", home.read("a.index"));
+    let other = ["b.gcs.index: does not serve b.gcs: the index is that of the set", remedy];
+    refused(&home, "query b.gcs 00", &other);
+    refused(&home, "verify b.gcs.index", &other);
+    assert_eq!(home.run(&["query", "b.gcs", "00", "--no-index"]).status, Some(1));
+    refused(&home, "verify a.index", &["a.index: an index is read only beside its set: a is not"]);
+    refused(&home, "query a.gcs 00 --index missing", &["missing: cannot be read"]);
+    refused(&home, "query missing 00 --index a.index", &["missing: cannot be read"]);
+    let whole = home.read("a.index");
+    home.write("a.gcs.index", &whole[..whole.len() - 1]);
+    let cut = ["a.gcs.index: does not serve a.gcs: the index: expected ", remedy];
+    refused(&home, "query a.gcs 00", &cut);
+    refused(&home, "inspect a.gcs.index", &cut);
+    // A byte of the index or of the set that has changed is never "not in the set".
+    for at in [98, 121, 130] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        home.write("a.gcs.index", &damaged);
+        refused(&home, "query a.gcs 00", &["a.gcs.index: does not serve a.gcs: ", "is damaged"]);
+        refused(&home, "verify a.gcs.index", &["a.gcs.index: does not serve a.gcs: "]);
+    }
+    home.write("a.gcs.index", &whole);
+    let mut damaged = home.read("a.gcs");
+    damaged[60] ^= 1;
+    home.write("a.gcs", &damaged);
+    refused(&home, "query a.gcs 00", &["does not serve a.gcs: ", "is damaged"]);
+    refused(&home, "verify a.gcs.index", &["a.gcs: is damaged: "]);
+    refused(&home, "index a.gcs --force", &["a.gcs: is damaged: "]);
+    assert_eq!(home.read("a.gcs.index"), whole);
 }
 
 #[test]
@@ -291,6 +343,8 @@ fn wrong_arguments_are_refused_with_status_2() {
         "encode hex -o out --on-error maybe",
         "query a.gcs 00 -c -q",
         "query a.gcs 00 -v --all",
+        "query a.gcs 00 --index a.index --no-index",
+        "index",
         "completions tcsh",
     ] {
         let words: Vec<&str> = arguments.split(' ').filter(|word| !word.is_empty()).collect();

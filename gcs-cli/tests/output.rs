@@ -30,7 +30,7 @@ fn home() -> Home {
     home
 }
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["--help"],
     &["--version"],
     &["encode", "--help"],
@@ -39,6 +39,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["query", "a.gcs", "-f", "hex"],
     &["inspect", "a.gcs"],
     &["verify", "a.gcs", "--json"],
+    &["index", "a.gcs", "--force"],
     &["encode", "hex", "-o", "out", "--force"],
     &["diff", "a.gcs", "b.gcs", "-o", "out", "--force"],
     &["apply", "a.gcs", "ab.delta", "-o", "out", "--force"],
@@ -136,9 +137,11 @@ fn on_a_full_disk_nothing_is_left() {
     let Some(disk) = SmallDisk::mount(16) else { return };
     let out = disk.path().join("out.gcs");
     let out = out.to_str().unwrap();
+    home.write("large.gcs", set(0..300_000).as_bytes());
     for arguments in [
         &["encode", "hex", "-o", out][..],
         &["apply", "a.gcs", "ab.delta", "-o", out],
+        &["index", "large.gcs", "-o", out],
         &["union", "a.gcs", "b.gcs", "-o", out],
         &["intersect", "a.gcs", "b.gcs", "-o", out],
         &["subtract", "a.gcs", "ab-not.gcs", "-o", out],
@@ -190,9 +193,12 @@ fn an_interruption_leaves_nothing() {
             assert!(child.try_wait().unwrap().is_none());
             std::thread::yield_now();
         }
+        // Waiting would close it, and the work would come to its end.
+        let stdin = child.stdin.take();
         let kill = format!("kill -s {signal} {}", child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        drop(stdin);
         assert_eq!(home.names(), before, "{signal}");
     }
 }

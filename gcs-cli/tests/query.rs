@@ -106,6 +106,40 @@ fn elements_are_read_as_they_are_for_encode() {
 }
 
 #[test]
+fn with_an_index_every_answer_is_the_same() {
+    let home = Home::new();
+    home.write("set.gcs", set(0..50_000).as_bytes());
+    // Every third is not in the set, some are asked for twice, and none is in order.
+    let asked =
+        (0..20_000).map(|number| if number % 3 == 0 { 50_000 + number } else { number * 5 });
+    home.write("file", lines(asked.chain([7, 7, 60_000])));
+    let query = |more: &[&str]| {
+        home.run(&[&["query", "set.gcs", "--file", "file", "--all"], more].concat())
+    };
+    let (scanned, few) = (query(&[]).answer(), ["query", "set.gcs", &hex(7), &hex(70_000)]);
+    home.run(&["index", "set.gcs"]).answer();
+    assert!(query(&[]).answer() == scanned);
+    assert!(query(&["--no-index"]).answer() == scanned);
+    assert_ran(&home.run(&few), 0, &lines([7]));
+    assert_ran(&home.run(&["query", "set.gcs", &hex(70_000)]), 1, "");
+    assert_ran(&home.run(&["query", "set.gcs"]), 1, "");
+    std::fs::rename(home.path("set.gcs.index"), home.path("elsewhere")).unwrap();
+    assert!(query(&["--index", "elsewhere"]).answer() == scanned);
+    // An index is used, not only opened: a damaged byte of the set elsewhere goes unnoticed.
+    let mut damaged = home.read("set.gcs");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    home.write("set.gcs", &damaged);
+    let first = set(0..50_000).iter().next().unwrap();
+    let hasher = set([]).hasher();
+    let smallest = (0..50_000).find(|&number| hasher.fingerprint(&element(number)) == first);
+    let smallest = hex(smallest.unwrap());
+    let asked = home.run(&["query", "set.gcs", "--index", "elsewhere", &smallest]);
+    assert_ran(&asked, 0, &format!("{smallest}\n"));
+    assert_eq!(home.run(&["query", "set.gcs", &smallest]).status, Some(2));
+}
+
+#[test]
 fn whole_lines_are_printed_and_raw_records_as_digits() {
     let home = home();
     let line = format!("{}:42\n", hex(7));
@@ -158,12 +192,19 @@ fn quiet_stops_at_the_first_that_is_found() {
 #[cfg(unix)]
 #[test]
 fn at_a_terminal_each_line_is_answered_as_it_is_typed() {
+    let home = home();
+    converse(&home);
+    home.run(&["index", "set.gcs"]).answer();
+    converse(&home);
+}
+
+#[cfg(unix)]
+fn converse(home: &Home) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use std::fs::File;
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::Stdio;
 
-    let home = home();
     let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&keyboard).unwrap();
     unlockpt(&keyboard).unwrap();

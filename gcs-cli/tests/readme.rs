@@ -43,6 +43,7 @@ fn the_example_does_what_it_says() {
     for wanted in [
         "pwned.gcs: 1,001 fingerprints of 1,001 elements; ",
         "  false positives      one in 50,000,000\n",
+        "pwned.gcs.index: index of pwned.gcs: 1,001 fingerprints; ",
         &found,
         "pwned.delta: 20 removed, 100 added; ",
         "updated.gcs: 1,081 fingerprints; ",

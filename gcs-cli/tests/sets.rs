@@ -107,6 +107,44 @@ fn sets_and_deltas_may_come_through_a_pipe() {
 }
 
 #[test]
+fn an_index_is_made_beside_its_set_and_verified_with_it() {
+    let home = Home::new();
+    let made = set(0..5000);
+    home.write("a.gcs", made.as_bytes());
+    let mut wanted = Vec::new();
+    made.write_index(&mut wanted).unwrap();
+    let text = home.run(&["index", "a.gcs"]).answer();
+    let start = "a.gcs.index: index of a.gcs: 5,000 fingerprints; ";
+    assert!(text.starts_with(start), "{text}");
+    assert_eq!(home.read("a.gcs.index"), wanted);
+    let said = home.run(&["index", "a.gcs"]).complaint();
+    assert!(said.contains("a.gcs.index: is there already"), "{said}");
+    let told = home.run(&["index", "a.gcs", "-o", "other", "--json"]).json();
+    assert_eq!(home.read("other"), wanted);
+    let report = json!({
+        "file": "other",
+        "bytes": wanted.len(),
+        "fingerprints": 5000,
+        "set": made.identity().to_string(),
+    });
+    assert_eq!(told, report);
+    let report = with(report, &json!({ "file": "a.gcs.index", "kind": "index" }));
+    assert_eq!(home.run(&["inspect", "a.gcs.index", "--json"]).json(), report);
+    let report = with(report, &json!({ "valid": true }));
+    assert_eq!(home.run(&["verify", "a.gcs.index", "--json"]).json(), report);
+    let text = home.run(&["verify", "a.gcs.index"]).answer();
+    assert!(
+        text.starts_with("a.gcs.index: valid index of 5,000 fingerprints, of the set "),
+        "{text}"
+    );
+    let text = home.run(&["inspect", "a.gcs.index"]).answer();
+    assert!(text.starts_with("a.gcs.index: index\n  fingerprints         5,000\n"), "{text}");
+    home.write("none.gcs", set([]).as_bytes());
+    home.run(&["index", "none.gcs"]).answer();
+    home.run(&["verify", "none.gcs.index"]).answer();
+}
+
+#[test]
 fn list_prints_all_fingerprints() {
     let home = Home::new();
     let made = set(0..5000);
@@ -195,6 +233,7 @@ fn the_program_documents_itself() {
     let commands = [
         "encode",
         "query",
+        "index",
         "inspect",
         "verify",
         "diff",

@@ -1,4 +1,4 @@
-//! `gcs inspect`: statistics of sets and deltas.
+//! `gcs inspect`: statistics of sets, deltas and indexes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::load::{self, Loaded};
 use crate::output::Stdout;
 use crate::quantity::{counted, grouped};
-use crate::report::{DeltaReport, SetReport, path_text};
+use crate::report::{DeltaReport, IndexReport, SetReport, path_text};
 
-/// Show the statistics of sets and deltas, after verifying them.
+/// Show the statistics of sets, deltas and indexes, after verifying them.
 #[derive(Args, Debug)]
 pub(crate) struct Inspect {
-    /// Sets and deltas
+    /// Sets, deltas and indexes; an index beside its set
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -35,6 +35,7 @@ pub(super) struct FileReport<'a> {
 enum Content {
     Set(SetReport),
     Delta(DeltaReport),
+    Index(IndexReport),
 }
 
 impl FileReport<'_> {
@@ -42,6 +43,7 @@ impl FileReport<'_> {
     pub(super) fn of(context: Context, file: &Path) -> Result<FileReport<'_>, Error> {
         let content = match load::any(context, file)? {
             Loaded::Set(info) => Content::Set(SetReport::of(&info)),
+            Loaded::Index(info) => Content::Index(IndexReport::of(&info)),
             Loaded::Delta(delta) => Content::Delta(DeltaReport::of(&delta)),
         };
         Ok(FileReport { file, content })
@@ -58,6 +60,11 @@ impl FileReport<'_> {
                     set.identity
                 )
             }
+            Content::Index(index) => format!(
+                "{file}: valid index of {}, of the set {}",
+                counted(index.fingerprints.into(), "fingerprint"),
+                index.set
+            ),
             Content::Delta(delta) => format!(
                 "{file}: valid delta, {} removed, {} added, from {} to {}",
                 grouped(delta.removed.into()),
@@ -73,6 +80,7 @@ impl fmt::Display for FileReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {
             Content::Set(set) => write!(f, "{}: set\n{set}", self.file.display()),
+            Content::Index(index) => write!(f, "{}: index\n{index}", self.file.display()),
             Content::Delta(delta) => write!(f, "{}: delta\n{delta}", self.file.display()),
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod combine;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod encode;
+pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod man;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::{Context, NOTHING_FOUND, SUCCESS};
 use crate::element::{ElementArgs, MAX_LINE, OnError, Parser};
 use crate::error::Error;
-use crate::finder::Finder;
+use crate::finder::{Finder, IndexChoice};
 use crate::input::{Blocks, Layout, Source};
 use crate::load::SetFile;
 use crate::output::{self, Stdout, note};
@@ -55,6 +55,12 @@ pub(crate) struct Query {
     /// Print nothing, and stop at the first line that is selected
     #[arg(short, long)]
     quiet: bool,
+    /// Use this index [default: SET.index, if it is there]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_index")]
+    index: Option<PathBuf>,
+    /// Read the whole set, though it has an index
+    #[arg(long)]
+    no_index: bool,
     #[command(flatten)]
     elements: ElementArgs,
 }
@@ -87,7 +93,12 @@ impl Query {
         }
         let has_input = self.arguments.is_empty() || !self.file.is_empty();
         let sources = if has_input { Source::of(&self.file)? } else { Vec::new() };
-        let finder = Finder::open(context, &self.set)?;
+        let index = match &self.index {
+            Some(index) => IndexChoice::File(index.clone()),
+            None if self.no_index => IndexChoice::None,
+            None => IndexChoice::Beside,
+        };
+        let finder = Finder::open(context, &self.set, index)?;
         let mut asked = Asked::new(self, context, parser, finder);
         for (at, argument) in self.arguments.iter().enumerate() {
             let number = at + 1;
@@ -234,8 +245,12 @@ impl<'a> Asked<'a> {
 impl Asked<'_> {
     /// Answers each line as it is typed.
     fn converse(&mut self, context: Context) -> Result<(), Error> {
-        let set = SetFile::open(&self.query.set)?.into_indexed(context)?;
-        let rate = one_in(set.set().false_positive_rate());
+        // Without an index file, the set and an index are kept in memory.
+        let set = match self.finder.is_indexed() {
+            true => None,
+            false => Some(SetFile::open(&self.query.set)?.into_indexed(context)?),
+        };
+        let rate = one_in(self.finder.false_positive_rate());
         note("One element a line; Ctrl-D ends.");
         loop {
             output::prompt();
@@ -248,7 +263,10 @@ impl Asked<'_> {
             }
             let line = Layout::Lines.pieces(&line).next().unwrap_or_default();
             let possible = match self.parser.element(line, &mut self.scratch) {
-                Ok(Some(element)) => set.contains(element),
+                Ok(Some(element)) => match &set {
+                    Some(set) => set.contains(element),
+                    None => !self.finder.find(&[self.hasher.fingerprint(element)])?.is_empty(),
+                },
                 Ok(None) => continue,
                 Err(problem) => {
                     note(format_args!("gcs: {problem}"));

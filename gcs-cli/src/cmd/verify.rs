@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::output::{Stdout, note};
 use crate::report::path_text;
 
-/// Verify every byte of sets and deltas.
+/// Verify every byte of sets, deltas and indexes.
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
-    /// Sets and deltas
+    /// Sets, deltas and indexes; an index beside its set
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }

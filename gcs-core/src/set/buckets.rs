@@ -11,12 +11,16 @@ use alloc::vec::Vec;
 const BUCKET: u64 = 16;
 
 /// Buckets in a line.
-const LINE: usize = 4;
+const LINE: usize = 3;
 
-/// The buckets of one cache line.
+/// The buckets of one cache line, and where the first of them begins.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
-struct Line([Bucket; LINE]);
+struct Line {
+    /// Where its first bucket begins; see [`Place::pack`].
+    place: [u64; 2],
+    buckets: [Bucket; LINE],
+}
 
 #[derive(Clone, Copy, Default)]
 struct Bucket {
@@ -31,7 +35,7 @@ struct Bucket {
 const FAR: u64 = u64::MAX;
 
 /// A place in a code.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// Where the next code begins.
     pub bit: u64,
@@ -44,41 +48,74 @@ pub(super) struct Place {
 /// The buckets of one set.
 #[derive(Clone)]
 pub(super) struct Buckets {
-    /// Buckets in the hash range, as a fraction of `2^64`.
+    /// Lines in the hash range, as a fraction of `2^64`.
     scale: u64,
     lines: Vec<Line>,
-    /// Where each line's first bucket begins.
-    places: Vec<Place>,
+}
+
+/// Where a fingerprint belongs.
+#[derive(Clone, Copy)]
+struct Spot {
+    line: u64,
+    bucket: u64,
+    cell: u64,
 }
 
 impl Buckets {
-    /// The bucket of a fingerprint, and its cell there.
     #[inline]
-    fn locate(&self, fingerprint: u64) -> (u64, u64) {
+    fn locate(&self, fingerprint: u64) -> Spot {
         let scaled = u128::from(fingerprint) * u128::from(self.scale);
-        ((scaled >> 64) as u64, (scaled as u64) >> 58)
+        let in_line = u128::from(scaled as u64) * LINE as u128;
+        Spot {
+            line: (scaled >> 64) as u64,
+            bucket: (in_line >> 64) as u64,
+            cell: (in_line as u64) >> 58,
+        }
+    }
+
+    /// Whether a fingerprint's cell holds one, so that it may be in the set. One access to
+    /// memory, and no branch that waits for it.
+    #[inline]
+    pub(super) fn may_hold(&self, fingerprint: u64) -> bool {
+        let Spot { line, bucket, cell } = self.locate(fingerprint);
+        let line = self.lines.get(line as usize);
+        let cells = line.map_or(0, |line| line.buckets[bucket as usize].cells);
+        (cells >> cell) & 1 == 1
     }
 
     /// Where a fingerprint's bucket begins in the code; `None` if its cell is empty, so that it
     /// is not in the set.
     #[inline]
     pub(super) fn find(&self, fingerprint: u64) -> Option<Place> {
-        let (bucket, cell) = self.locate(fingerprint);
-        let line = (bucket / LINE as u64) as usize;
-        let found = self.lines.get(line)?.0[bucket as usize % LINE];
-        if (found.cells >> cell) & 1 == 0 {
+        let Spot { line, bucket, cell } = self.locate(fingerprint);
+        let line = self.lines.get(line as usize)?;
+        let bucket = line.buckets[bucket as usize];
+        if (bucket.cells >> cell) & 1 == 0 {
             return None;
         }
-        Some(self.places[line].plus(found.start))
+        Some(Place::unpack(line.place).plus(bucket.start))
     }
 
     /// Bytes of memory.
     pub(super) fn memory(&self) -> usize {
-        size_of_val(&self.lines[..]) + size_of_val(&self.places[..])
+        size_of_val(&self.lines[..])
     }
 }
 
 impl Place {
+    /// Two words: 38 bits of bits, which are at most 2^32 codes of 58 bits; 32 bits of ranks; 57
+    /// bits of fingerprints.
+    fn pack(self) -> [u64; 2] {
+        let rank = u64::from(self.rank);
+        [self.bit | (rank << 38), (rank >> 26) | (self.next << 6)]
+    }
+
+    #[inline]
+    fn unpack([low, high]: [u64; 2]) -> Place {
+        let rank = (low >> 38) | ((high & 0x3f) << 26);
+        Place { bit: low & ((1 << 38) - 1), next: high >> 6, rank: rank as u32 }
+    }
+
     /// The place of a bucket whose line begins here.
     #[inline]
     fn plus(self, start: u64) -> Place {
@@ -106,8 +143,7 @@ impl Place {
 /// Fills buckets while a code is read from front to back.
 pub(super) struct BucketsWriter {
     buckets: Buckets,
-    /// How many buckets there will be, and how many have begun.
-    count: u64,
+    /// How many buckets have begun.
     begun: u64,
     /// The cells of the bucket that began last, which are written when the next one begins.
     cells: u64,
@@ -120,23 +156,11 @@ pub(super) struct BucketsWriter {
 impl BucketsWriter {
     /// A writer for `len` values below `bound`, coded with a Rice parameter.
     pub(super) fn new(bound: u64, len: u32, parameter: u32) -> BucketsWriter {
-        let count = u64::from(len).div_ceil(BUCKET).clamp(1, bound);
-        let scale = ((u128::from(count) << 64) / u128::from(bound)).min(u128::from(u64::MAX));
-        let lines = count.div_ceil(LINE as u64) as usize;
-        let buckets = Buckets {
-            scale: scale as u64,
-            lines: alloc::vec![Line::default(); lines],
-            places: alloc::vec![Place::default(); lines],
-        };
-        BucketsWriter {
-            buckets,
-            count,
-            begun: 0,
-            cells: 0,
-            here: Place::default(),
-            parameter,
-            bound,
-        }
+        let lines = u64::from(len).div_ceil(BUCKET * LINE as u64).clamp(1, bound);
+        let scale = ((u128::from(lines) << 64) / u128::from(bound)).min(u128::from(u64::MAX));
+        let lines = alloc::vec![Line::default(); lines as usize];
+        let buckets = Buckets { scale: scale as u64, lines };
+        BucketsWriter { buckets, begun: 0, cells: 0, here: Place::default(), parameter, bound }
     }
 
     /// Takes the next values of the code.
@@ -148,7 +172,8 @@ impl BucketsWriter {
         let Place { mut bit, mut next, mut rank } = self.here;
         let (fixed, mut cells) = (u64::from(self.parameter) + 1, self.cells);
         for &value in values {
-            let (bucket, cell) = self.buckets.locate(value);
+            let Spot { line, bucket, cell } = self.buckets.locate(value);
+            let bucket = line * LINE as u64 + bucket;
             if bucket >= self.begun {
                 self.set_cells(cells);
                 self.here = Place { bit, next, rank };
@@ -168,26 +193,42 @@ impl BucketsWriter {
     fn set_cells(&mut self, cells: u64) {
         if let Some(bucket) = self.begun.checked_sub(1) {
             let bucket = bucket as usize;
-            self.buckets.lines[bucket / LINE].0[bucket % LINE].cells = cells;
+            self.buckets.lines[bucket / LINE].buckets[bucket % LINE].cells = cells;
         }
     }
 
     /// Lets buckets begin here, up to but not including `end`.
     fn begin_to(&mut self, end: u64) {
         for bucket in self.begun..end {
-            let (line, at) = (bucket as usize / LINE, bucket as usize % LINE);
+            let line = &mut self.buckets.lines[bucket as usize / LINE];
+            let at = bucket as usize % LINE;
             if at == 0 {
-                self.buckets.places[line] = self.here;
+                line.place = self.here.pack();
             }
-            self.buckets.lines[line].0[at].start = self.buckets.places[line].distance_to(self.here);
+            line.buckets[at].start = Place::unpack(line.place).distance_to(self.here);
         }
         self.begun = end;
     }
 
-    /// The buckets, when all values were taken.
+    /// The buckets, when all values were taken. Those that have not begun are empty.
     pub(super) fn finish(mut self) -> Buckets {
         self.set_cells(self.cells);
-        self.begin_to(self.count);
         self.buckets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn places_of_the_largest_sets_fit_into_two_words(
+            bit in 0u64..(u64::from(u32::MAX) * 58), next in 0u64..1 << 57, rank in any::<u32>(),
+        ) {
+            let place = Place { bit, next, rank };
+            prop_assert_eq!(Place::unpack(place.pack()), place);
+        }
     }
 }

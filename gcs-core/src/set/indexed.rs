@@ -87,7 +87,7 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
         self.set
     }
 
-    /// Bytes of memory that the index takes, besides those of the set: 88 for every 64 elements.
+    /// Bytes of memory that the index takes, besides those of the set: 64 for every 48 elements.
     pub fn memory(&self) -> usize {
         self.buckets.memory()
     }
@@ -142,7 +142,8 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
         }
     }
 
-    /// Looks up a stage of queries at a time, so that their memory accesses overlap.
+    /// Looks up a stage of queries at a time, so that their accesses to memory overlap: first all
+    /// cells, then the codes of those that are not empty.
     fn look_up_staged(&self, fingerprints: impl Iterator<Item = u64>) -> Matches {
         let mut found = Vec::new();
         let mut stage = Vec::with_capacity(STAGE);
@@ -163,9 +164,22 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
     }
 
     fn answer_stage(&self, first: usize, stage: &[u64], found: &mut Vec<Match>) {
-        for (query, &fingerprint) in (first..).zip(stage) {
-            if let Some(rank) = self.rank_of(fingerprint) {
-                found.push(Match { query, rank });
+        let (mut possible, mut count) = ([0; STAGE], 0);
+        for (at, &fingerprint) in stage.iter().enumerate().take(STAGE) {
+            possible[count] = at;
+            count += usize::from(self.buckets.may_hold(fingerprint));
+        }
+        let code = self.set.reader();
+        let mut places = [Place::default(); STAGE];
+        for (place, &at) in places.iter_mut().zip(&possible[..count]) {
+            if let Some(found) = self.buckets.find(stage[at]) {
+                code.touch(found.bit);
+                *place = found;
+            }
+        }
+        for (&at, &place) in possible[..count].iter().zip(&places) {
+            if let Some(rank) = self.rank_behind(place, stage[at]) {
+                found.push(Match { query: first + at, rank });
             }
         }
     }
@@ -250,7 +264,7 @@ mod tests {
         let hash_range = HashRange::for_expected(64_000, 20).unwrap();
         let elements: Vec<[u8; 16]> = (0..64_000u128).map(|i| (i * i).to_le_bytes()).collect();
         let indexed = Set::build(SALT, hash_range, &elements).unwrap().into_indexed();
-        assert_eq!(indexed.memory(), 64_000 / 64 * 88);
+        assert_eq!(indexed.memory(), 64_000_usize.div_ceil(48) * 64);
         assert_eq!(indexed.matches(&elements[..10]).method(), Method::Index);
         assert_eq!(indexed.matches(&elements).method(), Method::Scan);
         assert_eq!(indexed.matches(&elements).len(), 64_000);

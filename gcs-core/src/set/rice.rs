@@ -306,6 +306,12 @@ impl<'a> RiceReader<'a> {
         RiceReader { bit, next, ..self.clone() }
     }
 
+    /// Loads the word at a bit, so that it is near when the code there is read.
+    #[inline]
+    pub(crate) fn touch(&self, bit: u64) {
+        core::hint::black_box(inverted_word(self.bytes, bit));
+    }
+
     /// Bits read so far.
     pub(crate) fn bit(&self) -> u64 {
         self.bit
