@@ -91,8 +91,11 @@ impl SetBuilder {
 impl<E: AsRef<[u8]>> Extend<E> for SetBuilder {
     fn extend<I: IntoIterator<Item = E>>(&mut self, elements: I) {
         let fingerprints = self.hasher.fingerprints(elements);
-        self.fingerprints.reserve(fingerprints.size_hint().0);
-        fingerprints.for_each(|fingerprint| self.fingerprints.push(fingerprint));
+        // A vector of its own keeps its length in a register: through `self` this is slower.
+        let mut all = core::mem::take(&mut self.fingerprints);
+        all.reserve(fingerprints.size_hint().0);
+        fingerprints.for_each(|fingerprint| all.push(fingerprint));
+        self.fingerprints = all;
     }
 }
 
