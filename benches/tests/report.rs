@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn report(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_report"))
+    Command::new(env!("CARGO_BIN_EXE_benchmarks"))
         .args(arguments)
         .envs(variables.iter().copied())
         .output()

@@ -143,7 +143,7 @@ fn text(scope: &Scope, head: &str, sections: &[Section]) -> String {
         ""
     };
     let mut text = format!(
-        "# Benchmark report\n\nMade by `cargo run --release -p gcs-benches --bin report`. \
+        "# Benchmark report\n\nMade by `cargo run --release -p gcs-benches --bin benchmarks`. \
          [METHOD.md](../METHOD.md) says what is timed, how, and what is unfair to whom. Compare times \
          within one report only.\n{quick}\n{head}\n## At a glance\n\n| operation | n | result |\n|---|---:|---|\n",
     );

@@ -1,7 +1,7 @@
 //! Measures everything beside the peers and writes the report: `benches/report/REPORT.md`, its
 //! plots, and a file of numbers beside each table.
 //!
-//! `cargo run --release -p gcs-benches --bin report`, with `--quick` for a few minutes.
+//! `cargo run --release -p gcs-benches --bin benchmarks`, with `--quick` for a few minutes.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
