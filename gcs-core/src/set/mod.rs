@@ -44,7 +44,7 @@
 //! | [`Set::build`], [`SetBuilder`] | O(n) | 16 bytes an element |
 //! | [`Set::from_ascending`] | O(n) | none |
 //! | [`Set::parse`] | O(bytes) | none |
-//! | [`IndexedSet::parse`], [`Set::index`] | O(n) | the index: 11 bits an element |
+//! | [`IndexedSet::parse`], [`Set::index`] | O(n) | the index, in memory: 11 bits an element |
 //! | [`Set::iter`], a union or difference of k sets | O(n log k) | 2 KiB a set |
 //! | [`Set::contains`], [`Set::rank_of`] | O(n) | none |
 //! | [`IndexedSet::contains`], [`IndexedSet::rank_of`] | O(1) | none |
@@ -53,12 +53,15 @@
 //! | [`Delta::between`], [`Delta::apply`] | O(n) | 8 bytes a change |
 //!
 //! With the feature `std`, `ExternalBuilder`, `SetReader`, `SetSink` and `IndexedFile` do the same
-//! with files in a memory that does not depend on n.
+//! with files in a memory that does not depend on n. The index file of an `IndexedFile` takes 1 bit an element
+//! on disk; a query reads some 700 bytes.
 //!
 //! # Limits and quirks
 //!
+//! - Elements are byte strings of any length. (What the rest of this crate publishes has 16 to 64 bytes.)
 //! - At most 2^32 - 1 fingerprints, F below 2^57. A billion elements at one in a hundred million fit.
-//! - Elements whose fingerprints collide are one fingerprint: [`Set::len`] counts these.
+//! - Elements whose fingerprints collide are one fingerprint: [`Set::len`] counts these. So after a difference an
+//!   element of the first set is missing if another's fingerprint in the others is its own: one in F/N.
 //! - Nothing can be added to a set: it is bytes. Build the new one, and send a delta.
 //! - The salt is public, and SipHash under a known key is no cryptographic hash: whoever can list
 //!   all possible elements can test them all, and whoever knows the salt before the set is built can
@@ -71,8 +74,9 @@
 //! - **Smaller**: a 256-bit ribbon filter takes 5 % less. It cannot be listed, combined or updated.
 //! - **Faster single queries**: a binary fuse filter needs half of the time, and has rates of 2^-8, 2^-16
 //!   and 2^-32 only.
-//! - **Elements come one by one**: a Bloom filter takes 1.44 bits for each of ours, and can grow.
-//! - **Exact**: a sorted list, or a hash set.
+//! - **Elements come one by one** (a stream): a Bloom filter takes them, at a quarter to a third more; too many
+//!   raise its rate.
+//! - **Exact**: a sorted list, or a hash set. Below some 100,000 elements these cost little and are never wrong.
 //!
 //! `benches/report/REPORT.md` in the repository has them all measured beside this one.
 //!
