@@ -92,18 +92,17 @@ impl<E: AsRef<[u8]>> Extend<E> for SetBuilder {
     fn extend<I: IntoIterator<Item = E>>(&mut self, elements: I) {
         let fingerprints = self.hasher.fingerprints(elements);
         // A vector of its own keeps its length in a register: through `self` this is slower.
+        self.fingerprints.reserve(fingerprints.size_hint().0);
         let mut all = core::mem::take(&mut self.fingerprints);
-        all.reserve(fingerprints.size_hint().0);
         fingerprints.for_each(|fingerprint| all.push(fingerprint));
         self.fingerprints = all;
     }
 }
 
-/// Shows how much was pushed, and none of it.
+/// Shows how much was pushed, and neither what nor the salt, which may not be public yet.
 impl fmt::Debug for SetBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetBuilder")
-            .field("salt", &self.salt)
             .field("hash_range", &self.hash_range)
             .field("pushed", &self.fingerprints.len())
             .finish_non_exhaustive()

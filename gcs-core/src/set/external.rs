@@ -383,7 +383,6 @@ fn create_nameless(folder: &Path) -> io::Result<File> {
 impl fmt::Debug for ExternalBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExternalBuilder")
-            .field("salt", &self.salt)
             .field("hash_range", &self.hash_range.get())
             .field("added", &self.added)
             .field("runs", &self.levels.iter().map(Vec::len).sum::<usize>())

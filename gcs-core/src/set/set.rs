@@ -77,8 +77,8 @@ pub(super) struct Header {
 
 impl Set {
     /// Builds the set of the elements' fingerprints, in any order; elements of equal
-    /// fingerprint are merged. O(n log n) time, 8 bytes of memory an element besides
-    /// the result.
+    /// fingerprint are merged. O(n) time, 16 bytes of memory an element besides the
+    /// result.
     ///
     /// # Errors
     /// [`BuildError::TooMany`] for `2^32` distinct fingerprints or more.

@@ -28,6 +28,13 @@ const RUN: u64 = 4 * PIECE as u64;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SinkError {
+    /// A first attempt wrote more than the second, which had another Rice parameter, and the rest
+    /// of it stands behind the set. Begin again with an empty file and the exact length.
+    #[error("{bytes} bytes of a first attempt are left behind the set")]
+    LeftOver {
+        /// How many bytes.
+        bytes: u64,
+    },
     /// The file cannot be written or read back, as on a full disk.
     #[error("cannot write the set: {0}")]
     Io(#[from] io::Error),

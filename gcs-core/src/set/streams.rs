@@ -177,7 +177,8 @@ impl<R: Read + Seek> CombinedReader<R> {
     ///
     /// # Errors
     /// [`StreamError::Read`] with the position of the file; [`StreamError::Sink`], also when the
-    /// result has `2^32` fingerprints or more. What `out` holds then is no set.
+    /// result has `2^32` fingerprints or more, and [`SinkError::LeftOver`] when a length was guessed
+    /// wrong for fingerprints that are not evenly spread. What `out` holds then is no set.
     pub fn write<W: Read + Write + Seek>(
         mut self,
         mut out: W,
@@ -191,9 +192,16 @@ impl<R: Read + Seek> CombinedReader<R> {
         let info = match self.write_rest(sink) {
             Err(StreamError::Sink(SinkError::Parameter { len, .. })) => {
                 self.rewind()?;
+                let written = out.seek(SeekFrom::End(0)).map_err(SinkError::from)?;
                 out.seek(SeekFrom::Start(start)).map_err(SinkError::from)?;
                 let sink = SetSink::new(&mut out, self.salt, self.hash_range, len..=len)?;
-                self.write_rest(sink)?.1
+                let info = self.write_rest(sink)?.1;
+                // Nothing can be cut off a file that is only written to.
+                let left_over = written.saturating_sub(start + info.bytes);
+                if left_over > 0 {
+                    return Err(SinkError::LeftOver { bytes: left_over }.into());
+                }
+                info
             }
             result => result?.1,
         };
@@ -414,5 +422,23 @@ mod tests {
             panic!("{wrong}")
         };
         assert!(matches!(error, ParseError::Magic { .. }));
+    }
+
+    /// The first values tell nothing of the others, so P is guessed wrong and the second writing is
+    /// shorter than the first. The file must be right, or an error.
+    #[test]
+    fn what_a_wrong_guess_leaves_behind_is_an_error() {
+        let hash_range = HashRange::new(1 << 40).unwrap();
+        let set = |odd: u64| {
+            let many = (0..400_000).map(|i| (1 << 39) + 2 * i + odd);
+            let values = (0..16_384).chain(many).chain([(1 << 40) - 1]);
+            Set::from_fingerprints(Salt([1; 16]), hash_range, values).unwrap()
+        };
+        let sets = [set(0), set(1)];
+        let files = sets.iter().map(|set| Cursor::new(set.as_bytes()));
+        let combined = Operation::Intersection.of_readers(files).unwrap();
+        let error = combined.write(Cursor::new(Vec::new())).unwrap_err();
+        let StreamError::Sink(SinkError::LeftOver { bytes }) = error else { panic!("{error}") };
+        assert!(bytes > 0);
     }
 }
