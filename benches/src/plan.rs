@@ -1,4 +1,4 @@
-//! What a structure is planned for: a number of elements and a false-positive rate.
+//! The plan of a structure: a number of elements and a false-positive rate.
 
 use gcs_core::HashRange;
 

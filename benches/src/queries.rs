@@ -1,4 +1,4 @@
-//! What structures are built from and asked for.
+//! The elements and hashes from which structures are built, and for which they are asked.
 
 use std::cell::Cell;
 

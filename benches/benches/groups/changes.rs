@@ -1,4 +1,4 @@
-//! What our files do beyond that: parse with full validation, deltas, algebra, publishing.
+//! Benchmarks of what only our files can do: parse with full validation, deltas, algebra, publishing.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! What structures take, in bits an element.
+//! The size of each structure, in bits an element.
 
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use gcs_benches::bits::Bits;

@@ -1,4 +1,4 @@
-//! What every structure does: build, decode, answer. And hashing, which all need.
+//! Benchmarks of what every structure can do: build, decode, answer queries; and of hashing, which all need.
 
 use std::hint::black_box;
 

@@ -94,7 +94,7 @@ impl Adapter for Bip158 {
         self.match_any(elements_of(std::slice::from_ref(key)))
     }
 
-    /// It tells only whether any matches: 0 or, if one does, the first position.
+    /// The filter tells only whether any query matches: this gives no position, or the first one.
     fn matches<K: Key>(&self, keys: &[K]) -> Vec<usize> {
         if self.match_any(elements_of(keys)) { vec![0] } else { Vec::new() }
     }

@@ -1,4 +1,4 @@
-//! What needs no library: a sorted `Vec` of fingerprints, searched by halving.
+//! A peer without a library: a sorted `Vec` of fingerprints and binary search.
 
 use super::bytes_of;
 use crate::data::Element;

@@ -39,8 +39,8 @@ pub(super) fn between<B: Source, T: Source<Error = B::Error>>(
 
 /// Compares two chunks up to the end of one; returns how many values of each it has compared.
 ///
-/// Most values of most sets are in both: 0.9 ns a value in blocks, against 2.7 ns one by one,
-/// measured with 1 % removed and 1 % added.
+/// Most values of most sets are in both, so blocks that are equal are passed over at once: with
+/// 1 % removed and 1 % added that takes some 6 instructions a value, beside 29 to decode it.
 fn compare(
     old: &[u64],
     new: &[u64],

@@ -45,11 +45,11 @@
 //! | [`Set::from_ascending`] | O(n) | none |
 //! | [`Set::parse`] | O(bytes) | none |
 //! | [`IndexedSet::parse`], [`Set::index`] | O(n) | the index, in memory: 11 bits an element |
-//! | [`Set::iter`], a union or difference of k sets | O(n log k) | 2 KiB a set |
+//! | [`Set::iter`], a union or difference of k sets | O(n log k) | 6 KiB a set |
 //! | [`Set::contains`], [`Set::rank_of`] | O(n) | none |
 //! | [`IndexedSet::contains`], [`IndexedSet::rank_of`] | O(1) | none |
-//! | [`Set::matches`] of q queries | O(n + q) | 16 bytes a query |
-//! | [`IndexedSet::matches`] of q queries | O(q), or O(n + q) | none, or 16 bytes a query |
+//! | [`Set::matches`] of q queries | O(n + q log q) | 16 bytes a query |
+//! | [`IndexedSet::matches`] of q queries | O(q), or O(n + q log q) | none, or 16 bytes a query |
 //! | [`Delta::between`], [`Delta::apply`] | O(n) | 8 bytes a change |
 //!
 //! With the feature `std`, `ExternalBuilder`, `SetReader`, `SetSink` and `IndexedFile` do the same

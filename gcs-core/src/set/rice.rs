@@ -9,9 +9,8 @@
 //! R. F. Rice, "Some practical universal noiseless coding techniques", JPL 79-22, 1979;
 //! S. W. Golomb, "Run-length encodings", IEEE Trans. Inf. Theory 12(3), 1966.
 //!
-//! Decoding reads through one unaligned 64-bit load, of which at least 57 bits count:
-//! with P ≤ 24 nearly always two codes a load, above that one if it fits. Longer codes take
-//! a slower path.
+//! Decoding reads through unaligned 64-bit loads, of which at least 57 bits count: four codes
+//! a load with P ≤ 6, two with P ≤ 20, above that one. Longer codes take a slower path.
 
 use alloc::vec::Vec;
 
