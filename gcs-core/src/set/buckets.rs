@@ -31,6 +31,13 @@ struct Bucket {
     start: u64,
 }
 
+impl Line {
+    #[inline]
+    fn bucket(&self, bucket: u64) -> Bucket {
+        self.buckets[(bucket % LINE as u64) as usize]
+    }
+}
+
 /// A bucket that begins too far from its line: it is read from the line's place on.
 const FAR: u64 = u64::MAX;
 
@@ -48,38 +55,35 @@ pub(super) struct Place {
 /// The buckets of one set.
 #[derive(Clone)]
 pub(super) struct Buckets {
-    /// Lines in the hash range, as a fraction of `2^64`.
-    scale: u64,
+    scale: Scale,
     lines: Vec<Line>,
 }
 
-/// Where a fingerprint belongs.
+/// Buckets in the hash range, as a fraction of `2^64`.
 #[derive(Clone, Copy)]
-struct Spot {
-    line: u64,
-    bucket: u64,
-    cell: u64,
+struct Scale(u64);
+
+impl Scale {
+    /// The bucket and the cell to which a fingerprint belongs.
+    #[inline]
+    fn locate(self, fingerprint: u64) -> (u64, u64) {
+        let scaled = u128::from(fingerprint) * u128::from(self.0);
+        ((scaled >> 64) as u64, (scaled as u64) >> 58)
+    }
 }
 
 impl Buckets {
     #[inline]
-    fn locate(&self, fingerprint: u64) -> Spot {
-        let scaled = u128::from(fingerprint) * u128::from(self.scale);
-        let in_line = u128::from(scaled as u64) * LINE as u128;
-        Spot {
-            line: (scaled >> 64) as u64,
-            bucket: (in_line >> 64) as u64,
-            cell: (in_line as u64) >> 58,
-        }
+    fn line(&self, bucket: u64) -> Option<&Line> {
+        self.lines.get((bucket / LINE as u64) as usize)
     }
 
     /// Whether a fingerprint's cell holds one, so that it may be in the set. One access to
     /// memory, and no branch that waits for it.
     #[inline]
     pub(super) fn may_hold(&self, fingerprint: u64) -> bool {
-        let Spot { line, bucket, cell } = self.locate(fingerprint);
-        let line = self.lines.get(line as usize);
-        let cells = line.map_or(0, |line| line.buckets[bucket as usize].cells);
+        let (bucket, cell) = self.scale.locate(fingerprint);
+        let cells = self.line(bucket).map_or(0, |line| line.bucket(bucket).cells);
         (cells >> cell) & 1 == 1
     }
 
@@ -87,13 +91,13 @@ impl Buckets {
     /// is not in the set.
     #[inline]
     pub(super) fn find(&self, fingerprint: u64) -> Option<Place> {
-        let Spot { line, bucket, cell } = self.locate(fingerprint);
-        let line = self.lines.get(line as usize)?;
-        let bucket = line.buckets[bucket as usize];
-        if (bucket.cells >> cell) & 1 == 0 {
+        let (bucket, cell) = self.scale.locate(fingerprint);
+        let line = self.line(bucket)?;
+        let Bucket { cells, start } = line.bucket(bucket);
+        if (cells >> cell) & 1 == 0 {
             return None;
         }
-        Some(Place::unpack(line.place).plus(bucket.start))
+        Some(Place::unpack(line.place).plus(start))
     }
 
     /// Bytes of memory.
@@ -157,9 +161,9 @@ impl BucketsWriter {
     /// A writer for `len` values below `bound`, coded with a Rice parameter.
     pub(super) fn new(bound: u64, len: u32, parameter: u32) -> BucketsWriter {
         let lines = u64::from(len).div_ceil(BUCKET * LINE as u64).clamp(1, bound);
-        let scale = ((u128::from(lines) << 64) / u128::from(bound)).min(u128::from(u64::MAX));
-        let lines = alloc::vec![Line::default(); lines as usize];
-        let buckets = Buckets { scale: scale as u64, lines };
+        let scale = (u128::from(lines * LINE as u64) << 64) / u128::from(bound);
+        let scale = Scale(u64::try_from(scale).unwrap_or(u64::MAX));
+        let buckets = Buckets { scale, lines: alloc::vec![Line::default(); lines as usize] };
         BucketsWriter { buckets, begun: 0, cells: 0, here: Place::default(), parameter, bound }
     }
 
@@ -169,24 +173,24 @@ impl BucketsWriter {
         if values.last().is_none_or(|&last| last >= self.bound) {
             return;
         }
-        let Place { mut bit, mut next, mut rank } = self.here;
-        let (fixed, mut cells) = (u64::from(self.parameter) + 1, self.cells);
-        for &value in values {
-            let Spot { line, bucket, cell } = self.buckets.locate(value);
-            let bucket = line * LINE as u64 + bucket;
-            if bucket >= self.begun {
+        let (scale, parameter) = (self.buckets.scale, self.parameter);
+        let (first, fixed) = (self.here.rank, u64::from(parameter) + 1);
+        let Place { mut bit, mut next, .. } = self.here;
+        let (mut begun, mut cells) = (self.begun, self.cells);
+        for (&value, rank) in values.iter().zip(first..) {
+            let (bucket, cell) = scale.locate(value);
+            if bucket >= begun {
                 self.set_cells(cells);
                 self.here = Place { bit, next, rank };
                 self.begin_to(bucket + 1);
-                cells = 0;
+                (begun, cells) = (bucket + 1, 0);
             }
             cells |= 1 << cell;
-            bit += ((value - next) >> self.parameter) + fixed;
+            bit += ((value - next) >> parameter) + fixed;
             next = value + 1;
-            rank += 1;
         }
         self.cells = cells;
-        self.here = Place { bit, next, rank };
+        self.here = Place { bit, next, rank: first + values.len() as u32 };
     }
 
     /// Writes the cells of the bucket that began last.
