@@ -7,6 +7,8 @@
 
 use alloc::vec::Vec;
 
+use super::rice::Code;
+
 /// Fingerprints in a bucket, on average.
 const BUCKET: u64 = 16;
 
@@ -120,6 +122,12 @@ impl Place {
         Place { bit: low & ((1 << 38) - 1), next: high >> 6, rank: rank as u32 }
     }
 
+    /// The place behind a code, the last of `count` from here on.
+    fn behind(self, code: Code, count: usize) -> Place {
+        let (bit, next) = code.after();
+        Place { bit, next, rank: self.rank + count as u32 }
+    }
+
     /// The place of a bucket whose line begins here.
     #[inline]
     fn plus(self, start: u64) -> Place {
@@ -152,45 +160,49 @@ pub(super) struct BucketsWriter {
     /// The cells of the bucket that began last, which are written when the next one begins.
     cells: u64,
     here: Place,
-    parameter: u32,
+    /// The place of the line that began last.
+    line: Place,
     /// The hash range, below which all values must lie.
     bound: u64,
 }
 
 impl BucketsWriter {
-    /// A writer for `len` values below `bound`, coded with a Rice parameter.
-    pub(super) fn new(bound: u64, len: u32, parameter: u32) -> BucketsWriter {
+    /// A writer for `len` values below `bound`.
+    pub(super) fn new(bound: u64, len: u32) -> BucketsWriter {
         let lines = u64::from(len).div_ceil(BUCKET * LINE as u64).clamp(1, bound);
         let scale = (u128::from(lines * LINE as u64) << 64) / u128::from(bound);
         let scale = Scale(u64::try_from(scale).unwrap_or(u64::MAX));
         let buckets = Buckets { scale, lines: alloc::vec![Line::default(); lines as usize] };
-        BucketsWriter { buckets, begun: 0, cells: 0, here: Place::default(), parameter, bound }
+        BucketsWriter {
+            buckets,
+            begun: 0,
+            cells: 0,
+            here: Place::default(),
+            line: Place::default(),
+            bound,
+        }
     }
 
-    /// Takes the next values of the code.
-    pub(super) fn take(&mut self, values: &[u64]) {
+    /// Takes the next codes.
+    pub(super) fn take(&mut self, codes: &[Code]) {
         // Bytes that are no set may code values beyond their hash range.
-        if values.last().is_none_or(|&last| last >= self.bound) {
-            return;
-        }
-        let (scale, parameter) = (self.buckets.scale, self.parameter);
-        let (first, fixed) = (self.here.rank, u64::from(parameter) + 1);
-        let Place { mut bit, mut next, .. } = self.here;
+        let Some(last) = codes.last().filter(|last| last.value < self.bound) else { return };
+        let (scale, start) = (self.buckets.scale, self.here);
         let (mut begun, mut cells) = (self.begun, self.cells);
-        for (&value, rank) in values.iter().zip(first..) {
-            let (bucket, cell) = scale.locate(value);
+        for (at, code) in codes.iter().enumerate() {
+            let (bucket, cell) = scale.locate(code.value);
             if bucket >= begun {
                 self.set_cells(cells);
-                self.here = Place { bit, next, rank };
+                if let Some(before) = at.checked_sub(1) {
+                    self.here = start.behind(codes[before], at);
+                }
                 self.begin_to(bucket + 1);
                 (begun, cells) = (bucket + 1, 0);
             }
             cells |= 1 << cell;
-            bit += ((value - next) >> parameter) + fixed;
-            next = value + 1;
         }
         self.cells = cells;
-        self.here = Place { bit, next, rank: first + values.len() as u32 };
+        self.here = start.behind(*last, codes.len());
     }
 
     /// Writes the cells of the bucket that began last.
@@ -207,9 +219,10 @@ impl BucketsWriter {
             let line = &mut self.buckets.lines[bucket as usize / LINE];
             let at = bucket as usize % LINE;
             if at == 0 {
+                self.line = self.here;
                 line.place = self.here.pack();
             }
-            line.buckets[at].start = Place::unpack(line.place).distance_to(self.here);
+            line.buckets[at].start = self.line.distance_to(self.here);
         }
         self.begun = end;
     }

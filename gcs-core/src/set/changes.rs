@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 use core::iter::Peekable;
+use core::ops::Range;
 
 use super::error::DeltaError;
 use super::merge::Source;
-use super::rice::Values;
+use super::rice::{Decoded, Values};
 
 /// Values of both streams that are compared at once.
 const BLOCK: usize = 8;
@@ -86,7 +87,10 @@ pub(super) fn apply<B: Source, E: From<B::Error> + From<DeltaError>>(
         if chunk.is_empty() {
             break;
         }
-        apply_to_chunk(chunk, rank, &mut removed, &mut added, &mut write)?;
+        apply_to_chunk(chunk, rank, &mut removed, &mut added, &mut |piece| match piece {
+            Piece::Span(span) => write(&chunk[span]),
+            Piece::Added(value) => write(&[value]),
+        })?;
         let count = chunk.len();
         rank += count as u64;
         base.consume(count);
@@ -94,15 +98,23 @@ pub(super) fn apply<B: Source, E: From<B::Error> + From<DeltaError>>(
     added.try_for_each(|value| write(&[value]))
 }
 
+/// A part of a chunk with its changes.
+pub(super) enum Piece {
+    /// Values of the chunk that stay.
+    Span(Range<usize>),
+    /// A value that is added.
+    Added(u64),
+}
+
 /// Hands on a chunk, which begins at `rank`, with the changes that lie in it.
-fn apply_to_chunk<E: From<DeltaError>>(
-    chunk: &[u64],
+pub(super) fn apply_to_chunk<T: Decoded, E: From<DeltaError>>(
+    chunk: &[T],
     rank: u64,
     removed: &mut Peekable<Values<'_>>,
     added: &mut Peekable<Values<'_>>,
-    write: &mut impl FnMut(&[u64]) -> Result<(), E>,
+    write: &mut impl FnMut(Piece) -> Result<(), E>,
 ) -> Result<(), E> {
-    let last = chunk[chunk.len() - 1];
+    let last = chunk[chunk.len() - 1].value();
     let after = rank + chunk.len() as u64;
     let mut from = 0;
     loop {
@@ -110,18 +122,18 @@ fn apply_to_chunk<E: From<DeltaError>>(
         let cut = removed.peek().filter(|&&removed| removed < after);
         let cut = cut.map_or(chunk.len(), |removed| (removed - rank) as usize);
         let new = added.peek().copied().filter(|&new| new <= last);
-        let place = |new| from + chunk[from..].partition_point(|&value| value < new);
+        let place = |new| from + chunk[from..].partition_point(|kept| kept.value() < new);
         let addition = new.map(|new| (new, place(new))).filter(|&(_, at)| at <= cut);
         if let Some((value, at)) = addition {
-            if chunk.get(at) == Some(&value) {
+            if chunk.get(at).is_some_and(|kept| kept.value() == value) {
                 return Err(DeltaError::AlreadyPresent { value }.into());
             }
-            write(&chunk[from..at])?;
-            write(&[value])?;
+            write(Piece::Span(from..at))?;
+            write(Piece::Added(value))?;
             added.next();
             from = at;
         } else {
-            write(&chunk[from..cut])?;
+            write(Piece::Span(from..cut))?;
             if cut == chunk.len() {
                 return Ok(());
             }

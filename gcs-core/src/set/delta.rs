@@ -10,6 +10,7 @@ use super::hash_range::HashRange;
 use super::info::SetInfo;
 use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
 use super::set::{Set, SetWriter};
+use super::spans;
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
 use crate::digest::Digest;
 use crate::error::ParseError;
@@ -316,7 +317,12 @@ pub(crate) fn append_body<A: AsRef<[u8]>, B: AsRef<[u8]>>(
     target: &Set<B>,
 ) -> Result<(Shape, Shape), DeltaError> {
     expect_same_hashing(base.salt(), base.hash_range(), target)?;
-    let Ok((removed, added)) = changes::between(&mut base.values(), &mut target.values());
+    let (removed, added) = if base.rice_parameter() == target.rice_parameter() {
+        spans::between(base.codes(), target.reader(), target.len())
+    } else {
+        let Ok(changes) = changes::between(&mut base.values(), &mut target.values());
+        changes
+    };
     Ok(append_changes(data, base.len(), base.hash_range(), &removed, &added))
 }
 
@@ -421,10 +427,14 @@ impl<'a> Body<'a> {
         let len = u32::try_from(self.target_len())
             .map_err(|_| DeltaError::TooMany { got: self.target_len() })?;
         let mut writer = SetWriter::new(base.salt(), base.hash_range(), len);
-        changes::apply(&mut base.values(), self.changes(), |values| {
-            writer.extend(values);
-            Ok::<(), DeltaError>(())
-        })?;
+        if base.rice_parameter() == writer.parameter() {
+            spans::apply(base.codes(), self.changes(), writer.code())?;
+        } else {
+            changes::apply(&mut base.values(), self.changes(), |values| {
+                writer.extend(values);
+                Ok::<(), DeltaError>(())
+            })?;
+        }
         let set = writer.finish();
         if set.identity() != target {
             return Err(DeltaError::Target { expected: target, got: set.identity() });

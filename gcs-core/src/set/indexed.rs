@@ -47,15 +47,16 @@ impl<D: AsRef<[u8]>> Set<D> {
 
     /// This set with an index. O(n).
     pub fn into_indexed(self) -> IndexedSet<D> {
-        let mut writer =
-            BucketsWriter::new(self.hash_range().get(), self.len(), self.rice_parameter());
-        let mut values = self.values();
+        let mut writer = BucketsWriter::new(self.hash_range().get(), self.len());
+        let mut codes = self.codes();
         loop {
-            let chunk = values.next_chunk();
-            if chunk.is_empty() {
+            let chunk = codes.chunk();
+            let count = chunk.len();
+            if count == 0 {
                 break;
             }
             writer.take(chunk);
+            codes.consume(count);
         }
         IndexedSet { hasher: self.hasher(), buckets: writer.finish(), set: self }
     }
@@ -69,11 +70,9 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
     pub fn parse(data: D) -> Result<IndexedSet<D>, ParseError> {
         let mut writer = None;
         let set = Set::parse_with(data, |shape, chunk| {
-            writer
-                .get_or_insert_with(|| BucketsWriter::new(shape.bound, shape.len, shape.parameter))
-                .take(chunk);
+            writer.get_or_insert_with(|| BucketsWriter::new(shape.bound, shape.len)).take(chunk);
         })?;
-        let writer = writer.unwrap_or_else(|| BucketsWriter::new(set.hash_range().get(), 0, 0));
+        let writer = writer.unwrap_or_else(|| BucketsWriter::new(set.hash_range().get(), 0));
         Ok(IndexedSet { hasher: set.hasher(), buckets: writer.finish(), set })
     }
 

@@ -123,6 +123,7 @@ mod set;
 mod sink;
 mod sip;
 mod sort;
+mod spans;
 #[cfg(feature = "std")]
 mod streams;
 

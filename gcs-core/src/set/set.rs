@@ -10,7 +10,7 @@ use super::error::BuildError;
 use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
 use super::matches::{Matches, Queries};
-use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
+use super::rice::{self, Codes, Decoded, RiceReader, RiceWriter, Shape, Values};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
 use crate::digest::Digest;
 use crate::error::ParseError;
@@ -183,6 +183,16 @@ impl SetWriter {
         self.code.extend(values);
     }
 
+    /// The Rice parameter P of its code.
+    pub(super) fn parameter(&self) -> u32 {
+        self.parameter
+    }
+
+    /// Its code, to which values above all before them and below the hash range can be added.
+    pub(super) fn code(&mut self) -> &mut RiceWriter {
+        &mut self.code
+    }
+
     /// Ends a set whose P was a guess: codes it again if its length needs another P.
     pub(crate) fn finish_recoded(self) -> Set {
         let SetWriter { salt, hash_range, parameter, .. } = self;
@@ -214,20 +224,20 @@ impl<D: AsRef<[u8]>> Set<D> {
     /// The first thing that is wrong, as a [`ParseError`]. Corrupt bytes are never "not
     /// in the set".
     pub fn parse(data: D) -> Result<Set<D>, ParseError> {
-        Set::parse_with(data, |_, _| ())
+        Set::parse_with(data, |_, _: &[u64]| ())
     }
 
     /// [`Set::parse`], which shows the values to `visit` as it reads them, chunk by chunk. They
     /// are the set's only if it succeeds.
-    pub(super) fn parse_with(
+    pub(super) fn parse_with<T: Decoded>(
         data: D,
-        mut visit: impl FnMut(&Shape, &[u64]),
+        mut visit: impl FnMut(&Shape, &[T]),
     ) -> Result<Set<D>, ParseError> {
         let bytes = data.as_ref();
         let header = Header::parse(bytes)?;
         bytes::expect_len(bytes, header.file_len())?;
         let code = &bytes[HEADER_LEN..];
-        rice::validate_with(code, &header.shape, |chunk| visit(&header.shape, chunk))?;
+        rice::validate_with(code, &header.shape, |chunk: &[T]| visit(&header.shape, chunk))?;
         let identity = bytes::expect_trailer(bytes)?;
         Ok(Set { data, header, identity })
     }
@@ -371,6 +381,10 @@ impl<D: AsRef<[u8]>> Set<D> {
 
     pub(crate) fn values(&self) -> Values<'_> {
         Values::new(self.reader(), self.len())
+    }
+
+    pub(super) fn codes(&self) -> Codes<'_> {
+        Codes::new(self.reader(), self.len())
     }
 
     pub(crate) fn reader(&self) -> RiceReader<'_> {
