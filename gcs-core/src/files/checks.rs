@@ -229,7 +229,7 @@ impl CheckFile {
             return CheckFile { bytes: Vec::new(), root: Digest::ZERO, left_out: Vec::new() };
         }
         let mut ranks = entries.chunk_by(|a, b| a.0 == b.0);
-        let content = content_digest(entries);
+        let checks = digest_of_checks(entries);
         let mut left_out = Vec::new();
         let length = shape.record_len() as usize;
         let (mut bytes, mut leaves, mut members) = (Vec::new(), Vec::new(), Vec::new());
@@ -243,7 +243,7 @@ impl CheckFile {
             bytes.put(MAGIC).put_u16(crate::bytes::VERSION).put(&identity.0);
             bytes.put_u32(date.days()).put_u32(number);
             bytes.put_u32(shape.ranks).put_u32(shape.spare_slots);
-            let mut noise = key.stream("check noise", &[&bytes[start..], &content.0]);
+            let mut noise = key.stream("check noise", &[&bytes[start..], &checks.0]);
             Slots::fill(&members, shape, &mut noise, &mut left_out).append_to(&mut bytes);
             leaves.push(leaf_hash(&bytes[start..]));
             bytes.resize(start + length, 0);
@@ -254,14 +254,21 @@ impl CheckFile {
     }
 }
 
-fn content_digest(entries: &[HashedElement]) -> Digest {
+/// What noise depends on besides the set: the checks, those of one fingerprint joined by a 0, which
+/// is no check.
+fn digest_of_checks(entries: &[HashedElement]) -> Digest {
     let mut hasher = Sha256::new();
     let mut block = Vec::new();
+    let mut before = None;
     // In blocks, since a call for each number takes longer than its hash.
     for entries in entries.chunks(256) {
         block.clear();
-        for (fingerprint, check) in entries {
-            block.put_u64(*fingerprint).put_u64(*check);
+        for &(fingerprint, check) in entries {
+            if before == Some(fingerprint) {
+                block.put_u64(INCOMPLETE);
+            }
+            block.put_u64(check);
+            before = Some(fingerprint);
         }
         hasher.update(&block);
     }

@@ -84,8 +84,9 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
         })?;
         let before = before.and_then(|table| table.row(day.date));
         let kept = before.map(|row| Hashed::new(day, row.salt, row.hash_range));
-        let fits =
-            |hashed: &Hashed| hashed.distinct <= hashed.hash_range.capacity(settings.rate_bits);
+        let fits = |hashed: &Hashed| {
+            hashed.values.len() as u64 <= hashed.hash_range.capacity(settings.rate_bits)
+        };
         let hashed = match kept {
             Some(hashed) if fits(&hashed) => hashed,
             kept => {
@@ -101,9 +102,7 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
                 }
             }
         };
-        let values = hashed.entries.chunk_by(|a, b| a.0 == b.0).map(|entries| entries[0].0);
-        let distinct = hashed.distinct as u32;
-        let set = Set::from_distinct(hashed.salt, hashed.hash_range, distinct, values);
+        let set = Set::from_distinct(hashed.salt, hashed.hash_range, &hashed.values);
         Ok(DaySet { day, content, set: Arc::new(set), entries: hashed.entries })
     }
 
@@ -269,8 +268,8 @@ struct Hashed {
     salt: Salt,
     hash_range: HashRange,
     entries: Vec<HashedElement>,
-    /// Number of distinct fingerprints.
-    distinct: u64,
+    /// The distinct fingerprints, ascending.
+    values: Vec<u64>,
 }
 
 impl Hashed {
@@ -281,8 +280,9 @@ impl Hashed {
         let bits = u64::BITS - hash_range.get().leading_zeros();
         sort_by(&mut entries, &mut Vec::new(), bits, |entry| entry.0);
         entries.dedup();
-        let distinct = entries.chunk_by(|a, b| a.0 == b.0).count() as u64;
-        Hashed { salt, hash_range, entries, distinct }
+        let mut values: Vec<u64> = entries.iter().map(|entry| entry.0).collect();
+        values.dedup();
+        Hashed { salt, hash_range, entries, values }
     }
 }
 

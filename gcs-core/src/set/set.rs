@@ -131,17 +131,11 @@ impl Set {
         Ok(write(count).finish_recoded())
     }
 
-    /// Writes a set of exactly `len` values, strictly ascending and below the hash range.
-    pub(crate) fn from_distinct(
-        salt: Salt,
-        hash_range: HashRange,
-        len: u32,
-        values: impl IntoIterator<Item = u64>,
-    ) -> Set {
-        let mut writer = SetWriter::new(salt, hash_range, len);
-        for value in values {
-            writer.push(value);
-        }
+    /// Writes a set of values that are strictly ascending and below the hash range.
+    #[cfg(feature = "protocol")]
+    pub(crate) fn from_distinct(salt: Salt, hash_range: HashRange, values: &[u64]) -> Set {
+        let mut writer = SetWriter::new(salt, hash_range, values.len() as u32);
+        writer.extend(values);
         writer.finish()
     }
 }
@@ -172,12 +166,6 @@ impl SetWriter {
         SetWriter { salt, hash_range, parameter, code }
     }
 
-    /// Writes a value above all before it and below the hash range.
-    #[inline]
-    pub(crate) fn push(&mut self, value: u64) {
-        self.code.push(value);
-    }
-
     /// Writes values above all before them and below the hash range.
     pub(crate) fn extend(&mut self, values: &[u64]) {
         self.code.extend(values);
@@ -201,7 +189,15 @@ impl SetWriter {
         }
         let (data, len, bits) = self.code.finish();
         let reader = RiceReader::new(&data[HEADER_LEN..], parameter, bits);
-        Set::from_distinct(salt, hash_range, len, Values::new(reader, len))
+        let mut values = Values::new(reader, len);
+        let mut writer = SetWriter::new(salt, hash_range, len);
+        loop {
+            let chunk = values.next_chunk();
+            if chunk.is_empty() {
+                return writer.finish();
+            }
+            writer.extend(chunk);
+        }
     }
 
     pub(crate) fn finish(self) -> Set {
