@@ -7,6 +7,7 @@ mod element;
 mod error;
 mod finder;
 mod hashing;
+mod incoming;
 mod input;
 mod interrupt;
 mod kind;

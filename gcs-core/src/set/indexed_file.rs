@@ -6,6 +6,8 @@ use core::fmt;
 use core::hash::Hasher as _;
 use std::io;
 
+use sha2::{Digest as _, Sha256};
+
 use super::buckets::Place;
 use super::hash::ElementHasher;
 use super::index_file::{
@@ -86,14 +88,19 @@ impl<S: ReadAt, I: ReadAt> IndexedFile<S, I> {
     ///
     /// # Errors
     /// [`IndexError`] when a file cannot be read, is of another kind or version, has another
-    /// length than its header says, or when the index is not that of this set.
+    /// length than its header says, or when the index is not that of this set. Before it says so
+    /// it reads the whole index, so that a damaged one is [`IndexError::Index`], and no index of
+    /// another set.
     pub fn open(set: S, index: I) -> Result<IndexedFile<S, I>, IndexError> {
         let (set_header, got) = open_set(&set)?;
         let header = open_index(&index)?;
         if header.identity != got {
+            expect_whole(&index, &header)?;
             return Err(IndexError::OtherSet { expected: header.identity, got });
         }
         if header.set != set_header {
+            expect_whole(&index, &header)?;
+            IndexWriter::of_file(&set)?;
             return Err(IndexError::Header);
         }
         let hasher = ElementHasher::new(set_header.salt, set_header.hash_range);
@@ -352,6 +359,21 @@ fn read_front<const N: usize>(file: &impl ReadAt) -> io::Result<(u64, Vec<u8>)> 
     Ok((size, front))
 }
 
+/// Fails if a byte of an index has changed, as its trailer tells.
+fn expect_whole(index: &impl ReadAt, header: &IndexHeader) -> Result<(), IndexError> {
+    let end = header.file_len() - TRAILER_LEN as u64;
+    let mut hasher = Sha256::new();
+    let mut bytes = Window::new(index, end);
+    bytes.show(0..end, |piece| hasher.update(piece)).map_err(IndexError::ReadIndex)?;
+    let mut trailer = [0; TRAILER_LEN];
+    index.read_exact_at(&mut trailer, end).map_err(IndexError::ReadIndex)?;
+    let (expected, got) = (Digest(trailer), Digest(hasher.finalize().into()));
+    if expected == got {
+        return Ok(());
+    }
+    Err(IndexError::Index(ParseError::Digest { field: "trailer", expected, got }))
+}
+
 fn expect_size(expected: u64, got: u64) -> Result<(), ParseError> {
     if got == expected { Ok(()) } else { Err(ParseError::Length { expected, got }) }
 }
@@ -577,6 +599,28 @@ mod tests {
             }
         }
         verifies(&set, &index).unwrap();
+    }
+
+    /// A damaged header, or identity, is no index of another set.
+    #[test]
+    fn a_damaged_header_is_no_other_set() {
+        let model = small();
+        let (mut set, mut index) = (model.as_bytes().to_vec(), index_of(&model));
+        for at in 8..88 {
+            index[at] ^= 1;
+            let error = open(&set, &index).unwrap_err();
+            assert!(matches!(error, IndexError::Index(_)), "{at}: {error}");
+            index[at] ^= 1;
+        }
+        for at in 0..48 {
+            set[at] ^= 1;
+            let error = open(&set, &index).unwrap_err();
+            assert!(matches!(error, IndexError::Set(_)), "{at}: {error}");
+            set[at] ^= 1;
+        }
+        // An identity that has changed may be that of another set: reading the set tells.
+        *set.last_mut().unwrap() ^= 1;
+        assert!(matches!(open(&set, &index), Err(IndexError::OtherSet { .. })));
     }
 
     #[test]
