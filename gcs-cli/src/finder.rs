@@ -178,15 +178,11 @@ fn open_indexed(
 }
 
 /// Which of the two files an error is of.
-fn unused(
-    context: Context,
-    set: &Path,
-    index: &Path,
-    is_named: bool,
-    error: IndexError,
-) -> Unused {
+fn unused(context: Context, set: &Path, index: &Path, is_named: bool, error: IndexError) -> Unused {
     match error {
-        IndexError::ReadSet(_) | IndexError::Set(_) => Unused::Set(Error::of_index(set, index, error)),
+        IndexError::ReadSet(_) | IndexError::Set(_) => {
+            Unused::Set(Error::of_index(set, index, error))
+        }
         // The set is read anyway in place of an index that nobody named.
         IndexError::OtherSet { .. } if !is_named => {
             Unused::Index(Error::of_index(set, index, error))

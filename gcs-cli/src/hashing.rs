@@ -45,7 +45,11 @@ pub(crate) struct Counts {
 impl Counts {
     /// Fails if there were lines or records, and not one of them was an element: then the options
     /// do not fit the input, and what would be made of it is worth nothing.
-    pub(crate) fn expect_elements(self, unit: &'static str, done: &'static str) -> Result<(), Error> {
+    pub(crate) fn expect_elements(
+        self,
+        unit: &'static str,
+        done: &'static str,
+    ) -> Result<(), Error> {
         match self {
             Counts { elements: 0, bad: 1.., .. } => {
                 Err(Error::NoElement { unit, bad: self.bad, done })

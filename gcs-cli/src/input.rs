@@ -94,7 +94,8 @@ pub(crate) fn take_stdin() -> Result<Stdin, Error> {
     if IS_TAKEN.swap(true, Ordering::Relaxed) { Err(stdin_twice()) } else { Ok(io::stdin()) }
 }
 
-fn stdin_twice() -> Error {
+/// The error of naming standard input twice.
+pub(crate) fn stdin_twice() -> Error {
     let what = "standard input (-) named twice";
     Error::usage(what, "it can be read only once", "name it once")
 }

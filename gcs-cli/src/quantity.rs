@@ -155,7 +155,9 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Ok(size), "{text}");
         }
-        for bad in ["", "GB", "1.2.3GB", "-1", "1XB", "99999999999GB", "1e", ".", "1 G B", "i", "1iB"] {
+        for bad in
+            ["", "GB", "1.2.3GB", "-1", "1XB", "99999999999GB", "1e", ".", "1 G B", "i", "1iB"]
+        {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
     }
@@ -174,7 +176,9 @@ mod tests {
         ] {
             assert_eq!(parse_number(text), Ok(number), "{text}");
         }
-        for bad in ["", "0", "0k", "-1", "1.5", "1.2345k", "1kB", "1e30", "k", "1,000", "NaN", "inf"] {
+        for bad in
+            ["", "0", "0k", "-1", "1.5", "1.2345k", "1kB", "1e30", "k", "1,000", "NaN", "inf"]
+        {
             let told = parse_number(bad).unwrap_err();
             assert!(told.ends_with(&format!("200k, 1.5M, 16Ki or 1e6, got {bad:?}")), "{told}");
         }

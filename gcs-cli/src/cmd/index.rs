@@ -21,7 +21,7 @@ use crate::report::path_text;
 gcs query finds SET.index beside the set by itself. An index takes one bit for each fingerprint. \
 When the set changes, make its index again.")]
 pub(crate) struct Index {
-    /// The set
+    /// The set; - is standard input
     #[arg(value_name = "SET")]
     set: PathBuf,
     /// The file to make; - is standard output [default: SET.index]

@@ -33,14 +33,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[command(after_help = "\
 Prints the lines whose elements are in the set. The answer \"no\" is certain; \"yes\" means: in the \
 set, or a false positive, at the rate that gcs inspect shows. Elements must be written as they were \
-when the set was made (--format, --field).\n\n\
-Exit status: 0 if a line was selected, 1 if none was, 2 after an error.\n\n\
+when the set was made (--format, --field). Lines from a pipe are answered whenever it pauses.\n\n\
+An index that was found beside the set and does not serve it, as after gcs apply, is set aside with \
+a note; one that --index names is an error then.\n\n\
 Examples:\n  \
     gcs query pwned.gcs 5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8\n  \
     printf %s password | sha1sum | gcs query pwned.gcs --field 1 --separator ' '\n  \
     gcs query pwned.gcs --file mine.txt -v")]
 pub(crate) struct Query {
-    /// The set
+    /// The set; - is standard input
     #[arg(value_name = "SET")]
     set: PathBuf,
     /// Elements; without any, and without --file, lines of standard input
