@@ -144,7 +144,7 @@ impl Encode {
         let mut builder = ExternalBuilder::new(salt, hash_range, memory, folder).map_err(failed)?;
         let progress = Progress::new(context, "hashing", total(&hashing.sources));
         let counts = hashing.run(&progress, |fingerprints| {
-            fingerprints.iter().try_for_each(|&one| builder.add_fingerprint(one)).map_err(failed)
+            fingerprints.iter().try_for_each(|&one| builder.push_fingerprint(one)).map_err(failed)
         })?;
         drop(progress);
         counts.expect_elements(parser.layout().unit(), "nothing was written")?;
