@@ -1,7 +1,7 @@
 //! Reading sets and indexes in pieces, and sets and deltas whole; always validated.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Cursor, IsTerminal as _, Read, Seek};
+use std::io::{self, Cursor, IsTerminal as _, Read, Seek, Write as _};
 use std::path::{Path, PathBuf};
 
 use gcs_core::set::{IndexError, ReadAt, ReadError, SetInfo, SetReader};
@@ -236,8 +236,8 @@ impl AnyFile {
         let bytes = match length {
             Some(length) => Bytes::OnDisk(file, length),
             None if matches!(kind, Kind::Set | Kind::Delta | Kind::Index) => {
-                file.read_to_end(&mut head).map_err(failed)?;
-                Bytes::Memory(head)
+                file.by_ref().take(MOST_IN_MEMORY).read_to_end(&mut head).map_err(failed)?;
+                Bytes::kept(head, file).map_err(failed)?
             }
             None => Bytes::Memory(head),
         };
@@ -245,7 +245,21 @@ impl AnyFile {
     }
 }
 
+/// Of what can be read only once, so much is kept in memory; if there is more, all is on disk.
+const MOST_IN_MEMORY: u64 = 1 << 20;
+
 impl Bytes {
+    /// Keeps what can be read only once: its beginning, which was read, and the rest.
+    fn kept(beginning: Vec<u8>, mut rest: File) -> io::Result<Bytes> {
+        if (beginning.len() as u64) < MOST_IN_MEMORY {
+            return Ok(Bytes::Memory(beginning));
+        }
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&beginning)?;
+        let length = beginning.len() as u64 + io::copy(&mut rest, &mut file)?;
+        Ok(Bytes::OnDisk(file, length))
+    }
+
     fn length(&self) -> u64 {
         match self {
             Bytes::OnDisk(_, length) => *length,

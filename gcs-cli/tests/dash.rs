@@ -136,6 +136,19 @@ fn standard_input_is_read_once() {
     assert!(said.starts_with("gcs: standard input: is damaged: "), "{said}");
 }
 
+/// What comes through a pipe is kept on disk if it is large, and read as often as is needed.
+#[test]
+fn a_large_set_may_come_through_a_pipe() {
+    let home = home();
+    let large = set(0..500_000);
+    assert!(large.as_bytes().len() > 1 << 20);
+    home.write("large.gcs", large.as_bytes());
+    let ran = home.pipe(large.as_bytes(), &["list", "-"]);
+    assert!(ran.answer() == home.run(&["list", "large.gcs"]).answer());
+    let ran = home.pipe(large.as_bytes(), &["query", "-", &hex(7)]);
+    assert_eq!(ran.answer(), lines([7]));
+}
+
 /// A terminal, which takes and gives text only.
 fn terminal() -> File {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};

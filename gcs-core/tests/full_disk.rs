@@ -73,4 +73,8 @@ fn a_full_disk_at_the_end() {
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     assert!(Set::parse(fs::read(path).unwrap()).is_err());
     assert!(names(&runs).is_empty());
+    // Only the output is lost: another one gets the set.
+    let (file, info) = builder.finish_to(Cursor::new(Vec::new())).unwrap();
+    let set = Set::build(SALT, hash_range(), elements()).unwrap();
+    assert!(file.into_inner() == set.as_bytes() && info == set.info());
 }
