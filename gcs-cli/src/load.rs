@@ -231,12 +231,12 @@ impl AnyFile {
         // A script may have read some of its standard input: what is left has another start.
         let length = length.filter(|_| file.stream_position().is_ok_and(|at| at == 0));
         let mut head = Vec::new();
-        file.by_ref().take(HEAD_LEN as u64).read_to_end(&mut head).map_err(failed)?;
+        (&file).take(HEAD_LEN as u64).read_to_end(&mut head).map_err(failed)?;
         let kind = Kind::of(&head);
         let bytes = match length {
             Some(length) => Bytes::OnDisk(file, length),
             None if matches!(kind, Kind::Set | Kind::Delta | Kind::Index) => {
-                file.by_ref().take(MOST_IN_MEMORY).read_to_end(&mut head).map_err(failed)?;
+                (&file).take(MOST_IN_MEMORY).read_to_end(&mut head).map_err(failed)?;
                 Bytes::kept(head, file).map_err(failed)?
             }
             None => Bytes::Memory(head),
