@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(synced(&|| assert!(folder.create("v1/sets/b", b"x").unwrap())), wanted);
         assert_eq!(synced(&|| folder.settle("v1/sets/a").unwrap()), wanted);
         assert_eq!(synced(&|| folder.delete("v1/sets/a").unwrap()), wanted);
-        assert_eq!(synced(&|| folder.delete("v1/sets/a").unwrap()), [PathBuf::new(); 0]);
+        assert!(synced(&|| folder.delete("v1/sets/a").unwrap()).is_empty());
         folder.settle("v1/sets/none").unwrap();
         let opened = synced(&|| drop(Folder::open(folder.path()).unwrap()));
         assert_eq!(opened, [home.path().join("some")]);

@@ -46,7 +46,7 @@ fn assert_alike(got: &ParseError, expected: &ParseError) {
         (ParseError::Length { expected: a, got }, ParseError::Length { expected: b, got: len })
             if got > a =>
         {
-            assert_eq!((a, *got), (b, a + 1).min((b, *len)))
+            assert_eq!((a, *got), (b, a + 1).min((b, *len)));
         }
         _ => assert_eq!(got, expected),
     }
