@@ -1,7 +1,7 @@
 //! Tables, indexes, bundles, check records.
 
 use gcs_core::files::Verdict;
-use gcs_core::files::{Bundle, CheckRecord, IndexFile, KEPT_TICKS, MAX_DATES, Row, SPANS, Table};
+use gcs_core::files::{Bundle, CheckRecord, PublicationIndex, KEPT_TICKS, MAX_DATES, Row, SPANS, Table};
 use gcs_core::{Digest, ElementHasher, Set};
 
 use crate::history::{History, Records};
@@ -41,7 +41,7 @@ pub fn table(data: &[u8]) {
 /// The input is an index file: it is read if and only if the naive reader reads it, and written as
 /// the same bytes; its table is a table file, and its bundles keep the rules of the format.
 pub fn index(data: &[u8]) {
-    let (parsed, naive) = (IndexFile::parse(data), naive::table::Index::parse(data));
+    let (parsed, naive) = (PublicationIndex::parse(data), naive::table::Index::parse(data));
     assert_eq!(class(&parsed), naive.map(drop));
     let Ok(index) = parsed else { return };
     assert_eq!(index.to_bytes(), data);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::files::{Bundle, IndexFile, Manifest, Path};
+use gcs_core::files::{Bundle, PublicationIndex, Manifest, Path};
 use gcs_core::publish::{Day, Publisher};
 
 use crate::history::{keys, root};
@@ -35,7 +35,7 @@ pub fn publisher(data: &[u8]) {
         for (path, bytes) in &files {
             match path {
                 Path::Index(_) => {
-                    let index = IndexFile::parse(bytes).expect("an index");
+                    let index = PublicationIndex::parse(bytes).expect("an index");
                     assert_eq!(index.table.state(), publication.manifest.state);
                 }
                 Path::Bundle { span, series, to } => {

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cmd;
 use crate::error::Error;
-use crate::{interrupt, output};
+use crate::{help, interrupt, output};
 
 /// Exit status when something asked for was found or done.
 pub(crate) const SUCCESS: u8 = 0;
@@ -22,19 +22,22 @@ pub(crate) const CLOSED_PIPE: u8 = 128 + 13;
 #[command(
     name = "gcs",
     version,
-    about = "Makes a small file from a large list of identifiers, and tells whether an identifier \
-             is in it",
-    long_about = "Makes a small file, a set, from a large list of identifiers such as the hashes \
-                  of leaked passwords, and tells whether an identifier is in it.\n\n\
+    about = "Makes a small file from a large list of elements, and tells whether an element is in it",
+    long_about = "Makes a small file, a set, from a large list of elements, such as hashes of leaked \
+                  passwords or serial numbers, and tells whether an element is in it.\n\n\
                   The answer \"no\" is certain. The answer \"yes\" is wrong for one in so many \
-                  other identifiers as you choose: this is the false-positive rate. A set at one \
-                  in a million takes 21.5 bits for each identifier, however long it is.",
+                  other elements as you choose: this is the false-positive rate. A set at one in a \
+                  million takes 21.5 bits for each element, however long it is.\n\n\
+                  A set holds fingerprints: an element's fingerprint is its hash below the hash \
+                  range F. The salt keys the hash. Numbers may be written 200k, 1.5M, 16Ki or 1e6, \
+                  and sizes 512MiB or 1.2GB. A file named - is standard input or output.",
     max_term_width = 100,
     after_help = "First steps:\n  \
         gcs encode hashes.txt -o hashes.gcs   a set of the hashes, one on each line\n  \
         gcs query hashes.gcs 5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8\n  \
         gcs inspect hashes.gcs                how large it is, and how often it is wrong\n\n\
-        Exit status: 0 found or done, 1 nothing found (query), 2 error."
+        Exit status: 0 found or done, 1 nothing found (query), 2 error, 130 interrupted, 141 the \
+        reader of the output has gone."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -46,7 +49,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Context {
-    /// Write the answer as JSON; the shapes are described in the README
+    /// Write the answer as JSON; the help of each command names the fields
     #[arg(long, global = true, display_order = 100)]
     pub(crate) json: bool,
     /// Show progress on standard error even where it is no terminal, as lines
@@ -89,12 +92,13 @@ enum Command {
 
 /// The whole command line, for completions and manual pages.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    help::add_to(Cli::command())
 }
 
 /// Runs the command line of this process.
 pub(crate) fn run() -> ExitCode {
-    let outcome = match Cli::try_parse() {
+    let parsed = command().try_get_matches();
+    let outcome = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => interrupt::handle().and_then(|()| dispatch(cli)),
         Err(shown) => show(&shown),
     };

@@ -1,14 +1,12 @@
 //! Elements as they are written in lines, in records or as arguments.
 
-use std::num::NonZeroUsize;
-
 use clap::{Args, ValueEnum};
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, DecodeError, Encoding, HEXLOWER_PERMISSIVE};
 use thiserror::Error;
 
 use crate::error::Error;
 use crate::input::Layout;
-use crate::quantity::grouped;
+use crate::quantity::{grouped, parse_count};
 
 /// Longest line in bytes, without its end.
 pub(crate) const MAX_LINE: usize = 1 << 16;
@@ -31,9 +29,9 @@ pub(crate) enum Format {
 /// What to do about a line that is no element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnError {
-    /// Give up, and discard the work so far
+    /// Stop at the first such line: encode writes no file; query has answered the lines before it
     Stop,
-    /// Leave the line out, and count it
+    /// Leave such lines out and count them; an error only if not one line is an element
     Skip,
 }
 
@@ -48,8 +46,8 @@ pub(crate) struct ElementArgs {
     #[arg(long, value_name = "BYTES", value_parser = parse_length)]
     length: Option<usize>,
     /// The element is this field of the line, counted from 1 (for lines such as HASH:COUNT)
-    #[arg(long, value_name = "NUMBER")]
-    field: Option<NonZeroUsize>,
+    #[arg(long, value_name = "NUMBER", value_parser = parse_count)]
+    field: Option<usize>,
     /// The character between fields; "tab" for a tab
     #[arg(long, value_name = "CHARACTER", requires = "field", default_value = ":", value_parser = parse_separator)]
     separator: u8,
@@ -59,9 +57,9 @@ pub(crate) struct ElementArgs {
 }
 
 fn parse_length(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(length) if (1..=MAX_LINE).contains(&length) => Ok(length),
-        _ => Err(format!("expected a number of bytes from 1 to {MAX_LINE}")),
+    match parse_count(text) {
+        Ok(length) if length <= MAX_LINE => Ok(length),
+        _ => Err(format!("expected a number of bytes from 1 to {MAX_LINE}, got {text:?}")),
     }
 }
 
@@ -89,7 +87,7 @@ impl ElementArgs {
             }
             _ => Layout::Lines,
         };
-        let field = self.field.map(|field| (field.get(), self.separator));
+        let field = self.field.map(|field| (field, self.separator));
         Ok(Parser { format: self.format, layout, length: self.length, field })
     }
 }
@@ -119,6 +117,7 @@ pub(crate) enum Problem {
 fn field_hint(byte: u8) -> &'static str {
     match byte {
         b':' => ", but \":\" (for lines such as HASH:COUNT say --field 1)",
+        0 => ", but a zero byte (text of UTF-16 becomes UTF-8 with iconv -f UTF-16LE -t UTF-8)",
         b',' | b';' | b'\t' | b'|' => " (for lines of several fields say --field and --separator)",
         _ => "",
     }

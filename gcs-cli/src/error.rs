@@ -10,6 +10,7 @@ use gcs_core::{BuildError, DeltaError, ParseError};
 use thiserror::Error;
 
 use crate::element::Problem;
+use crate::input::{Source, is_dash};
 use crate::kind::Kind;
 use crate::plan::PlanError;
 use crate::quantity::{self, grouped};
@@ -38,6 +39,8 @@ pub(crate) enum Error {
     Kind { path: PathBuf, expected: Kind, got: Kind },
     #[error("{}: this is {got}: expected {expected}", path.display())]
     UnknownKind { path: PathBuf, got: Kind, expected: &'static str },
+    #[error("{source_name}: lines of elements were expected: this is {got}; {remedy}")]
+    NoLines { source_name: String, got: Kind, remedy: String },
     #[error("{}: is damaged: {error}; get a new copy", path.display())]
     Damaged { path: PathBuf, error: ParseError },
     #[error("{}: {error}; get a newer gcs", path.display())]
@@ -50,6 +53,12 @@ pub(crate) enum Error {
         grouped(*number)
     )]
     BadElement { source_name: String, unit: &'static str, number: u64, problem: Problem },
+    #[error(
+        "not one {unit} is an element: {} left out as bad; {done} (see --format, --field and \
+         --length)",
+        quantity::counted(*bad, unit)
+    )]
+    NoElement { unit: &'static str, bad: u64, done: &'static str },
     #[error("{place}: {problem}; nothing behind it was asked (--on-error skip leaves it out)")]
     BadQuery { place: String, problem: Problem },
     #[error(
@@ -93,12 +102,12 @@ impl Error {
 
     /// A failure to read a file.
     pub(crate) fn read(path: &Path, error: io::Error) -> Error {
-        Error::Read { path: path.to_owned(), error }
+        Error::Read { path: named(path, "standard input"), error }
     }
 
     /// A failure to write a file.
     pub(crate) fn write(path: &Path, error: io::Error) -> Error {
-        Error::Write { path: path.to_owned(), error }
+        Error::Write { path: named(path, "standard output"), error }
     }
 
     /// A failure to write to standard output.
@@ -111,7 +120,24 @@ impl Error {
 
     /// A file of another kind than was expected.
     pub(crate) fn wrong_kind(path: &Path, expected: Kind, got: Kind) -> Error {
-        Error::Kind { path: path.to_owned(), expected, got }
+        Error::Kind { path: named(path, "standard input"), expected, got }
+    }
+
+    /// Input of a kind that has no elements.
+    pub(crate) fn no_lines(source: &Source, got: Kind) -> Error {
+        let source_name = source.to_string();
+        let file = if *source == Source::Stdin { "FILE" } else { &source_name };
+        let remedy = match (got.to_lines(file), got) {
+            (Some(lines), _) => {
+                format!("make lines of it: {lines} | gcs ... (encode needs --expected NUMBER then)")
+            }
+            (None, Kind::Set) => {
+                "it is made already; gcs query SET asks it, gcs union combines several".to_owned()
+            }
+            (None, Kind::Delta) => "gcs apply SET DELTA makes a set with it".to_owned(),
+            (None, _) => "name the list of elements itself".to_owned(),
+        };
+        Error::NoLines { source_name, got, remedy }
     }
 
     /// Two sets that do not fit together.
@@ -214,12 +240,17 @@ impl Error {
 
     /// Bytes that are not what their magic says.
     pub(crate) fn damaged(path: &Path, error: ParseError) -> Error {
-        let path = path.to_owned();
+        let path = named(path, "standard input");
         match error {
             ParseError::Version { .. } => Error::Newer { path, error },
             _ => Error::Damaged { path, error },
         }
     }
+}
+
+/// The path, or what "-" stands for.
+fn named(path: &Path, dash: &str) -> PathBuf {
+    if is_dash(path) { dash.into() } else { path.to_owned() }
 }
 
 /// What to do about a full disk.

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use gcs_core::set::SetInfo;
+use gcs_core::set::{IndexError, SetInfo};
 use gcs_core::{ElementHasher, IndexedFile, Match};
 
 use crate::cli::Context;
 use crate::error::Error;
-use crate::load::{IndexFile, SetFile};
+use crate::input::is_dash;
+use crate::load::{self, IndexFile, SetFile};
+use crate::output::note;
 use crate::progress::Progress;
 
 /// Which index is used.
@@ -41,31 +43,47 @@ struct Indexed {
     files: IndexedFile<SetFile, IndexFile>,
     set: PathBuf,
     index: PathBuf,
+    /// Whether the user named the index: then it is an error if it does not serve.
+    is_named: bool,
 }
 
 impl Finder {
-    /// Opens a set. Nothing but headers is read.
+    /// Opens a set. Nothing but headers is read, unless an index does not serve it.
     pub(crate) fn open(
         context: Context,
         path: &Path,
         choice: IndexChoice,
     ) -> Result<Finder, Error> {
         let file = SetFile::open(path)?;
-        let index = match choice {
-            IndexChoice::File(index) => Some(index),
-            IndexChoice::Beside => Some(IndexFile::beside(path)).filter(|index| index.exists()),
-            IndexChoice::None => None,
+        let (index, is_named) = match choice {
+            IndexChoice::File(index) => (index, true),
+            IndexChoice::Beside if !is_dash(path) && IndexFile::beside(path).exists() => {
+                (IndexFile::beside(path), false)
+            }
+            IndexChoice::Beside | IndexChoice::None => return Finder::scan(context, file),
         };
-        let Some(index) = index else { return Finder::scan(context, file) };
-        let opened = IndexedFile::open(file, IndexFile::open(&index)?);
-        let files = opened.map_err(|error| Error::of_index(path, &index, error))?;
+        match open_indexed(context, path, file, &index, is_named) {
+            Ok(files) => Ok(Finder::indexed(context, files, path, index, is_named)),
+            Err(Unused::Index(error)) if !is_named => {
+                set_aside(&error);
+                Finder::scan(context, SetFile::open(path)?)
+            }
+            Err(unused) => Err(unused.into_error()),
+        }
+    }
+
+    fn indexed(
+        context: Context,
+        files: IndexedFile<SetFile, IndexFile>,
+        set: &Path,
+        index: PathBuf,
+        is_named: bool,
+    ) -> Finder {
         let SetInfo { salt, hash_range, len, .. } = files.info();
-        Ok(Finder {
-            context,
-            hasher: ElementHasher::new(salt, hash_range),
-            rate: hash_range.false_positive_rate(len),
-            source: Source::Index(Box::new(Indexed { files, set: path.to_owned(), index })),
-        })
+        let source =
+            Source::Index(Box::new(Indexed { files, set: set.to_owned(), index, is_named }));
+        let rate = hash_range.false_positive_rate(len);
+        Finder { context, hasher: ElementHasher::new(salt, hash_range), rate, source }
     }
 
     fn scan(context: Context, file: SetFile) -> Result<Finder, Error> {
@@ -96,12 +114,18 @@ impl Finder {
     /// index the whole file is validated before anything is answered, also when nothing is asked
     /// for the first time.
     pub(crate) fn find(&mut self, fingerprints: &[u64]) -> Result<Vec<Match>, Error> {
-        match &mut self.source {
-            Source::Index(indexed) => {
-                let Indexed { files, set, index } = &**indexed;
-                let found = files.matches_fingerprints(fingerprints);
-                Ok(found.map_err(|error| Error::of_index(set, index, error))?.into_vec())
+        if let Source::Index(indexed) = &self.source {
+            match indexed.find(self.context, fingerprints) {
+                Ok(found) => return Ok(found),
+                Err(Unused::Index(error)) if !indexed.is_named => {
+                    set_aside(&error);
+                    let file = SetFile::open(&indexed.set)?;
+                    self.source = Source::Scan { file, is_verified: false };
+                }
+                Err(unused) => return Err(unused.into_error()),
             }
+        }
+        match &mut self.source {
             Source::Scan { is_verified: true, .. } if fingerprints.is_empty() => Ok(Vec::new()),
             Source::Scan { file, is_verified } => {
                 let progress = Progress::new(self.context, "searching", Some(file.length()));
@@ -110,6 +134,67 @@ impl Finder {
                 *is_verified = true;
                 Ok(found.into_vec())
             }
+            Source::Index(_) => Ok(Vec::new()),
         }
     }
+}
+
+impl Indexed {
+    fn find(&self, context: Context, fingerprints: &[u64]) -> Result<Vec<Match>, Unused> {
+        match self.files.matches_fingerprints(fingerprints) {
+            Ok(found) => Ok(found.into_vec()),
+            Err(error) => Err(unused(context, &self.set, &self.index, self.is_named, error)),
+        }
+    }
+}
+
+/// Why an index is not used.
+enum Unused {
+    /// The index does not serve; the set may be read without it.
+    Index(Error),
+    /// The set cannot be read with it or without it.
+    Set(Error),
+}
+
+impl Unused {
+    fn into_error(self) -> Error {
+        match self {
+            Unused::Index(error) | Unused::Set(error) => error,
+        }
+    }
+}
+
+/// Opens a set with an index.
+fn open_indexed(
+    context: Context,
+    path: &Path,
+    set: SetFile,
+    index: &Path,
+    is_named: bool,
+) -> Result<IndexedFile<SetFile, IndexFile>, Unused> {
+    let index_file = IndexFile::open(index).map_err(Unused::Index)?;
+    let opened = IndexedFile::open(set, index_file);
+    opened.map_err(|error| unused(context, path, index, is_named, error))
+}
+
+/// Which of the two files an error is of.
+fn unused(context: Context, set: &Path, index: &Path, is_named: bool, error: IndexError) -> Unused {
+    match error {
+        IndexError::ReadSet(_) | IndexError::Set(_) => {
+            Unused::Set(Error::of_index(set, index, error))
+        }
+        // The set is read anyway in place of an index that nobody named.
+        IndexError::OtherSet { .. } if !is_named => {
+            Unused::Index(Error::of_index(set, index, error))
+        }
+        error => match load::damage_behind(context, set, &error) {
+            Some(damage) => Unused::Set(damage),
+            None => Unused::Index(Error::of_index(set, index, error)),
+        },
+    }
+}
+
+/// Says that an index is not used which nobody asked for.
+fn set_aside(error: &Error) {
+    note(format_args!("gcs: {error}; until then the whole set is read"));
 }

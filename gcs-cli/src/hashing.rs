@@ -42,6 +42,23 @@ pub(crate) struct Counts {
     pub(crate) bad: u64,
 }
 
+impl Counts {
+    /// Fails if there were lines or records, and not one of them was an element: then the options
+    /// do not fit the input, and what would be made of it is worth nothing.
+    pub(crate) fn expect_elements(
+        self,
+        unit: &'static str,
+        done: &'static str,
+    ) -> Result<(), Error> {
+        match self {
+            Counts { elements: 0, bad: 1.., .. } => {
+                Err(Error::NoElement { unit, bad: self.bad, done })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Lines or records of one source.
 struct Block {
     source: usize,
@@ -177,7 +194,8 @@ impl Workers {
     }
 }
 
-fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+/// Starts a thread.
+pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     match thread::Builder::new().spawn(work) {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::Start("thread", error.to_string())),

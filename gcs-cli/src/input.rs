@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _, Read, Stdin};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::element::MAX_LINE;
 use crate::error::Error;
+use crate::kind::Kind;
 use crate::progress::Progress;
 
 /// Least length of a block in bytes, but for the last of an input.
@@ -24,14 +26,13 @@ pub(crate) enum Source {
 impl Source {
     /// The sources that arguments name: "-" is standard input, and so is no argument at all.
     pub(crate) fn of(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
-        let of = |path: &PathBuf| match path.as_os_str() == "-" {
+        let of = |path: &PathBuf| match is_dash(path) {
             true => Source::Stdin,
             false => Source::File(path.clone()),
         };
         let sources: Vec<Source> = paths.iter().map(of).collect();
         if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
-            let what = "standard input (-) named twice";
-            return Err(Error::usage(what, "it can be read only once", "name it once"));
+            return Err(stdin_twice());
         }
         Ok(if sources.is_empty() { vec![Source::Stdin] } else { sources })
     }
@@ -46,7 +47,7 @@ impl Source {
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, Error> {
         match self {
-            Source::Stdin => Ok(Box::new(io::stdin())),
+            Source::Stdin => Ok(Box::new(take_stdin()?)),
             Source::File(path) => open(path).map(|file| Box::new(file) as _),
         }
     }
@@ -64,10 +65,11 @@ impl Source {
     }
 
     /// An error of reading it.
-    pub(crate) fn failed(&self, error: io::Error) -> Error {
-        match self {
-            Source::Stdin => Error::read(Path::new("standard input"), error),
-            Source::File(path) => Error::read(path, error),
+    pub(crate) fn failed(&self, error: impl Into<InputError>) -> Error {
+        match (error.into(), self) {
+            (InputError::Io(error), Source::Stdin) => Error::read(Path::new("-"), error),
+            (InputError::Io(error), Source::File(path)) => Error::read(path, error),
+            (InputError::Kind(kind), _) => Error::no_lines(self, kind),
         }
     }
 }
@@ -78,6 +80,38 @@ impl fmt::Display for Source {
             Source::Stdin => f.write_str("standard input"),
             Source::File(path) => path.display().fmt(f),
         }
+    }
+}
+
+/// Whether a name stands for standard input or output.
+pub(crate) fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Standard input, for the only one who reads it.
+pub(crate) fn take_stdin() -> Result<Stdin, Error> {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    if IS_TAKEN.swap(true, Ordering::Relaxed) { Err(stdin_twice()) } else { Ok(io::stdin()) }
+}
+
+/// The error of naming standard input twice.
+pub(crate) fn stdin_twice() -> Error {
+    let what = "standard input (-) named twice";
+    Error::usage(what, "it can be read only once", "name it once")
+}
+
+/// Why there is no next block of an input.
+#[derive(Debug)]
+pub(crate) enum InputError {
+    /// It cannot be read.
+    Io(io::Error),
+    /// It is of this kind, which has no elements.
+    Kind(Kind),
+}
+
+impl From<io::Error> for InputError {
+    fn from(error: io::Error) -> InputError {
+        InputError::Io(error)
     }
 }
 
@@ -126,6 +160,7 @@ impl Layout {
         let mut reader = source.open()?;
         let mut buffer = vec![0; BLOCK];
         let (mut ends, mut last) = (0, b'\n');
+        let mut has_begun = false;
         loop {
             let read = match reader.read(&mut buffer) {
                 Ok(0) => return Ok(ends + u64::from(last != b'\n')),
@@ -133,6 +168,12 @@ impl Layout {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(source.failed(error)),
             };
+            // Before much is read in vain.
+            if !std::mem::replace(&mut has_begun, true)
+                && let Some(kind) = Kind::that_is_no_input(read, self)
+            {
+                return Err(source.failed(InputError::Kind(kind)));
+            }
             ends += memchr::memchr_iter(b'\n', read).count() as u64;
             last = read[read.len() - 1];
             progress.advance(read.len() as u64);
@@ -174,6 +215,8 @@ impl<'a> Iterator for Pieces<'a> {
 pub(crate) struct Blocks<R> {
     reader: R,
     layout: Layout,
+    /// Whether a block is given as soon as it has a whole line or record.
+    is_prompt: bool,
     /// The beginning of the next block.
     rest: Vec<u8>,
     has_begun: bool,
@@ -184,13 +227,19 @@ pub(crate) struct Blocks<R> {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<R: Read> Blocks<R> {
-    /// A reader of blocks.
+    /// A reader of blocks, which waits until each is full or the input ends.
     pub(crate) fn new(reader: R, layout: Layout) -> Blocks<R> {
-        Blocks { reader, layout, rest: Vec::new(), has_begun: false, has_ended: false }
+        let is_prompt = false;
+        Blocks { reader, layout, is_prompt, rest: Vec::new(), has_begun: false, has_ended: false }
+    }
+
+    /// A reader of blocks, which gives what has come and does not wait for more.
+    pub(crate) fn prompt(reader: R, layout: Layout) -> Blocks<R> {
+        Blocks { is_prompt: true, ..Blocks::new(reader, layout) }
     }
 
     /// The next block, which is never empty, and how many bytes were read for it.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(Vec<u8>, u64)>> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>, InputError> {
         if self.has_ended {
             return Ok(None);
         }
@@ -199,31 +248,63 @@ impl<R: Read> Blocks<R> {
             Layout::Records(length) => BLOCK.next_multiple_of(length),
         };
         let mut block = std::mem::take(&mut self.rest);
-        block.reserve_exact(length - block.len());
         let mut read = self.fill(&mut block, length)?;
-        let is_first = !std::mem::replace(&mut self.has_begun, true);
-        if is_first && self.layout == Layout::Lines && block.starts_with(BYTE_ORDER_MARK) {
-            block.drain(..BYTE_ORDER_MARK.len());
+        while self.is_prompt && !self.has_ended && block.len() < length && self.whole(&block) == 0 {
+            read += self.fill(&mut block, length)?;
         }
-        if !self.has_ended && self.layout == Layout::Lines {
-            match memchr::memrchr(b'\n', &block) {
-                Some(end) => self.rest = block.split_off(end + 1),
-                None => {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            if let Some(kind) = Kind::that_is_no_input(&block, self.layout) {
+                return Err(InputError::Kind(kind));
+            }
+            if self.layout == Layout::Lines && block.starts_with(BYTE_ORDER_MARK) {
+                block.drain(..BYTE_ORDER_MARK.len());
+            }
+        }
+        if !self.has_ended {
+            match self.whole(&block) {
+                0 => {
                     block.truncate(MAX_LINE + 1);
                     block.push(b'\n');
                     read += self.skip_line()?;
                 }
+                whole => self.rest = block.split_off(whole),
             }
         }
         Ok((!block.is_empty()).then_some((block, read)))
     }
 
-    /// Reads until the block has `length` bytes or the input ends.
+    /// How many bytes of a block are whole lines or records.
+    fn whole(&self, block: &[u8]) -> usize {
+        match self.layout {
+            Layout::Lines => memchr::memrchr(b'\n', block).map_or(0, |end| end + 1),
+            Layout::Records(length) => block.len() - block.len() % length,
+        }
+    }
+
+    /// Reads until the block has `length` bytes or the input ends, or what one call gives.
     fn fill(&mut self, block: &mut Vec<u8>, length: usize) -> io::Result<u64> {
+        if self.is_prompt {
+            return self.fill_once(block, length);
+        }
+        block.reserve_exact(length - block.len());
         let missing = (length - block.len()) as u64;
         let read = self.reader.by_ref().take(missing).read_to_end(block)? as u64;
         self.has_ended = read < missing;
         Ok(read)
+    }
+
+    fn fill_once(&mut self, block: &mut Vec<u8>, length: usize) -> io::Result<u64> {
+        let start = block.len();
+        block.resize(length, 0);
+        let read = loop {
+            match self.reader.read(&mut block[start..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        block.truncate(start + *read.as_ref().unwrap_or(&0));
+        self.has_ended = read? == 0;
+        Ok((block.len() - start) as u64)
     }
 
     /// Skips what is left of a line.
@@ -250,7 +331,25 @@ mod tests {
     use proptest::prelude::*;
 
     fn pieces(layout: Layout, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut blocks = Blocks::new(bytes, layout);
+        let pieces = pieces_of(Blocks::new(bytes, layout), bytes);
+        assert_eq!(pieces_of(Blocks::prompt(bytes, layout), bytes), pieces);
+        let trickle = Trickle(bytes);
+        assert!(pieces_of(Blocks::prompt(trickle, layout), bytes) == pieces);
+        pieces
+    }
+
+    /// Gives 40,001 bytes with each call, whatever there are.
+    struct Trickle<'a>(&'a [u8]);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(40_001);
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    fn pieces_of(mut blocks: Blocks<impl Read>, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let layout = blocks.layout;
         let (mut pieces, mut total) = (Vec::new(), 0);
         while let Some((block, read)) = blocks.next().unwrap() {
             assert!(!block.is_empty());

@@ -1,16 +1,16 @@
 //! Reading sets and indexes in pieces, and sets and deltas whole; always validated.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, IsTerminal as _, Read, Seek, Write as _};
 use std::path::{Path, PathBuf};
 
-use gcs_core::set::{ReadAt, ReadError, SetInfo, SetReader};
+use gcs_core::set::{IndexError, ReadAt, ReadError, SetInfo, SetReader};
 use gcs_core::{Delta, IndexedFile, IndexedSet};
 
 use crate::cli::Context;
 use crate::error::Error;
 use crate::input;
-use crate::kind::{Kind, MAGIC_LEN};
+use crate::kind::{HEAD_LEN, Kind};
 use crate::progress::{self, Progress};
 
 /// A set's file that is open.
@@ -113,9 +113,26 @@ impl IndexFile {
         let progress = Progress::new(context, "verifying", Some(2 * file.length()));
         let verified = IndexedFile::open(TrackedAt::new(&file, &progress), self)
             .and_then(|files| files.verify());
-        let set = verified.map_err(|error| Error::of_index(&set, path, error))?;
+        let set = verified.map_err(|error| match damage_behind(context, &set, &error) {
+            Some(damage) => damage,
+            None => Error::of_index(&set, path, error),
+        })?;
         Ok(IndexInfo { bytes, set })
     }
+}
+
+/// The damage of a set that makes an index seem not to fit it; none if the set is whole, so that
+/// it is the index that does not serve.
+pub(crate) fn damage_behind(context: Context, set: &Path, error: &IndexError) -> Option<Error> {
+    let may_be_damage = matches!(
+        error,
+        IndexError::OtherSet { .. } | IndexError::Header | IndexError::Block { .. }
+    );
+    // What came through a pipe cannot be read again.
+    if !may_be_damage || !set.is_file() {
+        return None;
+    }
+    SetFile::open(set).and_then(|file| file.verify(context)).err()
 }
 
 /// What is told about an index.
@@ -186,6 +203,20 @@ impl ReadAt for TrackedAt<'_> {
     }
 }
 
+/// Standard input as a file, which it may be if it was redirected.
+fn open_stdin() -> Result<File, Error> {
+    let stdin = input::take_stdin()?;
+    if stdin.is_terminal() {
+        let why = "it is a terminal, where no set can be typed";
+        return Err(Error::usage("standard input (-)", why, "name a file, or pipe one in"));
+    }
+    #[cfg(unix)]
+    let handle = std::os::fd::AsFd::as_fd(&stdin).try_clone_to_owned();
+    #[cfg(windows)]
+    let handle = std::os::windows::io::AsHandle::as_handle(&stdin).try_clone_to_owned();
+    handle.map(File::from).map_err(|error| Error::read(Path::new("-"), error))
+}
+
 /// A file of any kind.
 struct AnyFile {
     kind: Kind,
@@ -195,16 +226,18 @@ struct AnyFile {
 impl AnyFile {
     fn open(path: &Path) -> Result<AnyFile, Error> {
         let failed = |error| Error::read(path, error);
-        let mut file = input::open(path)?;
+        let mut file = if input::is_dash(path) { open_stdin()? } else { input::open(path)? };
         let length = file.metadata().ok().filter(Metadata::is_file).map(|about| about.len());
+        // A script may have read some of its standard input: what is left has another start.
+        let length = length.filter(|_| file.stream_position().is_ok_and(|at| at == 0));
         let mut head = Vec::new();
-        file.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut head).map_err(failed)?;
+        (&file).take(HEAD_LEN as u64).read_to_end(&mut head).map_err(failed)?;
         let kind = Kind::of(&head);
         let bytes = match length {
             Some(length) => Bytes::OnDisk(file, length),
             None if matches!(kind, Kind::Set | Kind::Delta | Kind::Index) => {
-                file.read_to_end(&mut head).map_err(failed)?;
-                Bytes::Memory(head)
+                (&file).take(MOST_IN_MEMORY).read_to_end(&mut head).map_err(failed)?;
+                Bytes::kept(head, file).map_err(failed)?
             }
             None => Bytes::Memory(head),
         };
@@ -212,7 +245,21 @@ impl AnyFile {
     }
 }
 
+/// Of what can be read only once, so much is kept in memory; if there is more, all is on disk.
+const MOST_IN_MEMORY: u64 = 1 << 20;
+
 impl Bytes {
+    /// Keeps what can be read only once: its beginning, which was read, and the rest.
+    fn kept(beginning: Vec<u8>, mut rest: File) -> io::Result<Bytes> {
+        if (beginning.len() as u64) < MOST_IN_MEMORY {
+            return Ok(Bytes::Memory(beginning));
+        }
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&beginning)?;
+        let length = beginning.len() as u64 + io::copy(&mut rest, &mut file)?;
+        Ok(Bytes::OnDisk(file, length))
+    }
+
     fn length(&self) -> u64 {
         match self {
             Bytes::OnDisk(_, length) => *length,
@@ -250,12 +297,14 @@ impl Bytes {
 /// Reads a delta into memory.
 pub(crate) fn delta(context: Context, path: &Path) -> Result<Delta, Error> {
     match AnyFile::open(path)? {
-        AnyFile { kind: Kind::Delta, bytes } => {
-            let bytes = bytes.read(context, path)?;
-            Delta::parse(bytes).map_err(|error| Error::damaged(path, error))
-        }
+        AnyFile { kind: Kind::Delta, bytes } => parse_delta(context, path, bytes),
         AnyFile { kind, .. } => Err(Error::wrong_kind(path, Kind::Delta, kind)),
     }
+}
+
+fn parse_delta(context: Context, path: &Path, bytes: Bytes) -> Result<Delta, Error> {
+    let bytes = bytes.read(context, path)?;
+    Delta::parse(bytes).map_err(|error| Error::damaged(path, error))
 }
 
 /// A file of one of the kinds that commands show, validated.
@@ -272,7 +321,9 @@ pub(crate) fn any(context: Context, path: &Path) -> Result<Loaded, Error> {
             let set = SetFile { path: path.to_owned(), bytes };
             set.verify(context).map(Loaded::Set)
         }
-        AnyFile { kind: Kind::Delta, .. } => delta(context, path).map(Loaded::Delta),
+        AnyFile { kind: Kind::Delta, bytes } => {
+            parse_delta(context, path, bytes).map(Loaded::Delta)
+        }
         AnyFile { kind: Kind::Index, bytes } => {
             IndexFile(bytes).verify(context, path).map(Loaded::Index)
         }

@@ -1,5 +1,5 @@
-//! `gcs` makes compressed sets of identifiers from files of hashes, serial numbers or other lines,
-//! and queries, compares, updates and combines them.
+//! `gcs` makes compressed sets of elements from files of hashes, serial numbers or other lines, and
+//! queries, compares, updates and combines them.
 
 mod cli;
 mod cmd;
@@ -7,6 +7,8 @@ mod element;
 mod error;
 mod finder;
 mod hashing;
+mod help;
+mod incoming;
 mod input;
 mod interrupt;
 mod kind;

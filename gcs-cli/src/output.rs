@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Read as _, Seek as _, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::error::Error;
+use crate::input::is_dash;
 use crate::interrupt::Guard;
 
 /// Writes a line to standard error, if that is possible.
@@ -66,10 +67,27 @@ pub(crate) fn answer(json: bool, value: &impl Serialize, text: impl Display) -> 
     stdout.flush()
 }
 
+/// Writes an answer about a file that was made, or, if the file went to standard output, a note.
+pub(crate) fn answer_about(
+    file: &Path,
+    json: bool,
+    value: &impl Serialize,
+    text: impl Display,
+) -> Result<(), Error> {
+    if !is_dash(file) {
+        return answer(json, value, text);
+    }
+    match serde_json::to_string(value).ok().filter(|_| json) {
+        Some(value) => note(value),
+        None => note(text),
+    }
+    Ok(())
+}
+
 /// The options that name the file that a command makes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OutputArgs {
-    /// The file to make
+    /// The file to make; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Replace the file if it is there already
@@ -93,15 +111,26 @@ impl OutputArgs {
 /// and when the program is interrupted, nothing is left.
 #[derive(Debug)]
 pub(crate) struct NewFile {
+    /// What errors name: the file, or the folder in which what goes to standard output waits.
     path: PathBuf,
-    temporary: NamedTempFile,
-    is_forced: bool,
-    guard: Option<Guard>,
+    place: Place,
+}
+
+/// Where a file waits until it is whole.
+#[derive(Debug)]
+enum Place {
+    /// Under a temporary name in its own folder.
+    Beside { temporary: NamedTempFile, is_forced: bool, guard: Option<Guard> },
+    /// Without a name, until it is copied to standard output: what is made needs to be read back.
+    Nameless(File),
 }
 
 impl NewFile {
     /// Begins a file, under a temporary name in the same folder.
     pub(crate) fn create(path: &Path, is_forced: bool) -> Result<NewFile, Error> {
+        if is_dash(path) {
+            return NewFile::nameless();
+        }
         // With a symbolic link, the file that it leads to is replaced.
         let path = match path.metadata() {
             Ok(about) if !about.is_file() => return Err(Error::NoFile(path.to_owned())),
@@ -120,17 +149,31 @@ impl NewFile {
             .suffix(".part")
             .make_in(folder_of(&path), create)
             .map_err(|error| Error::write(&path, error))?;
-        Ok(NewFile { path, temporary, is_forced, guard })
+        Ok(NewFile { path, place: Place::Beside { temporary, is_forced, guard } })
+    }
+
+    /// Begins a file for standard output.
+    fn nameless() -> Result<NewFile, Error> {
+        if io::stdout().is_terminal() {
+            let why = "standard output is a terminal, and what is made is no text";
+            return Err(Error::usage("-o -", why, "redirect it, or name a file"));
+        }
+        let folder = std::env::temp_dir();
+        let file = tempfile::tempfile().map_err(|error| Error::write(&folder, error))?;
+        Ok(NewFile { path: folder, place: Place::Nameless(file) })
     }
 
     /// The file that is being made.
     pub(crate) fn file(&mut self) -> &mut File {
-        self.temporary.as_file_mut()
+        match &mut self.place {
+            Place::Beside { temporary, .. } => temporary.as_file_mut(),
+            Place::Nameless(file) => file,
+        }
     }
 
     /// How many bytes it has so far.
-    pub(crate) fn length(&self) -> Result<u64, Error> {
-        let about = self.temporary.as_file().metadata();
+    pub(crate) fn length(&mut self) -> Result<u64, Error> {
+        let about = self.file().metadata();
         about.map(|about| about.len()).map_err(|error| self.failed(error))
     }
 
@@ -147,28 +190,55 @@ impl NewFile {
         }
     }
 
-    /// Waits until the content is on disk, and gives the file its name.
+    /// Waits until the content is on disk, and gives the file its name; or copies it to standard
+    /// output.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        let NewFile { path, temporary, is_forced, guard } = self;
-        let failed = |error| Error::write(&path, error);
-        temporary.as_file().sync_all().map_err(failed)?;
-        let named = match is_forced {
-            true => temporary.persist(&path),
-            false => temporary.persist_noclobber(&path),
-        };
-        drop(guard);
-        named.map_err(|error| match error.error.kind() {
-            io::ErrorKind::AlreadyExists => Error::Exists(path.clone()),
-            _ => Error::write(&path, error.error),
-        })?;
-        // Not every file system can wait for a name.
-        if cfg!(unix)
-            && let Ok(folder) = File::open(folder_of(&path))
-        {
-            let _may_be_lost_in_a_power_cut = folder.sync_all();
+        let NewFile { path, place } = self;
+        match place {
+            Place::Nameless(file) => copy_to_stdout(&path, file),
+            Place::Beside { temporary, is_forced, guard } => {
+                name(&path, temporary, is_forced, guard)
+            }
         }
-        Ok(())
     }
+}
+
+fn copy_to_stdout(folder: &Path, mut file: File) -> Result<(), Error> {
+    let failed = |error| Error::read(folder, error);
+    file.rewind().map_err(failed)?;
+    let mut stdout = Stdout::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece).map_err(failed)? {
+            0 => return stdout.flush(),
+            length => stdout.bytes(&piece[..length])?,
+        }
+    }
+}
+
+fn name(
+    path: &Path,
+    temporary: NamedTempFile,
+    is_forced: bool,
+    guard: Option<Guard>,
+) -> Result<(), Error> {
+    temporary.as_file().sync_all().map_err(|error| Error::write(path, error))?;
+    let named = match is_forced {
+        true => temporary.persist(path),
+        false => temporary.persist_noclobber(path),
+    };
+    drop(guard);
+    named.map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        _ => Error::write(path, error.error),
+    })?;
+    // Not every file system can wait for a name.
+    if cfg!(unix)
+        && let Ok(folder) = File::open(folder_of(path))
+    {
+        let _may_be_lost_in_a_power_cut = folder.sync_all();
+    }
+    Ok(())
 }
 
 /// The folder that a file is in.

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gcs_core::set::SetOutput;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Context;
@@ -138,6 +139,12 @@ impl<F: Write> Write for Tracked<'_, F> {
 impl<F: Seek> Seek for Tracked<'_, F> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.file.seek(position)
+    }
+}
+
+impl<F: SetOutput> SetOutput for Tracked<'_, F> {
+    fn cut(&mut self, length: u64) -> io::Result<bool> {
+        self.file.cut(length)
     }
 }
 

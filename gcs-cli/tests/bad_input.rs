@@ -116,40 +116,181 @@ fn damaged_files_are_never_read_as_sets() {
 }
 
 #[test]
-fn an_index_that_does_not_fit_is_never_used() {
+fn a_named_index_that_does_not_fit_is_never_used() {
     let home = home();
     let remedy = "make it again with gcs index --force";
     let other = ["a.index: does not serve b.gcs: the index is that of the set", remedy];
     refused(&home, "query b.gcs 00 --index a.index", &other);
     home.write("b.gcs.index", home.read("a.index"));
     let other = ["b.gcs.index: does not serve b.gcs: the index is that of the set", remedy];
-    refused(&home, "query b.gcs 00", &other);
     refused(&home, "verify b.gcs.index", &other);
-    assert_eq!(home.run(&["query", "b.gcs", "00", "--no-index"]).status, Some(1));
     refused(&home, "verify a.index", &["a.index: an index is read only beside its set: a is not"]);
     refused(&home, "query a.gcs 00 --index missing", &["missing: cannot be read"]);
     refused(&home, "query missing 00 --index a.index", &["missing: cannot be read"]);
     let whole = home.read("a.index");
     home.write("a.gcs.index", &whole[..whole.len() - 1]);
     let cut = ["a.gcs.index: does not serve a.gcs: the index: expected ", remedy];
-    refused(&home, "query a.gcs 00", &cut);
+    refused(&home, "query a.gcs 00 --index a.gcs.index", &cut);
     refused(&home, "inspect a.gcs.index", &cut);
-    // A byte of the index or of the set that has changed is never "not in the set".
-    for at in [98, 121, 130] {
+    // A byte of the index or of the set that has changed is never "not in the set", and the file
+    // that is damaged is the one that is named. Byte 60 is of the identity of the set.
+    for at in [10, 60, 98, 121, 130] {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
         home.write("a.gcs.index", &damaged);
-        refused(&home, "query a.gcs 00", &["a.gcs.index: does not serve a.gcs: ", "is damaged"]);
-        refused(&home, "verify a.gcs.index", &["a.gcs.index: does not serve a.gcs: "]);
+        let wanted = ["a.gcs.index: does not serve a.gcs: "];
+        refused(&home, "query a.gcs 00 --index a.gcs.index", &wanted);
+        refused(&home, "verify a.gcs.index", &wanted);
     }
     home.write("a.gcs.index", &whole);
+    let last = home.read("a.gcs").len() - 1;
+    for at in [10, 60, last] {
+        let mut damaged = set(0..100).into_inner();
+        damaged[at] ^= 1;
+        home.write("a.gcs", &damaged);
+        refused(&home, "query a.gcs 00 --index a.gcs.index", &["a.gcs: is damaged: "]);
+        refused(&home, "verify a.gcs.index", &["a.gcs: is damaged: "]);
+        refused(&home, "index a.gcs --force", &["a.gcs: is damaged: "]);
+    }
+    assert_eq!(home.read("a.gcs.index"), whole);
+}
+
+#[test]
+fn an_index_beside_the_set_that_does_not_serve_is_told_and_set_aside() {
+    let home = home();
+    let element = hex(7);
+    let whole = home.read("a.index");
+    let cut = whole[..whole.len() - 1].to_vec();
+    let old = {
+        let mut old = Vec::new();
+        set(0..90).write_index(&mut old).unwrap();
+        old
+    };
+    let mut damaged = whole.clone();
+    damaged[130] ^= 1;
+    for (index, why) in [
+        (old, "a.gcs.index: does not serve a.gcs: the index is that of the set"),
+        (cut, "a.gcs.index: does not serve a.gcs: the index: expected "),
+        (damaged, "a.gcs.index: does not serve a.gcs: "),
+        (b"no index".to_vec(), "a.gcs.index: an index of a set was expected"),
+    ] {
+        home.write("a.gcs.index", index);
+        let ran = home.run(&["query", "a.gcs", &element]);
+        assert_eq!((ran.status, ran.out), (Some(0), format!("{element}\n")), "{}", ran.err);
+        assert!(ran.err.starts_with(&format!("gcs: {why}")), "{}", ran.err);
+        assert!(ran.err.ends_with("; until then the whole set is read\n"), "{}", ran.err);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert_eq!(
+            home.run(&["query", "a.gcs", &element, "--no-index"]).answer(),
+            element.clone() + "\n"
+        );
+    }
+    // A set that is damaged is an error all the same.
+    home.write("a.gcs.index", whole);
     let mut damaged = home.read("a.gcs");
     damaged[60] ^= 1;
     home.write("a.gcs", &damaged);
-    refused(&home, "query a.gcs 00", &["does not serve a.gcs: ", "is damaged"]);
-    refused(&home, "verify a.gcs.index", &["a.gcs: is damaged: "]);
-    refused(&home, "index a.gcs --force", &["a.gcs: is damaged: "]);
-    assert_eq!(home.read("a.gcs.index"), whole);
+    refused(&home, "query a.gcs 00", &["a.gcs: is damaged: "]);
+}
+
+#[test]
+fn a_damaged_header_is_damage_and_no_other_salt() {
+    let home = home();
+    let whole = home.read("a.gcs");
+    for at in 8..40 {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        home.write("header.gcs", &damaged);
+        for command in [
+            "union a.gcs header.gcs -o out",
+            "subtract header.gcs a.gcs -o out",
+            "diff a.gcs header.gcs -o out",
+            "diff header.gcs a.gcs -o out",
+            "apply header.gcs ab.delta -o out",
+            "encode hex -o out --like header.gcs",
+        ] {
+            refused(&home, command, &["header.gcs: is damaged: "]);
+        }
+    }
+}
+
+#[test]
+fn input_of_which_no_line_is_an_element_is_an_error() {
+    let home = home();
+    home.write("words", "one\ntwo\n\n");
+    let wanted = "not one line is an element: 2 lines left out as bad; ";
+    let all_bad = |arguments: &str, done: &str| {
+        let ran = home.run(&arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""), "{}", ran.err);
+        let last = ran.err.lines().last().unwrap();
+        assert!(last.starts_with(&format!("gcs: {wanted}{done} (see --format")), "{last}");
+        assert!(!home.names().contains(&"out".to_owned()));
+    };
+    all_bad("encode words -o out --on-error skip", "nothing was written");
+    for more in ["", " -v", " -c", " --all", " -q", " --no-index"] {
+        let command = format!("query a.gcs -f words --on-error skip{more}");
+        all_bad(&command, "nothing was asked");
+    }
+    home.write("raw", [7; 3]);
+    let said = home.run(&[
+        "encode",
+        "raw",
+        "-o",
+        "out",
+        "--format",
+        "raw",
+        "--length",
+        "4",
+        "--on-error",
+        "skip",
+    ]);
+    assert!(said.err.contains("not one record is an element: 1 record left out"), "{}", said.err);
+}
+
+#[test]
+fn files_that_hold_no_lines_are_named_with_what_makes_lines_of_them() {
+    let home = home();
+    for (name, head, wanted) in [
+        (
+            "x.gz",
+            &b"\x1f\x8b\x08\0rest\n"[..],
+            "compressed with gzip; make lines of it: zcat x.gz | gcs",
+        ),
+        ("x.zip", b"PK\x03\x04rest", "a zip archive; make lines of it: unzip -p x.zip | gcs"),
+        ("x.xz", b"\xfd7zXZ\0rest", "xzcat x.xz | gcs"),
+        ("x.zst", b"\x28\xb5\x2f\xfdrest", "zstdcat x.zst | gcs"),
+        ("x.bz2", b"BZh91AY&SYrest", "bzcat x.bz2 | gcs"),
+        ("x.7z", b"7z\xbc\xaf\x27\x1crest", "7z e -so x.7z | gcs"),
+        (
+            "x.txt",
+            b"\xff\xfe0\x000\0\n\0",
+            "text in UTF-16; make lines of it: iconv -f UTF-16 -t UTF-8 x.txt | gcs",
+        ),
+        ("x.be", b"\xfe\xff\x000\x000\0\n", "text in UTF-16; "),
+        ("ab.delta", b"", "a delta; gcs apply SET DELTA makes a set with it"),
+        ("a.gcs", b"", "a set; it is made already; gcs query SET asks it"),
+    ] {
+        if !head.is_empty() {
+            home.write(name, head);
+        }
+        let place = format!("{name}: lines of elements were expected: this is ");
+        for options in ["", " --expected 5", " --format text", " --on-error skip"] {
+            refused(&home, &format!("encode {name} -o out{options}"), &[&place, wanted]);
+        }
+        refused(&home, &format!("query b.gcs -f {name}"), &[&place, wanted]);
+        let said = home.pipe(home.read(name), &["query", "b.gcs"]).complaint();
+        assert!(said.contains("standard input: lines of elements were expected: "), "{said}");
+        // Where a set belongs, they are told apart too.
+        if name.starts_with('x') {
+            refused(&home, &format!("inspect {name}"), &[&format!("{name}: this is ")]);
+            assert!(!home.run(&["inspect", name]).err.contains("does not know"), "{name}");
+        }
+    }
+    home.write("wide", b"0\x000\0\n\0");
+    refused(&home, "encode wide -o out", &["character 2 is none, but a zero byte", "iconv"]);
+    // Records may begin with any two bytes.
+    home.write("raw", b"\x1f\x8b\xff\xfe");
+    home.run(&["encode", "raw", "-o", "raw.gcs", "--format", "raw", "--length", "2"]).answer();
 }
 
 #[test]
@@ -335,6 +476,9 @@ fn wrong_arguments_are_refused_with_status_2() {
         "encode hex -o out --like a.gcs --salt 00",
         "encode hex -o out --salt 00",
         "encode hex -o out --threads 0",
+        "encode hex -o out --expected 0",
+        "encode hex -o out --rate-bits 0",
+        "encode hex -o out --memory 1X",
         "encode hex -o out --length 0",
         "encode hex -o out --field 0",
         "encode hex -o out --separator ;",
@@ -366,6 +510,19 @@ fn wrong_arguments_are_refused_with_status_2() {
     refused(&home, "query a.gcs 00 --format raw --length 1", &wanted);
     let wanted = ["--memory 4194303: this is too little to sort anything; say 4194304 or more"];
     refused(&home, "encode hex -o out --memory 4194303", &wanted);
+    for (option, form) in [
+        ("--threads", "such as 200000, 200k, 1.5M, 16Ki or 1e6, got"),
+        ("--expected", "such as 200000, 200k, 1.5M, 16Ki or 1e6, got"),
+        ("--hash-range", "such as 200000, 200k, 1.5M, 16Ki or 1e6, got"),
+        ("--field", "such as 200000, 200k, 1.5M, 16Ki or 1e6, got"),
+        ("--memory", "expected a size such as 1.2GB (10^9 bytes), 512MiB"),
+        ("--size", "expected a size such as 1.2GB (10^9 bytes), 512MiB"),
+    ] {
+        for bad in ["-0", "1.5.5", "lots"] {
+            let ran = home.run(&["encode", "hex", "-o", "out", &format!("{option}={bad}")]);
+            assert!(ran.status == Some(2) && ran.err.contains(form), "{option} {bad}: {}", ran.err);
+        }
+    }
     refused(&home, "man nothing", &["nothing: there is no such command"]);
     refused(
         &home,

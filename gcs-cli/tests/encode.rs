@@ -146,9 +146,47 @@ fn the_hash_range_follows_from_rate_or_size_and_the_lines_counted() {
 #[test]
 fn like_takes_salt_and_hash_range_of_another_set() {
     let home = Home::new();
-    home.write("first.gcs", set_in(987_654_321, 0..10).as_bytes());
+    home.write("first.gcs", set_in(987_654_321, 0..50).as_bytes());
     home.pipe(lines(5..100), &["encode", "-o", "second.gcs", "--like", "first.gcs"]).answer();
     assert_eq!(home.read("second.gcs"), set_in(987_654_321, 5..100).into_inner());
+}
+
+#[test]
+fn a_hash_range_that_is_too_small_for_what_came_is_told() {
+    let home = Home::new();
+    home.write("first.gcs", set_in(1_000_000_000, 0..50).as_bytes());
+    home.write("none.gcs", set_in(1_000_000_000, []).as_bytes());
+    let encode = |count: u64, options: &[&str]| {
+        home.pipe(lines(0..count), &[&["encode", "-o", "out", "--force"], options].concat())
+    };
+    let ran = encode(500, &["--like", "first.gcs"]);
+    let wanted = "gcs: 500 fingerprints came: false positives are one in 2,000,000, and those of \
+                  first.gcs are one in 20,000,000; for a lower rate make every set of this kind \
+                  again with a larger hash range (--expected, --hash-range)\n";
+    assert_eq!((ran.status, ran.err.as_str()), (Some(0), wanted));
+    encode(99, &["--like", "first.gcs"]).answer();
+    encode(500, &["--like", "none.gcs"]).answer();
+    let ran = encode(500, &["--hash-range", "20000"]);
+    assert!(ran.err.contains("came: false positives are one in 4"), "{}", ran.err);
+    assert!(ran.err.contains(", and the hash range is too small for so many; "), "{}", ran.err);
+    encode(500, &["--hash-range", "1M"]).answer();
+    // Who asks for a rate gets it.
+    encode(500, &["--expected", "500", "--rate", "0.25"]).answer();
+}
+
+#[test]
+fn numbers_are_read_with_units_in_every_option() {
+    let home = Home::new();
+    home.write("in", lines(0..5));
+    let range = |options: &[&str]| {
+        let arguments = ["encode", "in", "-o", "out", "--force", "--json", "--memory", "64M"];
+        let report = home.run(&[&arguments[..], options].concat()).json();
+        report["hash_range"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(range(&["--expected", "200k"]), "200000000000");
+    assert_eq!(range(&["--expected", "1e6", "--rate", "1/1k"]), "1000000000");
+    assert_eq!(range(&["--hash-range", "1.5G"]), "1500000000");
+    assert_eq!(range(&["--hash-range", "16Mi", "--threads", "2"]), (1u64 << 24).to_string());
 }
 
 #[test]

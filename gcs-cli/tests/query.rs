@@ -189,6 +189,52 @@ fn quiet_stops_at_the_first_that_is_found() {
     assert_ran(&home.pipe(input, &["query", "set.gcs", "-q"]), 0, "");
 }
 
+/// Whoever writes a line and waits for its answer gets it: a program that looks things up one by
+/// one, `tail -f`, or a shell with a pipe in each direction.
+#[test]
+fn a_pipe_that_pauses_is_answered_line_by_line() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::Stdio;
+    let home = home();
+    for with_index in [false, true] {
+        if with_index {
+            home.run(&["index", "set.gcs"]).answer();
+        }
+        let mut command = home.command(&["query", "set.gcs", "--all"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        for number in [7, 700, 8, 9, 900] {
+            // A line that comes in two parts is one line.
+            let line = lines([number]);
+            let (start, end) = line.split_at(11);
+            stdin.write_all(start.as_bytes()).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            stdin.write_all(end.as_bytes()).unwrap();
+            let wanted =
+                format!("{}\t{}", if number < 100 { "yes" } else { "no" }, line.trim_end());
+            assert_eq!(answers.next().unwrap().unwrap(), wanted);
+        }
+        drop(stdin);
+        assert!(answers.next().is_none());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+/// With `-q` a pipe that stays open does not keep it from telling what it knows.
+#[test]
+fn quiet_ends_at_a_pause_once_it_is_decided() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let home = home();
+    let mut child =
+        home.command(&["query", "set.gcs", "-q"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(lines([700, 7]).as_bytes()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(stdin);
+}
+
 #[cfg(unix)]
 #[test]
 fn at_a_terminal_each_line_is_answered_as_it_is_typed() {

@@ -68,3 +68,23 @@ fn the_example_does_what_it_says() {
     home.run(&arguments).answer();
     assert_eq!(home.read("one.gcs"), home.read("whole.gcs"));
 }
+
+/// What the README says to whoever comes from grep.
+#[test]
+fn grep_of_a_list_selects_the_same_lines() {
+    let home = Home::new();
+    home.write("list", "one\ntwo words\nthree\n");
+    home.write("file", "two words\nfour\nThree\none\none\n");
+    home.run(&["encode", "list", "--format", "text", "-o", "list.gcs"]).answer();
+    let grep = |options: &[&str]| {
+        let arguments = [&["-F", "-x", "-f", "list", "file"], options].concat();
+        let mut grep = Command::new("grep");
+        grep.args(arguments).current_dir(home.folder()).output().map(common::Ran::of)
+    };
+    for options in [&[][..], &["-v"], &["-c"], &["-q"], &["-c", "-v"]] {
+        let Ok(wanted) = grep(options) else { return };
+        let asked = ["query", "list.gcs", "--format", "text", "--file", "file"];
+        let got = home.run(&[&asked[..], options].concat());
+        assert_eq!((got.status, got.out), (wanted.status, wanted.out), "{options:?}");
+    }
+}

@@ -227,6 +227,75 @@ fn parts_that_were_encoded_apart_are_united_to_the_whole() {
     assert_eq!(home.read("whole.gcs"), set(0..1000).as_bytes());
 }
 
+/// Help and manual page of each command name its JSON fields and its exit statuses.
+#[test]
+fn help_and_manual_page_tell_json_and_exit_statuses() {
+    let home = Home::new();
+    home.write("a.gcs", set(0..20).as_bytes());
+    home.write("b.gcs", set(5..25).as_bytes());
+    home.write("hex", common::lines(0..20));
+    home.run(&["diff", "a.gcs", "b.gcs", "-o", "ab.delta"]).answer();
+    let all = [
+        "encode hex -o e.gcs",
+        "index a.gcs",
+        "query a.gcs -f hex",
+        "query a.gcs -f hex -c",
+        "inspect a.gcs ab.delta a.gcs.index",
+        "verify a.gcs ab.delta",
+        "verify hex",
+        "diff a.gcs b.gcs -o d",
+        "apply a.gcs ab.delta -o f",
+        "union a.gcs b.gcs -o g",
+        "intersect a.gcs b.gcs -o h",
+        "subtract a.gcs b.gcs -o i",
+        "list a.gcs",
+    ];
+    for arguments in all {
+        let arguments: Vec<&str> = arguments.split(' ').chain(["--json"]).collect();
+        let ran = home.run(&arguments);
+        let help = home.run(&[arguments[0], "--help"]).answer();
+        // The help of verify refers to that of inspect.
+        let inspect = home.run(&["inspect", "--help"]).answer();
+        let (_, told) = help.split_once("With --json: ").unwrap();
+        let words: BTreeSet<&str> = told
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .chain(
+                inspect
+                    .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                    .filter(|_| arguments[0] == "verify"),
+            )
+            .collect();
+        for line in ran.out.lines() {
+            let value: Value = serde_json::from_str(line).unwrap();
+            for field in value.as_object().unwrap().keys() {
+                assert!(words.contains(field.as_str()), "{field} of {arguments:?} in {told}");
+            }
+        }
+        let (first, none) = if arguments[0] == "query" {
+            ("0 a line was selected", ", 1 none was")
+        } else {
+            ("0 done", ", 2 error")
+        };
+        assert!(told.contains(&format!("Exit status: {first}{none}")), "{help}");
+        let page = home.run(&["man", arguments[0]]).answer();
+        for heading in [".SH \"JSON\"", ".SH \"EXIT STATUS\"", ".SH \"SEE ALSO\""] {
+            assert_eq!(page.matches(heading).count(), 1, "{heading} in {page}");
+        }
+        assert!(!page.contains(".SH EXTRA") && page.matches(".SH NOTES").count() < 2, "{page}");
+    }
+    // Where there is a formatter, it finds nothing wrong.
+    for command in ["", "encode", "query", "completions"] {
+        let arguments: Vec<&str> =
+            ["man", command].into_iter().filter(|word| !word.is_empty()).collect();
+        home.write("page", home.run(&arguments).answer());
+        let formatted =
+            Command::new("man").args(["--warnings", "-l"]).arg(home.path("page")).output();
+        if let Ok(formatted) = formatted.map(common::Ran::of) {
+            assert_eq!(formatted.err, "", "{command}");
+        }
+    }
+}
+
 #[test]
 fn the_program_documents_itself() {
     let home = Home::new();

@@ -64,6 +64,10 @@ impl Folder {
     fn new(path: PathBuf, durable: bool) -> io::Result<Folder> {
         let folder = Folder { path, durable };
         folder.make(&folder.path)?;
+        // It may have been made just before a crash.
+        if let Some(parent) = folder.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            folder.sync(parent)?;
+        }
         folder.remove_abandoned()?;
         Ok(folder)
     }
@@ -140,12 +144,32 @@ impl Folder {
         }
     }
 
+    /// Waits until a file that is there already, and its name, are on disk: whoever wrote it may
+    /// have been stopped before they were. It is no error if there is none.
+    ///
+    /// # Errors
+    /// When the name is not legal or the file cannot be opened.
+    pub fn settle(&self, name: &str) -> io::Result<()> {
+        let place = self.place(name)?;
+        if !self.durable {
+            return Ok(());
+        }
+        let Some(file) = found(File::open(&place))? else { return Ok(()) };
+        file.sync_all()?;
+        self.sync_names(&place)
+    }
+
     /// Deletes a file. It is no error if there is none.
     ///
     /// # Errors
     /// When the name is not legal or the file cannot be deleted.
     pub fn delete(&self, name: &str) -> io::Result<()> {
-        found(fs::remove_file(self.place(name)?)).map(drop)
+        let place = self.place(name)?;
+        match found(fs::remove_file(&place))? {
+            // Else it may be there again after a power cut.
+            Some(()) => self.sync_names(&place),
+            None => Ok(()),
+        }
     }
 
     /// The path of a file.
@@ -179,7 +203,14 @@ impl Folder {
             let _ = fs::remove_file(&partial);
         }
         written?;
-        self.sync(parent)
+        self.sync_names(place)
+    }
+
+    /// Waits until the name of a file is on disk, and those of the folders that lead to it from this
+    /// one: whoever made them may have been stopped before they were.
+    fn sync_names(&self, place: &Path) -> io::Result<()> {
+        let folders = place.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.path));
+        folders.into_iter().try_for_each(|folder| self.sync(folder))
     }
 
     /// A file of its own to write to: another process, perhaps on another machine or with
@@ -223,6 +254,8 @@ impl Folder {
 
     /// Waits until the names in a folder are on disk.
     fn sync(&self, path: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        tests::SYNCED.with_borrow_mut(|synced| synced.push(path.to_path_buf()));
         // On other systems a folder cannot be opened as a file.
         if self.durable && cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }
@@ -240,6 +273,33 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    std::thread_local! {
+        /// The folders whose names were waited for, in their order.
+        pub(super) static SYNCED: core::cell::RefCell<Vec<PathBuf>> = const { core::cell::RefCell::new(Vec::new()) };
+    }
+
+    /// Whatever was there before, a crash may have left it short of the disk.
+    #[test]
+    fn every_name_on_the_way_to_a_file_is_waited_for() {
+        let (home, folder) = folder();
+        let synced = |act: &dyn Fn()| {
+            SYNCED.take();
+            act();
+            SYNCED.take()
+        };
+        let [inner, outer] = ["v1/sets", "v1"].map(|name| folder.path().join(name));
+        fs::create_dir_all(&inner).unwrap();
+        let wanted = [inner, outer, folder.path().to_path_buf()];
+        assert_eq!(synced(&|| folder.write("v1/sets/a", b"x").unwrap()), wanted);
+        assert_eq!(synced(&|| assert!(folder.create("v1/sets/b", b"x").unwrap())), wanted);
+        assert_eq!(synced(&|| folder.settle("v1/sets/a").unwrap()), wanted);
+        assert_eq!(synced(&|| folder.delete("v1/sets/a").unwrap()), wanted);
+        assert!(synced(&|| folder.delete("v1/sets/a").unwrap()).is_empty());
+        folder.settle("v1/sets/none").unwrap();
+        let opened = synced(&|| drop(Folder::open(folder.path()).unwrap()));
+        assert_eq!(opened, [home.path().join("some")]);
+    }
 
     fn folder() -> (tempfile::TempDir, Folder) {
         let home = tempfile::tempdir().unwrap();

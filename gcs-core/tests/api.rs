@@ -42,6 +42,7 @@ fn auto_traits_and_common_traits_stay() {
     can_go_to_any_thread::<CombinedReader<File>>();
     can_go_to_any_thread::<ExternalBuilder>();
     can_go_to_any_thread::<IndexedFile<File, File>>();
+    can_go_to_any_thread::<IndexedFile<std::sync::Arc<File>, Box<[u8]>>>();
 
     is_a_value::<Set>();
     is_a_value::<Delta>();

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use data_encoding::BASE64;
-use gcs_core::files::{Bundle, FileHash, IndexFile, Manifest, Path, Row, Table};
+use gcs_core::files::{Bundle, FileHash, Manifest, Path, PublicationIndex, Row, Table};
 use gcs_core::files::{BundleError, CheckRecord, Verdict};
 use gcs_core::set::write_index;
 use gcs_core::{
@@ -248,7 +248,7 @@ fn tables() {
 #[test]
 fn indexes() {
     decode_all("index", |case| {
-        let index = IndexFile::parse(&case.bytes()).map_err(|error| class(&error))?;
+        let index = PublicationIndex::parse(&case.bytes()).map_err(|error| class(&error))?;
         assert_eq!(index.to_bytes(), case.bytes(), "{} is canonical", case.name());
         let bundles = index.bundles.iter().map(|bundle| {
             let (span, to, bytes) = (bundle.span, bundle.to, bundle.bytes);

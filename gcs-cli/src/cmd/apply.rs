@@ -9,6 +9,7 @@ use gcs_core::{Delta, DeltaError};
 use super::combine::Made;
 use crate::cli::Context;
 use crate::error::Error;
+use crate::input::{is_dash, stdin_twice};
 use crate::load::{self, SetFile};
 use crate::output::OutputArgs;
 use crate::progress::Progress;
@@ -16,7 +17,7 @@ use crate::progress::Progress;
 /// Apply a delta to a set.
 #[derive(Args, Debug)]
 pub(crate) struct Apply {
-    /// The set before
+    /// The set before; - is standard input, here or for the delta
     #[arg(value_name = "SET")]
     set: PathBuf,
     /// What changed
@@ -46,6 +47,9 @@ impl Apply {
     }
 
     pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
+        if is_dash(&self.set) && is_dash(&self.delta) {
+            return Err(stdin_twice());
+        }
         let mut output = self.output.create()?;
         let delta = load::delta(context, &self.delta)?;
         let base = SetFile::open(&self.set)?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
 use crate::load::{SetFile, Tracked};
-use crate::output::{OutputArgs, answer};
+use crate::output::{OutputArgs, answer_about};
 use crate::progress::Progress;
 use crate::quantity::{bytes, counted};
 use crate::report::{SetReport, path_text};
@@ -69,7 +69,7 @@ impl<'a> Made<'a> {
             bytes(self.set.bytes),
             self.set.one_in()
         );
-        answer(context.json, self, text)?;
+        answer_about(self.file, context.json, self, text)?;
         Ok(SUCCESS)
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
 use crate::load::SetFile;
-use crate::output::{OutputArgs, answer};
+use crate::output::{OutputArgs, answer_about};
 use crate::progress::Progress;
 use crate::quantity::{bytes, grouped};
 use crate::report::{DeltaReport, path_text};
@@ -58,7 +58,7 @@ impl Diff {
             bytes(report.delta.bytes),
             bytes(to.length())
         );
-        answer(context.json, &report, text)?;
+        answer_about(report.file, context.json, &report, text)?;
         Ok(SUCCESS)
     }
 }

@@ -14,16 +14,24 @@ use crate::cli::{Context, SUCCESS};
 use crate::element::ElementArgs;
 use crate::error::Error;
 use crate::hashing::{Counts, Hashing};
-use crate::input::{Layout, Source};
+use crate::input::{Layout, Source, is_dash};
 use crate::load::SetFile;
-use crate::output::{OutputArgs, answer, folder_of, note};
+use crate::output::{OutputArgs, answer_about, folder_of, note};
 use crate::plan::{self, Goal};
 use crate::progress::{Progress, Tracked};
-use crate::quantity::{Rate, bytes, counted, grouped, one_in, parse_rate, parse_size};
+use crate::quantity::{
+    Rate, bytes, counted, grouped, one_in, parse_count, parse_number, parse_rate, parse_size,
+};
 use crate::report::{SetReport, path_text};
 
 /// The rate of a set when none is asked for.
 const DEFAULT_RATE: Rate = Rate::OneIn(1_000_000);
+
+/// A hash range that was planned for one set serves another until its rate is so many times as high.
+const FAR_ABOVE: f64 = 2.0;
+
+/// The rate above which a hash range that was given as it is looks like a mistake.
+const POOR_RATE: f64 = 1e-3;
 
 /// Make a set from lines or records.
 #[derive(Args, Debug)]
@@ -47,8 +55,8 @@ pub(crate) struct Encode {
     #[arg(long, value_name = "FOLDER")]
     temp: Option<PathBuf>,
     /// Threads that hash [default: one for each processor]
-    #[arg(long, value_name = "NUMBER")]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "NUMBER", value_parser = parse_count)]
+    threads: Option<usize>,
     #[command(flatten)]
     elements: ElementArgs,
     #[command(flatten)]
@@ -63,7 +71,7 @@ struct AccuracyArgs {
     #[arg(long, value_name = "RATE", value_parser = parse_rate, group = "accuracy")]
     rate: Option<Rate>,
     /// A rate below one in 2 to this power, even if half as many elements again come as expected
-    #[arg(long, value_name = "BITS", group = "accuracy")]
+    #[arg(long, value_name = "BITS", value_parser = parse_bits, group = "accuracy")]
     rate_bits: Option<u32>,
     /// The lowest rate at which the set has this size, such as 1.2GB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, group = "accuracy")]
@@ -76,7 +84,7 @@ struct AccuracyArgs {
     #[arg(long, value_name = "SET", group = "accuracy", conflicts_with_all = ["expected", "salt"])]
     like: Option<PathBuf>,
     /// Number of elements expected; without it, files are read twice, to count their lines first
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_number)]
     expected: Option<u64>,
     /// 32 hexadecimal digits that key the hash [default: random]; they are public, and stored in the
     /// set
@@ -85,8 +93,13 @@ struct AccuracyArgs {
 }
 
 fn parse_range(text: &str) -> Result<HashRange, String> {
-    let expected = "expected a number from 1 to 2^57 - 1";
-    text.parse().ok().and_then(|range| HashRange::new(range).ok()).ok_or(expected.to_owned())
+    let range = HashRange::new(parse_number(text)?);
+    range.map_err(|_| format!("expected a number from 1 to 2^57 - 1, got {text:?}"))
+}
+
+fn parse_bits(text: &str) -> Result<u32, String> {
+    let bits = text.parse().ok().filter(|&bits| bits > 0);
+    bits.ok_or_else(|| format!("expected a whole number of bits, such as 20, got {text:?}"))
 }
 
 fn parse_salt(text: &str) -> Result<Salt, String> {
@@ -113,33 +126,44 @@ impl Encode {
         let parser = self.elements.parser()?;
         let sources = Source::of(&self.files)?;
         let mut output = self.output.create()?;
-        let (salt, hash_range) = self.accuracy.resolve(context, &sources, parser.layout())?;
+        let planned = self.accuracy.resolve(context, &sources, parser.layout())?;
+        let Planned { salt, hash_range, like } = planned;
         let hashing = Hashing {
             parser,
             hasher: ElementHasher::new(salt, hash_range),
             on_error: self.elements.on_error,
-            threads: self.threads.map_or_else(processors, NonZeroUsize::get),
+            threads: self.threads.unwrap_or_else(processors),
             sources,
         };
-        let folder = self.temp.as_deref().unwrap_or(folder_of(self.output.path()));
+        let folder = self.temp.clone().unwrap_or_else(|| match is_dash(self.output.path()) {
+            true => std::env::temp_dir(),
+            false => folder_of(self.output.path()).to_owned(),
+        });
         let failed = |error| Error::of_external(self.output.path(), error);
         let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
         let mut builder = ExternalBuilder::new(salt, hash_range, memory, folder).map_err(failed)?;
         let progress = Progress::new(context, "hashing", total(&hashing.sources));
         let counts = hashing.run(&progress, |fingerprints| {
-            fingerprints.iter().try_for_each(|&one| builder.add_fingerprint(one)).map_err(failed)
+            fingerprints.iter().try_for_each(|&one| builder.push_fingerprint(one)).map_err(failed)
         })?;
         drop(progress);
+        counts.expect_elements(parser.layout().unit(), "nothing was written")?;
         let written = plan::expected_bytes(counts.elements, hash_range);
         // It is read once more for the checksum.
         let progress = Progress::new(context, "writing", Some(2 * written));
         let info = builder.finish_to(Tracked::new(output.file(), &progress)).map_err(failed)?.1;
         output.finish()?;
         drop(progress);
-        self.tell(context, counts, &info)
+        self.tell(context, counts, &info, like.as_ref())
     }
 
-    fn tell(&self, context: Context, counts: Counts, info: &SetInfo) -> Result<u8, Error> {
+    fn tell(
+        &self,
+        context: Context,
+        counts: Counts,
+        info: &SetInfo,
+        like: Option<&SetInfo>,
+    ) -> Result<u8, Error> {
         let report = EncodeReport {
             file: self.output.path(),
             elements: counts.elements,
@@ -149,7 +173,8 @@ impl Encode {
             set: SetReport::of(info),
         };
         self.accuracy.warn(&report);
-        answer(context.json, &report, &report)?;
+        self.accuracy.warn_unplanned(info, like);
+        answer_about(report.file, context.json, &report, &report)?;
         Ok(SUCCESS)
     }
 }
@@ -179,10 +204,11 @@ impl AccuracyArgs {
         context: Context,
         sources: &[Source],
         layout: Layout,
-    ) -> Result<(Salt, HashRange), Error> {
+    ) -> Result<Planned, Error> {
         if let Some(path) = &self.like {
             let info = SetFile::open(path)?.verify(context)?;
-            return Ok((info.salt, info.hash_range));
+            let SetInfo { salt, hash_range, .. } = info;
+            return Ok(Planned { salt, hash_range, like: Some(info) });
         }
         let hash_range = match self.hash_range {
             Some(hash_range) => hash_range,
@@ -194,7 +220,30 @@ impl AccuracyArgs {
                 self.goal().hash_range(expected)?
             }
         };
-        Ok((self.salt.map_or_else(random_salt, Ok)?, hash_range))
+        Ok(Planned { salt: self.salt.map_or_else(random_salt, Ok)?, hash_range, like: None })
+    }
+
+    /// Says so when a hash range that was not planned here is too small for what came: a rate far
+    /// above that of the set whose hash range it is, or one that no list is likely to be made for.
+    fn warn_unplanned(&self, info: &SetInfo, like: Option<&SetInfo>) {
+        if self.like.is_none() && self.hash_range.is_none() {
+            return;
+        }
+        let rate = info.false_positive_rate();
+        let of_like = like.map(SetInfo::false_positive_rate).filter(|&rate| rate > 0.0);
+        let why = match (&self.like, of_like) {
+            (Some(path), Some(before)) if rate > FAR_ABOVE * before => {
+                format!("those of {} are {}", path.display(), one_in(before))
+            }
+            _ if rate > POOR_RATE => "the hash range is too small for so many".to_owned(),
+            _ => return,
+        };
+        note(format_args!(
+            "gcs: {} came: false positives are {}, and {why}; for a lower rate make every set of \
+             this kind again with a larger hash range (--expected, --hash-range)",
+            counted(info.len.into(), "fingerprint"),
+            one_in(rate)
+        ));
     }
 
     fn goal(&self) -> Goal {
@@ -225,6 +274,14 @@ impl AccuracyArgs {
             ));
         }
     }
+}
+
+/// Salt and hash range of a set to make.
+struct Planned {
+    salt: Salt,
+    hash_range: HashRange,
+    /// The set that has them already.
+    like: Option<SetInfo>,
 }
 
 /// How many lines or records there are.

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::cli::{Context, SUCCESS};
 use crate::error::Error;
+use crate::input::is_dash;
 use crate::load::{IndexFile, SetFile, TrackedAt};
-use crate::output::{NewFile, answer};
+use crate::output::{NewFile, answer_about};
 use crate::progress::Progress;
 use crate::quantity::{bytes, counted};
 use crate::report::path_text;
@@ -20,10 +21,10 @@ use crate::report::path_text;
 gcs query finds SET.index beside the set by itself. An index takes one bit for each fingerprint. \
 When the set changes, make its index again.")]
 pub(crate) struct Index {
-    /// The set
+    /// The set; - is standard input
     #[arg(value_name = "SET")]
     set: PathBuf,
-    /// The file to make [default: SET.index]
+    /// The file to make; - is standard output [default: SET.index]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it is there already
@@ -43,7 +44,14 @@ struct Made<'a> {
 
 impl Index {
     pub(crate) fn run(&self, context: Context) -> Result<u8, Error> {
-        let path = self.output.clone().unwrap_or_else(|| IndexFile::beside(&self.set));
+        let path = match &self.output {
+            Some(path) => path.clone(),
+            None if is_dash(&self.set) => {
+                let why = "standard input has no name to put the index beside";
+                return Err(Error::usage("gcs index -", why, "say -o FILE"));
+            }
+            None => IndexFile::beside(&self.set),
+        };
         let mut output = NewFile::create(&path, self.force)?;
         let set = SetFile::open(&self.set)?;
         // Once for the places, once for the checks.
@@ -65,7 +73,7 @@ impl Index {
             counted(fingerprints.into(), "fingerprint"),
             bytes(length)
         );
-        answer(context.json, &Made { file, bytes: length, fingerprints, set }, text)?;
+        answer_about(file, context.json, &Made { file, bytes: length, fingerprints, set }, text)?;
         Ok(SUCCESS)
     }
 }

@@ -16,10 +16,10 @@ use crate::report::Large;
 /// Print the fingerprints of a set in ascending order.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A fingerprint is a hash of an element, below the hash range F. Elements are found from it only by\n\
+A fingerprint is a hash of an element, below the hash range F. Elements are found from it only by \
 guessing.")]
 pub(crate) struct List {
-    /// The set
+    /// The set; - is standard input
     #[arg(value_name = "SET")]
     set: PathBuf,
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use gcs_core::ElementHasher;
@@ -11,7 +12,9 @@ use crate::cli::{Context, NOTHING_FOUND, SUCCESS};
 use crate::element::{ElementArgs, MAX_LINE, OnError, Parser};
 use crate::error::Error;
 use crate::finder::{Finder, IndexChoice};
-use crate::input::{Blocks, Layout, Source};
+use crate::hashing::Counts;
+use crate::incoming::{Incoming, Next};
+use crate::input::{Layout, Source, take_stdin};
 use crate::load::SetFile;
 use crate::output::{self, Stdout, note};
 use crate::quantity::{grouped, one_in};
@@ -22,19 +25,23 @@ const BATCH: usize = 1 << 20;
 /// Bytes of lines that are kept until they are answered.
 const BATCH_BYTES: usize = 1 << 26;
 
+/// Input that gives nothing for so long pauses: what has come is answered.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Tell which elements are in a set.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Prints the lines whose elements are in the set. The answer \"no\" is certain; \"yes\" means: in the \
 set, or a false positive, at the rate that gcs inspect shows. Elements must be written as they were \
-when the set was made (--format, --field).\n\n\
-Exit status: 0 if a line was selected, 1 if none was, 2 after an error.\n\n\
+when the set was made (--format, --field). Lines from a pipe are answered whenever it pauses.\n\n\
+An index that was found beside the set and does not serve it, as after gcs apply, is set aside with \
+a note; one that --index names is an error then.\n\n\
 Examples:\n  \
     gcs query pwned.gcs 5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8\n  \
     printf %s password | sha1sum | gcs query pwned.gcs --field 1 --separator ' '\n  \
     gcs query pwned.gcs --file mine.txt -v")]
 pub(crate) struct Query {
-    /// The set
+    /// The set; - is standard input
     #[arg(value_name = "SET")]
     set: PathBuf,
     /// Elements; without any, and without --file, lines of standard input
@@ -187,12 +194,29 @@ impl<'a> Asked<'a> {
         Ok(())
     }
 
-    /// Adds the lines of a file.
+    /// Adds the lines of a file, and answers those that have come whenever it pauses.
     fn read(&mut self, source: &Source) -> Result<(), Error> {
         let layout = self.parser.layout();
-        let mut blocks = Blocks::new(source.open()?, layout);
+        let mut blocks = Incoming::start(source, layout)?;
         let mut number = 0u64;
-        while let Some((block, _)) = blocks.next().map_err(|error| source.failed(error))? {
+        // Without an index each answer costs a pass over the set: as long as that took, lines are
+        // collected first, so that a slow input does not keep the program busy with passes.
+        let mut patience = PAUSE;
+        loop {
+            let block = match blocks.next((!self.ends.is_empty()).then_some(patience))? {
+                Next::Block(block) => block,
+                Next::End => return self.answer(),
+                Next::Pause => {
+                    let begun = Instant::now();
+                    self.answer()?;
+                    self.stdout.flush()?;
+                    patience = begun.elapsed().max(PAUSE);
+                    if self.is_decided() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
             for line in layout.pieces(&block) {
                 number += 1;
                 let place = || format!("{source}: {} {}", layout.unit(), grouped(number));
@@ -202,7 +226,6 @@ impl<'a> Asked<'a> {
                 return Ok(());
             }
         }
-        self.answer()
     }
 
     /// Answers everything that waits.
@@ -251,11 +274,12 @@ impl Asked<'_> {
             false => Some(SetFile::open(&self.query.set)?.into_indexed(context)?),
         };
         let rate = one_in(self.finder.false_positive_rate());
+        let stdin = take_stdin()?;
         note("One element a line; Ctrl-D ends.");
         loop {
             output::prompt();
             let mut line = Vec::new();
-            let mut typed = io::stdin().lock().take(2 * MAX_LINE as u64);
+            let mut typed = stdin.lock().take(2 * MAX_LINE as u64);
             typed.read_until(b'\n', &mut line).map_err(|error| Source::Stdin.failed(error))?;
             if line.is_empty() {
                 note("");
@@ -291,6 +315,8 @@ impl Asked<'_> {
     /// Answers what still waits, and gives the exit status.
     fn finish(mut self) -> Result<u8, Error> {
         self.answer()?;
+        let counts = Counts { elements: self.elements, bad: self.bad, ..Counts::default() };
+        counts.expect_elements(self.parser.layout().unit(), "nothing was asked")?;
         let rate = self.finder.false_positive_rate();
         let report = CountReport {
             selected: self.selected,

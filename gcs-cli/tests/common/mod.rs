@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "not every test file uses everything")]
 
+#[path = "../../../gcs-core/tests/small_disk/mod.rs"]
 pub mod small_disk;
 
 use std::fs;

@@ -61,7 +61,7 @@ impl BundleEntry {
 ///      0  span u32   4  to u32   8  bytes u64   16  SHA-256 32 bytes
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexFile {
+pub struct PublicationIndex {
     /// Series of the publication.
     pub series: u32,
     /// Tick of the publication.
@@ -72,12 +72,12 @@ pub struct IndexFile {
     pub bundles: Vec<BundleEntry>,
 }
 
-impl IndexFile {
+impl PublicationIndex {
     /// Validates every byte of an index.
     ///
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].
-    pub fn parse(bytes: &[u8]) -> Result<IndexFile, ParseError> {
+    pub fn parse(bytes: &[u8]) -> Result<PublicationIndex, ParseError> {
         let mut cursor = Cursor::open(bytes, MAGIC)?;
         let (series, tick) = (cursor.u32()?, cursor.u32()?);
         let (table_bytes, count) = (u64::from(cursor.u32()?), u64::from(cursor.u32()?));
@@ -90,7 +90,7 @@ impl IndexFile {
             bundles.push(entry);
         }
         cursor.finish()?;
-        Ok(IndexFile { series, tick, table, bundles })
+        Ok(PublicationIndex { series, tick, table, bundles })
     }
 
     /// The file's bytes.

@@ -7,7 +7,7 @@
 //! | type | served at |
 //! |---|---|
 //! | [`Manifest`], with a [`SignedKeyList`] in it | `/v1/manifest`, `/v1/manifests/{series}-{tick}` |
-//! | [`IndexFile`], with a [`Table`] in it | `/v1/index/{sha256}` |
+//! | [`PublicationIndex`], with a [`Table`] in it | `/v1/index/{sha256}` |
 //! | [`Bundle`] | `/v1/bundles/{span}/{series}-{to}` |
 //! | [`CheckRecord`] | a part of `/v1/checks/{date}/{root}` |
 
@@ -27,7 +27,7 @@ pub use self::bundle::Bundle;
 pub use self::cache::Cache;
 pub use self::checks::{CheckRecord, Verdict};
 pub use self::error::{BundleError, ManifestError, PathError};
-pub use self::index::{BundleEntry, IndexFile, KEPT_TICKS, SPANS};
+pub use self::index::{BundleEntry, KEPT_TICKS, PublicationIndex, SPANS};
 pub use self::key_list::{KeyList, MAX_KEYS, SignedKeyList};
 pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest};
 pub use self::path::Path;

@@ -69,7 +69,7 @@ pub enum PublishError {
     },
     /// A file that was made is not valid; nothing was published.
     #[error("a file that was made is not valid: {0}")]
-    File(#[from] ParseError),
+    File(ParseError),
     /// A bundle that was made does not give the published sets; nothing was published.
     #[error("the bundle of span {span} that was made is not valid: {error}")]
     Bundle {
@@ -81,5 +81,17 @@ pub enum PublishError {
     /// Clients would refuse the manifest, for example because the root does not list the online
     /// key or because the key list has expired; nothing was published.
     #[error("clients would refuse the manifest: {0}")]
-    Manifest(#[from] ManifestError),
+    Manifest(ManifestError),
+}
+
+impl From<ParseError> for PublishError {
+    fn from(error: ParseError) -> PublishError {
+        PublishError::File(error)
+    }
+}
+
+impl From<ManifestError> for PublishError {
+    fn from(error: ManifestError) -> PublishError {
+        PublishError::Manifest(error)
+    }
 }

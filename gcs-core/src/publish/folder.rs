@@ -60,6 +60,10 @@ impl Place for FolderPlace {
         self.public.create(&path.to_string(), bytes)
     }
 
+    fn settle(&mut self, path: &Path) -> io::Result<()> {
+        self.public.settle(&path.to_string())
+    }
+
     fn delete(&mut self, path: &Path) -> io::Result<()> {
         self.public.delete(&path.to_string())
     }

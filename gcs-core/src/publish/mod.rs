@@ -8,7 +8,9 @@
 //! If writing fails, write the same publication again. The old publisher also gives it again,
 //! from *the same inputs*. Never publish other inputs under a version whose manifest may have
 //! been published already: clients refuse the second of two different publications of one
-//! version as equivocation. For other inputs, go on from [`Publication::publisher`].
+//! version as equivocation. For other inputs, go on from the publisher that was saved last, as
+//! [`FolderPlace::resume`] gives it; [`Publication::publisher`] is that one once its publication
+//! is written whole, and not before.
 //!
 //! ```
 //! use gcs_core::publish::{Day, FolderPlace, Keys, Publisher, PublisherSettings};
@@ -55,8 +57,8 @@ use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
 use crate::digest::Digest;
 use crate::files::{
-    Bundle, BundleEntry, BundleError, Cache, FileHash, IndexFile, KEPT_TICKS, MAX_DATES, Manifest,
-    Path, SPANS, Table, write_bundle as encode_bundle,
+    Bundle, BundleEntry, BundleError, Cache, FileHash, KEPT_TICKS, MAX_DATES, Manifest, Path,
+    PublicationIndex, SPANS, Table, write_bundle as encode_bundle,
 };
 use crate::set::Set;
 use crate::version::Version;
@@ -120,12 +122,21 @@ pub struct Publication {
     pub waiting: Vec<Date>,
     /// Elements whose checks have no slot in their records.
     pub left_out: Vec<LeftOut>,
-    /// The publisher of the next tick.
+    /// The publisher of the next tick. Go on from it only when [`Publication::write`] has succeeded:
+    /// it takes the files of this publication for written, and no later publication has them again.
+    /// After an error write this publication again, or go on from the publisher that was saved last.
     pub publisher: Publisher,
 }
 
 /// The state of a publisher after a publication: the earlier tables and sets that bundles
 /// reach back to, and which files have been written.
+///
+/// Of a series there is **one** to go on from: the one that was saved last. Any other, such as a
+/// clone from before a publication or a saved copy from a backup, gives a second publication of a
+/// version that clients may have seen, and they refuse it. [`Publisher::finish`], which
+/// [`FolderPlace::resume`] calls, notices that before anything is published, and then only
+/// [`Publisher::next_series`] helps, for which clients fetch everything anew. So keep no publisher
+/// from one publication to the next, but read the saved one each time.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     settings: PublisherSettings,
@@ -277,9 +288,9 @@ impl Publisher {
         bundles.extend(self.bundles.iter().filter(|old| number - old.to < KEPT_TICKS));
         bundles.sort_unstable_by_key(|entry| (entry.to, entry.span));
         let table = snapshot.table.clone();
-        let index = IndexFile { series: self.series, tick: number, table, bundles };
+        let index = PublicationIndex { series: self.series, tick: number, table, bundles };
         let index_bytes = index.to_bytes();
-        IndexFile::parse(&index_bytes)?;
+        PublicationIndex::parse(&index_bytes)?;
         let manifest = Manifest {
             series: self.series,
             tick: number,
@@ -455,7 +466,7 @@ impl Publisher {
 }
 
 /// Everything that a manifest names, directly or through its index.
-fn live_paths(series: u32, index_path: Path, index: &IndexFile) -> BTreeSet<Path> {
+fn live_paths(series: u32, index_path: Path, index: &PublicationIndex) -> BTreeSet<Path> {
     let rows = index.table.rows().iter();
     let sets = rows.clone().map(|row| Path::Set { date: row.date, identity: row.identity });
     let checks = rows

@@ -22,7 +22,7 @@ impl Delta {
     ///
     /// # Errors
     /// [`StreamError::Read`] with position 0 for the base and 1 for the target;
-    /// [`StreamError::Delta`] as [`Delta::between`].
+    /// [`StreamError::Delta`] as [`Delta::between`], once both files are known to be whole.
     ///
     /// ```
     /// use gcs_core::set::SetReader;
@@ -45,9 +45,15 @@ impl Delta {
         base: SetReader<A>,
         target: SetReader<B>,
     ) -> Result<Delta, StreamError> {
-        expect_hashing((base.salt(), base.hash_range()), &target)?;
+        let expected = expect_hashing((base.salt(), base.hash_range()), &target);
         let mut base = Input { position: BASE, reader: base };
         let mut target = Input { position: TARGET, reader: target };
+        if let Err(error) = expected {
+            // A damaged header looks like that of another set.
+            base.drain()?;
+            target.drain()?;
+            return Err(error.into());
+        }
         let (removed, added) = changes::between(&mut base, &mut target)?;
         Ok(Delta::of_changes(&base.drain()?, &target.drain()?, &removed, &added))
     }
@@ -68,8 +74,12 @@ impl<D: AsRef<[u8]>> Delta<D> {
         base: SetReader<R>,
         out: W,
     ) -> Result<(W, SetInfo), StreamError> {
-        expect_hashing((self.salt(), self.hash_range()), &base)?;
+        let expected = expect_hashing((self.salt(), self.hash_range()), &base);
         let mut base = Input { position: BASE, reader: base };
+        if let Err(error) = expected {
+            base.drain()?;
+            return Err(error.into());
+        }
         let got = base.reader.len();
         if got != self.base_len() {
             self.expect_base(&mut base)?;
@@ -209,18 +219,22 @@ mod tests {
         }
     }
 
-    /// Every changed byte behind the header, in the base and in the target.
+    /// Every changed byte, in the base and in the target, those of salt and hash range among them.
     #[test]
     fn damage_is_found_and_named() {
         let sets =
             [set_of(1 << 30, (0..60).map(|i| i * 99)), set_of(1 << 30, (0..60).map(|i| i * 66))];
         let delta = Delta::between(&sets[0], &sets[1]).unwrap();
         for position in [BASE, TARGET] {
-            for at in 48..sets[position].as_bytes().len() {
+            for at in 0..sets[position].as_bytes().len() {
                 let mut bytes = sets.each_ref().map(|set| set.as_bytes().to_vec());
                 bytes[position][at] ^= 4;
-                let [base, target] =
-                    bytes.each_ref().map(|bytes| SetReader::open(&bytes[..]).unwrap());
+                let [Ok(base), Ok(target)] =
+                    bytes.each_ref().map(|bytes| SetReader::open(&bytes[..]))
+                else {
+                    assert!(at < 48);
+                    continue;
+                };
                 let error = Delta::between_readers(base, target).unwrap_err();
                 assert!(
                     matches!(error, StreamError::Read { position: got, error: ReadError::Parse(_) } if got == position)

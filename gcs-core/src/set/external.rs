@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -18,6 +18,7 @@ use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
 use super::info::SetInfo;
 use super::merge::Lengths;
+use super::output::SetOutput;
 use super::set::Set;
 use super::sink::{SinkError, write_sorted};
 use super::sort;
@@ -48,7 +49,8 @@ pub enum ExternalError {
         /// The limit asked for.
         got: usize,
     },
-    /// There is less memory than the limit says.
+    /// There is less memory than the limit says. Nothing is lost but the element that was being
+    /// pushed: it may be pushed again when there is more.
     #[error("cannot get {bytes} bytes of memory, which are within the limit")]
     Memory {
         /// How many bytes were asked for.
@@ -86,7 +88,10 @@ pub enum ExternalError {
 /// memory the folder is not touched.
 ///
 /// Time: O(n log n). Disk: about as much as the result, plus some bits an element. Runs have no
-/// names in the folder, so they are gone when the builder is, even if the program is killed.
+/// names in the folder, so they are gone when the builder is, even if the program is killed. (On a
+/// file system without nameless files, each has a name `.gcs-run-...` for a moment.)
+///
+/// What fails for want of room, on disk or in memory, can be tried again; nothing is lost by it.
 ///
 /// ```
 /// use std::io::Cursor; // Or a `std::fs::File` that is open for reading and writing.
@@ -97,7 +102,7 @@ pub enum ExternalError {
 /// let (salt, hash_range) = (Salt([0; 16]), HashRange::for_expected(1_000, 20)?);
 /// let mut builder = ExternalBuilder::new(salt, hash_range, 64 << 20, std::env::temp_dir())?;
 /// for element in 0..1_000u64 {
-///     builder.add(element.to_le_bytes())?;
+///     builder.push(element.to_le_bytes())?;
 /// }
 /// let (file, info) = builder.finish_to(Cursor::new(Vec::new()))?;
 /// let set = Set::build(salt, hash_range, (0..1_000u64).map(u64::to_le_bytes))?;
@@ -113,8 +118,8 @@ pub struct ExternalBuilder {
     capacity: usize,
     values: Vec<u64>,
     scratch: Vec<u64>,
-    /// How many values were added.
-    added: u64,
+    /// How many values were pushed.
+    pushed: u64,
     /// Bytes for the buffers of all runs that are merged at once.
     buffers: usize,
     /// Runs by how often their values were merged: each level but the last has fewer than
@@ -159,7 +164,7 @@ impl ExternalBuilder {
             capacity,
             values: Vec::new(),
             scratch: Vec::new(),
-            added: 0,
+            pushed: 0,
             buffers,
             levels: Vec::new(),
         }
@@ -170,51 +175,76 @@ impl ExternalBuilder {
     /// # Errors
     /// [`ExternalError::Spill`] when memory is full and a run cannot be written. Nothing is
     /// lost then but this element: it may be added again when there is room.
-    pub fn add(&mut self, element: impl AsRef<[u8]>) -> Result<(), ExternalError> {
-        self.push(self.hasher.fingerprint(element.as_ref()))
+    pub fn push(&mut self, element: impl AsRef<[u8]>) -> Result<(), ExternalError> {
+        self.push_value(self.hasher.fingerprint(element.as_ref()))
     }
 
     /// Adds elements, faster than one by one.
     ///
     /// # Errors
-    /// As [`ExternalBuilder::add`]; elements up to the one that found no room are added.
+    /// As [`ExternalBuilder::push`]. All elements that were taken from the iterator are added then,
+    /// so with `by_ref` it goes on where it stopped.
     pub fn extend<E: AsRef<[u8]>>(
         &mut self,
         elements: impl IntoIterator<Item = E>,
     ) -> Result<(), ExternalError> {
         let hasher = self.hasher;
-        hasher.fingerprints(elements).try_for_each(|fingerprint| self.push(fingerprint))
+        let mut elements = elements.into_iter();
+        loop {
+            // Hashing takes elements in pairs: none is taken that has no room yet.
+            let room = self.room()?;
+            let before = self.values.len();
+            self.values.extend(hasher.fingerprints(elements.by_ref().take(room)));
+            let count = self.values.len() - before;
+            self.pushed += count as u64;
+            if count < room {
+                return Ok(());
+            }
+        }
     }
 
     /// Adds a fingerprint under this builder's salt and hash range; equal ones are merged.
     ///
     /// # Errors
     /// [`ExternalError::Build`] for a fingerprint not below F, with its position among those
-    /// added; and as [`ExternalBuilder::add`].
-    pub fn add_fingerprint(&mut self, fingerprint: u64) -> Result<(), ExternalError> {
+    /// added; and as [`ExternalBuilder::push`].
+    pub fn push_fingerprint(&mut self, fingerprint: u64) -> Result<(), ExternalError> {
         let hash_range = self.hash_range.get();
         if fingerprint >= hash_range {
-            let (position, got) = (self.added, fingerprint);
+            let (position, got) = (self.pushed, fingerprint);
             return Err(BuildError::OutOfRange { position, hash_range, got }.into());
         }
-        self.push(fingerprint)
+        self.push_value(fingerprint)
     }
 
+    /// How many elements and fingerprints were pushed, those included that were merged.
+    pub fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// For how many values there is room, after making some: at least one.
     #[inline]
-    fn push(&mut self, value: u64) -> Result<(), ExternalError> {
+    fn room(&mut self) -> Result<usize, ExternalError> {
         if self.values.len() == self.values.capacity() {
             self.make_room()?;
         }
+        Ok(self.values.capacity() - self.values.len())
+    }
+
+    #[inline]
+    fn push_value(&mut self, value: u64) -> Result<(), ExternalError> {
+        self.room()?;
         self.values.push(value);
-        self.added += 1;
+        self.pushed += 1;
         Ok(())
     }
 
-    /// Ends the set in memory, where the result may take more than the memory limit.
+    /// The set of everything that was pushed, in memory, where it may take more than the memory
+    /// limit. The builder goes on as it was.
     ///
     /// # Errors
-    /// [`ExternalError`].
-    pub fn finish(mut self) -> Result<Set, ExternalError> {
+    /// [`ExternalError`]. Nothing is lost then: it may be called again.
+    pub fn finish(&mut self) -> Result<Set, ExternalError> {
         self.sort();
         if self.levels.is_empty() {
             let lengths = Lengths::exact(self.values.len() as u64);
@@ -222,6 +252,7 @@ impl ExternalBuilder {
             builder.extend(&self.values)?;
             return Ok(builder.finish());
         }
+        self.spill_all()?;
         let mut union = self.union_of_runs()?;
         let mut builder = AscendingBuilder::new(self.salt, self.hash_range, union.bounds())?;
         loop {
@@ -233,20 +264,20 @@ impl ExternalBuilder {
         }
     }
 
-    /// Ends the set and writes its file to `out`, from its present position on, where nothing
-    /// may follow; returns `out` and what was written. Within the memory limit.
+    /// Writes the file of the set of everything that was pushed to `out`, from its present position
+    /// on, where nothing may follow; returns `out` and what was written. Within the memory limit.
+    /// The builder goes on as it was.
     ///
     /// # Errors
-    /// [`ExternalError`]. What `out` holds then is no set.
-    pub fn finish_to<W: Read + Write + Seek>(
-        mut self,
-        mut out: W,
-    ) -> Result<(W, SetInfo), ExternalError> {
+    /// [`ExternalError`]. What `out` holds then is no set, and nothing else is lost: it may be
+    /// called again, with another output, or when there is room on the disk.
+    pub fn finish_to<W: SetOutput>(&mut self, mut out: W) -> Result<(W, SetInfo), ExternalError> {
         self.sort();
         if self.levels.is_empty() {
             let info = write_sorted(&mut out, self.salt, self.hash_range, &self.values);
             return Ok((out, info.map_err(not_written)?));
         }
+        self.spill_all()?;
         let union = self.union_of_runs()?;
         union.write(out).map_err(|error| match error {
             StreamError::Sink(error) => not_written(error),
@@ -259,9 +290,13 @@ impl ExternalBuilder {
     fn make_room(&mut self) -> Result<(), ExternalError> {
         if self.values.capacity() == 0 {
             let bytes = self.capacity * VALUE_BYTES;
-            let values = self.values.try_reserve_exact(self.capacity);
-            let scratch = self.scratch.try_reserve_exact(self.capacity);
-            return values.and(scratch).map_err(|_| ExternalError::Memory { bytes });
+            // Both or none, so that it can be tried again.
+            let (mut values, mut scratch) = (Vec::new(), Vec::new());
+            let reserved = values.try_reserve_exact(self.capacity);
+            let reserved = reserved.and_then(|()| scratch.try_reserve_exact(self.capacity));
+            reserved.map_err(|_| ExternalError::Memory { bytes })?;
+            (self.values, self.scratch) = (values, scratch);
+            return Ok(());
         }
         self.sort();
         // Where most elements occur more than once, merging them is enough.
@@ -319,20 +354,27 @@ impl ExternalBuilder {
     }
 
     /// Spills the rest and gives back its memory; merges runs until the last merge can be made.
-    fn union_of_runs(&mut self) -> Result<CombinedReader<File>, ExternalError> {
+    fn spill_all(&mut self) -> Result<(), ExternalError> {
         if !self.values.is_empty() {
             self.spill()?;
         }
         (self.values, self.scratch) = (Vec::new(), Vec::new());
         // Those that were merged least, and so are the shortest, come first.
-        let mut runs: Vec<File> = core::mem::take(&mut self.levels).into_iter().flatten().collect();
-        while runs.len() > FAN_IN {
-            let count = (runs.len() - FAN_IN + 1).min(FAN_IN);
-            let merged = self.merge(&runs[..count])?;
-            runs.drain(..count);
-            runs.push(merged);
+        let runs = core::mem::take(&mut self.levels).into_iter().flatten().collect();
+        self.levels.push(runs);
+        while self.levels[0].len() > FAN_IN {
+            let count = (self.levels[0].len() - FAN_IN + 1).min(FAN_IN);
+            let merged = self.merge(&self.levels[0][..count])?;
+            self.levels[0].drain(..count);
+            self.levels[0].push(merged);
         }
-        for run in &mut runs {
+        Ok(())
+    }
+
+    /// All runs together.
+    fn union_of_runs(&self) -> Result<CombinedReader<&File>, ExternalError> {
+        let runs: Vec<&File> = self.levels.iter().flatten().collect();
+        for mut run in runs.iter().copied() {
             run.rewind().map_err(|error| self.not_spilled(error.into()))?;
         }
         self.union(runs)
@@ -365,6 +407,10 @@ fn not_written(error: SinkError) -> ExternalError {
 /// Makes a file that has no name, so that it is gone once it is closed, however the program
 /// ends.
 fn create_nameless(folder: &Path) -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    if let Some(file) = open_nameless(folder) {
+        return Ok(file);
+    }
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -380,11 +426,25 @@ fn create_nameless(folder: &Path) -> io::Result<File> {
     }
 }
 
+/// Makes a file that never had a name, so that no moment is left in which the program can end and
+/// leave one. `None` where the file system has no such files, or the folder is not there.
+#[cfg(target_os = "linux")]
+fn open_nameless(folder: &Path) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // O_TMPFILE, which contains O_DIRECTORY: an older kernel opens no folder for writing.
+    let flags = match std::env::consts::ARCH {
+        "x86_64" | "x86" | "riscv64" => 0o20_200_000,
+        "aarch64" | "arm" => 0o20_040_000,
+        _ => return None,
+    };
+    File::options().read(true).write(true).custom_flags(flags).open(folder).ok()
+}
+
 impl fmt::Debug for ExternalBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExternalBuilder")
             .field("hash_range", &self.hash_range.get())
-            .field("added", &self.added)
+            .field("pushed", &self.pushed)
             .field("runs", &self.levels.iter().map(Vec::len).sum::<usize>())
             .finish_non_exhaustive()
     }
@@ -394,7 +454,7 @@ impl fmt::Debug for ExternalBuilder {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Cursor;
+    use std::io::{Cursor, Write as _};
 
     const SALT: Salt = Salt([4; 16]);
 
@@ -420,7 +480,7 @@ mod tests {
             let set = Set::from_fingerprints(SALT, HashRange::new(hash_range).unwrap(), values.iter().copied()).unwrap();
             let fill = || {
                 let mut builder = builder(hash_range, capacity, folder.path());
-                values.iter().for_each(|value| builder.add_fingerprint(*value).unwrap());
+                values.iter().for_each(|value| builder.push_fingerprint(*value).unwrap());
                 builder
             };
             prop_assert_eq!(&fill().finish().unwrap(), &set);
@@ -441,7 +501,7 @@ mod tests {
             let mut builder = builder(hash_range, 2, folder.path());
             let count = 2 * runs + 1;
             for i in 0..count {
-                builder.add_fingerprint(value(i)).unwrap();
+                builder.push_fingerprint(value(i)).unwrap();
             }
             let levels: Vec<usize> = builder.levels.iter().map(Vec::len).collect();
             assert_eq!(levels, expected[..levels.len()]);
@@ -458,7 +518,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut builder = builder(1 << 40, 100, folder.path());
         for i in 0..10_000u64 {
-            builder.add((i % 50).to_le_bytes()).unwrap();
+            builder.push((i % 50).to_le_bytes()).unwrap();
         }
         assert!(builder.levels.is_empty(), "no run was needed");
         let elements = (0..50u64).map(u64::to_le_bytes);
@@ -484,16 +544,16 @@ mod tests {
         }
 
         let mut builder = build(usize::MAX / 4).unwrap();
-        let error = builder.add("an element").unwrap_err();
+        let error = builder.push("an element").unwrap_err();
         assert!(
             matches!(error, ExternalError::Memory { .. }) || builder.capacity == MAX_LEN as usize
         );
 
         let mut builder = build(LEAST_LIMIT).unwrap();
-        builder.add_fingerprint(999).unwrap();
+        builder.push_fingerprint(999).unwrap();
         let expected = BuildError::OutOfRange { position: 1, hash_range: 1000, got: 1000 };
         assert!(
-            matches!(builder.add_fingerprint(1000), Err(ExternalError::Build(error)) if error == expected)
+            matches!(builder.push_fingerprint(1000), Err(ExternalError::Build(error)) if error == expected)
         );
     }
 
@@ -504,20 +564,103 @@ mod tests {
         let folder = home.path().join("runs");
         let mut builder = builder(1 << 40, 10, &folder);
         for i in 0..10 {
-            builder.add_fingerprint(i * i).unwrap();
+            builder.push_fingerprint(i * i).unwrap();
         }
         for _ in 0..3 {
-            let error = builder.add_fingerprint(100).unwrap_err();
+            let error = builder.push_fingerprint(100).unwrap_err();
             let ExternalError::Spill { folder: named, error } = error else { panic!("{error}") };
             assert_eq!((named, error.kind()), (folder.clone(), io::ErrorKind::NotFound));
         }
         fs::create_dir(&folder).unwrap();
         for i in 10..35 {
-            builder.add_fingerprint(i * i).unwrap();
+            builder.push_fingerprint(i * i).unwrap();
         }
         let hash_range = HashRange::new(1 << 40).unwrap();
         let set = Set::from_fingerprints(SALT, hash_range, (0..35).map(|i| i * i)).unwrap();
         assert_eq!(builder.finish().unwrap(), set);
+    }
+
+    /// Elements are hashed in pairs, and a spill that fails loses neither of a pair.
+    #[test]
+    fn extending_goes_on_where_a_failed_spill_stopped() {
+        for capacity in 1..12 {
+            let home = tempfile::tempdir().unwrap();
+            let folder = home.path().join("runs");
+            let mut builder = builder(1 << 40, capacity, &folder);
+            let mut elements = (0..50u32).map(|i| u64::from(i).to_le_bytes());
+            for _ in 0..3 {
+                let error = builder.extend(elements.by_ref()).unwrap_err();
+                assert!(matches!(error, ExternalError::Spill { .. }), "{error}");
+                let taken = 50 - elements.len() as u64;
+                assert_eq!((taken, builder.pushed()), (capacity as u64, taken));
+            }
+            fs::create_dir(&folder).unwrap();
+            builder.extend(elements).unwrap();
+            assert_eq!(builder.pushed(), 50);
+            let elements = (0..50u64).map(u64::to_le_bytes);
+            let set = Set::build(SALT, HashRange::new(1 << 40).unwrap(), elements).unwrap();
+            assert_eq!(builder.finish().unwrap(), set);
+        }
+    }
+
+    /// An output on a full disk costs nothing but that output, and a builder that has made its set
+    /// goes on.
+    #[test]
+    fn an_output_that_fails_can_be_replaced_by_another() {
+        use crate::set::pieces::Pieces;
+        let folder = tempfile::tempdir().unwrap();
+        let hash_range = HashRange::new(1 << 40).unwrap();
+        for (capacity, count) in [(1_000, 60), (10, 60), (2, 300)] {
+            let mut builder = builder(1 << 40, capacity, folder.path());
+            (0..count).for_each(|i| builder.push_fingerprint(i * i).unwrap());
+            for _ in 0..2 {
+                let error = builder.finish_to(Pieces::failing(&[], 100)).map(drop).unwrap_err();
+                assert!(matches!(error, ExternalError::Sink(SinkError::Io(_))), "{error}");
+            }
+            let set = |count| {
+                Set::from_fingerprints(SALT, hash_range, (0..count).map(|i| i * i)).unwrap()
+            };
+            let (out, info) = builder.finish_to(Cursor::new(Vec::new())).unwrap();
+            assert!(out.into_inner() == set(count).as_bytes() && info == set(count).info());
+            assert_eq!(builder.finish().unwrap(), set(count));
+            (count..2 * count).for_each(|i| builder.push_fingerprint(i * i).unwrap());
+            assert_eq!(builder.finish().unwrap(), set(2 * count));
+            assert_eq!(builder.pushed(), 2 * count);
+        }
+    }
+
+    /// Memory that is not there is asked for again, whole: values and what sorts them.
+    #[test]
+    fn memory_that_is_not_there_can_be_asked_for_again() {
+        let mut builder = builder(1 << 40, usize::MAX / 32, Path::new("/"));
+        for _ in 0..2 {
+            let error = builder.push("an element").unwrap_err();
+            assert!(matches!(error, ExternalError::Memory { .. }), "{error}");
+            assert_eq!((builder.values.capacity(), builder.scratch.capacity()), (0, 0));
+        }
+        builder.capacity = 10;
+        builder.push("an element").unwrap();
+        assert_eq!((builder.pushed(), builder.finish().unwrap().len()), (1, 1));
+    }
+
+    /// A run never has a name, where the system can do without: making one does not even touch the
+    /// folder.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_run_never_has_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        if open_nameless(folder.path()).is_none() {
+            return;
+        }
+        let changed = || fs::metadata(folder.path()).unwrap().modified().unwrap();
+        let past = changed() - std::time::Duration::from_secs(1_000);
+        File::open(folder.path()).unwrap().set_modified(past).unwrap();
+        let before = changed();
+        let mut file = create_nameless(folder.path()).unwrap();
+        file.write_all(b"a run").unwrap();
+        assert_eq!((changed(), entries(folder.path())), (before, 0));
+        fs::write(folder.path().join("named"), "").unwrap();
+        assert_ne!(changed(), before);
     }
 
     #[test]
@@ -527,7 +670,7 @@ mod tests {
         for finish_to in [true, false] {
             let mut builder = builder(1 << 40, 10, folder.path());
             for i in 0..25 {
-                builder.add_fingerprint(i * i).unwrap();
+                builder.push_fingerprint(i * i).unwrap();
             }
             let run = &mut builder.levels[0][1];
             run.seek(SeekFrom::Start(60)).unwrap();

@@ -293,7 +293,6 @@ impl<S> Tree<S> {
         level.pop()
     }
 
-    #[cfg(feature = "std")]
     /// Calls `visit` with every stream, in order, and forgets what was read of them before.
     #[cfg(feature = "std")]
     pub(crate) fn for_each<E>(

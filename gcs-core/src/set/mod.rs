@@ -108,6 +108,8 @@ mod indexed_file;
 mod info;
 mod matches;
 mod merge;
+#[cfg(feature = "std")]
+mod output;
 #[cfg(feature = "parallel")]
 mod parallel;
 #[cfg(all(test, feature = "std"))]
@@ -143,6 +145,8 @@ pub use self::indexed::IndexedSet;
 pub use self::indexed_file::IndexedFile;
 pub use self::info::SetInfo;
 pub use self::matches::{Match, Matches, Method};
+#[cfg(feature = "std")]
+pub use self::output::SetOutput;
 #[cfg(feature = "std")]
 pub use self::read_at::{Mapped, ReadAt};
 #[cfg(feature = "std")]

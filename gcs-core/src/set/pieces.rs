@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
+use super::output::SetOutput;
+
 /// A file in memory whose calls move few bytes each, are interrupted now and then, and fail
 /// from some byte on.
 #[derive(Clone, Debug)]
@@ -80,3 +82,5 @@ impl Seek for Pieces {
         Ok(self.at as u64)
     }
 }
+
+impl SetOutput for Pieces {}

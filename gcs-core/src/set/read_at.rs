@@ -1,5 +1,7 @@
 //! Reading files at any offset, from several threads at once.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use std::io::{self, Read};
@@ -10,7 +12,8 @@ const PIECE: usize = 1 << 16;
 /// Bytes that can be read at any offset through a shared reference: a file, or bytes in memory.
 ///
 /// It is there for [`std::fs::File`] on Unix and Windows, for slices and vectors of bytes, for
-/// references to any of these, and in [`Mapped`] for whatever else holds bytes.
+/// references to any of these, a `Box` or an `Arc` of them, and in [`Mapped`] for whatever else
+/// holds bytes.
 pub trait ReadAt {
     /// Fills the buffer with the bytes from `offset` on.
     ///
@@ -26,15 +29,22 @@ pub trait ReadAt {
     fn size(&self) -> io::Result<u64>;
 }
 
-impl<T: ReadAt + ?Sized> ReadAt for &T {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        T::read_exact_at(self, buffer, offset)
-    }
+/// What leads to something that can be read at any offset can be read so too.
+macro_rules! read_at_through {
+    ($($pointer:ty),*) => {$(
+        impl<T: ReadAt + ?Sized> ReadAt for $pointer {
+            fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+                T::read_exact_at(self, buffer, offset)
+            }
 
-    fn size(&self) -> io::Result<u64> {
-        T::size(self)
-    }
+            fn size(&self) -> io::Result<u64> {
+                T::size(self)
+            }
+        }
+    )*};
 }
+
+read_at_through!(&T, Box<T>, Arc<T>);
 
 impl ReadAt for [u8] {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -226,11 +236,16 @@ mod tests {
         let bytes: Vec<u8> = (0..200).collect();
         assert_reads(&bytes, &bytes);
         assert_reads(&&bytes[..], &bytes);
-        assert_reads(&Mapped(std::sync::Arc::<[u8]>::from(&bytes[..])), &bytes);
+        assert_reads(&Mapped(Arc::<[u8]>::from(&bytes[..])), &bytes);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         assert_reads(&file, &bytes);
         assert_reads(&&file, &bytes);
+        assert_reads(&Box::new(&file), &bytes);
+        assert_reads(&Arc::new(file), &bytes);
+        assert_reads(&Arc::<[u8]>::from(&bytes[..]), &bytes);
+        let any: Box<dyn ReadAt> = Box::new(bytes.clone());
+        assert_reads(&any, &bytes);
         assert!(!std::format!("{:?}", Mapped(&bytes)).contains("199"));
     }
 

@@ -14,6 +14,7 @@ use super::hash::Salt;
 use super::hash_range::HashRange;
 use super::info::SetInfo;
 use super::merge::Lengths;
+use super::output::{self, Check};
 use super::rice::{CHUNK, RiceWriter, Shape};
 use super::set::{HEADER_LEN, Header};
 use crate::digest::Digest;
@@ -35,9 +36,20 @@ pub enum SinkError {
         /// How many bytes.
         bytes: u64,
     },
-    /// The file cannot be written or read back, as on a full disk.
+    /// The file cannot be written or read back, as on a full disk, or when it is not open for
+    /// reading too, or is open to append.
     #[error("cannot write the set: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    /// The file does not read back as it was written: the disk or its driver is broken.
+    #[error(
+        "the set does not read back as it was written: expected checksum {expected:#x}, got {got:#x}"
+    )]
+    ReadBack {
+        /// Checksum of what was written.
+        expected: u64,
+        /// Checksum of what was read.
+        got: u64,
+    },
     /// The fingerprints do not ascend, are out of range, or are too many.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -52,6 +64,12 @@ pub enum SinkError {
         /// The Rice parameter that the file was begun with.
         used: u32,
     },
+}
+
+impl From<io::Error> for SinkError {
+    fn from(error: io::Error) -> SinkError {
+        SinkError::Io(error)
+    }
 }
 
 /// Writes a set's file value by value, in constant memory: at most 300 KiB, whatever its size.
@@ -92,21 +110,35 @@ pub struct SetSink<W> {
 
 impl<W: Read + Write + Seek> SetSink<W> {
     /// A sink that writes a set of a number of fingerprints within `len` to `out`, from its
-    /// present position on, where nothing may follow.
+    /// present position on, where nothing may follow. It writes and reads the place of the header
+    /// once, so that an output that cannot be read back fails here and not after all the work.
     ///
     /// Give the exact number if it is known (`n..=n`). Else the Rice parameter is chosen from
     /// the range and from the first 16,384 fingerprints, which is right nearly always; when it
     /// is not, [`SetSink::finish`] says so.
     ///
     /// # Errors
-    /// [`SinkError::Io`] when `out` has no position.
+    /// [`SinkError::Io`] when `out` has no position, cannot be written or read, appends to its end,
+    /// or has something behind its position.
     pub fn new(
         mut out: W,
         salt: Salt,
         hash_range: HashRange,
         len: RangeInclusive<u32>,
     ) -> Result<SetSink<W>, SinkError> {
+        output::expect_end(&mut out)?;
+        SetSink::over(out, salt, hash_range, len)
+    }
+
+    /// [`SetSink::new`] over an earlier attempt, of which something may be left behind the set.
+    pub(super) fn over(
+        mut out: W,
+        salt: Salt,
+        hash_range: HashRange,
+        len: RangeInclusive<u32>,
+    ) -> Result<SetSink<W>, SinkError> {
         let start = out.stream_position()?;
+        output::probe::<HEADER_LEN>(&mut out)?;
         let lengths = Lengths { least: u64::from(*len.start()), most: u64::from(*len.end()) };
         // An empty set has no code, so that its P does not matter until the end.
         let parameters =
@@ -160,10 +192,9 @@ impl<W: Read + Write + Seek> SetSink<W> {
         if self.is_broken { Err(io::Error::other("an earlier write has failed")) } else { Ok(()) }
     }
 
-    /// Chooses P: leaves room for the header, and codes what there is.
+    /// Chooses P, and codes what there is.
     fn begin(&mut self, parameter: u32) -> Result<(), SinkError> {
         self.is_broken = true;
-        self.out.write_all(&[0; HEADER_LEN])?;
         let mut code = Code::new(parameter);
         code.extend(&core::mem::take(&mut self.sample), |piece| self.out.write_all(piece))?;
         self.code = Some(code);
@@ -176,7 +207,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
     ///
     /// # Errors
     /// [`SinkError::Parameter`] when the range of lengths was no help and the file must be
-    /// written once more, with the exact length; [`SinkError::Io`].
+    /// written once more, with the exact length; [`SinkError::Io`]; [`SinkError::ReadBack`].
     pub fn finish(mut self) -> Result<(W, SetInfo), SinkError> {
         self.expect_whole()?;
         let len = self.check.len();
@@ -189,13 +220,16 @@ impl<W: Read + Write + Seek> SetSink<W> {
         if len > 0 && code.parameter != needed {
             return Err(SinkError::Parameter { len, needed, used: code.parameter });
         }
-        let bits = code.finish(|piece| out.write_all(piece))?;
+        let (bits, expected) = code.finish(|piece| out.write_all(piece))?;
         let shape = Shape { bound: hash_range.get(), len, parameter: needed, bits };
         let header = Header { salt, hash_range, shape };
         out.seek(SeekFrom::Start(start))?;
         out.write_all(&header.to_bytes())?;
         out.seek(SeekFrom::Start(start))?;
-        let identity = hash(&mut out, HEADER_LEN as u64 + shape.bytes())?;
+        let (identity, got) = read_back(&mut out, &header.to_bytes(), shape.bytes())?;
+        if got != expected {
+            return Err(SinkError::ReadBack { expected, got });
+        }
         out.write_all(&identity.0)?;
         out.flush()?;
         Ok((out, header.info(identity)))
@@ -208,11 +242,13 @@ struct Code {
     parameter: u32,
     /// Bytes of code that are written.
     written: u64,
+    check: Check,
 }
 
 impl Code {
     fn new(parameter: u32) -> Code {
-        Code { writer: RiceWriter::append_to(Vec::new(), parameter, 0), parameter, written: 0 }
+        let writer = RiceWriter::append_to(Vec::new(), parameter, 0);
+        Code { writer, parameter, written: 0, check: Check::default() }
     }
 
     /// Codes ascending values, and writes what is coded whenever it is a piece or more.
@@ -244,29 +280,40 @@ impl Code {
     fn write(&mut self, write: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let whole = self.writer.take_whole();
         self.written += whole.len() as u64;
+        self.check.add(whole);
         write(whole)
     }
 
-    /// Writes the rest, and returns the length of the whole code in bits.
-    fn finish(self, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
+    /// Writes the rest, and returns the length of the whole code in bits, and its checksum.
+    fn finish(mut self, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<(u64, u64)> {
         let (rest, _, bits) = self.writer.finish();
+        self.check.add(&rest);
         write(&rest)?;
-        Ok(8 * self.written + bits)
+        Ok((8 * self.written + bits, self.check.finish()))
     }
 }
 
-/// SHA-256 of the next `len` bytes.
-fn hash(source: &mut impl Read, len: u64) -> io::Result<Digest> {
+/// Reads a file's header, which must be this one, and `len` bytes of code: the SHA-256 of all, and
+/// the checksum of the code.
+fn read_back(source: &mut impl Read, header: &[u8], len: u64) -> io::Result<(Digest, u64)> {
     let mut hasher = Sha256::new();
     let mut piece = alloc::vec![0; PIECE];
+    let got = &mut piece[..header.len()];
+    source.read_exact(got)?;
+    if got != header {
+        return Err(io::Error::other("the header does not read back as it was written"));
+    }
+    hasher.update(got);
+    let mut check = Check::default();
     let mut left = len;
     while left > 0 {
         let now = left.min(PIECE as u64) as usize;
         source.read_exact(&mut piece[..now])?;
         hasher.update(&piece[..now]);
+        check.add(&piece[..now]);
         left -= now as u64;
     }
-    Ok(Digest(hasher.finalize().into()))
+    Ok((Digest(hasher.finalize().into()), check.finish()))
 }
 
 /// Writes the file of a set that is in memory as sorted values, once and from front to back:
@@ -324,6 +371,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use std::io::Cursor;
+    use std::string::ToString as _;
 
     const SALT: Salt = Salt([6; 16]);
 
@@ -443,6 +491,89 @@ mod tests {
 
         assert!(write_sorted(Vec::new(), SALT, hash_range, &[3, 3]).is_err());
         assert!(write_sorted(Vec::new(), SALT, hash_range, &[100]).is_err());
+    }
+
+    /// Outputs that cannot hold a set fail before a value is written.
+    #[test]
+    fn an_output_that_cannot_be_read_back_fails_at_once() {
+        use std::fs::File;
+        let folder = tempfile::tempdir().unwrap();
+        let hash_range = HashRange::new(1 << 30).unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("old"), b"something of a set before").unwrap();
+        std::fs::write(path("empty"), b"").unwrap();
+        let options = |read: bool, write: bool, append: bool| {
+            let mut options = File::options();
+            options.read(read).write(write).append(append);
+            options
+        };
+        for (name, options, wanted) in [
+            ("empty", options(false, true, false), "open for reading too"),
+            ("empty", options(true, false, true), "open to append"),
+            ("old", options(true, false, true), "expected the output to end at byte 0, got 25"),
+            ("empty", options(true, false, false), "cannot write the set"),
+        ] {
+            if name == "empty" {
+                std::fs::write(path(name), b"").unwrap();
+            }
+            let out = options.open(path(name)).unwrap();
+            let error = SetSink::new(out, SALT, hash_range, 5..=5).unwrap_err();
+            assert!(matches!(error, SinkError::Io(_)), "{error}");
+            assert!(error.to_string().contains(wanted), "{name}: {error}");
+        }
+        assert_eq!(std::fs::read(path("old")).unwrap(), b"something of a set before");
+        let mut out = options(true, false, true).open(path("old")).unwrap();
+        out.seek(SeekFrom::End(0)).unwrap();
+        let error = SetSink::new(out, SALT, hash_range, 5..=5).unwrap_err();
+        assert!(error.to_string().contains("open to append"), "{error}");
+        let mut whole = options(true, true, false).truncate(true).open(path("old")).unwrap();
+        write(&mut whole, hash_range, 3..=3, [1, 2, 3]).unwrap();
+        assert_eq!(std::fs::read(path("old")).unwrap(), set_of(hash_range, [1, 2, 3]).as_bytes());
+    }
+
+    /// A disk that gives other bytes than it was given: they are not sealed by a trailer.
+    #[test]
+    fn what_reads_back_otherwise_is_an_error() {
+        struct Flips(Cursor<Vec<u8>>, u64);
+        impl Read for Flips {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                let from = self.0.position();
+                let count = self.0.read(into)?;
+                if (from..from + count as u64).contains(&self.1)
+                    && into[..count].iter().any(|&byte| byte != 0)
+                {
+                    into[(self.1 - from) as usize] ^= 1;
+                }
+                Ok(count)
+            }
+        }
+        impl Write for Flips {
+            fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+                self.0.write(from)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Seek for Flips {
+            fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+                self.0.seek(to)
+            }
+        }
+        let hash_range = HashRange::new(1 << 30).unwrap();
+        let values = || (0..100u64).map(|i| i * 1_000_003);
+        let end = set_of(hash_range, values()).as_bytes().len() as u64 - 32;
+        for at in 0..end {
+            let out = Flips(Cursor::new(Vec::new()), at);
+            let error = write(out, hash_range, 100..=100, values()).map(drop).unwrap_err();
+            match error {
+                SinkError::ReadBack { expected, got } => assert!(at >= 48 && expected != got),
+                error => assert!(at < 48, "{at}: {error}"),
+            }
+        }
+        assert!(
+            write(Flips(Cursor::new(Vec::new()), end), hash_range, 100..=100, values()).is_ok()
+        );
     }
 
     /// A disk that is full after any number of bytes: an error, never a file that is taken for

@@ -14,6 +14,7 @@ use super::hash::Salt;
 use super::hash_range::HashRange;
 use super::info::SetInfo;
 use super::merge::{Lengths, Source, Tree};
+use super::output::SetOutput;
 use super::reader::{CAPACITY, ReadError, SetReader};
 use super::sink::{SetSink, SinkError};
 
@@ -81,7 +82,8 @@ impl Operation {
     /// # Errors
     /// [`StreamError::Read`] when a file has no header of a set, and
     /// [`StreamError::Algebra`] when there is no file, or when two sets differ in salt or hash
-    /// range; both with the position of the file.
+    /// range; both with the position of the file. Before it says that sets differ, it reads all
+    /// files to their ends, so that a damaged header is [`StreamError::Read`] and no other salt.
     pub fn of_readers<R: Read>(
         self,
         readers: impl IntoIterator<Item = R>,
@@ -103,9 +105,17 @@ impl<R: Read> CombinedReader<R> {
             Ok(reader) => Ok(Input { position, reader }),
             Err(error) => Err(StreamError::Read { position, error }),
         };
-        let inputs = readers.into_iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?;
+        let mut inputs =
+            readers.into_iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?;
         let hashing = inputs.iter().map(|input| (input.reader.salt(), input.reader.hash_range()));
-        let (salt, hash_range) = expect_one_hashing(hashing)?;
+        let (salt, hash_range) = match expect_one_hashing(hashing) {
+            Ok(hashing) => hashing,
+            Err(error) => {
+                // A damaged header looks like that of another set.
+                inputs.iter_mut().try_for_each(|input| input.drain().map(drop))?;
+                return Err(error.into());
+            }
+        };
         let tree = operation.tree(inputs).ok_or(AlgebraError::NoSets)?;
         Ok(CombinedReader { salt, hash_range, tree, handed_out: 0, is_fresh: true })
     }
@@ -178,11 +188,9 @@ impl<R: Read + Seek> CombinedReader<R> {
     /// # Errors
     /// [`StreamError::Read`] with the position of the file; [`StreamError::Sink`], also when the
     /// result has `2^32` fingerprints or more, and [`SinkError::LeftOver`] when a length was guessed
-    /// wrong for fingerprints that are not evenly spread. What `out` holds then is no set.
-    pub fn write<W: Read + Write + Seek>(
-        mut self,
-        mut out: W,
-    ) -> Result<(W, SetInfo), StreamError> {
+    /// wrong, for fingerprints that are not evenly spread, and `out` cannot be cut off. What `out`
+    /// holds then is no set.
+    pub fn write<W: SetOutput>(mut self, mut out: W) -> Result<(W, SetInfo), StreamError> {
         if !self.is_fresh {
             self.rewind()?;
         }
@@ -193,12 +201,15 @@ impl<R: Read + Seek> CombinedReader<R> {
             Err(StreamError::Sink(SinkError::Parameter { len, .. })) => {
                 self.rewind()?;
                 let written = out.seek(SeekFrom::End(0)).map_err(SinkError::from)?;
+                let is_cut = out.cut(start).map_err(SinkError::from)?;
                 out.seek(SeekFrom::Start(start)).map_err(SinkError::from)?;
-                let sink = SetSink::new(&mut out, self.salt, self.hash_range, len..=len)?;
+                let sink = match is_cut {
+                    true => SetSink::new(&mut out, self.salt, self.hash_range, len..=len)?,
+                    false => SetSink::over(&mut out, self.salt, self.hash_range, len..=len)?,
+                };
                 let info = self.write_rest(sink)?.1;
-                // Nothing can be cut off a file that is only written to.
                 let left_over = written.saturating_sub(start + info.bytes);
-                if left_over > 0 {
+                if !is_cut && left_over > 0 {
                     return Err(SinkError::LeftOver { bytes: left_over }.into());
                 }
                 info
@@ -317,27 +328,53 @@ mod tests {
         }
     }
 
-    /// Values in no random order at all, so that the guess of P is wrong and all is read twice.
+    /// An output that cannot be cut off, and that counts how often it begins.
+    struct Uncut(Cursor<Vec<u8>>, usize);
+
+    impl Read for Uncut {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.0.read(into)
+        }
+    }
+
+    impl Write for Uncut {
+        fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+            // The probe of an output writes this where a set begins.
+            self.1 += usize::from(from == [0xff; 48]);
+            self.0.write(from)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Uncut {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    impl SetOutput for Uncut {}
+
+    /// Values in no random order at all, so that the guess of P is wrong, and everything is read
+    /// and written a second time. The second writing is longer than the first.
     #[test]
     fn a_wrong_guess_is_made_good() {
         let hash_range = 1 << 40;
-        let low = set_of(hash_range, 0..SAMPLE as u64 + 5);
-        let high = set_of(hash_range, hash_range - 300_000..hash_range);
-        let expected = set_of(hash_range, low.iter().chain(&high));
-        let mut out = Cursor::new(std::vec![9; 3]);
-        out.set_position(3);
-        let files = [&low, &high].map(|set| Cursor::new(set.as_bytes()));
-        let combined = Operation::Union.of_readers(files).unwrap();
-        assert_eq!(combined.lengths().unwrap(), 300_000..=300_000 + SAMPLE as u32 + 5);
-        let (out, _) = combined.write(out).unwrap();
-        assert!(out.into_inner()[3..] == *expected.as_bytes());
-        let files = [&low, &high].map(|set| Cursor::new(set.as_bytes()));
-        let (out, info) = Operation::SymmetricDifference
-            .of_readers(files)
-            .unwrap()
-            .write(Cursor::new(Vec::new()))
-            .unwrap();
-        assert!(out.into_inner() == expected.as_bytes() && info == expected.info());
+        let set =
+            set_of(hash_range, (0..SAMPLE as u64 + 5).chain(hash_range - 300_000..hash_range));
+        let files = || [&set, &set].map(|set| Cursor::new(set.as_bytes()));
+        let combined = Operation::Union.of_readers(files()).unwrap();
+        let len = set.len();
+        assert_eq!(combined.lengths().unwrap(), len..=2 * len);
+        let p = |len| set.hash_range().rice_parameter(len);
+        assert_ne!(p(len), p(2 * len), "the lengths must not determine P");
+        let mut out = Uncut(Cursor::new(std::vec![9; 3]), 0);
+        out.seek(SeekFrom::End(0)).unwrap();
+        let (out, info) = combined.write(out).unwrap();
+        assert_eq!((out.1, info), (2, set.info()), "a second writing");
+        assert!(out.0.into_inner()[3..] == *set.as_bytes());
     }
 
     /// Every cut and every changed byte of any input is named, also where the result does not
@@ -371,13 +408,6 @@ mod tests {
                                 position: got,
                                 error: ReadError::Parse(_),
                             }) => assert_eq!(got, position),
-                            // The salt or range of the first is what the others are compared with.
-                            Err(StreamError::Algebra(
-                                AlgebraError::Salt { position: got, .. }
-                                | AlgebraError::HashRange { position: got, .. },
-                            )) => {
-                                assert!(!cut && got == position.max(1));
-                            }
                             other => panic!("{operation:?}, {position}, {at}: {other:?}"),
                         }
                         assert!(Set::parse(out.into_inner()).is_err());
@@ -424,10 +454,11 @@ mod tests {
         assert!(matches!(error, ParseError::Magic { .. }));
     }
 
-    /// The first values tell nothing of the others, so P is guessed wrong and the second writing is
-    /// shorter than the first. The file must be right, or an error.
+    /// The first values tell nothing of the others, so P is guessed wrong, and the second writing is
+    /// shorter than the first. What is left of the first is cut off; where that cannot be done it
+    /// is an error, and never a file that goes on behind the set.
     #[test]
-    fn what_a_wrong_guess_leaves_behind_is_an_error() {
+    fn what_a_wrong_guess_leaves_behind_is_cut_off_or_an_error() {
         let hash_range = HashRange::new(1 << 40).unwrap();
         let set = |odd: u64| {
             let many = (0..400_000).map(|i| (1 << 39) + 2 * i + odd);
@@ -435,10 +466,23 @@ mod tests {
             Set::from_fingerprints(Salt([1; 16]), hash_range, values).unwrap()
         };
         let sets = [set(0), set(1)];
-        let files = sets.iter().map(|set| Cursor::new(set.as_bytes()));
-        let combined = Operation::Intersection.of_readers(files).unwrap();
-        let error = combined.write(Cursor::new(Vec::new())).unwrap_err();
+        let combined = || {
+            let files = sets.iter().map(|set| Cursor::new(set.as_bytes()));
+            Operation::Intersection.of_readers(files).unwrap()
+        };
+        let error = combined().write(Uncut(Cursor::new(Vec::new()), 0)).map(drop).unwrap_err();
         let StreamError::Sink(SinkError::LeftOver { bytes }) = error else { panic!("{error}") };
         assert!(bytes > 0);
+        let expected = Operation::Intersection.of(&sets).unwrap().to_set().unwrap();
+        let mut in_memory = Cursor::new(std::vec![9; 3]);
+        in_memory.set_position(3);
+        let (out, info) = combined().write(in_memory).unwrap();
+        assert!(out.into_inner()[3..] == *expected.as_bytes() && info == expected.info());
+        let mut file = tempfile::tempfile().unwrap();
+        combined().write(&mut file).unwrap();
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == expected.as_bytes());
     }
 }

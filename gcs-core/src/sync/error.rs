@@ -53,7 +53,7 @@ pub enum SyncError {
     },
     /// The manifest cannot be trusted.
     #[error("manifest: {0}")]
-    Manifest(#[from] ManifestError),
+    Manifest(ManifestError),
     /// The manifest is older than one seen before.
     #[error("manifest {got} is older than {seen}, which was seen before")]
     RolledBack {
@@ -73,4 +73,10 @@ pub enum SyncError {
         /// State of this manifest.
         got: Digest,
     },
+}
+
+impl From<ManifestError> for SyncError {
+    fn from(error: ManifestError) -> SyncError {
+        SyncError::Manifest(error)
+    }
 }

@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::files::Bundle;
 use crate::files::{
-    BundleEntry, FileHash, IndexFile, MAX_MANIFEST_BYTES, Manifest, Path, Row, Table,
+    BundleEntry, FileHash, MAX_MANIFEST_BYTES, Manifest, Path, PublicationIndex, Row, Table,
 };
 use crate::set::Set;
 use crate::version::Version;
@@ -152,14 +152,14 @@ impl Engine {
         }
     }
 
-    async fn fetch_index(&mut self, manifest: &Manifest) -> Result<IndexFile, SyncError> {
+    async fn fetch_index(&mut self, manifest: &Manifest) -> Result<PublicationIndex, SyncError> {
         let path = Path::Index(manifest.index.sha256);
         let bytes = self.fetch_hashed(path, manifest.index).await?;
         parse_index(&bytes, manifest).map_err(|error| file_error(path, error))
     }
 
     /// The next part of the way that costs the fewest bytes.
-    fn plan(&self, index: &IndexFile, failed: &BTreeSet<(u32, u32)>) -> Way {
+    fn plan(&self, index: &PublicationIndex, failed: &BTreeSet<(u32, u32)>) -> Way {
         let missing = |table: &Table| {
             let rows = table.rows().iter();
             rows.filter(|row| !self.store.sets.contains_key(&row.identity))
@@ -196,7 +196,7 @@ impl Engine {
 
     async fn take_bundle(
         &mut self,
-        index: &IndexFile,
+        index: &PublicationIndex,
         entry: BundleEntry,
     ) -> Result<(), SyncError> {
         let last = (entry.to == index.tick).then(|| index.table.state());
@@ -304,8 +304,8 @@ fn next_poll(manifest: &Manifest, now: u64) -> u64 {
     now.saturating_add(wait)
 }
 
-fn parse_index(bytes: &[u8], manifest: &Manifest) -> Result<IndexFile, ParseError> {
-    let index = IndexFile::parse(bytes)?;
+fn parse_index(bytes: &[u8], manifest: &Manifest) -> Result<PublicationIndex, ParseError> {
+    let index = PublicationIndex::parse(bytes)?;
     expect_equal("series", u64::from(index.series), u64::from(manifest.series))?;
     expect_equal("tick", u64::from(index.tick), u64::from(manifest.tick))?;
     expect_state(index.table.state(), manifest.state)?;

@@ -1,6 +1,6 @@
 //! Indexes.
 
-use gcs_core::files::IndexFile;
+use gcs_core::files::PublicationIndex;
 use serde_json::{Value, json};
 
 use super::out::Vectors;
@@ -48,7 +48,7 @@ fn every_entry(tick: u32) -> Vec<Vec<u8>> {
     pairs.filter(|(span, to)| to % span == 0).map(|(span, to)| entry(span, to)).collect()
 }
 
-fn expect(index: &IndexFile) -> Value {
+fn expect(index: &PublicationIndex) -> Value {
     let bundles: Vec<Value> = index
         .bundles
         .iter()
@@ -79,7 +79,7 @@ fn valid(vectors: &mut Vectors, world: &World) {
         ),
         ("index-last-tick", "tick 2^32 - 1", index_of(&head, u32::MAX, &[entry(1, u32::MAX)])),
     ] {
-        let index = IndexFile::parse(&bytes).unwrap();
+        let index = PublicationIndex::parse(&bytes).unwrap();
         let case = vectors.file_case("index", name, note, &bytes);
         vectors.valid(case, expect(&index));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use gcs_core::Folder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
@@ -13,6 +14,8 @@ use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload}
 #[derive(Clone, Debug)]
 pub struct Files {
     store: Arc<dyn ObjectStore>,
+    /// The folder that they are in, to wait for what is there already.
+    folder: Folder,
 }
 
 impl Files {
@@ -26,7 +29,16 @@ impl Files {
             |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
         std::fs::create_dir_all(folder).map_err(generic)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Files { store: Arc::new(store) })
+        let folder = Folder::open(folder).map_err(generic)?;
+        Ok(Files { store: Arc::new(store), folder })
+    }
+
+    /// Waits until a file that is there already, and its name, are on disk: a crash may have come
+    /// between the moment when it got its name and the moment when that was on disk.
+    async fn settle(&self, path: &str) -> Result<(), Error> {
+        let (folder, path) = (self.folder.clone(), path.to_owned());
+        let settled = tokio::task::spawn_blocking(move || folder.settle(&path)).await?;
+        settled.map_err(|source| Error::Generic { store: "folder", source: source.into() })
     }
 
     /// A whole file; `None` if there is no such file.
@@ -41,7 +53,7 @@ impl Files {
     /// Writes a file whole or not at all, and reads it back, unless it exists with these bytes.
     pub(super) async fn put(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
         if self.find(path).await?.is_some_and(|present| present == bytes) {
-            return Ok(());
+            return self.settle(path).await;
         }
         self.put_opts(path, bytes, PutMode::Overwrite).await?;
         if self.get(path).await? == bytes { Ok(()) } else { Err(read_back(path)) }
@@ -51,6 +63,7 @@ impl Files {
     /// written or exists with the same bytes.
     pub(super) async fn put_new(&self, path: &str, bytes: &[u8]) -> Result<bool, Error> {
         if let Some(present) = self.find(path).await? {
+            self.settle(path).await?;
             return Ok(present == bytes);
         }
         match self.put_opts(path, bytes, PutMode::Create).await {

@@ -1,7 +1,7 @@
 //! The published files, as phones and CDNs fetch them.
 
 use gcs_core::Digest;
-use gcs_core::files::{IndexFile, Manifest, Path};
+use gcs_core::files::{Manifest, Path, PublicationIndex};
 use serde_json::json;
 
 use crate::server::{Answer, Server, ago, ask, seed};
@@ -24,7 +24,7 @@ fn with(server: &Server, method: &str, path: &str, header: (&str, &str)) -> Answ
 }
 
 /// What the manifest names, read without trusting anything.
-fn index(server: &Server) -> (Manifest, IndexFile) {
+fn index(server: &Server) -> (Manifest, PublicationIndex) {
     let envelope = server.get("/v1/manifest").ok();
     let payload = envelope["payload"].as_str().unwrap();
     let payload = data_encoding::BASE64.decode(payload.as_bytes()).unwrap();
@@ -36,7 +36,7 @@ fn index(server: &Server) -> (Manifest, IndexFile) {
     let keys = server_root(server);
     let now = server.home.now();
     let (manifest, _) = Manifest::verify(&root, &keys, now, 0).unwrap();
-    (manifest, IndexFile::parse(&index.body).unwrap())
+    (manifest, PublicationIndex::parse(&index.body).unwrap())
 }
 
 fn server_root(server: &Server) -> gcs_core::PublicKey {

@@ -9,6 +9,7 @@ pub mod home;
 pub mod process;
 pub mod server;
 pub mod shelf;
+#[path = "../../../gcs-core/tests/small_disk/mod.rs"]
 pub mod small_disk;
 #[path = "../../../gcs-core/tests/world/mod.rs"]
 pub mod world;

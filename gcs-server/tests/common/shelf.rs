@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gcs_core::PublicKey;
-use gcs_core::files::{IndexFile, Manifest, Path};
+use gcs_core::files::{Manifest, Path, PublicationIndex};
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::node::PublicationInput;
 use gcs_server::publishing::{Outbox, PublicationBuilder};
@@ -44,7 +44,7 @@ impl Shelf {
 pub fn named(files: &Files, root: &PublicKey) -> (Manifest, BTreeSet<String>) {
     let (manifest, _) = Manifest::verify(&files["/v1/manifest"], root, 0, 0).unwrap();
     let index = Path::Index(manifest.index.sha256);
-    let file = IndexFile::parse(&files[&index.to_string()]).unwrap();
+    let file = PublicationIndex::parse(&files[&index.to_string()]).unwrap();
     let mut names = BTreeSet::from([index.to_string()]);
     for row in file.table.rows() {
         names.insert(Path::Set { date: row.date, identity: row.identity }.to_string());

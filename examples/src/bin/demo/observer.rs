@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gcs_core::files::{IndexFile, Manifest, Path, Row, Table};
+use gcs_core::files::{PublicationIndex, Manifest, Path, Row, Table};
 use gcs_core::sync::Fetch;
 use gcs_core::{Date, Digest, PublicKey};
 use gcs_examples::http::HttpFetch;
@@ -43,7 +43,7 @@ impl Observer {
         let manifest = self.get(Path::Manifest)?;
         self.manifest_bytes = self.manifest_bytes.max(manifest.len() as u64);
         let (manifest, _keys) = Manifest::verify(&manifest, &self.root, now, 0)?;
-        let index = IndexFile::parse(&self.get(Path::Index(manifest.index.sha256))?)?;
+        let index = PublicationIndex::parse(&self.get(Path::Index(manifest.index.sha256))?)?;
         ensure(index.table.state() == manifest.state, || "the index has another table".into())?;
         self.bundles.extend(manifest.bundle.map(|bundle| bundle.bytes));
         self.before = self.table.replace(index.table);

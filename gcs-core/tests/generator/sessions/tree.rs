@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gcs_core::files::{BundleEntry, FileHash, IndexFile, Manifest, Path, Row, Table};
+use gcs_core::files::{BundleEntry, FileHash, Manifest, Path, PublicationIndex, Row, Table};
 use gcs_core::publish::{Publication, Publisher, PublisherSettings};
 use gcs_core::{DAY_SECONDS, Digest, Set};
 use serde_json::{Value, json};
@@ -155,7 +155,7 @@ impl Tree {
     /// that differ if those cost less. Found by trying all.
     pub(super) fn way(&self, from: &str, to: &str) -> Vec<String> {
         let tick = |of: &str| self.manifest(of).tick;
-        let index = IndexFile::parse(&self.files[&self.index(to)]).unwrap();
+        let index = PublicationIndex::parse(&self.files[&self.index(to)]).unwrap();
         let held = self.sets(from);
         let lacks = self.table(to).rows().iter().filter(|row| !held.contains(&set_path(row)));
         let whole: Vec<&Row> = lacks.collect();
@@ -359,7 +359,7 @@ fn plan(name: &'static str, long: u64, short: u64) -> Tree {
     let mut bundles: Vec<BundleEntry> = [120, 144, 168, 192].map(|to| entry(24, to, short)).into();
     bundles.push(entry(96, 192, long));
     let table = world.table().clone();
-    let index = IndexFile { series: 1, tick: 192, table: table.clone(), bundles }.to_bytes();
+    let index = PublicationIndex { series: 1, tick: 192, table: table.clone(), bundles }.to_bytes();
     let mut manifest = next.manifest;
     (manifest.index, manifest.bundle) = (FileHash::of(&index), None);
     tree.files.insert(Path::Index(manifest.index.sha256).to_string(), index);
@@ -371,15 +371,15 @@ fn plan(name: &'static str, long: u64, short: u64) -> Tree {
 /// Trees in which tick 2 of the main one is signed, but names another file: an index that says it is
 /// of tick 3, one with the table of tick 1, and a bundle that says it leads to tick 3, which the index lists too.
 fn forged(main: &Tree) -> Vec<Tree> {
-    let index_of = |of: &str| IndexFile::parse(&main.files[&main.index(of)]).unwrap();
-    let mixed = IndexFile { table: index_of("1-1").table, ..index_of("1-2") }.to_bytes();
-    let old = IndexFile { tick: 3, ..index_of("1-2") }.to_bytes();
+    let index_of = |of: &str| PublicationIndex::parse(&main.files[&main.index(of)]).unwrap();
+    let mixed = PublicationIndex { table: index_of("1-1").table, ..index_of("1-2") }.to_bytes();
+    let old = PublicationIndex { tick: 3, ..index_of("1-2") }.to_bytes();
     // All is right but the tick that it says it leads to.
     let mut later = main.files["/v1/bundles/1/1-2"].clone();
     later[12] = 3;
     let FileHash { bytes, sha256 } = FileHash::of(&later);
     let bundles = vec![BundleEntry { span: 1, to: 2, bytes, sha256 }];
-    let listed = IndexFile { bundles, ..index_of("1-2") }.to_bytes();
+    let listed = PublicationIndex { bundles, ..index_of("1-2") }.to_bytes();
     let forge = |name, index: Option<Vec<u8>>, bundle: Option<Vec<u8>>| {
         let mut tree = Tree { name, files: main.files.clone(), published: main.published.clone() };
         tree.keep_ticks(&[1, 2]);

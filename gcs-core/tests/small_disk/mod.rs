@@ -1,4 +1,8 @@
-//! Disks that are full: a limit on the size of files, and a file system of a few kilobytes.
+//! Disks that are full: a limit on the size of files, and a file system of a few kilobytes. The
+//! tests of other packages share it.
+
+#![allow(dead_code, unreachable_pub, reason = "not every test uses everything")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
