@@ -5,20 +5,28 @@
 #![allow(dead_code, reason = "each test that includes this file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::fs;
+#[cfg(not(gcs_bare))]
 use std::path::PathBuf;
+use std::string::String;
+use std::vec::Vec;
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 /// The folder of the vectors.
+#[cfg(not(gcs_bare))]
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
+/// The bytes of a file in the folder. Without std, as in tests/bare, someone else must read it.
+#[cfg(gcs_bare)]
+pub(crate) use crate::host::file;
+
 /// The bytes of a file in the folder.
+#[cfg(not(gcs_bare))]
 pub(crate) fn file(name: &str) -> Vec<u8> {
-    fs::read(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    std::fs::read(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The bytes that lower-case hexadecimal text stands for.
