@@ -1,7 +1,9 @@
 //! Tables, indexes, bundles, check records.
 
 use gcs_core::files::Verdict;
-use gcs_core::files::{Bundle, CheckRecord, PublicationIndex, KEPT_TICKS, MAX_DATES, Row, SPANS, Table};
+use gcs_core::files::{
+    Bundle, CheckRecord, KEPT_TICKS, MAX_DATES, PublicationIndex, Row, SPANS, Table,
+};
 use gcs_core::{Digest, ElementHasher, Set};
 
 use crate::history::{History, Records};

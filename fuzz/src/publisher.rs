@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::files::{Bundle, PublicationIndex, Manifest, Path};
+use gcs_core::files::{Bundle, Manifest, Path, PublicationIndex};
 use gcs_core::publish::{Day, Publisher};
 
 use crate::history::{keys, root};

@@ -10,7 +10,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{borrow::ToOwned, format};
 
-use gcs_core::files::{Bundle, FileHash, PublicationIndex, Manifest, Path, Row, Table};
+use gcs_core::files::{Bundle, FileHash, Manifest, Path, PublicationIndex, Row, Table};
 use gcs_core::files::{BundleError, CheckRecord, Verdict};
 use gcs_core::{Date, Delta, Digest, ElementHasher, HashRange, ParseError, PublicKey, Salt, Set};
 use serde_json::{Map, Value, json};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gcs_core::files::{PublicationIndex, Manifest, Path, Row, Table};
+use gcs_core::files::{Manifest, Path, PublicationIndex, Row, Table};
 use gcs_core::sync::Fetch;
 use gcs_core::{Date, Digest, PublicKey};
 use gcs_examples::http::HttpFetch;
