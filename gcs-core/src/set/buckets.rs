@@ -19,7 +19,7 @@ const LINE: usize = 3;
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Line {
-    /// Where its first bucket begins; see [`Place::pack`].
+    /// Where its first bucket begins; see [`CodePlace::pack`].
     place: [u64; 2],
     buckets: [Bucket; LINE],
 }
@@ -45,7 +45,7 @@ const FAR: u64 = u64::MAX;
 
 /// A place in a code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CodePlace {
     /// Where the next code begins.
     pub bit: u64,
     /// One more than the last value before.
@@ -92,14 +92,14 @@ impl Buckets {
     /// Where a fingerprint's bucket begins in the code; `None` if its cell is empty, so that it
     /// is not in the set.
     #[inline]
-    pub(super) fn find(&self, fingerprint: u64) -> Option<Place> {
+    pub(super) fn find(&self, fingerprint: u64) -> Option<CodePlace> {
         let (bucket, cell) = self.scale.locate(fingerprint);
         let line = self.line(bucket)?;
         let Bucket { cells, start } = line.bucket(bucket);
         if (cells >> cell) & 1 == 0 {
             return None;
         }
-        Some(Place::unpack(line.place).plus(start))
+        Some(CodePlace::unpack(line.place).plus(start))
     }
 
     /// Bytes of memory.
@@ -108,7 +108,7 @@ impl Buckets {
     }
 }
 
-impl Place {
+impl CodePlace {
     /// Two words: 38 bits of bits, which are at most 2^32 codes of 58 bits; 32 bits of ranks; 57
     /// bits of fingerprints.
     fn pack(self) -> [u64; 2] {
@@ -117,32 +117,32 @@ impl Place {
     }
 
     #[inline]
-    fn unpack([low, high]: [u64; 2]) -> Place {
+    fn unpack([low, high]: [u64; 2]) -> CodePlace {
         let rank = (low >> 38) | ((high & 0x3f) << 26);
-        Place { bit: low & ((1 << 38) - 1), next: high >> 6, rank: rank as u32 }
+        CodePlace { bit: low & ((1 << 38) - 1), next: high >> 6, rank: rank as u32 }
     }
 
     /// The place behind a code, the last of `count` from here on.
-    fn behind(self, code: Code, count: usize) -> Place {
+    fn behind(self, code: Code, count: usize) -> CodePlace {
         let (bit, next) = code.after();
-        Place { bit, next, rank: self.rank + count as u32 }
+        CodePlace { bit, next, rank: self.rank + count as u32 }
     }
 
     /// The place of a bucket whose line begins here.
     #[inline]
-    fn plus(self, start: u64) -> Place {
+    fn plus(self, start: u64) -> CodePlace {
         if start == FAR {
             return self;
         }
-        Place {
+        CodePlace {
             bit: self.bit + (start & 0xffff),
             next: self.next + (start >> 24),
             rank: self.rank + ((start >> 16) & 0xff) as u32,
         }
     }
 
-    /// What [`Place::plus`] adds to this place to come to a later one.
-    fn distance_to(self, later: Place) -> u64 {
+    /// What [`CodePlace::plus`] adds to this place to come to a later one.
+    fn distance_to(self, later: CodePlace) -> u64 {
         let bits = later.bit - self.bit;
         let (ranks, values) = (later.rank - self.rank, later.next - self.next);
         if bits > 0xffff || ranks > 0xff || values >= (1 << 40) - 1 {
@@ -159,9 +159,9 @@ pub(super) struct BucketsWriter {
     begun: u64,
     /// The cells of the bucket that began last, which are written when the next one begins.
     cells: u64,
-    here: Place,
+    here: CodePlace,
     /// The place of the line that began last.
-    line: Place,
+    line: CodePlace,
     /// The hash range, below which all values must lie.
     bound: u64,
 }
@@ -177,8 +177,8 @@ impl BucketsWriter {
             buckets,
             begun: 0,
             cells: 0,
-            here: Place::default(),
-            line: Place::default(),
+            here: CodePlace::default(),
+            line: CodePlace::default(),
             bound,
         }
     }
@@ -244,8 +244,8 @@ mod tests {
         fn places_of_the_largest_sets_fit_into_two_words(
             bit in 0u64..(u64::from(u32::MAX) * 58), next in 0u64..1 << 57, rank in any::<u32>(),
         ) {
-            let place = Place { bit, next, rank };
-            prop_assert_eq!(Place::unpack(place.pack()), place);
+            let place = CodePlace { bit, next, rank };
+            prop_assert_eq!(CodePlace::unpack(place.pack()), place);
         }
     }
 }

@@ -54,6 +54,11 @@ impl SetBuilder {
         self.fingerprints.clear();
     }
 
+    /// How many elements and fingerprints were pushed since the last set, equal ones counted each.
+    pub fn pushed(&self) -> usize {
+        self.fingerprints.len()
+    }
+
     /// Adds an element. For many, [`SetBuilder::extend`] is faster.
     pub fn push(&mut self, element: impl AsRef<[u8]>) {
         self.fingerprints.push(self.hasher.fingerprint(element.as_ref()));

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use siphasher::sip::SipHasher24;
 use thiserror::Error;
 
-use super::buckets::Place;
+use super::buckets::CodePlace;
 use super::info::SetInfo;
 use super::read_at::{ReadAt, Sequential, Window};
 use super::reader::{ReadError, SetReader};
@@ -164,30 +164,30 @@ impl Blocks {
     }
 }
 
-impl Place {
+impl CodePlace {
     fn append_to(self, bytes: &mut Vec<u8>) {
         bytes.put_u64(self.bit).put_u64(self.next).put_u32(self.rank).put_u32(0);
     }
 
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Place, ParseError> {
-        let place = Place { bit: cursor.u64()?, next: cursor.u64()?, rank: cursor.u32()? };
+    fn parse(cursor: &mut Cursor<'_>) -> Result<CodePlace, ParseError> {
+        let place = CodePlace { bit: cursor.u64()?, next: cursor.u64()?, rank: cursor.u32()? };
         cursor.zeros(4)?;
         Ok(place)
     }
 }
 
 /// An entry: where a block begins, and the check of that block.
-pub(super) fn parse_entry(bytes: &[u8; ENTRY_LEN]) -> Result<(Place, u64), ParseError> {
+pub(super) fn parse_entry(bytes: &[u8; ENTRY_LEN]) -> Result<(CodePlace, u64), ParseError> {
     let mut cursor = Cursor::new(bytes);
-    Ok((Place::parse(&mut cursor)?, cursor.u64()?))
+    Ok((CodePlace::parse(&mut cursor)?, cursor.u64()?))
 }
 
 /// A block between two places of a code.
 #[derive(Clone, Copy)]
 pub(super) struct Block {
     pub(super) number: u64,
-    pub(super) from: Place,
-    pub(super) to: Place,
+    pub(super) from: CodePlace,
+    pub(super) to: CodePlace,
 }
 
 impl Block {
@@ -222,7 +222,7 @@ impl Block {
 pub(super) struct IndexWriter {
     header: IndexHeader,
     /// Where each block begins, and where the last one ends.
-    places: Vec<Place>,
+    places: Vec<CodePlace>,
 }
 
 impl IndexWriter {
@@ -307,14 +307,14 @@ impl IndexWriter {
 struct Places {
     blocks: Blocks,
     parameter: u32,
-    here: Place,
-    begun: Vec<Place>,
+    here: CodePlace,
+    begun: Vec<CodePlace>,
 }
 
 impl Places {
     fn new(shape: Shape) -> Places {
         let (blocks, parameter) = (Blocks::of(&shape), shape.parameter);
-        Places { blocks, parameter, here: Place::default(), begun: Vec::new() }
+        Places { blocks, parameter, here: CodePlace::default(), begun: Vec::new() }
     }
 
     /// Takes the next values of the code, all below the hash range.
@@ -325,7 +325,7 @@ impl Places {
                 // Memory stays below what was read: blocks that are skipped are long quotients.
                 self.begun.resize(begun, self.here);
             }
-            let Place { bit, next, rank } = &mut self.here;
+            let CodePlace { bit, next, rank } = &mut self.here;
             *bit += ((value - *next) >> self.parameter) + u64::from(self.parameter) + 1;
             *next = value + 1;
             *rank += 1;
@@ -333,7 +333,7 @@ impl Places {
     }
 
     /// The places, when all values were taken.
-    fn finish(mut self) -> Vec<Place> {
+    fn finish(mut self) -> Vec<CodePlace> {
         self.begun.resize(self.blocks.count as usize + 1, self.here);
         self.begun
     }

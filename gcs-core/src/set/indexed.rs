@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 
-use super::buckets::{Buckets, BucketsWriter, Place};
+use super::buckets::{Buckets, BucketsWriter, CodePlace};
 use super::hash::ElementHasher;
 use super::matches::{Match, Matches, Method, Queries};
 use super::set::Set;
@@ -113,14 +113,14 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
 
     /// The rank of a fingerprint whose bucket begins at `place`.
     #[inline]
-    fn rank_behind(&self, place: Place, fingerprint: u64) -> Option<u32> {
+    fn rank_behind(&self, place: CodePlace, fingerprint: u64) -> Option<u32> {
         let code = self.set.reader().resume(place.bit, place.next);
         Some(place.rank + code.steps_to(fingerprint, self.set.len() - place.rank)?)
     }
 
     /// Which of the elements may be in the set, as [`Set::matches`]. O(q) for q elements, or
-    /// O(n + q log q) if they are so many that one pass over the set is faster;
-    /// [`Matches::method`] tells.
+    /// O(n + q log q) if they are so many that one pass over the set is faster: by the least
+    /// number that the iterator says it has. [`Matches::method`] tells.
     pub fn matches<E: AsRef<[u8]>>(&self, elements: impl IntoIterator<Item = E>) -> Matches {
         self.look_up(self.hasher.fingerprints(elements))
     }
@@ -169,7 +169,7 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
             count += usize::from(self.buckets.may_hold(fingerprint));
         }
         let code = self.set.reader();
-        let mut places = [Place::default(); STAGE];
+        let mut places = [CodePlace::default(); STAGE];
         for (place, &at) in places.iter_mut().zip(&possible[..count]) {
             if let Some(found) = self.buckets.find(stage[at]) {
                 code.touch(found.bit);

@@ -5,7 +5,7 @@ use core::hash::Hasher as _;
 use std::io;
 
 use super::IndexedFile;
-use crate::set::buckets::Place;
+use crate::set::buckets::CodePlace;
 use crate::set::index_file::{Block, ENTRY_LEN, INDEX_HEADER_LEN, IndexError, parse_entry};
 use crate::set::read_at::ReadAt;
 use crate::set::rice::RiceReader;
@@ -91,7 +91,7 @@ pub(super) struct Run {
 impl Run {
     /// The code of one of the blocks.
     pub(super) fn code_of(&self, block: &Block) -> RiceReader<'_> {
-        let Place { bit, next, .. } = block.from;
+        let CodePlace { bit, next, .. } = block.from;
         let end = block.to.bit - self.first_bit;
         RiceReader::new(&self.code, self.parameter, end).resume(bit - self.first_bit, next)
     }

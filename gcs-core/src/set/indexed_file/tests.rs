@@ -1,6 +1,6 @@
 use super::run::RUN_BYTES;
 use super::*;
-use crate::set::buckets::Place;
+use crate::set::buckets::CodePlace;
 use crate::set::index_file::{Block, parse_entry};
 use crate::set::set::HEADER_LEN;
 use crate::set::{Mapped, Match, Set, write_index};
@@ -120,7 +120,7 @@ proptest! {
         let set = small();
         let true_index = index_of(&set);
         let entries = true_index[96..].as_chunks::<ENTRY_LEN>().0[..4].iter();
-        let mut places: Vec<Place> =
+        let mut places: Vec<CodePlace> =
             entries.map(|entry| parse_entry(entry).unwrap().0).collect();
         for (at, bit, next, rank) in changes {
             let place = &mut places[at];
@@ -129,7 +129,7 @@ proptest! {
             place.rank = place.rank.saturating_add_signed(rank);
         }
         if let Some((at, bit, next, rank)) = wild {
-            places[at] = Place { bit, next, rank };
+            places[at] = CodePlace { bit, next, rank };
         }
         let index = forged(&set, &places);
         let file = open(set.as_bytes(), &index).unwrap();
@@ -142,7 +142,7 @@ proptest! {
 }
 
 /// The index of a set with other places, and the checks that they have.
-fn forged(set: &Set, places: &[Place]) -> Vec<u8> {
+fn forged(set: &Set, places: &[CodePlace]) -> Vec<u8> {
     use crate::bytes::Put as _;
     let header = IndexHeader { set: set.header(), identity: set.identity() };
     let mut index = header.to_bytes();
