@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::rice::Code;
 
 /// Fingerprints in a bucket, on average.
-const BUCKET: u64 = 16;
+pub(super) const BUCKET: u64 = 16;
 
 /// Buckets in a line.
 const LINE: usize = 3;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 
-use super::buckets::{Buckets, BucketsWriter, CodePlace};
+use super::buckets::{BUCKET, Buckets, BucketsWriter, CodePlace};
 use super::hash::ElementHasher;
 use super::matches::{Match, Matches, Method, Queries};
 use super::set::Set;
@@ -108,7 +108,17 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
     #[inline]
     pub fn rank_of(&self, fingerprint: u64) -> Option<u32> {
         let place = self.buckets.find(fingerprint)?;
+        self.fetch(place);
         self.rank_behind(place, fingerprint)
+    }
+
+    /// Loads the code of the bucket that begins at `place`, which lies in one cache line or two:
+    /// to be had together, both are asked for before the code is read.
+    #[inline]
+    fn fetch(&self, place: CodePlace) {
+        let code = self.set.reader();
+        code.touch(place.bit);
+        code.touch(place.bit + BUCKET * u64::from(self.set.rice_parameter() + 2));
     }
 
     /// The rank of a fingerprint whose bucket begins at `place`.
@@ -168,11 +178,10 @@ impl<D: AsRef<[u8]>> IndexedSet<D> {
             possible[count] = at;
             count += usize::from(self.buckets.may_hold(fingerprint));
         }
-        let code = self.set.reader();
         let mut places = [CodePlace::default(); STAGE];
         for (place, &at) in places.iter_mut().zip(&possible[..count]) {
             if let Some(found) = self.buckets.find(stage[at]) {
-                code.touch(found.bit);
+                self.fetch(found);
                 *place = found;
             }
         }
