@@ -9,7 +9,7 @@ use gcs_core::{Delta, IndexedFile, IndexedSet};
 
 use crate::cli::Context;
 use crate::error::Error;
-use crate::input;
+use crate::input::{self, is_dash};
 use crate::kind::{HEAD_LEN, Kind};
 use crate::progress::{self, Progress};
 
@@ -129,7 +129,7 @@ pub(crate) fn damage_behind(context: Context, set: &Path, error: &IndexError) ->
         IndexError::OtherSet { .. } | IndexError::Header | IndexError::Block { .. }
     );
     // What came through a pipe cannot be read again.
-    if !may_be_damage || !set.is_file() {
+    if !may_be_damage || is_dash(set) || !set.is_file() {
         return None;
     }
     SetFile::open(set).and_then(|file| file.verify(context)).err()
@@ -226,7 +226,7 @@ struct AnyFile {
 impl AnyFile {
     fn open(path: &Path) -> Result<AnyFile, Error> {
         let failed = |error| Error::read(path, error);
-        let mut file = if input::is_dash(path) { open_stdin()? } else { input::open(path)? };
+        let mut file = if is_dash(path) { open_stdin()? } else { input::open(path)? };
         let length = file.metadata().ok().filter(Metadata::is_file).map(|about| about.len());
         // A script may have read some of its standard input: what is left has another start.
         let length = length.filter(|_| file.stream_position().is_ok_and(|at| at == 0));

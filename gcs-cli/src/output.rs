@@ -209,9 +209,11 @@ fn copy_to_stdout(folder: &Path, mut file: File) -> Result<(), Error> {
     let mut stdout = Stdout::new();
     let mut piece = vec![0; 1 << 16];
     loop {
-        match file.read(&mut piece).map_err(failed)? {
-            0 => return stdout.flush(),
-            length => stdout.bytes(&piece[..length])?,
+        match file.read(&mut piece) {
+            Ok(0) => return stdout.flush(),
+            Ok(length) => stdout.bytes(&piece[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
         }
     }
 }

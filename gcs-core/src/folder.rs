@@ -65,7 +65,7 @@ impl Folder {
         let folder = Folder { path, durable };
         folder.make(&folder.path)?;
         // It may have been made just before a crash.
-        if let Some(parent) = folder.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(parent) = parent_of(&folder.path) {
             folder.sync(parent)?;
         }
         folder.remove_abandoned()?;
@@ -154,7 +154,9 @@ impl Folder {
         if !self.durable {
             return Ok(());
         }
-        let Some(file) = found(File::open(&place))? else { return Ok(()) };
+        // Windows waits only for files that are open for writing.
+        let open = File::options().read(true).write(cfg!(windows)).open(&place);
+        let Some(file) = found(open)? else { return Ok(()) };
         file.sync_all()?;
         self.sync_names(&place)
     }
@@ -165,11 +167,9 @@ impl Folder {
     /// When the name is not legal or the file cannot be deleted.
     pub fn delete(&self, name: &str) -> io::Result<()> {
         let place = self.place(name)?;
-        match found(fs::remove_file(&place))? {
-            // Else it may be there again after a power cut.
-            Some(()) => self.sync_names(&place),
-            None => Ok(()),
-        }
+        found(fs::remove_file(&place))?;
+        // Else it may be there again after a power cut, also if another call has deleted it.
+        if place.parent().is_some_and(Path::is_dir) { self.sync_names(&place) } else { Ok(()) }
     }
 
     /// The path of a file.
@@ -240,7 +240,7 @@ impl Folder {
         if path.is_dir() {
             return Ok(());
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent_of(path);
         if let Some(parent) = parent {
             self.make(parent)?;
         }
@@ -259,6 +259,11 @@ impl Folder {
         // On other systems a folder cannot be opened as a file.
         if self.durable && cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }
+}
+
+/// The folder in which a path is: the working folder, if it names no other.
+fn parent_of(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// `None` in place of the error that there is no such file.
@@ -295,7 +300,8 @@ mod tests {
         assert_eq!(synced(&|| assert!(folder.create("v1/sets/b", b"x").unwrap())), wanted);
         assert_eq!(synced(&|| folder.settle("v1/sets/a").unwrap()), wanted);
         assert_eq!(synced(&|| folder.delete("v1/sets/a").unwrap()), wanted);
-        assert!(synced(&|| folder.delete("v1/sets/a").unwrap()).is_empty());
+        assert_eq!(synced(&|| folder.delete("v1/sets/a").unwrap()), wanted);
+        assert!(synced(&|| folder.delete("v1/other/a").unwrap()).is_empty());
         folder.settle("v1/sets/none").unwrap();
         let opened = synced(&|| drop(Folder::open(folder.path()).unwrap()));
         assert_eq!(opened, [home.path().join("some")]);

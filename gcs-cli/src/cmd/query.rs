@@ -194,7 +194,8 @@ impl<'a> Asked<'a> {
         Ok(())
     }
 
-    /// Adds the lines of a file, and answers those that have come whenever it pauses.
+    /// Adds the lines of a file, and answers those that have come when it pauses, or when the first
+    /// of them has waited.
     fn read(&mut self, source: &Source) -> Result<(), Error> {
         let layout = self.parser.layout();
         let mut blocks = Incoming::start(source, layout)?;
@@ -202,8 +203,15 @@ impl<'a> Asked<'a> {
         // Without an index each answer costs a pass over the set: as long as that took, lines are
         // collected first, so that a slow input does not keep the program busy with passes.
         let mut patience = PAUSE;
+        let mut since = Instant::now();
         loop {
-            let block = match blocks.next((!self.ends.is_empty()).then_some(patience))? {
+            let left = patience.saturating_sub(since.elapsed());
+            let next = match self.ends.is_empty() {
+                true => blocks.next(None)?,
+                false if left.is_zero() => Next::Pause,
+                false => blocks.next(Some(left))?,
+            };
+            let block = match next {
                 Next::Block(block) => block,
                 Next::End => return self.answer(),
                 Next::Pause => {
@@ -217,6 +225,9 @@ impl<'a> Asked<'a> {
                     continue;
                 }
             };
+            if self.ends.is_empty() {
+                since = Instant::now();
+            }
             for line in layout.pieces(&block) {
                 number += 1;
                 let place = || format!("{source}: {} {}", layout.unit(), grouped(number));

@@ -77,7 +77,7 @@ impl Scale {
 impl Buckets {
     #[inline]
     fn line(&self, bucket: u64) -> Option<&Line> {
-        self.lines.get((bucket / LINE as u64) as usize)
+        self.lines.get(usize::try_from(bucket / LINE as u64).ok()?)
     }
 
     /// Whether a fingerprint's cell holds one, so that it may be in the set. One access to

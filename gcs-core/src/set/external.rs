@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -18,7 +18,7 @@ use super::hash::{ElementHasher, Salt};
 use super::hash_range::HashRange;
 use super::info::SetInfo;
 use super::merge::Lengths;
-use super::output::SetOutput;
+use super::output::{self, SetOutput};
 use super::set::Set;
 use super::sink::{SinkError, write_sorted};
 use super::sort;
@@ -269,20 +269,36 @@ impl ExternalBuilder {
     /// The builder goes on as it was.
     ///
     /// # Errors
-    /// [`ExternalError`]. What `out` holds then is no set, and nothing else is lost: it may be
-    /// called again, with another output, or when there is room on the disk.
+    /// [`ExternalError`]. Nothing is lost then: it may be called again, with another output, or with
+    /// the same when there is room on the disk. `out` is where it was, and what was written is cut
+    /// off if it can be.
     pub fn finish_to<W: SetOutput>(&mut self, mut out: W) -> Result<(W, SetInfo), ExternalError> {
+        let not_begun = |error: io::Error| not_written(error.into());
+        let start = out.stream_position().map_err(not_begun)?;
+        output::expect_end(&mut out).map_err(not_begun)?;
+        match self.write_to(&mut out) {
+            Ok(info) => Ok((out, info)),
+            Err(error) => {
+                // The first error is the one to tell. Bytes that stay behind are an error next time.
+                let _ = out.cut(start);
+                let _ = out.seek(SeekFrom::Start(start));
+                Err(error)
+            }
+        }
+    }
+
+    fn write_to<W: SetOutput>(&mut self, out: &mut W) -> Result<SetInfo, ExternalError> {
         self.sort();
         if self.levels.is_empty() {
-            let info = write_sorted(&mut out, self.salt, self.hash_range, &self.values);
-            return Ok((out, info.map_err(not_written)?));
+            let info = write_sorted(&mut *out, self.salt, self.hash_range, &self.values);
+            return info.map_err(not_written);
         }
         self.spill_all()?;
-        let union = self.union_of_runs()?;
-        union.write(out).map_err(|error| match error {
+        let written = self.union_of_runs()?.write(out).map_err(|error| match error {
             StreamError::Sink(error) => not_written(error),
             error => self.not_read(error),
-        })
+        });
+        Ok(written?.1)
     }
 
     /// Makes room for at least one value.
@@ -319,9 +335,9 @@ impl ExternalBuilder {
             if self.levels[level].len() < FAN_IN {
                 break;
             }
-            // If that fails the runs stay, and are merged with the next one.
-            run = self.merge(&self.levels[level])?;
-            self.levels[level].clear();
+            // If that fails the runs stay, and one more of them is there the next time.
+            run = self.merge(&self.levels[level][..FAN_IN])?;
+            self.levels[level].drain(..FAN_IN);
         }
         Ok(())
     }
@@ -620,6 +636,18 @@ mod tests {
             let set = |count| {
                 Set::from_fingerprints(SALT, hash_range, (0..count).map(|i| i * i)).unwrap()
             };
+            // The same output again, when there is room: it is cut, or it is an error.
+            for can_be_cut in [true, false] {
+                let mut out = Pieces::failing(&[], 100);
+                out.can_be_cut = can_be_cut;
+                assert!(builder.finish_to(&mut out).is_err());
+                out.fails_at = None;
+                let again = builder.finish_to(&mut out).is_ok();
+                assert_eq!(again, can_be_cut);
+                assert!(!again || out.bytes == set(count).as_bytes());
+            }
+            let full = builder.finish_to(Cursor::new(alloc::vec![1; 10_000]));
+            assert!(matches!(full, Err(ExternalError::Sink(SinkError::Io(_)))));
             let (out, info) = builder.finish_to(Cursor::new(Vec::new())).unwrap();
             assert!(out.into_inner() == set(count).as_bytes() && info == set(count).info());
             assert_eq!(builder.finish().unwrap(), set(count));

@@ -225,12 +225,12 @@ impl<S: ReadAt, I: ReadAt> IndexedFile<S, I> {
     }
 
     /// The error of an index that is another one from `at` on.
-    fn difference(&self, at: u64, expected: &[u8], got: &[u8]) -> IndexError {
+    fn difference(&self, at: u64, computed: &[u8], stored: &[u8]) -> IndexError {
         let entry = at.checked_sub(INDEX_HEADER_LEN as u64).map(|at| at / ENTRY_LEN as u64);
-        match (entry, expected.try_into(), got.try_into()) {
+        match (entry, computed.try_into(), stored.try_into()) {
             (None, ..) => IndexError::Header,
-            (Some(entry), Ok(got), Ok(expected)) if entry > self.blocks.count => {
-                let (expected, got) = (Digest(expected), Digest(got));
+            (Some(entry), Ok(computed), Ok(stored)) if entry > self.blocks.count => {
+                let (expected, got) = (Digest(stored), Digest(computed));
                 IndexError::Index(ParseError::Digest { field: "trailer", expected, got })
             }
             // The last entry ends the last block.

@@ -16,13 +16,21 @@ pub(crate) struct Pieces {
     calls: usize,
     /// Position at which calls fail.
     pub(crate) fails_at: Option<usize>,
+    pub(crate) can_be_cut: bool,
 }
 
 impl Pieces {
     pub(crate) fn new(bytes: &[u8], sizes: &[usize]) -> Pieces {
         // No call would ever come through.
         let sizes = if sizes.iter().all(|&size| size == 0) { &[1] } else { sizes };
-        Pieces { bytes: bytes.to_vec(), at: 0, sizes: sizes.to_vec(), calls: 0, fails_at: None }
+        Pieces {
+            bytes: bytes.to_vec(),
+            at: 0,
+            sizes: sizes.to_vec(),
+            calls: 0,
+            fails_at: None,
+            can_be_cut: false,
+        }
     }
 
     pub(crate) fn failing(bytes: &[u8], at: usize) -> Pieces {
@@ -83,4 +91,11 @@ impl Seek for Pieces {
     }
 }
 
-impl SetOutput for Pieces {}
+impl SetOutput for Pieces {
+    fn cut(&mut self, length: u64) -> io::Result<bool> {
+        if self.can_be_cut {
+            self.bytes.truncate(length as usize);
+        }
+        Ok(self.can_be_cut)
+    }
+}

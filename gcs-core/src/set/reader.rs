@@ -100,6 +100,8 @@ enum State {
     Reading,
     Valid(Digest),
     Invalid(ParseError),
+    /// Going back has failed on the way: the source stands somewhere in the header.
+    Lost,
 }
 
 impl<R: Read> SetReader<R> {
@@ -265,8 +267,15 @@ impl<R: Read + Seek> SetReader<R> {
     pub fn rewind(&mut self) -> Result<(), ReadError> {
         let back = i64::try_from(self.read).map_err(io::Error::other)?;
         self.source.seek(SeekFrom::Current(-back))?;
+        (self.read, self.at, self.state) = (0, self.end, State::Lost);
         let mut header = [0; HEADER_LEN];
-        self.source.read_exact(&mut header)?;
+        while let Some(rest) = header.get_mut(self.read as usize..).filter(|rest| !rest.is_empty())
+        {
+            match read_some(&mut self.source, rest)? {
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                count => self.read += count as u64,
+            }
+        }
         self.restart(&header);
         let now = Header::parse(&header)?;
         if now != self.header {

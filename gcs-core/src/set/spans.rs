@@ -1,7 +1,7 @@
 //! What changed between two codes of one P, and a code with its changes, on the codes' bits.
 //!
 //! A value is coded as the distance to the one before, so what stands between two changes has the
-//! same bits in both codes. Only the base is decoded; the other code is compared or copied.
+//! same bits in both codes: there only the base is decoded, and the other code compared or copied.
 //! [`super::changes`] has the same for values, whatever they come from.
 
 use alloc::vec::Vec;

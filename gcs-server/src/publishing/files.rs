@@ -27,18 +27,26 @@ impl Files {
     pub fn local(folder: &FolderPath) -> Result<Files, Error> {
         let generic =
             |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
-        std::fs::create_dir_all(folder).map_err(generic)?;
+        let opened = Folder::open(folder).map_err(generic)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        let folder = Folder::open(folder).map_err(generic)?;
-        Ok(Files { store: Arc::new(store), folder })
+        Ok(Files { store: Arc::new(store), folder: opened })
     }
 
     /// Waits until a file that is there already, and its name, are on disk: a crash may have come
     /// between the moment when it got its name and the moment when that was on disk.
     async fn settle(&self, path: &str) -> Result<(), Error> {
+        self.in_folder(path, Folder::settle).await
+    }
+
+    /// Does what the store cannot.
+    async fn in_folder(
+        &self,
+        path: &str,
+        act: fn(&Folder, &str) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
         let (folder, path) = (self.folder.clone(), path.to_owned());
-        let settled = tokio::task::spawn_blocking(move || folder.settle(&path)).await?;
-        settled.map_err(|source| Error::Generic { store: "folder", source: source.into() })
+        let done = tokio::task::spawn_blocking(move || act(&folder, &path)).await?;
+        done.map_err(|source| Error::Generic { store: "folder", source: source.into() })
     }
 
     /// A whole file; `None` if there is no such file.
@@ -67,7 +75,11 @@ impl Files {
             return Ok(present == bytes);
         }
         match self.put_opts(path, bytes, PutMode::Create).await {
-            Ok(()) | Err(Error::AlreadyExists { .. }) => Ok(self.get(path).await? == bytes),
+            Ok(()) => Ok(self.get(path).await? == bytes),
+            Err(Error::AlreadyExists { .. }) => {
+                self.settle(path).await?;
+                Ok(self.get(path).await? == bytes)
+            }
             Err(error) => Err(error),
         }
     }
@@ -106,12 +118,10 @@ impl Files {
         metas.map_ok(|meta| format!("/{}", meta.location)).try_collect().await
     }
 
-    /// Deletes a file, if it exists.
+    /// Deletes a file, if it exists. It is gone from the disk when the call returns, for which the
+    /// store does not wait.
     pub(super) async fn delete(&self, path: &str) -> Result<(), Error> {
-        match self.store.delete(&object(path)?).await {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.in_folder(path, Folder::delete).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Decoding and validating a set's file piece by piece.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
@@ -30,6 +30,10 @@ impl<R: Read> SetReader<R> {
                 State::Reading => self.validate_end()?,
                 State::Valid(_) => return Ok(()),
                 State::Invalid(error) => return Err(error.clone().into()),
+                State::Lost => {
+                    let message = "going back to the first value failed: go back again";
+                    return Err(io::Error::other(message).into());
+                }
             }
             if self.next > self.header.shape.bound {
                 // Some value is too large. What the error is depends on what follows.

@@ -217,6 +217,26 @@ fn an_error_of_the_bytes_stays() {
     assert!(reader.matches_fingerprints([0u64; 0]).is_err());
 }
 
+/// Neither is a wrong value given nor the place lost.
+#[test]
+fn going_back_can_be_tried_again() {
+    let set = set_of(1 << 40, 0..600);
+    let mut reader = SetReader::open(Pieces::new(set.as_bytes(), &[7])).unwrap();
+    for taken in [0, 1, 600] {
+        (0..taken).for_each(|_| assert!(reader.next_value().unwrap().is_some()));
+        for fails_at in [0, 20, 47] {
+            reader.source.fails_at = Some(fails_at);
+            assert!(matches!(reader.rewind(), Err(ReadError::Io(_))));
+            assert!(matches!(reader.next_value(), Err(ReadError::Io(_))));
+        }
+        reader.source.fails_at = None;
+        assert!(matches!(reader.next_value(), Err(ReadError::Io(_))));
+        reader.rewind().unwrap();
+        assert_eq!(reader.drain().unwrap(), set.info());
+        reader.rewind().unwrap();
+    }
+}
+
 #[test]
 fn a_file_that_changes_between_two_passes() {
     let (one, other) = (set_of(1 << 40, 0..600), set_of(1 << 40, 1..602));

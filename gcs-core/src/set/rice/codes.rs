@@ -43,8 +43,8 @@ impl<'a> Codes<'a> {
         &self.chunk[self.at..self.filled]
     }
 
-    /// Codes what stands at some places of the present chunk, with the same P. What is behind the
-    /// same value as here is copied.
+    /// Appends the codes of a range of the present chunk. The first is coded anew if `out`, which
+    /// has the same P, stands behind another value.
     pub(crate) fn copy(&self, places: Range<usize>, out: &mut RiceWriter) {
         let codes = &self.present()[places.clone()];
         let before = places.start.checked_sub(1).map(|before| self.present()[before]);
@@ -69,8 +69,8 @@ impl<'a> Codes<'a> {
         self.chunk().first().map(|code| code.value)
     }
 
-    /// Passes the next codes of the chunk that are the same in a code that stands behind the same
-    /// value, in both; returns how many these are.
+    /// Passes the codes of the chunk that `other` has too, in both, which must stand behind the
+    /// same value. Returns how many.
     pub(crate) fn skip_common(&mut self, other: &mut RiceReader<'_>) -> usize {
         let Some(last) = self.chunk().last().copied() else { return 0 };
         let bit = self.bit;

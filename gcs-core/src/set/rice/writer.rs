@@ -130,8 +130,8 @@ impl RiceWriter {
         self.put(from.bits_at(bits.start) & ((1 << count) - 1), count as u32);
     }
 
-    /// Appends bits of another code, fewer than which are left over than a word has, unless this
-    /// code is within a byte; returns these. No word waits for the one before.
+    /// Appends whole words of another code, if this code ends on a byte. Returns the bits that are
+    /// left: fewer than a word, or all. No word waits for the one before.
     fn copy_words(&mut self, from: &RiceReader<'_>, mut bits: Range<u64>) -> Range<u64> {
         if self.pending_bits > 0 {
             return bits;
