@@ -221,6 +221,40 @@ fn a_pipe_that_pauses_is_answered_line_by_line() {
     }
 }
 
+/// What never pauses is answered too, as what `tail -f` shows of a busy log.
+#[test]
+fn a_pipe_that_never_pauses_is_answered_while_it_is_open() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::Stdio;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let home = home();
+    let mut command = home.command(&["query", "set.gcs", "--all"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_answered = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let line = lines([7]);
+            // Some seconds, if need be.
+            for _ in 0..5_000 {
+                if is_answered.load(Ordering::Relaxed) {
+                    break;
+                }
+                stdin.write_all(line.as_bytes()).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            drop(stdin);
+            is_answered.load(Ordering::Relaxed)
+        });
+        assert!(answers.next().unwrap().unwrap().starts_with("yes"));
+        is_answered.store(true, Ordering::Relaxed);
+        assert!(writer.join().unwrap(), "answered only at the end");
+    });
+    assert!(answers.all(|answer| answer.unwrap().starts_with("yes")));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 /// With `-q` a pipe that stays open does not keep it from telling what it knows.
 #[test]
 fn quiet_ends_at_a_pause_once_it_is_decided() {
