@@ -43,7 +43,7 @@ struct Indexed {
     files: IndexedFile<SetFile, IndexFile>,
     set: PathBuf,
     index: PathBuf,
-    /// Whether the user named the index: then it is an error if it does not serve.
+    /// Whether the user named the index with `--index`. A named index that cannot be used is an error.
     is_named: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What every command's help and manual page say of `--json` and of exit statuses.
+//! Texts about `--json` and exit statuses, for the help and the manual page of every command.
 
 use clap::Command;
 
@@ -10,7 +10,7 @@ macro_rules! set_fields {
     };
 }
 
-/// What a command writes with `--json`.
+/// The text about a command's output with `--json`; `None` if it has no such output.
 fn json(command: &str) -> Option<&'static str> {
     Some(match command {
         "encode" => concat!(
@@ -47,7 +47,7 @@ fn json(command: &str) -> Option<&'static str> {
     })
 }
 
-/// What the exit statuses of a command mean.
+/// The text about the exit statuses of a command.
 fn exit_status(command: &str) -> &'static str {
     match command {
         "query" => {

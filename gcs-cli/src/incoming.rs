@@ -10,7 +10,7 @@ use crate::input::{Blocks, Layout, Source};
 /// Blocks that are read ahead.
 const AHEAD: usize = 4;
 
-/// What comes next.
+/// The next thing that an input gives.
 pub(crate) enum Next {
     /// Whole lines or records.
     Block(Vec<u8>),
@@ -46,7 +46,7 @@ impl Incoming {
         Ok(Incoming(receiver))
     }
 
-    /// What comes next, within this time if there is one.
+    /// Waits for the next lines, the end or a pause; a pause is as long as `within`, if that is given.
     pub(crate) fn next(&mut self, within: Option<Duration>) -> Result<Next, Error> {
         let message = match within {
             None => self.0.recv().map_err(|_| RecvTimeoutError::Disconnected),

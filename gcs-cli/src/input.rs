@@ -83,7 +83,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Whether a name stands for standard input or output.
+/// Whether a file name is `-`, which means standard input or standard output.
 pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -103,9 +103,9 @@ pub(crate) fn stdin_twice() -> Error {
 /// Why there is no next block of an input.
 #[derive(Debug)]
 pub(crate) enum InputError {
-    /// It cannot be read.
+    /// The file cannot be read.
     Io(io::Error),
-    /// It is of this kind, which has no elements.
+    /// The file is of this kind, which has no elements.
     Kind(Kind),
 }
 
