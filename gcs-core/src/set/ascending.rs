@@ -61,7 +61,7 @@ pub(crate) struct AscendingBuilder {
     salt: Salt,
     hash_range: HashRange,
     lengths: Lengths,
-    check: Ascending,
+    ascending: Ascending,
     /// The first values, until there are enough to choose P.
     sample: Vec<u64>,
     writer: Option<SetWriter>,
@@ -76,13 +76,20 @@ impl AscendingBuilder {
         if lengths.least > MAX_LEN {
             return Err(BuildError::TooMany { got: lengths.least });
         }
-        let check = Ascending::new(hash_range);
-        Ok(AscendingBuilder { salt, hash_range, lengths, check, sample: Vec::new(), writer: None })
+        let ascending = Ascending::new(hash_range);
+        Ok(AscendingBuilder {
+            salt,
+            hash_range,
+            lengths,
+            ascending,
+            sample: Vec::new(),
+            writer: None,
+        })
     }
 
     /// Appends values above all before.
     pub(crate) fn extend(&mut self, values: &[u64]) -> Result<(), BuildError> {
-        self.check.extend(values)?;
+        self.ascending.extend(values)?;
         if let Some(writer) = &mut self.writer {
             writer.extend(values);
             return Ok(());
@@ -108,7 +115,7 @@ impl AscendingBuilder {
 
     pub(crate) fn finish(mut self) -> Set {
         let writer = self.writer.take();
-        writer.unwrap_or_else(|| self.start(self.check.len())).finish_recoded()
+        writer.unwrap_or_else(|| self.start(self.ascending.len())).finish_recoded()
     }
 }
 
@@ -153,9 +160,9 @@ impl Ascending {
 
     /// Checks all of the values; counts none of them if one is wrong.
     pub(crate) fn extend(&mut self, values: &[u64]) -> Result<(), BuildError> {
-        let mut check = *self;
-        values.iter().try_for_each(|&value| check.next(value))?;
-        *self = check;
+        let mut ascending = *self;
+        values.iter().try_for_each(|&value| ascending.next(value))?;
+        *self = ascending;
         Ok(())
     }
 

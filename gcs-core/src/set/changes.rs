@@ -9,7 +9,7 @@ use super::merge::Source;
 use super::rice::{Decoded, Values};
 
 /// Values of both streams that are compared at once.
-const BLOCK: usize = 8;
+const STEP: usize = 8;
 
 /// Ranks of the values that only `base` has, and the values that only `target` has.
 pub(super) fn between<B: Source, T: Source<Error = B::Error>>(
@@ -51,11 +51,11 @@ fn compare(
 ) -> (usize, usize) {
     let (mut i, mut j) = (0, 0);
     while i < old.len() && j < new.len() {
-        let same = old[i..].chunks_exact(BLOCK).zip(new[j..].chunks_exact(BLOCK));
-        let same = BLOCK * same.take_while(|(old, new)| old == new).count();
+        let same = old[i..].chunks_exact(STEP).zip(new[j..].chunks_exact(STEP));
+        let same = STEP * same.take_while(|(old, new)| old == new).count();
         (i, j) = (i + same, j + same);
         // The next block has a difference, or is the last one.
-        let end = (i + BLOCK).min(old.len());
+        let end = (i + STEP).min(old.len());
         while i < end && j < new.len() {
             let (a, b) = (old[i], new[j]);
             if a < b {

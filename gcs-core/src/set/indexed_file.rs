@@ -22,7 +22,7 @@ use crate::error::ParseError;
 use self::open::{expect_whole, open_index, open_set};
 
 /// Most blocks that are read with one call: 45 kB of a set of elements.
-const RUN: u64 = 64;
+const MOST_BLOCKS: u64 = 64;
 
 /// A set's file and its index file, ready for queries: a query of a set of gigabytes reads 64
 /// bytes of the index and some 700 bytes of the set, and decodes half of these.
@@ -262,7 +262,7 @@ impl<S: ReadAt, I: ReadAt> IndexedFile<S, I> {
         let first = wanted.next()?;
         let mut last = first;
         for block in wanted {
-            if block > last + 1 || block >= first + RUN {
+            if block > last + 1 || block >= first + MOST_BLOCKS {
                 break;
             }
             last = block;

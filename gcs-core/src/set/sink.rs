@@ -23,7 +23,7 @@ use crate::digest::Digest;
 const PIECE: usize = 1 << 16;
 
 /// Most ones of a quotient that are coded at once. A quotient alone can have `2^32` and more.
-const RUN: u64 = 4 * PIECE as u64;
+const MOST_ONES: u64 = 4 * PIECE as u64;
 
 /// Why a set's file cannot be written.
 #[derive(Debug, Error)]
@@ -100,10 +100,10 @@ pub struct SetSink<W> {
     salt: Salt,
     hash_range: HashRange,
     lengths: Lengths,
-    check: Ascending,
+    ascending: Ascending,
     /// The first values, until P is chosen.
     sample: Vec<u64>,
-    code: Option<Code>,
+    code: Option<CodeOutput>,
     /// A write has failed, so that nobody knows what `out` holds.
     is_broken: bool,
 }
@@ -143,7 +143,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
         // An empty set has no code, so that its P does not matter until the end.
         let parameters =
             [*len.start(), *len.end()].map(|len| hash_range.rice_parameter(len.max(1)));
-        let check = Ascending::new(hash_range);
+        let ascending = Ascending::new(hash_range);
         let sample = Vec::new();
         let mut sink = SetSink {
             out,
@@ -151,7 +151,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
             salt,
             hash_range,
             lengths,
-            check,
+            ascending,
             sample,
             code: None,
             is_broken: false,
@@ -174,7 +174,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
     /// Writes ascending fingerprints.
     pub(crate) fn extend(&mut self, values: &[u64]) -> Result<(), SinkError> {
         self.expect_whole()?;
-        self.check.extend(values)?;
+        self.ascending.extend(values)?;
         let Some(code) = &mut self.code else {
             self.sample.extend_from_slice(values);
             if self.sample.len() >= SAMPLE {
@@ -195,7 +195,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
     /// Chooses P, and codes what there is.
     fn begin(&mut self, parameter: u32) -> Result<(), SinkError> {
         self.is_broken = true;
-        let mut code = Code::new(parameter);
+        let mut code = CodeOutput::new(parameter);
         code.extend(&core::mem::take(&mut self.sample), |piece| self.out.write_all(piece))?;
         self.code = Some(code);
         self.is_broken = false;
@@ -210,7 +210,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
     /// written once more, with the exact length; [`SinkError::Io`]; [`SinkError::ReadBack`].
     pub fn finish(mut self) -> Result<(W, SetInfo), SinkError> {
         self.expect_whole()?;
-        let len = self.check.len();
+        let len = self.ascending.len();
         let needed = self.hash_range.rice_parameter(len);
         if self.code.is_none() {
             self.begin(needed)?;
@@ -237,7 +237,7 @@ impl<W: Read + Write + Seek> SetSink<W> {
 }
 
 /// A code that is written in pieces.
-struct Code {
+struct CodeOutput {
     writer: RiceWriter,
     parameter: u32,
     /// Bytes of code that are written.
@@ -245,10 +245,10 @@ struct Code {
     check: Check,
 }
 
-impl Code {
-    fn new(parameter: u32) -> Code {
+impl CodeOutput {
+    fn new(parameter: u32) -> CodeOutput {
         let writer = RiceWriter::append_to(Vec::new(), parameter, 0);
-        Code { writer, parameter, written: 0, check: Check::default() }
+        CodeOutput { writer, parameter, written: 0, check: Check::default() }
     }
 
     /// Codes ascending values, and writes what is coded whenever it is a piece or more.
@@ -260,11 +260,11 @@ impl Code {
         for chunk in values.chunks(CHUNK) {
             // The quotients of a chunk together are at most that of its last value.
             let Some(&last) = chunk.last() else { break };
-            if self.writer.ones_of(last) <= RUN {
+            if self.writer.ones_of(last) <= MOST_ONES {
                 self.writer.extend(chunk);
             } else {
                 for &value in chunk {
-                    while self.writer.push_ones(value, RUN) {
+                    while self.writer.push_ones(value, MOST_ONES) {
                         self.write(&mut write)?;
                     }
                     self.writer.push(value);
@@ -324,13 +324,13 @@ pub(crate) fn write_sorted(
     hash_range: HashRange,
     sorted: &[u64],
 ) -> Result<SetInfo, SinkError> {
-    let mut check = Ascending::new(hash_range);
+    let mut ascending = Ascending::new(hash_range);
     let mut quotients = 0;
     let len = u32::try_from(sorted.len())
         .map_err(|_| BuildError::TooMany { got: sorted.len() as u64 })?;
     let parameter = hash_range.rice_parameter(len);
     let mut next = 0;
-    check.extend(sorted)?;
+    ascending.extend(sorted)?;
     for &value in sorted {
         quotients += (value - next) >> parameter;
         next = value + 1;
@@ -344,7 +344,7 @@ pub(crate) fn write_sorted(
         out.write_all(bytes)
     };
     write(&header.to_bytes())?;
-    let mut code = Code::new(parameter);
+    let mut code = CodeOutput::new(parameter);
     code.extend(sorted, &mut write)?;
     code.finish(&mut write)?;
     let identity = Digest(hasher.finalize().into());
@@ -358,7 +358,7 @@ impl<W> fmt::Debug for SetSink<W> {
         f.debug_struct("SetSink")
             .field("salt", &self.salt)
             .field("hash_range", &self.hash_range.get())
-            .field("len", &self.check.len())
+            .field("len", &self.ascending.len())
             .finish_non_exhaustive()
     }
 }

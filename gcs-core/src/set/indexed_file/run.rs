@@ -56,7 +56,7 @@ impl<S: ReadAt, I: ReadAt> IndexedFile<S, I> {
 
     /// Reads the entries of blocks: each block with its check.
     fn read_entries(&self, first: u64, last: u64) -> Result<Vec<(Block, u64)>, IndexError> {
-        // One entry more, where the last block ends. There are at most RUN blocks.
+        // One entry more, where the last block ends. There are at most MOST_BLOCKS blocks.
         let mut bytes = alloc::vec![0; (last - first + 2) as usize * ENTRY_LEN];
         let offset = INDEX_HEADER_LEN as u64 + first * ENTRY_LEN as u64;
         self.index.read_exact_at(&mut bytes, offset).map_err(IndexError::ReadIndex)?;

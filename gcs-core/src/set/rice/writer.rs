@@ -10,7 +10,7 @@ use super::{Code, LOAD_BITS, RiceReader};
 const WHOLE_BYTES: usize = WHOLE_BITS as usize / 8;
 
 /// How many values are coded at a time.
-const BLOCK: usize = 64;
+const BATCH: usize = 64;
 
 /// Appends the code of strictly ascending values to bytes.
 pub(crate) struct RiceWriter {
@@ -57,28 +57,28 @@ impl RiceWriter {
 
     /// Codes values that ascend from the last one on. Equal ones are coded once.
     ///
-    /// A block at a time, so that its room is made once and the state stays in registers.
+    /// A batch at a time, so that its room is made once and the state stays in registers.
     pub(crate) fn extend(&mut self, values: &[u64]) {
-        let mut blocks = values;
-        while !blocks.is_empty() {
-            let done = self.extend_short(&blocks[..blocks.len().min(BLOCK)]);
-            blocks = &blocks[done..];
-            if done < BLOCK
-                && let Some((&value, rest)) = blocks.split_first()
+        let mut left = values;
+        while !left.is_empty() {
+            let done = self.extend_short(&left[..left.len().min(BATCH)]);
+            left = &left[done..];
+            if done < BATCH
+                && let Some((&value, rest)) = left.split_first()
             {
                 if value >= self.next {
                     self.push(value);
                 }
-                blocks = rest;
+                left = rest;
             }
         }
     }
 
-    /// Codes the values of a block until one is coded already or has a long code; returns how
+    /// Codes the values of a batch until one is coded already or has a long code; returns how
     /// many it coded.
     #[inline]
-    fn extend_short(&mut self, block: &[u64]) -> usize {
-        let needed = self.at + 8 * BLOCK + 8;
+    fn extend_short(&mut self, batch: &[u64]) -> usize {
+        let needed = self.at + 8 * BATCH + 8;
         if needed > self.bytes.len() {
             self.bytes.resize(needed + self.bytes.len() / 2, 0);
         }
@@ -88,7 +88,7 @@ impl RiceWriter {
         // With the bits that wait, a code must fit into 63 bits.
         let Some(longest) = (LOAD_BITS - 1).checked_sub(fixed).map(u64::from) else { return 0 };
         let (mut offset, mut done) = (0, 0);
-        for &value in block {
+        for &value in batch {
             // Of a value that is coded already, the gap wraps, so that its quotient is long.
             let gap = value.wrapping_sub(next);
             let quotient = gap >> parameter;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, ago, seed};
+use crate::common::server::{Server, ago, seed};
 
 #[test]
 fn ranges_follow_each_other_and_are_counted() {

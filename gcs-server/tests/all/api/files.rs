@@ -4,7 +4,7 @@ use gcs_core::Digest;
 use gcs_core::files::{Manifest, Path, PublicationIndex};
 use serde_json::json;
 
-use crate::server::{Answer, Server, ago, ask, seed};
+use crate::common::server::{Answer, Server, ago, ask, seed};
 
 /// A server with reports on two dates, two ticks old.
 fn published() -> Server {

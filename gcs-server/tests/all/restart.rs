@@ -1,15 +1,12 @@
 //! Starting: on what was left, on what was damaged, and not at all.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::home::{Home, Running, difference, files};
-use common::process::{alone, text};
-use common::shelf::named;
-use common::{ALL, HOUR, Ledger, policy, raw, submission};
+use crate::common::home::{Home, Running, difference, files};
+use crate::common::process::{alone, text};
+use crate::common::shelf::named;
+use crate::common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_core::Version;
 use gcs_server::app::StartError;
 use gcs_server::app::key_file;
@@ -75,8 +72,12 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
     let before = home.start().await;
     let (head, digest) = (before.service().node.state().head, before.digest());
     before.stop().await;
-    let mut batch =
-        common::seal(position, head, &[TickMade { series: 1, number: 3 }.into()], common::START);
+    let mut batch = crate::common::seal(
+        position,
+        head,
+        &[TickMade { series: 1, number: 3 }.into()],
+        crate::common::START,
+    );
     let mut header = EventHeader::from_bytes(&batch.events[0].header).unwrap();
     header.kind = 900;
     batch.events[0].header = header.to_bytes();
@@ -376,7 +377,7 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         home.set(now - 3 * HOUR);
         let running = home.begin().await;
-        let date = (now - common::START) / 86_400 - 2;
+        let date = (now - crate::common::START) / 86_400 - 2;
         running.report(0, &[raw(date, 1)]).await.unwrap();
         running.tick().await;
         running.stop().await;

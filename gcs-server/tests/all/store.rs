@@ -1,5 +1,4 @@
 //! What every store owes, tried on all of them; then what only a database can suffer.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::server::{Server, ago, ask, noon, raw, seed, today};
+use crate::common::server::{Server, ago, ask, noon, raw, seed, today};
 
 fn one_code(server: &Server) -> String {
     let (_, token) = server.provider("City");

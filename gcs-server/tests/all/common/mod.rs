@@ -1,17 +1,15 @@
 //! What the server's tests share: a log, its keys, a clock, and the state that goes with them, here;
 //! a data folder and the servers on it, over HTTP or not, in this process or one of their own, below.
 
-#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
-
 pub mod api;
 pub mod foreign;
 pub mod home;
 pub mod process;
 pub mod server;
 pub mod shelf;
-#[path = "../../../gcs-core/tests/small_disk/mod.rs"]
+#[path = "../../../../gcs-core/tests/small_disk/mod.rs"]
 pub mod small_disk;
-#[path = "../../../gcs-core/tests/world/mod.rs"]
+#[path = "../../../../gcs-core/tests/world/mod.rs"]
 pub mod world;
 
 use std::sync::Arc;

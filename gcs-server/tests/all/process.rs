@@ -1,16 +1,13 @@
 //! The program itself, as an operator runs it: command line, log lines, signals, kill -9.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::api::{Answer, agent, seed_of, try_ask};
-use common::process::{Process, alone, program, pure, text};
+use crate::common::api::{Answer, agent, seed_of, try_ask};
+use crate::common::process::{Process, alone, program, pure, text};
 use gcs_core::Date;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,14 +1,11 @@
 //! From a log to what phones fetch, without a disk: any history is published, and twice alike.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::home::difference;
-use common::shelf::{Shelf, named};
-use common::world::{Client, Files, hasty, serve};
-use common::{HOUR, Ledger, START, date, element, policy, raw};
+use crate::common::home::difference;
+use crate::common::shelf::{Shelf, named};
+use crate::common::world::{Client, Files, hasty, serve};
+use crate::common::{HOUR, Ledger, START, date, element, policy, raw};
 use gcs_core::DAY_SECONDS;
 use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
@@ -113,7 +110,7 @@ impl Town {
                     .iter()
                     .map(|(ago, number)| raw(today.saturating_add_signed(*ago), *number));
                 let items: Vec<_> = items.collect();
-                let sent = common::submission(self.ledger.code(self.serial), &items);
+                let sent = crate::common::submission(self.ledger.code(self.serial), &items);
                 self.serial += u32::from(self.ledger.submit(&sent).is_ok());
             }
             Step::Correct(act, from) => {

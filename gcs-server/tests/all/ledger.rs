@@ -1,11 +1,8 @@
 //! What a log adds up to, beside a model that is too simple to be wrong.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{HOUR, Ledger, START, date, element, elements, policy, raw};
+use crate::common::{HOUR, Ledger, START, date, element, elements, policy, raw};
 use gcs_core::ENTRY_DELAY;
 use gcs_core::Element;
 use gcs_core::{DAY_SECONDS, Date};
@@ -201,7 +198,7 @@ impl World {
         let items: Vec<_> =
             items.iter().map(|(ago, number)| (today.strict_add_signed(*ago), *number)).collect();
         let sent: Vec<_> = items.iter().map(|(date, number)| raw(*date, *number)).collect();
-        let submission = common::submission(self.ledger.code(self.next_serial), &sent);
+        let submission = crate::common::submission(self.ledger.code(self.next_serial), &sent);
         let accepted = self.ledger.submit(&submission).is_ok();
         let mut days: BTreeMap<Date, Brought> = BTreeMap::new();
         let policy = &self.ledger.state.policy;
@@ -471,7 +468,7 @@ fn filler_is_the_same_wherever_it_is_computed_and_depends_on_the_key() {
     assert_eq!((filler(1).len(), filler(2).len()), (8, 8));
     assert!(filler(1).is_disjoint(&filler(2)));
     let folded = ledger.folded();
-    let other = common::keys(9);
+    let other = crate::common::keys(9);
     assert_ne!(folded.digest(), gcs_server::domain::state::State::new(other.filler()).digest());
     assert_eq!(folded.digest(), ledger.state.digest());
     // Without keys the log still adds up, but for the filler.

@@ -1,11 +1,8 @@
 //! The log: every change to it is found, and what it looks like stays as it is.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeSet;
 
-use common::{HOUR, Ledger, date, policy, raw};
+use crate::common::{HOUR, Ledger, date, policy, raw};
 use data_encoding::HEXLOWER;
 use gcs_core::DAY_SECONDS;
 use gcs_core::Element;
@@ -184,7 +181,7 @@ fn an_event_of_an_unknown_kind_or_outcome_is_named_with_what_to_do() {
     let (head, now) = (ledger.state.head, ledger.now);
     for (kind, outcome) in [(900, 1), (14, 2), (14, 0)] {
         let event = events::TickMade { series: 1, number: 4 };
-        let batch = common::seal(position - 1, head, &[event.into()], now);
+        let batch = crate::common::seal(position - 1, head, &[event.into()], now);
         let mut header = EventHeader::from_bytes(&batch.events[0].header).unwrap();
         (header.kind, header.outcome) = (kind, outcome);
         let mut batch = batch;
@@ -230,7 +227,7 @@ fn a_log_without_the_tick_that_was_published_is_refused() {
 #[test]
 fn a_log_is_only_read_with_the_keys_that_it_was_made_with() {
     let ledger = ledger();
-    let other = common::keys(9);
+    let other = crate::common::keys(9);
     let error =
         replay(&mut ledger.store.clone(), Some(&other), |_, _| panic!("a tick")).unwrap_err();
     assert!(matches!(error, ReplayError::OtherKeys), "{error}");
@@ -274,7 +271,7 @@ fn every_kind() -> Vec<Event> {
     };
     let status = |status| events::ProviderStatusSet { provider: 300, status };
     let (generation, first, count) = (2, 69_999, 1000);
-    let expires = common::START + 400 * DAY_SECONDS;
+    let expires = crate::common::START + 400 * DAY_SECONDS;
     let selection = r#"{"provider":300}"#.to_owned();
     let correction = events::Correction { act: Act::Retract, reports: vec![14], selection };
     let reinstate = events::Correction { act: Act::Reinstate, ..correction.clone() };
@@ -313,7 +310,7 @@ fn golden() -> String {
     for (position, event) in (1..).zip(every_kind()) {
         let (salt, bytes) = ([position as u8; 32], event.encode());
         let commitment = Sha256::new().chain_update(salt).chain_update(&bytes).finalize().into();
-        let (kind, time) = (event.kind(), common::START + 4 * DAY_SECONDS + position);
+        let (kind, time) = (event.kind(), crate::common::START + 4 * DAY_SECONDS + position);
         let header =
             EventHeader { position, previous, time, kind, outcome: 1, rules: 1, commitment };
         previous = header.hash();

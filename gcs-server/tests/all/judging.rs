@@ -1,9 +1,6 @@
 //! What the judge says of codes, reports, providers, ticks and purges.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod common;
-
-use common::{Ledger, date, policy, raw, submission};
+use crate::common::{Ledger, date, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
 use gcs_core::Element;
 use gcs_core::Version;
@@ -39,7 +36,7 @@ fn every_kind_of_code_has_its_answer() {
     let mut ledger = ledger();
     let short = ledger.open(5, 1);
     assert_eq!(short, 100);
-    let foreign = common::keys(9);
+    let foreign = crate::common::keys(9);
     let foreign = Code::issue(&foreign.provider(1, 1), 1, 0).unwrap();
     assert_eq!(answer(&mut ledger, foreign), "code_invalid");
     let of_nobody = ledger.code_of(2, 1, 0);
@@ -175,7 +172,7 @@ fn nothing_good_spends_nothing_and_one_bad_item_drops_no_other() {
     ];
     assert_eq!((answer.accepted, problems.as_slice()), (2, expected.as_slice()));
     ledger.tick();
-    assert_eq!(ledger.published(2).unwrap(), common::elements(&[1, 2]));
+    assert_eq!(ledger.published(2).unwrap(), crate::common::elements(&[1, 2]));
 }
 
 #[test]
@@ -197,8 +194,8 @@ fn duplicates_are_no_error_and_the_bound_per_date_is_exact() {
         (6, [(3, too_many), (5, too_many)].as_slice())
     );
     ledger.tick();
-    assert_eq!(ledger.published(2).unwrap(), common::elements(&[1, 2, 3]));
-    assert_eq!(ledger.published(1).unwrap(), common::elements(&[1, 2, 3]));
+    assert_eq!(ledger.published(2).unwrap(), crate::common::elements(&[1, 2, 3]));
+    assert_eq!(ledger.published(1).unwrap(), crate::common::elements(&[1, 2, 3]));
 }
 
 #[test]
@@ -261,7 +258,7 @@ proptest! {
         });
         let mut next = ticks.next().unwrap();
         ledger.now += since_tick % (next - ledger.now + 1);
-        let item = Item::Raw { date: dated, element: common::element(1) };
+        let item = Item::Raw { date: dated, element: crate::common::element(1) };
         if ledger.submit(&submission(ledger.code(0), &[item])).is_ok() {
             while ledger.state.live.days().iter().all(|day| day.elements.is_empty()) {
                 prop_assert!(!dated.is_expired(next, policy.retention_days), "never published");
@@ -269,7 +266,7 @@ proptest! {
                 ledger.tick();
                 next = ticks.next().unwrap();
             }
-            prop_assert!(ledger.state.live.is_published(dated, &common::element(1)));
+            prop_assert!(ledger.state.live.is_published(dated, &crate::common::element(1)));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::server::{Server, ago, ask, bearer, seed};
+use crate::common::server::{Server, ago, ask, bearer, seed};
 
 fn committed() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");

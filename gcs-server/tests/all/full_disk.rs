@@ -2,9 +2,6 @@
 //! is room again.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,9 +9,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::home::{difference, files};
-use common::process::{Process, alone, complaint, program, text, until_ticked};
-use common::small_disk::{SmallDisk, limited};
+use crate::common::home::{difference, files};
+use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
+use crate::common::small_disk::{SmallDisk, limited};
 
 fn serve(folder: &Path) -> Command {
     let mut command = program();

@@ -1,15 +1,12 @@
 //! Publishing to a folder: the same files everywhere, or nothing new.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::home::{Home, Running, difference, files};
-use common::world::{Client, hasty, serve};
-use common::{HOUR, Ledger, policy, raw};
+use crate::common::home::{Home, Running, difference, files};
+use crate::common::world::{Client, hasty, serve};
+use crate::common::{HOUR, Ledger, policy, raw};
 use gcs_core::Version;
 use gcs_core::sync::ClientSettings;
 use gcs_server::app::{CaughtUp, catch_up};

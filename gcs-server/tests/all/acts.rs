@@ -1,12 +1,9 @@
 //! Anybody does anything in any order: what the judge decides always fits the log, and no
 //! code ever brings two reports.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Ledger, START, policy, raw, submission};
+use crate::common::{Ledger, START, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
 use gcs_core::report::ReportAnswer;
 use gcs_server::domain::events::{Act, ProviderStatus};

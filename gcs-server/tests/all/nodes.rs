@@ -1,7 +1,4 @@
 //! Nodes under load, on stores that fail, and beside each other.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -9,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{ALL, begin, fold, policy, raw, seal, submission};
+use crate::common::{ALL, begin, fold, policy, raw, seal, submission};
 use futures_util::future::join_all;
 use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::clock::Clock;
@@ -27,7 +24,7 @@ use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, S
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-const NOW: u64 = common::START + 3 * 86_400 + 12 * 3600;
+const NOW: u64 = crate::common::START + 3 * 86_400 + 12 * 3600;
 
 /// A node, and what it would publish.
 struct Host {
@@ -80,7 +77,7 @@ fn random() -> Random {
 
 /// A log with one provider and 1,000 codes, in any store.
 fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
-    let keys = Arc::new(common::keys(1));
+    let keys = Arc::new(crate::common::keys(1));
     let mut events = begin(&keys, &policy(), NOW);
     events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());
     store.append(&seal(0, [0; 32], &events, NOW)).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, ask, bearer};
+use crate::common::server::{Server, ask, bearer};
 
 /// Every path of the private listener that needs a token: method, path, role.
 const PROTECTED: [(&str, &str, &str); 19] = [

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, ago, seed};
+use crate::common::server::{Server, ago, seed};
 
 struct Scene {
     server: Server,
@@ -93,7 +93,7 @@ fn a_preview_changes_nothing_and_says_what_the_act_does() {
 #[test]
 fn reports_are_selected_in_every_way() {
     let scene = scene();
-    let hour = crate::server::noon() + 3600;
+    let hour = crate::common::server::noon() + 3600;
     for (select, left) in [
         (json!({ "report": scene.reports[1] }), vec![1, 3, 9]),
         (json!({ "code": scene.codes[3].to_lowercase() }), vec![1, 2, 9]),

@@ -2,9 +2,6 @@
 //! when a server cannot be reached.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -13,8 +10,8 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 
-use common::foreign::server_of;
-use common::process::{Process, complaint, program, pure, text, until_ticked};
+use crate::common::foreign::server_of;
+use crate::common::process::{Process, complaint, program, pure, text, until_ticked};
 use rustls::pki_types::PrivateKeyDer;
 
 // ---- help ----

@@ -1,9 +1,6 @@
 //! Which reports a correction takes, and that its preview is true.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod common;
-
-use common::{Ledger, element, policy, raw, submission};
+use crate::common::{Ledger, element, policy, raw, submission};
 use gcs_server::domain::events::Act;
 use gcs_server::domain::judge;
 use gcs_server::domain::judge::{CorrectionAnswer, Selection};

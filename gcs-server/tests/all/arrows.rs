@@ -1,6 +1,6 @@
 //! The arrows between the modules of gcs-server, and what the domain does not know.
 
-#[path = "../../gcs-core/tests/arrows/imports.rs"]
+#[path = "../../../gcs-core/tests/arrows/imports.rs"]
 mod imports;
 
 use imports::{Layer, assert_arrows, assert_without_crates};

@@ -1,9 +1,6 @@
 //! Answers that cannot be written: output that is closed or full.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod common;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -11,9 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::foreign::{json, server_of};
-use common::process::{Process, alone, complaint, program, pure, text, until_ticked};
-use common::small_disk::{SmallDisk, again, limited};
+use crate::common::foreign::{json, server_of};
+use crate::common::process::{Process, alone, complaint, program, pure, text, until_ticked};
+use crate::common::small_disk::{SmallDisk, again, limited};
 use serde_json::Value;
 
 fn full() -> File {

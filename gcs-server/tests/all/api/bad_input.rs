@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, ago, ask, bearer, seed};
+use crate::common::server::{Server, ago, ask, bearer, seed};
 
 fn post(server: &Server, body: &str) -> (u16, String) {
     ask(server.public, "POST", "/v1/reports", &[], body).refused()
