@@ -13,6 +13,7 @@
 //! - [`http`]: the public and the private listener.
 //! - [`app`]: starting and stopping the server, and its data folder. [`cli`]: the commands.
 //! - [`new_file`]: files that are written whole or not at all.
+//! - [`metrics`], [`request_log`]: what is counted and which requests have a log line.
 //! - [`clock`], [`random`]: where time and random numbers come from. Tests replace both.
 
 // `println!` panics when standard output is closed or the disk is full; `cli::output` does not.
@@ -29,6 +30,7 @@ pub mod new_file;
 pub mod node;
 pub mod publishing;
 pub mod random;
+pub mod request_log;
 pub mod service;
 pub mod store;
 pub mod time;

@@ -15,6 +15,7 @@ use crate::domain::state::State;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Files, Published};
+use crate::request_log::RequestLog;
 
 /// How long a request for a tick waits for the publication. After that it is answered with
 /// [`Problem::TickPending`].
@@ -35,6 +36,8 @@ pub struct Service {
     pub files: Files,
     /// Longest pause in the body of a request, and the time after which its average rate counts.
     pub body_patience: Duration,
+    /// Which requests have a log line.
+    pub request_log: Arc<RequestLog>,
     /// The counters for Prometheus.
     pub metrics: Arc<Metrics>,
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::request_log::LoggedRequests;
 
 /// The settings as flags, environment variables and a configuration file have them. Each may be
 /// left out.
@@ -45,6 +46,26 @@ pub struct Options {
         hide_env_values = true
     )]
     pub log_format: Option<LogFormat>,
+    /// Least important log lines that are written: error, warn, info or debug [default: info]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "LEVEL",
+        hide_possible_values = true,
+        env = "GCS_SERVER_LOG_LEVEL",
+        hide_env_values = true
+    )]
+    pub log_level: Option<LogLevel>,
+    /// Requests that have a log line: none, some (at most 10 a second) or all [default: some]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        hide_possible_values = true,
+        env = "GCS_SERVER_LOG_REQUESTS",
+        hide_env_values = true
+    )]
+    pub log_requests: Option<LoggedRequests>,
     /// Longest pause in the body of a request, in seconds, and the grace before 1024 bytes a second must arrive: 1 to 600 [default: 10]
     #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS", hide_env_values = true)]
     pub body_seconds: Option<u32>,
@@ -87,6 +108,21 @@ pub enum LogFormat {
     Json,
 }
 
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Something failed that somebody has to look at.
+    Error,
+    /// Something is wrong, or soon will be.
+    Warn,
+    /// What the server does.
+    #[default]
+    Info,
+    /// What helps to find a fault.
+    Debug,
+}
+
 /// The settings in force.
 #[derive(Clone, Debug, Serialize)]
 pub struct Config {
@@ -100,6 +136,10 @@ pub struct Config {
     pub private_listen: SocketAddr,
     /// Form of the log lines.
     pub log_format: LogFormat,
+    /// Least important log lines that are written.
+    pub log_level: LogLevel,
+    /// Requests that have a log line.
+    pub log_requests: LoggedRequests,
     /// Longest pause in the body of a request, in seconds, and the grace before its pace counts.
     pub body_seconds: u32,
     /// File with the Unix time in seconds; `None` if the time comes from the system.
@@ -163,6 +203,8 @@ impl Config {
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
+            log_level: options.log_level.or(file.log_level).unwrap_or_default(),
+            log_requests: options.log_requests.or(file.log_requests).unwrap_or_default(),
             body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
             clock_file: options.clock_file.clone(),
         };

@@ -5,6 +5,7 @@ mod catch_up;
 pub mod config;
 mod folder;
 pub mod key_file;
+mod limits;
 mod start;
 mod ticker;
 
@@ -29,6 +30,7 @@ use crate::http::{self, Listener};
 use crate::node::{Node, PublicationInput, Replayed, TickPosition};
 use crate::publishing::{Publishing, Worker};
 use crate::random::Random;
+use crate::request_log::RequestLog;
 use crate::service::Service;
 use crate::store::Store;
 
@@ -64,17 +66,16 @@ impl App {
         let Opened { mut folder, store, keys, token } = opened;
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
-        let body_patience = Duration::from_secs(config.body_seconds.into());
-        let running =
-            Running::start(store, Arc::new(keys), publishing, (clock, random), body_patience);
+        let running = Running::start(store, Arc::new(keys), publishing, (clock, random), config);
         let Running { service, node_thread, worker } = running.await?;
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
-        let serve = |listener, (address, socket): Bound| {
-            http::serve(listener, socket, service.clone()).map(|server| (address, server))
+        let places = limits::places();
+        let serve = |listener, (address, socket): Bound, places| {
+            http::serve(listener, socket, places, service.clone()).map(|server| (address, server))
         };
         Ok(App {
-            public: serve(Listener::Public, public)?,
-            private: serve(Listener::Private, private)?,
+            public: serve(Listener::Public, public, places.public)?,
+            private: serve(Listener::Private, private, places.private)?,
             node_thread,
             worker,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
@@ -157,7 +158,7 @@ impl Running {
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
         (clock, random): (Clock, Random),
-        body_patience: Duration,
+        config: &Config,
     ) -> Result<Running, StartError> {
         let mut before = Before::look(&publishing).await?;
         let last = before.published.take();
@@ -186,8 +187,16 @@ impl Running {
         let files = publishing.public.clone();
         let worker = Worker::new(publishing, builder, sender);
         let worker = tokio::spawn(worker.run(outbox, waits, queue));
-        let metrics = Arc::default();
-        let service = Service { node, keys, clock, published, files, body_patience, metrics };
+        let service = Service {
+            node,
+            keys,
+            clock,
+            published,
+            files,
+            body_patience: Duration::from_secs(config.body_seconds.into()),
+            request_log: Arc::new(RequestLog::new(config.log_requests)),
+            metrics: Arc::default(),
+        };
         Ok(Running { service, node_thread, worker })
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use gcs_core::Version;
+use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
 use super::advice;
@@ -66,16 +67,31 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// Connections that may wait to be taken. The system may have a lower limit.
+const QUEUE: i32 = 1024;
+
 /// A socket, and the address that it is bound to.
 pub(super) type Bound = (SocketAddr, TcpListener);
 
 /// Listens on an address, which the setting `flag` has.
 pub(super) fn listen(address: SocketAddr, flag: &str) -> Result<Bound, StartError> {
-    let bound = TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
+    let bound = bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
     bound.map_err(|error| {
         let advice = advice::on_listening(address, flag, &error);
         StartError::Listen { address, error, advice }
     })
+}
+
+/// As [`TcpListener::bind`], but with a longer queue.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // What the last run left on this address does not keep this one from it. On Windows this option means
+    // something else.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(QUEUE)?;
+    Ok(socket.into())
 }
 
 /// The publications that an earlier run of the server left in the data folder.

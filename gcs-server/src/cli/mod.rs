@@ -156,7 +156,7 @@ fn show(shown: &clap::Error) -> CommandResult {
 
 fn dispatch(command: Command) -> CommandResult {
     match command {
-        Command::Serve(settings) => serve::serve(&Config::load(&settings)?),
+        Command::Serve(settings) => serve::serve(&settings),
         Command::ShowConfig { output, settings } => {
             output.write(Readers::Anyone, &Config::load(&settings)?.to_toml())
         }

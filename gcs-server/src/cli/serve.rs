@@ -3,22 +3,30 @@
 use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::CommandResult;
 use super::connection::SMALL;
 use super::output::{Output, note};
-use crate::app::config::{Config, LogFormat};
+use crate::app::config::{Config, LogFormat, LogLevel, Options};
 use crate::app::{App, DataFolder};
 use crate::domain::policy::Policy;
 use crate::random::Random;
+use crate::request_log::RequestLog;
 
-pub(super) fn serve(config: &Config) -> CommandResult {
-    log_to_stderr(config.log_format);
+pub(super) fn serve(settings: &Options) -> CommandResult {
+    let config = &Config::load(settings)?;
+    let (levels, _written_at_the_end) = log_to_stderr(config);
     if DataFolder::is_new(config) {
         // The operator's token is shown only once, so standard output must be usable.
         drop(Output::stdout(SMALL)?);
@@ -27,6 +35,8 @@ pub(super) fn serve(config: &Config) -> CommandResult {
         let app = App::build(config, config.clock(), Random::System).await?;
         greet(config, &app);
         warn(config, &app);
+        let (settings, request_log) = (settings.clone(), Arc::clone(&app.service().request_log));
+        actix_web::rt::spawn(reload_when_asked(settings, levels, request_log));
         let handles = app.handles();
         actix_web::rt::spawn(async move {
             stop_signal().await;
@@ -41,21 +51,68 @@ pub(super) fn serve(config: &Config) -> CommandResult {
     })
 }
 
-fn log_to_stderr(format: LogFormat) {
-    // The level is fixed, because libraries log addresses at lower levels.
+/// The levels of log lines, while the server runs.
+type Levels = reload::Handle<Targets, Registry>;
+
+/// Writes log lines to standard error from a thread of their own: a reader that stalls must not stop the server.
+/// What is returned second writes the last lines when it is dropped.
+fn log_to_stderr(config: &Config) -> (Levels, WorkerGuard) {
     let is_terminal = std::io::stderr().is_terminal();
-    let levels = Targets::new().with_default(Level::INFO).with_target("actix_server", Level::WARN);
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(is_terminal)
         .with_target(false)
         // A log line that cannot be written is dropped.
         .log_internal_errors(false);
+    let (levels, handle) = reload::Layer::new(levels(config.log_level));
     let registry = tracing_subscriber::registry().with(levels);
-    match format {
+    match config.log_format {
         LogFormat::Text => registry.with(lines).init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
     }
+    (handle, guard)
+}
+
+/// Libraries log addresses at lower levels, and one that parses requests whatever clients make it.
+fn levels(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+    };
+    Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_target("gcs_server", level)
+        .with_target("actix_http", LevelFilter::OFF)
+}
+
+/// Reads the settings again at each SIGHUP, and does what can be done while the server runs. The others
+/// need a restart.
+async fn reload_when_asked(settings: Options, handle: Levels, request_log: Arc<RequestLog>) {
+    #[cfg(unix)]
+    if let Ok(mut asked) = signal(SignalKind::hangup()) {
+        while asked.recv().await.is_some() {
+            match Config::load(&settings) {
+                Ok(config) => {
+                    let _gone = handle.reload(levels(config.log_level));
+                    request_log.set(config.log_requests);
+                    let (level, requests) = (config.log_level, config.log_requests);
+                    tracing::warn!(
+                        ?level,
+                        ?requests,
+                        "log settings read again; others need a restart"
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(%error, "settings not read again; all stay as they are")
+                }
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _unused = (settings, handle, request_log);
 }
 
 /// Shows addresses, root key and, at the first start, the operator's token. If they cannot be
@@ -125,7 +182,6 @@ fn warn(config: &Config, app: &App) {
 async fn stop_signal() {
     #[cfg(unix)]
     {
-        use tokio::signal::unix::{SignalKind, signal};
         if let Ok(mut terminate) = signal(SignalKind::terminate()) {
             let (terminate, interrupt) = (pin!(terminate.recv()), pin!(tokio::signal::ctrl_c()));
             futures_util::future::select(terminate, interrupt).await;

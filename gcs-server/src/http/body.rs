@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
+use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
@@ -13,15 +15,17 @@ use gcs_core::json;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
+use super::budget::{Budget, Share};
+use super::connection::Connection;
 use crate::domain::problem::Problem;
 use crate::service::Service;
 
 /// Largest body in bytes, of all requests but reports and exact match.
 const SMALL: usize = 16 << 10;
 
-/// A body of at most `MAX` bytes.
+/// A body of at most `MAX` bytes, and its share of the memory for bodies.
 #[derive(Debug)]
-pub(crate) struct Raw<const MAX: usize>(pub(crate) Bytes);
+pub(crate) struct Raw<const MAX: usize>(pub(crate) Bytes, pub(crate) Share);
 
 /// A small JSON body; an empty one counts as `{}`.
 #[derive(Debug)]
@@ -56,7 +60,7 @@ impl<const MAX: usize> FromRequest for Raw<MAX> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = read(request, payload, MAX);
-        Box::pin(async { body.await.map(Raw) })
+        Box::pin(async { body.await.map(|(body, share)| Raw(body, share)) })
     }
 }
 
@@ -67,7 +71,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = read(request, payload, SMALL);
         Box::pin(async {
-            let body = body.await?;
+            let (body, _share) = body.await?;
             Ok(Json(json::from_slice(if body.is_empty() { b"{}" } else { &body })?))
         })
     }
@@ -77,13 +81,30 @@ fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     max: usize,
-) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+) -> impl Future<Output = Result<(Bytes, Share), Problem>> + use<> {
+    let budget = request.app_data::<web::Data<Budget>>().cloned();
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let service = request.app_data::<web::Data<Service>>();
     let patience = service.map_or(Duration::ZERO, |service| service.body_patience);
+    let connection = request.conn_data::<Rc<Connection>>().cloned();
     let payload = web::Payload::from_request(request, payload);
     async move {
+        if declared.is_some_and(|length| length > max) {
+            return Err(Problem::TooLarge { max });
+        }
         let payload = payload.await.map_err(|_| Problem::Internal)?;
-        collect(payload, max, Pace { patience, rate: LEAST_RATE }).await
+        let share = budget.ok_or(Problem::Internal)?.into_inner().share();
+        let collected = collect(payload, max, Pace { patience, rate: LEAST_RATE }, &share);
+        let body = tokio::select! {
+            body = collected => body?,
+            () = share.ended() => return Err(Problem::Unavailable),
+        };
+        share.complete()?;
+        if let Some(connection) = connection {
+            connection.body_done();
+        }
+        Ok((body, share))
     }
 }
 
@@ -91,6 +112,7 @@ async fn collect(
     mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     max: usize,
     pace: Pace,
+    share: &Share,
 ) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     let began = Instant::now();
@@ -107,12 +129,15 @@ async fn collect(
             return Err(Problem::TooLarge { max });
         }
         body.extend_from_slice(&bytes);
+        share.grow(body.capacity())?;
         last = Instant::now();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use futures_util::stream;
 
@@ -151,17 +176,20 @@ mod tests {
     #[actix_web::test]
     async fn a_slow_body_arrives_and_one_that_is_too_slow_is_given_up() {
         let patience = Duration::from_millis(10);
+        let share = Arc::new(Budget::new(1 << 20)).share();
+        let share = &share;
         let steady = Pace { patience: Duration::from_secs(60), rate: 1 };
         // Here the whole takes longer than the patience, and has earned that.
-        let body = collect(trickle(4, 100_000, 1), 400_000, steady).await.unwrap();
+        let body = collect(trickle(4, 100_000, 1), 400_000, steady, share).await.unwrap();
         assert_eq!(body.len(), 400_000);
-        let slow = collect(trickle(usize::MAX, 1, 1), 1 << 20, Pace { patience, rate: 1 << 20 });
+        let slow =
+            collect(trickle(usize::MAX, 1, 1), 1 << 20, Pace { patience, rate: 1 << 20 }, share);
         assert!(matches!(slow.await, Err(Problem::Timeout { rate: 1_048_576, .. })));
-        let silent = collect(stream::pending(), 1, Pace { patience, rate: 1 });
+        let silent = collect(stream::pending(), 1, Pace { patience, rate: 1 }, share);
         assert!(matches!(silent.await, Err(Problem::Timeout { .. })));
-        let large = collect(trickle(2, 10, 0), 19, steady);
+        let large = collect(trickle(2, 10, 0), 19, steady, share);
         assert!(matches!(large.await, Err(Problem::TooLarge { max: 19 })));
-        let broken = collect(stream::iter([Err(PayloadError::Incomplete(None))]), 1, steady);
+        let broken = collect(stream::iter([Err(PayloadError::Incomplete(None))]), 1, steady, share);
         assert!(matches!(broken.await, Err(Problem::BodyIncomplete)));
     }
 }

@@ -13,7 +13,10 @@
 
 mod auth;
 mod body;
+mod budget;
+mod connection;
 mod head;
+mod listen;
 mod observe;
 mod openapi;
 mod operator;
@@ -22,21 +25,21 @@ mod problem;
 mod provider;
 mod public;
 
-use std::any::Any;
 use std::io;
 use std::net::TcpListener;
-use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
-use actix_web::{App, Error, HttpResponse, HttpResponseBuilder, HttpServer, web};
+use actix_web::{App, Error, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use self::budget::Budget;
+pub(crate) use self::listen::with_ending;
 pub use self::openapi::openapi;
 pub(crate) use self::operator::providers::ExportedKey;
 pub(crate) use self::provider::OpenedRange;
@@ -68,19 +71,12 @@ struct PublishedVersion {
     tick: u32,
 }
 
-/// Seconds that requests may take to end after the server is stopped.
-const SHUTDOWN_SECONDS: u64 = 10;
+/// Bytes of memory for bodies of requests to the public listener: a hundred reports of the largest
+/// size, or ten thousand ordinary ones.
+const PUBLIC_BODIES: usize = 64 << 20;
 
-/// Largest number of connections of one worker; there is one worker for each core. With a whole
-/// report in each connection one worker takes a gigabyte of memory.
-const CONNECTIONS: usize = 1600;
-
-/// How long a client may leave an answer unread (`TCP_USER_TIMEOUT`).
-#[cfg(target_os = "linux")]
-const STALL_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a client may take to send the head of a request.
-const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of memory for bodies of requests to the private listener.
+const PRIVATE_BODIES: usize = 16 << 20;
 
 /// Every route of a listener.
 fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
@@ -94,15 +90,25 @@ fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
     }
 }
 
-/// Serves one listener until it is stopped.
+/// Serves one listener, with so many places for connections, until it is stopped.
 ///
 /// # Errors
 /// When the socket cannot be used.
-pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::Result<Server> {
+pub fn serve(
+    listener: Listener,
+    socket: TcpListener,
+    places: usize,
+    service: Service,
+) -> io::Result<Server> {
     let data = web::Data::new(service);
-    let server = HttpServer::new(move || {
+    let budget = web::Data::new(Budget::new(match listener {
+        Listener::Public => PUBLIC_BODIES,
+        Listener::Private => PRIVATE_BODIES,
+    }));
+    listen::listen(socket, places, move || {
         let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
         app.app_data(data.clone())
+            .app_data(budget.clone())
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
                 let what =
                     "a query parameter (after the ?) is unknown, or its value cannot be read";
@@ -118,32 +124,12 @@ pub fn serve(listener: Listener, socket: TcpListener, service: Service) -> io::R
             .wrap(from_fn(head::answer_head))
             .wrap(from_fn(observe::observe))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
-    });
-    let server = server
-        .on_connect(|connection, _| end_when_stalled(connection))
-        .max_connections(CONNECTIONS)
-        .client_request_timeout(HEAD_PATIENCE)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .disable_signals()
-        .listen(socket)?;
-    Ok(server.run())
+    })
 }
 
 /// An answer that no cache may keep.
 fn not_stored(mut response: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
     response.insert_header((header::CACHE_CONTROL, "no-store")).json(body)
-}
-
-/// Ends a connection whose client does not read the answer. The number of connections is limited,
-/// so a client that stalls in all of them would lock everyone else out.
-fn end_when_stalled(connection: &dyn Any) {
-    #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-        // A socket that does not know the option works without it.
-        let _unknown = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALL_PATIENCE));
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = connection;
 }
 
 /// The pattern that catches requests that no route takes. It is the last resource and has no

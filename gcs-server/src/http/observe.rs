@@ -1,17 +1,24 @@
 //! Log lines and counters of requests. They never have addresses, user agents, tokens, codes,
 //! elements or tracking ids. Instead of a path they have the pattern of its route.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
 
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+
 use super::ELSEWHERE;
+use super::connection::{Connection, Request};
 use super::problem::ProblemCode;
 use crate::metrics::RequestLabels;
+use crate::request_log::Line;
 use crate::service::Service;
 
 pub(super) async fn observe(
@@ -19,26 +26,56 @@ pub(super) async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
+    let lasting = Connection::of(&request).map(|connection| connection.begin(&request));
     let method = name(request.method());
     let service = request.app_data::<web::Data<Service>>().cloned();
     let response = next.call(request).await?;
     let route = route(response.request());
     let status = response.status().as_u16();
     let code = response.response().extensions().get::<ProblemCode>().map_or("", |code| code.0);
-    let milliseconds = began.elapsed().as_micros() as f64 / 1000.0;
-    if status >= 500 {
-        tracing::warn!(method, route, status, code, milliseconds, "request");
-    } else {
-        tracing::info!(method, route, status, code, milliseconds, "request");
-    }
     if let Some(service) = service {
         let metrics = &service.metrics;
+        if let Line::Yes { left_out } = service.request_log.line() {
+            if left_out > 0 {
+                tracing::info!(left_out, "requests without a log line");
+            }
+            let milliseconds = began.elapsed().as_micros() as f64 / 1000.0;
+            if status >= 500 {
+                tracing::warn!(method, route, status, code, milliseconds, "request");
+            } else {
+                tracing::info!(method, route, status, code, milliseconds, "request");
+            }
+        }
         metrics.requests.get_or_create(&RequestLabels { method, route, status }).inc();
         if !code.is_empty() {
             metrics.problems.get_or_create(&vec![("code", code)]).inc();
         }
     }
-    Ok(response)
+    Ok(response.map_body(|_, body| Lasting { body, lasting }))
+}
+
+pin_project! {
+    /// The body of an answer, with which the request ends.
+    struct Lasting<B> {
+        #[pin]
+        body: B,
+        lasting: Option<Request>,
+    }
+}
+
+impl<B: MessageBody> MessageBody for Lasting<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.project().body.poll_next(context)
+    }
 }
 
 /// The pattern of a path's route. A path without a route is `unknown`: clients can make up any

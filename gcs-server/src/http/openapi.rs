@@ -1,6 +1,9 @@
 //! The OpenAPI document, made from the routes themselves.
 
+use std::sync::OnceLock;
+
 use actix_web::{App, HttpResponse, get};
+use bytes::Bytes;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -184,5 +187,7 @@ fn of(listener: Listener) -> OpenApi {
 )]
 #[get("/v1/openapi.json")]
 pub(super) async fn get_document() -> HttpResponse {
-    HttpResponse::Ok().json(openapi())
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| openapi().to_json().unwrap_or_default().into());
+    HttpResponse::Ok().content_type("application/json").body(document.clone())
 }

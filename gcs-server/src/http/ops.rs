@@ -117,7 +117,7 @@ struct ExactResponse {
 async fn exact(
     service: Data<Service>,
     _: Caller<Backend>,
-    Raw(body): Raw<MAX_REQUEST_BYTES>,
+    Raw(body, _share): Raw<MAX_REQUEST_BYTES>,
 ) -> Answer {
     let request = Request::from_json(&body).map_err(Problem::from)?;
     let state = service.node.state();

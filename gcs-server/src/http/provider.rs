@@ -6,6 +6,7 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -14,6 +15,7 @@ use super::auth::{Caller, ProviderRole};
 use super::body::Json;
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge;
+use crate::domain::problem::Problem;
 use crate::service::Service;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -110,7 +112,10 @@ struct RangeEntry {
 
 /// List your ranges of codes
 #[utoipa::path(
-    responses((status = 200, description = "All ranges, until 30 days after they expired", body = RangeList)),
+    responses(
+        (status = 200, description = "All ranges, until 30 days after they expired", body = RangeList),
+        (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
+    ),
 )]
 #[get("/v1/provider/ranges")]
 async fn list_ranges(
@@ -119,7 +124,7 @@ async fn list_ranges(
 ) -> Answer {
     let now = service.clock.now();
     let state = service.node.state();
-    let ranges = judge::provider(&state, number)?.counted_ranges(now);
+    let ranges = judge::active(&state, number)?.counted_ranges(now);
     let ranges = ranges.map(|(generation, first, range, counts)| RangeEntry {
         generation,
         first,
@@ -154,6 +159,9 @@ struct CodeSheet {
     codes: Vec<String>,
 }
 
+/// Whose turn it is to have a sheet made.
+static SHEETS: Semaphore = Semaphore::const_new(1);
+
 /// Print the unused codes of a range
 ///
 /// Only ranges of the present key can be printed.
@@ -175,8 +183,12 @@ async fn print_codes(
     first: web::Path<u32>,
     web::Query(SheetQuery { format }): web::Query<SheetQuery>,
 ) -> Answer {
+    // One sheet at a time: the codes of many large ones would keep reports waiting.
+    let _turn = SHEETS.acquire().await;
     let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, *first)?;
     let format = format.unwrap_or_default();
+    let sheet =
+        web::block(move || Sheet::new(unspent.codes(), unspent.expires).print(format)).await;
     let mime = match format {
         Format::Text => "text/plain; charset=utf-8",
         Format::Csv => "text/csv; charset=utf-8",
@@ -185,7 +197,7 @@ async fn print_codes(
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type(mime)
-        .body(Sheet::new(unspent.codes, unspent.expires).print(format)))
+        .body(sheet.map_err(|_| Problem::Unavailable)?))
 }
 
 /// Revoke the unused codes of a range
@@ -196,6 +208,7 @@ async fn print_codes(
     responses(
         (status = 204, description = "The unused codes cannot bring a report any more"),
         (status = 400, description = "parameter_invalid"),
+        (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
         (status = 404, description = "range_unknown"),
     ),
 )]

@@ -15,12 +15,23 @@ const LAYERS: &[Layer] = &[
     ("time", &[]),
     ("code_sheet", &["time"]),
     ("metrics", &[]),
+    ("request_log", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("publishing", &["domain", "node"]),
-    ("service", &["domain", "node", "publishing", "clock", "metrics"]),
+    ("service", &["domain", "node", "publishing", "clock", "metrics", "request_log"]),
     (
         "http",
-        &["domain", "node", "publishing", "service", "code_sheet", "time", "clock", "metrics"],
+        &[
+            "domain",
+            "node",
+            "publishing",
+            "service",
+            "code_sheet",
+            "time",
+            "clock",
+            "metrics",
+            "request_log",
+        ],
     ),
     (
         "app",
@@ -34,6 +45,7 @@ const LAYERS: &[Layer] = &[
             "clock",
             "new_file",
             "random",
+            "request_log",
         ],
     ),
     (
@@ -50,6 +62,7 @@ const LAYERS: &[Layer] = &[
             "clock",
             "new_file",
             "random",
+            "request_log",
         ],
     ),
 ];

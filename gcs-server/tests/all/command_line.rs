@@ -46,7 +46,14 @@ fn help_is_short_and_has_only_what_the_command_uses() {
     {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
-    let server = ["--public-listen", "--private-listen", "--log-format", "--body-seconds"];
+    let server = [
+        "--public-listen",
+        "--private-listen",
+        "--log-format",
+        "--log-level",
+        "--log-requests",
+        "--body-seconds",
+    ];
     let folder = ["--data-dir", "--key-file"];
     let remote = ["--url", "--token", "--ca", "--proxy"];
     let public = ["--public-url"];

@@ -195,7 +195,8 @@ fn a_taken_port_leaves_no_half_made_deployment() {
 fn log_lines_say_nothing_of_who_asked_or_what() {
     for format in ["text", "json"] {
         let folder = tempfile::tempdir().unwrap();
-        let server = Process::start(folder.path(), &["--log-format", format]);
+        let server =
+            Process::start(folder.path(), &["--log-format", format, "--log-requests", "all"]);
         let operator = server.operator.clone();
         let provider = new_provider(&server, &operator);
         let sheet = codes(&server, &provider, 2);
@@ -241,6 +242,37 @@ fn log_lines_say_nothing_of_who_asked_or_what() {
             assert!(logged.lines().all(is_json), "{logged}");
         }
     }
+}
+
+#[test]
+fn a_hangup_changes_log_settings_and_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let set =
+        |which: &str| std::fs::write(&config, format!("log_requests = \"{which}\"\n")).unwrap();
+    set("none");
+    let data = folder.path().join("data");
+    let server = Process::start(&data, &["--config", config.to_str().unwrap()]);
+    let hang_up = |until: &str| {
+        server.signal("-HUP");
+        while !server.logged().contains(until) {
+            std::thread::yield_now();
+        }
+    };
+    let is_logged = |path: &str| {
+        assert_eq!(server.get(path).status, 404);
+        // The line is there after the answer, if there is one.
+        server.status();
+        server.logged().contains("/v1/reports/{tracking_id}")
+    };
+    assert!(!is_logged("/v1/reports/0123456789abcdef0123456789abcdef"));
+    set("some of them");
+    hang_up("settings not read again");
+    assert!(!is_logged("/v1/reports/0123456789abcdef0123456789abcdef"));
+    set("all");
+    hang_up("log settings read again");
+    while !is_logged("/v1/reports/0123456789abcdef0123456789abcdef") {}
+    server.stop();
 }
 
 /// What was acknowledged, by code.
@@ -297,19 +329,13 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
     assert!(verified.status.success(), "{}", text(&verified.stderr));
 }
 
-/// Resident memory of a process in bytes.
-#[cfg(target_os = "linux")]
-fn resident(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
-}
-
 /// The server copies what it is given into the connection: it must not be given much.
 #[test]
 #[cfg(target_os = "linux")]
 fn readers_that_stall_take_little_memory() {
     use std::io::Write as _;
+
+    use crate::common::process::resident;
 
     let folder = tempfile::tempdir().unwrap();
     let server = Process::start(folder.path(), &[]);

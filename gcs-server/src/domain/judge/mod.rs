@@ -12,7 +12,7 @@ mod tokens;
 pub(crate) use corrections::parse_tracking;
 pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};
 pub use providers::{
-    MAX_RANGE, UnspentCodes, add_provider, close_range, open_range, provider, raise_key,
+    MAX_RANGE, UnspentCodes, active, add_provider, close_range, open_range, provider, raise_key,
     revoke_code, set_provider_token, set_status, unspent_codes,
 };
 pub use publication::{purge, resume_clock, set_key_list, set_policy, start_series, tick};

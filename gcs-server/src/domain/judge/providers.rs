@@ -1,6 +1,6 @@
 //! Providers, ranges and codes.
 
-use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL};
+use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL, ProviderKey};
 
 use super::reports::authenticate;
 use super::{Decision, Judgement, RequestContext};
@@ -16,13 +16,22 @@ use crate::domain::token::{Role, Token};
 /// Largest number of codes in a range.
 pub const MAX_RANGE: u32 = 10_000;
 
-/// A range's codes that can still bring a report.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a range's codes that can still bring a report are made from.
+#[derive(Clone, Debug)]
 pub struct UnspentCodes {
-    /// The codes, by serial number.
-    pub codes: Vec<Code>,
+    key: ProviderKey,
+    provider: u16,
+    serials: Vec<u32>,
     /// Unix time, in seconds, from which the codes are not accepted any more.
     pub expires: u64,
+}
+
+impl UnspentCodes {
+    /// The codes, by serial number. This takes milliseconds: no lock may be held.
+    pub fn codes(&self) -> Vec<Code> {
+        let issue = |serial: &u32| Code::issue(&self.key, self.provider, *serial);
+        self.serials.iter().filter_map(issue).collect()
+    }
 }
 
 /// The provider of a number.
@@ -42,7 +51,11 @@ fn not_revoked(state: &State, number: u16) -> Result<&Provider, Problem> {
     }
 }
 
-fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
+/// The provider of a number, which is neither suspended nor revoked.
+///
+/// # Errors
+/// [`Problem::ProviderUnknown`], [`Problem::ProviderInactive`].
+pub fn active(state: &State, number: u16) -> Result<&Provider, Problem> {
     match not_revoked(state, number)? {
         Provider { status: ProviderStatus::Suspended, .. } => {
             Err(Problem::ProviderInactive { status: "suspended" })
@@ -155,18 +168,21 @@ pub fn unspent_codes(
     let provider = active(state, number)?;
     let range = provider.ranges.get(&(provider.generation, first));
     let range = range.ok_or(Problem::RangeUnknown { first })?;
-    let key = keys.provider(number, provider.generation);
     let unspent = (0..range.count).filter(|at| range.is_unspent(*at));
-    let codes = unspent.filter_map(|at| Code::issue(&key, number, first + at)).collect();
-    Ok(UnspentCodes { codes, expires: range.expires })
+    Ok(UnspentCodes {
+        key: keys.provider(number, provider.generation),
+        provider: number,
+        serials: unspent.map(|at| first + at).collect(),
+        expires: range.expires,
+    })
 }
 
 /// Revokes the unused codes of a range.
 ///
 /// # Errors
-/// An unknown provider or range.
+/// A provider that is not active; an unknown range.
 pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
-    let provider = provider(state, number)?;
+    let provider = active(state, number)?;
     match provider.ranges.get(&(provider.generation, first)) {
         None => Err(Problem::RangeUnknown { first }),
         Some(range) if range.closed => Ok(Decision::nothing(())),

@@ -116,7 +116,7 @@ struct ReportAnswer {
 #[post("/v1/reports")]
 pub(super) async fn post_report(
     service: Data<Service>,
-    Raw(body): Raw<MAX_REPORT_BYTES>,
+    Raw(body, _share): Raw<MAX_REPORT_BYTES>,
 ) -> Answer {
     let arrived = Instant::now();
     let received = ReceivedReport::from_json(&body)?;

@@ -66,9 +66,16 @@ fn a_suspended_provider_does_nothing_and_a_revoked_one_never_again() {
     assert_eq!(open().refused(), inactive);
     let print = || server.provide(&token, "GET", "/v1/provider/ranges/0/codes", Value::Null);
     assert_eq!(print().refused(), inactive);
+    let list = || server.provide(&token, "GET", "/v1/provider/ranges", Value::Null);
+    assert_eq!(list().refused(), inactive);
+    let close = || server.provide(&token, "POST", "/v1/provider/ranges/0/close", Value::Null);
+    assert_eq!(close().refused(), inactive);
     act("resume").ok();
     open().ok();
-    print();
+    assert!(print().status == 200 && list().status == 200);
+    assert_eq!(list().ok()["ranges"][0]["closed"], json!(false));
+    close();
+    assert_eq!(list().ok()["ranges"][0]["closed"], json!(true));
     act("revoke").ok();
     act("revoke").ok();
     for other in ["resume", "suspend", "token", "rotate"] {

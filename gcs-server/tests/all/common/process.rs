@@ -13,7 +13,10 @@ use super::api::Api;
 
 /// The program, whatever the environment of the tests says.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gcs-server"));
+    without_settings(Command::new(env!("CARGO_BIN_EXE_gcs-server")))
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GCS_SERVER_") {
             command.env_remove(name);
@@ -40,9 +43,20 @@ impl Deref for Process {
 impl Process {
     /// Starts a server on a folder. Of a deployment that is not new, the operator's token is empty.
     pub fn start(folder: &Path, flags: &[&str]) -> Process {
+        Process::start_as(&[], folder, flags)
+    }
+
+    /// Starts it by another program, which is given its name and arguments.
+    pub fn start_as(starter: &[&str], folder: &Path, flags: &[&str]) -> Process {
         let is_new = !folder.join("log.sqlite").exists();
         let log = tempfile::tempfile().unwrap();
-        let mut child = program()
+        let mut command = program();
+        if let Some((starter, arguments)) = starter.split_first() {
+            let program = command.get_program().to_owned();
+            command = without_settings(Command::new(starter));
+            command.args(arguments).arg(program);
+        }
+        let mut child = command
             .args(["--data-dir", folder.to_str().unwrap()])
             .args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
             .args(flags)
@@ -94,6 +108,17 @@ impl Process {
         assert!(killed.unwrap().success());
     }
 
+    /// What has been logged so far.
+    #[cfg(unix)]
+    pub fn logged(&self) -> String {
+        use std::os::unix::fs::FileExt as _;
+
+        let mut logged = vec![0; self.log.metadata().unwrap().len() as usize];
+        // The server writes at the same place of the file, which reading must not move.
+        self.log.read_exact_at(&mut logged, 0).unwrap();
+        text(&logged)
+    }
+
     /// Stops in good order and returns what was logged.
     pub fn stop(mut self) -> String {
         self.signal("-TERM");
@@ -111,6 +136,14 @@ impl Drop for Process {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+/// Resident memory of a process in bytes.
+#[cfg(target_os = "linux")]
+pub fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
 pub fn text(bytes: &[u8]) -> String {

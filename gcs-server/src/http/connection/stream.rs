@@ -1,0 +1,282 @@
+//! The stream of a connection: it gives actix one request at a time, and minds the deadlines.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::crowd::Place;
+use super::head::HeadScan;
+use super::{
+    Connection, Crowd, HEAD_PATIENCE, IDLE_PATIENCE, LINGER_BYTES, LINGER_PATIENCE, MAX_HEAD,
+    Phase, STALL_PATIENCE,
+};
+
+/// Bytes that are read of a head at once. Most heads are shorter, and what follows a head has to be
+/// copied.
+const HEAD_PIECE: usize = 4 << 10;
+
+/// Bytes that are given of a body of unknown length at once, so that few requests can follow in them.
+const BODY_PIECE: usize = 1 << 10;
+
+/// A stream with a place in the crowd.
+#[derive(Debug)]
+pub(in crate::http) struct Guarded<S> {
+    stream: S,
+    place: Place,
+    scan: HeadScan,
+    /// What was read beyond the present request.
+    spare: Bytes,
+    /// When the client last took a part of an answer, or could.
+    taken: Instant,
+    /// Wakes at the next deadline, or before.
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+    /// `None` if there is no place for it.
+    pub(in crate::http) fn new(stream: S, crowd: &Rc<Crowd>) -> Option<Guarded<S>> {
+        let place = Rc::clone(crowd).enter()?;
+        let (now, scan) = (Instant::now(), HeadScan::default());
+        let alarm = Box::pin(sleep_until(now + IDLE_PATIENCE));
+        Some(Guarded { stream, place, scan, spare: Bytes::new(), taken: now, alarm })
+    }
+
+    pub(in crate::http) fn connection(&self) -> Rc<Connection> {
+        Rc::clone(&self.place.connection)
+    }
+
+    /// Waits until a deadline.
+    fn poll_deadline(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            // An alarm that comes too early is cheaper than a new one for each request.
+            if self.alarm.deadline() > deadline {
+                self.alarm.as_mut().reset(deadline);
+            }
+            match self.alarm.as_mut().poll(context) {
+                Poll::Ready(()) => self.alarm.as_mut().reset(deadline),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Reads at most so many bytes, of what is spare or of the stream.
+    fn poll_some(
+        &mut self,
+        most: usize,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let most = most.min(buffer.remaining());
+        if !self.spare.is_empty() {
+            let now = self.spare.split_to(most.min(self.spare.len()));
+            buffer.put_slice(&now);
+            return Poll::Ready(Ok(now.len()));
+        }
+        let before = buffer.filled().len();
+        let read = if most == buffer.remaining() {
+            Pin::new(&mut self.stream).poll_read(context, buffer)
+        } else {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut part);
+            let read_now = part.filled().len();
+            buffer.advance(read_now);
+            read
+        };
+        read.map_ok(|()| buffer.filled().len() - before)
+    }
+
+    /// Reads of a head, and nothing of what follows it.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let connection = self.connection();
+        let is_idle = connection.phase.get() == Phase::Idle;
+        if connection.is_blocked.get() {
+            // The answer before is not even taken; writing goes on by itself.
+            return Poll::Pending;
+        }
+        let begin = buffer.filled().len();
+        match self.poll_some(HEAD_PIECE, context, buffer) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(_)) => {
+                if is_idle {
+                    connection.enter(Phase::Head);
+                }
+                self.divide(begin, buffer);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                let patience = if is_idle { IDLE_PATIENCE } else { HEAD_PATIENCE };
+                // As if the client had closed the connection.
+                self.poll_deadline(connection.since.get() + patience, context).map(Ok)
+            }
+        }
+    }
+
+    /// Keeps what follows a head. What was read of this stream begins at `begin` in the buffer.
+    fn divide(&mut self, begin: usize, buffer: &mut ReadBuf<'_>) {
+        let connection = &self.place.connection;
+        let read = &buffer.filled()[begin..];
+        let end = self.scan.end(read);
+        let given = end.unwrap_or(read.len());
+        if given < read.len() {
+            let surplus = [&read[given..], &self.spare].concat();
+            self.spare = Bytes::from(surplus);
+            buffer.set_filled(begin + given);
+        }
+        connection.moved.set(connection.moved.get() + given as u64);
+        if connection.moved.get() > MAX_HEAD {
+            // A byte that no head has: actix answers 400 and closes.
+            buffer.set_filled(begin);
+            buffer.put_slice(b"\0");
+            connection.phase.set(Phase::Parsing);
+        } else if end.is_some() {
+            connection.phase.set(Phase::Parsing);
+        }
+    }
+
+    /// Reads of a body, and nothing of what follows it if the length is known.
+    fn poll_body(
+        &mut self,
+        left: Option<u64>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let most = left.map_or(BODY_PIECE, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        let read = std::task::ready!(self.poll_some(most, context, buffer))?;
+        let connection = &self.place.connection;
+        connection.moved.set(connection.moved.get() + read as u64);
+        match left.map(|left| left - read as u64) {
+            Some(0) => connection.body_done(),
+            left => connection.phase.set(Phase::Body(left)),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what nobody wants, and then behaves as if the client had closed the connection.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let connection = self.connection();
+        let mut bin = [0; BODY_PIECE];
+        self.spare.advance(self.spare.len());
+        while connection.moved.get() < LINGER_BYTES {
+            match self.poll_some(BODY_PIECE, context, &mut ReadBuf::new(&mut bin)) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(read)) => connection.moved.set(connection.moved.get() + read as u64),
+                Poll::Pending => {
+                    let deadline = connection.since.get() + LINGER_PATIENCE;
+                    return self.poll_deadline(deadline, context).map(Ok);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Notes whether the client takes what is written, and ends a connection that does not.
+    fn mind<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        moved: impl Fn(&T) -> usize,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        let connection = self.connection();
+        match written {
+            Poll::Ready(written) => {
+                if let Ok(written) = &written {
+                    connection.moved.set(connection.moved.get() + moved(written) as u64);
+                }
+                if connection.is_blocked.replace(false) {
+                    // Reading may go on.
+                    connection.wake();
+                }
+                Poll::Ready(written)
+            }
+            Poll::Pending => {
+                if !connection.is_blocked.replace(true) {
+                    self.taken = Instant::now();
+                }
+                let stalled = self.poll_deadline(self.taken + STALL_PATIENCE, context);
+                stalled.map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    fn expect_a_place(&self, context: &Context<'_>) -> io::Result<()> {
+        let connection = &self.place.connection;
+        connection.wait(context);
+        if connection.is_over.get() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.expect_a_place(context)?;
+        let connection = this.connection();
+        match connection.phase.get() {
+            Phase::Idle | Phase::Head => this.poll_head(context, buffer),
+            Phase::Parsing => {
+                let deadline = connection.since.get() + HEAD_PATIENCE;
+                this.poll_deadline(deadline, context).map(Ok)
+            }
+            Phase::Body(left) => this.poll_body(left, context, buffer),
+            Phase::Busy => Poll::Pending,
+            Phase::Closing => this.poll_rest(context),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.expect_a_place(context)?;
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.mind(written, |written| *written, context)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.expect_a_place(context)?;
+        Pin::new(&mut this.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.expect_a_place(context)?;
+        Pin::new(&mut this.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.expect_a_place(context)?;
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
+        this.mind(written, |written| *written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

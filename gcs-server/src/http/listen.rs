@@ -1,0 +1,97 @@
+//! A listener: its workers, and how each takes connections.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZero;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use actix_http::body::{BoxBody, MessageBody};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::dev::{AppConfig, Server, ServiceResponse};
+use actix_web::rt::net::TcpStream;
+
+use super::connection::{Crowd, Guarded, STALL_PATIENCE};
+
+/// Seconds that requests may take to end after the server is stopped.
+const SHUTDOWN_SECONDS: u64 = 10;
+
+/// How long a connection that the server ends may take to close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Serves a socket with one worker for each core, which share the places for connections, until it
+/// is stopped.
+pub(super) fn listen<F, A, S, B>(socket: TcpListener, places: usize, app: F) -> io::Result<Server>
+where
+    F: Fn() -> A + Send + Clone + 'static,
+    A: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<
+            Request,
+            Config = AppConfig,
+            Response = ServiceResponse<B>,
+            Error = actix_web::Error,
+        > + 'static,
+    S::InitError: Debug,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let places = places.div_ceil(workers);
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(with_ending(places))
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder.listen("http", socket, move || {
+        let (stopping, crowd) = (stopping.clone(), Crowd::new(places));
+        let app =
+            app().into_factory().map_err(|error| Response::<BoxBody>::from(error.error_response()));
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            // These are the affair of the guarded stream.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(CLOSE_PATIENCE)
+            .on_connect_ext(|stream: &Guarded<TcpStream>, data| {
+                data.insert(stream.connection());
+            })
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let crowd = Rc::clone(&crowd);
+            async move {
+                prepare(&stream);
+                let stream = Guarded::new(stream, &crowd);
+                let stream = stream
+                    .ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
+                // The address of the client is nobody's business.
+                Ok((stream, Protocol::Http1, None))
+            }
+        })
+        .and_then(http)
+    })?;
+    Ok(server.run())
+}
+
+/// Connections that there are at most: those that are ending have no place any more.
+pub(crate) const fn with_ending(places: usize) -> usize {
+    places + places / 8 + 8
+}
+
+/// Sets options of a socket; one that does not know an option works without it.
+fn prepare(stream: &TcpStream) {
+    // The end of an answer would wait for the client's delayed acknowledgement of its beginning.
+    let _unknown = stream.set_nodelay(true);
+    // Ends a connection whose client is gone while the system has bytes for it.
+    #[cfg(target_os = "linux")]
+    let _unknown = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALL_PATIENCE));
+}

@@ -1,0 +1,241 @@
+//! Clients that mean no good, or are broken: what they hold of the server ends, and others are served.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use gcs_core::Date;
+use tempfile::TempDir;
+
+use crate::common::api::{Answer, ask, seed};
+use crate::common::process::{Process, resident};
+
+/// How long to wait for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn start(flags: &[&str]) -> (TempDir, Process) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), flags);
+    (folder, server)
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Days from 1970 to today.
+fn today() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    (now / 86_400) as u32
+}
+
+/// Sends the beginning, then the rest a byte at a time, then nothing. Returns what was answered when the
+/// server has ended the connection.
+fn talk(address: SocketAddr, beginning: &[u8], drip: &[u8]) -> String {
+    let mut stream = connect(address);
+    stream.write_all(beginning).unwrap();
+    let mut dripping = stream.try_clone().unwrap();
+    let drip = drip.to_vec();
+    let dripped = thread::spawn(move || {
+        for byte in drip {
+            if dripping.write_all(&[byte]).is_err() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("not ended: {error}, after {}", String::from_utf8_lossy(&answer)),
+    }
+    dripped.join().unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn every_phase_of_a_connection_ends() {
+    let (_folder, server) = start(&["--body-seconds", "1"]);
+    let chunk = "1\r\nx\r\n".repeat(200);
+    let (open, get) =
+        ("transfer-encoding: chunked\r\n\r\n", "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n");
+    let post = "POST /v1/reports HTTP/1.1\r\nhost: x\r\n";
+    let head = "x: y\r\n".repeat(200);
+    let empty_lines = "\r\n".repeat(200);
+    let cases: Vec<(String, &str, &str)> = vec![
+        // A body that nobody reads, and that does not come, or does not end.
+        (format!("{get}{open}"), "", "200"),
+        (format!("{get}{open}"), &chunk, "200"),
+        (format!("{get}content-length: 10\r\n\r\n"), "", "200"),
+        (format!("{get}content-length: 1000000\r\n\r\n"), &chunk, "200"),
+        (format!("POST /nothing HTTP/1.1\r\nhost: x\r\n{open}"), &chunk, "404"),
+        (format!("CONNECT x HTTP/1.1\r\nhost: x\r\n\r\n{chunk}"), &chunk, "404"),
+        (format!("{get}connection: upgrade\r\nupgrade: x\r\n\r\n"), &chunk, "200"),
+        // A body that a handler reads.
+        (format!("{post}{open}"), "", "408"),
+        (format!("{post}{open}"), &chunk, "408"),
+        (format!("{post}content-length: 10\r\n\r\n"), "", "408"),
+        (
+            format!("{post}{open}{}", "10000\r\n".to_owned() + &"x".repeat(0x10000) + "\r\n"),
+            "",
+            "408",
+        ),
+        // A head that does not end: the first, and one after another request.
+        (get.to_owned(), "", ""),
+        (get.to_owned(), &head, ""),
+        (format!("{get}\r\n{get}"), "", "200"),
+        (format!("{get}\r\n"), &head, "200"),
+        (format!("{get}\r\n"), &empty_lines, "200"),
+        // A head that is too long.
+        (format!("{get}{}", "x: y\r\n".repeat(10_000)), "", "431"),
+        (format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000)), "", "400"),
+    ];
+    thread::scope(|scope| {
+        for (beginning, drip, status) in &cases {
+            let public = server.public;
+            scope.spawn(move || {
+                let answer = talk(public, beginning.as_bytes(), drip.as_bytes());
+                let line = answer.lines().next().unwrap_or_default();
+                let what: String = beginning.chars().take(120).collect();
+                // With bytes on the way to a closed socket the answer may be lost.
+                let is_lost = line.is_empty() && beginning.len() > 10_000;
+                let got = line.strip_prefix("HTTP/1.1 ").map_or("", |line| &line[..3]);
+                assert!(got == *status || is_lost, "{what:?}: {line:?}");
+            });
+        }
+    });
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+}
+
+/// Who sends garbage must not fill the disk with lines about it.
+#[test]
+fn malformed_requests_have_no_log_lines() {
+    let (_folder, server) = start(&["--log-level", "debug"]);
+    for _ in 0..100 {
+        let answer = talk(server.public, b"GET / HTTP/1.1\r\n\0: x\r\n\r\n", b"");
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let logged = server.stop();
+    assert!(logged.lines().count() < 20, "{logged}");
+}
+
+/// Sends the same again and again until the server takes no more.
+fn stuff(stream: &mut TcpStream, request: &str) {
+    stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let many = request.repeat(64 * 1024 / request.len());
+    // Sockets hold some MB.
+    for _ in 0..256 {
+        if stream.write_all(many.as_bytes()).is_err() {
+            return;
+        }
+    }
+    panic!("the server has taken 16 MB of requests, and no answer was read");
+}
+
+#[test]
+fn requests_whose_answers_nobody_reads_take_little_memory() {
+    let (_folder, server) = start(&[]);
+    let requests = [
+        "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n",
+        "HEAD /v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/manifest HTTP/1.1\r\nhost: x\r\nif-none-match: *\r\n\r\n",
+        "GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/manifest HTTP/1.1\r\nhost: x\r\nrange: bytes=0-0\r\n\r\n",
+    ];
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+    let before = resident(server.child.id());
+    let streams: Vec<TcpStream> = thread::scope(|scope| {
+        let stuffing = (0..60).map(|i| {
+            let (public, request) = (server.public, requests[i % requests.len()]);
+            scope.spawn(move || {
+                let mut stream = connect(public);
+                stuff(&mut stream, request);
+                stream
+            })
+        });
+        let stuffing: Vec<_> = stuffing.collect();
+        stuffing.into_iter().map(|stuffing| stuffing.join().unwrap()).collect()
+    });
+    let grown = resident(server.child.id()).saturating_sub(before);
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+    drop(streams);
+    assert!(grown < 32 << 20, "{} MiB more for 60 connections", grown >> 20);
+}
+
+#[test]
+fn reports_that_are_half_sent_take_bounded_memory_and_others_are_taken() {
+    let (_folder, server) = start(&[]);
+    let (_, provider) = server.provider("City");
+    let codes = server.codes(&provider, 40);
+    let seed = || seed(Date::from_days(today() - 2).unwrap(), 1);
+    let before = resident(server.child.id());
+    let head =
+        format!("POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", 640 << 10);
+    let half = " ".repeat((640 << 10) - 1);
+    let mut open = Vec::new();
+    let mut most = 0;
+    for (i, code) in codes.iter().enumerate() {
+        for _ in 0..10 {
+            let mut stream = connect(server.public);
+            // It may be ended meanwhile.
+            stream.set_write_timeout(Some(PATIENCE)).unwrap();
+            let _ended =
+                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(half.as_bytes()));
+            open.push(stream);
+        }
+        let answer = until_taken(|| server.report(code, vec![seed()]));
+        assert_eq!(answer.status, 201, "report {i}");
+        most = most.max(resident(server.child.id()));
+    }
+    let grown = most.saturating_sub(before);
+    assert!(grown < 128 << 20, "400 half reports of 640 KiB: {} MiB more", grown >> 20);
+}
+
+/// Asks again, as apps do, while the server is overloaded.
+fn until_taken(ask: impl Fn() -> Answer) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = ask();
+        if answer.status != 503 || began.elapsed() > PATIENCE {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Starts a server that may open few files.
+fn start_small(folder: &Path, files: u32) -> Process {
+    Process::start_as(&["sh", "-c", &format!("ulimit -n {files}; exec \"$@\""), "sh"], folder, &[])
+}
+
+#[test]
+fn idle_connections_shut_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start_small(folder.path(), 256);
+    let idle: Vec<TcpStream> = (0..600).map(|_| connect(server.public)).collect();
+    // Some have begun a request, some are between two.
+    for (i, mut stream) in idle.iter().enumerate() {
+        let text = ["", "GET", "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"][i % 3];
+        let _gone = stream.write_all(text.as_bytes());
+    }
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(server.get("/v1/openapi.json").status, 200);
+        let health = ask(server.private, "GET", "/healthz", &[], "");
+        assert_eq!(health.status, 200);
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    drop(idle);
+    // The operator's listener cannot be filled from the public one, nor the other way round.
+    let idle: Vec<TcpStream> = (0..300).map(|_| connect(server.private)).collect();
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+    drop(idle);
+}
