@@ -172,6 +172,11 @@ impl World {
         let filler: BTreeMap<Date, usize> = self.live.dates().filter_map(filler).collect();
         self.model.filler.retain(|_, count| *count > 0);
         assert_eq!(filler, self.model.filler);
+        for day in self.live.days() {
+            let live = self.live.date(day.date).unwrap();
+            assert_eq!(live.published_len(), day.elements.len() as u64);
+            assert!(day.elements.iter().all(|element| self.live.is_published(day.date, element)));
+        }
     }
 
     fn report(&mut self, elements: &[(u64, u64)]) {

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 
 use super::filler::{FillerKey, TableHasher};
@@ -36,8 +36,11 @@ pub struct LiveDate {
     elements: IndexMap<Element, Support, TableHasher>,
     /// Numbers of the reports whose additions wait.
     waiting: Vec<u64>,
-    filler: Vec<[u8; 32]>,
+    filler: IndexSet<[u8; 32], TableHasher>,
     listed: bool,
+    /// Number of elements that are published, without filler.
+    #[serde(skip)]
+    published: u64,
 }
 
 /// What a correction changes for one date.
@@ -70,8 +73,9 @@ impl LiveDate {
             begun,
             elements: IndexMap::with_hasher(key.table_hasher()),
             waiting: Vec::new(),
-            filler: Vec::new(),
+            filler: IndexSet::with_hasher(key.table_hasher()),
             listed: false,
+            published: 0,
         }
     }
 
@@ -86,7 +90,8 @@ impl LiveDate {
         let support = |element| {
             let entry = self.elements.entry(element);
             let index = entry.index() as u32;
-            entry.or_default().reports += 1;
+            entry.or_default();
+            self.change(index, |support| support.reports += 1);
             index
         };
         elements.into_iter().map(support).collect()
@@ -96,15 +101,20 @@ impl LiveDate {
         self.elements.get_index(index as usize).map(|(_, support)| support)
     }
 
-    fn support_mut(&mut self, index: u32) -> Option<&mut Support> {
-        self.elements.get_index_mut(index as usize).map(|(_, support)| support)
+    fn change(&mut self, index: u32, change: impl FnOnce(&mut Support)) {
+        let Some((_, support)) = self.elements.get_index_mut(index as usize) else { return };
+        let before = support.is_published();
+        change(support);
+        match (before, support.is_published()) {
+            (false, true) => self.published += 1,
+            (true, false) => self.published -= 1,
+            _ => {}
+        }
     }
 
     pub(super) fn correct(&mut self, act: Act, elements: &[u32]) {
         for index in elements {
-            if let Some(support) = self.support_mut(*index) {
-                support.reports = after(act, support.reports, 1);
-            }
+            self.change(*index, |support| support.reports = after(act, support.reports, 1));
         }
     }
 
@@ -128,9 +138,7 @@ impl LiveDate {
         let indices: Vec<u32> =
             live.iter().flat_map(|waiting| waiting.elements.iter().copied()).collect();
         for index in indices {
-            if let Some(support) = self.support_mut(index) {
-                support.released = true;
-            }
+            self.change(index, |support| support.released = true);
         }
         for number in &numbers {
             let brought = reports.get_mut(number).into_iter().flat_map(|report| &mut report.dates);
@@ -188,7 +196,7 @@ impl LiveDate {
 
     pub(super) fn is_published(&self, element: &[u8]) -> bool {
         self.elements.get(element).is_some_and(Support::is_published)
-            || self.filler.iter().any(|filler| filler == element)
+            || <&[u8; 32]>::try_from(element).is_ok_and(|element| self.filler.contains(element))
     }
 
     /// Counts what a correction of reports with these elements would change.
@@ -217,8 +225,7 @@ impl LiveDate {
 
     /// Number of elements that phones test, filler included.
     pub fn published_len(&self) -> u64 {
-        let real = self.elements.values().filter(|support| support.is_published());
-        real.count() as u64 + self.filler.len() as u64
+        self.published + self.filler.len() as u64
     }
 
     /// Number of filler elements.

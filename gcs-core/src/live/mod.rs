@@ -231,8 +231,7 @@ impl Live {
         listed.map(|(date, live)| Day { date: *date, elements: live.published() }).collect()
     }
 
-    /// Whether an element is published for a date, without false positives. O(1) time, plus a
-    /// search through the date's filler.
+    /// Whether an element is published for a date, without false positives. O(1) time.
     pub fn is_published(&self, date: Date, element: &[u8]) -> bool {
         self.dates.get(&date).is_some_and(|live| live.is_published(element))
     }

@@ -149,6 +149,9 @@ impl Appender {
             tracing::error!(%error, "an event that this server wrote does not fit; stopping");
             std::process::abort();
         }
+        drop(state);
+        // Nobody else writes, so this is the same state; and others may read it meanwhile.
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let input = PublicationInput::of(&state, logged);
         drop(state);
         match (input, &logged.event) {

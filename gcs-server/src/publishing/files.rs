@@ -1,5 +1,6 @@
 //! Files in an object store: a local folder by default.
 
+use std::fs;
 use std::path::Path as FolderPath;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ impl Files {
         let generic =
             |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
         let opened = Folder::open(folder).map_err(generic)?;
+        sweep(folder).map_err(generic)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Files { store: Arc::new(store), folder: opened })
     }
@@ -123,6 +125,25 @@ impl Files {
     pub(super) async fn delete(&self, path: &str) -> Result<(), Error> {
         self.in_folder(path, Folder::delete).await
     }
+}
+
+/// Deletes what writing left behind when the server was killed. The store writes a file as `name#1` first, and
+/// hides such names when it lists files.
+fn sweep(folder: &FolderPath) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sweep(&entry.path())?;
+        } else if is_left_over(&entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn is_left_over(name: &str) -> bool {
+    let number = name.rsplit_once('#').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn object(path: &str) -> Result<Path, Error> {

@@ -113,6 +113,20 @@ impl Desk {
     }
 }
 
+#[test]
+fn what_a_kill_left_of_files_is_gone_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("v1/sets")).unwrap();
+    for name in ["v1/manifest#1", "v1/sets/a#20", "v1/sets/b", "v1/sets/c#", "v1/d#1e"] {
+        fs::write(at(name), name).unwrap();
+    }
+    Files::local(folder.path()).unwrap();
+    let is_there = |name| at(name).exists();
+    assert!(!is_there("v1/manifest#1") && !is_there("v1/sets/a#20"));
+    assert!(["v1/sets/b", "v1/sets/c#", "v1/d#1e"].into_iter().all(is_there));
+}
+
 /// Makes every write below a folder fail, which no permission does for root: it is a file
 /// until `mend`.
 fn break_folder(folder: &Path) {
