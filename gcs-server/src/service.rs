@@ -49,27 +49,47 @@ impl Service {
     }
 
     /// Whether everything works: the last tick is published, it is not late, its files are all
-    /// there, and the log can be written.
+    /// there, the log can be written, and the clock lets the next tick be made.
     ///
     /// # Errors
-    /// A problem that says what does not work.
+    /// [`Problem::NotReady`] with everything that does not work.
     pub fn readiness(&self) -> Result<(), Problem> {
-        let published = self.published.borrow();
-        let published = published.as_ref().ok_or(Problem::Unavailable)?;
-        if published.missing > 0 {
-            return Err(Problem::FilesMissing { count: published.missing });
+        let mut reasons = self.late_publication();
+        if self.node.is_read_only() {
+            reasons.push(Problem::ReadOnly.to_string());
+        } else if !self.node.is_writable() {
+            reasons.push("the log cannot be written".to_owned());
         }
+        let clock = judge::expect_steady_clock(&self.node.state(), self.clock.now());
+        reasons.extend(clock.err().map(|problem| problem.to_string()));
+        if reasons.is_empty() { Ok(()) } else { Err(Problem::NotReady { reasons }) }
+    }
+
+    /// What is wrong with the publication that phones can fetch now.
+    fn late_publication(&self) -> Vec<String> {
+        let Some(published) = self.published.borrow().clone() else {
+            return vec!["nothing is published yet".to_owned()];
+        };
         let (logged, interval) = {
             let state = self.node.state();
             (state.last_tick.map(|last| last.version), state.policy.interval)
         };
-        let position = published.position;
-        let is_late = self.clock.now() > position.time.saturating_add(2 * interval);
-        let is_behind = Some(position.version) < logged;
-        if is_late || is_behind || !self.node.is_writable() {
-            return Err(Problem::Unavailable);
+        let mut reasons = Vec::new();
+        if published.missing > 0 {
+            let count = published.missing;
+            reasons
+                .push(format!("{count} published files are missing; a restart writes them again"));
         }
-        Ok(())
+        let position = published.position;
+        let Version { tick, .. } = position.version;
+        let age = self.clock.now().saturating_sub(position.time);
+        if age > 2 * interval {
+            reasons.push(format!("tick {tick}, the last one published, is {age} seconds old"));
+        }
+        if let Some(logged) = logged.filter(|logged| position.version < *logged) {
+            reasons.push(format!("tick {} is made and not published", logged.tick));
+        }
+        reasons
     }
 
     /// The status of the report that has a tracking id, by what phones can fetch now.

@@ -106,7 +106,7 @@ async fn reload_when_asked(settings: Options, handle: Levels, request_log: Arc<R
                     );
                 }
                 Err(error) => {
-                    tracing::error!(%error, "settings not read again; all stay as they are")
+                    tracing::error!(%error, "settings not read again; all stay as they are");
                 }
             }
         }

@@ -128,8 +128,8 @@ pub enum Problem {
     ReadOnly,
     #[error("the server is starting, stopping or overloaded; try again")]
     Unavailable,
-    #[error("{count} published files are missing; a restart writes them again")]
-    FilesMissing { count: usize },
+    #[error("not everything works: {}", .reasons.join("; "))]
+    NotReady { reasons: Vec<String> },
     #[error("the server has a fault; its log lines say more")]
     Internal,
 }

@@ -34,14 +34,14 @@ async fn healthz() -> &'static str {
 
 /// Ask whether the server works
 ///
-/// It works when the last tick is published and not late, no file is missing, and the log can be
-/// written.
+/// It works when the last tick is published and not late, no file is missing, the log can be
+/// written, and the clock lets the next tick be made.
 #[utoipa::path(
     operation_id = "get_readiness",
     tag = "operations",
     responses(
         (status = 200, description = "It works", body = String),
-        (status = 503, description = "unavailable: nothing is published yet, the last tick is late or not published, or the log cannot be written. files_missing"),
+        (status = 503, description = "not_ready: `detail` says everything that does not work"),
     ),
 )]
 #[get("/readyz")]

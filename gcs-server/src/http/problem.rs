@@ -52,7 +52,7 @@ const STATUSES: &[(u16, &[&str])] = &[
         ],
     ),
     (500, &["internal"]),
-    (503, &["files_missing", "storage_unavailable", "read_only", "unavailable"]),
+    (503, &["not_ready", "storage_unavailable", "read_only", "unavailable"]),
 ];
 
 /// The codes of problems after which the same request may succeed later.
@@ -64,6 +64,7 @@ const RETRY: &[&str] = &[
     "tick_pending",
     "clock_behind",
     "internal",
+    "not_ready",
     "storage_unavailable",
     "read_only",
     "unavailable",

@@ -41,7 +41,10 @@ pub fn tick(state: &State, keys: &DeploymentKeys, context: RequestContext) -> Ju
 
 /// Makes sure that the clock has not gone back, since phones do not accept an earlier publication
 /// time, and has not jumped ahead, since that would drop dates.
-fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
+///
+/// # Errors
+/// [`Problem::ClockBehind`], [`Problem::ClockLeap`].
+pub fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
     if now < state.clock {
         let seconds = state.clock - now;
         return Err(Problem::ClockBehind { seconds });

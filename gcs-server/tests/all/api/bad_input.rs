@@ -284,14 +284,25 @@ fn a_clock_that_leaps_stops_ticks_and_nothing_else() {
     server.pass(86_400 + 1);
     let tick = || server.operate("POST", "/v1/admin/tick", Value::Null);
     assert_eq!(tick().refused(), (409, "clock_leap".to_owned()));
+    let ready = || ask(server.private, "GET", "/readyz", &[], "");
+    let reasons = || {
+        assert_eq!(ready().refused(), (503, "not_ready".to_owned()));
+        ready().json()["detail"].as_str().unwrap().to_owned()
+    };
+    let said = reasons();
+    assert!(said.contains("86401 seconds after the last tick"), "{said}");
+    assert!(said.contains("tick 1, the last one published, is 86401 seconds old"), "{said}");
     server.report(&codes[0], vec![seed(ago(1), 1)]).ok();
     assert_eq!(tick().refused(), (409, "clock_leap".to_owned()));
     server.operate("POST", "/v1/admin/clock/resume", Value::Null).ok();
     tick().ok();
     server.home.set(server.home.now() - 10);
     assert_eq!(tick().refused(), (409, "clock_behind".to_owned()));
+    let said = reasons();
+    assert!(said.contains("10 seconds before the last tick"), "{said}");
     let resume = server.operate("POST", "/v1/admin/clock/resume", Value::Null);
     assert_eq!(resume.refused(), (409, "clock_behind".to_owned()));
     server.pass(10);
+    assert_eq!(ready().status, 200);
     tick().ok();
 }
