@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn a_wrong_tick_of_a_bundle_is_told_with_the_right_one_before_it() {
-        assert_eq!(expect_span(4, 8, 10), Ok(()));
-        let error = ParseError::Mismatch { field: "bundle tick", expected: 8, got: 10 };
-        assert_eq!(expect_span(4, 10, 10), Err(error));
+        assert_eq!(expect_span(4, 12, 14), Ok(()));
+        let error = ParseError::Mismatch { field: "bundle tick", expected: 12, got: 14 };
+        assert_eq!(expect_span(4, 14, 14), Err(error));
     }
 }

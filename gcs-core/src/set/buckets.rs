@@ -260,8 +260,12 @@ mod tests {
         for near in [(0, 0, 0), (1, 2, 3), (bits, values, ranks)] {
             assert_eq!(here.plus(here.distance_to(later(near))), later(near));
         }
-        for far in [(bits + 1, values, ranks), (bits, values + 1, ranks), (bits, values, ranks + 1)]
-        {
+        for far in [
+            (bits + 1, values, ranks),
+            (bits, values + 1, ranks),
+            (0, values + 2, 0),
+            (bits, values, ranks + 1),
+        ] {
             assert_eq!(here.distance_to(later(far)), FAR);
         }
         assert_eq!(here.plus(FAR), here);

@@ -646,13 +646,14 @@ mod tests {
 
     #[test]
     fn a_delta_tells_what_it_is() {
-        let (base, target) = (set_of(100, [7, 21]), set_of(100, [7, 22, 23]));
+        let (base, target) = (set_of(100, [7, 21, 42, 63]), set_of(100, [7, 22, 42, 64, 77]));
         let delta = Delta::between(&base, &target).unwrap();
-        assert_eq!((delta.removed_len(), delta.added_len()), (1, 2));
+        assert_eq!((delta.removed_len(), delta.added_len()), (2, 3));
+        assert!(delta.removed().eq([1, 3]) && delta.added().eq([22, 64, 77]));
         assert!(delta == Delta::parse(delta.as_bytes()).unwrap());
         assert!(delta != Delta::between(&target, &base).unwrap());
         assert_eq!(AsRef::<[u8]>::as_ref(&delta), delta.as_bytes());
-        assert!(std::format!("{delta:?}").ends_with("removed: 1, added: 2 }"));
+        assert!(std::format!("{delta:?}").ends_with("removed: 2, added: 3 }"));
     }
 
     /// Bounds of every kind, at a fingerprint and beside it.

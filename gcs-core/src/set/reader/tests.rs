@@ -181,11 +181,29 @@ fn a_code_that_goes_on_behind_its_values() {
     seal(&mut bytes);
     let error = read(0, &bytes[..]).unwrap_err();
     assert!(matches!(error, ReadError::Parse(ParseError::Mismatch { .. })), "{error}");
+    let len = bytes.len();
+    bytes.resize(len + 100, 0);
     for cut in [0, 1, TRAILER_LEN, TRAILER_LEN + 1, TRAILER_LEN + 2_000] {
         for sizes in [&[usize::MAX][..], &[1_000, 7]] {
-            assert_reads_as_parsed(&bytes[..bytes.len() - cut], sizes);
+            assert_reads_as_parsed(&bytes[..len - cut], sizes);
+            assert_reads_as_parsed(&bytes[..len + cut.min(100)], sizes);
         }
     }
+}
+
+/// The last code ends in the padding, far behind what is buffered first.
+#[test]
+fn a_code_that_ends_too_late() {
+    let set = set_of(1 << 40, (0..20_000).map(|i| i * ((1 << 40) / 20_000)));
+    let bits = set.info().code_bits - 1;
+    assert!(!bits.is_multiple_of(8), "as many bytes as before");
+    let mut bytes = set.as_bytes().to_vec();
+    bytes[40..HEADER_LEN].copy_from_slice(&bits.to_le_bytes());
+    bytes.truncate(bytes.len() - TRAILER_LEN);
+    seal(&mut bytes);
+    let error = read(0, &bytes[..]).unwrap_err();
+    assert!(matches!(error, ReadError::Parse(ParseError::Overrun { .. })), "{error}");
+    assert_reads_as_parsed(&bytes, &[usize::MAX]);
 }
 
 /// An error of the source breaks off nothing: the next call goes on.
