@@ -41,6 +41,20 @@ fn a_client_goes_on_from_its_folder() {
 }
 
 #[test]
+fn a_folder_keeps_files_until_they_are_deleted() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(home.path().join("phone")).unwrap();
+    let mut driver = FolderDriver::new(folder.clone(), folder);
+    driver.put("set-1", b"one").unwrap();
+    driver.put("set-1", b"two").unwrap();
+    assert_eq!(driver.get("set-1").unwrap(), Some(b"two".to_vec()));
+    for _ in 0..2 {
+        driver.delete("set-1").unwrap();
+        assert_eq!(driver.get("set-1").unwrap(), None);
+    }
+}
+
+#[test]
 fn a_folder_that_fails_is_named() {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::open(home.path().join("phone")).unwrap();

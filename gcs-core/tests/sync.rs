@@ -109,6 +109,49 @@ fn a_new_series_means_whole_sets_and_never_back() {
     client.assert_clean(world.table());
 }
 
+/// Ticks of another series have the same numbers; its bundles lead nowhere from here.
+#[test]
+fn no_bundle_of_another_series_is_tried() {
+    let mut world = World::new(settings());
+    world.publish();
+    let mut client = Client::new();
+    client.wake(&world, world.now);
+    world.publisher = world.publisher.next_series();
+    world.tick = 0;
+    for number in 0..3 {
+        world.add(2, 9000 + number);
+        world.publish();
+    }
+    let outcome = client.wake(&world, world.now + 400);
+    assert!(outcome.up_to_date && outcome.incidents.is_empty(), "{outcome:?}");
+    assert!(!client.fetched.iter().any(|path| path.contains("bundles")), "{:?}", client.fetched);
+    client.assert_clean(world.table());
+}
+
+/// Four missing bundles are enough; then whole sets are taken.
+#[test]
+fn few_detours_are_made() {
+    let mut world = World::new(settings());
+    world.tick = 23;
+    for number in 0..15_000 {
+        world.add(0, 50_000 + number);
+    }
+    world.publish();
+    let mut client = Client::new();
+    client.wake(&world, world.now);
+    for number in 0..24 {
+        world.add(0, 10_000 + number);
+        world.publish();
+    }
+    // Only bundles of one tick are there, which all together are smaller than the set.
+    let outcome = client.wake_with(world.now, |path, part| {
+        let is_longer = path.starts_with("/v1/bundles/") && !path.starts_with("/v1/bundles/1/");
+        if is_longer { Answer::Missing } else { world.serve(path, part) }
+    });
+    assert!(outcome.up_to_date && outcome.incidents.len() == 4, "{outcome:?}");
+    client.assert_clean(world.table());
+}
+
 /// A phone that is online for one file at a time finishes what it began, while the
 /// publication moves on, and only then follows.
 #[test]
@@ -170,6 +213,33 @@ fn damaged_files_of_its_own_are_made_anew() {
             assert_eq!(outcome.undecided, 1);
         }
     }
+}
+
+/// A phone is cut off while it follows a change, and then the change is taken back: what it had
+/// begun is given up, wherever that was, and that is no incident.
+#[test]
+fn a_change_that_is_taken_back_leaves_nothing() {
+    let mut world = World::new(settings());
+    world.publish();
+    let mut synced = Client::new();
+    synced.wake(&world, world.now);
+    let before = world.table().clone();
+    world.add(0, 7000);
+    world.publish();
+    let change = world.clone();
+    world.remove(0, 7000);
+    world.publish();
+    assert_eq!(*world.table(), before);
+    let mut begun = 0;
+    for steps in 0..20 {
+        let mut client = synced.clone();
+        client.wake_cut_off(&change, change.now + 400, steps);
+        begun += usize::from(client.folder.len() > synced.folder.len());
+        let outcome = client.wake(&world, world.now + 400);
+        assert!(outcome.up_to_date && outcome.incidents.is_empty(), "{steps}: {outcome:?}");
+        client.assert_clean(world.table());
+    }
+    assert!(begun > 1, "a table and a set were there");
 }
 
 #[test]

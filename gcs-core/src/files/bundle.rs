@@ -284,3 +284,52 @@ fn encode_change<'s>(
     }
     Ok((ChangeKind::Whole, whole.to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::RecordShape;
+    use crate::set::{HashRange, Salt};
+
+    fn set_of(fingerprints: core::ops::Range<u64>) -> Set {
+        let hash_range = HashRange::new(1 << 20).unwrap();
+        Set::from_fingerprints(Salt([1; 16]), hash_range, fingerprints).unwrap()
+    }
+
+    fn row_of(set: &Set) -> Row {
+        let date = Date::from_days(20_000).unwrap();
+        Row::of(date, set, Digest::of(b"root"), RecordShape::for_dates(0, |_| 0))
+    }
+
+    /// A removal of everything takes a bit for each fingerprint; 52 bytes of them make the body of
+    /// the delta as long as the set.
+    #[test]
+    fn a_delta_that_is_no_shorter_is_given_as_a_whole_set() {
+        let new = set_of(1_000..1_100);
+        for (removed, kind) in [(408, ChangeKind::Delta), (416, ChangeKind::Whole)] {
+            let old = set_of(0..removed);
+            let (old_row, row) = (row_of(&old), row_of(&new));
+            let change = encode_change(Some(&old_row), &row, |_| Some(&old), |_| Some(&new));
+            let (got, payload) = change.unwrap();
+            assert_eq!(got, kind);
+            let whole = new.as_bytes().len();
+            assert_eq!(payload.len(), if kind == ChangeKind::Delta { whole - 1 } else { whole });
+        }
+    }
+
+    #[test]
+    fn a_bundle_tells_whence_and_where_it_leads() {
+        let (old, new) = (set_of(0..10), set_of(0..11));
+        let table_of = |set| Table::from_rows(alloc::vec![row_of(set)]).unwrap();
+        let (before, after) = (table_of(&old), table_of(&new));
+        let sides = (
+            BundleSide { table: &before, set_of: |_| Some(&old) },
+            BundleSide { table: &after, set_of: |_| Some(&new) },
+        );
+        let bytes = write(7, 12, 4, &sides.0, &sides.1).unwrap();
+        let bundle = Bundle::parse(&bytes).unwrap();
+        assert_eq!((bundle.series(), bundle.to(), bundle.span()), (7, 12, 4));
+        assert_eq!((bundle.before(), bundle.after()), (before.state(), after.state()));
+        assert_eq!(bundle.apply(&before, |_| Some(&old)), Ok((after, alloc::vec![new.clone()])));
+    }
+}

@@ -25,3 +25,16 @@ impl Cache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    #[test]
+    fn the_manifest_alone_changes() {
+        assert_eq!(Cache::of(&Path::Manifest).header(), "public, max-age=60");
+        let index = Cache::of(&Path::Index(Digest::ZERO));
+        assert_eq!(index.header(), "public, max-age=31536000, immutable");
+    }
+}

@@ -433,6 +433,15 @@ mod tests {
     }
 
     #[test]
+    fn extras_are_counted_for_each_record() {
+        // Ranks of 1, 3, 2 and 2 entries.
+        let entries = [(0, 5), (4, 1), (4, 2), (4, 3), (7, 1), (7, 2), (9, 1), (9, 2)];
+        for (ranks, most) in [(1, 2), (2, 2), (3, 3), (4, 4)] {
+            assert_eq!(most_extras(&entries, ranks), most, "{ranks}");
+        }
+    }
+
+    #[test]
     fn an_overfull_rank_leaves_out_only_its_own_elements() {
         let mut checks: Vec<_> = (0..100).map(|rank| some(rank, 2)).collect();
         checks[40] = some(40, 1000);

@@ -124,3 +124,15 @@ pub(crate) fn expect_span(span: u32, to: u32, tick: u32) -> Result<(), ParseErro
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_tick_of_a_bundle_is_told_with_the_right_one_before_it() {
+        assert_eq!(expect_span(4, 12, 14), Ok(()));
+        let error = ParseError::Mismatch { field: "bundle tick", expected: 12, got: 14 };
+        assert_eq!(expect_span(4, 14, 14), Err(error));
+    }
+}

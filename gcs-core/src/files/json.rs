@@ -62,3 +62,15 @@ pub(crate) fn to_vec<T: Serialize>(
     let error = |error: serde_json::Error| ManifestError::Json { part, message: error.to_string() };
     serde_json::to_vec(value).map_err(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_is_told() {
+        let error = from_slice::<alloc::collections::BTreeMap<u64, u64>>("this", b"[]");
+        let Err(ManifestError::Json { part: "this", message }) = error else { panic!("{error:?}") };
+        assert!(message.contains("expected an object"), "{message}");
+    }
+}

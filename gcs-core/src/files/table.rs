@@ -296,3 +296,36 @@ fn record_ranks(len: u32) -> u32 {
 pub(crate) fn table_len(rows: usize) -> usize {
     HEADER_LEN + rows * ROW_LEN
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::Salt;
+
+    fn row_of(day: u32, len: u64, check_root: Digest) -> Row {
+        let set = Set::from_fingerprints(Salt([1; 16]), HashRange::new(100).unwrap(), 0..len);
+        let (date, shape) = (Date::from_days(day).unwrap(), RecordShape::for_dates(0, |_| 0));
+        Row::of(date, &set.unwrap(), check_root, shape)
+    }
+
+    #[test]
+    fn the_first_date_that_does_not_ascend_is_named() {
+        let rows = |days: &[u32]| days.iter().map(|day| row_of(*day, 0, Digest::ZERO)).collect();
+        assert!(Table::from_rows(rows(&[5, 6, 8])).is_ok());
+        for (days, position) in [([5, 5, 8], 1), ([5, 6, 6], 2), ([5, 6, 2], 2)] {
+            let error = ParseError::Order { field: "date", position };
+            assert_eq!(Table::from_rows(rows(&days)), Err(error));
+        }
+    }
+
+    /// A date has a check root if and only if it has records.
+    #[test]
+    fn a_check_root_that_does_not_fit_is_told() {
+        let (root, expected) = (Digest::of(b"root"), Digest::ZERO);
+        assert_eq!(row_of(5, 0, expected).validate(), Ok(()));
+        assert_eq!(row_of(5, 3, root).validate(), Ok(()));
+        let error = |field, got| Err(ParseError::Digest { field, expected, got });
+        assert_eq!(row_of(5, 0, root).validate(), error("check root of no records", root));
+        assert_eq!(row_of(5, 3, expected).validate(), error("check root, not 0", expected));
+    }
+}

@@ -32,7 +32,7 @@ use super::ascending::AscendingBuilder;
 use super::error::BuildError;
 use super::hash::Salt;
 use super::hash_range::HashRange;
-use super::merge::{Lengths, Pairing, Source, Tree};
+use super::merge::{Pairing, Source, Tree};
 use super::rice::Values;
 use super::set::Set;
 
@@ -202,10 +202,8 @@ impl Combined<'_> {
     /// # Errors
     /// [`BuildError::TooMany`] when the result has `2^32` fingerprints or more.
     pub fn to_set(&self) -> Result<Set, BuildError> {
-        let (mut tree, most) = (self.tree.clone(), self.hash_range.get());
-        let lengths = tree.lengths();
-        let lengths = Lengths { most: lengths.most.min(most), ..lengths };
-        let mut builder = AscendingBuilder::new(self.salt, self.hash_range, lengths)?;
+        let mut tree = self.tree.clone();
+        let mut builder = AscendingBuilder::new(self.salt, self.hash_range, tree.lengths())?;
         loop {
             let Ok(chunk) = tree.chunk();
             if chunk.is_empty() {
@@ -450,6 +448,7 @@ mod tests {
         let set = build(1 << 50, &[123_456_789].into());
         let mut both = union([&set, &set]).unwrap();
         let shown = |both: &Combined<'_>| std::format!("{both:?}");
+        assert!(shown(&both).starts_with("Combined {"));
         assert!(!shown(&both).contains("123456789"));
         both.next();
         assert!(!shown(&both).contains("123456789"));

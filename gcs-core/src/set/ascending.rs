@@ -239,6 +239,16 @@ mod tests {
         assert_eq!(guesses.len(), 3, "one right, two wrong, one of these twice: {guesses:?}");
     }
 
+    /// Every other value of the first part of the hash range, so every other one of all.
+    #[test]
+    fn the_guess_is_as_dense_as_the_sample() {
+        let odd: Vec<u64> = (0..SAMPLE as u64).map(|i| 2 * i + 1).collect();
+        let guess = |least, most| guess(range(1 << 20), Lengths { least, most }, &odd);
+        assert_eq!(guess(0, u64::MAX), 1 << 19);
+        assert_eq!(guess(600_000, u64::MAX), 600_000);
+        assert_eq!(guess(0, 500_000), 500_000);
+    }
+
     #[test]
     fn what_is_wrong_is_named_with_its_position() {
         let wrong = |values: &[u64]| {
@@ -262,7 +272,7 @@ mod tests {
         let too_many = Set::from_ascending(SALT, HashRange::MAX, 0..1 << 32).unwrap_err();
         assert_eq!(too_many, BuildError::TooMany { got: 1 << 32 });
         let mut full = Ascending::new(HashRange::MAX);
-        full.len = MAX_LEN;
+        (full.len, full.next) = (MAX_LEN, 7);
         assert_eq!(full.next(7), Err(BuildError::TooMany { got: 1 << 32 }));
     }
 }

@@ -248,4 +248,56 @@ mod tests {
             prop_assert_eq!(CodePlace::unpack(place.pack()), place);
         }
     }
+
+    #[test]
+    fn a_distance_that_does_not_fit_is_far() {
+        let here = CodePlace { bit: 1_000, next: 5, rank: 7 };
+        let later = |(bits, values, ranks)| {
+            let CodePlace { bit, next, rank } = here;
+            CodePlace { bit: bit + bits, next: next + values, rank: rank + ranks }
+        };
+        let (bits, values, ranks) = (0xffff, (1 << 40) - 2, 0xff);
+        for near in [(0, 0, 0), (1, 2, 3), (bits, values, ranks)] {
+            assert_eq!(here.plus(here.distance_to(later(near))), later(near));
+        }
+        for far in [
+            (bits + 1, values, ranks),
+            (bits, values + 1, ranks),
+            (0, values + 2, 0),
+            (bits, values, ranks + 1),
+        ] {
+            assert_eq!(here.distance_to(later(far)), FAR);
+        }
+        assert_eq!(here.plus(FAR), here);
+    }
+
+    /// Of values that are evenly spread every bucket has 16, one in every fourth cell.
+    #[test]
+    fn a_bucket_begins_behind_the_one_before() {
+        let codes: Vec<Code> =
+            (0..480).map(|i| Code { value: (i << 22) + 5, end: 30 * (i + 1) }).collect();
+        let mut writer = BucketsWriter::new(30 << 26, 480);
+        codes.chunks(100).for_each(|codes| writer.take(codes));
+        let buckets = writer.finish();
+        for (at, code) in codes.iter().enumerate() {
+            let cell = at as u64 * 4;
+            assert_eq!(buckets.scale.locate(code.value), (cell / 64, cell % 64));
+            let begin = at / 16 * 16;
+            let (bit, next) = begin.checked_sub(1).map_or((0, 0), |before| codes[before].after());
+            let place = CodePlace { bit, next, rank: begin as u32 };
+            assert_eq!(buckets.find(code.value), Some(place));
+            assert!(buckets.may_hold(code.value));
+            let in_next_cell = code.value + (1 << 20);
+            assert_eq!(buckets.find(in_next_cell), None);
+            assert!(!buckets.may_hold(in_next_cell));
+        }
+    }
+
+    /// Bytes that are no set may code it.
+    #[test]
+    fn a_value_beyond_the_hash_range_is_in_no_bucket() {
+        let mut writer = BucketsWriter::new(3 << 26, 48);
+        writer.take(&[Code { value: 3 << 26, end: 1 }]);
+        assert!(writer.finish().lines.iter().all(|line| line.bucket(0).cells == 0));
+    }
 }

@@ -198,6 +198,13 @@ mod tests {
         assert_eq!(HashRange::new(1 << 57), Err(ParamsError::HashRange { got: 1 << 57 }));
     }
 
+    #[test]
+    fn a_hash_range_is_shown_as_its_number_and_has_a_mean_gap_and_a_rate() {
+        let hash_range = HashRange::new(50).unwrap();
+        assert_eq!(std::format!("{hash_range:>4}"), "  50");
+        assert_eq!((hash_range.modulus(5), hash_range.false_positive_rate(5)), (10.0, 0.1));
+    }
+
     /// Expected bits per element by the geometric model, P + 1/(1 - e^(-2^P/M)),
     /// beside the bound log2(M) + 1.4427.
     #[test]

@@ -396,6 +396,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_block_is_possible_within_its_set_and_with_its_bits() {
+        let place = |bit, next, rank| CodePlace { bit, next, rank };
+        let is_possible =
+            |shape: &Shape, from, to| Block { number: 0, from, to }.is_possible(shape);
+        let shape = Shape { bound: 1_000, len: 100, parameter: 3, bits: 500 };
+        let from = place(40, 100, 10);
+        // Five values of 4 bits each, and quotients of 80 / 8 at most.
+        for (bit, expected) in [(59, false), (60, true), (70, true), (71, false)] {
+            assert_eq!(is_possible(&shape, from, place(bit, 180, 15)), expected, "{bit}");
+        }
+        let to = place(65, 180, 15);
+        assert!(is_possible(&Shape { bits: 65, len: 15, bound: 180, ..shape }, from, to));
+        for smaller in
+            [Shape { bits: 64, ..shape }, Shape { len: 14, ..shape }, Shape { bound: 179, ..shape }]
+        {
+            assert!(!is_possible(&smaller, from, to));
+        }
+        for (later, to) in [
+            (place(66, 100, 15), place(65, 100, 15)),
+            (place(60, 100, 16), place(65, 180, 15)),
+            (place(65, 181, 15), place(65, 180, 15)),
+        ] {
+            assert!(!is_possible(&shape, later, to), "does not ascend");
+        }
+    }
+
     /// Byte by byte, of a set of two values.
     #[test]
     fn the_index_of_a_small_set() {

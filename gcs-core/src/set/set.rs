@@ -499,6 +499,7 @@ mod tests {
     use super::*;
     use crate::set::delta::Delta;
     use crate::set::matches::Match;
+    use core::ops::Bound;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -627,6 +628,46 @@ mod tests {
         assert_eq!(set.matches_fingerprints(fingerprints.iter().copied()), both);
         assert_eq!(index.matches_fingerprints(&fingerprints[..]), both);
         assert_eq!(index.matches_fingerprints(fingerprints), both);
+    }
+
+    #[test]
+    fn a_set_tells_what_it_is() {
+        let (none, two, other) = (set_of(100, []), set_of(100, [7, 21]), set_of(100, [7, 22]));
+        assert!(none.is_empty() && !two.is_empty());
+        assert!(two == two.as_slice() && two != other && two != none);
+        assert_eq!(AsRef::<[u8]>::as_ref(&two), two.as_bytes());
+        assert_eq!((none.false_positive_rate(), two.false_positive_rate()), (0.0, 0.02));
+        let mut rest = two.iter();
+        assert_eq!(rest.size_hint(), (2, Some(2)));
+        rest.next();
+        assert_eq!(rest.size_hint(), (1, Some(1)));
+        assert!(std::format!("{two:?}").starts_with("Set { len: 2, hash_range: 100,"));
+    }
+
+    #[test]
+    fn a_delta_tells_what_it_is() {
+        let (base, target) = (set_of(100, [7, 21, 42, 63]), set_of(100, [7, 22, 42, 64, 77]));
+        let delta = Delta::between(&base, &target).unwrap();
+        assert_eq!((delta.removed_len(), delta.added_len()), (2, 3));
+        assert!(delta.removed().eq([1, 3]) && delta.added().eq([22, 64, 77]));
+        assert!(delta == Delta::parse(delta.as_bytes()).unwrap());
+        assert!(delta != Delta::between(&target, &base).unwrap());
+        assert_eq!(AsRef::<[u8]>::as_ref(&delta), delta.as_bytes());
+        assert!(std::format!("{delta:?}").ends_with("removed: 2, added: 3 }"));
+    }
+
+    /// Bounds of every kind, at a fingerprint and beside it.
+    #[test]
+    fn fingerprints_within_bounds_are_those_of_a_btree_set() {
+        let model = BTreeSet::from([7, 21, 42]);
+        let set = set_of(100, model.iter().copied());
+        let bounds = |at| [Bound::Included(at), Bound::Excluded(at), Bound::Unbounded];
+        for from in [6, 7, 8].into_iter().flat_map(bounds) {
+            for to in [41, 42, 43].into_iter().flat_map(bounds) {
+                let found = set.iter_within((from, to));
+                assert!(found.eq(model.range((from, to)).copied()), "{from:?} {to:?}");
+            }
+        }
     }
 
     #[test]

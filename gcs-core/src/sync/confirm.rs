@@ -72,21 +72,14 @@ impl Engine {
     /// record the place was.
     fn middle_of_record(&self, place: &Question) -> Option<Question> {
         let (row, rank) = self.place_of(place)?;
-        let (ranks, number) = (row.record_shape.ranks, row.record_of(rank));
-        let first = number * ranks;
-        let middle = first + (row.len - first).min(ranks) / 2;
+        let middle = middle_rank(&row, rank);
         let fingerprint = self.store.sets.get(&row.identity)?.iter().nth(middle as usize)?;
         Some(Question { date: row.date, fingerprint })
     }
 
     /// The first open hit of one of the undecided episodes.
     fn candidate(&mut self, queue: &Queue) -> Option<Question> {
-        let is_open = |entry: &Candidate| entry.status == HitStatus::Open && entry.rank.is_some();
-        let open: Vec<&Hit> = queue
-            .open_episodes()
-            .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry)))
-            .map(|(hit, _)| hit)
-            .collect();
+        let open = queue.first_open_hits();
         let hit = *open.get(self.random.below(open.len() as u64) as usize)?;
         let set = self.store.set_of(hit.date)?;
         Some(Question { date: hit.date, fingerprint: set.hasher().fingerprint(&hit.element) })
@@ -101,16 +94,9 @@ impl Engine {
     fn any_place(&mut self) -> Option<Question> {
         let rows = self.store.usable_rows();
         let total: u64 = rows.iter().map(|row| u64::from(row.len)).sum();
-        let mut at = self.random.below(total);
-        for row in rows {
-            if at < u64::from(row.len) {
-                let set = self.store.sets.get(&row.identity)?;
-                let fingerprint = set.iter().nth(at as usize)?;
-                return Some(Question { date: row.date, fingerprint });
-            }
-            at -= u64::from(row.len);
-        }
-        None
+        let (row, rank) = place_among(&rows, self.random.below(total))?;
+        let fingerprint = self.store.sets.get(&row.identity)?.iter().nth(rank as usize)?;
+        Some(Question { date: row.date, fingerprint })
     }
 
     /// The row of the question's date, and the rank of its fingerprint. If the fingerprint is
@@ -145,7 +131,34 @@ impl Engine {
     }
 }
 
+/// The rank in the middle of the record that a rank lies in.
+fn middle_rank(row: &Row, rank: u32) -> u32 {
+    let ranks = row.record_shape.ranks;
+    let first = row.record_of(rank) * ranks;
+    first + (row.len - first).min(ranks) / 2
+}
+
+/// The row and the rank of one of the fingerprints of all rows, which are counted through.
+fn place_among(rows: &[Row], mut at: u64) -> Option<(&Row, u32)> {
+    for row in rows {
+        if at < u64::from(row.len) {
+            return Some((row, at as u32));
+        }
+        at -= u64::from(row.len);
+    }
+    None
+}
+
 impl Queue {
+    /// The first open hit of each undecided episode, where there is one in a set that is held.
+    fn first_open_hits(&self) -> Vec<&Hit> {
+        let is_open = |entry: &Candidate| entry.status == HitStatus::Open && entry.rank.is_some();
+        self.open_episodes()
+            .filter_map(|episode| episode.into_iter().find(|(_, entry)| is_open(entry)))
+            .map(|(hit, _)| hit)
+            .collect()
+    }
+
     /// The first open hit in a record, of an episode that is no contact yet.
     fn open_hit(&self, row: &Row, number: u32) -> Option<Hit> {
         let in_record = self.open_episodes().flatten().find(|(hit, candidate)| {
@@ -185,5 +198,103 @@ impl Queue {
             confirmed.extend(is_news.then_some(candidate.window));
         }
         confirmed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::Date;
+    use crate::digest::Digest;
+    use crate::files::{CheckFile, RecordShape};
+    use crate::keys::DerivationKey;
+    use crate::set::{HashRange, Salt, Set};
+
+    fn date() -> Date {
+        Date::from_days(20_000).unwrap()
+    }
+
+    /// A row of the fingerprints 0, 1, 2, …
+    fn row_of(len: u32) -> Row {
+        let hash_range = HashRange::new(1 << 20).unwrap();
+        let set = Set::from_fingerprints(Salt([1; 16]), hash_range, 0..u64::from(len)).unwrap();
+        Row::of(date(), &set, Digest::of(b"root"), RecordShape::for_dates(len, |_| 0))
+    }
+
+    fn queue_of(hits: &[(u64, &[u8], HitStatus, Option<u32>)]) -> Queue {
+        let mut queue = Queue::default();
+        for &(time, element, status, rank) in hits {
+            let hit = Hit { time, date: date(), element: element.to_vec() };
+            queue.hits.insert(hit, Candidate { status, rank, window: time });
+        }
+        queue
+    }
+
+    #[test]
+    fn the_middle_of_a_record_is_that_of_its_ranks_in_the_set() {
+        let row = row_of(5000);
+        for (rank, middle) in
+            [(0, 1024), (2047, 1024), (2048, 3072), (4095, 3072), (4096, 4548), (4999, 4548)]
+        {
+            assert_eq!(middle_rank(&row, rank), middle);
+        }
+    }
+
+    #[test]
+    fn every_fingerprint_of_all_rows_is_one_place() {
+        let rows = [row_of(3), row_of(0), row_of(2)];
+        let place = |at| place_among(&rows, at).map(|(row, rank)| (row.len, rank));
+        let places: Vec<_> = (0..6).map(place).collect();
+        let expected = [(3, 0), (3, 1), (3, 2), (2, 0), (2, 1)].map(Some);
+        assert_eq!(places, [&expected[..], &[None]].concat());
+    }
+
+    /// What is decided already is not asked for again, nor what lies in no set that is held.
+    #[test]
+    fn the_first_open_hit_of_an_undecided_episode_is_asked_for() {
+        let (open, refuted) = (HitStatus::Open, HitStatus::FalsePositive);
+        let queue = queue_of(&[
+            (10_000, b"no longer asked.", refuted, Some(1)),
+            (10_001, b"of no set.......", open, None),
+            (10_002, b"asked for.......", open, Some(2)),
+            (10_003, b"asked for later.", open, Some(3)),
+            (20_000, b"of no set.......", open, None),
+            (30_000, b"a contact.......", HitStatus::Confirmed, Some(4)),
+            (30_001, b"of a contact....", open, Some(5)),
+        ]);
+        let times: Vec<u64> = queue.first_open_hits().iter().map(|hit| hit.time).collect();
+        assert_eq!(times, [10_002]);
+    }
+
+    /// A record that cannot tell takes nothing back; and only a confirmation that is new is news
+    /// of its window.
+    #[test]
+    fn a_record_changes_what_it_can_tell() {
+        let (there, other): (&[u8], &[u8]) = (b"in the set......", b"not in the set..");
+        let mut row = row_of(2);
+        // The check of one element at rank 0, and more than there are slots at rank 1.
+        let entries: Vec<_> = core::iter::once((0, row.hasher().check(there)))
+            .chain((1..=20).map(|check| (1, check)))
+            .collect();
+        let key = DerivationKey::new([5; 32]);
+        let file = CheckFile::build(row.date, row.identity, &entries, row.record_shape, &key);
+        row.check_root = file.root;
+        let record = CheckRecord::verify(&file.bytes, &row, 0).unwrap();
+
+        let (open, refuted) = (HitStatus::Open, HitStatus::FalsePositive);
+        let (confirmed, incomplete) = (HitStatus::Confirmed, HitStatus::Incomplete(file.root));
+        let mut queue = queue_of(&[
+            (1, there, open, Some(0)),
+            (2, other, open, Some(0)),
+            (3, there, confirmed, Some(0)),
+            (4, other, open, Some(1)),
+            (5, other, confirmed, Some(1)),
+            (6, other, refuted, Some(1)),
+            (7, there, open, None),
+        ]);
+        assert_eq!(queue.judge(&row, &record), BTreeSet::from([1]));
+        let statuses: Vec<HitStatus> = queue.hits.values().map(|hit| hit.status).collect();
+        let expected = [confirmed, refuted, confirmed, incomplete, confirmed, refuted, open];
+        assert_eq!(statuses, expected);
     }
 }

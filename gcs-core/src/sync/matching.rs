@@ -157,6 +157,22 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
+    use crate::files::RecordShape;
+    use crate::set::{HashRange, Salt, Set};
+
+    #[test]
+    fn other_records_open_only_what_was_incomplete() {
+        let set = Set::from_fingerprints(Salt([1; 16]), HashRange::new(9).unwrap(), [3]).unwrap();
+        let (root, other) = (Digest::of(b"root"), Digest::of(b"other"));
+        let date = Date::from_days(18_000).unwrap();
+        let row = Row::of(date, &set, root, RecordShape::for_dates(1, |_| 0));
+        assert_eq!(renew(HitStatus::Incomplete(other), &row), HitStatus::Open);
+        for status in [HitStatus::Incomplete(root), HitStatus::Confirmed, HitStatus::FalsePositive]
+        {
+            assert_eq!(renew(status, &row), status);
+        }
+    }
 
     #[test]
     fn neighbours_count_within_two_hours_of_midnight() {

@@ -205,4 +205,29 @@ mod tests {
         assert_eq!(stored.contacts().len(), 10);
         assert!(stored.hits.values().all(|hit| hit.window == 7 && hit.rank.is_none()));
     }
+
+    /// Of one contact with very many hits, decided or not, the first is enough.
+    #[test]
+    fn what_is_undecided_or_refuted_comes_before_the_rest_of_a_contact() {
+        for status in [HitStatus::FalsePositive, HitStatus::Open] {
+            let mut queue = Queue::default();
+            let date = Date::from_days(20_000).unwrap();
+            let mut add = |time: u64, status| {
+                let element = time.to_le_bytes().repeat(2);
+                let candidate = Candidate { status, rank: Some(0), window: 7 };
+                queue.hits.insert(Hit { time, date, element }, candidate);
+            };
+            for at in 0..150 {
+                add(1_000_000 + at, HitStatus::Confirmed);
+                add(1_000_200 + at, HitStatus::Open);
+                add(2_000_000 + at, status);
+            }
+            (150..200).for_each(|at| add(2_000_000 + at, status));
+            let stored = Queue::parse(&queue.to_bytes()).unwrap();
+            let (contact, others): (Vec<_>, Vec<_>) =
+                stored.hits.keys().map(|hit| hit.time).partition(|time| *time < 2_000_000);
+            assert_eq!((contact.len(), others.len()), (CAPACITY - 200, 200), "{status:?}");
+            assert_eq!(contact[0], 1_000_000);
+        }
+    }
 }

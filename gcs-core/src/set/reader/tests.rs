@@ -159,6 +159,53 @@ fn long_runs() {
     }
 }
 
+/// Of the code with the run all but the last bit fits into the buffer.
+#[test]
+fn a_run_that_ends_with_a_byte() {
+    let set = {
+        let first = (8 * LEAST_CAPACITY as u64 - 16) << 16;
+        set_of(40_000 << 17, first..first + 40_000)
+    };
+    assert_eq!(set.rice_parameter(), 16);
+    assert!(set.iter().eq(read(0, set.as_bytes()).unwrap().0));
+}
+
+/// The header declares more bits than the values take, and more than the buffer holds.
+#[test]
+fn a_code_that_goes_on_behind_its_values() {
+    let set = set_of(100_000 << 17, 0..100_000);
+    let mut bytes = set.as_bytes().to_vec();
+    bytes[40..HEADER_LEN].copy_from_slice(&(set.info().code_bits + 8 * 9_000).to_le_bytes());
+    bytes.truncate(bytes.len() - TRAILER_LEN);
+    bytes.resize(bytes.len() + 9_000, 0);
+    seal(&mut bytes);
+    let error = read(0, &bytes[..]).unwrap_err();
+    assert!(matches!(error, ReadError::Parse(ParseError::Mismatch { .. })), "{error}");
+    let len = bytes.len();
+    bytes.resize(len + 100, 0);
+    for cut in [0, 1, TRAILER_LEN, TRAILER_LEN + 1, TRAILER_LEN + 2_000] {
+        for sizes in [&[usize::MAX][..], &[1_000, 7]] {
+            assert_reads_as_parsed(&bytes[..len - cut], sizes);
+            assert_reads_as_parsed(&bytes[..len + cut.min(100)], sizes);
+        }
+    }
+}
+
+/// The last code ends in the padding, far behind what is buffered first.
+#[test]
+fn a_code_that_ends_too_late() {
+    let set = set_of(1 << 40, (0..20_000).map(|i| i * ((1 << 40) / 20_000)));
+    let bits = set.info().code_bits - 1;
+    assert!(!bits.is_multiple_of(8), "as many bytes as before");
+    let mut bytes = set.as_bytes().to_vec();
+    bytes[40..HEADER_LEN].copy_from_slice(&bits.to_le_bytes());
+    bytes.truncate(bytes.len() - TRAILER_LEN);
+    seal(&mut bytes);
+    let error = read(0, &bytes[..]).unwrap_err();
+    assert!(matches!(error, ReadError::Parse(ParseError::Overrun { .. })), "{error}");
+    assert_reads_as_parsed(&bytes, &[usize::MAX]);
+}
+
 /// An error of the source breaks off nothing: the next call goes on.
 #[test]
 fn an_io_error_at_any_byte_can_be_tried_again() {
@@ -192,6 +239,22 @@ fn an_io_error_at_any_byte_can_be_tried_again() {
         assert!(set.iter().eq(values) && errors == 2);
         assert_eq!(reader.finish().unwrap(), set.info());
     }
+}
+
+/// What is left is what was neither consumed nor is decoded yet.
+#[test]
+fn a_reader_tells_how_much_is_left() {
+    let (none, set) = (set_of(1 << 40, []), set_of(1 << 40, 0..1_000));
+    assert!(SetReader::open(none.as_bytes()).unwrap().is_empty());
+    let mut reader = SetReader::open(set.as_bytes()).unwrap();
+    assert!(!reader.is_empty());
+    for consumed in [0, 1, 3, 200] {
+        assert!(reader.chunk().unwrap().len() > consumed);
+        let before = reader.lengths();
+        reader.consume(consumed);
+        assert_eq!(reader.lengths(), Lengths::exact(before.least - consumed as u64));
+    }
+    assert_eq!(reader.lengths(), Lengths::exact(1_000 - 204));
 }
 
 #[test]
@@ -251,5 +314,6 @@ fn debug_shows_no_value() {
     let set = set_of(1 << 50, [123_456_789]);
     let mut reader = SetReader::open(set.as_bytes()).unwrap();
     reader.prepare().unwrap();
-    assert!(!std::format!("{reader:?}").contains("123456789"));
+    let shown = std::format!("{reader:?}");
+    assert!(shown.starts_with("SetReader { len: 1,") && !shown.contains("123456789"));
 }

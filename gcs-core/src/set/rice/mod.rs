@@ -214,6 +214,37 @@ mod tests {
         }
     }
 
+    fn packed(bits: &[bool]) -> Vec<u8> {
+        let byte =
+            |bits: &[bool]| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
+        bits.chunks(8).map(byte).collect()
+    }
+
+    proptest! {
+        /// At any place in a byte, near the end of the bytes and far from it.
+        #[test]
+        fn common_bits_are_all_before_the_first_that_differs(
+            bits in prop::collection::vec(any::<bool>(), 1..400),
+            before in prop::collection::vec(any::<bool>(), 0..12),
+            other_before in prop::collection::vec(any::<bool>(), 0..12),
+            differing in prop::option::of(any::<prop::sample::Index>()),
+            ends in any::<[prop::sample::Index; 2]>(),
+        ) {
+            let mut others = bits.clone();
+            let differing = differing.map(|at| at.index(bits.len()));
+            differing.into_iter().for_each(|at| others[at] = !others[at]);
+            let ends = ends.map(|end| end.index(bits.len() + 1));
+            let expected = differing.unwrap_or(bits.len()).min(ends[0]).min(ends[1]);
+
+            let (bit, other_bit) = (before.len() as u64, other_before.len() as u64);
+            let (end, other_end) = (bit + ends[0] as u64, other_bit + ends[1] as u64);
+            let (bytes, other_bytes) = (packed(&[before, bits].concat()), packed(&[other_before, others].concat()));
+            let reader = RiceReader::new(&bytes, 0, end);
+            let other = RiceReader::new(&other_bytes, 0, other_end).resume(other_bit, 0);
+            prop_assert_eq!(reader.common_bits(bit, end, &other), expected as u64);
+        }
+    }
+
     /// The vectors of Chromium's Safe Browsing decoder, which codes bare integers: the
     /// first is our first value, every later one a gap.
     #[test]

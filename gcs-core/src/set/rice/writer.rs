@@ -130,12 +130,10 @@ impl RiceWriter {
         self.put(from.bits_at(bits.start) & ((1 << count) - 1), count as u32);
     }
 
-    /// Appends whole words of another code, if this code ends on a byte. Returns the bits that are
-    /// left: fewer than a word, or all. No word waits for the one before.
+    /// Appends whole words of another code to this one, which ends on a byte if there are any.
+    /// Returns the bits that are left, fewer than a word. No word waits for the one before.
     fn copy_words(&mut self, from: &RiceReader<'_>, mut bits: Range<u64>) -> Range<u64> {
-        if self.pending_bits > 0 {
-            return bits;
-        }
+        debug_assert!(self.pending_bits == 0 || bits.is_empty());
         let words = (bits.end - bits.start) / u64::from(WHOLE_BITS);
         let len = words as usize * WHOLE_BYTES;
         let needed = self.at + len + 8;
