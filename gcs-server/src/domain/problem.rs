@@ -128,6 +128,10 @@ pub enum Problem {
     ReadOnly,
     #[error("the server is starting, stopping or overloaded; try again")]
     Unavailable,
+    #[error(
+        "the server's clock may be wrong, and nothing is judged by a wrong clock; try again later"
+    )]
+    ClockDoubt,
     #[error("not everything works: {}", .reasons.join("; "))]
     NotReady { reasons: Vec<String> },
     #[error("the server has a fault; its log lines say more")]

@@ -23,6 +23,9 @@ use crate::service::Service;
 /// Largest body in bytes, of all requests but reports and exact match.
 const SMALL: usize = 16 << 10;
 
+/// What actix holds at most of a larger body that has not been taken yet, in bytes.
+const READ_BUFFER: usize = 128 << 10;
+
 /// A body of at most `MAX` bytes, and its share of the memory for bodies.
 #[derive(Debug)]
 pub(crate) struct Raw<const MAX: usize>(pub(crate) Bytes, pub(crate) Share);
@@ -129,7 +132,8 @@ async fn collect(
             return Err(Problem::TooLarge { max });
         }
         body.extend_from_slice(&bytes);
-        share.grow(body.capacity())?;
+        let read_buffer = if body.len() < SMALL { 0 } else { READ_BUFFER };
+        share.grow(body.capacity() + read_buffer)?;
         last = Instant::now();
     }
 }

@@ -152,7 +152,7 @@ const HEADERS: [(&[&str], bool, &str, &str); 7] = [
         &["503"],
         false,
         "Retry-After",
-        "Seconds after which to try again, for unavailable, storage_unavailable and read_only",
+        "Seconds after which to try again, for unavailable, storage_unavailable, clock_doubt and read_only",
     ),
 ];
 

@@ -52,7 +52,7 @@ const STATUSES: &[(u16, &[&str])] = &[
         ],
     ),
     (500, &["internal"]),
-    (503, &["not_ready", "storage_unavailable", "read_only", "unavailable"]),
+    (503, &["clock_doubt", "not_ready", "storage_unavailable", "read_only", "unavailable"]),
 ];
 
 /// The codes of problems after which the same request may succeed later.
@@ -64,6 +64,7 @@ const RETRY: &[&str] = &[
     "tick_pending",
     "clock_behind",
     "internal",
+    "clock_doubt",
     "not_ready",
     "storage_unavailable",
     "read_only",
@@ -200,7 +201,10 @@ impl ResponseError for Problem {
             Problem::MethodNotAllowed { allow } => {
                 response.insert_header((header::ALLOW, allow.as_str()));
             }
-            Problem::StorageUnavailable | Problem::ReadOnly | Problem::Unavailable => {
+            Problem::ClockDoubt
+            | Problem::StorageUnavailable
+            | Problem::ReadOnly
+            | Problem::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, "10"));
             }
             Problem::RangeNotSatisfiable { length } => {

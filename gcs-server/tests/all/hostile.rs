@@ -182,7 +182,7 @@ fn reports_that_are_half_sent_take_bounded_memory_and_others_are_taken() {
     let mut open = Vec::new();
     let mut most = 0;
     for (i, code) in codes.iter().enumerate() {
-        for _ in 0..10 {
+        for _ in 0..20 {
             let mut stream = connect(server.public);
             // It may be ended meanwhile.
             stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -195,7 +195,8 @@ fn reports_that_are_half_sent_take_bounded_memory_and_others_are_taken() {
         most = most.max(resident(server.child.id()));
     }
     let grown = most.saturating_sub(before);
-    assert!(grown < 128 << 20, "400 half reports of 640 KiB: {} MiB more", grown >> 20);
+    // Without a limit it would be 500 to 800 MiB.
+    assert!(grown < 192 << 20, "800 half reports of 640 KiB: {} MiB more", grown >> 20);
 }
 
 /// Asks again, as apps do, while the server is overloaded.

@@ -348,6 +348,7 @@ fn revoking_a_code_of_a_suspended_provider_is_judged_like_any_other() {
     ledger.open(1, 1);
     ledger.report(5, &[raw(2, 1)]);
     ledger.now += 2 * DAY_SECONDS;
+    ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
     set_status(&mut ledger, ProviderStatus::Suspended);
     let revoke = |ledger: &mut Ledger, serial| {
         let code = ledger.code(serial);
@@ -367,6 +368,52 @@ fn revoking_a_code_of_a_suspended_provider_is_judged_like_any_other() {
     assert_eq!(status, gcs_server::domain::state::CodeStatus::Open);
 }
 
+/// Whatever a wrong clock would decide is left open, and nothing is used up.
+#[test]
+fn nothing_is_judged_by_a_clock_in_doubt() {
+    let mut ledger = ledger();
+    ledger.open(1, 1);
+    let first = submission(ledger.code(0), &[raw(1, 1)]);
+    let answer = ledger.submit(&first).unwrap();
+    let right = ledger.now;
+    let codes = [ledger.code(1), ledger.code(100), ledger.code(2)];
+    let day = DAY_SECONDS as i64;
+    for (offset, is_in_doubt) in [
+        (2 * day, true),
+        (40 * day, true),
+        (400 * day, true),
+        (day + 1, true),
+        (day, false),
+        (-300, false),
+        (-301, true),
+        (-2 * day, true),
+        (-1000 * day, true),
+    ] {
+        ledger.now = right.saturating_add_signed(offset);
+        let position = ledger.state.position;
+        // A retry gets its first answer, whatever the time.
+        assert_eq!(ledger.submit(&first).unwrap(), answer, "{offset}");
+        if !is_in_doubt {
+            continue;
+        }
+        for code in &codes {
+            let refused = ledger.submit(&submission(*code, &[raw(2, 7), raw(1, 8)])).unwrap_err();
+            assert_eq!(refused.code(), "clock_doubt", "{offset}");
+        }
+        let open = ledger.act(|state, _, now| judge::open_range(state, now, 1, 5, 1));
+        assert_eq!(open.unwrap_err().code(), "clock_doubt");
+        assert_eq!(ledger.state.position, position);
+    }
+    // With the clock put right, all of it is judged as if nothing had been.
+    ledger.now = right + 1;
+    let accepted = ledger.submit(&submission(codes[0], &[raw(1, 7), raw(1, 8)])).unwrap();
+    assert_eq!((accepted.accepted, accepted.problems.len()), (2, 0));
+    // If it was right all along, the operator says so.
+    ledger.now = right + 2 * DAY_SECONDS;
+    ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
+    ledger.submit(&submission(codes[2], &[raw(2, 7)])).unwrap();
+}
+
 #[test]
 fn the_clock_may_move_a_day_and_never_back() {
     let mut ledger = ledger();
@@ -380,8 +427,6 @@ fn the_clock_may_move_a_day_and_never_back() {
     let last = ledger.now;
     let error = tick(&mut ledger, last + DAY_SECONDS + 1).unwrap_err();
     assert!(error.contains("86401 seconds after") && error.contains("clock resume"), "{error}");
-    let code = ledger.code(0);
-    ledger.submit(&submission(code, &[raw(4, 1)])).unwrap();
     assert!(tick(&mut ledger, last + DAY_SECONDS + 1).is_err(), "only the operator's word counts");
     ledger.act(|state, _, now| judge::resume_clock(state, now, true)).unwrap();
     tick(&mut ledger, last + DAY_SECONDS + 1).unwrap();

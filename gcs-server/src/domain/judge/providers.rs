@@ -2,6 +2,7 @@
 
 use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL, ProviderKey};
 
+use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
 use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
@@ -136,6 +137,7 @@ pub fn open_range(
     if !(1..=MAX_RANGE).contains(&count) {
         return Err(Problem::RangeCount { max: MAX_RANGE, got: count });
     }
+    expect_trusted_clock(state, context.now)?;
     let max = state.policy.max_code_days;
     if !(1..=max).contains(&days) {
         return Err(Problem::RangeDays { max, got: days });
@@ -205,7 +207,10 @@ pub fn revoke_code(
         CodeStatus::Open | CodeStatus::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),
         CodeStatus::Revoked => Ok(Decision::nothing(())),
         CodeStatus::Used => Err(Problem::CodeSpent),
-        CodeStatus::Expired => Err(Problem::CodeExpired),
+        CodeStatus::Expired => {
+            expect_trusted_clock(state, context.now)?;
+            Err(Problem::CodeExpired)
+        }
         CodeStatus::NotOpen => Err(Problem::CodeNotOpen),
     }
 }

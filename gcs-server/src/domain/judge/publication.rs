@@ -17,6 +17,9 @@ use crate::domain::state::{LastTick, State};
 /// operator says that the clock is right.
 const LONGEST_PAUSE: u64 = DAY_SECONDS;
 
+/// Seconds by which a clock may go back while it is put right.
+const SMALL_STEP: u64 = 300;
+
 /// Seconds from the tick that drops a date to the purge of its reports, at least. A wrong clock can
 /// be noticed before anything is erased.
 const SETTLED_SECONDS: u64 = 3 * DAY_SECONDS;
@@ -53,6 +56,17 @@ pub fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
         seconds if seconds > LONGEST_PAUSE => Err(Problem::ClockLeap { seconds }),
         _ => Ok(()),
     }
+}
+
+/// Makes sure that the clock is not in doubt: that it is neither clearly before the last time that was
+/// seen, nor more than a day after it.
+///
+/// # Errors
+/// [`Problem::ClockDoubt`].
+pub(super) fn expect_trusted_clock(state: &State, now: u64) -> Result<(), Problem> {
+    let is_behind = now.saturating_add(SMALL_STEP) < state.seen;
+    let is_ahead = now > state.seen.saturating_add(LONGEST_PAUSE);
+    if is_behind || is_ahead { Err(Problem::ClockDoubt) } else { Ok(()) }
 }
 
 fn renewed_key_list(

@@ -2,6 +2,7 @@
 
 use gcs_core::report::{AcceptedItems, Code, ReceivedReport, ReportAnswer};
 
+use super::publication::expect_trusted_clock;
 use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{CodeId, ReportAccepted, TrackingId};
 use crate::domain::keys::DeploymentKeys;
@@ -16,7 +17,8 @@ const EARLIER_KEYS: u32 = 4;
 ///
 /// # Errors
 /// [`Problem::CodeInvalid`] if the code is not authentic, whatever else is wrong, so that guessing
-/// codes reveals nothing. Otherwise the problem of the code or of the items.
+/// codes reveals nothing. [`Problem::ClockDoubt`] where the answer depends on a clock that is in
+/// doubt. Otherwise the problem of the code or of the items.
 pub fn report(
     state: &State,
     keys: &DeploymentKeys,
@@ -24,7 +26,11 @@ pub fn report(
     received: &ReceivedReport,
 ) -> Judgement<ReportAnswer> {
     let code = authenticate(state, keys, &received.code).ok_or(Problem::CodeInvalid)?;
-    match state.code_status(code, context.now) {
+    let status = state.code_status(code, context.now);
+    if matches!(status, CodeStatus::Open | CodeStatus::Suspended | CodeStatus::Expired) {
+        expect_trusted_clock(state, context.now)?;
+    }
+    match status {
         CodeStatus::Open => accept(state, context, code, received),
         CodeStatus::Used => {
             let first = state.reports.by_code(code).map(|(_, report)| report);

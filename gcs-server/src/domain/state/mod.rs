@@ -71,6 +71,9 @@ pub struct State {
     /// The last trusted Unix time, in seconds: that of the last tick, of the operator's last
     /// `clock resume`, or of the beginning of the series.
     pub clock: u64,
+    /// The last Unix time, in seconds, at which the clock was not in doubt: that of `clock`, or of a
+    /// later report.
+    pub seen: u64,
 }
 
 impl State {
@@ -91,6 +94,7 @@ impl State {
             series: 1,
             last_tick: None,
             clock: 0,
+            seen: 0,
         }
     }
 
@@ -115,8 +119,14 @@ impl State {
             return Err(LogError::broken(position, "the log does not begin with a deployment"));
         }
         if let Some(event) = &logged.event {
-            self.apply_event(event, position, logged.header.time)
+            let (clock, time) = (self.clock, logged.header.time);
+            self.apply_event(event, position, time)
                 .map_err(|InconsistentEvent(what)| LogError::broken(position, what))?;
+            match event {
+                Event::ReportAccepted(_) => self.seen = self.seen.max(time),
+                _ if self.clock != clock => self.seen = self.clock,
+                _ => {}
+            }
         }
         self.position = position;
         self.head = logged.header.hash();

@@ -110,7 +110,7 @@ struct ReportAnswer {
         (status = 410, description = "code_expired, code_revoked"),
         (status = 413, description = "too_large: a report has at most 640 KiB"),
         (status = 422, description = "too_many_items; no_items: none of the items can be accepted, and `problems` says why"),
-        (status = 503, description = "storage_unavailable, unavailable: send the same report again later"),
+        (status = 503, description = "storage_unavailable, clock_doubt, unavailable: send the same report again later"),
     ),
 )]
 #[post("/v1/reports")]
