@@ -126,8 +126,8 @@ impl Before {
         if !unerased.is_empty()
             && let Err(error) = store.erase(unerased)
         {
-            // Another process that reads the log keeps the bytes; the next start tries again.
-            tracing::error!(%error, "purged bodies are erased at the next start");
+            // The next start tries again, if nothing before does.
+            tracing::error!(%error, "bodies that were purged are still on disk");
         }
         if let Some((position, error)) = &caught_up.failed {
             // The published files stay, and reports are accepted, until an operator repairs it.

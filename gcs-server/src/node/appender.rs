@@ -158,7 +158,7 @@ impl Appender {
             }
             (None, Some(Event::Purge(purge))) => {
                 if let Err(error) = self.store.erase(&purge.reports) {
-                    tracing::error!(%error, "purged bodies are erased at the next start");
+                    tracing::error!(%error, "bodies that were purged are still on disk");
                 }
             }
             _ => {}

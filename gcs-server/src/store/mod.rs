@@ -181,12 +181,15 @@ pub enum StoreError {
         /// The position.
         position: u64,
     },
-    /// The bodies are erased from the database, but a reader of an earlier state keeps
-    /// their bytes in the write-ahead log.
-    #[error("erased bytes remain on disk while another connection reads: erase again later")]
+    /// The bodies are erased from the database, but their bytes are still in the write-ahead log: a
+    /// reader of an earlier state needs them, or the disk is full or fails.
+    #[error(
+        "erased bytes remain in the write-ahead log, which cannot be emptied now; this is tried again \
+         with the next event"
+    )]
     Lingering,
-    /// Another connection holds the database.
-    #[error("another connection keeps the database locked: try again later")]
+    /// Another process or connection has the database.
+    #[error("another process uses the log, and only one can at a time")]
     Busy,
     /// The store was opened for reading, or its file cannot be written to.
     #[error("the log is open for reading only")]
@@ -208,7 +211,9 @@ impl StoreError {
             | StoreError::Empty
             | StoreError::Foreign { .. } => "Restore the log from a copy.",
             StoreError::Newer { .. } => "This release leaves the log as it is.",
-            StoreError::Busy | StoreError::Lingering => "Stop what else uses the log.",
+            StoreError::Busy | StoreError::Lingering => {
+                "Stop what else uses the log: a running gcs-server, a command, or sqlite3."
+            }
             _ => "See whether the disk is full or fails, and whether the log may be written.",
         }
     }

@@ -90,9 +90,10 @@ fn an_operators_day_on_the_command_line() {
     let wrong = server.run(&provider, &["status"]);
     assert!(text(&wrong.stderr).contains("(403, forbidden)"));
 
-    // Beside the running server the log can be checked, and nothing else.
-    let verified = alone(&data, &["verify-log"]);
-    assert!(verified.status.success(), "{}", text(&verified.stderr));
+    // A running server keeps its folder and its log to itself.
+    let refused = alone(&data, &["verify-log"]);
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("Stop what else uses the log"), "{said}");
     for command in [&["serve"][..], &["rebuild"], &["recover", "--yes"]] {
         let refused = alone(&data, command);
         let said = text(&refused.stderr);
@@ -104,6 +105,8 @@ fn an_operators_day_on_the_command_line() {
     let status = server.json(&operator, &["digest"]);
     server.stop();
 
+    let verified = alone(&data, &["verify-log"]);
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
     let rebuilt = alone(&data, &["rebuild"]);
     let said = text(&rebuilt.stdout);
     assert!(rebuilt.status.success(), "{said}{}", text(&rebuilt.stderr));
@@ -293,6 +296,7 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
         let (code, number, _) = &known[0];
         assert_eq!(report(&agent, &server, code, number + 1).unwrap().status, 409);
     }
+    server.stop();
     let verified = alone(folder.path(), &["verify-log"]);
     assert!(verified.status.success(), "{}", text(&verified.stderr));
 }
