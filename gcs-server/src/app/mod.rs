@@ -5,6 +5,7 @@ mod catch_up;
 pub mod config;
 mod folder;
 pub mod key_file;
+mod repair;
 mod start;
 mod ticker;
 
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::folder::{DataFolder, FolderError, Opened};
+pub use self::repair::{Loss, OnLoss, expect_undamaged};
 use self::start::{Before, Bound, listen};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
@@ -61,7 +63,10 @@ impl App {
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
         let opened = DataFolder::open(config, clock.now(), &random)?;
-        let Opened { mut folder, store, keys, token } = opened;
+        let Opened { mut folder, store, keys, token, repaired, .. } = opened;
+        if let Some(repaired) = repaired {
+            tracing::warn!("{repaired}");
+        }
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
         let body_patience = Duration::from_secs(config.body_seconds.into());

@@ -26,8 +26,9 @@ pub enum StartError {
     /// The log does not have the last publication.
     #[error(
         "tick {tick} was published, but the log does not have it: the end of the log is missing, or \
-         it is another log.\nRestore a newer copy of the log; if there is none, `gcs-server \
-         recover` goes on from this log. Nothing has been changed."
+         it is another log.\nIf there is a newer copy of the log, move log.sqlite and log.sqlite-wal to \
+         another folder, and put that copy in their place. If there is none, `gcs-server recover` goes on \
+         from this log. Nothing has been changed."
     )]
     Behind {
         /// Number of the newest tick that was published.

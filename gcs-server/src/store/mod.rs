@@ -23,6 +23,8 @@
 
 mod memory;
 mod sqlite;
+pub mod wal;
+pub mod witness;
 
 use std::{fmt, io};
 
@@ -150,10 +152,7 @@ pub enum StoreError {
     #[error("the file is damaged, or it is not an SQLite database: {0}")]
     Damaged(#[source] rusqlite::Error),
     /// The database has nothing in it, not even an empty log.
-    #[error(
-        "the database is empty: its log is lost, or its creation was cut short; restore it, \
-         or delete the file to begin a new log"
-    )]
+    #[error("the database is empty: its log is lost, or its creation was cut short")]
     Empty,
     /// The database was not made by this server.
     #[error("the database belongs to another application (application id {application:#x})")]
@@ -202,6 +201,11 @@ pub enum StoreError {
     Sqlite(#[source] rusqlite::Error),
 }
 
+/// What an operator does about a log that is damaged.
+pub const DAMAGED: &str = "First copy log.sqlite and, if it is there, log.sqlite-wal to another folder and keep them: they \
+     may have events that no other copy has. Then restore the log from a copy, and run \
+     `gcs-server recover`, which says what the copy lacks.";
+
 impl StoreError {
     /// What an operator does about a log that cannot be used.
     pub fn advice(&self) -> &'static str {
@@ -209,7 +213,7 @@ impl StoreError {
             StoreError::Corrupt { .. }
             | StoreError::Damaged(_)
             | StoreError::Empty
-            | StoreError::Foreign { .. } => "Restore the log from a copy.",
+            | StoreError::Foreign { .. } => DAMAGED,
             StoreError::Newer { .. } => "This release leaves the log as it is.",
             StoreError::Busy | StoreError::Lingering => {
                 "Stop what else uses the log: a running gcs-server, a command, or sqlite3."

@@ -140,6 +140,12 @@ impl SqliteStore {
         Ok(SqliteStore { connection, is_read_only: true, is_checkpoint_due: false })
     }
 
+    /// Whether SQLite finds nothing wrong with the database.
+    pub fn is_sound(&self) -> bool {
+        let found = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+        found.is_ok_and(|found: String| found == "ok")
+    }
+
     fn expect_writable(&self) -> Result<(), StoreError> {
         if self.is_read_only || self.connection.is_readonly(MAIN_DB)? {
             return Err(StoreError::ReadOnly);
@@ -317,7 +323,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// The path of a file that SQLite has beside a database.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -34,6 +34,7 @@ const LAYERS: &[Layer] = &[
             "clock",
             "new_file",
             "random",
+            "time",
         ],
     ),
     (
