@@ -71,16 +71,16 @@ impl fmt::Display for Loss {
         if last > kept {
             writeln!(f, "Lost: {}.", events(&(kept + 1..=*last)))?;
         }
-        if *kept > 0 {
-            writeln!(f, "Whole: {}.", events(&(1..=*kept)))?;
-        }
-        if *may_be_more {
-            writeln!(f, "Whether events after event {} are lost cannot be known.", last.max(kept))?;
-        }
         if !readable.is_empty() {
             let readable: Vec<String> = readable.iter().map(events).collect();
             let readable = readable.join(", ");
             writeln!(f, "Of these, {readable} can be read, but not used without those before.")?;
+        }
+        if *may_be_more {
+            writeln!(f, "Whether events after event {} are lost cannot be known.", last.max(kept))?;
+        }
+        if *kept > 0 {
+            writeln!(f, "Whole: {}.", events(&(1..=*kept)))?;
         }
         match copy {
             Some(copy) => {
@@ -274,7 +274,7 @@ impl Found {
     /// Makes and reads a repaired copy.
     fn attempt(&self, wal: &Wal, choice: Choice, copy: &Path) -> io::Result<Attempt> {
         let path = copy.join(REPAIRED);
-        repair(wal, choice, &copy.join(LOG), &path)?;
+        repair(wal, choice, copy)?;
         let mut attempt = Attempt { choice, end: None, last: 0, has_seen: false };
         let Ok(mut store) = SqliteStore::open_read_only(&path) else { return Ok(attempt) };
         attempt.last = store.last().unwrap_or(0);
@@ -332,7 +332,7 @@ impl Found {
             self.attempt(wal, fullest.choice, copy)?;
             readable = readable_after(&copy.join(REPAIRED), kept, last.min(fullest.last));
         }
-        let may_be_more = self.may_be_more(attempts);
+        let may_be_more = self.may_be_more(attempts) || last <= kept;
         Ok(Loss { what, kept, last, readable, may_be_more, copy: copy_path })
     }
 }
@@ -354,16 +354,33 @@ fn readable_after(path: &Path, kept: u64, last: u64) -> Vec<RangeInclusive<u64>>
 }
 
 /// Copies the database and writes the chosen frames into it.
-fn repair(wal: &Wal, choice: Choice, from: &Path, to: &Path) -> io::Result<()> {
-    match fs::remove_file(to) {
+fn repair(wal: &Wal, choice: Choice, copy: &Path) -> io::Result<()> {
+    let to = copy.join(REPAIRED);
+    match fs::remove_file(&to) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut repaired = NewFile::create(to, Readers::Owner)?;
-    repaired.fill_from(&mut File::open(from)?)?;
+    let mut repaired = NewFile::create(&to, Readers::Owner)?;
+    repaired.fill_from(&mut File::open(copy.join(LOG))?)?;
+    keep_owner(&copy.with_file_name(LOG), repaired.file())?;
     wal.apply(choice, repaired.file())?;
     repaired.sync()?;
     repaired.keep();
+    Ok(())
+}
+
+/// Whoever repairs the log, perhaps root, the server's user needs it.
+fn keep_owner(log: &Path, copy: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        let (of, now) = (fs::metadata(log)?, copy.metadata()?);
+        if (of.uid(), of.gid()) != (now.uid(), now.gid()) {
+            fchown(copy, Some(of.uid()), Some(of.gid()))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (log, copy);
     Ok(())
 }
 
@@ -396,7 +413,7 @@ fn keep(folder: &Path, now: u64) -> Result<PathBuf, (PathBuf, io::Error)> {
     let name = format!("damaged-{}", utc(now).replace(['-', ':'], ""));
     let numbered = (2..).map(|number| folder.join(format!("{name}-{number}")));
     let mut places = std::iter::once(folder.join(&name)).chain(numbered);
-    let Some(place) = places.find(|place| !place.exists()) else { return Ok(folder.join(name)) };
+    let place = places.find(|place| !place.exists()).unwrap_or_else(|| folder.join(&name));
     copy_to(folder, &place).map_err(|error| {
         // What is half copied would only be in the way.
         let _gone = fs::remove_dir_all(&place);

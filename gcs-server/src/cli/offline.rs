@@ -49,6 +49,10 @@ pub(super) struct Recover {
     /// Do it; without --yes, only show what is lost
     #[arg(long)]
     yes: bool,
+    /// Begin a new series although nothing seems to be lost: the whole data folder was put back from
+    /// a copy, so that later ticks may have been published which are not here
+    #[arg(long)]
+    restored: bool,
     #[command(flatten)]
     settings: FolderOptions,
 }
@@ -64,6 +68,10 @@ pub(super) struct ResetToken {
 
 pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResult {
     let config = Config::load(&settings.into())?;
+    if file.is_none() {
+        // What a server writes meanwhile could look like damage.
+        DataFolder::expect_unused(&config)?;
+    }
     let path = file.unwrap_or_else(|| config.data_dir.join("log.sqlite"));
     let named = |error: &dyn std::fmt::Display| format!("log {}: {error}", path.display());
     if !path.exists() {
@@ -141,10 +149,10 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
+pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandResult {
     let config = Config::load(&settings.into())?;
     let Opened { folder, mut store, keys, loss, .. } = open_to_recover(&config, yes)?;
-    let state = catch_up(&mut *store, &keys, Outbox::default())?.replayed.whole()?;
+    let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let reports = state.reports.len();
     let tick = state.last_tick.map_or(0, |last| last.version.tick);
     say(format_args!(
@@ -154,8 +162,11 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     let newest = block_on(async { publishing(&folder)?.newest().await.map_err(Error::from) })?;
     match newest {
         _ if loss.is_some() => {}
+        _ if restored => say("this folder is a copy: everything after the log's end is lost")?,
         Some(newest) if !state.lacks(newest) => {
-            say("the log has everything that was published: start the server")?;
+            say("the log has everything that was published from this folder: start the server.\n\
+                 But if the whole folder was put back from a copy, later ticks may have been published \
+                 that it knows nothing of: then run `gcs-server recover --restored` first")?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(newest) => {
@@ -167,8 +178,10 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     if !yes {
         say(
             "lost are reports, but also corrections, revocations, suspensions and new tokens: do \
-             these again.\n`gcs-server recover --yes` continues with this log in a new series",
+             these again.",
         )?;
+        let command = if restored { "recover --restored --yes" } else { "recover --yes" };
+        say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
     let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;

@@ -317,7 +317,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     // A log that is refused must stay as it is. An empty write-ahead log has nothing to keep.
-    let has_content = fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let has_content = fs::metadata(beside(&place, "-wal")).is_ok_and(|wal| wal.len() > 0);
     connection.set_db_config(KEEP_AT_CLOSE, has_content)?;
     Ok(connection)
 }

@@ -100,6 +100,8 @@ impl Wal {
     /// Reads the write-ahead log of a database, which nobody may use meanwhile. `None` if there is
     /// none, or it is empty.
     pub fn read(database: &Path) -> io::Result<Option<Wal>> {
+        // SQLite has it beside the file that a link leads to.
+        let database = &fs::canonicalize(database)?;
         let bytes = match fs::read(super::sqlite::beside(database, "-wal")) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,

@@ -91,10 +91,12 @@ fn an_operators_day_on_the_command_line() {
     assert!(text(&wrong.stderr).contains("(403, forbidden)"));
 
     // A running server keeps its folder and its log to itself.
-    let refused = alone(&data, &["verify-log"]);
+    let (log, copy) = (data.join("log.sqlite"), folder.path().join("link.sqlite"));
+    std::os::unix::fs::symlink(log, &copy).unwrap();
+    let refused = pure(&["verify-log", copy.to_str().unwrap()]);
     let said = text(&refused.stderr);
     assert!(!refused.status.success() && said.contains("Stop what else uses the log"), "{said}");
-    for command in [&["serve"][..], &["rebuild"], &["recover", "--yes"]] {
+    for command in [&["serve"][..], &["rebuild"], &["recover", "--yes"], &["verify-log"]] {
         let refused = alone(&data, command);
         let said = text(&refused.stderr);
         assert!(

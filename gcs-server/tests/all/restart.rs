@@ -427,3 +427,37 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         home.start().await.stop().await;
     }
 }
+
+/// The copy knows nothing of what was published after it.
+#[actix_web::test]
+async fn a_copy_of_the_whole_folder_goes_on_in_a_series_of_its_own() {
+    let home = lived().await;
+    let copy = home.copy();
+    let running = home.start().await;
+    live(&home, &running, 20).await;
+    running.stop().await;
+    let before = copy.public();
+    for options in [&[][..], &["--yes"]] {
+        let (succeeded, said) = recover(&copy, options);
+        assert!(succeeded && said.contains("start the server"), "{said}");
+        assert!(said.contains("whole folder") && said.contains("recover --restored"), "{said}");
+    }
+    let (succeeded, said) = recover(&copy, &["--restored"]);
+    assert!(!succeeded && said.contains("recover --restored --yes"), "{said}");
+    let (succeeded, said) = recover(&copy, &["--restored", "--yes"]);
+    assert!(succeeded && said.contains("begins with the next tick"), "{said}");
+    assert_eq!(difference(&before, &copy.public()), Vec::<String>::new());
+
+    copy.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let running = copy.start().await;
+    let version = running.tick().await;
+    assert!(version.series > 1 && version.tick == 3, "{version:?}");
+    running.stop().await;
+    // Neither has a manifest of the other's name with another content.
+    let published = home.public();
+    let is_same = |(name, bytes): (&String, &Vec<u8>)| {
+        let other = published.get(name);
+        !name.starts_with("v1/manifests/") || other.is_none_or(|other| other == bytes)
+    };
+    assert!(copy.public().iter().all(is_same));
+}
