@@ -15,7 +15,16 @@ const LOG: &str = "log.sqlite";
 const WAL: &str = "log.sqlite-wal";
 
 /// A folder as a kill leaves it, with half of its events in the write-ahead log.
-async fn killed() -> (Home, gcs_core::Digest, u64) {
+struct Killed {
+    home: Home,
+    digest: gcs_core::Digest,
+    /// Position of the last event.
+    last: u64,
+    /// The witness, as it was some reports before.
+    older: Vec<u8>,
+}
+
+async fn killed() -> Killed {
     let home = Home::new();
     let running = home.begin().await;
     for serial in 0..20 {
@@ -26,13 +35,17 @@ async fn killed() -> (Home, gcs_core::Digest, u64) {
     let running = home.start().await;
     home.pass(HOUR);
     running.tick().await;
+    let mut older = Vec::new();
     for serial in 20..60 {
         running.report(serial, &items(serial)).await.unwrap();
+        if serial == 25 {
+            older = fs::read(home.path("witness")).unwrap();
+        }
     }
     let killed = home.copy();
     let (digest, last) = (running.digest(), running.service().node.state().position);
     running.stop().await;
-    (killed, digest, last)
+    Killed { home: killed, digest, last, older }
 }
 
 fn items(serial: u32) -> Vec<gcs_core::report::Item> {
@@ -114,7 +127,7 @@ async fn try_start(home: &Home) -> Result<Running, StartError> {
 
 #[actix_web::test]
 async fn of_a_damaged_write_ahead_log_nothing_is_lost_or_the_loss_is_named() {
-    let (killed, digest, last) = killed().await;
+    let Killed { home: killed, digest, last, .. } = killed().await;
     let wal = fs::read(killed.path(WAL)).unwrap();
     let whole = batches(&killed.copy().path(LOG));
     let damages = damages(&wal);
@@ -181,13 +194,13 @@ fn recovered(home: &Home, whole: &[Batch], kept: u64, name: &str) {
 
 #[actix_web::test]
 async fn an_undamaged_write_ahead_log_is_not_copied() {
-    let (killed, digest, _) = killed().await;
+    let Killed { home: killed, digest, .. } = killed().await;
     let running = killed.start().await;
     assert_eq!(running.digest(), digest);
     running.stop().await;
     assert!(kept(&killed).is_empty());
     // What was being written when the process ended was not acknowledged.
-    let torn = self::killed().await.0;
+    let torn = self::killed().await.home;
     let mut wal = fs::read(torn.path(WAL)).unwrap();
     wal.extend_from_slice(&wal.clone()[32..3000]);
     fs::write(torn.path(WAL), wal).unwrap();
@@ -195,9 +208,45 @@ async fn an_undamaged_write_ahead_log_is_not_copied() {
     assert!(kept(&torn).is_empty());
 }
 
+/// After a power cut the witness can be older than the log; or it is lost too.
+#[actix_web::test]
+async fn damage_is_seen_where_the_witness_is_old_or_lost() {
+    let Killed { home: killed, digest, last, older } = killed().await;
+    let wal = fs::read(killed.path(WAL)).unwrap();
+    let (mut mended, mut refused) = (0, 0);
+    for part in 1..10 {
+        let mut bytes = wal.clone();
+        bytes[wal.len() * part / 12] ^= 1;
+        let home = killed.copy();
+        fs::write(home.path(WAL), &bytes).unwrap();
+        fs::write(home.path("witness"), &older).unwrap();
+        match try_start(&home).await {
+            Ok(running) => {
+                assert_eq!(running.digest(), digest, "{part}");
+                running.stop().await;
+                mended += 1;
+            }
+            Err(error) => {
+                assert_eq!(named(&error.to_string()).1, last, "{part}: {error}");
+                refused += 1;
+            }
+        }
+        assert_eq!(kept(&home).len(), 1, "{part}");
+
+        let home = killed.copy();
+        fs::write(home.path(WAL), &bytes).unwrap();
+        fs::remove_file(home.path("witness")).unwrap();
+        let refusal = try_start(&home).await.err().unwrap().to_string();
+        assert!(refusal.contains("cannot be known"), "{part}: {refusal}");
+        assert_eq!(fs::read(home.path(WAL)).unwrap(), bytes, "{part}");
+        assert_eq!(kept(&home).len(), 1, "{part}");
+    }
+    assert!(mended > 0 && refused > 0, "{mended} mended, {refused} refused");
+}
+
 #[actix_web::test]
 async fn commands_name_damage_and_leave_it() {
-    let (killed, _, last) = killed().await;
+    let Killed { home: killed, last, .. } = killed().await;
     let mut wal = fs::read(killed.path(WAL)).unwrap();
     wal[5000] ^= 1;
     fs::write(killed.path(WAL), &wal).unwrap();
@@ -218,7 +267,7 @@ async fn commands_name_damage_and_leave_it() {
 /// A disk without room for the copies.
 #[actix_web::test]
 async fn what_cannot_be_copied_away_stays_as_it_is() {
-    let (killed, ..) = killed().await;
+    let killed = killed().await.home;
     let wal = fs::read(killed.path(WAL)).unwrap();
     fs::write(killed.path(WAL), &wal[..50_000]).unwrap();
     let Some(disk) = crate::common::small_disk::SmallDisk::mount(2048) else { return };
