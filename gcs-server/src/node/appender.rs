@@ -153,6 +153,7 @@ impl Appender {
         drop(state);
         match (input, &logged.event) {
             (Some(input), _) => {
+                self.store.settle();
                 // The publisher is only gone when the server stops; the tick is in the log.
                 let _gone = self.inputs.blocking_send(input);
             }

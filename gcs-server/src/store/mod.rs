@@ -118,6 +118,9 @@ pub trait Store: Send {
     /// body is erased already, so this can be repeated after any error. A position without an event
     /// is an error: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
+
+    /// Waits until what is kept beside the log is on disk too. Called before a publication.
+    fn settle(&mut self) {}
 }
 
 /// Why a batch was not appended, or may not have been.

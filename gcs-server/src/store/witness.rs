@@ -14,8 +14,8 @@
 //!
 //! Numbers are little-endian; the slots begin at 0 and 4096. An append writes a slot before it
 //! returns, without waiting for the disk: that survives the end of the process. A thread syncs the
-//! file a quarter of a second later at most, so after a power cut the witness may be older by as
-//! much, and never newer than the log.
+//! file a quarter of a second later at most, and a tick waits for it, so after a power cut the witness
+//! may be older by as much, and never newer than the log.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
@@ -226,6 +226,13 @@ impl Store for Witnessed {
 
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
         self.store.erase(events)
+    }
+
+    /// So that after a power cut too the witness knows of every event that was published.
+    fn settle(&mut self) {
+        if let Some(witness) = &self.witness {
+            let _tried_again_by_the_thread = witness.file.sync_data();
+        }
     }
 }
 
