@@ -68,6 +68,19 @@ impl NewFile {
         self.file.set_len(bytes.len() as u64)
     }
 
+    /// Writes everything that a reader has.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn fill_from(&mut self, from: &mut impl io::Read) -> io::Result<()> {
+        io::copy(from, &mut self.file).map(drop)
+    }
+
+    /// The file itself, to write to.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
     /// Waits until the content is on disk.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 //! ```text
 //! lock           locked by the process that uses the folder; has its number and addresses
 //! log.sqlite     the log, from which everything else is computed
+//! witness        which event was acknowledged last
+//! damaged-…/     what a damaged log was before it was repaired
 //! keys.json      the secret keys, unless the configuration names another file
 //! public/        what phones fetch; computed from the log
 //! private/       the saved publisher, for a fast restart; computed from the log
@@ -17,6 +19,7 @@ use thiserror::Error;
 
 use crate::app::config::Config;
 use crate::app::key_file::{self, KeyFileError};
+use crate::app::repair::{self, LOG, Loss, OnLoss, OpenLog};
 use crate::domain::chain::Chain;
 use crate::domain::events::{Deployment, Event, OperatorTokenSet, PolicySet};
 use crate::domain::judge;
@@ -25,7 +28,7 @@ use crate::domain::policy::Policy;
 use crate::domain::token::{Role, Token};
 use crate::node::seal;
 use crate::random::{self, Random};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// A data folder that cannot be used.
 #[derive(Debug, Error)]
@@ -82,6 +85,65 @@ pub enum FolderError {
         /// What went wrong.
         error: StoreError,
     },
+    /// Events that were acknowledged are not in the log any more.
+    #[error(
+        "log {path}: {loss}\
+         If another copy of the log has what is lost, move log.sqlite and log.sqlite-wal to another \
+         folder, and put that copy in their place.\n\
+         If there is none, `gcs-server recover --yes` goes on without it in a new series: reports have \
+         to be sent again, and corrections, revocations, suspensions and new tokens to be done again. \
+         Nothing has been changed."
+    )]
+    Lost {
+        /// The log.
+        path: PathBuf,
+        /// What is lost.
+        loss: Box<Loss>,
+    },
+    /// The log is damaged, and no repaired copy of it can be read.
+    #[error(
+        "log {path}: {what}\n\
+         It cannot be repaired. A copy of the damaged files is in {copy}: keep it. Nothing else has \
+         been changed.\n\
+         Move log.sqlite and log.sqlite-wal to another folder, put a copy of the log in their place, and \
+         run `gcs-server recover`, which says what the copy lacks."
+    )]
+    Unreadable {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// The folder with the copies.
+        copy: PathBuf,
+    },
+    /// The log is damaged, and was not opened to be repaired.
+    #[error(
+        "log {path}: {what}\n\
+         The next start of the server copies the damaged files to another folder, repairs the log if \
+         everything is there, and says what is lost if not. Nothing has been changed."
+    )]
+    Damaged {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The damaged files cannot be copied, and so are left as they are.
+    #[error(
+        "log {path}: {what}\n\
+         Before it is repaired, the damaged files are copied to {copy}, and that failed: {error}\n\
+         Make room for two copies of the log. Nothing has been changed."
+    )]
+    NotKept {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// The folder for the copies.
+        copy: PathBuf,
+        /// Why they cannot be made.
+        error: io::Error,
+    },
     /// The key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -122,6 +184,10 @@ pub struct Opened {
     pub keys: DeploymentKeys,
     /// The operator's token, which is shown only now, if this opening made a new deployment.
     pub token: Option<Token>,
+    /// What is lost, if that was accepted.
+    pub loss: Option<Loss>,
+    /// What was repaired, for people.
+    pub repaired: Option<String>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -139,7 +205,7 @@ impl DataFolder {
         let folder = DataFolder::lock(&config.data_dir)?;
         match DataFolder::is_new(config) {
             true => folder.begin(config, now, random),
-            false => folder.existing(config.key_file.clone()),
+            false => folder.existing(config.key_file.clone(), now, OnLoss::Refuse),
         }
     }
 
@@ -147,23 +213,26 @@ impl DataFolder {
     ///
     /// # Errors
     /// As [`DataFolder::open`], and when there is no deployment in the folder.
-    pub fn open_existing(config: &Config) -> Result<Opened, FolderError> {
+    pub fn open_existing(config: &Config, on_loss: OnLoss) -> Result<Opened, FolderError> {
         let log = config.data_dir.join(LOG);
         if !log.exists() {
             let error = io::Error::from(io::ErrorKind::NotFound);
             return Err(FolderError::Io { path: log, error });
         }
-        DataFolder::lock(&config.data_dir)?.existing(config.key_file.clone())
+        let folder = DataFolder::lock(&config.data_dir)?;
+        folder.existing(config.key_file.clone(), config.clock().now(), on_loss)
     }
 
-    fn existing(self, keys: PathBuf) -> Result<Opened, FolderError> {
+    fn existing(self, keys: PathBuf, now: u64, on_loss: OnLoss) -> Result<Opened, FolderError> {
         let log = self.log();
         match (log.exists(), keys.exists()) {
             (_, false) => Err(FolderError::NoKeys { log, keys }),
             (false, true) => Err(FolderError::NoLog { log, keys }),
             (true, true) => {
-                let store = Box::new(self.store()?);
-                Ok(Opened { folder: self, store, keys: key_file::read(&keys)?, token: None })
+                let keys = key_file::read(&keys)?;
+                let OpenLog { store, loss, repaired } = repair::open(&self.path, now, on_loss)?;
+                let store = Box::new(store);
+                Ok(Opened { folder: self, store, keys, token: None, loss, repaired })
             }
         }
     }
@@ -237,11 +306,6 @@ impl DataFolder {
         self.path.join("private")
     }
 
-    fn store(&self) -> Result<SqliteStore, FolderError> {
-        let path = self.log();
-        SqliteStore::open(&path).map_err(|error| FolderError::Store { path, error })
-    }
-
     /// Makes keys and the first events.
     fn begin(self, config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
         let keys = key_file::draw(random)?;
@@ -255,7 +319,7 @@ impl DataFolder {
         let sealed = seal(Chain::default(), &events, now, random)?;
 
         key_file::create(&keys, &config.key_file)?;
-        let begun = self.store().and_then(|mut store| {
+        let begun = repair::create(&self.path).and_then(|mut store| {
             let appended = sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch));
             appended.map_err(|error| FolderError::Begin(error.to_string()))?;
             Ok(store)
@@ -263,10 +327,11 @@ impl DataFolder {
         if begun.is_err() {
             // The keys have not been used yet: the next start makes new ones.
             let _gone = fs::remove_file(&config.key_file);
-            let _gone = SqliteStore::delete(&self.log());
+            let _gone = repair::delete(&self.path);
         }
         let store = Box::new(begun?);
-        Ok(Opened { folder: self, store, keys, token: Some(token) })
+        let (token, loss, repaired) = (Some(token), None, None);
+        Ok(Opened { folder: self, store, keys, token, loss, repaired })
     }
 }
 
@@ -288,5 +353,4 @@ fn first_events(
     ])
 }
 
-const LOG: &str = "log.sqlite";
 const LOCK: &str = "lock";

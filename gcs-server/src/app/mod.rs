@@ -6,6 +6,7 @@ pub mod config;
 mod folder;
 pub mod key_file;
 mod limits;
+mod repair;
 mod start;
 mod ticker;
 
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::folder::{DataFolder, FolderError, Opened};
+pub use self::repair::{Loss, OnLoss, expect_undamaged};
 use self::start::{Before, Bound, listen};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
@@ -63,7 +65,10 @@ impl App {
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
         let opened = DataFolder::open(config, clock.now(), &random)?;
-        let Opened { mut folder, store, keys, token } = opened;
+        let Opened { mut folder, store, keys, token, repaired, .. } = opened;
+        if let Some(repaired) = repaired {
+            tracing::warn!("{repaired}");
+        }
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
         let running = Running::start(store, Arc::new(keys), publishing, (clock, random), config);

@@ -27,8 +27,9 @@ pub enum StartError {
     /// The log does not have the last publication.
     #[error(
         "tick {tick} was published, but the log does not have it: the end of the log is missing, or \
-         it is another log.\nRestore a newer copy of the log; if there is none, `gcs-server \
-         recover` goes on from this log. Nothing has been changed."
+         it is another log.\nIf there is a newer copy of the log, move log.sqlite and log.sqlite-wal to \
+         another folder, and put that copy in their place. If there is none, `gcs-server recover` goes on \
+         from this log. Nothing has been changed."
     )]
     Behind {
         /// Number of the newest tick that was published.
@@ -142,8 +143,8 @@ impl Before {
         if !unerased.is_empty()
             && let Err(error) = store.erase(unerased)
         {
-            // Another process that reads the log keeps the bytes; the next start tries again.
-            tracing::error!(%error, "purged bodies are erased at the next start");
+            // The next start tries again, if nothing before does.
+            tracing::error!(%error, "bodies that were purged are still on disk");
         }
         if let Some((position, error)) = &caught_up.failed {
             // The published files stay, and reports are accepted, until an operator repairs it.

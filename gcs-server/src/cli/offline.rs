@@ -9,10 +9,13 @@ use data_encoding::HEXLOWER;
 use gcs_core::files::Path as FilePath;
 
 use super::connection::SMALL;
-use super::output::{OutputArgs, Readers, say, say_done};
+use super::output::{OutputArgs, Readers, note, say, say_done};
 use super::{CommandResult, Error};
 use crate::app::config::{Config, FolderOptions};
-use crate::app::{CaughtUp, DataFolder, Opened, StartError, catch_up, publishing};
+use crate::app::{
+    CaughtUp, DataFolder, FolderError, OnLoss, Opened, StartError, catch_up, expect_undamaged,
+    publishing,
+};
 use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
 use crate::domain::state::State;
 use crate::domain::token::{Role, Token};
@@ -46,6 +49,10 @@ pub(super) struct Recover {
     /// Do it; without --yes, only show what is lost
     #[arg(long)]
     yes: bool,
+    /// Begin a new series although nothing seems to be lost: the whole data folder was put back from
+    /// a copy, so that later ticks may have been published which are not here
+    #[arg(long)]
+    restored: bool,
     #[command(flatten)]
     settings: FolderOptions,
 }
@@ -61,11 +68,16 @@ pub(super) struct ResetToken {
 
 pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResult {
     let config = Config::load(&settings.into())?;
+    if file.is_none() {
+        // What a server writes meanwhile could look like damage.
+        DataFolder::expect_unused(&config)?;
+    }
     let path = file.unwrap_or_else(|| config.data_dir.join("log.sqlite"));
     let named = |error: &dyn std::fmt::Display| format!("log {}: {error}", path.display());
     if !path.exists() {
         return Err(named(&"there is no such file; name the data folder with --data-dir").into());
     }
+    expect_undamaged(&path)?;
     let mut store = SqliteStore::open_read_only(&path)
         .map_err(|error| named(&format_args!("{error}\n{}", error.advice())))?;
     let began = Instant::now();
@@ -87,7 +99,7 @@ fn rate(count: u64, what: &str, time: Duration) -> String {
 
 pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     let config = Config::load(&settings.into())?;
-    let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
+    let Opened { folder, mut store, keys, .. } = open(&config, OnLoss::Refuse)?;
     let began = Instant::now();
     let caught_up = catch_up(&mut *store, &keys, Outbox::default())?;
     let replaying = began.elapsed().saturating_sub(caught_up.computing);
@@ -137,10 +149,10 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
+pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandResult {
     let config = Config::load(&settings.into())?;
-    let Opened { folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
-    let state = catch_up(&mut *store, &keys, Outbox::default())?.replayed.whole()?;
+    let Opened { folder, mut store, keys, loss, .. } = open_to_recover(&config, yes)?;
+    let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let reports = state.reports.len();
     let tick = state.last_tick.map_or(0, |last| last.version.tick);
     say(format_args!(
@@ -149,8 +161,12 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     ))?;
     let newest = block_on(async { publishing(&folder)?.newest().await.map_err(Error::from) })?;
     match newest {
+        _ if loss.is_some() => {}
+        _ if restored => say("this folder is a copy: everything after the log's end is lost")?,
         Some(newest) if !state.lacks(newest) => {
-            say("the log has everything that was published: start the server")?;
+            say("the log has everything that was published from this folder: start the server.\n\
+                 But if the whole folder was put back from a copy, later ticks may have been published \
+                 that it knows nothing of: then run `gcs-server recover --restored` first")?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(newest) => {
@@ -162,8 +178,10 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
     if !yes {
         say(
             "lost are reports, but also corrections, revocations, suspensions and new tokens: do \
-             these again.\n`gcs-server recover --yes` continues with this log in a new series",
+             these again.",
         )?;
+        let command = if restored { "recover --restored --yes" } else { "recover --yes" };
+        say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
     let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;
@@ -178,7 +196,7 @@ pub(super) fn recover(Recover { yes, settings }: Recover) -> CommandResult {
 
 pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> CommandResult {
     let config = Config::load(&settings.into())?;
-    let Opened { folder: _folder, mut store, keys, .. } = DataFolder::open_existing(&config)?;
+    let Opened { folder: _folder, mut store, keys, .. } = open(&config, OnLoss::Refuse)?;
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let token = Token::new(Role::Operator, &Random::System.bytes()?);
     let output = output.open(Readers::Owner, SMALL)?;
@@ -186,6 +204,26 @@ pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> Comman
     let done = "The old token is void, and the new one is lost: run the command again.";
     output.write_after(&format!("operator token: {token}\n"), done)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens a data folder that no server uses, and says what was repaired.
+fn open(config: &Config, on_loss: OnLoss) -> Result<Opened, FolderError> {
+    let opened = DataFolder::open_existing(config, on_loss)?;
+    if let Some(repaired) = &opened.repaired {
+        note(repaired);
+    }
+    Ok(opened)
+}
+
+/// Opens a data folder; if events are lost, and that is accepted, they are named first.
+fn open_to_recover(config: &Config, accept: bool) -> Result<Opened, Error> {
+    match open(config, OnLoss::Refuse) {
+        Err(FolderError::Lost { loss, .. }) if accept => {
+            say(loss.to_string().trim_end())?;
+            Ok(open(config, OnLoss::Accept)?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// Appends one event to the log of a data folder that no server uses.

@@ -156,12 +156,13 @@ impl Appender {
         drop(state);
         match (input, &logged.event) {
             (Some(input), _) => {
+                self.store.settle();
                 // The publisher is only gone when the server stops; the tick is in the log.
                 let _gone = self.inputs.blocking_send(input);
             }
             (None, Some(Event::Purge(purge))) => {
                 if let Err(error) = self.store.erase(&purge.reports) {
-                    tracing::error!(%error, "purged bodies are erased at the next start");
+                    tracing::error!(%error, "bodies that were purged are still on disk");
                 }
             }
             _ => {}

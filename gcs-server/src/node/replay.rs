@@ -12,7 +12,7 @@ use crate::domain::events::{ERASABLE, Event};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::state::{LastTick, State};
-use crate::store::{Store, StoreError};
+use crate::store::{DAMAGED, Store, StoreError};
 
 /// Bytes of a log that are read at a time, about.
 const PAGE_BYTES: usize = 4 << 20;
@@ -70,7 +70,7 @@ pub enum ReplayError {
     #[error("{0}\n{advice}", advice = .0.advice())]
     Store(#[from] StoreError),
     /// An event of the log is wrong.
-    #[error("{0}\nRestore the log from a copy.")]
+    #[error("{0}\n{DAMAGED}")]
     Log(#[from] LogError),
     /// The key file belongs to another deployment.
     #[error(
@@ -79,10 +79,7 @@ pub enum ReplayError {
     )]
     OtherKeys,
     /// A body is missing, and no purge names it.
-    #[error(
-        "event {position}: its body is missing, although no purge has erased it\n\
-         Restore the log from a copy."
-    )]
+    #[error("event {position}: its body is missing, although no purge has erased it\n{DAMAGED}")]
     Missing {
         /// Position of the first such event.
         position: u64,
@@ -175,8 +172,8 @@ pub fn replay(
         read => read.map(|()| None)?,
     };
     if state.deployment.is_none() {
-        let what = "missing: the log is empty. If the very first start was cut short, delete \
-                    the log and its key file to begin again";
+        let what = "missing: the log is empty. If the very first start was cut short, move the log \
+                    and its key file to another folder, and start again";
         return Err(LogError::broken(1, what).into());
     }
     if !are_ours {

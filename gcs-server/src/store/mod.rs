@@ -23,6 +23,8 @@
 
 mod memory;
 mod sqlite;
+pub mod wal;
+pub mod witness;
 
 use std::{fmt, io};
 
@@ -116,6 +118,9 @@ pub trait Store: Send {
     /// body is erased already, so this can be repeated after any error. A position without an event
     /// is an error: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
+
+    /// Waits until what is kept beside the log is on disk too. Called before a publication.
+    fn settle(&mut self) {}
 }
 
 /// Why a batch was not appended, or may not have been.
@@ -150,10 +155,7 @@ pub enum StoreError {
     #[error("the file is damaged, or it is not an SQLite database: {0}")]
     Damaged(#[source] rusqlite::Error),
     /// The database has nothing in it, not even an empty log.
-    #[error(
-        "the database is empty: its log is lost, or its creation was cut short; restore it, \
-         or delete the file to begin a new log"
-    )]
+    #[error("the database is empty: its log is lost, or its creation was cut short")]
     Empty,
     /// The database was not made by this server.
     #[error("the database belongs to another application (application id {application:#x})")]
@@ -181,12 +183,15 @@ pub enum StoreError {
         /// The position.
         position: u64,
     },
-    /// The bodies are erased from the database, but a reader of an earlier state keeps
-    /// their bytes in the write-ahead log.
-    #[error("erased bytes remain on disk while another connection reads: erase again later")]
+    /// The bodies are erased from the database, but their bytes are still in the write-ahead log: a
+    /// reader of an earlier state needs them, or the disk is full or fails.
+    #[error(
+        "erased bytes remain in the write-ahead log, which cannot be emptied now; this is tried again \
+         with the next event"
+    )]
     Lingering,
-    /// Another connection holds the database.
-    #[error("another connection keeps the database locked: try again later")]
+    /// Another process or connection has the database.
+    #[error("another process uses the log, and only one can at a time")]
     Busy,
     /// The store was opened for reading, or its file cannot be written to.
     #[error("the log is open for reading only")]
@@ -199,6 +204,11 @@ pub enum StoreError {
     Sqlite(#[source] rusqlite::Error),
 }
 
+/// What an operator does about a log that is damaged.
+pub const DAMAGED: &str = "First copy log.sqlite and, if it is there, log.sqlite-wal to another folder and keep them: they \
+     may have events that no other copy has. Then restore the log from a copy, and run \
+     `gcs-server recover`, which says what the copy lacks.";
+
 impl StoreError {
     /// What an operator does about a log that cannot be used.
     pub fn advice(&self) -> &'static str {
@@ -206,9 +216,11 @@ impl StoreError {
             StoreError::Corrupt { .. }
             | StoreError::Damaged(_)
             | StoreError::Empty
-            | StoreError::Foreign { .. } => "Restore the log from a copy.",
+            | StoreError::Foreign { .. } => DAMAGED,
             StoreError::Newer { .. } => "This release leaves the log as it is.",
-            StoreError::Busy | StoreError::Lingering => "Stop what else uses the log.",
+            StoreError::Busy | StoreError::Lingering => {
+                "Stop what else uses the log: a running gcs-server, a command, or sqlite3."
+            }
             _ => "See whether the disk is full or fails, and whether the log may be written.",
         }
     }

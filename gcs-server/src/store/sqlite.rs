@@ -5,14 +5,19 @@
 //! zeros of the same length. The length stays because SQLite overwrites a row of the same size
 //! in place. If a row shrank, SQLite would move its neighbours, and the pages rebuilt for that may
 //! keep old copies of them, which `secure_delete` does not overwrite.
+//!
+//! SQLite maps no file into memory here: on a full disk the kernel kills a process that touches a
+//! mapped page for which there is no room. The index of the write-ahead log is on the heap instead,
+//! so only one process can use a log at a time.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{
     Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension as _, Row, TransactionBehavior,
     ffi, params,
@@ -26,6 +31,11 @@ const APPLICATION: i32 = 0x6763_736c;
 
 /// Version of the schema.
 const VERSION: i32 = 1;
+
+/// The part of SQLite that reads and writes files. With this one it keeps a log to its process, and
+/// needs no file for the index of the write-ahead log.
+#[cfg(unix)]
+const FILES: &std::ffi::CStr = c"unix-excl";
 
 /// How long to wait for another connection.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -69,6 +79,9 @@ const REPLACE: &str = "UPDATE batch SET bodies = ?2 WHERE first = ?1";
 #[derive(Debug)]
 pub struct SqliteStore {
     connection: Connection,
+    is_read_only: bool,
+    /// Whether the write-ahead log could not be emptied, as on a full disk.
+    is_checkpoint_due: bool,
 }
 
 impl SqliteStore {
@@ -79,8 +92,10 @@ impl SqliteStore {
         static OPENING: Mutex<()> = Mutex::new(());
         let opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let created = create_private(path)?;
-        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        writable(&connection)?;
+        let mut connection = connect(path)?;
+        if connection.is_readonly(MAIN_DB)? {
+            return Err(StoreError::ReadOnly);
+        }
         if !created {
             identify(&connection)?;
         }
@@ -89,18 +104,26 @@ impl SqliteStore {
             create_schema(&mut connection)?;
         }
         drop(opening);
+        connection.set_db_config(KEEP_AT_CLOSE, false)?;
+        let mut store = SqliteStore { connection, is_read_only: false, is_checkpoint_due: true };
         // A crash may have left in the write-ahead log what was being erased.
-        checkpoint(&connection)?;
-        expect_whole_pages(&connection, path)?;
-        Ok(SqliteStore { connection })
+        match store.checkpoint() {
+            // Everything is there and can be read and added to, though not moved.
+            Err(error @ (StoreError::Sqlite(_) | StoreError::Io(_))) => {
+                tracing::warn!(%error, "the log's write-ahead log cannot be emptied; is the disk full?");
+            }
+            emptied => {
+                emptied?;
+                expect_whole_pages(&store.connection, path)?;
+            }
+        }
+        Ok(store)
     }
 
     /// Deletes a log, with the files that SQLite has beside it.
     pub(crate) fn delete(path: &Path) -> io::Result<()> {
         for suffix in ["-shm", "-wal", ""] {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            match fs::remove_file(name) {
+            match fs::remove_file(beside(path, suffix)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -108,11 +131,43 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Opens a log for reading, which may be in use by a server. Appending and erasing fail.
+    /// Opens a log for reading, and changes nothing of it. Appending and erasing fail. Another
+    /// process cannot use the log meanwhile.
     pub fn open_read_only(path: &Path) -> Result<SqliteStore, StoreError> {
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = connect(path)?;
+        connection.pragma_update(None, "query_only", true)?;
         identify(&connection)?;
-        Ok(SqliteStore { connection })
+        Ok(SqliteStore { connection, is_read_only: true, is_checkpoint_due: false })
+    }
+
+    /// Whether SQLite finds nothing wrong with the database.
+    pub fn is_sound(&self) -> bool {
+        let found = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
+        found.is_ok_and(|found: String| found == "ok")
+    }
+
+    fn expect_writable(&self) -> Result<(), StoreError> {
+        if self.is_read_only || self.connection.is_readonly(MAIN_DB)? {
+            return Err(StoreError::ReadOnly);
+        }
+        Ok(())
+    }
+
+    /// Moves the write-ahead log into the database and empties it. False if a reader of an earlier
+    /// state, or a writer, is in the way.
+    fn checkpoint(&mut self) -> Result<bool, StoreError> {
+        let empty = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.is_checkpoint_due = true;
+        let is_empty = self.connection.query_row(empty, [], |row| row.get::<_, i64>(0))? == 0;
+        self.is_checkpoint_due = !is_empty;
+        Ok(is_empty)
+    }
+
+    /// Tries again to empty a write-ahead log that could not be emptied before.
+    fn make_up_for_checkpoint(&mut self) {
+        if self.is_checkpoint_due {
+            let _tried_again_later = self.checkpoint();
+        }
     }
 }
 
@@ -122,7 +177,7 @@ impl Store for SqliteStore {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
-        writable(&self.connection).and_then(|()| batch.validate()).map_err(AppendError::Failed)?;
+        self.expect_writable().and_then(|()| batch.validate()).map_err(AppendError::Failed)?;
         // A position that SQLite cannot hold is far from the next one.
         let (Ok(first), Ok(last)) = (i64::try_from(batch.first), i64::try_from(batch.last()))
         else {
@@ -131,8 +186,12 @@ impl Store for SqliteStore {
         let (headers, bodies) = encode(&batch.events).map_err(AppendError::Failed)?;
         let row = params![first, last, batch.id, headers, bodies];
         let statement = self.connection.prepare_cached(APPEND);
-        match statement.and_then(|mut statement| statement.execute(row)) {
-            Ok(1) => Ok(()),
+        let executed = statement.and_then(|mut statement| statement.execute(row));
+        match executed {
+            Ok(1) => {
+                self.make_up_for_checkpoint();
+                Ok(())
+            }
             Ok(_) => Err(AppendError::Conflict),
             Err(error) if changed_nothing(&error) => Err(AppendError::Failed(error.into())),
             Err(error) => Err(AppendError::Unknown(error.into())),
@@ -166,7 +225,7 @@ impl Store for SqliteStore {
     }
 
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
-        writable(&self.connection)?;
+        self.expect_writable()?;
         let mut events = events.to_vec();
         events.sort_unstable();
         let mut rest = events.as_slice();
@@ -176,7 +235,13 @@ impl Store for SqliteStore {
             rest = erase_in_one_batch(&transaction, *event, rest)?;
         }
         transaction.commit()?;
-        if checkpoint(&self.connection)? { Ok(()) } else { Err(StoreError::Lingering) }
+        // However the checkpoint fails, the bodies are gone from the database, and still in the
+        // write-ahead log.
+        match self.checkpoint() {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(StoreError::Sqlite(_) | StoreError::Busy) => Err(StoreError::Lingering),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -237,19 +302,32 @@ fn create_private(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+/// Closing a connection leaves the write-ahead log as it is.
+const KEEP_AT_CLOSE: DbConfig = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
     // SQLite's own message for this is less clear.
     if path.is_dir() {
         return Err(StoreError::Io(io::Error::from(ErrorKind::IsADirectory)));
     }
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    #[cfg(unix)]
+    let connection = Connection::open_with_flags_and_vfs(path, flags, FILES)?;
+    #[cfg(not(unix))]
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
+    // A log that is refused must stay as it is. An empty write-ahead log has nothing to keep.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let has_content = fs::metadata(beside(&place, "-wal")).is_ok_and(|wal| wal.len() > 0);
+    connection.set_db_config(KEEP_AT_CLOSE, has_content)?;
     Ok(connection)
 }
 
-fn writable(connection: &Connection) -> Result<(), StoreError> {
-    if connection.is_readonly(MAIN_DB)? { Err(StoreError::ReadOnly) } else { Ok(()) }
+/// The path of a file that SQLite has beside a database.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Makes sure that the database is a log of this version.
@@ -282,13 +360,6 @@ fn create_schema(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
-}
-
-/// Moves the write-ahead log into the database and empties it; false if a reader of an
-/// earlier state, or a writer, is in the way.
-fn checkpoint(connection: &Connection) -> Result<bool, StoreError> {
-    let empty = "PRAGMA wal_checkpoint(TRUNCATE)";
-    Ok(connection.query_row(empty, [], |row| row.get::<_, i64>(0))? == 0)
 }
 
 /// SQLite itself reads a page that is cut off as if zeros followed.

@@ -46,6 +46,7 @@ const LAYERS: &[Layer] = &[
             "new_file",
             "random",
             "request_log",
+            "time",
         ],
     ),
     (

@@ -15,6 +15,7 @@ mod arrows;
 mod command_line;
 mod common;
 mod corrections;
+mod damage;
 mod full_disk;
 mod hostile;
 mod judging;

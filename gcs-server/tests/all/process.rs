@@ -90,10 +90,13 @@ fn an_operators_day_on_the_command_line() {
     let wrong = server.run(&provider, &["status"]);
     assert!(text(&wrong.stderr).contains("(403, forbidden)"));
 
-    // Beside the running server the log can be checked, and nothing else.
-    let verified = alone(&data, &["verify-log"]);
-    assert!(verified.status.success(), "{}", text(&verified.stderr));
-    for command in [&["serve"][..], &["rebuild"], &["recover", "--yes"]] {
+    // A running server keeps its folder and its log to itself.
+    let (log, copy) = (data.join("log.sqlite"), folder.path().join("link.sqlite"));
+    std::os::unix::fs::symlink(log, &copy).unwrap();
+    let refused = pure(&["verify-log", copy.to_str().unwrap()]);
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("Stop what else uses the log"), "{said}");
+    for command in [&["serve"][..], &["rebuild"], &["recover", "--yes"], &["verify-log"]] {
         let refused = alone(&data, command);
         let said = text(&refused.stderr);
         assert!(
@@ -104,6 +107,8 @@ fn an_operators_day_on_the_command_line() {
     let status = server.json(&operator, &["digest"]);
     server.stop();
 
+    let verified = alone(&data, &["verify-log"]);
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
     let rebuilt = alone(&data, &["rebuild"]);
     let said = text(&rebuilt.stdout);
     assert!(rebuilt.status.success(), "{said}{}", text(&rebuilt.stderr));
@@ -325,6 +330,7 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
         let (code, number, _) = &known[0];
         assert_eq!(report(&agent, &server, code, number + 1).unwrap().status, 409);
     }
+    server.stop();
     let verified = alone(folder.path(), &["verify-log"]);
     assert!(verified.status.success(), "{}", text(&verified.stderr));
 }

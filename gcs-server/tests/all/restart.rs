@@ -174,6 +174,9 @@ async fn a_log_that_is_missing_empty_or_no_log_is_refused() {
     fs::remove_file(&log).unwrap();
     drop(SqliteStore::open(&log).unwrap());
     let refusal = home.refusal().await;
+    assert!(refusal.contains("Lost: events 1 to 13."), "{refusal}");
+    fs::remove_file(home.path("witness")).unwrap();
+    let refusal = home.refusal().await;
     assert!(refusal.contains("the log is empty"), "{refusal}");
     fs::remove_dir_all(home.path("public")).unwrap();
     fs::remove_dir_all(home.path("private")).unwrap();
@@ -371,7 +374,7 @@ fn recover(home: &Home, options: &[&str]) -> (bool, String) {
 
 #[actix_web::test]
 async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
-    for saved in [true, false] {
+    for (saved, witness) in [(true, true), (false, true), (true, false), (false, false)] {
         let home = Home::new();
         // The command has the system's clock.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -393,12 +396,18 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
             fs::remove_file(home.path("private/publisher")).unwrap();
         }
         let refusal = home.refusal().await;
-        assert!(refusal.contains("tick 2") && refusal.contains("recover"), "{refusal}");
-        assert!(matches!(home.try_start().await.err(), Some(StartError::Behind { tick: 2 })));
+        assert!(refusal.contains("recover"), "{refusal}");
+        if witness {
+            assert!(refusal.contains("Lost: events 10 to 11."), "{refusal}");
+        } else {
+            fs::remove_file(home.path("witness")).unwrap();
+            assert!(home.refusal().await.contains("tick 2"));
+            assert!(matches!(home.try_start().await.err(), Some(StartError::Behind { tick: 2 })));
+        }
         let before = files(&home.path("public"));
         let (succeeded, said) = recover(&home, &[]);
         assert!(!succeeded && said.contains("--yes"), "{said}");
-        assert!(home.refusal().await.contains("tick 2"));
+        home.refusal().await;
         let (succeeded, said) = recover(&home, &["--yes"]);
         let series = said.split("series ").last().unwrap().split(' ').next().unwrap();
         let series: u32 = series.parse().unwrap();
@@ -417,4 +426,38 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         running.stop().await;
         home.start().await.stop().await;
     }
+}
+
+/// The copy knows nothing of what was published after it.
+#[actix_web::test]
+async fn a_copy_of_the_whole_folder_goes_on_in_a_series_of_its_own() {
+    let home = lived().await;
+    let copy = home.copy();
+    let running = home.start().await;
+    live(&home, &running, 20).await;
+    running.stop().await;
+    let before = copy.public();
+    for options in [&[][..], &["--yes"]] {
+        let (succeeded, said) = recover(&copy, options);
+        assert!(succeeded && said.contains("start the server"), "{said}");
+        assert!(said.contains("whole folder") && said.contains("recover --restored"), "{said}");
+    }
+    let (succeeded, said) = recover(&copy, &["--restored"]);
+    assert!(!succeeded && said.contains("recover --restored --yes"), "{said}");
+    let (succeeded, said) = recover(&copy, &["--restored", "--yes"]);
+    assert!(succeeded && said.contains("begins with the next tick"), "{said}");
+    assert_eq!(difference(&before, &copy.public()), Vec::<String>::new());
+
+    copy.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let running = copy.start().await;
+    let version = running.tick().await;
+    assert!(version.series > 1 && version.tick == 3, "{version:?}");
+    running.stop().await;
+    // Neither has a manifest of the other's name with another content.
+    let published = home.public();
+    let is_same = |(name, bytes): (&String, &Vec<u8>)| {
+        let other = published.get(name);
+        !name.starts_with("v1/manifests/") || other.is_none_or(|other| other == bytes)
+    };
+    assert!(copy.public().iter().all(is_same));
 }

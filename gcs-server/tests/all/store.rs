@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use crate::common::small_disk::SmallDisk;
 use gcs_server::store::{
     AppendError, Batch, Failure, MAX_HEADER, MemoryStore, SqliteStore, Store, StoreError,
     StoredBody, StoredEvent,
@@ -410,6 +411,50 @@ fn a_reader_that_keeps_erased_bytes_is_told_of() {
     reader.execute_batch("COMMIT").unwrap();
     store.erase(&[6]).unwrap();
     assert!(!contains(&files(&folder), "<salt 00000006>"));
+}
+
+/// On a full disk a mapped file kills the process that touches it.
+#[test]
+fn no_file_is_mapped() {
+    let (folder, path) = database();
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.append(&batch(6, 1)).unwrap();
+    let mut reader = SqliteStore::open_read_only(&path).unwrap();
+    assert_eq!(reader.last().unwrap(), 6);
+    assert!(!folder.path().join("log.sqlite-shm").exists());
+    if let Ok(maps) = fs::read_to_string("/proc/self/maps") {
+        let folder = folder.path().to_str().unwrap();
+        assert!(!maps.contains(folder), "{maps}");
+    }
+}
+
+/// What a failed checkpoint leaves: a log that can be used, and a write-ahead log that is emptied later.
+#[test]
+fn a_log_is_opened_on_a_disk_without_room_for_a_checkpoint() {
+    let (folder, path) = database();
+    let mut store = SqliteStore::open(&path).unwrap();
+    for first in 6..60 {
+        store.append(&batch(first, 1)).unwrap();
+    }
+    let Some(disk) = SmallDisk::mount(1024) else { return };
+    let full = disk.path().join("log.sqlite");
+    for name in ["log.sqlite", "log.sqlite-wal"] {
+        fs::copy(folder.path().join(name), disk.path().join(name)).unwrap();
+    }
+    let wal = || fs::metadata(disk.path().join("log.sqlite-wal")).unwrap().len();
+    assert!(wal() > 100_000);
+    disk.fill();
+    let mut killed = SqliteStore::open(&full).unwrap();
+    assert_eq!(killed.read(1, ALL).unwrap(), store.read(1, ALL).unwrap());
+    let error = killed.erase(&[7]).unwrap_err();
+    let is_told =
+        |error: &StoreError| matches!(error, StoreError::Lingering | StoreError::Sqlite(_));
+    assert!(is_told(&error) && wal() > 100_000, "{error}");
+    disk.clear();
+    killed.append(&batch(60, 1)).unwrap();
+    assert_eq!(wal(), 0);
+    killed.erase(&[7]).unwrap();
+    assert!(!contains(&fs::read(&full).unwrap(), "<salt 00000007>"));
 }
 
 #[test]

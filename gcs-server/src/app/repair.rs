@@ -1,0 +1,469 @@
+//! Opening the log: damage by a failing disk is seen before SQLite changes anything.
+//!
+//! Two things are compared with the log before it is opened to write: its write-ahead log with
+//! itself, since damage in the middle would end it there, and its last event with the witness. Where
+//! something is wrong, the damaged files are copied away first. Then the database is repaired in a
+//! copy, in several ways; the chain of the events decides which of them is right, and the witness
+//! whether it is complete. Only a complete one takes the place of the log, or one that an operator accepts.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use super::folder::FolderError;
+use crate::new_file::{NewFile, Readers};
+use crate::node::{Replayed, replay};
+use crate::store::wal::{Choice, Damage, Wal};
+use crate::store::witness::{Seen, Witness, Witnessed};
+use crate::store::{SqliteStore, Store as _, StoreError};
+use crate::time::utc;
+
+/// Name of the log in a data folder.
+pub(super) const LOG: &str = "log.sqlite";
+
+const LOG_WAL: &str = "log.sqlite-wal";
+const WITNESS: &str = "witness";
+const REPAIRED: &str = "repaired.sqlite";
+
+/// What is done about events that are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// The log is not opened.
+    Refuse,
+    /// The log is opened without them.
+    Accept,
+}
+
+/// An open log, and what happened to it.
+#[derive(Debug)]
+pub(super) struct OpenLog {
+    /// The log.
+    pub(super) store: Witnessed,
+    /// What is lost.
+    pub(super) loss: Option<Loss>,
+    /// What was repaired, for people.
+    pub(super) repaired: Option<String>,
+}
+
+/// Events that were acknowledged and are not in the log any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// What is wrong.
+    what: String,
+    /// The last event before the first that is lost.
+    kept: u64,
+    /// The last event that is known to have been acknowledged.
+    last: u64,
+    /// Those of the events behind `kept` that can still be read.
+    readable: Vec<RangeInclusive<u64>>,
+    /// Whether more events than those up to `last` may be lost.
+    may_be_more: bool,
+    /// Where the damaged files have been copied to.
+    copy: Option<PathBuf>,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Loss { what, kept, last, readable, may_be_more, copy } = self;
+        writeln!(f, "{what}")?;
+        if last > kept {
+            writeln!(f, "Lost: {}.", events(&(kept + 1..=*last)))?;
+        }
+        if !readable.is_empty() {
+            let readable: Vec<String> = readable.iter().map(events).collect();
+            let readable = readable.join(", ");
+            writeln!(f, "Of these, {readable} can be read, but not used without those before.")?;
+        }
+        if *may_be_more {
+            writeln!(f, "Whether events after event {} are lost cannot be known.", last.max(kept))?;
+        }
+        if *kept > 0 {
+            writeln!(f, "Whole: {}.", events(&(1..=*kept)))?;
+        }
+        match copy {
+            Some(copy) => {
+                writeln!(f, "A copy of the damaged files is in {}: keep it.", copy.display())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// "event 3" or "events 3 to 5".
+fn events(range: &RangeInclusive<u64>) -> String {
+    let (first, last) = (range.start(), range.end());
+    if first == last { format!("event {first}") } else { format!("events {first} to {last}") }
+}
+
+/// Opens the log of a data folder that nobody else uses.
+pub(super) fn open(folder: &Path, now: u64, on_loss: OnLoss) -> Result<OpenLog, FolderError> {
+    let path = folder.join(LOG);
+    let (mut loss, mut repaired) = (None, None);
+    if let Some(found) = look(&path)? {
+        match found.mend(folder, now, on_loss)? {
+            Mended::Whole(text) => repaired = Some(text),
+            Mended::Lossy(lost) => loss = Some(lost),
+        }
+    }
+    Ok(OpenLog { store: create(folder)?, loss, repaired })
+}
+
+/// Opens the log of a data folder to write, or makes it, without a look at what is there.
+pub(super) fn create(folder: &Path) -> Result<Witnessed, FolderError> {
+    let path = folder.join(LOG);
+    match SqliteStore::open(&path) {
+        Ok(store) => Ok(Witnessed::new(store, folder.join(WITNESS))),
+        Err(error) => Err(FolderError::Store { path, error }),
+    }
+}
+
+/// Deletes a log that was just made, and its witness.
+pub(super) fn delete(folder: &Path) -> io::Result<()> {
+    SqliteStore::delete(&folder.join(LOG))?;
+    fs::remove_file(folder.join(WITNESS))
+}
+
+/// Makes sure that nothing is wrong with a log that a start would repair or refuse.
+///
+/// # Errors
+/// What is wrong.
+pub fn expect_undamaged(log: &Path) -> Result<(), FolderError> {
+    match look(log)? {
+        None => Ok(()),
+        Some(Found { what, .. }) => Err(FolderError::Damaged { path: log.to_owned(), what }),
+    }
+}
+
+/// Something that is wrong with a log.
+struct Found {
+    what: String,
+    wal: Option<Wal>,
+    damage: Option<Damage>,
+    seen: Option<Seen>,
+}
+
+fn look(log: &Path) -> Result<Option<Found>, FolderError> {
+    let io = |error| FolderError::Io { path: log.to_owned(), error };
+    let wal = Wal::read(log).map_err(io)?;
+    let damage = wal.as_ref().and_then(Wal::damage);
+    // A copy of another name has no witness.
+    let witness = Some(log.with_file_name(WITNESS)).filter(|_| log.ends_with(LOG));
+    let seen = witness.map_or(Ok(None), |witness| Witness::read(&witness)).map_err(io)?;
+    let what = match &damage {
+        Some(damage) => Some(describe(damage)),
+        // SQLite deletes the write-ahead log of an empty database.
+        None if wal.is_some() && fs::metadata(log).map_err(io)?.len() == 0 => {
+            Some("The database is empty, and its write-ahead log is not.".to_owned())
+        }
+        None => seen.map_or(Ok(None), |seen| compare(log, seen))?,
+    };
+    Ok(what.map(|what| Found { what, wal, damage, seen }))
+}
+
+fn describe(damage: &Damage) -> String {
+    let Damage { frame, frames, commits_behind } = damage;
+    let place = match frame {
+        0 => "The header of the write-ahead log".to_owned(),
+        frame => format!("Frame {frame} of {frames} of the write-ahead log"),
+    };
+    format!("{place} is damaged, and {commits_behind} transactions end behind the damage.")
+}
+
+/// What the witness has against the log. Other errors of the log are left to who opens it.
+fn compare(log: &Path, seen: Seen) -> Result<Option<String>, FolderError> {
+    let opened = SqliteStore::open_read_only(log);
+    if let Err(error @ StoreError::Busy) = opened {
+        return Err(FolderError::Store { path: log.to_owned(), error });
+    }
+    let Ok(mut store) = opened else { return Ok(None) };
+    let Ok(last) = store.last() else { return Ok(None) };
+    let Seen { position, .. } = seen;
+    Ok(match seen.is_in(&mut store) {
+        _ if last < position => Some(format!(
+            "The log ends with event {last}, and event {position} has been acknowledged."
+        )),
+        Ok(false) => Some(format!(
+            "Event {position} is not the one that was acknowledged: the log was changed, or it is \
+             another one."
+        )),
+        _ => None,
+    })
+}
+
+enum Mended {
+    /// Everything is there; what was done.
+    Whole(String),
+    /// The log can be used up to where it is whole.
+    Lossy(Loss),
+}
+
+/// A repaired copy of the database.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    choice: Choice,
+    /// Position of the last event, if the chain is whole.
+    end: Option<u64>,
+    /// Position of the last event, whatever is before.
+    last: u64,
+    /// Whether it has the event that the witness has seen.
+    has_seen: bool,
+}
+
+impl Found {
+    /// Repairs the log where everything is there, or without what is lost if that is accepted.
+    fn mend(&self, folder: &Path, now: u64, on_loss: OnLoss) -> Result<Mended, FolderError> {
+        let path = folder.join(LOG);
+        let Some(wal) = &self.wal else { return self.without_wal(&path, on_loss) };
+        let copy = keep(folder, now).map_err(|(copy, error)| FolderError::NotKept {
+            path: path.clone(),
+            what: self.what.clone(),
+            copy,
+            error,
+        })?;
+        let io = |error| FolderError::Io { path: copy.join(REPAIRED), error };
+        let mut attempts = Vec::new();
+        for choice in Choice::ALL {
+            attempts.push(self.attempt(wal, choice, &copy).map_err(io)?);
+            if self.is_complete(&attempts) {
+                install(folder, &copy).map_err(io)?;
+                let Found { what, .. } = self;
+                let place = copy.display();
+                return Ok(Mended::Whole(format!(
+                    "{what} The log has been repaired, and every event that was acknowledged is in it. \
+                     A copy of the damaged files is in {place}. The disk may be failing: replace it."
+                )));
+            }
+        }
+        let best = attempts.iter().filter(|attempt| attempt.end.is_some());
+        let best = best.copied().max_by_key(|attempt| attempt.end);
+        let loss = self.loss(best, &attempts, wal, &copy).map_err(io)?;
+        let made =
+            best.map(|best| self.attempt(wal, best.choice, &copy)).transpose().map_err(io)?;
+        match made {
+            Some(_) if on_loss == OnLoss::Accept => {
+                install(folder, &copy).map_err(io)?;
+                Ok(Mended::Lossy(loss))
+            }
+            Some(_) => {
+                fs::remove_file(copy.join(REPAIRED)).map_err(io)?;
+                Err(FolderError::Lost { path, loss: Box::new(loss) })
+            }
+            None => Err(FolderError::Unreadable { path, what: self.what.clone(), copy }),
+        }
+    }
+
+    /// Without a write-ahead log there is nothing to repair, and nothing that a start destroys.
+    fn without_wal(&self, path: &Path, on_loss: OnLoss) -> Result<Mended, FolderError> {
+        let store = SqliteStore::open_read_only(path);
+        let store = store.and_then(|mut store| store.last());
+        let kept = store.map_err(|error| FolderError::Store { path: path.to_owned(), error })?;
+        let last = self.seen.map_or(kept, |seen| seen.position);
+        let may_be_more = last <= kept;
+        let what = self.what.clone();
+        let loss = Loss { what, kept, last, readable: vec![], may_be_more, copy: None };
+        match on_loss {
+            OnLoss::Accept => Ok(Mended::Lossy(loss)),
+            OnLoss::Refuse => {
+                Err(FolderError::Lost { path: path.to_owned(), loss: Box::new(loss) })
+            }
+        }
+    }
+
+    /// Makes and reads a repaired copy.
+    fn attempt(&self, wal: &Wal, choice: Choice, copy: &Path) -> io::Result<Attempt> {
+        let path = copy.join(REPAIRED);
+        repair(wal, choice, copy)?;
+        let mut attempt = Attempt { choice, end: None, last: 0, has_seen: false };
+        let Ok(mut store) = SqliteStore::open_read_only(&path) else { return Ok(attempt) };
+        attempt.last = store.last().unwrap_or(0);
+        if let Some(seen) = self.seen {
+            attempt.has_seen = seen.is_in(&mut store).unwrap_or(false);
+        }
+        let replayed = replay(&mut store, None, |_, _| Ok(()));
+        if let Ok(state) = replayed.and_then(Replayed::whole)
+            && store.is_sound()
+        {
+            attempt.end = Some(state.position);
+        }
+        Ok(attempt)
+    }
+
+    /// The last event that is known to have been acknowledged.
+    fn known(&self, attempts: &[Attempt]) -> u64 {
+        let seen = self.seen.map_or(0, |seen| seen.position);
+        // What is in a transaction behind which another one ends was synced, and so acknowledged.
+        // The last transaction may not have been.
+        let is_synced = self.damage.as_ref().is_some_and(|damage| damage.commits_behind > 1);
+        let last = attempts.iter().map(|attempt| attempt.last).max();
+        seen.max(last.filter(|_| is_synced || self.seen.is_none()).unwrap_or(0))
+    }
+
+    /// Whether the last attempt has everything that was acknowledged.
+    fn is_complete(&self, attempts: &[Attempt]) -> bool {
+        let known = self.known(attempts);
+        let is_whole =
+            |attempt: &Attempt| attempt.end.is_some_and(|end| end >= known) && attempt.has_seen;
+        attempts.last().is_some_and(is_whole) && !self.may_be_more(attempts)
+    }
+
+    /// Whether transactions are lost of which nobody can say what was in them.
+    fn may_be_more(&self, attempts: &[Attempt]) -> bool {
+        let commits = self.damage.as_ref().map_or(0, |damage| damage.commits_behind);
+        let is_applied = |attempt: &Attempt| {
+            matches!(attempt.choice, Choice::Likely | Choice::Verified) && attempt.last > 0
+        };
+        self.seen.is_none() || commits > 1 && !attempts.iter().any(is_applied)
+    }
+
+    fn loss(
+        &self,
+        best: Option<Attempt>,
+        attempts: &[Attempt],
+        wal: &Wal,
+        copy: &Path,
+    ) -> io::Result<Loss> {
+        let (what, copy_path) = (self.what.clone(), Some(copy.to_owned()));
+        let (kept, last) = (best.and_then(|best| best.end).unwrap_or(0), self.known(attempts));
+        let fullest = attempts.iter().max_by_key(|attempt| attempt.last);
+        let mut readable = Vec::new();
+        if let Some(fullest) = fullest.filter(|fullest| fullest.last > kept) {
+            self.attempt(wal, fullest.choice, copy)?;
+            readable = readable_after(&copy.join(REPAIRED), kept, last.min(fullest.last));
+        }
+        let may_be_more = self.may_be_more(attempts) || last <= kept;
+        Ok(Loss { what, kept, last, readable, may_be_more, copy: copy_path })
+    }
+}
+
+/// The events behind a position that can be read.
+fn readable_after(path: &Path, kept: u64, last: u64) -> Vec<RangeInclusive<u64>> {
+    let mut readable: Vec<RangeInclusive<u64>> = Vec::new();
+    let Ok(mut store) = SqliteStore::open_read_only(path) else { return readable };
+    for position in kept + 1..=last {
+        if !store.read(position, 1).is_ok_and(|batches| !batches.is_empty()) {
+            continue;
+        }
+        match readable.last_mut().filter(|range| range.end() + 1 == position) {
+            Some(range) => *range = *range.start()..=position,
+            None => readable.push(position..=position),
+        }
+    }
+    readable
+}
+
+/// Copies the database and writes the chosen frames into it.
+fn repair(wal: &Wal, choice: Choice, copy: &Path) -> io::Result<()> {
+    let to = copy.join(REPAIRED);
+    match fs::remove_file(&to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut repaired = NewFile::create(&to, Readers::Owner)?;
+    repaired.fill_from(&mut File::open(copy.join(LOG))?)?;
+    keep_owner(&copy.with_file_name(LOG), repaired.file())?;
+    wal.apply(choice, repaired.file())?;
+    repaired.sync()?;
+    repaired.keep();
+    Ok(())
+}
+
+/// Whoever repairs the log, perhaps root, the server's user needs it.
+fn keep_owner(log: &Path, copy: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        let (of, now) = (fs::metadata(log)?, copy.metadata()?);
+        if (of.uid(), of.gid()) != (now.uid(), now.gid()) {
+            fchown(copy, Some(of.uid()), Some(of.gid()))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (log, copy);
+    Ok(())
+}
+
+/// Puts the repaired copy in the place of the log. After a crash in between it is repaired again, to
+/// the same effect.
+fn install(folder: &Path, copy: &Path) -> io::Result<()> {
+    fs::rename(copy.join(REPAIRED), folder.join(LOG))?;
+    sync_folder(folder)?;
+    fs::remove_file(folder.join(LOG_WAL))?;
+    sync_folder(folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Copies the log and its write-ahead log to a new folder, unless a folder has them already: a server
+/// that is started again and again must not fill the disk. Returns the folder.
+fn keep(folder: &Path, now: u64) -> Result<PathBuf, (PathBuf, io::Error)> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| (path, error)
+    };
+    for kept in kept_folders(folder).map_err(failed(folder))? {
+        let is_same = |name: &str| is_equal(&folder.join(name), &kept.join(name));
+        if is_same(LOG).unwrap_or(false) && is_same(LOG_WAL).unwrap_or(false) {
+            return Ok(kept);
+        }
+    }
+    let name = format!("damaged-{}", utc(now).replace(['-', ':'], ""));
+    let numbered = (2..).map(|number| folder.join(format!("{name}-{number}")));
+    let mut places = std::iter::once(folder.join(&name)).chain(numbered);
+    let place = places.find(|place| !place.exists()).unwrap_or_else(|| folder.join(&name));
+    copy_to(folder, &place).map_err(|error| {
+        // What is half copied would only be in the way.
+        let _gone = fs::remove_dir_all(&place);
+        (place.clone(), error)
+    })?;
+    Ok(place)
+}
+
+fn kept_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("damaged-") {
+            kept.push(entry.path());
+        }
+    }
+    Ok(kept)
+}
+
+fn copy_to(folder: &Path, place: &Path) -> io::Result<()> {
+    fs::create_dir(place)?;
+    for name in [LOG, LOG_WAL] {
+        let mut copy = NewFile::create(&place.join(name), Readers::Owner)?;
+        copy.fill_from(&mut File::open(folder.join(name))?)?;
+        copy.sync()?;
+        copy.keep();
+    }
+    sync_folder(place)?;
+    sync_folder(folder)
+}
+
+fn is_equal(one: &Path, two: &Path) -> io::Result<bool> {
+    let (mut one, mut two) = (File::open(one)?, File::open(two)?);
+    if one.metadata()?.len() != two.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    loop {
+        left.clear();
+        right.clear();
+        one.by_ref().take(PIECE).read_to_end(&mut left)?;
+        two.by_ref().take(PIECE).read_to_end(&mut right)?;
+        if left != right {
+            return Ok(false);
+        }
+        if left.is_empty() {
+            return Ok(true);
+        }
+    }
+}
+
+/// Bytes that are compared at a time.
+const PIECE: u64 = 1 << 20;
