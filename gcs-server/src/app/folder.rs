@@ -33,6 +33,16 @@ use crate::store::{Store, StoreError};
 /// A data folder that cannot be used.
 #[derive(Debug, Error)]
 pub enum FolderError {
+    /// A new deployment would begin in a folder that has a part of another one's log.
+    #[error(
+        "{path} has no log, but log.sqlite-wal, a part of one: its events can be read only together with \
+         its log.sqlite.\nPut log.sqlite and the key file back; or, for a new deployment, take another \
+         folder, and keep this one. Nothing has been changed."
+    )]
+    LeftOver {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// The folder cannot be made, read or written.
     #[error("data folder {path}: {error}")]
     Io {
@@ -227,6 +237,9 @@ impl DataFolder {
         let log = self.log();
         match (log.exists(), keys.exists()) {
             (_, false) => Err(FolderError::NoKeys { log, keys }),
+            (false, true) if repair::has_wal(&self.path) => {
+                Err(FolderError::LeftOver { path: self.path })
+            }
             (false, true) => Err(FolderError::NoLog { log, keys }),
             (true, true) => {
                 let keys = key_file::read(&keys)?;
@@ -308,6 +321,9 @@ impl DataFolder {
 
     /// Makes keys and the first events.
     fn begin(self, config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
+        if repair::has_wal(&self.path) {
+            return Err(FolderError::LeftOver { path: self.path.clone() });
+        }
         let keys = key_file::draw(random)?;
         let token = Token::new(Role::Operator, &random.bytes()?);
         let mut policy = Policy::default();

@@ -119,6 +119,11 @@ pub(super) fn create(folder: &Path) -> Result<Witnessed, FolderError> {
     }
 }
 
+/// Whether a folder has a write-ahead log with something in it.
+pub(super) fn has_wal(folder: &Path) -> bool {
+    fs::metadata(folder.join(LOG_WAL)).is_ok_and(|wal| wal.len() > 0)
+}
+
 /// Deletes a log that was just made, and its witness.
 pub(super) fn delete(folder: &Path) -> io::Result<()> {
     SqliteStore::delete(&folder.join(LOG))?;
@@ -150,14 +155,24 @@ fn look(log: &Path) -> Result<Option<Found>, FolderError> {
     let damage = wal.as_ref().and_then(Wal::damage);
     // A copy of another name has no witness.
     let witness = Some(log.with_file_name(WITNESS)).filter(|_| log.ends_with(LOG));
-    let seen = witness.map_or(Ok(None), |witness| Witness::read(&witness)).map_err(io)?;
+    let seen =
+        witness.map_or(Ok(None), |witness| Witness::read(&witness)).unwrap_or_else(|error| {
+            // It only helps to see what is lost, and must not keep a log that is whole from being used.
+            tracing::warn!(%error, "the witness cannot be read");
+            None
+        });
+    let length = fs::metadata(log).map_err(io)?.len();
     let what = match &damage {
         Some(damage) => Some(describe(damage)),
         // SQLite deletes the write-ahead log of an empty database.
-        None if wal.is_some() && fs::metadata(log).map_err(io)?.len() == 0 => {
+        None if wal.is_some() && length == 0 => {
             Some("The database is empty, and its write-ahead log is not.".to_owned())
         }
-        None => seen.map_or(Ok(None), |seen| compare(log, seen))?,
+        // It never becomes shorter.
+        None if wal.as_ref().and_then(Wal::database_len).is_some_and(|known| known < length) => {
+            Some("The end of the write-ahead log is missing: the database is longer.".to_owned())
+        }
+        None => compare(log, seen, wal.is_some())?,
     };
     Ok(what.map(|what| Found { what, wal, damage, seen }))
 }
@@ -171,14 +186,34 @@ fn describe(damage: &Damage) -> String {
     format!("{place} is damaged, and {commits_behind} transactions end behind the damage.")
 }
 
-/// What the witness has against the log. Other errors of the log are left to who opens it.
-fn compare(log: &Path, seen: Seen) -> Result<Option<String>, FolderError> {
-    let opened = SqliteStore::open_read_only(log);
-    if let Err(error @ StoreError::Busy) = opened {
-        return Err(FolderError::Store { path: log.to_owned(), error });
+/// What is wrong with a log as SQLite sees it, by the witness if there is one. With a write-ahead log, an
+/// error is damage too: the database alone may be whole. Other errors are left to who opens it.
+fn compare(log: &Path, seen: Option<Seen>, has_wal: bool) -> Result<Option<String>, FolderError> {
+    let fails = |error: &StoreError| {
+        let is_damage = matches!(error, StoreError::Damaged(_) | StoreError::Corrupt { .. });
+        let what = format!("The log cannot be read together with its write-ahead log: {error}.");
+        (has_wal && is_damage).then_some(what)
+    };
+    // A checkpoint may have been there before the damage.
+    let alone = if has_wal { SqliteStore::last_without_wal(log).unwrap_or(0) } else { 0 };
+    let mut store = match SqliteStore::open_read_only(log) {
+        Ok(store) => store,
+        Err(error @ StoreError::Busy) => {
+            return Err(FolderError::Store { path: log.to_owned(), error });
+        }
+        Err(error) => return Ok(fails(&error)),
+    };
+    let last = match store.last() {
+        Ok(last) => last,
+        Err(error) => return Ok(fails(&error)),
+    };
+    if last < alone {
+        return Ok(Some(format!(
+            "The database alone has event {alone}, but with its write-ahead log it ends with event \
+             {last}: the end of the write-ahead log is missing."
+        )));
     }
-    let Ok(mut store) = opened else { return Ok(None) };
-    let Ok(last) = store.last() else { return Ok(None) };
+    let Some(seen) = seen else { return Ok(None) };
     let Seen { position, .. } = seen;
     Ok(match seen.is_in(&mut store) {
         _ if last < position => Some(format!(
@@ -188,7 +223,8 @@ fn compare(log: &Path, seen: Seen) -> Result<Option<String>, FolderError> {
             "Event {position} is not the one that was acknowledged: the log was changed, or it is \
              another one."
         )),
-        _ => None,
+        Ok(true) => None,
+        Err(error) => fails(&error),
     })
 }
 
@@ -207,6 +243,8 @@ struct Attempt {
     end: Option<u64>,
     /// Position of the last event, whatever is before.
     last: u64,
+    /// Position of the last event of the batch before the last one.
+    before_last: u64,
     /// Whether it has the event that the witness has seen.
     has_seen: bool,
 }
@@ -275,9 +313,12 @@ impl Found {
     fn attempt(&self, wal: &Wal, choice: Choice, copy: &Path) -> io::Result<Attempt> {
         let path = copy.join(REPAIRED);
         repair(wal, choice, copy)?;
-        let mut attempt = Attempt { choice, end: None, last: 0, has_seen: false };
+        let mut attempt = Attempt { choice, end: None, last: 0, before_last: 0, has_seen: false };
         let Ok(mut store) = SqliteStore::open_read_only(&path) else { return Ok(attempt) };
-        attempt.last = store.last().unwrap_or(0);
+        // A batch that cannot be read counts for nothing: its numbers may be damaged.
+        if let Some(last) = store.last().ok().and_then(|last| store.read(last, 1).ok()?.pop()) {
+            (attempt.last, attempt.before_last) = (last.last(), last.first.saturating_sub(1));
+        }
         if let Some(seen) = self.seen {
             attempt.has_seen = seen.is_in(&mut store).unwrap_or(false);
         }
@@ -293,11 +334,20 @@ impl Found {
     /// The last event that is known to have been acknowledged.
     fn known(&self, attempts: &[Attempt]) -> u64 {
         let seen = self.seen.map_or(0, |seen| seen.position);
-        // What is in a transaction behind which another one ends was synced, and so acknowledged.
-        // The last transaction may not have been.
-        let is_synced = self.damage.as_ref().is_some_and(|damage| damage.commits_behind > 1);
-        let last = attempts.iter().map(|attempt| attempt.last).max();
-        seen.max(last.filter(|_| is_synced || self.seen.is_none()).unwrap_or(0))
+        let all = attempts.iter();
+        let (last, before) = (
+            all.clone().map(|attempt| attempt.last).max().unwrap_or(0),
+            all.map(|attempt| attempt.before_last).max().unwrap_or(0),
+        );
+        // A transaction behind which another one ends was synced, and so acknowledged. The last one
+        // may not have been.
+        let synced = match self.damage.as_ref().map_or(0, |damage| damage.commits_behind) {
+            _ if self.seen.is_none() => last,
+            0 => 0,
+            1 => before,
+            _ => last,
+        };
+        seen.max(synced)
     }
 
     /// Whether the last attempt has everything that was acknowledged.

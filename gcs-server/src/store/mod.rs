@@ -78,7 +78,7 @@ pub struct Batch {
 
 impl Batch {
     /// Position of the last event.
-    fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.first.saturating_add(self.events.len() as u64).saturating_sub(1)
     }
 

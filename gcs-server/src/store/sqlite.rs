@@ -140,6 +140,23 @@ impl SqliteStore {
         Ok(SqliteStore { connection, is_read_only: true, is_checkpoint_due: false })
     }
 
+    /// Position of the last event in the database itself, without its write-ahead log. Nobody may have the log open.
+    pub fn last_without_wal(path: &Path) -> Result<u64, StoreError> {
+        let place = path.as_os_str().as_encoded_bytes().iter().map(|byte| match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                char::from(*byte).to_string()
+            }
+            byte => format!("%{byte:02x}"),
+        });
+        let uri = format!("file:{}?immutable=1", place.collect::<String>());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(uri, flags)?;
+        identify(&connection)?;
+        last(&connection)
+    }
+
     /// Whether SQLite finds nothing wrong with the database.
     pub fn is_sound(&self) -> bool {
         let found = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));

@@ -162,20 +162,23 @@ impl Wal {
         checksum(order, checksum(order, before, &self.frame(at)[..8]), self.page(at))
     }
 
-    /// What is wrong, if anything is. A bad end without frames behind it is a crash, and no damage.
+    /// What is wrong, if anything is. A bad end behind which no transaction ends is no damage: a kill
+    /// leaves it, and a transaction that failed on a full disk leaves frames behind the next one's.
     pub fn damage(&self) -> Option<Damage> {
-        let is_verified = |frame: &Frame| frame.verdict == Verdict::Verified;
         let good = self.good();
-        let behind = &self.frames[good..];
-        if !behind.iter().any(is_verified) {
-            return None;
-        }
-        let commits = behind.iter().filter(|frame| is_verified(frame) && frame.commit.is_some());
-        Some(Damage {
+        let ends = |frame: &&Frame| frame.verdict == Verdict::Verified && frame.commit.is_some();
+        let commits_behind = self.frames[good..].iter().filter(ends).count();
+        (commits_behind > 0).then(|| Damage {
             frame: if self.is_header_good { good + 1 } else { 0 },
             frames: self.frames.len(),
-            commits_behind: commits.count(),
+            commits_behind,
         })
+    }
+
+    /// Bytes that the database has after the last transaction that SQLite uses, if there is one.
+    pub fn database_len(&self) -> Option<u64> {
+        let pages = self.frames[..self.good()].iter().rev().find_map(|frame| frame.commit)?;
+        Some(u64::from(pages) * self.page_size as u64)
     }
 
     /// Number of frames that SQLite uses.
@@ -473,6 +476,37 @@ mod tests {
                 assert_eq!(killed.parse(&zeroed).damage(), None);
             }
         }
+    }
+
+    /// As after a full disk: frames of a longer transaction that failed, behind a shorter one that came next.
+    #[test]
+    fn what_a_failed_transaction_left_is_no_damage() {
+        let mut killed = killed();
+        let bytes = std::mem::take(&mut killed.wal);
+        let wal = killed.parse(&bytes);
+        let is_start = |at: usize| at == 0 || wal.frames[at - 1].commit.is_some();
+        let is_long = |at: usize| {
+            at + 2 < wal.frames.len()
+                && wal.frames[at..at + 3].iter().all(|frame| frame.commit.is_none())
+        };
+        let at = (0..wal.frames.len()).find(|at| is_start(*at) && is_long(*at)).unwrap();
+        let length = FRAME_HEADER + 4096;
+        // Its first frame is overwritten by a transaction of one frame, and its commit never came.
+        let mut left = bytes[..HEADER + (at + 3) * length].to_vec();
+        let start = HEADER + at * length;
+        left[start + 4..start + 8].copy_from_slice(&40u32.to_be_bytes());
+        let before =
+            if at == 0 { [number(&bytes, 24), number(&bytes, 28)] } else { wal.stored(at - 1) };
+        let order = if number(&bytes, 0) == MAGIC { Order::LowFirst } else { Order::HighFirst };
+        let sum = checksum(order, before, &left[start..start + 8]);
+        let sum = checksum(order, sum, &left[start + FRAME_HEADER..start + length]);
+        for (place, number) in [(16, sum[0]), (20, sum[1])] {
+            left[start + place..start + place + 4].copy_from_slice(&number.to_be_bytes());
+        }
+        let wal = killed.parse(&left);
+        assert_eq!(wal.good(), at + 1);
+        assert_eq!(wal.frames[at + 2].verdict, Verdict::Verified);
+        assert_eq!(wal.damage(), None);
     }
 
     #[test]

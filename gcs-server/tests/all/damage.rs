@@ -175,6 +175,48 @@ async fn of_a_damaged_write_ahead_log_nothing_is_lost_or_the_loss_is_named() {
     assert!(mended >= 15 && refused >= 15, "{mended} mended, {refused} refused");
 }
 
+/// A checkpoint copies events into the database and leaves the write-ahead log as it is. Whatever happens to that
+/// one then, they are all there, and no start may write old pages over them.
+#[actix_web::test]
+async fn what_is_in_the_database_is_not_lost_with_its_write_ahead_log() {
+    let Killed { home: killed, digest, .. } = killed().await;
+    let connection = rusqlite::Connection::open(killed.path(LOG)).unwrap();
+    let passive = "PRAGMA wal_checkpoint(PASSIVE)";
+    let (all, done): (i64, i64) =
+        connection.query_row(passive, [], |row| Ok((row.get(1)?, row.get(2)?))).unwrap();
+    assert!(all == done && all > 25, "{all} {done}");
+    let home = killed.copy();
+    drop(connection);
+    let (wal, killed) = (fs::read(home.path(WAL)).unwrap(), home);
+    let cuts = (1..all as usize).step_by(7).map(|frames| 32 + frames * (4096 + 24));
+    let cuts = cuts.map(|at| (format!("cut at {at}"), wal[..at].to_vec()));
+    for (name, bytes) in damages(&wal).into_iter().step_by(5).chain(cuts) {
+        for has_witness in [true, false] {
+            let home = killed.copy();
+            fs::write(home.path(WAL), &bytes).unwrap();
+            if !has_witness {
+                fs::remove_file(home.path("witness")).unwrap();
+            }
+            let before = files_of_log(home.folder.path());
+            match try_start(&home).await {
+                Ok(running) => {
+                    assert_eq!(running.digest(), digest, "{name}, {has_witness}");
+                    running.stop().await;
+                }
+                Err(error) => {
+                    assert!(!has_witness, "{name}: {error}");
+                    let after = files_of_log(home.folder.path());
+                    assert_eq!(
+                        difference(&before, &after),
+                        Vec::<String>::new(),
+                        "{name}: {error}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Accepts the loss: what is kept is what was there, and the log goes on.
 fn recovered(home: &Home, whole: &[Batch], kept: u64, name: &str) {
     let output = alone(home.folder.path(), &["recover", "--yes"]);
