@@ -184,7 +184,7 @@ fn a_disk_that_fills_while_runs_are_written_is_told_and_nothing_is_left() {
 
 /// Whether SIGHUP, SIGINT or SIGTERM is ignored here, as below `nohup` or in the background of a script.
 fn is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     [1, 2, 15].iter().any(|signal| ignored.unwrap_or(0) >> (signal - 1) & 1 == 1)
