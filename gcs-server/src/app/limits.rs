@@ -6,8 +6,9 @@ use crate::http::with_ending;
 /// it has had an answer.
 const MOST_PLACES: usize = 8192;
 
-/// Most files that are kept for anything but connections: the log, published files, threads.
-const MOST_KEPT: usize = 256;
+/// Most files that are kept for anything but connections: the log, published files, the threads of many
+/// cores.
+const MOST_KEPT: usize = 512;
 
 /// Most places of the private listener. It has its own, so that nothing that happens to the public one can
 /// take away the operator's.
@@ -76,7 +77,7 @@ mod tests {
             let Places { public, private } = divide(files);
             assert!(public >= 1 && private >= 1);
             if files >= 64 {
-                assert!(with_ending(public) + with_ending(private) <= files - files.min(1024) / 4);
+                assert!(with_ending(public) + with_ending(private) <= files - files.min(2048) / 4);
             }
         }
         assert_eq!(divide(16_384), Places { public: MOST_PLACES, private: 448 });

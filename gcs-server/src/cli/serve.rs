@@ -3,10 +3,11 @@
 use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::process::ExitCode;
+#[cfg(unix)]
 use std::sync::Arc;
 
 #[cfg(unix)]
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::Level;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::Registry;
@@ -22,28 +23,35 @@ use crate::app::config::{Config, LogFormat, LogLevel, Options};
 use crate::app::{App, DataFolder};
 use crate::domain::policy::Policy;
 use crate::random::Random;
+#[cfg(unix)]
 use crate::request_log::RequestLog;
 
 pub(super) fn serve(settings: &Options) -> CommandResult {
     let config = &Config::load(settings)?;
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no SIGHUP"))]
     let (levels, _written_at_the_end) = log_to_stderr(config);
     if DataFolder::is_new(config) {
         // The operator's token is shown only once, so standard output must be usable.
         drop(Output::stdout(SMALL)?);
     }
     actix_web::rt::System::new().block_on(async {
+        // Before a log is read, which takes its time: a hangup must not end the start.
+        #[cfg(unix)]
+        let hangups = signal(SignalKind::hangup()).ok();
         let app = App::build(config, config.clock(), Random::System).await?;
         greet(config, &app);
         warn(config, &app);
-        let (settings, request_log) = (settings.clone(), Arc::clone(&app.service().request_log));
-        actix_web::rt::spawn(reload_when_asked(settings, levels, request_log));
+        #[cfg(unix)]
+        if let Some(hangups) = hangups {
+            let request_log = Arc::clone(&app.service().request_log);
+            let reload = reload_at(hangups, settings.clone(), levels, request_log);
+            actix_web::rt::spawn(reload);
+        }
         let handles = app.handles();
         actix_web::rt::spawn(async move {
             stop_signal().await;
             tracing::info!("stopping");
-            for handle in handles {
-                handle.stop(true).await;
-            }
+            futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true))).await;
         });
         app.run().await?;
         tracing::info!("stopped");
@@ -90,29 +98,26 @@ fn levels(level: LogLevel) -> Targets {
 
 /// Reads the settings again at each SIGHUP, and does what can be done while the server runs. The others
 /// need a restart.
-async fn reload_when_asked(settings: Options, handle: Levels, request_log: Arc<RequestLog>) {
-    #[cfg(unix)]
-    if let Ok(mut asked) = signal(SignalKind::hangup()) {
-        while asked.recv().await.is_some() {
-            match Config::load(&settings) {
-                Ok(config) => {
-                    let _gone = handle.reload(levels(config.log_level));
-                    request_log.set(config.log_requests);
-                    let (level, requests) = (config.log_level, config.log_requests);
-                    tracing::warn!(
-                        ?level,
-                        ?requests,
-                        "log settings read again; others need a restart"
-                    );
-                }
-                Err(error) => {
-                    tracing::error!(%error, "settings not read again; all stay as they are");
-                }
+#[cfg(unix)]
+async fn reload_at(
+    mut hangups: Signal,
+    settings: Options,
+    handle: Levels,
+    request_log: Arc<RequestLog>,
+) {
+    while hangups.recv().await.is_some() {
+        match Config::load(&settings) {
+            Ok(config) => {
+                let _gone = handle.reload(levels(config.log_level));
+                request_log.set(config.log_requests);
+                let (level, requests) = (config.log_level, config.log_requests);
+                tracing::warn!(?level, ?requests, "log settings read again; others need a restart");
+            }
+            Err(error) => {
+                tracing::error!(%error, "settings not read again; all stay as they are");
             }
         }
     }
-    #[cfg(not(unix))]
-    let _unused = (settings, handle, request_log);
 }
 
 /// Shows addresses, root key and, at the first start, the operator's token. If they cannot be

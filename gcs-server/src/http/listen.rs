@@ -17,13 +17,15 @@ use actix_service::{
 use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 
-use super::connection::{Crowd, Guarded, STALL_PATIENCE};
+use super::connection::{Crowd, Guarded, LINGER_PATIENCE, STALL_PATIENCE};
 
 /// Seconds that requests may take to end after the server is stopped.
 const SHUTDOWN_SECONDS: u64 = 10;
 
-/// How long a connection that the server ends may take to close.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of an answer that the system takes beyond those that are on the way. With more, it would seem for
+/// minutes as if a slow client took nothing.
+#[cfg(target_os = "linux")]
+const NOT_SENT: u32 = 32 << 10;
 
 /// Serves a socket with one worker for each core, which share the places for connections, until it
 /// is stopped.
@@ -42,10 +44,11 @@ where
     B: MessageBody + 'static,
 {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let places = places.div_ceil(workers);
+    let most = (with_ending(places) / workers).max(2);
+    let places = (places / workers).clamp(1, most - 1);
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(with_ending(places))
+        .max_concurrent_connections(most)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
@@ -61,7 +64,7 @@ where
             // These are the affair of the guarded stream.
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
-            .client_disconnect_timeout(CLOSE_PATIENCE)
+            .client_disconnect_timeout(LINGER_PATIENCE)
             .on_connect_ext(|stream: &Guarded<TcpStream>, data| {
                 data.insert(stream.connection());
             })
@@ -91,7 +94,11 @@ pub(crate) const fn with_ending(places: usize) -> usize {
 fn prepare(stream: &TcpStream) {
     // The end of an answer would wait for the client's delayed acknowledgement of its beginning.
     let _unknown = stream.set_nodelay(true);
-    // Ends a connection whose client is gone while the system has bytes for it.
     #[cfg(target_os = "linux")]
-    let _unknown = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(STALL_PATIENCE));
+    {
+        let socket = socket2::SockRef::from(stream);
+        let _unknown = socket.set_tcp_notsent_lowat(NOT_SENT);
+        // Ends a connection whose client is gone while the system has bytes for it.
+        let _unknown = socket.set_tcp_user_timeout(Some(STALL_PATIENCE));
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
 
@@ -26,10 +26,15 @@ pub(super) async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
-    let lasting = Connection::of(&request).map(|connection| connection.begin(&request));
+    let connection = Connection::of(&request);
+    let lasting = connection.clone().map(|connection| connection.begin(&request));
     let method = name(request.method());
     let service = request.app_data::<web::Data<Service>>().cloned();
-    let response = next.call(request).await?;
+    let mut response = next.call(request).await?;
+    // The connection ends where its body was not wanted, and the client must know.
+    if connection.is_some_and(|connection| connection.has_body_left()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let route = route(response.request());
     let status = response.status().as_u16();
     let code = response.response().extensions().get::<ProblemCode>().map_or("", |code| code.0);

@@ -114,6 +114,21 @@ fn every_phase_of_a_connection_ends() {
     assert_eq!(server.get("/v1/openapi.json").status, 200);
 }
 
+/// With a body on the way that nobody reads, the connection ends, and the answer says so: the next request would be lost.
+#[test]
+fn an_answer_says_when_the_connection_ends_with_it() {
+    let (_folder, server) = start(&[]);
+    for request in [
+        "POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc",
+        "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n\r\n",
+    ] {
+        let answer = talk(server.public, request.as_bytes(), b"");
+        let head = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
+        assert!(head.contains("connection: close"), "{request}: {head}");
+    }
+}
+
 /// Who sends garbage must not fill the disk with lines about it.
 #[test]
 fn malformed_requests_have_no_log_lines() {
@@ -148,6 +163,9 @@ fn requests_whose_answers_nobody_reads_take_little_memory() {
         "GET /v1/manifest HTTP/1.1\r\nhost: x\r\nif-none-match: *\r\n\r\n",
         "GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n",
         "GET /v1/manifest HTTP/1.1\r\nhost: x\r\nrange: bytes=0-0\r\n\r\n",
+        // Behind a body whose end only actix knows.
+        "POST /v1/reports HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n\
+         GET / HTTP/1.1\nhost:\n\nGET / HTTP/1.1\nhost:\n\nGET / HTTP/1.1\nhost:\n\n",
     ];
     assert_eq!(server.get("/v1/openapi.json").status, 200);
     let before = resident(server.child.id());
@@ -196,7 +214,7 @@ fn reports_that_are_half_sent_take_bounded_memory_and_others_are_taken() {
     }
     let grown = most.saturating_sub(before);
     // Without a limit it would be 500 to 800 MiB.
-    assert!(grown < 192 << 20, "800 half reports of 640 KiB: {} MiB more", grown >> 20);
+    assert!(grown < 256 << 20, "800 half reports of 640 KiB: {} MiB more", grown >> 20);
 }
 
 /// Asks again, as apps do, while the server is overloaded.

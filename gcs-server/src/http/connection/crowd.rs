@@ -47,14 +47,16 @@ impl Crowd {
     }
 
     /// Ends the connections that do least; `None` if none can be ended. They count no more, although
-    /// each is closed only when it is woken. It looks at all, so it makes room for some more than one.
+    /// each is closed only when it is woken. It looks at all, so of idle ones it ends some more than one.
     fn make_room(&self, now: Instant) -> Option<()> {
         let mut open = self.open.borrow_mut();
         let speeds = open
             .iter()
             .filter_map(|(number, connection)| connection.speed(now).map(|speed| (speed, *number)));
         let mut speeds: Vec<(f64, u64)> = speeds.collect();
-        let last = (self.most / 64).min(speeds.len().checked_sub(1)?);
+        let idle = speeds.iter().filter(|(speed, _)| *speed < 0.0).count();
+        speeds.first()?;
+        let last = (self.most / 64).min(idle.saturating_sub(1));
         speeds.select_nth_unstable_by(last, |(one, _), (other, _)| one.total_cmp(other));
         for (_, number) in &speeds[..=last] {
             open.remove(number)?.give_up();

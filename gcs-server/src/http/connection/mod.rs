@@ -35,12 +35,13 @@ const IDLE_PATIENCE: Duration = Duration::from_secs(75);
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a client may take nothing of an answer.
-pub(super) const STALL_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of an answer. The system tells only when it has room for more,
+/// which takes long on a slow link.
+pub(super) const STALL_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long the server goes on reading a body that it does not want. If it closed the connection at
 /// once, the client might lose the answer.
-const LINGER_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const LINGER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes of such a body that it reads at most: a client that sends a somewhat too large report still reads why it is refused.
 const LINGER_BYTES: u64 = 2 << 20;
@@ -116,9 +117,14 @@ impl Connection {
         Request(self)
     }
 
+    /// Whether a part of the body has not been read.
+    pub(super) fn has_body_left(&self) -> bool {
+        matches!(self.phase.get(), Phase::Body(_))
+    }
+
     /// The whole body has been read.
     pub(super) fn body_done(&self) {
-        if matches!(self.phase.get(), Phase::Body(_)) {
+        if self.has_body_left() {
             self.enter(Phase::Busy);
         }
     }
@@ -166,8 +172,9 @@ impl Drop for Request {
 /// Bytes of the body that follows a head; `None` if the head does not say.
 fn body_length(request: &ServiceRequest) -> Option<u64> {
     let headers = request.headers();
-    // Whatever follows a CONNECT or an upgrade counts as body to actix.
+    // Whatever follows a CONNECT or an upgrade may count as body to actix.
     let is_open = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.contains_key(header::UPGRADE)
         || *request.method() == Method::CONNECT
         || request.head().connection_type() == ConnectionType::Upgrade;
     if is_open {

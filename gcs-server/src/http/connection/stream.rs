@@ -21,8 +21,11 @@ use super::{
 /// copied.
 const HEAD_PIECE: usize = 4 << 10;
 
+/// Bytes that are given of a body at once. Actix would hold 128 KiB that no handler has asked for.
+const BODY_PIECE: usize = 32 << 10;
+
 /// Bytes that are given of a body of unknown length at once, so that few requests can follow in them.
-const BODY_PIECE: usize = 1 << 10;
+const OPEN_BODY_PIECE: usize = 1 << 10;
 
 /// A stream with a place in the crowd.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(in crate::http) struct Guarded<S> {
     scan: HeadScan,
     /// What was read beyond the present request.
     spare: Bytes,
+    /// Whether a piece of a body was just given, which actix has to look at first.
+    has_given: bool,
     /// When the client last took a part of an answer, or could.
     taken: Instant,
     /// Wakes at the next deadline, or before.
@@ -44,7 +49,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         let place = Rc::clone(crowd).enter()?;
         let (now, scan) = (Instant::now(), HeadScan::default());
         let alarm = Box::pin(sleep_until(now + IDLE_PATIENCE));
-        Some(Guarded { stream, place, scan, spare: Bytes::new(), taken: now, alarm })
+        Some(Guarded {
+            stream,
+            place,
+            scan,
+            spare: Bytes::new(),
+            has_given: false,
+            taken: now,
+            alarm,
+        })
     }
 
     pub(in crate::http) fn connection(&self) -> Rc<Connection> {
@@ -154,8 +167,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let most = left.map_or(BODY_PIECE, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        if std::mem::take(&mut self.has_given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let most = left.map_or(OPEN_BODY_PIECE, |left| BODY_PIECE.min(left as usize));
         let read = std::task::ready!(self.poll_some(most, context, buffer))?;
+        self.has_given = true;
         let connection = &self.place.connection;
         connection.moved.set(connection.moved.get() + read as u64);
         match left.map(|left| left - read as u64) {
@@ -168,10 +186,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     /// Reads what nobody wants, and then behaves as if the client had closed the connection.
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.connection();
-        let mut bin = [0; BODY_PIECE];
+        let mut bin = [0; 4 << 10];
         self.spare.advance(self.spare.len());
         while connection.moved.get() < LINGER_BYTES {
-            match self.poll_some(BODY_PIECE, context, &mut ReadBuf::new(&mut bin)) {
+            match self.poll_some(bin.len(), context, &mut ReadBuf::new(&mut bin)) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(read)) => connection.moved.set(connection.moved.get() + read as u64),
                 Poll::Pending => {
