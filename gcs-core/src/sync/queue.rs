@@ -180,16 +180,17 @@ impl Queue {
 mod tests {
     use super::*;
 
+    fn add(queue: &mut Queue, time: u64, status: HitStatus) {
+        let (date, element) = (Date::from_days(20_000).unwrap(), time.to_le_bytes().repeat(2));
+        let candidate = Candidate { status, rank: Some(0), window: 7 };
+        queue.hits.insert(Hit { time, date, element }, candidate);
+    }
+
     /// However many hits contacts have, false positives and open hits are remembered.
     #[test]
     fn contacts_do_not_push_out_the_others() {
         let mut queue = Queue::default();
-        let date = Date::from_days(20_000).unwrap();
-        let mut add = |time: u64, status| {
-            let element = time.to_le_bytes().repeat(2);
-            let candidate = Candidate { status, rank: Some(0), window: 7 };
-            queue.hits.insert(Hit { time, date, element }, candidate);
-        };
+        let mut add = |time, status| add(&mut queue, time, status);
         for episode in 0..10 {
             let start = 1_000_000 + episode * 100_000;
             (0..60).for_each(|at| add(start + at * 60, HitStatus::Confirmed));
@@ -211,12 +212,7 @@ mod tests {
     fn what_is_undecided_or_refuted_comes_before_the_rest_of_a_contact() {
         for status in [HitStatus::FalsePositive, HitStatus::Open] {
             let mut queue = Queue::default();
-            let date = Date::from_days(20_000).unwrap();
-            let mut add = |time: u64, status| {
-                let element = time.to_le_bytes().repeat(2);
-                let candidate = Candidate { status, rank: Some(0), window: 7 };
-                queue.hits.insert(Hit { time, date, element }, candidate);
-            };
+            let mut add = |time, status| add(&mut queue, time, status);
             for at in 0..150 {
                 add(1_000_000 + at, HitStatus::Confirmed);
                 add(1_000_200 + at, HitStatus::Open);

@@ -19,7 +19,8 @@ use thiserror::Error;
 
 use crate::app::config::Config;
 use crate::app::key_file::{self, KeyFileError};
-use crate::app::repair::{self, LOG, Loss, OnLoss, OpenLog};
+use crate::app::loss::Loss;
+use crate::app::repair::{self, LOG, OnLoss, OpenLog};
 use crate::domain::chain::Chain;
 use crate::domain::events::{Deployment, Event, OperatorTokenSet, PolicySet};
 use crate::domain::judge;

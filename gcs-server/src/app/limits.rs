@@ -2,8 +2,8 @@
 
 use crate::http::with_ending;
 
-/// Most places for connections of a listener. Each takes some 10 kB of memory while it is idle, and some 50 kB once
-/// it has had an answer.
+/// Most places for connections of the public listener. Each takes some 10 kB of memory before its first request, and
+/// some 70 kB after a large answer.
 const MOST_PLACES: usize = 8192;
 
 /// Most files that are kept for anything but connections: the log, published files, the threads of many

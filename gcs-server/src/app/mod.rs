@@ -6,6 +6,7 @@ pub mod config;
 mod folder;
 pub mod key_file;
 mod limits;
+mod loss;
 mod repair;
 mod start;
 mod ticker;
@@ -21,7 +22,8 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::folder::{DataFolder, FolderError, Opened};
-pub use self::repair::{Loss, OnLoss, expect_undamaged};
+pub use self::loss::Loss;
+pub use self::repair::{OnLoss, expect_undamaged};
 use self::start::{Before, Bound, listen};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;

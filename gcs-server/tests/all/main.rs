@@ -1,5 +1,4 @@
-//! The tests of the server from outside, in one program: to link it once takes a tenth of the time of
-//! one program for each file.
+//! The tests of the server from outside, in one program, which is linked once.
 
 #![allow(
     clippy::needless_pass_by_value,
