@@ -150,9 +150,10 @@ impl LiveDate {
         self.listed = true;
         if !sizes.is_empty() {
             let missing = sizes.len()..enough;
-            let count: usize = missing.map(|report| sizes[report % sizes.len()]).sum();
+            let wanted: usize = missing.map(|report| sizes[report % sizes.len()]).sum();
+            let room = (settings.max_filler as usize).saturating_sub(self.filler.len());
             let element = |number| key.element(version, date, number);
-            self.filler.extend((0..count as u32).map(element));
+            self.filler.extend((0..wanted.min(room) as u32).map(element));
         }
     }
 

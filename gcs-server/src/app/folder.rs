@@ -102,8 +102,9 @@ pub enum FolderError {
          If another copy of the log has what is lost, move log.sqlite and log.sqlite-wal to another \
          folder, and put that copy in their place.\n\
          If there is none, `gcs-server recover --yes` goes on without it in a new series: reports have \
-         to be sent again, and corrections, revocations, suspensions and new tokens to be done again. \
-         Nothing has been changed."
+         to be sent again, and corrections, revocations, rotated keys, suspensions and new tokens to be \
+         done again. With --void-codes, codes that are out bring no reports any more, in case a lost event \
+         had made a stolen key void. Nothing has been changed."
     )]
     Lost {
         /// The log.

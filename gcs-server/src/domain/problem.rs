@@ -77,18 +77,16 @@ pub enum Problem {
     ProviderName,
     #[error("all {max} provider numbers are taken")]
     ProvidersExhausted { max: u16 },
-    #[error("the provider's present key has no range that begins with serial number {first}")]
-    RangeUnknown { first: u32 },
+    #[error(
+        "the provider's key of generation {generation} has no range that begins with serial number {first}"
+    )]
+    RangeUnknown { generation: u32, first: u32 },
     #[error("a range has 1 to {max} codes, got {got}")]
     RangeCount { max: u32, got: u32 },
     #[error("codes are valid for 1 to {max} days, got {got}")]
     RangeDays { max: u32, got: u32 },
     #[error("the provider may have {max} unused codes at once, and has {open}")]
     QuotaExceeded { max: u64, open: u64 },
-    #[error(
-        "all serial numbers of the provider's key are used up; the operator must rotate the key"
-    )]
-    SerialsExhausted,
     #[error(transparent)]
     PolicyInvalid(#[from] PolicyError),
     #[error("say which reports: by report, code, provider, range or time")]

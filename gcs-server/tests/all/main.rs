@@ -25,5 +25,6 @@ mod output;
 mod process;
 mod publications;
 mod publishing;
+mod recovery;
 mod restart;
 mod store;

@@ -321,7 +321,7 @@ async fn a_code_used_at_one_node_is_used_at_the_other() {
     let first = one.report(0, 1).await.unwrap();
     assert_eq!(two.report(0, 1).await.unwrap(), first);
     assert!(is_used(&two.report(0, 2).await));
-    two.node.act(|state, _| judge::close_range(state, 1, 0)).await.unwrap();
+    two.node.act(|state, _| judge::close_range(state, 1, None, 0)).await.unwrap();
     assert!(matches!(one.report(1, 1).await, Err(Problem::CodeRevoked)));
     assert_eq!(one.report(0, 1).await.unwrap(), first);
     assert_eq!(one.node.state().digest(), two.node.state().digest());

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::common::api::{Answer, agent, seed_of, try_ask};
-use crate::common::process::{Process, alone, program, pure, text};
+use crate::common::process::{Process, alone, complaint, program, pure, text};
 use gcs_core::Date;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -55,6 +55,13 @@ fn an_operators_day_on_the_command_line() {
     assert_eq!(report(&agent(), &server, &sheet[0], 1).unwrap().status, 201);
     let set = server.json(&operator, &["policy", "set", "min_reports=1", "raw=true"]);
     assert_eq!(set["raw"], true);
+    let much = ["policy", "set", "min_reports=1000"];
+    let asked = complaint(&server.run(&operator, &much));
+    assert!(asked.contains("up to 100000 random filler elements"), "{asked}");
+    let set = server.json(&operator, &[&much[..], &["--yes"]].concat());
+    assert_eq!(set["min_reports"], 1000);
+    let less = server.json(&operator, &["policy", "set", "min_reports=1"]);
+    assert_eq!(less["min_reports"], 1, "less filler needs no question");
     let wrong = server.run(&operator, &["policy", "set", "min_report=1"]);
     assert!(text(&wrong.stderr).contains("there is no setting min_report"));
 

@@ -407,6 +407,15 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         let before = files(&home.path("public"));
         let (succeeded, said) = recover(&home, &[]);
         assert!(!succeeded && said.contains("--yes"), "{said}");
+        assert!(said.contains("--void-codes"), "{said}");
+        if !witness {
+            assert!(said.contains("provider 1 (a clinic): 9"), "{said}");
+            let (succeeded, said) = recover(&home, &["--void-codes"]);
+            assert!(
+                !succeeded && said.contains("`gcs-server recover --void-codes --yes`"),
+                "{said}"
+            );
+        }
         home.refusal().await;
         let (succeeded, said) = recover(&home, &["--yes"]);
         let series = said.split("series ").last().unwrap().split(' ').next().unwrap();
