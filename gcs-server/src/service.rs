@@ -95,8 +95,10 @@ impl Service {
     /// The status of the report that has a tracking id, by what phones can fetch now.
     ///
     /// # Errors
-    /// [`Problem::ReportUnknown`].
+    /// [`Problem::ReportUnknown`]. [`Problem::ReadOnly`]: the report may be in the part of the log
+    /// that a newer release wrote.
     pub fn report_status(&self, tracking: &str) -> Result<ReportStatus, Problem> {
+        self.node.expect_current()?;
         let published = self.version();
         report_status(&self.node.state(), tracking, published)
     }

@@ -122,7 +122,10 @@ pub enum Problem {
          before an answer of success"
     )]
     StorageUnavailable,
-    #[error("the log was written by a newer release: this server only serves what is published")]
+    #[error(
+        "a newer release wrote to the log: this server only serves what is published, until that \
+         release is installed"
+    )]
     ReadOnly,
     #[error("the server is starting, stopping or overloaded; try again")]
     Unavailable,

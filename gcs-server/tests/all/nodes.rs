@@ -280,8 +280,9 @@ async fn an_event_of_a_newer_release_stops_writing_but_not_reading() {
     store.clone().append(&batch).unwrap();
     for serial in 0..2 {
         let refused = host.report(serial, 1).await;
-        assert!(matches!(refused, Err(Problem::StorageUnavailable)));
+        assert!(matches!(refused, Err(Problem::ReadOnly)));
     }
+    assert!(host.node.is_read_only());
     assert_eq!(host.position(), state.position);
     assert_eq!(host.node.state().digest(), state.digest());
 }
