@@ -3,6 +3,7 @@
 mod advice;
 mod catch_up;
 pub mod config;
+mod first_start;
 mod folder;
 pub mod key_file;
 mod limits;
@@ -52,7 +53,7 @@ pub struct App {
     ticker: Option<tokio::task::JoinHandle<()>>,
     new_token: Option<Token>,
     /// Kept open until the end, so that no other server uses the folder.
-    _folder: DataFolder,
+    folder: DataFolder,
 }
 
 impl App {
@@ -75,6 +76,8 @@ impl App {
         let publishing = publishing(&folder)?;
         let running = Running::start(store, Arc::new(keys), publishing, (clock, random), config);
         let Running { service, node_thread, worker } = running.await?;
+        // A token that was never shown may have been replaced meanwhile.
+        let token = token.filter(|token| token.hash() == service.node.state().operator);
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
         let places = limits::places();
         let serve = |listener, (address, socket): Bound, places| {
@@ -88,7 +91,7 @@ impl App {
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new_token: token,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -102,9 +105,17 @@ impl App {
         self.private.0
     }
 
-    /// The operator's token, if this was the first start of a new deployment.
+    /// The operator's token, if this is a new deployment whose token has not been shown.
     pub fn new_token(&self) -> Option<&Token> {
         self.new_token.as_ref()
+    }
+
+    /// Notes that the operator's token has been shown, so that no start shows it again.
+    ///
+    /// # Errors
+    /// When the token cannot be deleted; then the next start shows it again.
+    pub fn token_is_shown(&self) -> io::Result<()> {
+        self.folder.token_is_shown()
     }
 
     /// The service that request handlers use.
@@ -122,7 +133,8 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run(self) -> io::Result<()> {
-        let App { service, public, private, node_thread, worker, ticker, .. } = self;
+        let App { service, public, private, node_thread, worker, ticker, folder: _folder, .. } =
+            self;
         let listened = futures_util::future::try_join(public.1, private.1).await;
         if let Some(ticker) = ticker {
             ticker.abort();

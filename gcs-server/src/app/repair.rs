@@ -24,7 +24,7 @@ use crate::time::utc;
 pub(super) const LOG: &str = "log.sqlite";
 
 const LOG_WAL: &str = "log.sqlite-wal";
-const WITNESS: &str = "witness";
+pub(super) const WITNESS: &str = "witness";
 const REPAIRED: &str = "repaired.sqlite";
 
 /// What is done about events that are lost.
@@ -72,12 +72,6 @@ pub(super) fn create(folder: &Path) -> Result<Witnessed, FolderError> {
 /// Whether a folder has a write-ahead log with something in it.
 pub(super) fn has_wal(folder: &Path) -> bool {
     fs::metadata(folder.join(LOG_WAL)).is_ok_and(|wal| wal.len() > 0)
-}
-
-/// Deletes a log that was just made, and its witness.
-pub(super) fn delete(folder: &Path) -> io::Result<()> {
-    SqliteStore::delete(&folder.join(LOG))?;
-    fs::remove_file(folder.join(WITNESS))
 }
 
 /// Makes sure that nothing is wrong with a log that a start would repair or refuse.

@@ -30,7 +30,7 @@ pub(super) fn serve(settings: &Options) -> CommandResult {
     let config = &Config::load(settings)?;
     #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no SIGHUP"))]
     let (levels, _written_at_the_end) = log_to_stderr(config);
-    if DataFolder::is_new(config) {
+    if DataFolder::will_show_token(config) {
         // The operator's token is shown only once, so standard output must be usable.
         drop(Output::stdout(SMALL)?);
     }
@@ -124,13 +124,16 @@ async fn reload_at(
 /// shown, the server serves all the same.
 fn greet(config: &Config, app: &App) {
     let done = match app.new_token() {
-        Some(_) => {
-            "The operator's token is lost: stop the server, then run `gcs-server reset-token`."
-        }
+        Some(_) => "The server runs all the same, and its next start shows the operator's token.",
         None => "The server runs all the same.",
     };
-    if let Err(error) = Output::unchecked().write_after(&greeting(config, app), done) {
-        note(error);
+    match Output::unchecked().write_after(&greeting(config, app), done) {
+        Err(error) => note(error),
+        Ok(_) => {
+            if let Err(error) = app.token_is_shown() {
+                tracing::warn!(%error, "the folder `starting` cannot be deleted: the next start tries again");
+            }
+        }
     }
 }
 

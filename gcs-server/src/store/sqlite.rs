@@ -120,17 +120,6 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Deletes a log, with the files that SQLite has beside it.
-    pub(crate) fn delete(path: &Path) -> io::Result<()> {
-        for suffix in ["-shm", "-wal", ""] {
-            match fs::remove_file(beside(path, suffix)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Opens a log for reading, and changes nothing of it. Appending and erasing fail. Another
     /// process cannot use the log meanwhile.
     pub fn open_read_only(path: &Path) -> Result<SqliteStore, StoreError> {
