@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::folder::FolderError;
-use super::key_file;
+use super::key_file::{self, KeyFileError};
 use super::repair::{self, LOG, WITNESS};
 use crate::domain::chain::Chain;
 use crate::domain::events::{Deployment, Event, OperatorTokenSet, PolicySet};
@@ -100,11 +100,11 @@ fn first_events(
 pub(super) fn finish(folder: &Path, key_file: &Path) -> Result<(), FolderError> {
     let whole = folder.join(WHOLE);
     let keys = whole.join(KEYS);
-    let io = |error| FolderError::Io { path: key_file.to_owned(), error };
+    let io = |error| KeyFileError::Io { path: key_file.to_owned(), error };
     if keys.exists() {
         // Nobody's key file is overwritten.
         if key_file.exists() && !is_same(&keys, key_file).map_err(io)? {
-            return Err(io(ErrorKind::AlreadyExists.into()));
+            return Err(io(ErrorKind::AlreadyExists.into()).into());
         }
         move_file(&keys, key_file).map_err(io)?;
     }

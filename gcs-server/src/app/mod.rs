@@ -183,7 +183,11 @@ impl Running {
         let last = before.published.take();
         let own_keys = Arc::clone(&keys);
         let replayed = tokio::task::spawn_blocking(move || {
-            before.catch_up(&mut *store, &own_keys).map(|caught_up| (store, caught_up))
+            let caught_up = before.catch_up(&mut *store, &own_keys)?;
+            if caught_up.replayed.newer.is_none() {
+                store.settle();
+            }
+            Ok::<_, StartError>((store, caught_up))
         });
         let (store, caught_up) = replayed.await.map_err(io::Error::other)??;
         let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;

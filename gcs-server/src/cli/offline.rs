@@ -270,5 +270,7 @@ fn append(
     events: &[Event],
 ) -> Result<(), Error> {
     let sealed = seal(state.chain(), events, config.clock().now(), &Random::System)?;
-    Ok(sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch))?)
+    sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch))?;
+    store.settle();
+    Ok(())
 }

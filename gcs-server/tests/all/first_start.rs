@@ -80,9 +80,9 @@ fn a_first_start_that_is_killed_is_gone_on_with_or_begun_anew() {
             continue;
         }
         if data.join("starting").exists() {
-            made += 1
+            made += 1;
         } else {
-            nothing += 1
+            nothing += 1;
         }
         expect_whole(&data, &keys, &format!("round {round}"));
     }
