@@ -24,6 +24,7 @@ mod ops;
 mod problem;
 mod provider;
 mod public;
+mod recent;
 
 use std::io;
 use std::net::TcpListener;
