@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gcs_core::Date;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::common::api::{Answer, ask, seed};
@@ -263,6 +264,45 @@ fn a_slow_report_is_taken_beside_bodies_that_began_fast_and_drip() {
     let mut answer = String::new();
     honest.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
+
+/// As many as a proxy with many clients keeps open.
+#[test]
+fn thousands_of_idle_connections_stay_and_take_little_memory() {
+    const MANY: usize = 5000;
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    if limit.current.is_some_and(|most| most < 3 * MANY as u64) {
+        eprintln!(
+            "SKIPPED: {MANY} connections, since this process may have few open files (ulimit -Hn)"
+        );
+        return;
+    }
+    let (_folder, server) = start(&[]);
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+    let before = resident(server.child.id());
+    let request = b"GET /v1/manifest HTTP/1.1\r\nhost: x\r\nif-none-match: *\r\n\r\n";
+    let mut idle: Vec<TcpStream> = (0..MANY).map(|_| connect(server.public)).collect();
+    // Every other one has had an answer.
+    for stream in idle.iter_mut().step_by(2) {
+        stream.write_all(request).unwrap();
+    }
+    let mut answer = [0; 12];
+    for stream in idle.iter_mut().step_by(2) {
+        stream.read_exact(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 "));
+    }
+    let grown = resident(server.child.id()).saturating_sub(before);
+    assert!(grown < MANY as u64 * (24 << 10), "{} bytes each", grown / MANY as u64);
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+    // None had to go.
+    for stream in idle.iter_mut().skip(1).step_by(2) {
+        stream.write_all(request).unwrap();
+    }
+    for stream in idle.iter_mut().skip(1).step_by(2) {
+        stream.read_exact(&mut answer).unwrap();
+    }
 }
 
 /// A connection that has just come is not the first to go.
