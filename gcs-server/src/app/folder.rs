@@ -7,7 +7,8 @@
 //! damaged-…/     what a damaged log was before it was repaired
 //! keys.json      the secret keys, unless the configuration names another file
 //! public/        what phones fetch; computed from the log
-//! private/       the saved publisher, for a fast restart; computed from the log
+//! private/       the saved publisher and a checkpoint of the state, for a fast restart; computed
+//!                from the log
 //! ```
 
 use std::fs::{self, File, TryLockError};

@@ -2,6 +2,7 @@
 
 mod advice;
 mod catch_up;
+mod checkpoint;
 pub mod config;
 mod folder;
 pub mod key_file;
@@ -21,6 +22,7 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
+pub use self::checkpoint::{Checkpoints, Unusable};
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
 pub use self::repair::{OnLoss, expect_undamaged};
@@ -49,6 +51,7 @@ pub struct App {
     private: (SocketAddr, Server),
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
+    checkpointing: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     new_token: Option<Token>,
     /// Kept open until the end, so that no other server uses the folder.
@@ -73,8 +76,11 @@ impl App {
         }
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
-        let running = Running::start(store, Arc::new(keys), publishing, (clock, random), config);
-        let Running { service, node_thread, worker } = running.await?;
+        let keys = Arc::new(keys);
+        let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
+        let store = checkpoints.guard(store);
+        let running = Running::start(store, keys, publishing, checkpoints, (clock, random), config);
+        let Running { service, node_thread, worker, checkpointing } = running.await?;
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
         let places = limits::places();
         let serve = |listener, (address, socket): Bound, places| {
@@ -85,6 +91,7 @@ impl App {
             private: serve(Listener::Private, private, places.private)?,
             node_thread,
             worker,
+            checkpointing,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new_token: token,
@@ -123,6 +130,7 @@ impl App {
     /// When a listener fails.
     pub async fn run(self) -> io::Result<()> {
         let App { service, public, private, node_thread, worker, ticker, .. } = self;
+        let checkpointing = self.checkpointing;
         let listened = futures_util::future::try_join(public.1, private.1).await;
         if let Some(ticker) = ticker {
             ticker.abort();
@@ -133,7 +141,9 @@ impl App {
         let join = move || node_thread.map_or(Ok(()), JoinHandle::join);
         let joined = tokio::task::spawn_blocking(join).await;
         // A publication that cannot be written now is written at the next start.
-        let _written = tokio::time::timeout(Duration::from_secs(10), worker).await;
+        if tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok() {
+            let _written = checkpointing.await;
+        }
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the node ended with a panic");
         }
@@ -156,6 +166,7 @@ struct Running {
     service: Service,
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
+    checkpointing: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
@@ -164,14 +175,15 @@ impl Running {
         mut store: Box<dyn Store>,
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
+        checkpoints: Checkpoints,
         (clock, random): (Clock, Random),
         config: &Config,
     ) -> Result<Running, StartError> {
         let mut before = Before::look(&publishing).await?;
         let last = before.published.take();
-        let own_keys = Arc::clone(&keys);
+        let (own_keys, own) = (Arc::clone(&keys), checkpoints.clone());
         let replayed = tokio::task::spawn_blocking(move || {
-            before.catch_up(&mut *store, &own_keys).map(|caught_up| (store, caught_up))
+            before.catch_up(&mut *store, &own_keys, &own).map(|caught_up| (store, caught_up))
         });
         let (store, caught_up) = replayed.await.map_err(io::Error::other)??;
         let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
@@ -194,6 +206,7 @@ impl Running {
         let files = publishing.public.clone();
         let worker = Worker::new(publishing, builder, sender);
         let worker = tokio::spawn(worker.run(outbox, waits, queue));
+        let checkpointing = tokio::spawn(checkpoints.run(node.view(), published.clone()));
         let service = Service {
             node,
             keys,
@@ -204,6 +217,6 @@ impl Running {
             request_log: Arc::new(RequestLog::new(config.log_requests)),
             metrics: Arc::default(),
         };
-        Ok(Running { service, node_thread, worker })
+        Ok(Running { service, node_thread, worker, checkpointing })
     }
 }

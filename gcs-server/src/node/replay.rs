@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use gcs_core::live::FillerKey;
-use gcs_core::{Day, Element, Version};
+use gcs_core::Version;
+use gcs_core::live::{FillerKey, LiveDay};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
-use crate::domain::events::{ERASABLE, Event};
+use crate::domain::events::{Deployment, ERASABLE, Event};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::state::{LastTick, State};
@@ -39,8 +39,8 @@ pub struct PublicationInput {
     pub policy: Policy,
     /// The online keys as signed JSON.
     pub key_list: String,
-    /// The elements to publish, by date.
-    pub days: Vec<Day<Element>>,
+    /// The elements to publish, by date, shared with the state that they come from.
+    pub days: Vec<LiveDay>,
 }
 
 impl PublicationInput {
@@ -151,18 +151,34 @@ pub(super) fn read_after(
 pub fn replay(
     store: &mut dyn Store,
     keys: Option<&DeploymentKeys>,
-    mut each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
+    each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
 ) -> Result<Replayed, ReplayError> {
     let filler = keys.map_or_else(|| FillerKey::new([0; 32]), DeploymentKeys::filler);
-    let mut state = State::new(filler);
+    replay_from(State::new(filler), store, keys, each)
+}
+
+/// Goes on with a replay from a state that the log has already led to. What comes before it in the
+/// log is not read.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_from(
+    mut state: State,
+    store: &mut dyn Store,
+    keys: Option<&DeploymentKeys>,
+    mut each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
+) -> Result<Replayed, ReplayError> {
     let mut bodies = Bodies::default();
-    let mut are_ours = true;
-    let read = read_after(store, Chain::default(), |logged| {
+    let is_ours = |deployment: &Deployment| {
+        keys.is_none_or(|keys| {
+            deployment.master_check == keys.master_check() && deployment.root == keys.root().0
+        })
+    };
+    let mut are_ours = state.deployment.as_ref().is_none_or(is_ours);
+    let read = read_after(store, state.chain(), |logged| {
         bodies.note(&logged)?;
         if let Some(Event::Deployment(deployment)) = &logged.event {
-            are_ours = keys.is_none_or(|keys| {
-                deployment.master_check == keys.master_check() && deployment.root == keys.root().0
-            });
+            are_ours = is_ours(deployment);
         }
         state.apply(&logged)?;
         if are_ours { each(&state, &logged) } else { Ok(()) }
