@@ -154,7 +154,7 @@ impl Checkpoints {
         let mut sealing = Sealing { file: file.file(), hasher: Sha256::new(), unsynced: 0 };
         sealing.write_all(&start())?;
         sealing.write_all(&place_of(&state))?;
-        state.write(&mut sealing)?;
+        state.write(|block| sealing.write_all(block))?;
         let seal = self.keys.seal(&sealing.hasher.finalize().into());
         file.file().write_all(&seal)?;
         file.sync()?;

@@ -1,9 +1,9 @@
 //! A state as bytes, to go on from without a replay.
 
-use std::io::{self, BufWriter, Write};
-
 use gcs_core::Digest;
 use gcs_core::live::{FillerKey, Live};
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::State;
@@ -16,15 +16,13 @@ pub const LAYOUT: u32 = 1;
 const BLOCK: usize = 64 << 10;
 
 impl State {
-    /// Writes the whole state: its fields, then the live elements.
+    /// Gives the whole state as bytes to `write`, block by block: its fields, then the live elements.
     ///
     /// # Errors
-    /// When the writer fails.
-    pub fn write(&self, to: impl Write) -> io::Result<()> {
-        let to = BufWriter::with_capacity(BLOCK, to);
-        let written = postcard::to_io(self, to).and_then(|to| postcard::to_io(&self.live, to));
-        // The format itself cannot fail, and hides the error of its writer.
-        written.map_err(io::Error::other)?.flush()
+    /// The first error of `write`.
+    pub fn write<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        serialize(self, &mut write)?;
+        serialize(&self.live, &mut write)
     }
 
     /// A state from the bytes that [`State::write`] gave, and the key that it was made with.
@@ -40,6 +38,16 @@ impl State {
             _ => Err(postcard::Error::DeserializeBadEncoding),
         }
     }
+
+    /// SHA-256 over the whole state: all nodes have the same digest at the same position.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Sha256::new();
+        let Ok(()) = self.write(|block| {
+            hasher.update(block);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Digest(hasher.finalize().into())
+    }
 }
 
 /// What a state has in place of its elements while it is read.
@@ -47,23 +55,66 @@ pub(super) fn nothing_live() -> Live {
     Live::new(FillerKey::new([0; 32]))
 }
 
-/// SHA-256 of what is written.
-#[derive(Default)]
-pub(super) struct Hashed(Sha256);
-
-impl Hashed {
-    pub(super) fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+fn serialize<E>(
+    value: &impl Serialize,
+    write: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut failed = None;
+    let blocks = Blocks { write, block: Vec::with_capacity(BLOCK), failed: &mut failed };
+    let written = postcard::serialize_with_flavor(value, blocks);
+    match failed {
+        Some(error) => Err(error),
+        None => {
+            written.expect("only writing can fail");
+            Ok(())
+        }
     }
 }
 
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
+/// Collects bytes into blocks.
+struct Blocks<'w, E> {
+    write: &'w mut dyn FnMut(&[u8]) -> Result<(), E>,
+    block: Vec<u8>,
+    failed: &'w mut Option<E>,
+}
+
+impl<E> Blocks<'_, E> {
+    fn write(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        (self.write)(bytes).map_err(|error| {
+            *self.failed = Some(error);
+            postcard::Error::SerializeBufferFull
+        })
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn empty(&mut self) -> postcard::Result<()> {
+        let block = std::mem::take(&mut self.block);
+        let written = self.write(&block);
+        self.block = block;
+        self.block.clear();
+        written
+    }
+}
+
+impl<E> Flavor for Blocks<'_, E> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.block.push(byte);
+        if self.block.len() < BLOCK { Ok(()) } else { self.empty() }
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if self.block.len() + bytes.len() > BLOCK {
+            self.empty()?;
+        }
+        if bytes.len() > BLOCK {
+            return self.write(bytes);
+        }
+        self.block.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn finalize(mut self) -> postcard::Result<()> {
+        self.empty()
     }
 }

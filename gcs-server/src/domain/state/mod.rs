@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::files::KEPT_TICKS;
 use gcs_core::live::{FillerKey, Live};
-use gcs_core::{Date, Digest, Version};
+use gcs_core::{Date, Version};
 use serde::{Deserialize, Serialize};
 
 pub use self::image::LAYOUT;
-use self::image::{Hashed, nothing_live};
+use self::image::nothing_live;
 pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
 pub use self::reports::{ReportRecord, Reports};
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
@@ -108,13 +108,6 @@ impl State {
     /// The end of the log, from which the next event is chained.
     pub fn chain(&self) -> Chain {
         Chain { position: self.position, head: self.head }
-    }
-
-    /// SHA-256 over the whole state: all nodes have the same digest at the same position.
-    pub fn digest(&self) -> Digest {
-        let mut hashed = Hashed::default();
-        self.write(&mut hashed).expect("a hash takes all bytes");
-        hashed.finish()
     }
 
     /// Applies the next event.
