@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! chunks   1024 elements each: their bytes one after the other, where each ends, their supports
-//! shards   64 hash tables of indices, by some bits of an element's hash
+//! shards   64 hash tables of indices with the hashes of their elements, by some bits of the hash
 //! ```
 //!
 //! Chunks and shards are shared between clones until one of them changes. So a clone is cheap to
@@ -25,6 +25,31 @@ const CHUNK: usize = 1024;
 
 /// Number of hash tables.
 const SHARDS: usize = 64;
+
+/// An element in a hash table. Its hash is kept, so that a table grows without a look at elements.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: ShortHash,
+    index: u32,
+}
+
+/// 32 bits of an element's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ShortHash(u32);
+
+impl ShortHash {
+    /// The number of the table.
+    fn shard(self) -> usize {
+        self.0 as usize % SHARDS
+    }
+
+    /// What the table places the element by: it uses the lowest bits, of which the number of the
+    /// table takes none here, and the highest 7 bits.
+    fn place(self) -> u64 {
+        let low = u64::from(self.0 / SHARDS as u32);
+        low | u64::from(self.0) << 32
+    }
+}
 
 /// The support that reports give to an element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +119,7 @@ impl Chunk {
 pub(super) struct Elements {
     hasher: TableHasher,
     chunks: Vec<Arc<Chunk>>,
-    shards: Vec<Arc<HashTable<u32>>>,
+    shards: Vec<Arc<HashTable<Entry>>>,
     len: u32,
     /// Number of elements that are published.
     published: u32,
@@ -121,8 +146,8 @@ impl Elements {
         if self.published == 0 { Vec::new() } else { self.chunks.clone() }
     }
 
-    fn get(&self, index: u32) -> Option<&[u8]> {
-        get(&self.chunks, index)
+    fn hash(&self, element: &[u8]) -> ShortHash {
+        ShortHash(self.hasher.hash(element) as u32)
     }
 
     pub(super) fn support(&self, index: u32) -> Option<Support> {
@@ -131,28 +156,26 @@ impl Elements {
     }
 
     pub(super) fn find(&self, element: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash(element);
-        let shard = self.shards.get(shard_of(hash))?;
-        shard.find(hash, |index| self.get(*index) == Some(element)).copied()
+        let hash = self.hash(element);
+        let shard = self.shards.get(hash.shard())?;
+        find(&self.chunks, shard, hash, element)
     }
 
     /// The index of an element, which is added without support if it is not there. `None` if there
     /// are 2^32 elements already.
     pub(super) fn insert(&mut self, element: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash(element);
+        let hash = self.hash(element);
         if self.shards.is_empty() {
             self.shards.resize_with(SHARDS, Arc::default);
         }
-        let Elements { hasher, chunks, shards, len, .. } = self;
-        let shard = &mut shards[shard_of(hash)];
-        if let Some(index) = shard.find(hash, |index| get(chunks, *index) == Some(element)) {
-            return Some(*index);
+        let shard = &mut self.shards[hash.shard()];
+        if let Some(index) = find(&self.chunks, shard, hash, element) {
+            return Some(index);
         }
-        let index = *len;
-        *len = len.checked_add(1)?;
-        push(chunks, element, Support::default());
-        let hash_of = |index: &u32| hasher.hash(get(chunks, *index).unwrap_or_default());
-        Arc::make_mut(shard).insert_unique(hash, index, hash_of);
+        let index = self.len;
+        self.len = index.checked_add(1)?;
+        push(&mut self.chunks, element, Support::default());
+        insert(Arc::make_mut(shard), Entry { hash, index });
         Some(index)
     }
 
@@ -201,28 +224,41 @@ impl Elements {
     }
 
     fn fill_shards<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        let mut sorted: Vec<Vec<(u64, u32)>> = Vec::new();
+        let mut sorted: Vec<Vec<Entry>> = Vec::new();
         sorted.resize_with(SHARDS, Vec::new);
         for index in 0..self.len {
-            let hash = self.hasher.hash(self.get(index).unwrap_or_default());
-            sorted[shard_of(hash)].push((hash, index));
+            let hash = self.hash(get(&self.chunks, index).unwrap_or_default());
+            sorted[hash.shard()].push(Entry { hash, index });
         }
         let mut shards = Vec::with_capacity(SHARDS);
         for entries in sorted {
             let mut shard = HashTable::with_capacity(entries.len());
-            for (hash, index) in entries {
-                let element = self.get(index);
-                if shard.find(hash, |other| self.get(*other) == element).is_some() {
+            for entry in entries {
+                let element = get(&self.chunks, entry.index).unwrap_or_default();
+                if find(&self.chunks, &shard, entry.hash, element).is_some() {
                     return Err(E::custom("an element twice"));
                 }
-                // There is room: nothing is hashed again.
-                shard.insert_unique(hash, index, |_| 0);
+                insert(&mut shard, entry);
             }
             shards.push(Arc::new(shard));
         }
         self.shards = shards;
         Ok(())
     }
+}
+
+fn find(
+    chunks: &[Arc<Chunk>],
+    shard: &HashTable<Entry>,
+    hash: ShortHash,
+    element: &[u8],
+) -> Option<u32> {
+    let is_it = |entry: &Entry| entry.hash == hash && get(chunks, entry.index) == Some(element);
+    shard.find(hash.place(), is_it).map(|entry| entry.index)
+}
+
+fn insert(shard: &mut HashTable<Entry>, entry: Entry) {
+    shard.insert_unique(entry.hash.place(), entry, |entry| entry.hash.place());
 }
 
 fn get(chunks: &[Arc<Chunk>], index: u32) -> Option<&[u8]> {
@@ -239,11 +275,6 @@ fn push(chunks: &mut Vec<Arc<Chunk>>, element: &[u8], support: Support) {
             chunks.push(Arc::new(chunk));
         }
     }
-}
-
-/// The tables use the lowest and the highest bits themselves.
-fn shard_of(hash: u64) -> usize {
-    (hash >> 32) as usize % SHARDS
 }
 
 /// The published elements of chunks, in order.

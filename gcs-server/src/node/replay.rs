@@ -15,7 +15,10 @@ use crate::domain::state::{LastTick, State};
 use crate::store::{DAMAGED, Store, StoreError};
 
 /// Bytes of a log that are read at a time, about.
-const PAGE_BYTES: usize = 4 << 20;
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Pages that are read ahead while the events of another are applied.
+const PAGES_AHEAD: usize = 2;
 
 /// The place of a tick in the log, and so of the publication that is computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,13 +115,49 @@ impl Replayed {
 }
 
 /// Reads and verifies the events after the end of a chain, and calls `each` for every event.
+/// Another thread reads ahead.
 ///
 /// # Errors
 /// The first event that is wrong, or whatever `each` returns.
 pub(super) fn read_after(
     store: &mut dyn Store,
-    mut chain: Chain,
+    chain: Chain,
     mut each: impl FnMut(LoggedEvent) -> Result<(), LogError>,
+) -> Result<(), ReplayError> {
+    std::thread::scope(|scope| {
+        let (pages, read) = std::sync::mpsc::sync_channel(PAGES_AHEAD);
+        let reader = std::thread::Builder::new().name("log".into());
+        let reader = reader.spawn_scoped(scope, move || {
+            let mut page = Vec::new();
+            // Whoever takes the pages may have found an error; then nobody wants more.
+            let give = |page: &mut Vec<LoggedEvent>| pages.send(std::mem::take(page)).is_ok();
+            let read = read_pages(store, chain, |logged| match logged {
+                Some(logged) => {
+                    page.push(logged);
+                    true
+                }
+                None => give(&mut page),
+            });
+            give(&mut page);
+            read
+        });
+        let reader = reader.map_err(StoreError::Io)?;
+        for logged in read.into_iter().flatten() {
+            each(logged)?;
+        }
+        match reader.join() {
+            Ok(read) => read,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Reads and verifies the events after the end of a chain, and calls `each` for every event, and
+/// with none after every page, as long as it gives `true`.
+fn read_pages(
+    store: &mut dyn Store,
+    mut chain: Chain,
+    mut each: impl FnMut(Option<LoggedEvent>) -> bool,
 ) -> Result<(), ReplayError> {
     let last = store.last()?;
     if last < chain.position {
@@ -137,7 +176,10 @@ pub(super) fn read_after(
         }
         for stored in batches.into_iter().flat_map(|batch| batch.events) {
             let body = stored.body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
-            each(chain.verify(&stored.header, body)?)?;
+            each(Some(chain.verify(&stored.header, body)?));
+        }
+        if !each(None) {
+            break;
         }
     }
     Ok(())
