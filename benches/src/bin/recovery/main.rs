@@ -17,6 +17,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use make::Kind;
 use process::Figures;
 
 const HELP: &str = "\
@@ -84,7 +85,12 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
 
 fn child(step: &str, folder: &Path, rest: &[&str]) -> Result<Figures, Box<dyn Error>> {
     match (step, rest) {
-        ("make", [elements, reports]) => make::make(folder, elements.parse()?, reports.parse()?),
+        ("make", [elements, reports]) => {
+            make::make(folder, Kind::Raw, elements.parse()?, reports.parse()?)
+        }
+        ("make-seeds", [elements, reports]) => {
+            make::make(folder, Kind::Seeds, elements.parse()?, reports.parse()?)
+        }
         ("replay", []) => measure::replay_state(folder),
         ("rebuild", []) => measure::rebuild(folder),
         ("restart", []) => measure::restart(folder),
@@ -107,16 +113,23 @@ fn measure_all(plan: &Plan) -> Result<(), Box<dyn Error>> {
 }
 
 fn measure_in(home: &Path, plan: &Plan) -> Result<String, Box<dyn Error>> {
-    let (large, small) = (home.join("large"), home.join("ticks"));
+    let (large, seeds, small) = (home.join("large"), home.join("seeds"), home.join("ticks"));
+    let size = [plan.elements, plan.reports];
     let mut results = table::Results::new(plan.elements, plan.reports);
     if !large.exists() {
-        results.make = process::step("make", &large, &[plan.elements, plan.reports])?;
+        process::step("make", &large, &size)?;
     }
+    results.log_bytes = std::fs::metadata(large.join("log.sqlite"))?.len() as f64;
     results.replay = process::step("replay", &large, &[])?;
     results.rebuild = process::step("rebuild", &large, &[])?;
     let _forgotten = std::fs::remove_file(large.join("private/checkpoint"));
     results.without = process::step("restart", &large, &[])?;
     results.with = process::step("restart", &large, &[])?;
+    results.large = process::step("ticks", &large, &[])?;
+    if !seeds.exists() {
+        process::step("make-seeds", &seeds, &size)?;
+    }
+    results.seeds = process::step("replay", &seeds, &[])?;
     if !small.exists() {
         process::step("make", &small, &[TICKS.0, TICKS.1])?;
         process::step("rebuild", &small, &[])?;

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use gcs_benches::{SEEDS, SplitMix64};
-use gcs_core::report::{Code, Item, ReceivedReport};
-use gcs_core::{DAY_SECONDS, Date};
+use gcs_core::report::{Code, Item, ItemProblem, ReceivedReport};
+use gcs_core::{DAY_SECONDS, Date, Element};
 use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{DataFolder, Opened};
 use gcs_server::clock::Clock;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::judge::{self, Judgement, MAX_RANGE, RequestContext};
 use gcs_server::domain::keys::DeploymentKeys;
+use gcs_server::domain::policy::Policy;
 use gcs_server::domain::state::State;
 use gcs_server::node::{SealedBatch, replay, seal};
 use gcs_server::random::Random;
@@ -54,14 +55,33 @@ pub(crate) fn random() -> Random {
     Random::seeded(SEEDS.base)
 }
 
-/// A report as an app sends it: seeds of so many elements, spread over the dates before `now`.
+/// What the items of reports are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Elements of 16 bytes as they were broadcast.
+    Raw,
+    /// Seeds of DP-3T, from which elements of 32 bytes are computed.
+    Seeds,
+}
+
+/// A report as an app sends it, of so many elements, spread over the dates before `now`.
 pub(crate) fn report(
+    kind: Kind,
     code: Code,
     elements: u64,
     now: u64,
     seeds: &mut SplitMix64,
 ) -> ReceivedReport {
-    let first = Date::of_time(now - DATES * DAY_SECONDS).start() / EPOCH;
+    let first = Date::of_time(now - DATES * DAY_SECONDS);
+    if kind == Kind::Raw {
+        let date = |number: u64| Date::from_days(first.days() + (number % DATES) as u32);
+        let item = |(number, element): (u64, [u8; 16])| {
+            let date = date(number).map_err(|_| ItemProblem::DateInvalid)?;
+            Ok(Item::Raw { date, element: Element::from(element) })
+        };
+        return ReceivedReport::new(code, (0..elements).zip(seeds).map(item).collect());
+    }
+    let first = first.start() / EPOCH;
     let item = |number: u64| {
         let [Some(a), Some(b)] = [seeds.next(), seeds.next()] else { unreachable!("endless") };
         let mut seed = [0; 32];
@@ -77,12 +97,21 @@ const EPOCH: u64 = 900;
 const PER_DAY: u64 = DAY_SECONDS / EPOCH;
 
 /// Makes a deployment, and a log of so many elements in so many reports.
-pub(crate) fn make(folder: &Path, elements: u64, reports: u64) -> Result<Figures, Box<dyn Error>> {
+pub(crate) fn make(
+    folder: &Path,
+    kind: Kind,
+    elements: u64,
+    reports: u64,
+) -> Result<Figures, Box<dyn Error>> {
     let began = Instant::now();
     let date: Date = "2026-01-20".parse()?;
     let clock = Clock::Manual(Arc::new(AtomicU64::new(date.start() + 12 * 3600)));
-    let mut log = Log::begin(folder, clock)?;
+    let mut log = Log::begin(folder, kind, clock)?;
     let mut seeds = SplitMix64::new(SEEDS.base);
+    log.act(|state, _, context| {
+        let policy = Policy { raw: kind == Kind::Raw, ..state.policy.clone() };
+        judge::set_policy(state, context, &policy, false)
+    })?;
     log.act(|state, _, context| judge::add_provider(state, context, "a clinic"))?;
     let (mut first, mut made) = (0, 0);
     for number in 0..reports {
@@ -117,16 +146,17 @@ struct Log {
     clock: Clock,
     random: Random,
     waiting: Vec<Event>,
+    kind: Kind,
     _folder: DataFolder,
 }
 
 impl Log {
-    fn begin(folder: &Path, clock: Clock) -> Result<Log, Box<dyn Error>> {
+    fn begin(folder: &Path, kind: Kind, clock: Clock) -> Result<Log, Box<dyn Error>> {
         let random = random();
         let opened = DataFolder::open(&config(folder)?, clock.now(), &random)?;
         let Opened { folder, mut store, keys, .. } = opened;
         let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
-        Ok(Log { store, keys, state, clock, random, waiting: Vec::new(), _folder: folder })
+        Ok(Log { store, keys, state, clock, random, waiting: Vec::new(), kind, _folder: folder })
     }
 
     fn now(&self) -> u64 {
@@ -167,7 +197,7 @@ impl Log {
         seeds: &mut SplitMix64,
     ) -> Result<(), Box<dyn Error>> {
         let code = Code::issue(&self.keys.provider(1, 1), 1, serial).ok_or("no such code")?;
-        let received = report(code, elements, self.now(), seeds);
+        let received = report(self.kind, code, elements, self.now(), seeds);
         let (events, answer) =
             self.judge(|state, keys, context| judge::report(state, keys, context, &received))?;
         if u64::from(answer.accepted) != elements {

@@ -10,11 +10,13 @@ use crate::process::Figures;
 pub(crate) struct Results {
     elements: u64,
     reports: u64,
-    pub(crate) make: Figures,
+    pub(crate) log_bytes: f64,
     pub(crate) replay: Figures,
     pub(crate) rebuild: Figures,
     pub(crate) without: Figures,
     pub(crate) with: Figures,
+    pub(crate) large: Figures,
+    pub(crate) seeds: Figures,
     pub(crate) ticks: Figures,
 }
 
@@ -23,9 +25,18 @@ const MIB: f64 = (1 << 20) as f64;
 impl Results {
     pub(crate) fn new(elements: u64, reports: u64) -> Results {
         let none = Figures::default;
-        let (make, replay, rebuild) = (none(), none(), none());
-        let (without, with, ticks) = (none(), none(), none());
-        Results { elements, reports, make, replay, rebuild, without, with, ticks }
+        Results {
+            elements,
+            reports,
+            log_bytes: f64::NAN,
+            replay: none(),
+            rebuild: none(),
+            without: none(),
+            with: none(),
+            large: none(),
+            seeds: none(),
+            ticks: none(),
+        }
     }
 
     /// The table as Markdown.
@@ -55,6 +66,15 @@ impl Results {
             ("memory of the process, most during that", mib(self.with.get("started_peak"))),
             ("stop, which writes a checkpoint", seconds(self.without.get("stop_seconds"))),
             ("memory of the process, most during that", mib(self.without.get("stopped_peak"))),
+            (
+                "tick until it is published, median of 5, each after 10,000 new elements",
+                seconds(self.large.get("tick_median")),
+            ),
+            ("memory of the server, most during these", mib(self.large.get("ticks_peak"))),
+            (
+                "replay of as many seeds of DP-3T, with elements of 32 bytes",
+                seconds(self.seeds.get("seconds")),
+            ),
         ];
         let ticks = [
             ("tick until it is published, median of 5", seconds(self.ticks.get("tick_median"))),
@@ -72,7 +92,7 @@ impl Results {
             "{} elements in {} reports, a log of {}",
             self.elements,
             self.reports,
-            mib(self.make.get("log_bytes"))
+            mib(self.log_bytes)
         );
         section(&mut text, &title, &rows);
         let title = format!(

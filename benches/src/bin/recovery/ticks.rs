@@ -16,7 +16,7 @@ use gcs_server::clock::Clock;
 use gcs_server::domain::judge;
 use gcs_server::service::Service;
 
-use crate::make::{clock, config, random, report};
+use crate::make::{Kind, clock, config, report};
 use crate::process::Figures;
 
 /// Ticks that are measured.
@@ -36,7 +36,6 @@ pub(crate) fn ticks(folder: &Path) -> Result<Figures, Box<dyn Error>> {
     actix_web::rt::System::new().block_on(async {
         // Other random bytes than those of the log, or tracking ids would be the same again.
         let app = App::build(&config, clock, gcs_server::random::Random::System).await?;
-        let _same = random();
         let (service, public, handles) = (app.service().clone(), app.public(), app.handles());
         let running = actix_web::rt::spawn(app.run());
         let figures = measure(&service, public, &time).await;
@@ -101,7 +100,7 @@ async fn send(
 ) -> Result<(), Box<dyn Error>> {
     let keys = Arc::clone(&service.keys);
     let code = Code::issue(&keys.provider(1, 1), 1, serial).ok_or("no such code")?;
-    let received = report(code, elements, service.clock.now(), seeds);
+    let received = report(Kind::Raw, code, elements, service.clock.now(), seeds);
     let judge = move |state: &_, context| judge::report(state, &keys, context, &received);
     service.node.act_on_code(1, serial, judge).await?;
     Ok(())
