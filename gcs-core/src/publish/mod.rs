@@ -50,12 +50,11 @@ pub use self::error::PublishError;
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
 pub use self::write::{Place, WriteError, WritePlan, WriteStep};
-pub use crate::element::Day;
+pub use crate::element::{Day, DayElements};
 
-use self::day::{BuiltDay, DaySet, DueDay, KnownDay, content_of};
+use self::day::{BuiltDay, Content, DaySet, DueDay, KnownDay};
 use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
-use crate::digest::Digest;
 use crate::files::{
     Bundle, BundleEntry, BundleError, Cache, FileHash, KEPT_TICKS, MAX_DATES, Manifest, Path,
     PublicationIndex, SPANS, Table, write_bundle as encode_bundle,
@@ -249,17 +248,18 @@ impl Publisher {
     /// live dates in any order. A date that was published before and is missing in `days` is
     /// dropped. `now` is the Unix time.
     ///
-    /// O(n log n) time, 16 bytes of memory an element of all dates and some 50 of one date at a
-    /// time, besides the files. Before it returns, every bundle has been applied to the state that it
+    /// O(n log n) time for n elements of the dates that have changed since the publication before,
+    /// 16 bytes of memory for each of these elements and some 50 for those of one date at a time,
+    /// besides the files. Before it returns, every bundle has been applied to the state that it
     /// starts from and gave the sets that are published, and index and manifest have been
     /// read back.
     ///
     /// # Errors
     /// A [`PublishError`]; nothing has changed then.
-    pub fn publish_next<E: AsRef<[u8]>>(
+    pub fn publish_next<D: DayElements>(
         &self,
         now: u64,
-        days: &[Day<E>],
+        days: &[D],
         keys: &Keys,
     ) -> Result<Publication, PublishError> {
         let number = self.last_tick().map_or(1, |last| last.saturating_add(1));
@@ -271,11 +271,11 @@ impl Publisher {
     ///
     /// # Errors
     /// A [`PublishError`]; nothing has changed then.
-    pub fn publish<E: AsRef<[u8]>>(
+    pub fn publish<D: DayElements>(
         &self,
         number: u32,
         now: u64,
-        days: &[Day<E>],
+        days: &[D],
         keys: &Keys,
     ) -> Result<Publication, PublishError> {
         self.expect_next(number, now)?;
@@ -339,9 +339,9 @@ impl Publisher {
     }
 
     /// Builds the dates that are due, except for what stays as it was published last.
-    fn build_days<E: AsRef<[u8]>>(
+    fn build_days<D: DayElements>(
         &self,
-        due: &[&Day<E>],
+        due: &[&D],
         keys: &Keys,
         tick: u32,
     ) -> Result<Vec<BuiltDay>, PublishError> {
@@ -350,8 +350,8 @@ impl Publisher {
             |day, content| DaySet::build(day, content, self.table(), self.settings, &context);
         let mut days = Vec::with_capacity(due.len());
         for &day in due {
-            let content = content_of(day, context.derivation)?;
-            days.push(match self.known(day.date, content) {
+            let content = Content::of(day, context.derivation)?;
+            days.push(match self.known(day.date(), &content) {
                 Some(known) => DueDay::Known(known),
                 None => DueDay::New(build(day, content)?),
             });
@@ -359,7 +359,7 @@ impl Publisher {
         let mut shape = DueDay::shape(&days);
         if !days.iter().all(|day| day.fits(shape)) {
             for (place, &day) in days.iter_mut().zip(due) {
-                *place = DueDay::New(build(day, place.content())?);
+                *place = DueDay::New(build(day, place.content().clone())?);
             }
             shape = DueDay::shape(&days);
         }
@@ -367,7 +367,7 @@ impl Publisher {
     }
 
     /// A date as it was published last, if it would be the same now.
-    fn known(&self, date: Date, content: Digest) -> Option<BuiltDay> {
+    fn known(&self, date: Date, content: &Content) -> Option<BuiltDay> {
         let known = self.known.get(&date)?;
         let row = self.table()?.row(date)?;
         let set = self.snapshots.last()?.shared_set(row.identity)?;
@@ -386,25 +386,25 @@ impl Publisher {
     }
 
     /// The days to publish, by ascending date, and the dates that wait.
-    fn due_days<'a, E>(
+    fn due_days<'a, D: DayElements>(
         &self,
         now: u64,
-        days: &'a [Day<E>],
-    ) -> Result<(Vec<&'a Day<E>>, Vec<Date>), PublishError> {
-        let mut days: Vec<&Day<E>> = days.iter().collect();
-        days.sort_by_key(|day| day.date);
-        if let Some(pair) = days.windows(2).find(|pair| pair[0].date == pair[1].date) {
-            return Err(PublishError::DateTwice { date: pair[0].date });
+        days: &'a [D],
+    ) -> Result<(Vec<&'a D>, Vec<Date>), PublishError> {
+        let mut days: Vec<&D> = days.iter().collect();
+        days.sort_by_key(|day| day.date());
+        if let Some(pair) = days.windows(2).find(|pair| pair[0].date() == pair[1].date()) {
+            return Err(PublishError::DateTwice { date: pair[0].date() });
         }
-        let is_due = |day: &&Day<E>| {
-            let published = self.table().is_some_and(|table| table.row(day.date).is_some());
-            published || day.date.entry() <= now
+        let is_due = |day: &&D| {
+            let published = self.table().is_some_and(|table| table.row(day.date()).is_some());
+            published || day.date().entry() <= now
         };
         let (due, waiting): (Vec<_>, Vec<_>) = days.into_iter().partition(is_due);
         if due.len() > MAX_DATES {
             return Err(PublishError::TooManyDates { max: MAX_DATES, got: due.len() });
         }
-        Ok((due, waiting.into_iter().map(|day| day.date).collect()))
+        Ok((due, waiting.into_iter().map(DayElements::date).collect()))
     }
 
     /// The bundles that lead to a new snapshot. Each was applied to its base and is right.
@@ -587,8 +587,8 @@ mod tests {
         let publisher = Publisher::new(PublisherSettings::default(), 1);
         let publisher = publisher.publish_next(now, &days, &keys).unwrap().publisher;
         let known = |publisher: &Publisher, days: &[Day<_>]| {
-            let content = content_of(&days[0], &keys.derivation).unwrap();
-            publisher.known(date, content).is_some()
+            let content = Content::of(&days[0], &keys.derivation).unwrap();
+            publisher.known(date, &content).is_some()
         };
         assert!(known(&publisher, &days));
         assert!(!known(&Publisher::from_bytes(&publisher.to_bytes()).unwrap(), &days));

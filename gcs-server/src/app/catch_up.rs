@@ -6,9 +6,11 @@ use super::StartError;
 use crate::domain::chain::LogError;
 use crate::domain::events::Event;
 use crate::domain::keys::DeploymentKeys;
-use crate::node::{PublicationInput, Replayed, replay};
+use crate::domain::state::State;
+use crate::node::{PublicationInput, ReplayError, Replayed, TickPosition, replay_from};
 use crate::publishing::{Outbox, PublicationBuilder, PublicationError};
 use crate::store::Store;
+use crate::store::witness::Seen;
 
 /// The result of catching up with the log.
 #[derive(Debug)]
@@ -48,13 +50,33 @@ impl CaughtUp {
 pub fn catch_up(
     store: &mut dyn Store,
     keys: &DeploymentKeys,
+    outbox: Outbox,
+) -> Result<CaughtUp, StartError> {
+    catch_up_from(State::new(keys.filler()), store, keys, outbox)
+}
+
+/// Goes on from a state that the log has already led to. Its last tick must not be later than the
+/// last publication in the outbox: see [`can_go_on_from`].
+///
+/// # Errors
+/// As [`catch_up`].
+pub(super) fn catch_up_from(
+    state: State,
+    store: &mut dyn Store,
+    keys: &DeploymentKeys,
     mut outbox: Outbox,
 ) -> Result<CaughtUp, StartError> {
     let (published, publisher) = (outbox.position(), outbox.plan().publisher().cloned());
     let mut builder = Some(PublicationBuilder::new(keys, publisher));
-    let mut is_there = published.is_none();
+    let mut is_there = match published {
+        None => true,
+        Some(TickPosition { position, head, .. }) => {
+            position <= state.position
+                && Seen { position, head }.is_in(store).map_err(ReplayError::from)?
+        }
+    };
     let (mut failed, mut ticks, mut computing) = (None, 0, Duration::ZERO);
-    let replayed = replay(store, Some(keys), |state, logged| {
+    let replayed = replay_from(state, store, Some(keys), |state, logged| {
         let position = logged.header.position;
         if let Some(published) = published.filter(|published| position <= published.position) {
             is_there |= position == published.position && logged.header.hash() == published.head;
@@ -79,4 +101,10 @@ pub fn catch_up(
         Some(published) => Err(StartError::Behind { tick: published.version.tick }),
         None => Ok(CaughtUp { replayed, builder, outbox, failed, ticks, computing }),
     }
+}
+
+/// Whether all ticks of a state are published, so that what comes after it in the log is all that
+/// there is to compute.
+pub(super) fn can_go_on_from(state: &State, outbox: &Outbox) -> bool {
+    state.last_tick.map(|last| last.version) <= outbox.position().map(|last| last.version)
 }

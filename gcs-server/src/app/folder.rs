@@ -8,7 +8,8 @@
 //! keys.json      the secret keys, unless the configuration names another file
 //! starting/      a new deployment, until its operator's token has been shown
 //! public/        what phones fetch; computed from the log
-//! private/       the saved publisher, for a fast restart; computed from the log
+//! private/       the saved publisher and a checkpoint of the state, for a fast restart; computed
+//!                from the log
 //! ```
 
 use std::fs::{self, File, TryLockError};

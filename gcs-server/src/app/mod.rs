@@ -2,6 +2,7 @@
 
 mod advice;
 mod catch_up;
+mod checkpoint;
 pub mod config;
 mod first_start;
 mod folder;
@@ -22,6 +23,7 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
 pub use self::catch_up::{CaughtUp, catch_up};
+pub use self::checkpoint::{Checkpoints, Unusable};
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
 pub use self::repair::{OnLoss, expect_undamaged};
@@ -50,6 +52,7 @@ pub struct App {
     private: (SocketAddr, Server),
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
+    checkpointing: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     new_token: Option<Token>,
     /// Kept open until the end, so that no other server uses the folder.
@@ -74,8 +77,11 @@ impl App {
         }
         folder.announce(public.0, private.0);
         let publishing = publishing(&folder)?;
-        let running = Running::start(store, Arc::new(keys), publishing, (clock, random), config);
-        let Running { service, node_thread, worker } = running.await?;
+        let keys = Arc::new(keys);
+        let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
+        let store = checkpoints.guard(store);
+        let running = Running::start(store, keys, publishing, checkpoints, (clock, random), config);
+        let Running { service, node_thread, worker, checkpointing } = running.await?;
         // A token that was never shown may have been replaced meanwhile.
         let token = token.filter(|token| token.hash() == service.node.state().operator);
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
@@ -88,6 +94,7 @@ impl App {
             private: serve(Listener::Private, private, places.private)?,
             node_thread,
             worker,
+            checkpointing,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new_token: token,
@@ -135,6 +142,7 @@ impl App {
     pub async fn run(self) -> io::Result<()> {
         let App { service, public, private, node_thread, worker, ticker, folder: _folder, .. } =
             self;
+        let checkpointing = self.checkpointing;
         let listened = futures_util::future::try_join(public.1, private.1).await;
         if let Some(ticker) = ticker {
             ticker.abort();
@@ -145,7 +153,9 @@ impl App {
         let join = move || node_thread.map_or(Ok(()), JoinHandle::join);
         let joined = tokio::task::spawn_blocking(join).await;
         // A publication that cannot be written now is written at the next start.
-        let _written = tokio::time::timeout(Duration::from_secs(10), worker).await;
+        if tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok() {
+            let _written = checkpointing.await;
+        }
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the node ended with a panic");
         }
@@ -168,6 +178,7 @@ struct Running {
     service: Service,
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
+    checkpointing: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
@@ -176,14 +187,15 @@ impl Running {
         mut store: Box<dyn Store>,
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
+        checkpoints: Checkpoints,
         (clock, random): (Clock, Random),
         config: &Config,
     ) -> Result<Running, StartError> {
         let mut before = Before::look(&publishing).await?;
         let last = before.published.take();
-        let own_keys = Arc::clone(&keys);
+        let (own_keys, own) = (Arc::clone(&keys), checkpoints.clone());
         let replayed = tokio::task::spawn_blocking(move || {
-            let caught_up = before.catch_up(&mut *store, &own_keys)?;
+            let caught_up = before.catch_up(&mut *store, &own_keys, &own)?;
             if caught_up.replayed.newer.is_none() {
                 store.settle();
             }
@@ -210,6 +222,7 @@ impl Running {
         let files = publishing.public.clone();
         let worker = Worker::new(publishing, builder, sender);
         let worker = tokio::spawn(worker.run(outbox, waits, queue));
+        let checkpointing = tokio::spawn(checkpoints.run(node.view(), published.clone()));
         let service = Service {
             node,
             keys,
@@ -220,6 +233,6 @@ impl Running {
             request_log: Arc::new(RequestLog::new(config.log_requests)),
             metrics: Arc::default(),
         };
-        Ok(Running { service, node_thread, worker })
+        Ok(Running { service, node_thread, worker, checkpointing })
     }
 }

@@ -8,9 +8,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
 use super::advice;
-use super::catch_up::{CaughtUp, catch_up};
+use super::catch_up::{CaughtUp, can_go_on_from, catch_up_from};
+use super::checkpoint::{Checkpoints, Unusable};
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
+use crate::domain::state::State;
 use crate::node::{ReplayError, Replayed};
 use crate::publishing::{Files, Outbox, Published, Publishing, PublishingError};
 use crate::store::Store;
@@ -125,8 +127,12 @@ impl Before {
         self,
         store: &mut dyn Store,
         keys: &DeploymentKeys,
+        checkpoints: &Checkpoints,
     ) -> Result<CaughtUp, StartError> {
-        let mut caught_up = catch_up(store, keys, self.saved.unwrap_or_default())?;
+        let saved = self.saved.unwrap_or_default();
+        let state = checkpoint(checkpoints, store, &saved);
+        let state = state.unwrap_or_else(|| State::new(keys.filler()));
+        let mut caught_up = catch_up_from(state, store, keys, saved)?;
         let Replayed { state, unerased, newer } = &caught_up.replayed;
         if let Some(error) = newer {
             // The files that a newer release published stay as they are.
@@ -151,6 +157,23 @@ impl Before {
             tracing::error!(%error, position, "a publication cannot be computed; publishing stops");
         }
         Ok(caught_up)
+    }
+}
+
+/// The state to go on from, if there is a checkpoint that can be used.
+fn checkpoint(checkpoints: &Checkpoints, store: &mut dyn Store, saved: &Outbox) -> Option<State> {
+    let unused = "the checkpoint is not used: replaying the whole log";
+    match checkpoints.read(store) {
+        Ok(state) if can_go_on_from(&state, saved) => Some(state),
+        Ok(_) => {
+            tracing::warn!(reason = "the saved publisher is older", "{unused}");
+            None
+        }
+        Err(Unusable::Missing) => None,
+        Err(reason) => {
+            tracing::warn!(%reason, "{unused}");
+            None
+        }
     }
 }
 

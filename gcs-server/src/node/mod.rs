@@ -27,7 +27,9 @@ use crate::random::Random;
 use crate::store::Store;
 
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
-pub use self::replay::{PublicationInput, ReplayError, Replayed, TickPosition, replay};
+pub use self::replay::{
+    PublicationInput, ReplayError, Replayed, TickPosition, replay, replay_from,
+};
 
 /// Largest number of jobs that wait. Further requests are answered with [`Problem::Unavailable`].
 const QUEUE: usize = 1024;
@@ -41,6 +43,17 @@ pub struct Node {
     is_writable: Arc<AtomicBool>,
     /// Whether a newer release has written to the log.
     is_read_only: Arc<AtomicBool>,
+}
+
+/// A view of the state that does not keep the node running.
+#[derive(Clone, Debug)]
+pub struct StateView(Arc<RwLock<State>>);
+
+impl StateView {
+    /// The state, to read. Drop the guard soon, as that of [`Node::state`].
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Which part of the state a job depends on. Jobs of one batch are judged against the state
@@ -157,6 +170,11 @@ impl Node {
     /// The state, to read. Drop the guard soon: nothing is accepted while it is held.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A view of the state that does not keep the node running.
+    pub fn view(&self) -> StateView {
+        StateView(Arc::clone(&self.state))
     }
 
     /// Judges a request alone, appends its events, and answers once they are durable.

@@ -15,6 +15,7 @@ use gcs_server::domain::events;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Act, CodeId, ProviderStatus};
 use gcs_server::domain::policy::{FirstPolicy, Policy};
+use gcs_server::domain::state::LAYOUT;
 use gcs_server::node::{ReplayError, Replayed, TickPosition, replay};
 use gcs_server::publishing::Outbox;
 use gcs_server::store::{AppendError, Batch, Store, StoreError, StoredBody, StoredEvent};
@@ -388,7 +389,18 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     let kinds: BTreeSet<u16> = every_kind().iter().map(Event::kind).collect();
     assert_eq!(kinds, known, "a kind of event is missing here");
     let mut batch = Batch { first: 1, id: [0; 16], events };
-    let replayed = replay(&mut Tampered(vec![batch.clone()]), None, |_, _| Ok(())).unwrap();
+    let mut states = Sha256::new();
+    let replayed = replay(&mut Tampered(vec![batch.clone()]), None, |state, _| {
+        states.update(state.digest().0);
+        Ok(())
+    });
+    let replayed = replayed.unwrap();
+    assert_eq!(
+        (LAYOUT, HEXLOWER.encode(&states.finalize()).as_str()),
+        (1, "05cf8267b0eb5bc1235e610581271c642e60aec1ba0f6cc56fa0b2036177c69e"),
+        "the state has another layout, or other events give another one: if so, raise LAYOUT, \
+         so that no checkpoint of before is used, and put both here"
+    );
     assert_eq!((replayed.state.position, replayed.unerased), (27, vec![14]));
     batch.events[13].body = None;
     let replayed = replay(&mut Tampered(vec![batch]), None, |_, _| Ok(())).unwrap();

@@ -344,7 +344,9 @@ async fn a_tick_of_another_node_is_published_here_as_well() {
     for number in [1, 2] {
         let (at_one, at_two) = (one.inputs.recv().await.unwrap(), two.inputs.recv().await.unwrap());
         assert_eq!((at_one.tick.version.tick, at_one.tick.head), (number, at_two.tick.head));
-        let elements = |input: &PublicationInput| input.days[0].elements.clone();
+        let elements = |input: &PublicationInput| {
+            input.days[0].elements().map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
         assert_eq!(elements(&at_one).len(), number as usize);
         assert_eq!(elements(&at_one), elements(&at_two));
     }

@@ -46,7 +46,7 @@ fn rebuilt(ledger: &Ledger) -> Files {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Report(Vec<(i64, u64)>),
     Correct(Act, u64),
     Tick(u64),
@@ -55,7 +55,7 @@ enum Step {
     Policy(Policy),
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+pub fn any_step() -> impl Strategy<Value = Step> {
     let items = prop::collection::vec((-5..=0i64, 0..60u64), 1..20);
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
     let numbers = (1..20u32, 1..100u32, 60..=21_600u64, 1..4u32, 0..80_000u64, 1..=28u32);
@@ -74,14 +74,14 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 /// A ledger that publishes every tick.
-struct Town {
-    ledger: Ledger,
-    shelf: Shelf,
+pub struct Town {
+    pub ledger: Ledger,
+    pub shelf: Shelf,
     serial: u32,
 }
 
 impl Town {
-    fn new() -> Town {
+    pub fn new() -> Town {
         let mut ledger = Ledger::with_codes(&policy(), 1);
         // Codes that outlive every leap.
         let expires = START + 100_000 * DAY_SECONDS;
@@ -102,7 +102,7 @@ impl Town {
         self.shelf.publish(&self.ledger);
     }
 
-    fn step(&mut self, step: &Step) {
+    pub fn step(&mut self, step: &Step) {
         match step {
             Step::Report(items) => {
                 let today = (self.ledger.now - START) / DAY_SECONDS;

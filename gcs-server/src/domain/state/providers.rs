@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bitvec::prelude::{BitVec, Lsb0};
 use gcs_core::report::MAX_SERIAL;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::InconsistentEvent;
 use crate::domain::events::{CodeId, ProviderStatus, RangeOpened};
@@ -13,7 +13,7 @@ use crate::domain::events::{CodeId, ProviderStatus, RangeOpened};
 type Bits = BitVec<u64, Lsb0>;
 
 /// A healthcare provider.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provider {
     /// The provider's name.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct Provider {
 }
 
 /// A range of codes.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CodeRange {
     /// Number of codes.
     pub count: u32,
