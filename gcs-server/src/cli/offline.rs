@@ -184,14 +184,25 @@ pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandRe
         say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
-    let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;
+    let series = begin_series(&config, &folder, &mut *store, &state)?;
+    say_done(&format!("series {series} begins with the next tick; start the server"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a log go on whose end is lost: in a new series, whose number is returned.
+pub(super) fn begin_series(
+    config: &Config,
+    folder: &DataFolder,
+    store: &mut dyn Store,
+    state: &State,
+) -> Result<u32, Error> {
+    let published = block_on(async { publishing(folder)?.forget().await.map_err(Error::from) })?;
     // The number is the Unix time: a second recovery may not know of the first one, and must not
     // use the same number for another series.
     let now = u32::try_from(config.clock().now()).unwrap_or(0);
     let series = published.max(state.series).saturating_add(1).max(now);
-    append(&config, &mut *store, &state, SeriesStarted { series })?;
-    say_done(&format!("series {series} begins with the next tick; start the server"))?;
-    Ok(ExitCode::SUCCESS)
+    append(config, store, state, SeriesStarted { series })?;
+    Ok(series)
 }
 
 pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> CommandResult {

@@ -66,7 +66,8 @@ impl Rig {
                 let first = (dice.below(2) == 0).then_some(of_other);
                 resolve(&agent, server, &mut uses.entries, first, &mut findings);
             } else {
-                confirm(&agent, server, &uses.entries, &of_other, &mut findings);
+                let of_other = (dice.below(3) == 0).then_some(&of_other);
+                confirm(&agent, server, &uses.entries, of_other, &mut findings);
             }
         }
         self.count(server, &mut findings);
@@ -108,12 +109,12 @@ impl Rig {
     }
 }
 
-/// The answers to a code of which everything is known are the first ones again.
+/// The answers to a code of which everything is known are the first ones again, and another report by it is refused.
 fn confirm(
     agent: &ureq::Agent,
     server: &Server,
     entries: &[Entry],
-    of_other: &Report,
+    of_other: Option<&Report>,
     findings: &mut Findings,
 ) {
     let mut accepted = 0;
@@ -133,7 +134,7 @@ fn confirm(
             told => findings.wrong(format!("{}: {told:?}", report.code)),
         }
     }
-    if accepted == 1 {
+    if let Some(of_other) = of_other.filter(|_| accepted == 1) {
         match Fate::of(send(agent, server, of_other).as_ref()) {
             Fate::Refused(problem) if problem == "code_used" => {}
             Fate::Acknowledged(_) => findings.doubled += 1,

@@ -69,7 +69,7 @@ fn cut_under_load(
     dice: &Dice,
 ) -> usize {
     let beside = Beside { ticks: dice.below(2) == 0, retractions: dice.below(4) };
-    let target = LEAST_LOAD + dice.below(200) as usize;
+    let target = LEAST_LOAD + dice.below(100) as usize;
     let cut = |watch: &Watch| {
         watch.until(target);
         watch.cut();

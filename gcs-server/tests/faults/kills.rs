@@ -59,7 +59,7 @@ fn live(dice: &Dice, rounds: usize, tally: &mut Tally) {
     let mut done = 0;
     while done < rounds {
         let beside = Beside { ticks: dice.below(2) == 0, retractions: dice.below(4) };
-        let target = LEAST_LOAD + dice.below(300) as usize;
+        let target = LEAST_LOAD + dice.below(150) as usize;
         let pause = Duration::from_micros(dice.below(3000));
         let process = server.child.id();
         let kill = |watch: &Watch| {

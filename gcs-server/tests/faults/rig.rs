@@ -21,6 +21,9 @@ const CLIENTS: usize = 8;
 /// Reports that are ready for one round.
 const READY: usize = 1200;
 
+/// How often the load is looked at.
+const LOOK: Duration = Duration::from_micros(200);
+
 /// How long the load may take to come to a fault.
 const PATIENCE: Duration = Duration::from_secs(100);
 
@@ -56,7 +59,7 @@ impl Watch {
             if self.is_over.load(Ordering::SeqCst) || began.elapsed() > PATIENCE {
                 return false;
             }
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
         true
     }
