@@ -11,6 +11,7 @@
 mod acts;
 mod api;
 mod arrows;
+mod backup;
 mod command_line;
 mod common;
 mod corrections;
