@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Files, Published};
 use crate::request_log::RequestLog;
+use crate::store::LogReader;
 
 /// How long a request for a tick waits for the publication. After that it is answered with
 /// [`Problem::TickPending`].
@@ -28,6 +29,8 @@ pub struct Service {
     pub node: Node,
     /// The secret keys of the deployment.
     pub keys: Arc<DeploymentKeys>,
+    /// The log, to copy it while the server runs.
+    pub log: LogReader,
     /// Where the time comes from.
     pub clock: Clock,
     /// The publication that phones can fetch now.

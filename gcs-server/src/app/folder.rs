@@ -316,6 +316,15 @@ impl DataFolder {
             .and_then(|()| self.lock.write_all(text.as_bytes()));
     }
 
+    /// Makes sure that no other process uses a folder, and keeps it until this is dropped. The folder is made if it
+    /// does not exist.
+    ///
+    /// # Errors
+    /// [`FolderError::InUse`], or an error of the system.
+    pub fn claim(path: &Path) -> Result<DataFolder, FolderError> {
+        DataFolder::lock(path)
+    }
+
     fn lock(path: &Path) -> Result<DataFolder, FolderError> {
         let io = |path: &Path| {
             let path = path.to_owned();

@@ -1,6 +1,7 @@
 //! Starting and stopping the server.
 
 mod advice;
+mod backup;
 mod catch_up;
 mod checkpoint;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod key_file;
 mod limits;
 mod loss;
 mod repair;
+mod restore;
 mod start;
 mod ticker;
 
@@ -22,11 +24,14 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
+pub use self::backup::{CopyError, LogCopy};
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::checkpoint::{Checkpoints, Unusable};
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
+use self::repair::LOG;
 pub use self::repair::{OnLoss, expect_undamaged};
+pub use self::restore::{Restore, RestoreError};
 use self::start::{Before, Bound, listen};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
@@ -39,7 +44,7 @@ use crate::publishing::{Publishing, Worker};
 use crate::random::Random;
 use crate::request_log::RequestLog;
 use crate::service::Service;
-use crate::store::Store;
+use crate::store::{LogReader, Store};
 
 /// Number of publications that may wait to be computed. No tick is made before the last one is
 /// published, so that few are enough.
@@ -226,6 +231,7 @@ impl Running {
         let service = Service {
             node,
             keys,
+            log: LogReader::new(config.data_dir.join(LOG)),
             clock,
             published,
             files,

@@ -23,7 +23,7 @@ use crate::time::utc;
 /// Name of the log in a data folder.
 pub(super) const LOG: &str = "log.sqlite";
 
-const LOG_WAL: &str = "log.sqlite-wal";
+pub(super) const LOG_WAL: &str = "log.sqlite-wal";
 pub(super) const WITNESS: &str = "witness";
 const REPAIRED: &str = "repaired.sqlite";
 
@@ -387,7 +387,7 @@ fn install(folder: &Path, copy: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 

@@ -180,13 +180,11 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         }
         None => say("the published files are not here: everything after the log's end is lost")?,
     }
-    let now = config.clock().now();
-    let context = RequestContext { now, random: [0; 32] };
     if !yes {
-        judge::recover(&state, context, 0, void_codes)?;
+        expect_recoverable(&config, &state)?;
         say("lost are reports, but also corrections, revoked codes and providers, rotated keys, \
              suspensions and new tokens: do these again.")?;
-        say_codes(&state, now, void_codes)?;
+        say_codes(&state, config.clock().now(), void_codes)?;
         let more = [(restored, " --restored"), (void_codes, " --void-codes")];
         let more: String =
             more.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect();
@@ -194,19 +192,39 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
-    // Looked at first: nothing is forgotten if the clock is wrong.
-    judge::recover(&state, context, 0, void_codes)?;
-    let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;
-    let Decision { events, answer } = judge::recover(&state, context, published, void_codes)?;
-    append(&config, &mut *store, &state, &events)?;
-    say_codes(&state, now, void_codes)?;
-    let series = answer.series;
+    let series = begin_series(&config, &folder, &mut *store, &state, void_codes)?;
     say_done(&format!("series {series} begins with the next tick; start the server"))?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Makes sure that the clock lets a log go on.
+pub(super) fn expect_recoverable(config: &Config, state: &State) -> Result<(), Error> {
+    let context = RequestContext { now: config.clock().now(), random: [0; 32] };
+    judge::recover(state, context, 0, false)?;
+    Ok(())
+}
+
+/// Lets a log go on whose end is lost: in a new series, whose number is returned, and with new keys.
+pub(super) fn begin_series(
+    config: &Config,
+    folder: &DataFolder,
+    store: &mut dyn Store,
+    state: &State,
+    void_codes: bool,
+) -> Result<u32, Error> {
+    // Nothing is forgotten if the clock is wrong.
+    expect_recoverable(config, state)?;
+    let published = block_on(async { publishing(folder)?.forget().await.map_err(Error::from) })?;
+    let now = config.clock().now();
+    let context = RequestContext { now, random: [0; 32] };
+    let Decision { events, answer } = judge::recover(state, context, published, void_codes)?;
+    append(config, store, state, &events)?;
+    say_codes(state, now, void_codes)?;
+    Ok(answer.series)
+}
+
 /// Says which codes stay valid after a recovery.
-fn say_codes(state: &State, now: u64, void_codes: bool) -> Result<(), Error> {
+pub(super) fn say_codes(state: &State, now: u64, void_codes: bool) -> Result<(), Error> {
     if void_codes {
         say("codes that are out and have brought no report are void: providers open new ranges")?;
         return Ok(());

@@ -42,6 +42,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use self::budget::Budget;
 pub(crate) use self::listen::with_ending;
 pub use self::openapi::openapi;
+pub(crate) use self::operator::log::LogPage;
 pub(crate) use self::operator::providers::ExportedKey;
 pub(crate) use self::provider::OpenedRange;
 use crate::domain::problem::Problem;

@@ -22,6 +22,7 @@
 //! ```
 
 mod memory;
+mod reader;
 mod sqlite;
 pub mod wal;
 pub mod witness;
@@ -31,6 +32,7 @@ use std::{fmt, io};
 use thiserror::Error;
 
 pub use memory::{Failure, MemoryStore};
+pub use reader::{LogReader, Page};
 pub use sqlite::SqliteStore;
 
 /// Longest header, in bytes.

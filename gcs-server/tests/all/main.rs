@@ -11,6 +11,7 @@
 mod acts;
 mod api;
 mod arrows;
+mod backup;
 mod checkpoint;
 mod command_line;
 mod common;
