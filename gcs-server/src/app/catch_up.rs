@@ -1,5 +1,7 @@
 //! Catching up: computing the state and the publications from the log.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::StartError;
@@ -8,7 +10,7 @@ use crate::domain::events::Event;
 use crate::domain::keys::DeploymentKeys;
 use crate::node::{PublicationInput, Replayed, replay};
 use crate::publishing::{Outbox, PublicationBuilder, PublicationError};
-use crate::store::Store;
+use crate::store::{SqliteStore, Store};
 
 /// The result of catching up with the log.
 #[derive(Debug)]
@@ -78,5 +80,19 @@ pub fn catch_up(
     match published.filter(|_| !is_there && replayed.newer.is_none()) {
         Some(published) => Err(StartError::Behind { tick: published.version.tick }),
         None => Ok(CaughtUp { replayed, builder, outbox, failed, ticks, computing }),
+    }
+}
+
+/// What computes all publications from a log, while its server uses it.
+pub(super) fn remake(
+    log: PathBuf,
+    keys: Arc<DeploymentKeys>,
+) -> impl Fn() -> Result<Outbox, String> + Send + Sync {
+    move || {
+        let mut store = SqliteStore::open_read_only(&log).map_err(|error| error.to_string())?;
+        let caught_up = catch_up(&mut store, &keys, Outbox::default());
+        let caught_up = caught_up.map_err(|error| error.to_string())?;
+        caught_up.expect_computed().map_err(|error| error.to_string())?;
+        Ok(caught_up.outbox)
     }
 }

@@ -69,6 +69,9 @@ pub struct Options {
     /// Longest pause in the body of a request, in seconds, and the grace before 1024 bytes a second must arrive: 1 to 600 [default: 10]
     #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS", hide_env_values = true)]
     pub body_seconds: Option<u32>,
+    /// Memory for published files, in MiB; those that do not fit are read from the disk for each request [default: 256]
+    #[arg(long, value_name = "MIB", env = "GCS_SERVER_FILE_MEMORY", hide_env_values = true)]
+    pub file_memory: Option<u32>,
     /// For demonstrations: read the time from this file, and make ticks only on command
     #[arg(long, hide = true, value_name = "FILE")]
     #[serde(skip)]
@@ -142,6 +145,8 @@ pub struct Config {
     pub log_requests: LoggedRequests,
     /// Longest pause in the body of a request, in seconds, and the grace before its pace counts.
     pub body_seconds: u32,
+    /// Memory for published files, in MiB.
+    pub file_memory: u32,
     /// File with the Unix time in seconds; `None` if the time comes from the system.
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
@@ -206,6 +211,7 @@ impl Config {
             log_level: options.log_level.or(file.log_level).unwrap_or_default(),
             log_requests: options.log_requests.or(file.log_requests).unwrap_or_default(),
             body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
+            file_memory: options.file_memory.or(file.file_memory).unwrap_or(256),
             clock_file: options.clock_file.clone(),
         };
         config.expect_consistent()?;

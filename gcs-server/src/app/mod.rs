@@ -13,6 +13,7 @@ mod ticker;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
+use self::catch_up::remake;
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
@@ -32,7 +34,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
 use crate::node::{Node, PublicationInput, Replayed, TickPosition};
-use crate::publishing::{Publishing, Worker};
+use crate::publishing::{Publishing, Remake, Worker};
 use crate::random::Random;
 use crate::request_log::RequestLog;
 use crate::service::Service;
@@ -72,8 +74,10 @@ impl App {
             tracing::warn!("{repaired}");
         }
         folder.announce(public.0, private.0);
-        let publishing = publishing(&folder)?;
-        let running = Running::start(store, Arc::new(keys), publishing, (clock, random), config);
+        let publishing = publishing(&folder, keys.root(), u64::from(config.file_memory) << 20)?;
+        let log = folder.log();
+        let running =
+            Running::start((store, log), Arc::new(keys), publishing, (clock, random), config);
         let Running { service, node_thread, worker } = running.await?;
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
         let places = limits::places();
@@ -161,7 +165,7 @@ struct Running {
 impl Running {
     /// Replays the log, then starts the node and the worker that publishes.
     async fn start(
-        mut store: Box<dyn Store>,
+        (mut store, log): (Box<dyn Store>, PathBuf),
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
         (clock, random): (Clock, Random),
@@ -191,15 +195,16 @@ impl Running {
         let last = last.filter(|last| !is_over(&last.position));
         let waits = outbox.position().as_ref().is_some_and(is_over);
         let (sender, published) = watch::channel(last);
-        let files = publishing.public.clone();
-        let worker = Worker::new(publishing, builder, sender);
+        let shelf = Arc::clone(&publishing.shelf);
+        let remake = Remake::new(remake(log, Arc::clone(&keys)));
+        let worker = Worker::new(publishing, builder, sender, Some(remake));
         let worker = tokio::spawn(worker.run(outbox, waits, queue));
         let service = Service {
             node,
             keys,
             clock,
             published,
-            files,
+            shelf,
             body_patience: Duration::from_secs(config.body_seconds.into()),
             request_log: Arc::new(RequestLog::new(config.log_requests)),
             metrics: Arc::default(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use gcs_core::Version;
+use gcs_core::{PublicKey, Version};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
@@ -154,11 +154,15 @@ impl Before {
     }
 }
 
-/// Where files are written to in a data folder.
+/// Where files are written to in a data folder. At most so many bytes of public files are in memory.
 ///
 /// # Errors
 /// When its folders cannot be used.
-pub fn publishing(folder: &DataFolder) -> Result<Publishing, object_store::Error> {
+pub fn publishing(
+    folder: &DataFolder,
+    root: PublicKey,
+    memory: u64,
+) -> Result<Publishing, object_store::Error> {
     let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
-    Ok(Publishing { public, private })
+    Ok(Publishing::new(public, private, root, memory))
 }

@@ -111,7 +111,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     say(format_args!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head)))?;
     say(format_args!("digest {}", state.digest()))?;
     block_on(async {
-        let publishing = publishing(&folder)?;
+        let publishing = publishing(&folder, keys.root(), 0)?;
         match publishing.newest().await?.filter(|newest| state.lacks(*newest)) {
             Some(newest) => Err(StartError::Behind { tick: newest.tick }.into()),
             None => compare(&publishing, &outbox, write).await,
@@ -159,7 +159,9 @@ pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandRe
         "the log is sound up to event {}: {reports} reports, last tick {tick}",
         state.position
     ))?;
-    let newest = block_on(async { publishing(&folder)?.newest().await.map_err(Error::from) })?;
+    let newest = block_on(async {
+        publishing(&folder, keys.root(), 0)?.newest().await.map_err(Error::from)
+    })?;
     match newest {
         _ if loss.is_some() => {}
         _ if restored => say("this folder is a copy: everything after the log's end is lost")?,
@@ -184,7 +186,9 @@ pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandRe
         say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
-    let published = block_on(async { publishing(&folder)?.forget().await.map_err(Error::from) })?;
+    let published = block_on(async {
+        publishing(&folder, keys.root(), 0)?.forget().await.map_err(Error::from)
+    })?;
     // The number is the Unix time: a second recovery may not know of the first one, and must not
     // use the same number for another series.
     let now = u32::try_from(config.clock().now()).unwrap_or(0);

@@ -15,6 +15,7 @@ mod auth;
 mod body;
 mod budget;
 mod connection;
+mod etag;
 mod head;
 mod listen;
 mod observe;

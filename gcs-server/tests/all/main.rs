@@ -15,6 +15,7 @@ mod command_line;
 mod common;
 mod corrections;
 mod damage;
+mod file_damage;
 mod full_disk;
 mod hostile;
 mod judging;
