@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::http::TlsFiles;
 use crate::request_log::LoggedRequests;
 
 /// The settings as flags, environment variables and a configuration file have them. Each may be
@@ -36,6 +37,18 @@ pub struct Options {
     /// Where operators, providers and backends connect [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN", hide_env_values = true)]
     pub private_listen: Option<SocketAddr>,
+    /// PEM file with the public listener's certificate and those after it, for TLS [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_TLS_CERT", hide_env_values = true)]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_TLS_KEY", hide_env_values = true)]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the private listener's certificate and those after it, for TLS [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_PRIVATE_TLS_CERT", hide_env_values = true)]
+    pub private_tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_PRIVATE_TLS_KEY", hide_env_values = true)]
+    pub private_tls_key: Option<PathBuf>,
     /// Form of the log lines on standard error: text or json [default: text]
     #[arg(
         long,
@@ -137,6 +150,18 @@ pub struct Config {
     pub public_listen: SocketAddr,
     /// Where operators, providers and backends connect.
     pub private_listen: SocketAddr,
+    /// PEM file with the public listener's certificate; `None` if it speaks without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the private listener's certificate; `None` if it speaks without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_tls_key: Option<PathBuf>,
     /// Form of the log lines.
     pub log_format: LogFormat,
     /// Least important log lines that are written.
@@ -177,6 +202,14 @@ pub enum ConfigError {
         /// The number of seconds that was given.
         got: u32,
     },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("{given} is set, but not {missing}: TLS needs both")]
+    HalfTls {
+        /// The setting that has a file.
+        given: &'static str,
+        /// The setting that has none.
+        missing: &'static str,
+    },
     /// The time comes from a file, and other machines can reach a listener.
     #[error("--clock-file is for demonstrations: both listeners must be on loopback addresses")]
     ClockFile,
@@ -207,6 +240,10 @@ impl Config {
             key_file,
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
+            tls_cert: options.tls_cert.clone().or(file.tls_cert),
+            tls_key: options.tls_key.clone().or(file.tls_key),
+            private_tls_cert: options.private_tls_cert.clone().or(file.private_tls_cert),
+            private_tls_key: options.private_tls_key.clone().or(file.private_tls_key),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             log_level: options.log_level.or(file.log_level).unwrap_or_default(),
             log_requests: options.log_requests.or(file.log_requests).unwrap_or_default(),
@@ -222,6 +259,19 @@ impl Config {
         if !(1..=600).contains(&self.body_seconds) {
             return Err(ConfigError::BodySeconds { got: self.body_seconds });
         }
+        for [(cert, cert_name), (key, key_name)] in [
+            [(&self.tls_cert, "tls_cert"), (&self.tls_key, "tls_key")],
+            [
+                (&self.private_tls_cert, "private_tls_cert"),
+                (&self.private_tls_key, "private_tls_key"),
+            ],
+        ] {
+            let (given, missing) =
+                if cert.is_some() { (cert_name, key_name) } else { (key_name, cert_name) };
+            if cert.is_some() != key.is_some() {
+                return Err(ConfigError::HalfTls { given, missing });
+            }
+        }
         if self.clock_file.is_some() && !self.is_loopback() {
             return Err(ConfigError::ClockFile);
         }
@@ -236,6 +286,16 @@ impl Config {
         self.public_listen.ip().is_loopback() && self.private_listen.ip().is_loopback()
     }
 
+    /// The files of the public listener's TLS; `None` if it speaks without.
+    pub fn public_tls(&self) -> Option<TlsFiles> {
+        files(&self.tls_cert, &self.tls_key)
+    }
+
+    /// The files of the private listener's TLS; `None` if it speaks without.
+    pub fn private_tls(&self) -> Option<TlsFiles> {
+        files(&self.private_tls_cert, &self.private_tls_key)
+    }
+
     /// Where the time comes from.
     pub fn clock(&self) -> Clock {
         self.clock_file.clone().map_or(Clock::System, Clock::File)
@@ -245,6 +305,10 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_default()
     }
+}
+
+fn files(certificate: &Option<PathBuf>, key: &Option<PathBuf>) -> Option<TlsFiles> {
+    Some(TlsFiles { certificate: certificate.clone()?, key: key.clone()? })
 }
 
 fn read(path: &Path) -> Result<Options, ConfigError> {
@@ -282,6 +346,9 @@ mod tests {
             ..Options::default()
         };
         assert!(matches!(Config::load(&open), Err(ConfigError::ClockFile)));
+        let half = Options { tls_key: Some("key.pem".into()), ..Options::default() };
+        let error = Config::load(&half).unwrap_err().to_string();
+        assert_eq!(error, "tls_key is set, but not tls_cert: TLS needs both");
         let hasty = Options { body_seconds: Some(0), ..Options::default() };
         let error = Config::load(&hasty).unwrap_err().to_string();
         assert_eq!(error, "body_seconds is 0; it must be 1 to 600");

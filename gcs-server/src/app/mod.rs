@@ -2,6 +2,7 @@
 
 mod advice;
 mod catch_up;
+mod certificates;
 pub mod config;
 mod folder;
 pub mod key_file;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::catch_up::remake;
 pub use self::catch_up::{CaughtUp, catch_up};
+pub use self::certificates::Certificates;
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
 pub use self::repair::{OnLoss, expect_undamaged};
@@ -53,6 +55,7 @@ pub struct App {
     worker: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     new_token: Option<Token>,
+    certificates: Certificates,
     /// Kept open until the end, so that no other server uses the folder.
     _folder: DataFolder,
 }
@@ -66,6 +69,7 @@ impl App {
     pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
         DataFolder::expect_unused(config)?;
         // Before anything is made: the token of a new deployment is shown only once.
+        let certificates = Certificates::load(config)?;
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
         let opened = DataFolder::open(config, clock.now(), &random)?;
@@ -81,12 +85,15 @@ impl App {
         let Running { service, node_thread, worker } = running.await?;
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
         let places = limits::places();
-        let serve = |listener, (address, socket): Bound, places| {
-            http::serve(listener, socket, places, service.clone()).map(|server| (address, server))
+        let serve = |listener, (address, socket): Bound, places, tls| {
+            http::serve(listener, socket, places, tls, service.clone())
+                .map(|server| (address, server))
         };
+        let Certificates { public: public_tls, private: private_tls } = certificates.clone();
         Ok(App {
-            public: serve(Listener::Public, public, places.public)?,
-            private: serve(Listener::Private, private, places.private)?,
+            public: serve(Listener::Public, public, places.public, public_tls)?,
+            private: serve(Listener::Private, private, places.private, private_tls)?,
+            certificates,
             node_thread,
             worker,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
@@ -109,6 +116,11 @@ impl App {
     /// The operator's token, if this was the first start of a new deployment.
     pub fn new_token(&self) -> Option<&Token> {
         self.new_token.as_ref()
+    }
+
+    /// What the listeners identify themselves with.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// The service that request handlers use.

@@ -11,6 +11,7 @@ use super::advice;
 use super::catch_up::{CaughtUp, catch_up};
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
+use crate::http::TlsError;
 use crate::node::{ReplayError, Replayed};
 use crate::publishing::{Files, Outbox, Published, Publishing, PublishingError};
 use crate::store::Store;
@@ -63,6 +64,9 @@ pub enum StartError {
         /// The likely cause, and what to do about it.
         advice: String,
     },
+    /// A certificate cannot be used.
+    #[error("TLS cannot be used: {0}")]
+    Tls(#[from] TlsError),
     /// Another error of the operating system.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

@@ -28,3 +28,4 @@ mod publications;
 mod publishing;
 mod restart;
 mod store;
+mod tls;

@@ -275,7 +275,7 @@ fn a_hangup_changes_log_settings_and_ends_nothing() {
     hang_up("settings not read again");
     assert!(!is_logged("/v1/reports/0123456789abcdef0123456789abcdef"));
     set("all");
-    hang_up("log settings read again");
+    hang_up("certificates read again");
     while !is_logged("/v1/reports/0123456789abcdef0123456789abcdef") {}
     server.stop();
 }
