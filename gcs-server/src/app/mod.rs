@@ -3,6 +3,7 @@
 mod advice;
 mod backup;
 mod catch_up;
+mod certificates;
 mod checkpoint;
 pub mod config;
 mod first_start;
@@ -17,6 +18,7 @@ mod ticker;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,7 +27,9 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
 pub use self::backup::{CopyError, LogCopy};
+use self::catch_up::remake;
 pub use self::catch_up::{CaughtUp, catch_up};
+pub use self::certificates::Certificates;
 pub use self::checkpoint::{Checkpoints, Unusable};
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
@@ -40,7 +44,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
 use crate::node::{Node, PublicationInput, Replayed, TickPosition};
-use crate::publishing::{Publishing, Worker};
+use crate::publishing::{Publishing, Remake, Worker};
 use crate::random::Random;
 use crate::request_log::RequestLog;
 use crate::service::Service;
@@ -60,6 +64,7 @@ pub struct App {
     checkpointing: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     new_token: Option<Token>,
+    certificates: Certificates,
     /// Kept open until the end, so that no other server uses the folder.
     folder: DataFolder,
 }
@@ -73,6 +78,7 @@ impl App {
     pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
         DataFolder::expect_unused(config)?;
         // Before anything is made: the token of a new deployment is shown only once.
+        let certificates = Certificates::load(config)?;
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
         let opened = DataFolder::open(config, clock.now(), &random)?;
@@ -81,22 +87,25 @@ impl App {
             tracing::warn!("{repaired}");
         }
         folder.announce(public.0, private.0);
-        let publishing = publishing(&folder)?;
+        let publishing = publishing(&folder, keys.root(), u64::from(config.file_memory) << 20)?;
         let keys = Arc::new(keys);
         let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
-        let store = checkpoints.guard(store);
+        let store = (checkpoints.guard(store), folder.log());
         let running = Running::start(store, keys, publishing, checkpoints, (clock, random), config);
         let Running { service, node_thread, worker, checkpointing } = running.await?;
         // A token that was never shown may have been replaced meanwhile.
         let token = token.filter(|token| token.hash() == service.node.state().operator);
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
         let places = limits::places();
-        let serve = |listener, (address, socket): Bound, places| {
-            http::serve(listener, socket, places, service.clone()).map(|server| (address, server))
+        let serve = |listener, (address, socket): Bound, places, tls| {
+            http::serve(listener, socket, places, tls, service.clone())
+                .map(|server| (address, server))
         };
+        let Certificates { public: public_tls, private: private_tls } = certificates.clone();
         Ok(App {
-            public: serve(Listener::Public, public, places.public)?,
-            private: serve(Listener::Private, private, places.private)?,
+            public: serve(Listener::Public, public, places.public, public_tls)?,
+            private: serve(Listener::Private, private, places.private, private_tls)?,
+            certificates,
             node_thread,
             worker,
             checkpointing,
@@ -128,6 +137,11 @@ impl App {
     /// When the token cannot be deleted; then the next start shows it again.
     pub fn token_is_shown(&self) -> io::Result<()> {
         self.folder.token_is_shown()
+    }
+
+    /// What the listeners identify themselves with.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// The service that request handlers use.
@@ -189,7 +203,7 @@ struct Running {
 impl Running {
     /// Replays the log, then starts the node and the worker that publishes.
     async fn start(
-        mut store: Box<dyn Store>,
+        (mut store, log): (Box<dyn Store>, PathBuf),
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
         checkpoints: Checkpoints,
@@ -224,8 +238,9 @@ impl Running {
         let last = last.filter(|last| !is_over(&last.position));
         let waits = outbox.position().as_ref().is_some_and(is_over);
         let (sender, published) = watch::channel(last);
-        let files = publishing.public.clone();
-        let worker = Worker::new(publishing, builder, sender);
+        let shelf = Arc::clone(&publishing.shelf);
+        let remake = Remake::new(remake(log, Arc::clone(&keys)));
+        let worker = Worker::new(publishing, builder, sender, Some(remake));
         let worker = tokio::spawn(worker.run(outbox, waits, queue));
         let checkpointing = tokio::spawn(checkpoints.run(node.view(), published.clone()));
         let service = Service {
@@ -234,7 +249,7 @@ impl Running {
             log: LogReader::new(config.data_dir.join(LOG)),
             clock,
             published,
-            files,
+            shelf,
             body_patience: Duration::from_secs(config.body_seconds.into()),
             request_log: Arc::new(RequestLog::new(config.log_requests)),
             metrics: Arc::default(),

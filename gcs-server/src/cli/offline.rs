@@ -18,6 +18,7 @@ use crate::app::{
 };
 use crate::domain::events::{Event, OperatorTokenSet, ProviderStatus};
 use crate::domain::judge::{self, Decision, RequestContext};
+use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::{Provider, State};
 use crate::domain::token::{Role, Token};
 use crate::node::{replay, seal};
@@ -115,7 +116,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     say(format_args!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head)))?;
     say(format_args!("digest {}", state.digest()))?;
     block_on(async {
-        let publishing = publishing(&folder)?;
+        let publishing = publishing(&folder, keys.root(), 0)?;
         match publishing.newest().await?.filter(|newest| state.lacks(*newest)) {
             Some(newest) => Err(StartError::Behind { tick: newest.tick }.into()),
             None => compare(&publishing, &outbox, write).await,
@@ -164,7 +165,9 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         "the log is sound up to event {}: {reports} reports, last tick {tick}",
         state.position
     ))?;
-    let newest = block_on(async { publishing(&folder)?.newest().await.map_err(Error::from) })?;
+    let newest = block_on(async {
+        publishing(&folder, keys.root(), 0)?.newest().await.map_err(Error::from)
+    })?;
     match newest {
         _ if loss.is_some() => {}
         _ if restored => say("this folder is a copy: everything after the log's end is lost")?,
@@ -192,7 +195,7 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
-    let series = begin_series(&config, &folder, &mut *store, &state, void_codes)?;
+    let series = begin_series(&config, (&folder, &keys), &mut *store, &state, void_codes)?;
     say_done(&format!("series {series} begins with the next tick; start the server"))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -207,14 +210,16 @@ pub(super) fn expect_recoverable(config: &Config, state: &State) -> Result<(), E
 /// Lets a log go on whose end is lost: in a new series, whose number is returned, and with new keys.
 pub(super) fn begin_series(
     config: &Config,
-    folder: &DataFolder,
+    (folder, keys): (&DataFolder, &DeploymentKeys),
     store: &mut dyn Store,
     state: &State,
     void_codes: bool,
 ) -> Result<u32, Error> {
     // Nothing is forgotten if the clock is wrong.
     expect_recoverable(config, state)?;
-    let published = block_on(async { publishing(folder)?.forget().await.map_err(Error::from) })?;
+    let published = block_on(async {
+        publishing(folder, keys.root(), 0)?.forget().await.map_err(Error::from)
+    })?;
     let now = config.clock().now();
     let context = RequestContext { now, random: [0; 32] };
     let Decision { events, answer } = judge::recover(state, context, published, void_codes)?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -54,10 +55,11 @@ pub(super) fn restore(options: Restore) -> CommandResult {
         return Ok(ExitCode::FAILURE);
     }
     drop(Output::stdout(SMALL)?);
+    let keys = Arc::clone(&restoring.keys);
     let claimed = DataFolder::claim(&config.data_dir)?;
     let mut series = 0;
     let aside = restoring.install(&claimed, config.clock().now(), |store, state| {
-        series = begin_series(&config, &claimed, store, state, void_codes)?;
+        series = begin_series(&config, (&claimed, &keys), store, state, void_codes)?;
         Ok::<(), Error>(())
     })?;
     let aside = aside.map_or_else(String::new, |aside| {

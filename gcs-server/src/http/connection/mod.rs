@@ -5,7 +5,7 @@
 //! | phase | what the client may send | ends after |
 //! |---|---|---|
 //! | [`Phase::Idle`] | the first byte of a head | [`IDLE_PATIENCE`] |
-//! | [`Phase::Head`] | one head of at most [`MAX_HEAD`] bytes | [`HEAD_PATIENCE`] |
+//! | [`Phase::Head`] | one head of at most [`MAX_HEAD`] bytes, or a TLS handshake | [`HEAD_PATIENCE`] |
 //! | [`Phase::Body`] | the body of this request | what the handler grants (`body`) |
 //! | [`Phase::Busy`] | nothing: what it sends stays in the socket | [`STALL_PATIENCE`] without reading the answer |
 //! | [`Phase::Closing`] | what is left of a body that nobody wanted | [`LINGER_PATIENCE`], or [`LINGER_BYTES`] |
@@ -57,7 +57,7 @@ const MAX_HEAD: u64 = 32 << 10;
 enum Phase {
     /// Between two requests, or before the first.
     Idle,
-    /// The head is arriving.
+    /// The head is arriving; or, at first, the TLS handshake.
     Head,
     /// The head is there, and is being parsed.
     Parsing,
@@ -124,6 +124,16 @@ impl Connection {
         self.phase.set(phase);
         self.since.set(Instant::now());
         self.moved.set(0);
+    }
+
+    /// The client begins with a TLS handshake, for which it has the time of a head.
+    pub(super) fn begin_handshake(&self) {
+        self.enter(Phase::Head);
+    }
+
+    /// The TLS handshake is done, and the first request may come.
+    pub(super) fn handshake_done(&self) {
+        self.enter(Phase::Idle);
     }
 
     /// A request begins, whose head has been parsed. It lasts until what is returned is dropped.

@@ -316,7 +316,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.expect_a_place(context)?;
-        Pin::new(&mut this.stream).poll_flush(context)
+        // With TLS, all may be written here and not be taken yet.
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.mind(flushed, |()| 0, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
