@@ -113,7 +113,7 @@ fn no_failing_call_under_a_running_server_loses_anything() {
     server.stop().unwrap();
     let mut server = rig.start(&shim.settings()).unwrap();
     let mut tally = Tally::default();
-    for order in orders(&dice, rounds(12), RUNNING, 40) {
+    for order in orders(&dice, rounds(8), RUNNING, 40) {
         rig.open(&server, 100);
         shim.order(order);
         exercise(&mut rig, &server, &dice, || shim.hits() > 0);
@@ -178,7 +178,7 @@ fn no_failing_call_under_load_loses_anything() {
     server.stop().unwrap();
     let mut server = rig.start(&shim.settings()).unwrap();
     let mut tally = Tally::default();
-    for order in orders(&dice, rounds(4), UNDER_LOAD, 40) {
+    for order in orders(&dice, rounds(3), UNDER_LOAD, 40) {
         let mut hits = 0;
         let fail = |watch: &Watch| {
             watch.until(50);
@@ -208,7 +208,7 @@ fn no_failing_call_under_a_start_loses_anything() {
     let home = tempfile::tempdir().unwrap();
     let (mut rig, mut server) = Rig::begin(home.path(), &[]).unwrap();
     let mut tally = Tally::default();
-    for order in orders(&dice, rounds(12), START, 4) {
+    for order in orders(&dice, rounds(8), START, 4) {
         rig.open(&server, 100);
         exercise(&mut rig, &server, &dice, || true);
         server.kill();

@@ -53,12 +53,18 @@ fn a_server_whose_syncs_do_nothing_loses_reports_by_a_power_cut() {
     shim.order(Order::all("fsync", None, "/data/"));
     let acknowledged = cut_under_load(&mut rig, &mut server, &disk, &dice);
     assert!(acknowledged >= LEAST_LOAD && shim.clear() > 0, "{acknowledged}");
-    let findings = match rig.start(&[]) {
-        Ok(server) => rig.check(&server, &dice),
-        Err(error) => panic!("the log was whole before: {error}"),
-    };
-    println!("cuts, control: {findings}");
-    assert!(findings.lost >= LEAST_LOAD / 2, "{findings}");
+    match rig.start(&[]) {
+        Ok(server) => {
+            let findings = rig.check(&server, &dice);
+            println!("cuts, control: {findings}");
+            assert!(findings.lost >= LEAST_LOAD / 2, "{findings}");
+        }
+        // What was published got to the disk, and the log did not.
+        Err(said) => {
+            println!("cuts, control: {said}");
+            assert!(said.contains("Lost: event") || said.contains("the log does not have it"));
+        }
+    }
 }
 
 /// Cuts the power under load, and gives it back. Returns how many reports were acknowledged before.

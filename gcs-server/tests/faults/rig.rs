@@ -19,7 +19,7 @@ use crate::server::{Server, agent, now};
 const CLIENTS: usize = 8;
 
 /// Reports that are ready for one round.
-const READY: usize = 1200;
+const READY: usize = 700;
 
 /// How often the load is looked at.
 const LOOK: Duration = Duration::from_micros(200);
