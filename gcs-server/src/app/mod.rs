@@ -8,6 +8,7 @@ mod folder;
 pub mod key_file;
 mod limits;
 mod loss;
+mod needed;
 mod repair;
 mod start;
 mod ticker;
