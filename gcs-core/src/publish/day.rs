@@ -93,11 +93,7 @@ impl<'d, D: DayElements> DaySet<'d, D> {
         let hashed = match kept {
             Some(hashed) if fits(&hashed) => hashed,
             kept => {
-                // A re-based date has grown beyond its plan, and may go on growing.
-                let expected = if before.is_some() { count.saturating_mul(2) } else { count };
-                let expected = expected.max(settings.expected_per_date).max(1);
-                let hash_range = plan(expected, settings.rate_bits)
-                    .map_err(|error| PublishError::Params { date, error })?;
+                let hash_range = plan_of_date(date, count, before, settings)?;
                 // If the new hash range is no larger, re-basing does not help.
                 match kept.filter(|kept| kept.hash_range.get() >= hash_range.get()) {
                     Some(kept) => kept,
@@ -220,6 +216,51 @@ impl BuiltDay {
         [set, checks].into_iter().filter(|file| !file.bytes.is_empty())
     }
 }
+
+/// The hash range of a date that is new, or that has outgrown the one that it had in `before`.
+fn plan_of_date(
+    date: Date,
+    count: u32,
+    before: Option<&Row>,
+    settings: PublisherSettings,
+) -> Result<HashRange, PublishError> {
+    // A re-based date has grown beyond its plan, and may go on growing.
+    let expected = if before.is_some() { count.saturating_mul(2) } else { count };
+    let expected = expected.max(settings.expected_per_date).max(1);
+    plan(expected, settings.rate_bits).map_err(|error| PublishError::Params { date, error })
+}
+
+/// The row of a date that is not built: salt and hash range as [`DaySet::build`] chooses them, and
+/// nothing else.
+pub(super) fn skipped_row<D: DayElements>(
+    day: &D,
+    before: Option<&Table>,
+    settings: PublisherSettings,
+    context: &TickContext<'_>,
+) -> Result<Row, PublishError> {
+    let (date, got) = (day.date(), day.len());
+    let count = u32::try_from(got).map_err(|_| PublishError::TooManyElements { date, got })?;
+    let before = before.and_then(|table| table.row(date));
+    let fits = |row: &Row| {
+        let most = row.hash_range.capacity(settings.rate_bits);
+        let distinct = || Hashed::new(day, row.salt, row.hash_range).values.len() as u64;
+        got as u64 <= most || distinct() <= most
+    };
+    let kept = before.map(|row| (row.salt, row.hash_range));
+    let (salt, hash_range) = match kept {
+        Some(kept) if before.is_some_and(fits) => kept,
+        kept => {
+            let hash_range = plan_of_date(date, count, before, settings)?;
+            let kept = kept.filter(|(_, kept)| kept.get() >= hash_range.get());
+            kept.unwrap_or((context.salt(date), hash_range))
+        }
+    };
+    let empty = Set::from_distinct(salt, hash_range, &[]);
+    Ok(Row::of(date, &empty, Digest::ZERO, RecordShape::new(0, SKIPPED_SPARE_SLOTS)))
+}
+
+/// Spare slots of check records that are not made; any number that a table may have.
+const SKIPPED_SPARE_SLOTS: u32 = 16;
 
 /// The largest `rate_bits` of a publication.
 const MAX_RATE_BITS: u32 = 52;

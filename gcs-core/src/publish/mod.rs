@@ -59,6 +59,7 @@ use crate::files::{
     Bundle, BundleEntry, BundleError, Cache, FileHash, KEPT_TICKS, MAX_DATES, Manifest, Path,
     PublicationIndex, SPANS, Table, write_bundle as encode_bundle,
 };
+use crate::keys::DerivationKey;
 use crate::set::Set;
 use crate::version::Version;
 
@@ -344,6 +345,35 @@ impl Publisher {
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }
 
+    /// Leaves out a publication of which nobody needs anything any more, for a publisher that
+    /// computes its publications anew from a log of inputs. What later publications depend on is
+    /// computed, which are the salts and hash ranges of the dates, and no file is made.
+    ///
+    /// Nothing is known of the files of a publication that was left out. So the next one has all its
+    /// files and no bundles; the 288th after it is as if none had been left out, but for the deletion
+    /// of older files.
+    ///
+    /// # Errors
+    /// A [`PublishError`], though not all that [`Publisher::publish`] would give.
+    pub fn skip<D: DayElements>(
+        &self,
+        number: u32,
+        now: u64,
+        days: &[D],
+        derivation: &DerivationKey,
+    ) -> Result<Publisher, PublishError> {
+        self.expect_next(number, now)?;
+        let (due, _) = self.due_days(now, days)?;
+        let context = day::TickContext { derivation, series: self.series, tick: number };
+        let row = |day: &&D| day::skipped_row(*day, self.table(), self.settings, &context);
+        let rows = due.iter().map(row).collect::<Result<_, _>>()?;
+        Ok(Publisher {
+            table: Some(Table::from_rows(rows)?),
+            issued: now,
+            ..Publisher::new(self.settings, self.series)
+        })
+    }
+
     /// Builds the dates that are due, except for what stays as it was published last.
     fn build_days<D: DayElements>(
         &self,
@@ -580,6 +610,57 @@ mod tests {
                 prop_assert_eq!(&publication.left_out, &again.left_out);
                 prop_assert_eq!(publication.publisher.to_bytes(), again.publisher.to_bytes());
                 publisher = publication.publisher;
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(30))]
+
+        /// Whichever publications are left out, the dates of later ones are the same.
+        #[test]
+        fn what_follows_skipped_publications_has_the_same_sets(
+            ticks in prop::collection::vec((edits(), any::<bool>()), 2..9),
+        ) {
+            let first = Date::from_days(20_000).unwrap();
+            let date = |at: u32| Date::from_days(first.days() + at).unwrap();
+            let mut days: Vec<Day<[u8; 16]>> =
+                (0..4).map(|at| Day { date: date(at), elements: vec![element(at)] }).collect();
+            let start = date(2).entry();
+            let keys = Keys::from_secret([5; 32], start + 365 * DAY_SECONDS);
+            let settings = PublisherSettings { rate_bits: 4, expected_per_date: 300, interval: 900 };
+            let mut publisher = Publisher::new(settings, 1);
+            let mut skipping = publisher.clone();
+            let mut next = 100;
+            let last = ticks.len() - 1;
+            for (tick, (edits, skips)) in ticks.into_iter().enumerate() {
+                for (at, edit) in edits {
+                    let elements = &mut days[at].elements;
+                    let count = match edit {
+                        Edit::Add(count) => u32::from(count),
+                        Edit::Crowd => 3000,
+                        Edit::Remove(count) => {
+                            let count = (count as usize).min(elements.len());
+                            elements.truncate(elements.len() - count);
+                            0
+                        }
+                        Edit::Reverse => {
+                            elements.reverse();
+                            0
+                        }
+                    };
+                    elements.extend((next..next + count).map(element));
+                    next += count;
+                }
+                // The last of the dates enters in between.
+                let (number, now) = (tick as u32 + 1, start + 20_000 * tick as u64);
+                publisher = publisher.publish(number, now, &days, &keys).unwrap().publisher;
+                if skips && tick < last {
+                    skipping = skipping.skip(number, now, &days, &keys.derivation).unwrap();
+                } else {
+                    skipping = skipping.publish(number, now, &days, &keys).unwrap().publisher;
+                    prop_assert_eq!(publisher.table(), skipping.table());
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::StartError;
+use super::needed::first_needed;
 use crate::domain::chain::LogError;
 use crate::domain::events::Event;
 use crate::domain::keys::DeploymentKeys;
@@ -44,8 +45,8 @@ impl CaughtUp {
     }
 }
 
-/// Replays the log, and computes the publications after the last one in an outbox, or all of them if
-/// it is empty.
+/// Replays the log, and computes the publications after the last one in an outbox. If it is empty,
+/// all are computed on which a published file depends.
 ///
 /// # Errors
 /// A log that is damaged, or that does not have the last publication.
@@ -77,6 +78,8 @@ pub(super) fn catch_up_from(
                 && Seen { position, head }.is_in(store).map_err(ReplayError::from)?
         }
     };
+    // If this cannot be read, the replay says why.
+    let needed = if published.is_none() { first_needed(store).unwrap_or(0) } else { 0 };
     let (mut failed, mut ticks, mut computing) = (None, 0, Duration::ZERO);
     let replayed = replay_from(state, store, Some(keys), |state, logged| {
         let position = logged.header.position;
@@ -90,11 +93,13 @@ pub(super) fn catch_up_from(
         let Some(open) = &mut builder else { return Ok(()) };
         let began = Instant::now();
         let Some(input) = PublicationInput::of(state, logged) else { return Ok(()) };
-        if let Err(error) = open.build(&input, &mut outbox) {
+        let is_needed = position >= needed;
+        let built = if is_needed { open.build(&input, &mut outbox) } else { open.skip(&input) };
+        if let Err(error) = built {
             failed = Some((position, error));
             builder = None;
         } else {
-            ticks += 1;
+            ticks += u64::from(is_needed);
         }
         computing += began.elapsed();
         Ok(())

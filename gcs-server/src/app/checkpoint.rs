@@ -309,6 +309,10 @@ impl Store for Guarded {
         self.store.read(from, max_bytes)
     }
 
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.headers(from)
+    }
+
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
         self.checkpoints.begin_erasing();
         self.store.erase(events)?;

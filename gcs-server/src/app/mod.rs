@@ -11,6 +11,7 @@ mod folder;
 pub mod key_file;
 mod limits;
 mod loss;
+mod needed;
 mod repair;
 mod restore;
 mod start;

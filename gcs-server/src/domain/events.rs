@@ -114,6 +114,14 @@ events! {
 /// The kind of events whose bodies a purge erases: reports.
 pub const ERASABLE: u16 = 12;
 
+impl Event {
+    /// The kind of a publication.
+    pub const TICK_MADE: u16 = 14;
+
+    /// The kind of a purge.
+    pub const PURGE: u16 = 17;
+}
+
 /// Bytes that are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -405,7 +413,11 @@ mod tests {
         .concat();
         assert_eq!(Event::from(report.clone()).kind(), ERASABLE);
         round_trip(&report.into(), &golden);
-        round_trip(&TickMade { series: 1, number: 200 }.into(), "01c801");
+        let tick = Event::from(TickMade { series: 1, number: 200 });
+        assert_eq!(tick.kind(), Event::TICK_MADE);
+        let purge = Event::from(Purge { reports: vec![2], used: vec![] });
+        assert_eq!(purge.kind(), Event::PURGE);
+        round_trip(&tick, "01c801");
         round_trip(&CodeRevoked { code }.into(), "ac020105");
         let correction =
             Correction { act: Act::Reinstate, reports: vec![12, 900], selection: "x".into() };

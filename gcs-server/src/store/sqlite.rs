@@ -69,6 +69,12 @@ const READ: &str = "
         AND last >= ?1
     ORDER BY first";
 
+const HEADERS: &str = "
+    SELECT first, headers FROM batch
+    WHERE first >= COALESCE((SELECT MAX(first) FROM batch WHERE first BETWEEN 1 AND ?1), 1)
+        AND last >= ?1
+    ORDER BY first LIMIT 64";
+
 const BODIES: &str = "
     SELECT first, last, bodies FROM batch WHERE first BETWEEN 1 AND ?1
     ORDER BY first DESC LIMIT 1";
@@ -231,6 +237,29 @@ impl Store for SqliteStore {
             // Everything is there and can be read and added to, though not moved.
             tracing::warn!(%error, "the log's write-ahead log cannot be emptied; is the disk full?");
         }
+    }
+
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut headers: Vec<Vec<u8>> = Vec::new();
+        let from = from.max(1);
+        let Ok(key) = i64::try_from(from) else { return Ok(headers) };
+        let mut statement = self.connection.prepare_cached(HEADERS)?;
+        let mut rows = statement.query([key])?;
+        let mut next = from;
+        while let Some(row) = rows.next()? {
+            let first = row.get::<_, i64>(0)?.unsigned_abs();
+            let corrupt = |what| StoreError::Corrupt { position: first, what };
+            if first > next {
+                return Err(StoreError::Corrupt { position: next, what: "no batch has it" });
+            }
+            let what = "its headers are no blob";
+            let blob = row.get_ref(1)?.as_blob().map_err(|_| corrupt(what))?;
+            let chunks = chunks(blob).ok_or_else(|| corrupt("its headers are no chunks"))?;
+            let behind = usize::try_from(next - first).unwrap_or(usize::MAX);
+            headers.extend(chunks.into_iter().skip(behind).map(|chunk| blob[chunk].to_vec()));
+            next = from + headers.len() as u64;
+        }
+        Ok(headers)
     }
 
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {

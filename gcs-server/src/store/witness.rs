@@ -224,6 +224,10 @@ impl Store for Witnessed {
         Ok(batches)
     }
 
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.headers(from)
+    }
+
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
         self.store.erase(events)
     }

@@ -173,6 +173,21 @@ proptest! {
                 }
                 prop_assert_eq!(store.last().unwrap(), model.last().map_or(0, last));
             }
+            let events = model.iter().flat_map(|batch| &batch.events);
+            let headers: Vec<&[u8]> = events.map(|event| &event.header[..]).collect();
+            for from in 0..=headers.len() as u64 + 2 {
+                let (mut next, mut read) = (from, Vec::new());
+                loop {
+                    let page = store.headers(next).unwrap();
+                    if page.is_empty() {
+                        break;
+                    }
+                    next = next.max(1) + page.len() as u64;
+                    read.extend(page);
+                }
+                let behind = (from.max(1) as usize - 1).min(headers.len());
+                prop_assert_eq!(&read, &headers[behind..], "{}", log.kind);
+            }
             prop_assert_eq!(store.read(0, ALL).unwrap(), model);
         }
     }
