@@ -327,7 +327,7 @@ fn events() -> impl Iterator<Item = Event> {
         }
         .into(),
         events::TickMade { series: 1, number: 200 }.into(),
-        events::SeriesStarted { series: 2 }.into(),
+        events::FirstSeriesStarted { series: 2 }.into(),
         events::ClockResumed {}.into(),
         events::Purge { reports: vec![12], used: vec![code] }.into(),
         events::BackendTokenSet { token }.into(),
@@ -335,6 +335,7 @@ fn events() -> impl Iterator<Item = Event> {
         events::KeyRenewed { provider: 300, generation: 2 }.into(),
         events::RangeClosed { provider: 300, generation: 2, first: 0 }.into(),
         events::FirstPolicySet { policy: first_policy() }.into(),
+        events::SeriesStarted { series: 2 }.into(),
     ]
     .into_iter()
 }

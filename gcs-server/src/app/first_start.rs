@@ -29,8 +29,28 @@ const TOKEN: &str = "token";
 
 /// Whether a first start was cut short after everything was made.
 pub(super) fn is_pending(folder: &Path) -> bool {
-    folder.join(WHOLE).exists()
+    let whole = folder.join(WHOLE);
+    whole.join(LOG).exists() || whole.exists() && folder.join(LOG).exists()
 }
+
+/// Names of the files in a folder that no first start leaves there before its log.
+pub(super) fn others_files(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // A folder may have been made for a disk to be mounted there.
+        let is_empty = fs::read_dir(entry.path()).is_ok_and(|mut entries| entries.next().is_none());
+        if !is_empty && (name.starts_with(LOG) || OF_DEPLOYMENT.contains(&name.as_str())) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What a data folder has besides its log and keys.
+const OF_DEPLOYMENT: [&str; 4] = [WITNESS, WHOLE, "public", "private"];
 
 /// Makes keys, a token and a log with the first events. After an error nothing is left of them.
 pub(super) fn make(
@@ -102,19 +122,24 @@ pub(super) fn finish(folder: &Path, key_file: &Path) -> Result<(), FolderError> 
     let keys = whole.join(KEYS);
     let io = |error| KeyFileError::Io { path: key_file.to_owned(), error };
     if keys.exists() {
-        // Nobody's key file is overwritten.
-        if key_file.exists() && !is_same(&keys, key_file).map_err(io)? {
-            return Err(io(ErrorKind::AlreadyExists.into()).into());
-        }
+        expect_free(&keys, key_file)?;
         move_file(&keys, key_file).map_err(io)?;
     }
     for name in [WITNESS, LOG] {
         let (from, to) = (whole.join(name), folder.join(name));
         if from.exists() {
+            expect_free(&from, &to)?;
             move_file(&from, &to).map_err(|error| FolderError::Io { path: to, error })?;
         }
     }
     Ok(())
+}
+
+/// Makes sure that nobody's file is overwritten.
+fn expect_free(from: &Path, to: &Path) -> Result<(), FolderError> {
+    let is_free = fs::symlink_metadata(to).is_err() || is_same(from, to).unwrap_or(false);
+    let (from, to) = (from.to_owned(), to.to_owned());
+    if is_free { Ok(()) } else { Err(FolderError::NotOverwritten { from, to }) }
 }
 
 /// The operator's token, as long as it has not been shown.

@@ -33,13 +33,24 @@ use crate::store::{Store, StoreError};
 /// A data folder that cannot be used.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    /// A new deployment would begin in a folder that has a part of another one's log.
+    /// A new deployment would begin in a folder that has files of another one.
     #[error(
-        "{path} has no log, but log.sqlite-wal, a part of one: its events can be read only together with \
-         its log.sqlite.\nPut log.sqlite and the key file back; or, for a new deployment, take another \
-         folder, and keep this one. Nothing has been changed."
+        "{path} has no log and no key file, but other files of a deployment ({left}). Is a disk not \
+         mounted?\nPut log.sqlite, log.sqlite-wal if there was one, and the key file back; or, for a new \
+         deployment, take another folder, and keep this one. Nothing has been changed."
     )]
     LeftOver {
+        /// The data folder.
+        path: PathBuf,
+        /// Names of these files.
+        left: String,
+    },
+    /// A first start was cut short, and has to end before anything else.
+    #[error(
+        "the first start of {path} was cut short: start the server, which goes on with it. Nothing has \
+         been changed."
+    )]
+    CutShort {
         /// The data folder.
         path: PathBuf,
     },
@@ -65,6 +76,18 @@ pub enum FolderError {
         /// be empty.
         user: String,
     },
+    /// There are names of a log or a key file, but no files.
+    #[error(
+        "there is neither a log {log} nor a key file {keys}, but a link to one, or what a first start left. Is a \
+         disk not mounted? Put them back; or, for a new deployment, take another folder and key file. \
+         Nothing has been changed."
+    )]
+    Neither {
+        /// The log.
+        log: PathBuf,
+        /// The key file.
+        keys: PathBuf,
+    },
     /// There is a log, but no key file.
     #[error(
         "there is a log in {log}, but no key file {keys}. Put the key file there that was made \
@@ -78,8 +101,9 @@ pub enum FolderError {
     },
     /// There is a key file, but no log.
     #[error(
-        "there is a key file {keys}, but no log {log}. Put the log there, from a copy. To begin \
-         a new deployment, move the key file away; apps of the old deployment will not accept it."
+        "there is a key file {keys}, but no log {log}. Put log.sqlite there, and log.sqlite-wal if there was \
+         one: from where they were moved to, or from a copy. To begin a new deployment, take another \
+         folder and key file; apps of the old deployment will not accept it."
     )]
     NoLog {
         /// The log.
@@ -155,6 +179,18 @@ pub enum FolderError {
         /// Why they cannot be made.
         error: io::Error,
     },
+    /// A first start that was cut short goes on, but another file has taken the place of one of its own.
+    #[error(
+        "a first start was cut short, and goes on with {from}; but there is another {to} already, which is not \
+         overwritten.\nIf that one is of a deployment that you are putting back, move the folder `starting` \
+         away. If not, move that file away. Nothing has been changed."
+    )]
+    NotOverwritten {
+        /// The file of the first start.
+        from: PathBuf,
+        /// The file in its place.
+        to: PathBuf,
+    },
     /// The key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -225,8 +261,10 @@ impl DataFolder {
 
     /// Makes a new deployment.
     fn begin(&self, config: &Config, now: u64, random: &Random) -> Result<(), FolderError> {
-        if repair::has_wal(&self.path) {
-            return Err(FolderError::LeftOver { path: self.path.clone() });
+        let left = first_start::others_files(&self.path);
+        let left = left.map_err(|error| FolderError::Io { path: self.path.clone(), error })?;
+        if !left.is_empty() {
+            return Err(FolderError::LeftOver { path: self.path.clone(), left: left.join(", ") });
         }
         let mut policy = Policy::default();
         if config.is_loopback() {
@@ -242,6 +280,9 @@ impl DataFolder {
     /// As [`DataFolder::open`], and when there is no deployment in the folder.
     pub fn open_existing(config: &Config, on_loss: OnLoss) -> Result<Opened, FolderError> {
         let log = config.data_dir.join(LOG);
+        if !log.exists() && first_start::is_pending(&config.data_dir) {
+            return Err(FolderError::CutShort { path: config.data_dir.clone() });
+        }
         if !log.exists() {
             let error = io::Error::from(io::ErrorKind::NotFound);
             return Err(FolderError::Io { path: log, error });
@@ -253,10 +294,8 @@ impl DataFolder {
     fn existing(self, keys: PathBuf, now: u64, on_loss: OnLoss) -> Result<Opened, FolderError> {
         let log = self.log();
         match (log.exists(), keys.exists()) {
-            (_, false) => Err(FolderError::NoKeys { log, keys }),
-            (false, true) if repair::has_wal(&self.path) => {
-                Err(FolderError::LeftOver { path: self.path })
-            }
+            (false, false) => Err(FolderError::Neither { log, keys }),
+            (true, false) => Err(FolderError::NoKeys { log, keys }),
             (false, true) => Err(FolderError::NoLog { log, keys }),
             (true, true) => {
                 let keys = key_file::read(&keys)?;
@@ -268,10 +307,12 @@ impl DataFolder {
         }
     }
 
-    /// Whether a start would make a new deployment.
+    /// Whether a start would make a new deployment. A link that leads nowhere, as to a disk that is not
+    /// mounted, is no missing file.
     fn is_new(config: &Config) -> bool {
-        !config.data_dir.join(LOG).exists()
-            && !config.key_file.exists()
+        let is_missing = |path: &Path| fs::symlink_metadata(path).is_err();
+        is_missing(&config.data_dir.join(LOG))
+            && is_missing(&config.key_file)
             && !first_start::is_pending(&config.data_dir)
     }
 

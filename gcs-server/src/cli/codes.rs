@@ -65,7 +65,7 @@ pub(super) struct Open {
 struct Range {
     /// The range's first serial number, as `codes list` shows it
     first: u32,
-    /// Generation of the range's key, as `codes list` shows it [default: the present key's]
+    /// Generation of the range's key, as `codes list` shows it; needed where two keys have such a range
     #[arg(long, value_name = "NUMBER")]
     generation: Option<u32>,
 }
@@ -158,20 +158,21 @@ fn open(range: &Open) -> CommandResult {
     let range = client.ask(&Ask::post(RANGES).with(&body))?;
     let number = |name: &str| range[name].as_u64().and_then(|number| u32::try_from(number).ok());
     let first = number("first").ok_or("no serial number in the answer")?;
-    let generation = number("generation");
+    let generation = number("generation").ok_or("no generation in the answer")?;
+    let named = format!("{first} --generation {generation}");
     if *no_codes {
         let done = format!(
             "The range {first} is open; `gcs-server codes list` shows it, `gcs-server codes close \
-             {first}` revokes its codes."
+             {named}` revokes its codes."
         );
         output.write_after(&format!("{range:#}\n"), done)?;
         return Ok(ExitCode::SUCCESS);
     }
     let done = format!(
-        "The range {first} is open; `gcs-server codes print {first}` prints its codes, `gcs-server \
-         codes close {first}` revokes them."
+        "The range {first} is open; `gcs-server codes print {named}` prints its codes, `gcs-server \
+         codes close {named}` revokes them."
     );
-    let sheet = sheet(&client, &Range { first, generation }, *format)
+    let sheet = sheet(&client, &Range { first, generation: Some(generation) }, *format)
         .map_err(|error| format!("{error}\n{done}"))?;
     output.write_after(&sheet, done)?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! The commands that work on the data folder itself, without a running server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -17,14 +17,16 @@ use crate::app::{
     publishing,
 };
 use crate::domain::events::{Event, OperatorTokenSet, ProviderStatus};
-use crate::domain::judge::{self, Decision, RequestContext};
+use crate::domain::judge::{self, Decision, Recovery, RequestContext};
 use crate::domain::keys::DeploymentKeys;
+use crate::domain::problem::Problem;
 use crate::domain::state::{Provider, State};
 use crate::domain::token::{Role, Token};
 use crate::node::{replay, seal};
 use crate::publishing::{Comparison, Outbox, Publishing};
 use crate::random::Random;
 use crate::store::{SqliteStore, Store};
+use crate::time::utc;
 
 /// Options of `verify-log`.
 #[derive(Args, Debug)]
@@ -55,11 +57,35 @@ pub(super) struct Recover {
     /// a copy, so that later ticks may have been published which are not here
     #[arg(long)]
     restored: bool,
+    #[command(flatten)]
+    allow: Allow,
+    #[command(flatten)]
+    settings: FolderOptions,
+}
+
+/// What is allowed when a log goes on whose end is lost.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Allow {
     /// Make void all codes that are out and have not brought a report
     #[arg(long)]
     void_codes: bool,
-    #[command(flatten)]
-    settings: FolderOptions,
+    /// Do it even if dates are dropped, for good, because they have expired by the clock
+    #[arg(long)]
+    drop_dates: bool,
+}
+
+impl From<Allow> for Recovery {
+    fn from(Allow { void_codes, drop_dates }: Allow) -> Recovery {
+        Recovery { void_codes, drop_dates }
+    }
+}
+
+impl Allow {
+    /// The flags that were given, to be said again.
+    pub(super) fn flags(self) -> String {
+        let flags = [(self.void_codes, " --void-codes"), (self.drop_dates, " --drop-dates")];
+        flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect()
+    }
 }
 
 /// Options of `reset-token`.
@@ -155,9 +181,9 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
 }
 
 pub(super) fn recover(options: Recover) -> CommandResult {
-    let Recover { yes, restored, void_codes, settings } = options;
+    let Recover { yes, restored, allow, settings } = options;
     let config = Config::load(&settings.into())?;
-    let Opened { folder, mut store, keys, loss, .. } = open_to_recover(&config, yes)?;
+    let Opened { folder, mut store, keys, loss, .. } = open_to_recover(&config, yes, allow)?;
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let reports = state.reports.len();
     let tick = state.last_tick.map_or(0, |last| last.version.tick);
@@ -184,27 +210,64 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         None => say("the published files are not here: everything after the log's end is lost")?,
     }
     if !yes {
-        expect_recoverable(&config, &state)?;
+        expect_recoverable(&config, &state, allow)?;
         say("lost are reports, but also corrections, revoked codes and providers, rotated keys, \
              suspensions and new tokens: do these again.")?;
-        say_codes(&state, config.clock().now(), void_codes)?;
-        let more = [(restored, " --restored"), (void_codes, " --void-codes")];
-        let more: String =
-            more.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect();
-        let command = format!("recover{more} --yes");
+        say_codes(&state, config.clock().now(), allow)?;
+        let restored = if restored { " --restored" } else { "" };
+        let command = format!("recover{restored}{} --yes", allow.flags());
         say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
-    let series = begin_series(&config, (&folder, &keys), &mut *store, &state, void_codes)?;
+    let series = begin_series(&config, (&folder, &keys), &mut *store, &state, allow)?;
     say_done(&format!("series {series} begins with the next tick; start the server"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Makes sure that the clock lets a log go on.
-pub(super) fn expect_recoverable(config: &Config, state: &State) -> Result<(), Error> {
-    let context = RequestContext { now: config.clock().now(), random: [0; 32] };
-    judge::recover(state, context, 0, false)?;
-    Ok(())
+pub(super) fn expect_recoverable(
+    config: &Config,
+    state: &State,
+    allow: Allow,
+) -> Result<(), Error> {
+    let now = config.clock().now();
+    expect_clock_not_behind(now, state.seen)?;
+    let context = RequestContext { now, random: [0; 32] };
+    match judge::recover(state, context, 0, allow.into()) {
+        Ok(_) => Ok(()),
+        Err(Problem::DatesDropped { dates }) => Err(format!(
+            "the clock says {}, and the log ends at {}: the next tick would drop {dates} dates with all their \
+             reports, for good. If the clock is wrong, put it right first. If it is right, add --drop-dates. \
+             Nothing has been changed",
+            utc(now),
+            utc(state.seen)
+        )
+        .into()),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// Makes sure that a log is not gone on with by a clock that is before it: numbers that are made from the
+/// time would be out already.
+fn expect_clock_not_behind(now: u64, seen: u64) -> Result<(), Error> {
+    if now.saturating_add(judge::SMALL_STEP) >= seen {
+        return Ok(());
+    }
+    let (now, seen) = (utc(now), utc(seen));
+    let what = "put the clock right first. Nothing has been changed";
+    Err(format!("the clock says {now}, and the log ends at {seen}: {what}").into())
+}
+
+/// Makes sure that the clock lets a damaged log go on, by what can be read of it before it is changed.
+fn expect_recoverable_as_it_is(config: &Config, log: &Path, allow: Allow) -> Result<(), Error> {
+    let mut expected = Ok(());
+    if let Ok(mut store) = SqliteStore::open_read_only(log) {
+        let _as_far_as_it_goes = replay(&mut store, None, |state, _| {
+            expected = expect_recoverable(config, state, allow);
+            Ok(())
+        });
+    }
+    expected
 }
 
 /// Lets a log go on whose end is lost: in a new series, whose number is returned, and with new keys.
@@ -213,24 +276,24 @@ pub(super) fn begin_series(
     (folder, keys): (&DataFolder, &DeploymentKeys),
     store: &mut dyn Store,
     state: &State,
-    void_codes: bool,
+    allow: Allow,
 ) -> Result<u32, Error> {
     // Nothing is forgotten if the clock is wrong.
-    expect_recoverable(config, state)?;
+    expect_recoverable(config, state, allow)?;
     let published = block_on(async {
         publishing(folder, keys.root(), 0)?.forget().await.map_err(Error::from)
     })?;
     let now = config.clock().now();
     let context = RequestContext { now, random: [0; 32] };
-    let Decision { events, answer } = judge::recover(state, context, published, void_codes)?;
+    let Decision { events, answer } = judge::recover(state, context, published, allow.into())?;
     append(config, store, state, &events)?;
-    say_codes(state, now, void_codes)?;
+    say_codes(state, now, allow)?;
     Ok(answer.series)
 }
 
 /// Says which codes stay valid after a recovery.
-pub(super) fn say_codes(state: &State, now: u64, void_codes: bool) -> Result<(), Error> {
-    if void_codes {
+pub(super) fn say_codes(state: &State, now: u64, allow: Allow) -> Result<(), Error> {
+    if allow.void_codes {
         say("codes that are out and have brought no report are void: providers open new ranges")?;
         return Ok(());
     }
@@ -275,9 +338,10 @@ fn open(config: &Config, on_loss: OnLoss) -> Result<Opened, FolderError> {
 }
 
 /// Opens a data folder; if events are lost, and that is accepted, they are named first.
-fn open_to_recover(config: &Config, accept: bool) -> Result<Opened, Error> {
+fn open_to_recover(config: &Config, accept: bool, allow: Allow) -> Result<Opened, Error> {
     match open(config, OnLoss::Refuse) {
-        Err(FolderError::Lost { loss, .. }) if accept => {
+        Err(FolderError::Lost { path, loss }) if accept => {
+            expect_recoverable_as_it_is(config, &path, allow)?;
             say(loss.to_string().trim_end())?;
             Ok(open(config, OnLoss::Accept)?)
         }

@@ -49,6 +49,9 @@ pub(super) struct StartSeries {
     /// Do it
     #[arg(long)]
     yes: bool,
+    /// Do it even if dates are dropped, for good
+    #[arg(long)]
+    drop_dates: bool,
     #[command(flatten)]
     server: Private,
 }
@@ -117,7 +120,8 @@ pub(super) fn clock(command: ClockCommand) -> CommandResult {
     server.connect()?.act(&resume, done)
 }
 
-pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> CommandResult {
+pub(super) fn start_series(options: &StartSeries) -> CommandResult {
+    let StartSeries { yes, drop_dates, server } = options;
     if !yes {
         return Err(
             "every phone will compare all its sets and fetch those that differ; add --yes to do it"
@@ -125,7 +129,8 @@ pub(super) fn start_series(StartSeries { yes, server }: &StartSeries) -> Command
         );
     }
     let done = "A new series begins with the next tick; `gcs-server status` shows it then.";
-    server.connect()?.act(&Ask::post("/v1/admin/series"), done)
+    let start = Ask::post(format!("/v1/admin/series?drop_dates={drop_dates}"));
+    server.connect()?.act(&start, done)
 }
 
 pub(super) fn operator_token(NewToken { output, server }: &NewToken) -> CommandResult {

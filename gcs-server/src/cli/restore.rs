@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::connection::SMALL;
-use super::offline::{begin_series, expect_recoverable, say_codes};
+use super::offline::{Allow, begin_series, expect_recoverable, say_codes};
 use super::output::{Output, say, say_done};
 use super::{CommandResult, Error};
 use crate::app::config::{Config, FolderOptions};
@@ -21,15 +21,14 @@ pub(super) struct Restore {
     /// Do it; without --yes, only show what would happen
     #[arg(long)]
     yes: bool,
-    /// Make void all codes that are out and have not brought a report
-    #[arg(long)]
-    void_codes: bool,
+    #[command(flatten)]
+    allow: Allow,
     #[command(flatten)]
     settings: FolderOptions,
 }
 
 pub(super) fn restore(options: Restore) -> CommandResult {
-    let Restore { copy, yes, void_codes, settings } = options;
+    let Restore { copy, yes, allow, settings } = options;
     let config = Config::load(&settings.into())?;
     DataFolder::expect_unused(&config)?;
     let restoring = Restoring::look(&copy, &config)?;
@@ -41,12 +40,12 @@ pub(super) fn restore(options: Restore) -> CommandResult {
         state.reports.len()
     ))?;
     say(&restoring.present)?;
-    expect_recoverable(&config, state)?;
+    expect_recoverable(&config, state, allow)?;
     if !yes {
-        say_codes(state, config.clock().now(), void_codes)?;
-        let flag = if void_codes { " --void-codes" } else { "" };
+        say_codes(state, config.clock().now(), allow)?;
+        let flags = allow.flags();
         say(format_args!(
-            "`gcs-server restore {}{flag} --yes` moves what is there to a folder replaced-TIME in {folder}, puts the \
+            "`gcs-server restore {}{flags} --yes` moves what is there to a folder replaced-TIME in {folder}, puts the \
              copy in its place, and begins a new series. Everything after the copy is lost for the server: \
              reports have to be sent again, and corrections, revocations, rotated keys, suspensions and new tokens \
              to be done again",
@@ -59,7 +58,7 @@ pub(super) fn restore(options: Restore) -> CommandResult {
     let claimed = DataFolder::claim(&config.data_dir)?;
     let mut series = 0;
     let aside = restoring.install(&claimed, config.clock().now(), |store, state| {
-        series = begin_series(&config, (&claimed, &keys), store, state, void_codes)?;
+        series = begin_series(&config, (&claimed, &keys), store, state, allow)?;
         Ok::<(), Error>(())
     })?;
     let aside = aside.map_or_else(String::new, |aside| {

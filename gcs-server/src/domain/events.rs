@@ -93,8 +93,8 @@ events! {
     13 Correction;
     /// A publication.
     14 TickMade;
-    /// A new series.
-    15 SeriesStarted;
+    /// A new series, as a recall or a recovery of before began it.
+    15 FirstSeriesStarted;
     /// The operator's statement that the clock is right after it jumped ahead.
     16 ClockResumed;
     /// Bodies of reports that were erased.
@@ -109,6 +109,8 @@ events! {
     21 RangeClosed;
     /// New settings.
     22 PolicySet;
+    /// A new series.
+    23 SeriesStarted;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
@@ -335,6 +337,15 @@ pub struct TickMade {
     pub series: u32,
     /// The number of the tick.
     pub number: u32,
+}
+
+/// A new series, begun to recall what is published or after a recovery. It also left serial numbers
+/// unused, which a lost end of the log may have brought out. New events are a [`SeriesStarted`] or a
+/// [`LogRecovered`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstSeriesStarted {
+    /// The new series.
+    pub series: u32,
 }
 
 /// A new series, begun to recall what is published.

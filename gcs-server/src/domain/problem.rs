@@ -53,7 +53,7 @@ pub enum Problem {
         "this code has been used for a report; `gcs-server retract --code` takes the report back"
     )]
     CodeSpent,
-    #[error("this code has expired")]
+    #[error("this code has expired, or is not known any more; ask for another one")]
     CodeExpired,
     #[error("this code has been revoked")]
     CodeRevoked,
@@ -81,6 +81,12 @@ pub enum Problem {
         "the provider's key of generation {generation} has no range that begins with serial number {first}"
     )]
     RangeUnknown { generation: u32, first: u32 },
+    #[error(
+        "ranges of the keys of generations {} begin with serial number {first}; say which, with \
+         --generation (or ?generation=)",
+        listed(.generations)
+    )]
+    RangeAmbiguous { first: u32, generations: Vec<u32> },
     #[error("a range has 1 to {max} codes, got {got}")]
     RangeCount { max: u32, got: u32 },
     #[error("codes are valid for 1 to {max} days, got {got}")]
@@ -137,6 +143,11 @@ pub enum Problem {
     NotReady { reasons: Vec<String> },
     #[error("the server has a fault; its log lines say more")]
     Internal,
+}
+
+fn listed(numbers: &[u32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    numbers.join(" and ")
 }
 
 impl From<JsonError> for Problem {

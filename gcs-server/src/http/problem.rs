@@ -23,6 +23,7 @@ const STATUSES: &[(u16, &[&str])] = &[
         &[
             "code_used",
             "code_spent",
+            "range_ambiguous",
             "quota_exceeded",
             "providers_exhausted",
             "position_ahead",

@@ -143,16 +143,16 @@ async fn list_ranges(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct KeyQuery {
-    /// Generation of the range's key, as the list of ranges has it. By default that of the present
-    /// key.
+    /// Generation of the range's key, as the list of ranges has it. It is needed only where ranges of two
+    /// keys begin with the same serial number.
     generation: Option<u32>,
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SheetQuery {
-    /// Generation of the range's key, as the list of ranges has it. By default that of the present
-    /// key.
+    /// Generation of the range's key, as the list of ranges has it. It is needed only where ranges of two
+    /// keys begin with the same serial number.
     generation: Option<u32>,
     /// The form of the answer: `text` (one code a line; the default), `csv` (columns code and
     /// expires) or `json`.
@@ -177,8 +177,6 @@ struct CodeSheet {
 static SHEETS: Semaphore = Semaphore::const_new(1);
 
 /// Print the unused codes of a range
-///
-/// Only ranges of the present key can be printed.
 #[utoipa::path(
     params(("first" = u32, Path, description = "Serial number of the range's first code", maximum = 1_048_575, example = 0), SheetQuery),
     responses(
@@ -188,6 +186,7 @@ static SHEETS: Semaphore = Semaphore::const_new(1);
         (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
         (status = 400, description = "parameter_invalid"),
         (status = 404, description = "range_unknown"),
+        (status = 409, description = "range_ambiguous: name the key's generation"),
     ),
 )]
 #[get("/v1/provider/ranges/{first}/codes")]
@@ -228,6 +227,7 @@ async fn print_codes(
         (status = 400, description = "parameter_invalid"),
         (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
         (status = 404, description = "range_unknown"),
+        (status = 409, description = "range_ambiguous: name the key's generation"),
     ),
 )]
 #[post("/v1/provider/ranges/{first}/close")]

@@ -73,7 +73,7 @@ pub enum ReplayError {
     #[error("{0}\n{advice}", advice = .0.advice())]
     Store(#[from] StoreError),
     /// An event of the log is wrong.
-    #[error("{0}\n{DAMAGED}")]
+    #[error("{0}\n{advice}", advice = advice(.0))]
     Log(#[from] LogError),
     /// The key file belongs to another deployment.
     #[error(
@@ -87,6 +87,14 @@ pub enum ReplayError {
         /// Position of the first such event.
         position: u64,
     },
+}
+
+/// What an operator does about an event that cannot be used.
+fn advice(error: &LogError) -> &'static str {
+    match error {
+        LogError::Broken { .. } => DAMAGED,
+        LogError::Newer { .. } => "This release leaves the log as it is.",
+    }
 }
 
 /// The result of replaying a log.

@@ -32,6 +32,9 @@ const APPLICATION: i32 = 0x6763_736c;
 /// Version of the schema.
 const VERSION: i32 = 1;
 
+/// The highest version that is thought to be a later release's, and no damage.
+const MOST_VERSION: i32 = 100;
+
 /// The part of SQLite that reads and writes files. With this one it keeps a log to its process, and
 /// needs no file for the index of the write-ahead log.
 #[cfg(unix)]
@@ -372,9 +375,11 @@ fn identify(connection: &Connection) -> Result<(), StoreError> {
     match connection.query_row(IDENTITY, [], identity)? {
         (APPLICATION, VERSION, true) => Ok(()),
         (0, 0, false) => Err(StoreError::Empty),
-        (APPLICATION, found, _) if found > VERSION => {
+        // One release after the other counts one more: a flipped bit gives a number far from that.
+        (APPLICATION, found, _) if (VERSION + 1..=MOST_VERSION).contains(&found) => {
             Err(StoreError::Newer { found, known: VERSION })
         }
+        (APPLICATION, found, _) => Err(corrupt(format!("its schema version is {found}"))),
         (application, _, _) => Err(StoreError::Foreign { application }),
     }
 }
@@ -405,9 +410,12 @@ fn expect_whole_pages(connection: &Connection, path: &Path) -> Result<(), StoreE
     if length.is_multiple_of(page.unsigned_abs()) {
         return Ok(());
     }
-    let what = Some("the file ends within a page".into());
+    Err(corrupt("the file ends within a page".to_owned()))
+}
+
+fn corrupt(what: String) -> StoreError {
     let error = ffi::Error::new(ffi::SQLITE_CORRUPT);
-    Err(StoreError::Damaged(rusqlite::Error::SqliteFailure(error, what)))
+    StoreError::Damaged(rusqlite::Error::SqliteFailure(error, Some(what)))
 }
 
 /// Whether a database has a write-ahead log with something in it.

@@ -76,7 +76,7 @@ fn a_first_start_that_is_killed_is_gone_on_with_or_begun_anew() {
         std::thread::sleep(Duration::from_micros(round * 1500));
         kill(child);
         // If it showed the token to the pipe before it was killed, it has nothing left to show.
-        if data.join("log.sqlite").exists() && !data.join("starting").exists() {
+        if data.join("log.sqlite").exists() && !data.join("starting/token").exists() {
             continue;
         }
         if data.join("starting").exists() {
@@ -150,6 +150,54 @@ fn what_was_not_made_whole_is_made_again() {
     }
 }
 
+/// A log that is put back while a first start is pending stays.
+#[test]
+fn a_log_in_the_place_of_a_new_one_is_not_overwritten() {
+    let staged = Staged::new();
+    fs::write(staged.data().join("log.sqlite"), "a copy").unwrap();
+    let refused = serve(&staged.data(), &staged.keys()).output().unwrap();
+    assert!(complaint(&refused).contains("not overwritten"));
+    assert_eq!(fs::read(staged.data().join("log.sqlite")).unwrap(), b"a copy");
+    let early = alone(&Staged::new().data(), &["recover"]);
+    assert!(complaint(&early).contains("start the server"));
+}
+
+/// Links to a disk that is not mounted, or what is left where one was, are no empty folder.
+#[test]
+fn a_folder_whose_log_is_elsewhere_gets_no_new_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, keys) = (folder.path().join("data"), folder.path().join("keys.json"));
+    fs::create_dir(&data).unwrap();
+    for name in ["log.sqlite", "keys.json"] {
+        let place = if name == "keys.json" { keys.clone() } else { data.join(name) };
+        std::os::unix::fs::symlink(folder.path().join("disk").join(name), &place).unwrap();
+        let refused = serve(&data, &keys).output().unwrap();
+        assert!(complaint(&refused).contains("not mounted"));
+        assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
+        fs::remove_file(place).unwrap();
+    }
+    for left in ["witness", "log.sqlite-wal", "public/v1/manifest", "starting/token"] {
+        let place = data.join(left);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, "something").unwrap();
+        let before = files(&data);
+        let refused = complaint(&serve(&data, &keys).output().unwrap());
+        let name = left.split('/').next().unwrap();
+        assert!(
+            refused.contains("other files of a deployment") && refused.contains(name),
+            "{refused}"
+        );
+        assert!(before.keys().all(|name| files(&data).contains_key(name)) && !keys.exists());
+        let top = data.join(name);
+        if top.is_dir() { fs::remove_dir_all(top) } else { fs::remove_file(top) }.unwrap();
+    }
+    fs::create_dir(data.join("public")).unwrap();
+    // Folders that were made for disks are in nobody's way.
+    let (child, _, token) = begin(&data, &keys, true);
+    assert!(token.is_some());
+    kill(child);
+}
+
 #[test]
 fn a_key_file_of_another_deployment_is_not_overwritten() {
     let staged = Staged::new();
@@ -166,8 +214,9 @@ fn a_key_file_of_another_deployment_is_not_overwritten() {
 fn a_token_that_was_replaced_before_it_was_shown_is_forgotten() {
     let staged = Staged::new();
     let (data, keys) = (staged.data(), data_keys(&staged));
-    for (name, place) in [("keys.json", &keys), ("log.sqlite", &data.join("log.sqlite"))] {
-        staged.install(name, place);
+    staged.install("keys.json", &keys);
+    for name in ["witness", "log.sqlite"] {
+        staged.install(name, &data.join(name));
     }
     let reset = alone(&data, &["reset-token"]);
     assert!(reset.status.success(), "{}", text(&reset.stderr));

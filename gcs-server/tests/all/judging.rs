@@ -346,7 +346,7 @@ fn a_key_whose_serial_numbers_end_is_renewed_and_codes_that_are_out_stay_valid()
 fn the_series_can_be_raised_any_number_of_times() {
     let mut ledger = Ledger::with_codes(&policy(), 10);
     for _ in 0..100 {
-        ledger.act(|state, _, _| judge::start_series(state)).unwrap();
+        ledger.act(|state, _, now| judge::start_series(state, now, true)).unwrap();
         ledger.tick();
     }
     assert_eq!(ledger.open(10, 1), 10);
@@ -471,7 +471,7 @@ fn the_clock_may_move_a_day_and_never_back() {
     assert!(error.contains("1 seconds before"), "{error}");
     let refused = ledger.act(|state, _, now| judge::resume_clock(state, now, true));
     assert!(matches!(refused, Err(Problem::ClockBehind { .. })), "phones would refuse it");
-    assert_eq!(ledger.act(|state, _, _| judge::start_series(state)).unwrap(), 2);
+    assert_eq!(ledger.act(|state, _, now| judge::start_series(state, now, true)).unwrap(), 2);
     let version = tick(&mut ledger, last - 1).unwrap();
     assert_eq!(version, Version { series: 2, tick: 3 });
     assert_eq!(tick(&mut ledger, last - 1).unwrap(), Version { series: 2, tick: 4 });

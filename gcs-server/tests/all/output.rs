@@ -235,13 +235,18 @@ fn nothing_is_spent_when_a_full_disk_leaves_no_room_for_the_answer() {
 fn what_was_done_is_named_when_its_answer_is_lost() {
     // An answer so long that there is no room for it, which no server of ours gives.
     let long = "x".repeat(40_000);
-    let answer = format!(r#"{{"provider":7,"first":3,"raw":false,"long":"{long}"}}"#);
+    let answer =
+        format!(r#"{{"provider":7,"generation":2,"first":3,"raw":false,"long":"{long}"}}"#);
     let (port, _requests) = server_of(json(200, &answer));
     let url = format!("http://127.0.0.1:{port}");
     let seed = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let report = ["report", "--code", "0000-0005-N14B-38SN"];
     let cases: [(&[&str], bool, &[&str]); 17] = [
-        (&["codes", "open", "--count", "1"], true, &["codes print 3", "codes close 3"]),
+        (
+            &["codes", "open", "--count", "1"],
+            true,
+            &["codes print 3 --generation 2", "codes close 3"],
+        ),
         (&["codes", "open", "--count", "1", "--no-codes"], true, &["codes list", "codes close 3"]),
         (&["codes", "close", "3"], false, &["codes list"]),
         (&["revoke-code", "0000-0005-N14B-38SN"], false, &["revoked"]),

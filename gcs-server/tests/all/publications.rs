@@ -135,7 +135,7 @@ impl Town {
                 // A clock that was wrong, put right.
                 self.ledger.now =
                     self.ledger.now.saturating_add_signed(*seconds).max(START + 3 * DAY_SECONDS);
-                self.ledger.act(|state, _, _| judge::start_series(state)).unwrap();
+                self.ledger.act(|state, _, now| judge::start_series(state, now, true)).unwrap();
                 self.tick();
             }
             Step::Policy(policy) => {

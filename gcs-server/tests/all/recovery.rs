@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::{ALL, Ledger, START, policy, raw, submission};
 use gcs_core::DAY_SECONDS;
 use gcs_core::report::Code;
-use gcs_server::domain::judge;
+use gcs_server::domain::events::{FirstSeriesStarted, RangeClosed, SeriesStarted};
+use gcs_server::domain::judge::{self, Recovery};
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
 use gcs_server::store::{MemoryStore, Store as _};
@@ -88,7 +89,8 @@ impl World {
     /// The backup, put back when this log is lost.
     fn lost(&self, mut backup: World, void_codes: bool) -> World {
         backup.ledger.now = self.ledger.now + 1;
-        let recover = |state: &_, _: &_, context| judge::recover(state, context, 0, void_codes);
+        let allow = Recovery { void_codes, drop_dates: false };
+        let recover = |state: &_, _: &_, context| judge::recover(state, context, 0, allow);
         backup.ledger.act(recover).unwrap();
         backup
     }
@@ -173,10 +175,78 @@ fn nothing_is_recovered_by_a_clock_before_the_log() {
         now: world.ledger.now - seconds_back,
         random: [0; 32],
     };
-    assert!(judge::recover(&world.ledger.state, at(300), 0, false).is_ok());
-    let behind = judge::recover(&world.ledger.state, at(301), 0, false);
-    assert!(matches!(behind, Err(Problem::ClockBehind { seconds: 301 })));
+    let recover = |context, published| {
+        let recovered =
+            judge::recover(&world.ledger.state, context, published, Recovery::default());
+        recovered.map(|decision| decision.answer)
+    };
+    assert!(recover(at(300), 0).is_ok());
+    assert!(matches!(recover(at(301), 0), Err(Problem::ClockDoubt)));
     // A series that was published counts, whatever the clock.
-    let ahead = judge::recover(&world.ledger.state, at(0), u32::MAX - 1, false).unwrap().answer;
-    assert_eq!(ahead.series, u32::MAX);
+    assert_eq!(recover(at(0), u32::MAX - 1).unwrap().series, u32::MAX);
+}
+
+/// A new machine whose clock is far ahead would drop every date with the first tick.
+#[test]
+fn a_clock_that_is_ahead_drops_nothing_by_a_recovery_or_a_new_series() {
+    let mut world = World::new();
+    world.step(&Step::Open(1, 1));
+    world.ledger.report(0, &[raw(2, 1)]);
+    world.ledger.tick();
+    let now = world.ledger.now;
+    let state = &world.ledger.state;
+    let try_both = |now: u64, drop_dates: bool| {
+        let context = judge::RequestContext { now, random: [0; 32] };
+        let allow = Recovery { drop_dates, ..Recovery::default() };
+        let recovered =
+            judge::recover(state, context, 0, allow).map(|decision| decision.answer.series);
+        let started =
+            judge::start_series(state, context, drop_dates).map(|decision| decision.answer);
+        (recovered.map_err(|problem| problem.code()), started.map_err(|problem| problem.code()))
+    };
+    let ahead = now + 40 * DAY_SECONDS;
+    assert_eq!(try_both(ahead, false), (Err("dates_dropped"), Err("dates_dropped")));
+    assert_eq!(try_both(ahead, true), (Ok(ahead as u32), Ok(2)));
+    // A copy of last week, whose dates have not expired, needs no question.
+    let later = now + 7 * DAY_SECONDS;
+    assert_eq!(try_both(later, false), (Ok(later as u32), Ok(2)));
+    // No number is left for the next one.
+    assert_eq!(try_both(4_290_000_000, true).0, Err("clock_doubt"));
+    assert_eq!(try_both(u64::MAX, true).0, Err("clock_doubt"));
+}
+
+/// What an earlier build wrote to a log counts as it did then.
+#[test]
+fn a_series_of_before_left_serial_numbers_unused() {
+    let mut world = World::new();
+    world.ledger.append(&[FirstSeriesStarted { series: 1_800_000_000 }.into()]);
+    assert_eq!(world.ledger.open(1, 1), 1 << 16);
+    world.ledger.append(&[SeriesStarted { series: 1_800_000_001 }.into()]);
+    assert_eq!(world.ledger.open(1, 1), (1 << 16) + 1);
+}
+
+/// Two ranges that begin with the same number are told apart.
+#[test]
+fn a_range_of_two_keys_is_named_with_its_generation() {
+    let mut world = World::new();
+    world.step(&Step::Open(1, 2));
+    world = world.lost(world.backup(), false);
+    world.step(&Step::Open(1, 2));
+    let state = &world.ledger.state;
+    let generations: Vec<u32> = state.providers[&1].ranges.keys().map(|(of, _)| *of).collect();
+    let close =
+        |generation| judge::close_range(state, 1, generation, 0).map(|decision| decision.events);
+    let Err(Problem::RangeAmbiguous { first: 0, generations: mut named }) = close(None) else {
+        panic!()
+    };
+    named.sort_unstable();
+    assert_eq!(named, generations);
+    for generation in generations {
+        let closed = RangeClosed { provider: 1, generation, first: 0 };
+        assert_eq!(close(Some(generation)).unwrap(), [closed.into()]);
+    }
+    // After a rotation only one of them can be meant.
+    world.step(&Step::Rotate(1));
+    world.step(&Step::Open(1, 2));
+    assert!(judge::close_range(&world.ledger.state, 1, None, 0).is_ok());
 }

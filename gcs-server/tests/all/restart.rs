@@ -497,8 +497,10 @@ async fn a_copy_of_the_whole_folder_goes_on_in_a_series_of_its_own() {
         assert!(said.contains("whole folder") && said.contains("recover --restored"), "{said}");
     }
     let (succeeded, said) = recover(&copy, &["--restored"]);
-    assert!(!succeeded && said.contains("recover --restored --yes"), "{said}");
-    let (succeeded, said) = recover(&copy, &["--restored", "--yes"]);
+    assert!(!succeeded && said.contains("--drop-dates"), "{said}");
+    let (succeeded, said) = recover(&copy, &["--restored", "--drop-dates"]);
+    assert!(!succeeded && said.contains("recover --restored --drop-dates --yes"), "{said}");
+    let (succeeded, said) = recover(&copy, &["--restored", "--drop-dates", "--yes"]);
     assert!(succeeded && said.contains("begins with the next tick"), "{said}");
     assert_eq!(difference(&before, &copy.public()), Vec::<String>::new());
 

@@ -15,8 +15,10 @@ pub use providers::{
     MAX_RANGE, UnspentCodes, active, add_provider, close_range, open_range, provider, raise_key,
     revoke_code, set_provider_token, set_status, unspent_codes,
 };
+pub(crate) use publication::SMALL_STEP;
 pub use publication::{
-    expect_steady_clock, purge, recover, resume_clock, set_key_list, set_policy, start_series, tick,
+    Recovery, expect_steady_clock, purge, recover, resume_clock, set_key_list, set_policy,
+    start_series, tick,
 };
 pub use reports::report;
 pub use tokens::{replace_backend_token, replace_operator_token};

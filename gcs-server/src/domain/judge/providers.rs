@@ -164,20 +164,32 @@ pub fn open_range(
     Ok(Decision { events, answer: range })
 }
 
-/// A provider's range by the generation of its key (without it, the present key's) and its first
-/// serial number. The answer has the generation too.
+/// A provider's range by its first serial number, and by the generation of its key where two keys that
+/// are in force have such a range. The answer has the generation too.
 fn range(
     provider: &Provider,
     generation: Option<u32>,
     first: u32,
 ) -> Result<(u32, &CodeRange), Problem> {
+    if generation.is_none() {
+        let in_force =
+            provider.generations().take_while(|generation| *generation >= provider.oldest);
+        let of = in_force.filter(|generation| provider.ranges.contains_key(&(*generation, first)));
+        let generations: Vec<u32> = of.collect();
+        if let [generation] = generations[..] {
+            return range(provider, Some(generation), first);
+        }
+        if generations.len() > 1 {
+            return Err(Problem::RangeAmbiguous { first, generations });
+        }
+    }
     let generation = generation.unwrap_or(provider.generation);
     let range = provider.ranges.get(&(generation, first));
     Ok((generation, range.ok_or(Problem::RangeUnknown { generation, first })?))
 }
 
-/// The codes of a range that can still bring a report. Without a generation, the range is one of the
-/// present key.
+/// The codes of a range that can still bring a report. A generation is needed only where ranges of two
+/// keys begin with the same serial number.
 ///
 /// # Errors
 /// A provider that is not active; an unknown range.
@@ -200,7 +212,8 @@ pub fn unspent_codes(
     })
 }
 
-/// Revokes the unused codes of a range. Without a generation, the range is one of the present key.
+/// Revokes the unused codes of a range. A generation is needed only where ranges of two keys begin with
+/// the same serial number.
 ///
 /// # Errors
 /// A provider that is not active; an unknown range.

@@ -19,7 +19,7 @@ use crate::domain::state::{LastTick, State};
 const LONGEST_PAUSE: u64 = DAY_SECONDS;
 
 /// Seconds by which a clock may go back while it is put right.
-const SMALL_STEP: u64 = 300;
+pub(crate) const SMALL_STEP: u64 = 300;
 
 /// Seconds from the tick that drops a date to the purge of its reports, at least. A wrong clock can
 /// be noticed before anything is erased.
@@ -117,9 +117,23 @@ pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) ->
 
 /// Begins a new series: phones then compare all their sets with the published ones, and fetch
 /// those that differ.
-pub fn start_series(state: &State) -> Judgement<u32> {
-    let series = state.series.saturating_add(1);
+///
+/// # Errors
+/// When the clock jumped ahead, and the next tick drops dates, unless `drop_dates` allows it: the new series
+/// has no earlier time by which the clock would be doubted.
+pub fn start_series(state: &State, context: RequestContext, drop_dates: bool) -> Judgement<u32> {
+    expect_kept_by_clock(state, context.now, drop_dates)?;
+    let series = state.series.checked_add(1).ok_or(Problem::Internal)?;
     Ok(Decision::one(SeriesStarted { series }, series))
+}
+
+/// What an operator allows when a log goes on whose end was lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recovery {
+    /// Whether the codes that are out become void.
+    pub void_codes: bool,
+    /// Whether dates that have expired by the clock may be dropped with all their reports.
+    pub drop_dates: bool,
 }
 
 /// Goes on with a log whose end was lost. `published` is the newest series that is known to have been
@@ -130,18 +144,20 @@ pub fn start_series(state: &State) -> Judgement<u32> {
 /// be before the log's.
 ///
 /// # Errors
-/// [`Problem::ClockBehind`].
+/// [`Problem::ClockDoubt`] if the clock is before the log's, or beyond the year 2105. When it is more than a
+/// day after the log's, and the next tick drops dates, unless `drop_dates` allows it.
 pub fn recover(
     state: &State,
     context: RequestContext,
     published: u32,
-    void_codes: bool,
+    Recovery { void_codes, drop_dates }: Recovery,
 ) -> Judgement<LogRecovered> {
     let now = context.now;
-    if now.saturating_add(SMALL_STEP) < state.seen {
-        return Err(Problem::ClockBehind { seconds: state.seen - now });
-    }
-    let time = u32::try_from(now).unwrap_or(u32::MAX);
+    // Far from the end of what a number can hold.
+    let time = u32::try_from(now).ok().filter(|time| *time < u32::MAX - (1 << 24));
+    let time = time.filter(|_| now.saturating_add(SMALL_STEP) >= state.seen);
+    let time = time.ok_or(Problem::ClockDoubt)?;
+    expect_kept_by_clock(state, now, drop_dates)?;
     let known = state.providers.values().map(|provider| provider.generation);
     let newest = known.max().unwrap_or(0).max(state.first_generation);
     let recovered = LogRecovered {
@@ -150,6 +166,15 @@ pub fn recover(
         void_codes,
     };
     Ok(Decision::one(recovered.clone(), recovered))
+}
+
+/// Makes sure that a clock that jumped ahead drops no dates, unless `drop_dates` allows it. A date that
+/// expires as time goes by is no reason to wait.
+fn expect_kept_by_clock(state: &State, now: u64, drop_dates: bool) -> Result<(), Problem> {
+    if now <= state.clock.saturating_add(LONGEST_PAUSE) {
+        return Ok(());
+    }
+    expect_kept_dates(state, now, state.policy.retention_days, drop_dates)
 }
 
 /// Makes sure that the next tick drops no dates, unless `drop_dates` allows it.
@@ -176,7 +201,10 @@ pub fn set_policy(
     policy: &Policy,
     drop_dates: bool,
 ) -> Judgement<()> {
-    policy.validate()?;
+    // A log of before `max_filler` has it without bound, which is no reason to keep other settings.
+    let max_filler =
+        if policy.max_filler == state.policy.max_filler { 0 } else { policy.max_filler };
+    Policy { max_filler, ..policy.clone() }.validate()?;
     if *policy == state.policy {
         return Ok(Decision::nothing(()));
     }

@@ -199,14 +199,13 @@ impl State {
                 let version = Version { series: tick.series, tick: tick.number };
                 self.tick(LastTick { version, time });
             }
-            Event::SeriesStarted(raised) => {
-                // A restored clock may have been wrong: see `Publisher::next_series`.
-                self.series = raised.series;
-                self.clock = time;
+            Event::FirstSeriesStarted(started) => {
+                self.start_series(started.series, time);
+                self.providers.values_mut().for_each(Provider::skip_serials);
             }
+            Event::SeriesStarted(started) => self.start_series(started.series, time),
             Event::LogRecovered(recovered) => {
-                self.series = recovered.series;
-                self.clock = time;
+                self.start_series(recovered.series, time);
                 self.first_generation = recovered.generation;
                 for provider in self.providers.values_mut() {
                     provider.renew_key(recovered.generation);
@@ -219,6 +218,11 @@ impl State {
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
         }
         Ok(())
+    }
+
+    /// The clock of before may have been wrong: see `Publisher::next_series`.
+    fn start_series(&mut self, series: u32, time: u64) {
+        (self.series, self.clock) = (series, time);
     }
 
     fn provider(&mut self, number: u16) -> Result<&mut Provider, InconsistentEvent> {

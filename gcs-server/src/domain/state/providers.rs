@@ -72,6 +72,9 @@ pub enum CodeStatus {
     NotOpen,
 }
 
+/// Serial numbers that an event of kind 15 left unused.
+const SKIPPED: u32 = 1 << 16;
+
 /// Seconds for which ranges are kept after they expired: 30 days.
 const REMEMBERED: u64 = 30 * 86_400;
 
@@ -123,6 +126,11 @@ impl Provider {
         };
         self.ranges.insert((opened.generation, opened.first), range);
         self.next_serial = opened.first.saturating_add(opened.count);
+    }
+
+    /// Leaves the next serial numbers unused, as events of kind 15 did.
+    pub(super) fn skip_serials(&mut self) {
+        self.next_serial = self.next_serial.saturating_add(SKIPPED).min(MAX_SERIAL + 1);
     }
 
     /// Makes void the unused codes of a range.

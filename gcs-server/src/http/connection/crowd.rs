@@ -10,12 +10,15 @@ use tokio::time::Instant;
 
 use super::{Connection, Phase};
 
+/// Bytes a second below which a connection does hardly anything: no body may arrive more slowly.
+const LEAST_SPEED: f64 = 1024.0;
+
 /// How long a connection counts as new in a phase, however little it does.
 const SAFE: Duration = Duration::from_secs(1);
 
 /// The connections of one worker, of which there are at most so many. Silence costs an attacker nothing, so when all
-/// places are taken those connections end that have waited longest for a request, or else the one that moved the
-/// fewest bytes lately, or else the oldest of those that have only just come.
+/// places are taken those connections end that have waited longest for a request, or else those that moved hardly
+/// a byte lately, or else the oldest of those that have only just come or begun, or else the slowest.
 #[derive(Debug)]
 pub(in crate::http) struct Crowd {
     most: usize,
@@ -48,16 +51,17 @@ impl Crowd {
     }
 
     /// Ends the connections that do least; `None` if none can be ended. They count no more, although
-    /// each is closed only when it is woken. It looks at all, so of idle ones it ends some more than one.
+    /// each is closed only when it is woken. It looks at all, so of those that do nothing it ends some more than one.
     fn make_room(&self, now: Instant) -> Option<()> {
         let mut open = self.open.borrow_mut();
         let worth = |(number, connection): (&u64, &Rc<Connection>)| {
             connection.worth(now).map(|worth| (worth, *number))
         };
         let mut worths: Vec<(Worth, u64)> = open.iter().filter_map(worth).collect();
-        let idle = worths.iter().filter(|(worth, _)| matches!(worth, Worth::Idle(_))).count();
+        let useless = |(worth, _): &&(Worth, u64)| matches!(worth, Worth::Idle(_) | Worth::Slow(_));
+        let useless = worths.iter().filter(useless).count();
         worths.first()?;
-        let last = (self.most / 64).min(idle.saturating_sub(1));
+        let last = (self.most / 64).min(useless.saturating_sub(1));
         worths.select_nth_unstable_by(last, |(one, _), (other, _)| one.total_cmp(other));
         for (_, number) in &worths[..=last] {
             open.remove(number)?.give_up();
@@ -77,18 +81,21 @@ impl Drop for Place {
 enum Worth {
     /// It waits for a request: the less, the longer.
     Idle(f64),
-    /// It moved so many bytes a second lately.
-    Speed(f64),
+    /// It moved so many bytes a second lately, and that is hardly any.
+    Slow(f64),
     /// It has only just come, or begun to ask: the less, the longer ago.
     New(f64),
+    /// It moved so many bytes a second lately.
+    Fast(f64),
 }
 
 impl Worth {
     fn total_cmp(&self, other: &Worth) -> Ordering {
         let [(class, value), (other_class, other_value)] = [self, other].map(|worth| match worth {
             Worth::Idle(seconds) => (0, -seconds),
-            Worth::Speed(speed) => (1, *speed),
+            Worth::Slow(speed) => (1, *speed),
             Worth::New(seconds) => (2, -seconds),
+            Worth::Fast(speed) => (3, *speed),
         });
         class.cmp(&other_class).then(value.total_cmp(&other_value))
     }
@@ -105,7 +112,10 @@ impl Connection {
                 Some(Worth::Idle(time.as_secs_f64()))
             }
             _ if time < SAFE => Some(Worth::New(time.as_secs_f64())),
-            _ => Some(Worth::Speed(self.recent.get().speed(now))),
+            _ => Some(match self.recent.get().speed(now) {
+                speed if speed < LEAST_SPEED => Worth::Slow(speed),
+                speed => Worth::Fast(speed),
+            }),
         }
     }
 }

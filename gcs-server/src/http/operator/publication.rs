@@ -71,16 +71,26 @@ struct Series {
     series: u32,
 }
 
-/// Begin a new series, after a restore or to recall what is published
+/// Begin a new series, to recall what is published
 ///
 /// After the next tick every phone compares all its sets with the published ones, and fetches
 /// those that differ.
 #[utoipa::path(
-    responses((status = 200, description = "The new series", body = Series)),
+    params(DropQuery),
+    responses(
+        (status = 200, description = "The new series", body = Series),
+        (status = 400, description = "parameter_invalid"),
+        (status = 409, description = "dates_dropped: the clock jumped ahead"),
+    ),
 )]
 #[post("/v1/admin/series")]
-pub(super) async fn start_series(service: Data<Service>, _: Caller<Operator>) -> Answer {
-    let series = service.node.act(|state, _| judge::start_series(state)).await?;
+pub(super) async fn start_series(
+    service: Data<Service>,
+    _: Caller<Operator>,
+    web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
+) -> Answer {
+    let start = move |state: &_, context| judge::start_series(state, context, drop_dates);
+    let series = service.node.act(start).await?;
     Ok(HttpResponse::Ok().json(Series { series }))
 }
 
