@@ -92,8 +92,9 @@ impl Model {
         self.released.extend(before.into_iter().map(|element| (date, element)));
         if !sizes.is_empty() {
             let missing = sizes.len()..enough;
-            *self.filler.entry(date).or_default() +=
-                missing.map(|at| sizes[at % sizes.len()]).sum::<usize>();
+            let wanted = missing.map(|at| sizes[at % sizes.len()]).sum::<usize>();
+            let filler = self.filler.entry(date).or_default();
+            *filler = (*filler + wanted).min((settings.max_filler as usize).max(*filler));
         }
         self.listed.insert(date);
         for sent in self.sent.iter_mut().filter(|sent| !sent.retracted) {
@@ -126,10 +127,14 @@ fn any_step() -> impl Strategy<Value = Step> {
     let elements = prop::collection::vec((0..4u64, 0..10u64), 1..7);
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
     let reports = prop::collection::vec(any::<prop::sample::Index>(), 1..4);
-    let settings =
-        (1..5u32, 0..8 * HOUR, 1..4u32).prop_map(|(min_reports, max_hold, retention_days)| {
-            LiveSettings { min_reports, max_hold, retention_days }
-        });
+    let settings = (1..5u32, 0..8 * HOUR, 1..4u32, 0..12u32).prop_map(
+        |(min_reports, max_hold, retention_days, max_filler)| LiveSettings {
+            min_reports,
+            max_hold,
+            retention_days,
+            max_filler,
+        },
+    );
     prop_oneof![
         8 => elements.prop_map(Step::Report),
         4 => (act, reports).prop_map(|(act, reports)| Step::Correct(act, reports)),
@@ -150,7 +155,12 @@ struct World {
 impl World {
     fn new() -> World {
         let live = Live::new(FillerKey::new([7; 32]));
-        let settings = LiveSettings { min_reports: 2, max_hold: 2 * HOUR, retention_days: 2 };
+        let settings = LiveSettings {
+            min_reports: 2,
+            max_hold: 2 * HOUR,
+            retention_days: 2,
+            ..LiveSettings::default()
+        };
         World { live, model: Model::default(), now: START + 5 * DAY_SECONDS, ticks: 0, settings }
     }
 

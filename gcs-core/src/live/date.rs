@@ -143,8 +143,9 @@ impl LiveDate {
         self.listed = true;
         if !sizes.is_empty() {
             let missing = sizes.len()..enough;
-            let count: usize = missing.map(|report| sizes[report % sizes.len()]).sum();
-            for number in 0..count as u32 {
+            let wanted: usize = missing.map(|report| sizes[report % sizes.len()]).sum();
+            let room = (settings.max_filler as usize).saturating_sub(self.filler_len() as usize);
+            for number in 0..wanted.min(room) as u32 {
                 self.filler.insert_filler(&key.element(version, date, number));
             }
             self.day = None;

@@ -59,11 +59,19 @@ pub struct LiveSettings {
     pub max_hold: u64,
     /// Days for which a date is kept after its end. Default 14.
     pub retention_days: u32,
+    /// Largest number of filler elements that a date may have. Once it has them, additions that are
+    /// late are published without more filler, and hide among fewer. Default 100,000.
+    pub max_filler: u32,
 }
 
 impl Default for LiveSettings {
     fn default() -> LiveSettings {
-        LiveSettings { min_reports: 10, max_hold: 2 * 3600, retention_days: 14 }
+        LiveSettings {
+            min_reports: 10,
+            max_hold: 2 * 3600,
+            retention_days: 14,
+            max_filler: 100_000,
+        }
     }
 }
 

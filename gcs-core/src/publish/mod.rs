@@ -245,6 +245,12 @@ impl Publisher {
         self.live.iter()
     }
 
+    /// All files that must be there: those of [`Publisher::live_files`], and earlier ones that are
+    /// not due for deletion yet. Kept manifests are not among them.
+    pub fn all_files(&self) -> impl Iterator<Item = &Path> {
+        self.live.iter().chain(self.retired.keys())
+    }
+
     /// Makes the next publication, of the tick after the last one or of tick 1, from all
     /// live dates in any order. A date that was published before and is missing in `days` is
     /// dropped. `now` is the Unix time.

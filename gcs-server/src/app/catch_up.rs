@@ -1,5 +1,7 @@
 //! Catching up: computing the state and the publications from the log.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::StartError;
@@ -10,8 +12,8 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
 use crate::node::{PublicationInput, ReplayError, Replayed, TickPosition, replay_from};
 use crate::publishing::{Outbox, PublicationBuilder, PublicationError};
-use crate::store::Store;
 use crate::store::witness::Seen;
+use crate::store::{SqliteStore, Store};
 
 /// The result of catching up with the log.
 #[derive(Debug)]
@@ -112,4 +114,18 @@ pub(super) fn catch_up_from(
 /// there is to compute.
 pub(super) fn can_go_on_from(state: &State, outbox: &Outbox) -> bool {
     state.last_tick.map(|last| last.version) <= outbox.position().map(|last| last.version)
+}
+
+/// What computes all publications from a log, while its server uses it.
+pub(super) fn remake(
+    log: PathBuf,
+    keys: Arc<DeploymentKeys>,
+) -> impl Fn() -> Result<Outbox, String> + Send + Sync {
+    move || {
+        let mut store = SqliteStore::open_read_only(&log).map_err(|error| error.to_string())?;
+        let caught_up = catch_up(&mut store, &keys, Outbox::default());
+        let caught_up = caught_up.map_err(|error| error.to_string())?;
+        caught_up.expect_computed().map_err(|error| error.to_string())?;
+        Ok(caught_up.outbox)
+    }
 }

@@ -23,8 +23,8 @@ use crate::time::utc;
 /// Name of the log in a data folder.
 pub(super) const LOG: &str = "log.sqlite";
 
-const LOG_WAL: &str = "log.sqlite-wal";
-const WITNESS: &str = "witness";
+pub(super) const LOG_WAL: &str = "log.sqlite-wal";
+pub(super) const WITNESS: &str = "witness";
 const REPAIRED: &str = "repaired.sqlite";
 
 /// What is done about events that are lost.
@@ -72,12 +72,6 @@ pub(super) fn create(folder: &Path) -> Result<Witnessed, FolderError> {
 /// Whether a folder has a write-ahead log with something in it.
 pub(super) fn has_wal(folder: &Path) -> bool {
     fs::metadata(folder.join(LOG_WAL)).is_ok_and(|wal| wal.len() > 0)
-}
-
-/// Deletes a log that was just made, and its witness.
-pub(super) fn delete(folder: &Path) -> io::Result<()> {
-    SqliteStore::delete(&folder.join(LOG))?;
-    fs::remove_file(folder.join(WITNESS))
 }
 
 /// Makes sure that nothing is wrong with a log that a start would repair or refuse.
@@ -393,7 +387,7 @@ fn install(folder: &Path, copy: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 

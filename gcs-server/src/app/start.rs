@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use gcs_core::Version;
+use gcs_core::{PublicKey, Version};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
@@ -13,6 +13,7 @@ use super::checkpoint::{Checkpoints, Unusable};
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
+use crate::http::TlsError;
 use crate::node::{ReplayError, Replayed};
 use crate::publishing::{Files, Outbox, Published, Publishing, PublishingError};
 use crate::store::Store;
@@ -65,6 +66,9 @@ pub enum StartError {
         /// The likely cause, and what to do about it.
         advice: String,
     },
+    /// A certificate cannot be used.
+    #[error("TLS cannot be used: {0}")]
+    Tls(#[from] TlsError),
     /// Another error of the operating system.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -177,11 +181,15 @@ fn checkpoint(checkpoints: &Checkpoints, store: &mut dyn Store, saved: &Outbox) 
     }
 }
 
-/// Where files are written to in a data folder.
+/// Where files are written to in a data folder. At most so many bytes of public files are in memory.
 ///
 /// # Errors
 /// When its folders cannot be used.
-pub fn publishing(folder: &DataFolder) -> Result<Publishing, object_store::Error> {
+pub fn publishing(
+    folder: &DataFolder,
+    root: PublicKey,
+    memory: u64,
+) -> Result<Publishing, object_store::Error> {
     let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
-    Ok(Publishing { public, private })
+    Ok(Publishing::new(public, private, root, memory))
 }

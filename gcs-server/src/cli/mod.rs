@@ -1,6 +1,7 @@
 //! The command line. Each command takes the settings that it uses; any other is an error.
 
 mod ask_error;
+mod backup;
 mod codes;
 mod connection;
 mod corrections;
@@ -9,6 +10,7 @@ mod operate;
 mod output;
 mod provider;
 mod report;
+mod restore;
 mod secret;
 mod serve;
 
@@ -110,6 +112,10 @@ enum Command {
     VerifyLog(offline::VerifyLog),
     /// Offline: compute state and files from the log, and compare them with what is there
     Rebuild(offline::Rebuild),
+    /// Copy the log of a running server, or what it has beyond an earlier copy
+    Backup(backup::Backup),
+    /// Offline: put a copy of the log in the place of a log that is lost, in a new series
+    Restore(restore::Restore),
     /// Offline: replace a lost operator token, while the server is stopped
     ResetToken(offline::ResetToken),
     /// Offline: continue with a log whose end is lost, in a new series
@@ -181,6 +187,8 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Exact(query) => report::exact(&query),
         Command::VerifyLog(log) => offline::verify_log(log),
         Command::Rebuild(rebuild) => offline::rebuild(rebuild),
+        Command::Backup(backup) => backup::backup(&backup),
+        Command::Restore(restore) => restore::restore(restore),
         Command::ResetToken(reset) => offline::reset_token(reset),
         Command::Recover(recover) => offline::recover(recover),
         Command::Openapi(output) => {

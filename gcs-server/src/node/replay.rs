@@ -114,11 +114,13 @@ impl Replayed {
     }
 }
 
-/// Reads and verifies the events after the end of a chain, and calls `each` for every event.
-/// Another thread reads ahead.
+/// Reads and verifies the events after the end of a chain, and calls `each` for every event before the
+/// first that a newer release wrote. Another thread reads ahead.
 ///
 /// # Errors
-/// The first event that is wrong, or whatever `each` returns.
+/// The first event that is wrong, or whatever `each` returns. [`LogError::Newer`] only if the headers
+/// up to the end of the log bear it out: a damaged header looks like one of a newer release, but the
+/// header behind it does not follow from it.
 pub(super) fn read_after(
     store: &mut dyn Store,
     chain: Chain,
@@ -163,6 +165,7 @@ fn read_pages(
     if last < chain.position {
         return Err(LogError::broken(last + 1, "missing: the log had it before").into());
     }
+    let mut newer: Option<LogError> = None;
     while chain.position < last {
         let next = chain.position + 1;
         let batches = store.read(next, PAGE_BYTES)?;
@@ -175,14 +178,27 @@ fn read_pages(
             None => return Err(LogError::broken(next, "missing: the log has a gap").into()),
         }
         for stored in batches.into_iter().flat_map(|batch| batch.events) {
+            if let Some(newer) = &newer {
+                chain.link(&stored.header).map_err(|error| error.behind(newer))?;
+                continue;
+            }
             let body = stored.body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
-            each(Some(chain.verify(&stored.header, body)?));
+            match chain.verify(&stored.header, body) {
+                Ok(logged) => {
+                    each(Some(logged));
+                }
+                Err(error) if error.is_newer() => {
+                    chain.link(&stored.header)?;
+                    newer = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         if !each(None) {
             break;
         }
     }
-    Ok(())
+    newer.map_or(Ok(()), |newer| Err(newer.into()))
 }
 
 /// Reads the whole log, applies its events, and calls `each` right after an event was applied.

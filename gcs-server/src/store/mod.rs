@@ -22,6 +22,7 @@
 //! ```
 
 mod memory;
+mod reader;
 mod sqlite;
 pub mod wal;
 pub mod witness;
@@ -31,6 +32,7 @@ use std::{fmt, io};
 use thiserror::Error;
 
 pub use memory::{Failure, MemoryStore};
+pub use reader::{LogReader, Page};
 pub use sqlite::SqliteStore;
 
 /// Longest header, in bytes.
@@ -132,7 +134,8 @@ pub trait Store: Send {
     /// is an error: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
 
-    /// Waits until what is kept beside the log is on disk too. Called before a publication.
+    /// Puts in order what a crash left, and waits until what is kept beside the log is on disk too.
+    /// Called once the log has been read and nothing is wrong with it, and before a publication.
     fn settle(&mut self) {}
 }
 

@@ -234,6 +234,7 @@ impl Store for Witnessed {
 
     /// So that after a power cut too the witness knows of every event that was published.
     fn settle(&mut self) {
+        self.store.settle();
         if let Some(witness) = &self.witness {
             let _tried_again_by_the_thread = witness.file.sync_data();
         }

@@ -473,7 +473,7 @@ fn a_log_is_opened_on_a_disk_without_room_for_a_checkpoint() {
 }
 
 #[test]
-fn an_erasure_cut_short_ends_when_the_log_is_opened() {
+fn an_erasure_cut_short_ends_once_the_log_has_been_read() {
     let (folder, path) = database();
     let mut store = SqliteStore::open(&path).unwrap();
     store.append(&batch(6, 1)).unwrap();
@@ -485,7 +485,10 @@ fn an_erasure_cut_short_ends_when_the_log_is_opened() {
         fs::copy(folder.path().join(name), killed.path().join(name)).unwrap();
     }
     assert!(contains(&files(&killed), "<salt 00000006>"));
-    let _store = SqliteStore::open(&killed.path().join("log.sqlite")).unwrap();
+    let mut store = SqliteStore::open(&killed.path().join("log.sqlite")).unwrap();
+    store.read(1, ALL).unwrap();
+    assert!(contains(&files(&killed), "<salt 00000006>"), "what is read is not changed");
+    store.settle();
     assert!(!contains(&files(&killed), "<salt 00000006>"));
 }
 

@@ -63,6 +63,8 @@ pub struct State {
     pub backend: Option<[u8; 32]>,
     /// Providers by number.
     pub providers: BTreeMap<u16, Provider>,
+    /// Generation of the first key of a new provider.
+    pub first_generation: u32,
     /// The reports that have not been purged, without their elements.
     pub reports: Reports,
     /// The elements of these reports, by date, and which of them are published. They come last
@@ -95,6 +97,7 @@ impl State {
             operator: [0; 32],
             backend: None,
             providers: BTreeMap::new(),
+            first_generation: 1,
             reports: Reports::default(),
             live: Live::new(filler),
             dropped: BTreeMap::new(),
@@ -149,12 +152,14 @@ impl State {
                 self.deployment = Some(deployment.clone());
                 self.clock = time;
             }
+            Event::FirstPolicySet(set) => self.policy = set.policy.clone().into(),
             Event::PolicySet(set) => self.policy = set.policy.clone(),
             Event::KeyListSet(set) => self.key_list.clone_from(&set.signed),
             Event::OperatorTokenSet(set) => self.operator = set.token,
             Event::BackendTokenSet(set) => self.backend = Some(set.token),
             Event::ProviderAdded(added) => {
-                let provider = Provider::new(added.name.clone(), added.token);
+                let first = self.first_generation;
+                let provider = Provider::new(added.name.clone(), added.token, first);
                 if self.providers.insert(added.provider, provider).is_some() {
                     return Err(InconsistentEvent("a provider that is there already"));
                 }
@@ -164,11 +169,20 @@ impl State {
             }
             Event::ProviderTokenSet(set) => self.provider(set.provider)?.token = set.token,
             Event::ProviderKeyRaised(raised) => {
-                self.provider(raised.provider)?.raise_key(raised.generation);
+                let provider = self.provider(raised.provider)?;
+                provider.renew_key(raised.generation);
+                provider.void_earlier_keys();
+            }
+            Event::KeyRenewed(renewed) => {
+                self.provider(renewed.provider)?.renew_key(renewed.generation);
             }
             Event::RangeOpened(opened) => self.provider(opened.provider)?.open(opened),
+            Event::PresentRangeClosed(closed) => {
+                let provider = self.provider(closed.provider)?;
+                provider.close(provider.generation, closed.first)?;
+            }
             Event::RangeClosed(closed) => {
-                self.provider(closed.provider)?.range(closed.first)?.closed = true;
+                self.provider(closed.provider)?.close(closed.generation, closed.first)?;
             }
             Event::CodeRevoked(revoked) => {
                 self.provider(revoked.code.provider)?.revoke(revoked.code)?;
@@ -189,7 +203,17 @@ impl State {
                 // A restored clock may have been wrong: see `Publisher::next_series`.
                 self.series = raised.series;
                 self.clock = time;
-                self.providers.values_mut().for_each(Provider::skip_serials);
+            }
+            Event::LogRecovered(recovered) => {
+                self.series = recovered.series;
+                self.clock = time;
+                self.first_generation = recovered.generation;
+                for provider in self.providers.values_mut() {
+                    provider.renew_key(recovered.generation);
+                    if recovered.void_codes {
+                        provider.void_earlier_keys();
+                    }
+                }
             }
             Event::ClockResumed(_) => self.clock = time,
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,

@@ -1,6 +1,7 @@
 //! The routes of the operator.
 
 mod corrections;
+pub(super) mod log;
 pub(super) mod providers;
 mod publication;
 mod status;
@@ -24,5 +25,6 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(tokens::new_token)
         .service(tokens::new_backend_token)
         .service(status::server_status)
-        .service(status::state_digest);
+        .service(status::state_digest)
+        .service(log::read_log);
 }

@@ -11,9 +11,12 @@ use serde_json::Value;
 
 use super::api::Api;
 
-/// The program, whatever the environment of the tests says.
+/// The program, whatever the environment of the tests says. `TEST_PROGRAM` names another build of it, such as
+/// a release.
 pub fn program() -> Command {
-    without_settings(Command::new(env!("CARGO_BIN_EXE_gcs-server")))
+    let other = std::env::var_os("TEST_PROGRAM");
+    let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_gcs-server").into());
+    without_settings(Command::new(program))
 }
 
 fn without_settings(mut command: Command) -> Command {
@@ -70,7 +73,7 @@ impl Process {
             line.strip_prefix(name).unwrap_or_else(|| panic!("{line}")).trim().to_owned()
         };
         let address = |url: String| -> SocketAddr {
-            url.strip_prefix("http://").and_then(|url| url.parse().ok()).unwrap()
+            url.split("://").nth(1).and_then(|address| address.parse().ok()).unwrap()
         };
         let (public, private) = (address(line("public:")), address(line("private:")));
         assert_eq!(line("root key:").len(), 64);

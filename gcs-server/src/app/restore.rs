@@ -1,0 +1,237 @@
+//! Putting a copy of the log in the place of the log of a data folder.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gcs_core::Digest;
+use thiserror::Error;
+
+use super::folder::{DataFolder, FolderError};
+use super::repair::{LOG, LOG_WAL, WITNESS, expect_undamaged, sync_folder};
+use crate::app::config::Config;
+use crate::app::key_file;
+use crate::domain::keys::DeploymentKeys;
+use crate::domain::state::State;
+use crate::new_file::{NewFile, Readers};
+use crate::node::{ReplayError, replay};
+use crate::store::{SqliteStore, Store as _, StoreError};
+use crate::time::utc;
+
+/// Folder in the data folder in which the copy is made ready.
+const STAGE: &str = "restoring";
+
+/// Why a copy cannot be restored.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// There is no such copy.
+    #[error(
+        "there is no copy of a log at {path}: name the folder that `gcs-server backup` wrote, or the file"
+    )]
+    NoCopy {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The copy is the log itself.
+    #[error("{path} is the log of this data folder, not a copy: name the folder of the copy")]
+    Itself {
+        /// The log.
+        path: PathBuf,
+    },
+    /// There is no key file.
+    #[error(
+        "there is no key file {path}. Put the key file there that was made with the log, or name it with \
+         --key-file: a copy of the log cannot be used without it. Nothing has been changed."
+    )]
+    NoKeys {
+        /// Where the key file should be.
+        path: PathBuf,
+    },
+    /// The copy is damaged, or it belongs to another deployment.
+    #[error("the copy {path} cannot be restored: {error}")]
+    Replay {
+        /// The copy.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ReplayError,
+    },
+    /// The copy cannot be read.
+    #[error("the copy {path} cannot be restored: {error}")]
+    Store {
+        /// The copy.
+        path: PathBuf,
+        /// What went wrong.
+        error: StoreError,
+    },
+    /// A file cannot be copied or moved.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The folder or the copy cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] key_file::KeyFileError),
+}
+
+/// A copy that can be restored to a data folder.
+#[derive(Debug)]
+pub struct Restore {
+    copy: PathBuf,
+    folder: PathBuf,
+    /// The secret keys.
+    pub keys: Arc<DeploymentKeys>,
+    /// The state at the end of the copy.
+    pub state: State,
+    /// What is in the place of the log now, for people.
+    pub present: String,
+}
+
+impl Restore {
+    /// Looks at a copy, which is a folder or a file, and at the data folder. Changes nothing.
+    ///
+    /// # Errors
+    /// A [`RestoreError`] that says what to do.
+    pub fn look(copy: &Path, config: &Config) -> Result<Restore, RestoreError> {
+        let copy = if copy.is_dir() { copy.join(LOG) } else { copy.to_owned() };
+        if !copy.exists() {
+            return Err(RestoreError::NoCopy { path: copy });
+        }
+        let log = config.data_dir.join(LOG);
+        if fs::canonicalize(&copy).ok() == fs::canonicalize(&log).ok() {
+            return Err(RestoreError::Itself { path: log });
+        }
+        if !config.key_file.exists() {
+            return Err(RestoreError::NoKeys { path: config.key_file.clone() });
+        }
+        let keys = key_file::read(&config.key_file)?;
+        expect_undamaged(&copy)?;
+        let state = read(&copy, &keys)?;
+        let present = describe(&log, &state);
+        let (folder, keys) = (config.data_dir.clone(), Arc::new(keys));
+        Ok(Restore { copy, folder, keys, state, present })
+    }
+
+    /// Makes the copy ready in the data folder, lets `go_on` add to it, and puts it in the place of the log. What was
+    /// there is moved to a new folder, whose path is returned; `None` if nothing was there.
+    ///
+    /// # Errors
+    /// What cannot be copied or moved, or an error of `go_on`. The log that was there is in its place, or in the
+    /// new folder.
+    pub fn install<E: From<RestoreError>>(
+        self,
+        _claimed: &DataFolder,
+        now: u64,
+        go_on: impl FnOnce(&mut SqliteStore, &State) -> Result<(), E>,
+    ) -> Result<Option<PathBuf>, E> {
+        let stage = self.folder.join(STAGE);
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |error| RestoreError::Io { path, error }
+        };
+        self.stage(&stage).map_err(io(&stage))?;
+        let ready = stage.join(LOG);
+        let failed = |error| RestoreError::Store { path: ready.clone(), error };
+        let mut store = SqliteStore::open(&ready).map_err(failed)?;
+        go_on(&mut store, &self.state)?;
+        // One file is left, which has everything.
+        drop(store);
+        let aside = move_aside(&self.folder, now).map_err(io(&self.folder))?;
+        let place = self.folder.join(LOG);
+        fs::rename(&ready, &place).map_err(io(&place))?;
+        let done = sync_folder(&self.folder).and_then(|()| fs::remove_dir_all(&stage));
+        done.map_err(io(&self.folder))?;
+        Ok(aside)
+    }
+
+    /// Copies the copy. What an earlier restore left there, which was cut short, is of no use.
+    fn stage(&self, stage: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(stage) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::create_dir(stage)?,
+        }
+        for (from, name) in [(self.copy.clone(), LOG), (wal_of(&self.copy), LOG_WAL)] {
+            if from.exists() {
+                let mut file = NewFile::create(&stage.join(name), Readers::Owner)?;
+                file.fill_from(&mut File::open(from)?)?;
+                file.sync()?;
+                file.keep();
+            }
+        }
+        sync_folder(stage)
+    }
+}
+
+fn wal_of(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// The state at the end of a copy, every event of which is verified.
+fn read(copy: &Path, keys: &DeploymentKeys) -> Result<State, RestoreError> {
+    let failed = |error| RestoreError::Store { path: copy.to_owned(), error };
+    let mut store = SqliteStore::open_read_only(copy).map_err(failed)?;
+    let replayed = replay(&mut store, Some(keys), |_, _| Ok(()));
+    let state = replayed.and_then(crate::node::Replayed::whole);
+    state.map_err(|error| RestoreError::Replay { path: copy.to_owned(), error })
+}
+
+/// What a data folder has in the place of the log, compared with a copy.
+fn describe(log: &Path, copy: &State) -> String {
+    let place = log.display();
+    if !log.exists() {
+        return format!("{place} is not there");
+    }
+    let read = || -> Result<(u64, bool), String> {
+        expect_undamaged(log).map_err(|error| error.to_string())?;
+        let mut store = SqliteStore::open_read_only(log).map_err(|error| error.to_string())?;
+        let last = store.last().map_err(|error| error.to_string())?;
+        let batches = store.read(copy.position, 1).map_err(|error| error.to_string())?;
+        let events = batches.iter().flat_map(|batch| (batch.first..).zip(&batch.events));
+        let has_copy = events.into_iter().any(|(position, event)| {
+            position == copy.position && Digest::of(&event.header).0 == copy.head
+        });
+        Ok((last, has_copy))
+    };
+    match read() {
+        Err(error) => format!("{place} cannot be used: {error}"),
+        Ok((last, true)) if last == copy.position => format!("{place} has the same events"),
+        Ok((last, true)) => format!(
+            "{place} is whole and has more than the copy: events {} to {last} would be lost. If the \
+             server starts on it, do not restore",
+            copy.position + 1
+        ),
+        Ok((last, false)) => {
+            format!("{place} ends with event {last}, and does not have the copy's last event")
+        }
+    }
+}
+
+/// Moves a log with what belongs to it to a new folder, the log first: what is left without it is refused by
+/// every start.
+fn move_aside(folder: &Path, now: u64) -> io::Result<Option<PathBuf>> {
+    let names = [LOG, LOG_WAL, WITNESS].into_iter().filter(|name| folder.join(name).exists());
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let name = format!("replaced-{}", utc(now).replace(['-', ':'], ""));
+    let numbered = (2..).map(|number| folder.join(format!("{name}-{number}")));
+    let mut places = std::iter::once(folder.join(&name)).chain(numbered);
+    let place = places.find(|place| !place.exists()).unwrap_or_else(|| folder.join(&name));
+    fs::create_dir(&place)?;
+    sync_folder(folder)?;
+    for name in names {
+        fs::rename(folder.join(name), place.join(name))?;
+    }
+    sync_folder(&place)?;
+    sync_folder(folder)?;
+    Ok(Some(place))
+}

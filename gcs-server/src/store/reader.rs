@@ -1,0 +1,40 @@
+//! Reading a log beside the server that appends to it.
+
+use std::path::PathBuf;
+
+use super::{Batch, SqliteStore, Store as _, StoreError};
+
+/// Reads a log that this process appends to. Each page has a connection of its own, so that nobody who
+/// reads slowly is in the way of what is appended.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    path: PathBuf,
+}
+
+/// A part of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Position of the log's last event.
+    pub last: u64,
+    /// Batches in order, the first of which has the position that was asked for; none if there is no such
+    /// event.
+    pub batches: Vec<Batch>,
+}
+
+impl LogReader {
+    /// A reader of the log in a file.
+    pub fn new(path: PathBuf) -> LogReader {
+        LogReader { path }
+    }
+
+    /// The batches from the one that has a position on, as many as have `max_bytes` in all, but one at
+    /// least.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn page(&self, from: u64, max_bytes: usize) -> Result<Page, StoreError> {
+        let mut store = SqliteStore::open_read_only(&self.path)?;
+        let batches = store.read(from, max_bytes)?;
+        Ok(Page { last: store.last()?, batches })
+    }
+}

@@ -1,0 +1,129 @@
+//! File systems of their own, in an image, whose power can be cut. Only root can mount one.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::common::process::text;
+
+/// What is made in an image, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    pub name: &'static str,
+    pub program: &'static str,
+    pub options: &'static [&'static str],
+    pub megabytes: u64,
+}
+
+pub const EXT4: Kind =
+    Kind { name: "ext4", program: "mkfs.ext4", options: &["-q", "-F"], megabytes: 64 };
+pub const EXT4_SMALL_BLOCKS: Kind = Kind {
+    name: "ext4 with blocks of 1 KiB",
+    program: "mkfs.ext4",
+    options: &["-q", "-F", "-b", "1024"],
+    megabytes: 16,
+};
+pub const BTRFS: Kind =
+    Kind { name: "btrfs", program: "mkfs.btrfs", options: &["-q", "-f"], megabytes: 128 };
+
+/// A mounted image.
+pub struct Disk {
+    folder: TempDir,
+    kind: Kind,
+}
+
+impl Disk {
+    /// `None` if this user may not mount one, or the machine cannot make one. With `TEST_LOOP_DISKS` in the environment that
+    /// is an error where it is ext4.
+    pub fn mount(kind: Kind) -> Option<Disk> {
+        match Disk::try_mount(kind) {
+            Ok(disk) => Some(disk),
+            Err(error) => {
+                let is_expected = std::env::var_os("TEST_LOOP_DISKS").is_some();
+                assert!(!is_expected || kind.program != EXT4.program, "no image: {error}");
+                eprintln!("NOT TESTED: {}: {error}", kind.name);
+                None
+            }
+        }
+    }
+
+    fn try_mount(kind: Kind) -> Result<Disk, String> {
+        // In memory where that is possible: what a cut leaves is decided by the file system in the
+        // image alone.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        std::fs::create_dir(folder.path().join("mounted")).unwrap();
+        let image = folder.path().join("image");
+        File::create(&image).unwrap().set_len(kind.megabytes << 20).unwrap();
+        run(Command::new(kind.program).args(kind.options).arg(&image))?;
+        let disk = Disk { folder, kind };
+        run(&mut disk.mounting())?;
+        Ok(disk)
+    }
+
+    fn mounting(&self) -> Command {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "loop"]).arg(self.folder.path().join("image")).arg(self.path());
+        mount
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("mounted")
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.kind.name
+    }
+
+    /// Cuts the power: nothing that is not on the disk gets there any more, and every call fails.
+    pub fn cut(&self) {
+        // FS_IOC_SHUTDOWN without a flush of the journal.
+        let cut =
+            "open F, '<', $ARGV[0] or die; $f = pack('L', 2); ioctl(F, 0x8004587d, $f) or die $!";
+        run(Command::new("perl").args(["-e", cut]).arg(self.path())).unwrap();
+    }
+
+    /// Mounts the image again, as after a cut. Nobody may use it.
+    pub fn mount_again(&self) {
+        run(Command::new("umount").arg(self.path())).unwrap();
+        run(&mut self.mounting()).unwrap();
+    }
+
+    /// Fills the disk until less than a page is free.
+    pub fn fill(&self) {
+        let mut filler = File::create(self.path().join("filler")).unwrap();
+        for piece in [1 << 16, 512] {
+            let full = loop {
+                let written = filler.write_all(&vec![7; piece]).and_then(|()| filler.sync_data());
+                if let Err(error) = written {
+                    break error;
+                }
+            };
+            assert_eq!(full.kind(), io::ErrorKind::StorageFull, "{full}");
+        }
+    }
+
+    /// Makes room again.
+    pub fn clear(&self) {
+        std::fs::remove_file(self.path().join("filler")).unwrap();
+        run(Command::new("sync").arg("-f").arg(self.path())).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily, because a server may still be at its end here.
+        let _unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = Path::new(command.get_program()).display().to_string();
+    match command.output() {
+        Ok(Output { status, .. }) if status.success() => Ok(()),
+        Ok(output) => Err(format!("{name}: {}", text(&output.stderr).trim())),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}

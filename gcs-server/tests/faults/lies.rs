@@ -1,0 +1,108 @@
+//! Faults that are planted, each of which the harnesses must find.
+
+use std::fs::File;
+
+use crate::Dice;
+use crate::books::{Fate, Findings};
+use crate::rig::{Rig, send, tick_briefly};
+use crate::server::agent;
+use crate::shim::{Order, Shim};
+
+/// What is written to the write-ahead log is dropped, as by a full disk that is taken for success.
+const DROPPED: Order =
+    Order { call: "write", error: None, from: 1, count: u32::MAX, path: "log.sqlite-wal$" };
+
+/// The harness finds a server that acknowledges what it could not write.
+#[test]
+fn a_full_disk_that_is_taken_for_success_loses_reports() {
+    let findings = with_a_fault(Some(DROPPED), |_| {});
+    assert!(findings.is_err_and(|said| said.contains("Lost: event")));
+}
+
+/// The same without the witness.
+#[test]
+fn a_full_disk_that_is_taken_for_success_loses_reports_without_a_word_where_the_witness_is_gone() {
+    let findings = with_a_fault(Some(DROPPED), |rig| {
+        std::fs::remove_file(rig.folder.join("witness")).unwrap();
+    });
+    let findings = findings.unwrap();
+    assert!(findings.lost >= 20, "{findings}");
+}
+
+/// The harness finds that the end of the log is gone, where nothing else tells.
+#[test]
+fn a_write_ahead_log_that_is_cut_without_its_witness_loses_reports() {
+    let findings = with_a_fault(None, |rig| {
+        std::fs::remove_file(rig.folder.join("witness")).unwrap();
+        let wal = File::options().write(true).open(rig.folder.join("log.sqlite-wal")).unwrap();
+        wal.set_len(wal.metadata().unwrap().len() / 2).unwrap();
+    });
+    let findings = findings.unwrap();
+    assert!(findings.lost >= 5, "{findings}");
+}
+
+/// With the witness the server itself finds it.
+#[test]
+fn a_write_ahead_log_that_is_cut_is_refused() {
+    let findings = with_a_fault(None, |rig| {
+        let wal = File::options().write(true).open(rig.folder.join("log.sqlite-wal")).unwrap();
+        wal.set_len(wal.metadata().unwrap().len() / 2).unwrap();
+    });
+    assert!(findings.is_err_and(|said| said.contains("Lost: event")));
+}
+
+/// Where there is no fault, the harness finds none.
+#[test]
+fn a_kill_alone_loses_nothing() {
+    let findings = with_a_fault(None, |_| {}).unwrap();
+    assert!(findings.is_well() && findings.acknowledged >= 20, "{findings}");
+}
+
+/// The harness finds a publication that is not there.
+#[test]
+fn a_rename_that_is_not_done_leaves_phones_without_a_publication() {
+    let (dice, shim) = (Dice::new("rename"), Shim::new());
+    let home = tempfile::tempdir().unwrap();
+    let (mut rig, server) = Rig::begin(home.path(), &[]).unwrap();
+    server.stop().unwrap();
+    let server = rig.start(&shim.settings()).unwrap();
+    rig.open(&server, 100);
+    shim.order(Order::all("rename", None, "/public"));
+    for _ in 0..5 {
+        let report = rig.draw(&dice);
+        let fate = Fate::of(send(&agent(), &server, &report).as_ref());
+        rig.books.note(report, fate);
+    }
+    let _never_published = tick_briefly(&server);
+    assert!(shim.clear() > 0);
+    // The server knows.
+    assert!(server.logged().contains("not published; trying again"), "{}", server.logged());
+    rig.phone.sync(server.public).unwrap();
+    let differences = rig.phone.differences(&rig.books.model());
+    assert!(!differences.is_empty(), "the harness did not see that nothing was published");
+}
+
+/// A server that is told that calls succeeded which were not made, and then killed: what the books find.
+fn with_a_fault(order: Option<Order>, then: impl FnOnce(&Rig)) -> Result<Findings, String> {
+    let (dice, shim) = (Dice::new("lies"), Shim::new());
+    let home = tempfile::tempdir().unwrap();
+    let (mut rig, server) = Rig::begin(home.path(), &[]).unwrap();
+    server.stop().unwrap();
+    let mut server = rig.start(&shim.settings()).unwrap();
+    rig.open(&server, 100);
+    if let Some(order) = order {
+        shim.order(order);
+    }
+    let agent = agent();
+    for _ in 0..20 {
+        let report = rig.draw(&dice);
+        let fate = Fate::of(send(&agent, &server, &report).as_ref());
+        assert!(matches!(fate, Fate::Acknowledged(_)), "{fate:?}");
+        rig.note(report, fate);
+    }
+    server.kill();
+    assert_eq!(shim.clear() > 0, order.is_some());
+    then(&rig);
+    let server = rig.start(&[])?;
+    Ok(rig.check(&server, &dice))
+}
