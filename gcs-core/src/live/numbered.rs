@@ -116,3 +116,52 @@ impl<'de, V: Clone + Deserialize<'de>> Visitor<'de> for Entries<V> {
         Ok(numbered)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_whose_clones_stay(
+            steps in prop::collection::vec((0u64..2000, 0u8..4, any::<u32>()), 1..300),
+        ) {
+            let (mut numbered, mut model) = (Numbered::default(), BTreeMap::new());
+            let mut clone: (Numbered<u32>, BTreeMap<u64, u32>) = Default::default();
+            for (number, step, value) in steps {
+                match step {
+                    0 => {
+                        numbered.remove(number);
+                        model.remove(&number);
+                    }
+                    1 => match (numbered.get_mut(number), model.get_mut(&number)) {
+                        (Some(one), Some(other)) => (*one, *other) = (value, value),
+                        (one, other) => prop_assert!(one.is_none() && other.is_none()),
+                    },
+                    2 if value % 16 == 0 => clone = (numbered.clone(), model.clone()),
+                    _ => {
+                        numbered.insert(number, value);
+                        model.insert(number, value);
+                    }
+                }
+                prop_assert_eq!(numbered.get(number), model.get(&number));
+                prop_assert_eq!(numbered.last(), model.keys().next_back().copied());
+            }
+            for (numbered, model) in [(&numbered, &model), (&clone.0, &clone.1)] {
+                let entries: Vec<(u64, u32)> = model.iter().map(|(at, value)| (*at, *value)).collect();
+                prop_assert!(numbered.iter().map(|(at, value)| (at, *value)).eq(entries.clone()));
+                let stored = postcard::to_allocvec(numbered).unwrap();
+                prop_assert_eq!(&stored, &postcard::to_allocvec(&entries).unwrap());
+                let read: Numbered<u32> = postcard::from_bytes(&stored).unwrap();
+                prop_assert!(read.iter().eq(numbered.iter()));
+                if entries.len() > 1 {
+                    let mut turned = entries.clone();
+                    turned.swap(0, 1);
+                    let turned = postcard::to_allocvec(&turned).unwrap();
+                    prop_assert!(postcard::from_bytes::<Numbered<u32>>(&turned).is_err());
+                }
+            }
+        }
+    }
+}

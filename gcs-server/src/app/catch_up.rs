@@ -87,7 +87,9 @@ pub(super) fn catch_up_from(
             is_there |= position == published.position && logged.header.hash() == published.head;
             return Ok(());
         }
-        if published.is_none() && matches!(logged.event, Some(Event::Purge(_))) {
+        if published.is_none()
+            && matches!(logged.event, Some(Event::Purge(_) | Event::LogRecovered(_)))
+        {
             outbox.forget_history();
         }
         let Some(open) = &mut builder else { return Ok(()) };

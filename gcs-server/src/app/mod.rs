@@ -211,11 +211,18 @@ impl Running {
         (clock, random): (Clock, Random),
         config: &Config,
     ) -> Result<Running, StartError> {
+        // Both take seconds with millions of elements.
+        let own = checkpoints.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let checkpoint = own.read(&mut *store);
+            (store, checkpoint)
+        });
         let mut before = Before::look(&publishing).await?;
         let last = before.published.take();
-        let (own_keys, own) = (Arc::clone(&keys), checkpoints.clone());
+        let (mut store, checkpoint) = read.await.map_err(io::Error::other)?;
+        let own_keys = Arc::clone(&keys);
         let replayed = tokio::task::spawn_blocking(move || {
-            let caught_up = before.catch_up(&mut *store, &own_keys, &own)?;
+            let caught_up = before.catch_up(&mut *store, &own_keys, checkpoint)?;
             if caught_up.replayed.newer.is_none() {
                 store.settle();
             }

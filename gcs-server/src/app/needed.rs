@@ -17,13 +17,14 @@ const SECONDS: u64 = 2 * DAY_SECONDS;
 /// The position of the first tick whose publication has to be computed, so that all published files
 /// are as if all of them had been.
 ///
-/// That is the first one, unless reports were purged. Manifests of before a purge cannot be computed
-/// any more but the last one, and this one and those after it depend on a few days alone.
+/// That is the first one, unless reports were purged or a part of the log was lost. Then manifests of
+/// before cannot all be computed any more, so that only the last of them is, and this one and those
+/// after it depend on a few days alone.
 ///
 /// # Errors
 /// When the log cannot be read. What is wrong with its events is found when they are verified.
 pub(super) fn first_needed(store: &mut dyn Store) -> Result<u64, StoreError> {
-    let (mut ticks, mut before_purge) = (Vec::new(), 0);
+    let (mut ticks, mut past) = (Vec::new(), 0);
     let mut next = 1;
     loop {
         let headers = store.headers(next)?;
@@ -34,12 +35,12 @@ pub(super) fn first_needed(store: &mut dyn Store) -> Result<u64, StoreError> {
         for header in headers.iter().filter_map(|header| EventHeader::from_bytes(header)) {
             match header.kind {
                 Event::TICK_MADE => ticks.push((header.position, header.time)),
-                Event::PURGE => before_purge = ticks.len(),
+                Event::PURGE | Event::LOG_RECOVERED => past = ticks.len(),
                 _ => {}
             }
         }
     }
-    Ok(first_of(&ticks[..before_purge]))
+    Ok(first_of(&ticks[..past]))
 }
 
 /// The first tick that is needed for the last one of these to be as if all had been computed: by

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::advice;
 use super::catch_up::{CaughtUp, can_go_on_from, catch_up_from};
-use super::checkpoint::{Checkpoints, Unusable};
+use super::checkpoint::Unusable;
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
@@ -131,10 +131,10 @@ impl Before {
         self,
         store: &mut dyn Store,
         keys: &DeploymentKeys,
-        checkpoints: &Checkpoints,
+        checkpoint: Result<State, Unusable>,
     ) -> Result<CaughtUp, StartError> {
         let saved = self.saved.unwrap_or_default();
-        let state = checkpoint(checkpoints, store, &saved);
+        let state = usable(checkpoint, &saved);
         let state = state.unwrap_or_else(|| State::new(keys.filler()));
         let mut caught_up = catch_up_from(state, store, keys, saved)?;
         let Replayed { state, unerased, newer } = &caught_up.replayed;
@@ -165,9 +165,9 @@ impl Before {
 }
 
 /// The state to go on from, if there is a checkpoint that can be used.
-fn checkpoint(checkpoints: &Checkpoints, store: &mut dyn Store, saved: &Outbox) -> Option<State> {
+fn usable(checkpoint: Result<State, Unusable>, saved: &Outbox) -> Option<State> {
     let unused = "the checkpoint is not used: replaying the whole log";
-    match checkpoints.read(store) {
+    match checkpoint {
         Ok(state) if can_go_on_from(&state, saved) => Some(state),
         Ok(_) => {
             tracing::warn!(reason = "the saved publisher is older", "{unused}");

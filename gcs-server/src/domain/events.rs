@@ -122,6 +122,9 @@ impl Event {
 
     /// The kind of a purge.
     pub const PURGE: u16 = 17;
+
+    /// The kind of a recovery.
+    pub const LOG_RECOVERED: u16 = 19;
 }
 
 /// Bytes that are not an event.

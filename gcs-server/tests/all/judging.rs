@@ -260,7 +260,7 @@ proptest! {
         ledger.now += since_tick % (next - ledger.now + 1);
         let item = Item::Raw { date: dated, element: crate::common::element(1) };
         if ledger.submit(&submission(ledger.code(0), &[item])).is_ok() {
-            while ledger.state.live.days().iter().all(|day| day.is_empty()) {
+            while ledger.state.live.days().iter().all(gcs_core::live::LiveDay::is_empty) {
                 prop_assert!(!dated.is_expired(next, policy.retention_days), "never published");
                 ledger.now = next;
                 ledger.tick();

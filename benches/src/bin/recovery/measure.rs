@@ -11,7 +11,7 @@ use gcs_server::node::replay;
 use gcs_server::publishing::Outbox;
 
 use crate::make::{clock, config, random};
-use crate::process::Figures;
+use crate::process::{Began, Figures};
 
 /// Number of elements of a state that phones can test.
 fn live(state: &State) -> u64 {
@@ -27,9 +27,9 @@ pub(crate) fn replay_state(folder: &Path) -> Result<Figures, Box<dyn Error>> {
     let Opened { mut store, keys, folder: _folder, .. } = open(folder)?;
     let mut figures = Figures::default();
     figures.set_memory("before");
-    let began = Instant::now();
+    let began = Began::now();
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
-    figures.set("seconds", began.elapsed().as_secs_f64());
+    figures.set_time("", &began);
     figures.set_memory("after");
     figures.set("elements", live(&state) as f64);
     figures.set("events", state.position as f64);
@@ -43,17 +43,16 @@ pub(crate) fn replay_state(folder: &Path) -> Result<Figures, Box<dyn Error>> {
 /// Computes every publication from the log, and writes what phones can fetch.
 pub(crate) fn rebuild(folder: &Path) -> Result<Figures, Box<dyn Error>> {
     let Opened { mut store, keys, folder, .. } = open(folder)?;
-    let began = Instant::now();
-    let caught_up = catch_up(&mut *store, &keys, Outbox::default())?;
-    let seconds = began.elapsed().as_secs_f64();
-    caught_up.expect_computed()?;
     let mut figures = Figures::default();
-    figures.set("seconds", seconds);
+    let began = Began::now();
+    let caught_up = catch_up(&mut *store, &keys, Outbox::default())?;
+    figures.set_time("", &began);
+    caught_up.expect_computed()?;
     figures.set("computing_seconds", caught_up.computing.as_secs_f64());
     figures.set("publications", caught_up.ticks as f64);
     figures.set_memory("after");
     let began = Instant::now();
-    let publishing = publishing(&folder)?;
+    let publishing = publishing(&folder, keys.root(), 0)?;
     actix_web::rt::System::new().block_on(publishing.write(&caught_up.outbox))?;
     figures.set("write_seconds", began.elapsed().as_secs_f64());
     Ok(figures)
@@ -65,19 +64,19 @@ pub(crate) fn restart(folder: &Path) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures::default();
     figures.set_memory("before");
     actix_web::rt::System::new().block_on(async {
-        let began = Instant::now();
+        let began = Began::now();
         let app = App::build(&config, clock, random()).await?;
-        figures.set("seconds", began.elapsed().as_secs_f64());
+        figures.set_time("", &began);
         figures.set("elements", live(&app.service().node.state()) as f64);
         figures.set_memory("started");
         let handles = app.handles();
         let running = actix_web::rt::spawn(app.run());
-        let began = Instant::now();
+        let began = Began::now();
         for handle in &handles {
             handle.stop(true).await;
         }
         running.await??;
-        figures.set("stop_seconds", began.elapsed().as_secs_f64());
+        figures.set_time("stop_", &began);
         figures.set_memory("stopped");
         Ok(figures)
     })

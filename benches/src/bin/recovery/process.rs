@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 /// The first argument of such a process.
 pub(crate) const CHILD: &str = "step";
@@ -24,6 +25,12 @@ impl Figures {
         self.0.get(name).copied().unwrap_or(f64::NAN)
     }
 
+    /// Notes how long something took: on the wall, and of all processors together.
+    pub(crate) fn set_time(&mut self, name: &str, since: &Began) {
+        self.set(&format!("{name}seconds"), since.wall.elapsed().as_secs_f64());
+        self.set(&format!("{name}processor_seconds"), processor() - since.processor);
+    }
+
     /// Notes the memory of this process, in bytes: what it has now and what it had at most.
     pub(crate) fn set_memory(&mut self, name: &str) {
         self.set(&format!("{name}_now"), memory("VmRSS"));
@@ -35,6 +42,24 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(name, value)| writeln!(f, "{name} {value}"))
     }
+}
+
+/// When something began.
+pub(crate) struct Began {
+    wall: Instant,
+    processor: f64,
+}
+
+impl Began {
+    pub(crate) fn now() -> Began {
+        Began { wall: Instant::now(), processor: processor() }
+    }
+}
+
+/// Seconds that this process has had of all processors together.
+fn processor() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// A line of Linux's account of this process's memory, in bytes; NaN elsewhere.

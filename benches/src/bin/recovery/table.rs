@@ -45,13 +45,18 @@ impl Results {
         let grown = self.replay.get("after_peak") - self.replay.get("before_now");
         let mib = |bytes: f64| format!("{:.0} MiB", bytes / MIB);
         let seconds = |seconds: f64| format!("{seconds:.2} s");
+        let both = |figures: &Figures, name: &str| {
+            let wall = figures.get(&format!("{name}seconds"));
+            let processor = figures.get(&format!("{name}processor_seconds"));
+            format!("{wall:.2} s ({processor:.2} s of processors)")
+        };
         let publications = self.rebuild.get("publications");
         let delays = |name: &str| {
             let get = |of: &str| self.ticks.get(&format!("{of}_{name}_most_ms"));
             format!("{:.1} ms ({:.1} ms without a tick)", get("ticks"), get("quiet"))
         };
         let rows = [
-            ("replay of the state from SQLite", seconds(self.replay.get("seconds"))),
+            ("replay of the state from SQLite", both(&self.replay, "")),
             ("memory of the state, most during the replay", mib(grown)),
             ("the same for each live element of 16 bytes", format!("{:.0} bytes", grown / live)),
             ("memory of the process, most during the replay", mib(self.replay.get("after_peak"))),
@@ -61,20 +66,17 @@ impl Results {
                 format!("{} for {publications:.0}", seconds(self.rebuild.get("computing_seconds"))),
             ),
             ("memory of the process, most during that", mib(self.rebuild.get("after_peak"))),
-            ("start without a checkpoint", seconds(self.without.get("seconds"))),
-            ("start with a checkpoint", seconds(self.with.get("seconds"))),
+            ("start without a checkpoint", both(&self.without, "")),
+            ("start with a checkpoint", both(&self.with, "")),
             ("memory of the process, most during that", mib(self.with.get("started_peak"))),
-            ("stop, which writes a checkpoint", seconds(self.without.get("stop_seconds"))),
+            ("stop, which writes a checkpoint", both(&self.without, "stop_")),
             ("memory of the process, most during that", mib(self.without.get("stopped_peak"))),
             (
                 "tick until it is published, median of 5, each after 10,000 new elements",
                 seconds(self.large.get("tick_median")),
             ),
             ("memory of the server, most during these", mib(self.large.get("ticks_peak"))),
-            (
-                "replay of as many seeds of DP-3T, with elements of 32 bytes",
-                seconds(self.seeds.get("seconds")),
-            ),
+            ("replay of as many seeds of DP-3T, with elements of 32 bytes", both(&self.seeds, "")),
         ];
         let ticks = [
             ("tick until it is published, median of 5", seconds(self.ticks.get("tick_median"))),
