@@ -16,6 +16,7 @@ mod command_line;
 mod common;
 mod corrections;
 mod damage;
+mod folders;
 mod full_disk;
 mod hostile;
 mod judging;

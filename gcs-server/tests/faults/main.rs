@@ -58,6 +58,11 @@ fn rounds(usual: usize) -> usize {
     set.map_or(usual, |set| set.parse().expect("FAULT_ROUNDS is a number"))
 }
 
+/// Whether somebody wants to see how far a long run is.
+fn is_long() -> bool {
+    std::env::var_os("FAULT_ROUNDS").is_some()
+}
+
 /// Chance that can be repeated.
 struct Dice(Random);
 
