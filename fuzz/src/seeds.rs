@@ -9,6 +9,7 @@ use gcs_core::{Delta, HashRange, Salt, Set};
 use gcs_server::domain::events;
 use gcs_server::domain::events::CodeId;
 use gcs_server::domain::events::Event;
+use gcs_server::domain::policy::{FirstPolicy, Policy};
 
 use crate::history::{History, Tick, before, keys};
 use crate::reader::join;
@@ -281,6 +282,21 @@ fn reports() -> impl Iterator<Item = String> {
     items.into_iter().map(move |items| format!(r#"{{"code":"{code}","items":[{items}]}}"#))
 }
 
+fn first_policy() -> FirstPolicy {
+    FirstPolicy {
+        rate_bits: 20,
+        expected_per_date: 1000,
+        interval: 900,
+        min_reports: 10,
+        max_hold: 7200,
+        retention_days: 14,
+        raw: false,
+        max_items_per_date: 256,
+        max_code_days: 400,
+        max_open_codes: 100_000,
+    }
+}
+
 /// An event of every kind.
 fn events() -> impl Iterator<Item = Event> {
     let code = CodeId { provider: 300, generation: 2, serial: 77 };
@@ -291,7 +307,7 @@ fn events() -> impl Iterator<Item = Event> {
     let signed = "{}".to_owned();
     [
         events::Deployment { id: [1; 16], root: [2; 32], master_check: [3; 32] }.into(),
-        events::PolicySet { policy: gcs_server::domain::policy::Policy::default() }.into(),
+        events::PolicySet { policy: Policy::default() }.into(),
         events::KeyListSet { signed }.into(),
         events::OperatorTokenSet { token }.into(),
         events::ProviderAdded { provider: 300, name: "City".to_owned(), token }.into(),
@@ -300,7 +316,7 @@ fn events() -> impl Iterator<Item = Event> {
         events::ProviderKeyRaised { provider: 300, generation: 2 }.into(),
         events::RangeOpened { provider: 300, generation: 2, first: 0, count: 100, expires: 9 }
             .into(),
-        events::RangeClosed { provider: 300, first: 0 }.into(),
+        events::PresentRangeClosed { provider: 300, first: 0 }.into(),
         events::CodeRevoked { code }.into(),
         events::ReportAccepted { code, payload: [4; 32], tracking: [5; 16], items, problems }
             .into(),
@@ -315,6 +331,10 @@ fn events() -> impl Iterator<Item = Event> {
         events::ClockResumed {}.into(),
         events::Purge { reports: vec![12], used: vec![code] }.into(),
         events::BackendTokenSet { token }.into(),
+        events::LogRecovered { series: 300, generation: 301, void_codes: true }.into(),
+        events::KeyRenewed { provider: 300, generation: 2 }.into(),
+        events::RangeClosed { provider: 300, generation: 2, first: 0 }.into(),
+        events::FirstPolicySet { policy: first_policy() }.into(),
     ]
     .into_iter()
 }

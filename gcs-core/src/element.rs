@@ -1,6 +1,8 @@
 //! Elements, and the elements of a date.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::borrow::Borrow;
 use core::fmt;
 use core::ops::Deref;
@@ -88,4 +90,43 @@ pub struct Day<E> {
     pub date: Date,
     /// The elements; duplicates are merged.
     pub elements: Vec<E>,
+}
+
+/// All live elements of one date, each 16 to 64 bytes, in whatever form a publisher is given them:
+/// a [`Day`], or memory that is shared with what keeps them.
+pub trait DayElements {
+    /// The UTC date on which they were broadcast.
+    fn date(&self) -> Date;
+
+    /// Number of elements.
+    fn len(&self) -> usize;
+
+    /// Whether there are no elements.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements, always in the same order; duplicates are merged.
+    fn elements(&self) -> impl Iterator<Item = &[u8]>;
+
+    /// The memory that the elements are in, if it never changes and belongs to these elements
+    /// alone. A publisher that is given the same memory again knows without a look at the elements
+    /// that they are the same.
+    fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+}
+
+impl<E: AsRef<[u8]>> DayElements for Day<E> {
+    fn date(&self) -> Date {
+        self.date
+    }
+
+    fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    fn elements(&self) -> impl Iterator<Item = &[u8]> {
+        self.elements.iter().map(AsRef::as_ref)
+    }
 }

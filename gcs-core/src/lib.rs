@@ -80,7 +80,7 @@ pub mod sync;
 pub use self::date::{DAY_SECONDS, Date, ENTRY_DELAY};
 pub use self::digest::Digest;
 #[cfg(feature = "protocol")]
-pub use self::element::{Day, Element};
+pub use self::element::{Day, DayElements, Element};
 pub use self::error::{DateError, DigestError, ParseError};
 #[cfg(feature = "std")]
 pub use self::folder::Folder;

@@ -6,8 +6,9 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gcs_core::live::{Act, FillerKey, Live, LiveSettings};
-use gcs_core::{DAY_SECONDS, Date, ENTRY_DELAY, Element, Version};
+use gcs_core::live::{Act, FillerKey, Live, LiveDay, LiveSettings};
+use gcs_core::publish::{Keys, PublishError, Publisher, PublisherSettings};
+use gcs_core::{DAY_SECONDS, Date, Day, DayElements, ENTRY_DELAY, Element, Version};
 use proptest::prelude::*;
 use world::{START, date};
 
@@ -91,8 +92,9 @@ impl Model {
         self.released.extend(before.into_iter().map(|element| (date, element)));
         if !sizes.is_empty() {
             let missing = sizes.len()..enough;
-            *self.filler.entry(date).or_default() +=
-                missing.map(|at| sizes[at % sizes.len()]).sum::<usize>();
+            let wanted = missing.map(|at| sizes[at % sizes.len()]).sum::<usize>();
+            let filler = self.filler.entry(date).or_default();
+            *filler = (*filler + wanted).min((settings.max_filler as usize).max(*filler));
         }
         self.listed.insert(date);
         for sent in self.sent.iter_mut().filter(|sent| !sent.retracted) {
@@ -125,10 +127,14 @@ fn any_step() -> impl Strategy<Value = Step> {
     let elements = prop::collection::vec((0..4u64, 0..10u64), 1..7);
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
     let reports = prop::collection::vec(any::<prop::sample::Index>(), 1..4);
-    let settings =
-        (1..5u32, 0..8 * HOUR, 1..4u32).prop_map(|(min_reports, max_hold, retention_days)| {
-            LiveSettings { min_reports, max_hold, retention_days }
-        });
+    let settings = (1..5u32, 0..8 * HOUR, 1..4u32, 0..12u32).prop_map(
+        |(min_reports, max_hold, retention_days, max_filler)| LiveSettings {
+            min_reports,
+            max_hold,
+            retention_days,
+            max_filler,
+        },
+    );
     prop_oneof![
         8 => elements.prop_map(Step::Report),
         4 => (act, reports).prop_map(|(act, reports)| Step::Correct(act, reports)),
@@ -149,7 +155,12 @@ struct World {
 impl World {
     fn new() -> World {
         let live = Live::new(FillerKey::new([7; 32]));
-        let settings = LiveSettings { min_reports: 2, max_hold: 2 * HOUR, retention_days: 2 };
+        let settings = LiveSettings {
+            min_reports: 2,
+            max_hold: 2 * HOUR,
+            retention_days: 2,
+            ..LiveSettings::default()
+        };
         World { live, model: Model::default(), now: START + 5 * DAY_SECONDS, ticks: 0, settings }
     }
 
@@ -173,9 +184,10 @@ impl World {
         self.model.filler.retain(|_, count| *count > 0);
         assert_eq!(filler, self.model.filler);
         for day in self.live.days() {
-            let live = self.live.date(day.date).unwrap();
-            assert_eq!(live.published_len(), day.elements.len() as u64);
-            assert!(day.elements.iter().all(|element| self.live.is_published(day.date, element)));
+            let live = self.live.date(day.date()).unwrap();
+            assert_eq!(live.published_len(), day.len() as u64);
+            assert_eq!(day.elements().count(), day.len());
+            assert!(day.elements().all(|element| self.live.is_published(day.date(), element)));
         }
     }
 
@@ -218,9 +230,11 @@ impl World {
     /// What is published but filler, by date. Dates that the clock has passed stay listed,
     /// so `days` has them all.
     fn real(&self) -> BTreeMap<Date, BTreeSet<Element>> {
-        let is_real = |element: &Element| element.len() == 16;
-        let days = self.live.days().into_iter();
-        days.map(|day| (day.date, day.elements.into_iter().filter(is_real).collect())).collect()
+        let real = |day: &LiveDay| {
+            let elements = day.elements().filter(|element| element.len() == 16);
+            elements.map(Element::from_slice).collect()
+        };
+        self.live.days().iter().map(|day| (day.date(), real(day))).collect()
     }
 }
 
@@ -237,6 +251,132 @@ proptest! {
         steps.iter().for_each(|step| again.step(step));
         prop_assert_eq!(format!("{:?}", world.live), format!("{:?}", again.live));
     }
+
+    /// Whatever was changed before and after, one that was serialised goes on like the original; and
+    /// a clone stays as it was.
+    #[test]
+    fn what_is_restored_goes_on_like_the_original(
+        before in prop::collection::vec(any_step(), 1..30),
+        after in prop::collection::vec(any_step(), 1..20),
+    ) {
+        let (mut original, mut restored) = (World::new(), World::new());
+        before.iter().for_each(|step| original.step(step));
+        before.iter().for_each(|step| restored.step(step));
+        let clone = original.live.clone();
+        let stored = postcard::to_allocvec(&clone).unwrap();
+        restored.live = restore(&stored).unwrap();
+        for step in &after {
+            original.step(step);
+            restored.step(step);
+        }
+        prop_assert_eq!(postcard::to_allocvec(&clone).unwrap(), stored);
+        prop_assert_eq!(
+            postcard::to_allocvec(&original.live).unwrap(),
+            postcard::to_allocvec(&restored.live).unwrap()
+        );
+    }
+}
+
+fn restore(stored: &[u8]) -> Result<Live, postcard::Error> {
+    Live::restore(&mut postcard::Deserializer::from_bytes(stored), FillerKey::new([7; 32]))
+}
+
+/// Many elements of several lengths on one date, some of them twice.
+fn crowd() -> Live {
+    let mut live = Live::new(FillerKey::new([7; 32]));
+    for report in 1..=40u64 {
+        let elements = (0..100).map(|number| {
+            let number = report * 90 + number;
+            let length = 16 + (number % 3) as usize * 9;
+            (date(0), Element::from_slice(&world::element(number).repeat(3)[..length]))
+        });
+        live.add(report, date(0).end(), elements).unwrap();
+    }
+    let settings = LiveSettings { min_reports: 1, ..LiveSettings::default() };
+    live.tick(version(1), date(0).entry(), &settings);
+    live
+}
+
+#[test]
+fn a_date_that_stays_is_given_in_the_same_memory() {
+    let mut live = crowd();
+    let same = |live: &Live, day: &LiveDay| {
+        let (one, other) = (live.days()[0].shared().unwrap(), day.shared().unwrap());
+        std::sync::Arc::ptr_eq(&one, &other)
+    };
+    let first = live.days().remove(0);
+    assert_eq!(first.len(), 40 * 90 + 10);
+    let settings = LiveSettings { min_reports: 1, ..LiveSettings::default() };
+    live.tick(version(2), date(0).entry() + 900, &settings);
+    live.add(41, date(0).end(), [(date(0), element(1))]).unwrap();
+    assert!(same(&live, &first), "nothing new is published yet");
+    let elements: Vec<Vec<u8>> = first.elements().map(<[u8]>::to_vec).collect();
+    live.retract(1);
+    assert!(!same(&live, &first) && live.days()[0].len() == first.len() - 90);
+    live.tick(version(3), date(0).entry() + 1800, &settings);
+    let second = live.days().remove(0);
+    assert!(same(&live, &second) && second.len() == first.len() - 89);
+    assert!(first.elements().eq(elements.iter().map(Vec::as_slice)), "it changed");
+}
+
+#[test]
+fn what_is_shared_is_published_like_what_is_copied() {
+    let mut live = crowd();
+    let keys = Keys::from_secret([5; 32], date(0).end() + 400 * DAY_SECONDS);
+    let settings = LiveSettings { min_reports: 1, ..LiveSettings::default() };
+    let fresh = || Publisher::new(PublisherSettings::default(), 1);
+    let (mut shared, mut copied) = (fresh(), fresh());
+    for tick in 1..8 {
+        let now = date(0).entry() + tick * 900;
+        if tick % 3 == 0 {
+            live.retract(tick);
+            live.add(100 + tick, now, [(date(0), element(tick))]).unwrap();
+        }
+        live.tick(version(tick as u32 + 1), now, &settings);
+        let days = live.days();
+        let copies: Vec<Day<Vec<u8>>> = days
+            .iter()
+            .map(|day| Day {
+                date: day.date(),
+                elements: day.elements().map(<[u8]>::to_vec).collect(),
+            })
+            .collect();
+        let one = shared.publish_next(now, &days, &keys).unwrap();
+        let other = copied.publish_next(now, &copies, &keys).unwrap();
+        assert_eq!(one.files, other.files);
+        (shared, copied) = (one.publisher, other.publisher);
+    }
+    // An element that is too long for a publication is found in both forms.
+    let long = Element::from_slice(&[7; 65]);
+    live.add(200, date(0).end(), [(date(0), long)]).unwrap();
+    live.tick(version(9), date(0).entry() + 9000, &settings);
+    let refused = shared.publish_next(date(0).entry() + 9000, &live.days(), &keys);
+    assert!(matches!(refused, Err(PublishError::ElementLength { got: 65, .. })));
+}
+
+/// Bytes that were not serialised give an error, or something else, and never a panic.
+#[test]
+fn damaged_bytes_are_restored_or_refused() {
+    let stored = postcard::to_allocvec(&crowd()).unwrap();
+    assert!(restore(&stored).is_ok());
+    for length in (0..stored.len()).step_by(97) {
+        assert!(restore(&stored[..length]).is_err(), "{length}");
+    }
+    let mut refused = 0;
+    for at in (0..stored.len()).step_by(53) {
+        let mut damaged = stored.clone();
+        damaged[at] ^= 0x85;
+        match restore(&damaged) {
+            Err(_) => refused += 1,
+            Ok(mut live) => {
+                (1..45).for_each(|report| live.retract(report));
+                (1..45).for_each(|report| live.reinstate(report));
+                live.tick(version(2), date(0).entry() + 900, &LiveSettings::default());
+                live.days().iter().for_each(|day| assert!(day.elements().count() <= 8000));
+            }
+        }
+    }
+    assert!(refused > 0);
 }
 
 #[test]

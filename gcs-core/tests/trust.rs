@@ -3,7 +3,7 @@
 mod world;
 
 use gcs_core::Version;
-use gcs_core::files::ManifestError;
+use gcs_core::files::{Manifest, ManifestError};
 use gcs_core::publish::PublishError;
 use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings};
 use gcs_core::sync::SyncError;
@@ -215,6 +215,33 @@ fn no_other_bytes_are_a_manifest() {
         assert!(matches!(outcome.error, Some(SyncError::Manifest(_))), "{outcome:?}");
         assert_eq!(outcome.held, None);
     }
+}
+
+/// The publisher itself looks at every byte of the manifests that it keeps, for good.
+#[test]
+fn no_flipped_bit_of_a_kept_manifest_is_overlooked() {
+    let mut world = World::new(PublisherSettings::default());
+    world.publish();
+    let root = world.keys.root;
+    let honest = world.files["/v1/manifest"].clone();
+    assert_eq!(Manifest::verify_file(&honest, &root).unwrap().tick, 1);
+    for at in 0..honest.len() {
+        for bit in 0..8 {
+            let mut flipped = honest.clone();
+            flipped[at] ^= 1 << bit;
+            assert!(Manifest::verify_file(&flipped, &root).is_err(), "byte {at}, bit {bit}");
+        }
+        assert!(Manifest::verify_file(&honest[..at], &root).is_err(), "cut at {at}");
+    }
+    // Clients accept these.
+    let text = String::from_utf8(honest).unwrap();
+    let accepted = [text.replace(',', ", "), text.replace("\"keyid\":\"", "\"keyid\":\"x")];
+    for other in accepted {
+        assert!(Manifest::verify(other.as_bytes(), &root, world.now, 0).is_ok());
+        assert!(Manifest::verify_file(other.as_bytes(), &root).is_err());
+    }
+    let foreign = SigningKey::from_seed([77; 32]).public();
+    assert!(Manifest::verify_file(text.as_bytes(), &foreign).is_err());
 }
 
 /// A publisher that was saved and restored at every tick makes the same files.

@@ -52,11 +52,18 @@ impl Default for ReportSeconds {
 }
 
 impl Metrics {
-    /// The counters and the given gauges (name, help, value) in the OpenMetrics text format.
-    pub fn encode(&self, gauges: Vec<(&'static str, &'static str, i64)>) -> String {
+    /// The counters, that of mended files, and the given gauges (name, help, value) in the OpenMetrics
+    /// text format.
+    pub fn encode(
+        &self,
+        mended: &Counter,
+        gauges: Vec<(&'static str, &'static str, i64)>,
+    ) -> String {
         let mut registry = Registry::with_prefix("gcs");
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register("problems", "Problems answered, by code", self.problems.clone());
+        let help = "Published files that were damaged or missing on disk, and were written again";
+        registry.register("files_mended", help, mended.clone());
         registry.register_with_unit(
             "report",
             "From a report's arrival until it is on disk and answered",

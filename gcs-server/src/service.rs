@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gcs_core::Version;
+use gcs_core::files::Path;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -14,7 +15,7 @@ use crate::domain::report_status::{ReportStatus, report_status};
 use crate::domain::state::State;
 use crate::metrics::Metrics;
 use crate::node::Node;
-use crate::publishing::{Files, Published};
+use crate::publishing::{Published, Shelf};
 use crate::request_log::RequestLog;
 use crate::store::LogReader;
 
@@ -36,7 +37,7 @@ pub struct Service {
     /// The publication that phones can fetch now.
     pub published: watch::Receiver<Option<Published>>,
     /// The files that phones fetch.
-    pub files: Files,
+    pub shelf: Arc<Shelf>,
     /// Longest pause in the body of a request, and the time after which its average rate counts.
     pub body_patience: Duration,
     /// Which requests have a log line.
@@ -78,10 +79,12 @@ impl Service {
             (state.last_tick.map(|last| last.version), state.policy.interval)
         };
         let mut reasons = Vec::new();
-        if published.missing > 0 {
-            let count = published.missing;
-            reasons
-                .push(format!("{count} published files are missing; a restart writes them again"));
+        let is_needed = |path: &Path| !matches!(path, Path::KeptManifest { .. });
+        let wrong = self.shelf.unmended().into_iter().filter(is_needed).count();
+        if wrong > 0 {
+            reasons.push(format!(
+                "{wrong} published files are damaged or missing on disk, and not mended yet"
+            ));
         }
         let position = published.position;
         let Version { tick, .. } = position.version;
@@ -98,8 +101,10 @@ impl Service {
     /// The status of the report that has a tracking id, by what phones can fetch now.
     ///
     /// # Errors
-    /// [`Problem::ReportUnknown`].
+    /// [`Problem::ReportUnknown`]. [`Problem::ReadOnly`]: the report may be in the part of the log
+    /// that a newer release wrote.
     pub fn report_status(&self, tracking: &str) -> Result<ReportStatus, Problem> {
+        self.node.expect_current()?;
         let published = self.version();
         report_status(&self.node.state(), tracking, published)
     }

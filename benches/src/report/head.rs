@@ -34,10 +34,7 @@ pub(super) fn head(scope: &Scope) -> String {
         ("Caches", caches()),
         ("System", system()),
         ("Compiler", output("rustc", &["--version"])),
-        (
-            "Build",
-            "profile release (one code-generation unit, thin LTO), default target-cpu".into(),
-        ),
+        ("Build", BUILD.into()),
         ("Peers", versions()),
         ("n", lens.join(", ")),
         (
@@ -73,6 +70,23 @@ pub(super) fn head(scope: &Scope) -> String {
     }
     text
 }
+
+/// What a reader needs to know of the machine and the build, as a Markdown list.
+pub fn machine() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let rows = [
+        ("Date", Date::of_time(seconds).to_string()),
+        ("Commit", commit()),
+        ("Processor", processor()),
+        ("System", system()),
+        ("Compiler", output("rustc", &["--version"])),
+        ("Build", BUILD.into()),
+    ];
+    let lines = rows.map(|(name, value)| format!("- {name}: {value}\n"));
+    lines.concat()
+}
+
+const BUILD: &str = "profile release (one code-generation unit, thin LTO), default target-cpu";
 
 /// The version of a package in the lock file.
 pub(super) fn version(package: &str) -> Option<&'static str> {

@@ -19,6 +19,8 @@ mod threads;
 mod times;
 mod words;
 
+pub use self::head::machine;
+
 use self::csv::Csv;
 use self::plots::Plot;
 use self::times::Times;

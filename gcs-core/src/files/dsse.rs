@@ -42,10 +42,24 @@ impl Envelope {
             payload_type: payload_type.to_string(),
             payload: BASE64.encode(payload),
             signatures: alloc::vec![Object(EnvelopeSignature {
-                keyid: HEXLOWER.encode(&Digest::of(&key.public().0).0[..4]),
+                keyid: key_id(&key.public()),
                 sig: BASE64.encode(&signature),
             })],
         }
+    }
+
+    /// The envelope that [`Envelope::sign`] makes of what this one has, if the key is `key`.
+    pub(crate) fn as_signed_by(&self, key: &PublicKey) -> Option<Envelope> {
+        let again = |text: &str| base64::decode(text).map(|bytes| BASE64.encode(&bytes));
+        let Object(EnvelopeSignature { sig, .. }) = self.signatures.first()?;
+        Some(Envelope {
+            payload_type: self.payload_type.clone(),
+            payload: again(&self.payload)?,
+            signatures: alloc::vec![Object(EnvelopeSignature {
+                keyid: key_id(key),
+                sig: again(sig)?
+            })],
+        })
     }
 
     /// The payload, not authenticated yet.
@@ -73,6 +87,11 @@ impl Envelope {
                 .is_some_and(|signature| keys.iter().any(|key| key.verifies(&message, &signature)))
         }))
     }
+}
+
+/// A name for a key, for people.
+fn key_id(key: &PublicKey) -> String {
+    HEXLOWER.encode(&Digest::of(&key.0).0[..4])
 }
 
 /// "DSSEv1", then type and payload, each behind its length in decimal, spaces between.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dsse::Envelope;
 use super::error::ManifestError;
 use super::json::{self, Object};
-use super::key_list::SignedKeyList;
+use super::key_list::{KeyList, SignedKeyList};
 use crate::date::DAY_SECONDS;
 use crate::digest::Digest;
 use crate::keys::{PublicKey, SigningKey};
@@ -122,6 +122,59 @@ impl Manifest {
         now: u64,
         least_keys: u32,
     ) -> Result<(Manifest, u32), ManifestError> {
+        let Verified { manifest, list, .. } = Verified::read(bytes, root)?;
+        if list.version < least_keys {
+            return Err(ManifestError::KeysRolledBack { seen: least_keys, got: list.version });
+        }
+        if list.expires <= now {
+            return Err(ManifestError::KeysExpired { expires: list.expires, now });
+        }
+        manifest.expect_lifetime()?;
+        if manifest.expires <= now {
+            return Err(ManifestError::Expired { expires: manifest.expires, now });
+        }
+        Ok((manifest, list.version))
+    }
+
+    /// Verifies that a file has, byte for byte, what [`Manifest::sign`] wrote, at whatever time that
+    /// was, and gives the manifest. It is for a publisher that looks for damage in its own files: clients
+    /// accept white space and other key names, and no manifest that has expired.
+    ///
+    /// # Errors
+    /// A [`ManifestError`] for any other bytes.
+    pub fn verify_file(bytes: &[u8], root: &PublicKey) -> Result<Manifest, ManifestError> {
+        let Verified { manifest, list, envelope } = Verified::read(bytes, root)?;
+        manifest.expect_lifetime()?;
+        for key in &list.keys {
+            if let Some(again) = envelope.as_signed_by(key)
+                && json::to_vec("envelope", &again)? == bytes
+            {
+                return Ok(manifest);
+            }
+        }
+        let message = "not as it was written".into();
+        Err(ManifestError::Json { part: "envelope", message })
+    }
+
+    fn expect_lifetime(&self) -> Result<(), ManifestError> {
+        let (issued, expires) = (self.issued, self.expires);
+        if expires.checked_sub(issued) == Some(DAY_SECONDS) {
+            Ok(())
+        } else {
+            Err(ManifestError::Lifetime { issued, expires })
+        }
+    }
+}
+
+/// A manifest whose signatures are right, although it may have expired.
+struct Verified {
+    manifest: Manifest,
+    list: KeyList,
+    envelope: Envelope,
+}
+
+impl Verified {
+    fn read(bytes: &[u8], root: &PublicKey) -> Result<Verified, ManifestError> {
         expect_size(bytes)?;
         let envelope: Envelope = json::from_slice("envelope", bytes)?;
         let payload = envelope.payload(PAYLOAD_TYPE)?;
@@ -134,30 +187,17 @@ impl Manifest {
         if !envelope.is_signed(&payload, &list.keys)? {
             return Err(ManifestError::OnlineSignature { keys: list.keys.len() });
         }
-        if list.version < least_keys {
-            return Err(ManifestError::KeysRolledBack { seen: least_keys, got: list.version });
-        }
-        if list.expires <= now {
-            return Err(ManifestError::KeysExpired { expires: list.expires, now });
-        }
-        let (issued, expires) = (members.issued, members.expires);
-        if expires.checked_sub(issued) != Some(DAY_SECONDS) {
-            return Err(ManifestError::Lifetime { issued, expires });
-        }
-        if expires <= now {
-            return Err(ManifestError::Expired { expires, now });
-        }
         let manifest = Manifest {
             series: members.series,
             tick: members.tick,
-            issued,
-            expires,
+            issued: members.issued,
+            expires: members.expires,
             next: members.next,
             state: members.state,
             index: members.index.0,
             bundle: members.bundle.map(|Object(bundle)| bundle),
         };
-        Ok((manifest, list.version))
+        Ok(Verified { manifest, list, envelope })
     }
 }
 

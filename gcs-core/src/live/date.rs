@@ -3,29 +3,16 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 
-use super::filler::{FillerKey, TableHasher};
+use super::day::LiveDay;
+use super::elements::{Elements, StoredElements, Support};
+use super::filler::FillerKey;
+use super::numbered::Numbered;
 use super::{Act, LiveReport, LiveSettings};
 use crate::date::Date;
 use crate::element::Element;
 use crate::version::Version;
-
-/// The support that reports give to an element.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Support {
-    /// Number of reports that have it and are not retracted.
-    reports: u32,
-    /// Whether it has been released: it is published as long as a report supports it.
-    released: bool,
-}
-
-impl Support {
-    fn is_published(&self) -> bool {
-        self.released && self.reports > 0
-    }
-}
 
 /// A date that has not expired.
 #[derive(Clone, Debug, Serialize)]
@@ -33,14 +20,24 @@ pub struct LiveDate {
     /// Number of its first report. Reports before that may have had elements for the same date;
     /// those were dropped when the date expired, before it came back under a longer retention.
     begun: u64,
-    elements: IndexMap<Element, Support, TableHasher>,
+    elements: Elements,
     /// Numbers of the reports whose additions wait.
     waiting: Vec<u64>,
-    filler: IndexSet<[u8; 32], TableHasher>,
+    filler: Elements,
     listed: bool,
-    /// Number of elements that are published, without filler.
+    /// The published elements, if they have not changed since the last tick.
     #[serde(skip)]
-    published: u64,
+    day: Option<LiveDay>,
+}
+
+/// A date as it was serialised.
+#[derive(Deserialize)]
+pub(super) struct StoredDate {
+    begun: u64,
+    elements: StoredElements,
+    waiting: Vec<u64>,
+    filler: StoredElements,
+    listed: bool,
 }
 
 /// What a correction changes for one date.
@@ -71,12 +68,23 @@ impl LiveDate {
     pub(super) fn new(begun: u64, key: &FillerKey) -> LiveDate {
         LiveDate {
             begun,
-            elements: IndexMap::with_hasher(key.table_hasher()),
+            elements: Elements::new(key.table_hasher()),
             waiting: Vec::new(),
-            filler: IndexSet::with_hasher(key.table_hasher()),
+            filler: Elements::new(key.table_hasher()),
             listed: false,
-            published: 0,
+            day: None,
         }
+    }
+
+    /// A date that was serialised.
+    pub(super) fn restore<E: serde::de::Error>(
+        stored: StoredDate,
+        key: &FillerKey,
+    ) -> Result<LiveDate, E> {
+        let StoredDate { begun, elements, waiting, filler, listed } = stored;
+        let elements = Elements::restore(elements, key.table_hasher())?;
+        let filler = Elements::restore(filler, key.table_hasher())?;
+        Ok(LiveDate { begun, elements, waiting, filler, listed, day: None })
     }
 
     /// Whether the date still has the elements that a report brought for it.
@@ -87,44 +95,29 @@ impl LiveDate {
     /// Adds a report that waits, and returns the indices of its elements.
     pub(super) fn add(&mut self, report: u64, elements: BTreeSet<Element>) -> Vec<u32> {
         self.waiting.push(report);
-        let support = |element| {
-            let entry = self.elements.entry(element);
-            let index = entry.index() as u32;
-            entry.or_default();
-            self.change(index, |support| support.reports += 1);
-            index
+        let support = |element: Element| {
+            let index = self.elements.insert(&element)?;
+            self.change(index, |support| support.with_reports(support.reports() + 1));
+            Some(index)
         };
-        elements.into_iter().map(support).collect()
+        elements.into_iter().filter_map(support).collect()
     }
 
-    fn support(&self, index: u32) -> Option<&Support> {
-        self.elements.get_index(index as usize).map(|(_, support)| support)
-    }
-
-    fn change(&mut self, index: u32, change: impl FnOnce(&mut Support)) {
-        let Some((_, support)) = self.elements.get_index_mut(index as usize) else { return };
-        let before = support.is_published();
-        change(support);
-        match (before, support.is_published()) {
-            (false, true) => self.published += 1,
-            (true, false) => self.published -= 1,
-            _ => {}
+    fn change(&mut self, index: u32, change: impl FnOnce(Support) -> Support) {
+        if self.elements.change(index, change) {
+            self.day = None;
         }
     }
 
     pub(super) fn correct(&mut self, act: Act, elements: &[u32]) {
         for index in elements {
-            self.change(*index, |support| support.reports = after(act, support.reports, 1));
+            self.change(*index, |support| support.with_reports(after(act, support.reports(), 1)));
         }
     }
 
     /// Publishes the additions that wait, if enough reports have some or if they have waited
     /// for long enough.
-    pub(super) fn release(
-        &mut self,
-        release: &Release<'_>,
-        reports: &mut BTreeMap<u64, LiveReport>,
-    ) {
+    pub(super) fn release(&mut self, release: &Release<'_>, reports: &mut Numbered<LiveReport>) {
         let Release { date, version, now, settings, key } = *release;
         let enough = settings.min_reports as usize;
         let live = self.live_waiting(date, reports);
@@ -138,10 +131,10 @@ impl LiveDate {
         let indices: Vec<u32> =
             live.iter().flat_map(|waiting| waiting.elements.iter().copied()).collect();
         for index in indices {
-            self.change(index, |support| support.released = true);
+            self.change(index, Support::released);
         }
         for number in &numbers {
-            let brought = reports.get_mut(number).into_iter().flat_map(|report| &mut report.dates);
+            let brought = reports.get_mut(*number).into_iter().flat_map(|report| &mut report.dates);
             brought.filter(|brought| brought.date == date).for_each(|brought| {
                 brought.since = Some(version);
             });
@@ -150,20 +143,19 @@ impl LiveDate {
         self.listed = true;
         if !sizes.is_empty() {
             let missing = sizes.len()..enough;
-            let count: usize = missing.map(|report| sizes[report % sizes.len()]).sum();
-            let element = |number| key.element(version, date, number);
-            self.filler.extend((0..count as u32).map(element));
+            let wanted: usize = missing.map(|report| sizes[report % sizes.len()]).sum();
+            let room = (settings.max_filler as usize).saturating_sub(self.filler_len() as usize);
+            for number in 0..wanted.min(room) as u32 {
+                self.filler.insert_filler(&key.element(version, date, number));
+            }
+            self.day = None;
         }
     }
 
     /// The reports that wait and are not retracted.
-    fn live_waiting<'r>(
-        &self,
-        date: Date,
-        reports: &'r BTreeMap<u64, LiveReport>,
-    ) -> Vec<Waiting<'r>> {
+    fn live_waiting<'r>(&self, date: Date, reports: &'r Numbered<LiveReport>) -> Vec<Waiting<'r>> {
         let waiting = |number: &u64| {
-            let report = reports.get(number).filter(|report| !report.retracted)?;
+            let report = reports.get(*number).filter(|report| !report.retracted)?;
             let brought = report.dates.iter().find(|brought| brought.date == date)?;
             let (number, received) = (*number, report.received);
             Some(Waiting { number, received, elements: &brought.elements })
@@ -177,8 +169,9 @@ impl LiveDate {
         let mut added = BTreeSet::new();
         let mut sizes = Vec::new();
         for report in reports {
-            let is_new =
-                |index: &&u32| self.support(**index).is_some_and(|support| !support.released);
+            let is_new = |index: &&u32| {
+                self.elements.support(**index).is_some_and(|support| !support.is_released())
+            };
             let new = report.elements.iter().filter(is_new);
             if new.filter(|index| added.insert(**index)).count() > 0 {
                 sizes.push(report.elements.len());
@@ -188,15 +181,21 @@ impl LiveDate {
     }
 
     /// Elements that phones test, filler included.
-    pub(super) fn published(&self) -> Vec<Element> {
-        let real = self.elements.iter().filter(|(_, support)| support.is_published());
-        let real = real.map(|(element, _)| element.clone());
-        real.chain(self.filler.iter().map(|filler| Element::from(*filler))).collect()
+    pub(super) fn published(&self, date: Date) -> LiveDay {
+        let build =
+            || LiveDay::new(date, self.elements.share(), self.filler.share(), self.published_len());
+        self.day.clone().unwrap_or_else(build)
+    }
+
+    /// Keeps the published elements, to be given as long as they stay the same.
+    pub(super) fn keep(&mut self, date: Date) {
+        self.day = Some(self.published(date));
     }
 
     pub(super) fn is_published(&self, element: &[u8]) -> bool {
-        self.elements.get(element).is_some_and(Support::is_published)
-            || <&[u8; 32]>::try_from(element).is_ok_and(|element| self.filler.contains(element))
+        let support = |index| self.elements.support(index);
+        self.elements.find(element).and_then(support).is_some_and(Support::is_published)
+            || self.filler.find(element).is_some()
     }
 
     /// Counts what a correction of reports with these elements would change.
@@ -207,8 +206,8 @@ impl LiveDate {
         }
         let mut change = Change { reports: reports.len() as u64, ..Change::default() };
         for (index, times) in times {
-            let Some(support) = self.support(index) else { continue };
-            let corrected = Support { reports: after(act, support.reports, times), ..*support };
+            let Some(support) = self.elements.support(index) else { continue };
+            let corrected = support.with_reports(after(act, support.reports(), times));
             match (support.is_published(), corrected.is_published()) {
                 (true, false) => change.elements_out += 1,
                 (false, true) => change.elements_back += 1,
@@ -225,12 +224,12 @@ impl LiveDate {
 
     /// Number of elements that phones test, filler included.
     pub fn published_len(&self) -> u64 {
-        self.published + self.filler.len() as u64
+        u64::from(self.elements.published_len()) + self.filler_len()
     }
 
     /// Number of filler elements.
     pub fn filler_len(&self) -> u64 {
-        self.filler.len() as u64
+        u64::from(self.filler.published_len())
     }
 
     /// Number of reports whose additions wait.

@@ -1,7 +1,7 @@
 //! Filler: elements that belong to no person, published to hide how few reports there are.
 
 use core::fmt;
-use core::hash::BuildHasher;
+use core::hash::Hasher as _;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -58,11 +58,11 @@ impl fmt::Debug for FillerKey {
 #[derive(Clone)]
 pub(super) struct TableHasher(SipHasher13);
 
-impl BuildHasher for TableHasher {
-    type Hasher = SipHasher13;
-
-    fn build_hasher(&self) -> SipHasher13 {
-        self.0
+impl TableHasher {
+    pub(super) fn hash(&self, element: &[u8]) -> u64 {
+        let mut hasher = self.0;
+        hasher.write(element);
+        hasher.finish()
     }
 }
 

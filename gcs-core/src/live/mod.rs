@@ -21,25 +21,31 @@
 //! live.retract(1);
 //! assert!(!live.is_published(date, &alice) && live.is_published(date, &bob));
 //! let days = live.days(); // For `Publisher::publish`.
-//! assert_eq!(days[0].elements, [bob]);
+//! assert!(days[0].elements().eq([&bob[..]]));
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
 mod date;
+mod day;
+mod elements;
 mod filler;
+mod numbered;
+mod stored;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 pub use self::date::{Change, LiveDate};
+pub use self::day::LiveDay;
 pub use self::filler::FillerKey;
 
-use self::date::Release;
+use self::date::{Release, StoredDate};
+use self::numbered::Numbered;
 use crate::date::Date;
-use crate::element::{Day, Element};
+use crate::element::Element;
 use crate::version::Version;
 
 /// When additions are published, and for how long dates are kept.
@@ -53,11 +59,19 @@ pub struct LiveSettings {
     pub max_hold: u64,
     /// Days for which a date is kept after its end. Default 14.
     pub retention_days: u32,
+    /// Largest number of filler elements that a date may have. Once it has them, additions that are
+    /// late are published without more filler, and hide among fewer. Default 100,000.
+    pub max_filler: u32,
 }
 
 impl Default for LiveSettings {
     fn default() -> LiveSettings {
-        LiveSettings { min_reports: 10, max_hold: 2 * 3600, retention_days: 14 }
+        LiveSettings {
+            min_reports: 10,
+            max_hold: 2 * 3600,
+            retention_days: 14,
+            max_filler: 100_000,
+        }
     }
 }
 
@@ -79,18 +93,30 @@ pub enum Act {
 }
 
 /// The live elements of all dates, and the reports that support them.
+///
+/// A clone shares almost everything with the original until one of them changes. So it is made in
+/// a moment, however many elements there are, and can be serialised while the original goes on:
+/// see [`Live::restore`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Live {
     dates: BTreeMap<Date, LiveDate>,
-    reports: BTreeMap<u64, LiveReport>,
+    reports: Numbered<LiveReport>,
     /// Unix time of the last tick.
     now: u64,
     #[serde(skip)]
     filler: FillerKey,
 }
 
+/// A `Live` as it was serialised.
+#[derive(Deserialize)]
+struct StoredLive {
+    dates: BTreeMap<Date, StoredDate>,
+    reports: Numbered<LiveReport>,
+    now: u64,
+}
+
 /// A report, as far as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveReport {
     /// Unix time at which it was received.
     pub received: u64,
@@ -101,7 +127,7 @@ pub struct LiveReport {
 }
 
 /// The elements of a report for one date.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportDate {
     /// The date.
     pub date: Date,
@@ -124,7 +150,37 @@ pub struct ReportNumberError {
 impl Live {
     /// A `Live` without reports. Filler is derived from `filler`, which must be secret.
     pub fn new(filler: FillerKey) -> Live {
-        Live { dates: BTreeMap::new(), reports: BTreeMap::new(), now: 0, filler }
+        Live { dates: BTreeMap::new(), reports: Numbered::default(), now: 0, filler }
+    }
+
+    /// A `Live` that was serialised. The key is not serialised with it: give the one that it was
+    /// made with. O(n) time for n elements.
+    ///
+    /// ```
+    /// use gcs_core::live::{FillerKey, Live};
+    /// use gcs_core::{Date, Element};
+    ///
+    /// let date: Date = "2026-01-05".parse()?;
+    /// let mut live = Live::new(FillerKey::new([7; 32]));
+    /// live.add(1, date.end(), [(date, Element::from(*b"one that is hers"))])?;
+    ///
+    /// let stored = postcard::to_allocvec(&live)?;
+    /// let mut reader = postcard::Deserializer::from_bytes(&stored);
+    /// let again = Live::restore(&mut reader, FillerKey::new([7; 32]))?;
+    /// assert_eq!(again.report(1), live.report(1));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it cannot be read, or was not serialised by this version of the library.
+    pub fn restore<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        filler: FillerKey,
+    ) -> Result<Live, D::Error> {
+        let StoredLive { dates, reports, now } = StoredLive::deserialize(deserializer)?;
+        let restore = |(date, stored)| Ok((date, LiveDate::restore::<D::Error>(stored, &filler)?));
+        let dates = dates.into_iter().map(restore).collect::<Result<_, D::Error>>()?;
+        Ok(Live { dates, reports, now, filler })
     }
 
     /// Adds a report. The caller numbers reports in ascending order, for example with a counter
@@ -139,8 +195,7 @@ impl Live {
         received: u64,
         elements: impl IntoIterator<Item = (Date, Element)>,
     ) -> Result<(), ReportNumberError> {
-        if let Some((&last, _)) = self.reports.last_key_value().filter(|(last, _)| **last >= report)
-        {
+        if let Some(last) = self.reports.last().filter(|last| *last >= report) {
             return Err(ReportNumberError { last, got: report });
         }
         let mut by_date: BTreeMap<Date, BTreeSet<Element>> = BTreeMap::new();
@@ -171,7 +226,7 @@ impl Live {
 
     /// Retracts or reinstates a report.
     pub fn correct(&mut self, act: Act, report: u64) {
-        let Some(found) = self.reports.get_mut(&report) else { return };
+        let Some(found) = self.reports.get_mut(report) else { return };
         if found.is(act) {
             return;
         }
@@ -187,7 +242,7 @@ impl Live {
     /// Counts what a correction of these reports would change, by date, and changes nothing.
     pub fn preview(&self, act: Act, reports: &[u64]) -> BTreeMap<Date, Change> {
         let mut touched: BTreeMap<Date, (&LiveDate, Vec<&[u32]>)> = BTreeMap::new();
-        let known = reports.iter().filter_map(|number| Some((*number, self.reports.get(number)?)));
+        let known = reports.iter().filter_map(|number| Some((*number, self.reports.get(*number)?)));
         for (number, report) in known.filter(|(_, report)| !report.is(act)) {
             for brought in &report.dates {
                 let date = self.dates.get(&brought.date).filter(|date| date.knows(number));
@@ -214,21 +269,23 @@ impl Live {
             if live.is_listed() || date.entry() <= now {
                 let release = Release { date: *date, version, now, settings, key: &self.filler };
                 live.release(&release, &mut self.reports);
+                live.keep(*date);
             }
         }
         self.now = now;
         dropped
     }
 
-    /// The elements that are published at the last tick, by ascending date. O(n) time and memory
-    /// for n elements.
+    /// The elements that are published at the last tick, by ascending date. They are shared, not
+    /// copied: a date whose elements have not changed since the last tick gives the same memory
+    /// again, by which a publisher knows that it has nothing to compute.
     ///
     /// If a date was published early because the clock was ahead, and the clock has been
     /// corrected since, the date waits again.
-    pub fn days(&self) -> Vec<Day<Element>> {
+    pub fn days(&self) -> Vec<LiveDay> {
         let is_due = |date: &Date| date.entry() <= self.now;
         let listed = self.dates.iter().filter(|(date, live)| live.is_listed() && is_due(date));
-        listed.map(|(date, live)| Day { date: *date, elements: live.published() }).collect()
+        listed.map(|(date, live)| live.published(*date)).collect()
     }
 
     /// Whether an element is published for a date, without false positives. O(1) time.
@@ -254,18 +311,18 @@ impl Live {
 
     /// A report by its number.
     pub fn report(&self, report: u64) -> Option<&LiveReport> {
-        self.reports.get(&report)
+        self.reports.get(report)
     }
 
     /// All reports by their numbers.
     pub fn reports(&self) -> impl Iterator<Item = (u64, &LiveReport)> {
-        self.reports.iter().map(|(number, report)| (*number, report))
+        self.reports.iter()
     }
 
     /// Forgets a report. Call it only once all dates of the report have expired: earlier, its
     /// elements would stay published and could not be retracted any more.
     pub fn forget(&mut self, report: u64) {
-        self.reports.remove(&report);
+        self.reports.remove(report);
     }
 }
 

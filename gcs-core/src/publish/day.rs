@@ -2,13 +2,15 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 
 use sha2::{Digest as _, Sha256};
 
 use super::error::PublishError;
-use super::{Day, File, LeftOut, PublisherSettings};
+use super::{File, LeftOut, PublisherSettings};
 use crate::date::Date;
 use crate::digest::Digest;
+use crate::element::DayElements;
 use crate::files::{CheckFile, HashedElement, Path, RecordShape, Row, Table, most_extras};
 use crate::keys::DerivationKey;
 use crate::set::{ELEMENT_LEN, ElementHasher, HashRange, ParamsError, Salt, Set, sort_by};
@@ -34,9 +36,9 @@ impl TickContext<'_> {
 }
 
 /// A date's set, and what its check records will be made of.
-pub(super) struct DaySet<'d, E> {
-    day: &'d Day<E>,
-    content: Digest,
+pub(super) struct DaySet<'d, D> {
+    day: &'d D,
+    content: Content,
     set: Arc<Set>,
     entries: Vec<HashedElement>,
 }
@@ -49,7 +51,7 @@ pub(super) struct BuiltDay {
     /// Empty if the file was published before.
     checks: Vec<u8>,
     pub left_out: Vec<LeftOut>,
-    pub content: Digest,
+    pub content: Content,
     most_extras: usize,
 }
 
@@ -57,32 +59,33 @@ pub(super) struct BuiltDay {
 /// elements stay the same.
 #[derive(Clone, Debug)]
 pub(super) struct KnownDay {
-    content: Digest,
+    content: Content,
     row: Row,
     most_extras: usize,
     left_out: Vec<LeftOut>,
 }
 
 /// A date that is published: known from the tick before, or built.
-pub(super) enum DueDay<'d, E> {
+pub(super) enum DueDay<'d, D> {
     Known(BuiltDay),
-    New(DaySet<'d, E>),
+    New(DaySet<'d, D>),
 }
 
-impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
+impl<'d, D: DayElements> DaySet<'d, D> {
     /// Builds a date's set under the salt and hash range that it had in `before`, or under new
     /// ones if it was not there or has outgrown them.
     pub(super) fn build(
-        day: &'d Day<E>,
-        content: Digest,
+        day: &'d D,
+        content: Content,
         before: Option<&Table>,
         settings: PublisherSettings,
         context: &TickContext<'_>,
-    ) -> Result<DaySet<'d, E>, PublishError> {
-        let count = u32::try_from(day.elements.len()).map_err(|_| {
-            PublishError::TooManyElements { date: day.date, got: day.elements.len() }
-        })?;
-        let before = before.and_then(|table| table.row(day.date));
+    ) -> Result<DaySet<'d, D>, PublishError> {
+        let (date, got) = (day.date(), day.len());
+        let count = u32::try_from(got);
+        let count = count.map_err(|_| PublishError::TooManyElements { date, got })?;
+        content.expect_lengths(day)?;
+        let before = before.and_then(|table| table.row(date));
         let kept = before.map(|row| Hashed::new(day, row.salt, row.hash_range));
         let fits = |hashed: &Hashed| {
             hashed.values.len() as u64 <= hashed.hash_range.capacity(settings.rate_bits)
@@ -90,15 +93,11 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
         let hashed = match kept {
             Some(hashed) if fits(&hashed) => hashed,
             kept => {
-                // A re-based date has grown beyond its plan, and may go on growing.
-                let expected = if before.is_some() { count.saturating_mul(2) } else { count };
-                let expected = expected.max(settings.expected_per_date).max(1);
-                let hash_range = plan(expected, settings.rate_bits)
-                    .map_err(|error| PublishError::Params { date: day.date, error })?;
+                let hash_range = plan_of_date(date, count, before, settings)?;
                 // If the new hash range is no larger, re-basing does not help.
                 match kept.filter(|kept| kept.hash_range.get() >= hash_range.get()) {
                     Some(kept) => kept,
-                    None => Hashed::new(day, context.salt(day.date), hash_range),
+                    None => Hashed::new(day, context.salt(date), hash_range),
                 }
             }
         };
@@ -108,7 +107,7 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
 
     /// Writes the check records, of the shape that all dates have.
     pub(super) fn with_checks(self, shape: RecordShape, derivation: &DerivationKey) -> BuiltDay {
-        let date = self.day.date;
+        let date = self.day.date();
         let checks = CheckFile::build(date, self.set.identity(), &self.entries, shape, derivation);
         let row = Row::of(date, &self.set, checks.root, shape);
         let left_out = self.left_out(&checks.left_out);
@@ -123,17 +122,16 @@ impl<'d, E: AsRef<[u8]>> DaySet<'d, E> {
             return Vec::new();
         }
         let hasher = self.set.hasher();
-        let is_left_out =
-            |element: &E| entries.binary_search(&hashed(&hasher, element.as_ref())).is_ok();
-        let elements = self.day.elements.iter().enumerate();
+        let is_left_out = |element| entries.binary_search(&hashed(&hasher, element)).is_ok();
+        let elements = self.day.elements().enumerate();
         elements
             .filter(|(_, element)| is_left_out(element))
-            .map(|(index, _)| LeftOut { date: self.day.date, index })
+            .map(|(index, _)| LeftOut { date: self.day.date(), index })
             .collect()
     }
 }
 
-impl<'d, E: AsRef<[u8]>> DueDay<'d, E> {
+impl<'d, D: DayElements> DueDay<'d, D> {
     fn len(&self) -> u32 {
         match self {
             DueDay::Known(built) => built.row.len,
@@ -141,10 +139,10 @@ impl<'d, E: AsRef<[u8]>> DueDay<'d, E> {
         }
     }
 
-    pub(super) fn content(&self) -> Digest {
+    pub(super) fn content(&self) -> &Content {
         match self {
-            DueDay::Known(built) => built.content,
-            DueDay::New(day) => day.content,
+            DueDay::Known(built) => &built.content,
+            DueDay::New(day) => &day.content,
         }
     }
 
@@ -156,7 +154,7 @@ impl<'d, E: AsRef<[u8]>> DueDay<'d, E> {
     }
 
     /// The shape of all records; if a known date does not fit it, that date must be built too.
-    pub(super) fn shape(days: &[DueDay<'d, E>]) -> RecordShape {
+    pub(super) fn shape(days: &[DueDay<'d, D>]) -> RecordShape {
         let largest = days.iter().map(DueDay::len).max().unwrap_or(0);
         let most_extras = |ranks| days.iter().map(|day| day.most_extras(ranks)).max().unwrap_or(0);
         RecordShape::for_dates(largest, most_extras)
@@ -181,20 +179,21 @@ impl<'d, E: AsRef<[u8]>> DueDay<'d, E> {
 impl KnownDay {
     /// Remembers a date.
     pub(super) fn of(built: &BuiltDay) -> KnownDay {
-        let BuiltDay { row, most_extras, content, .. } = *built;
-        KnownDay { content, row, most_extras, left_out: built.left_out.clone() }
+        let BuiltDay { row, most_extras, .. } = *built;
+        let (content, left_out) = (built.content.clone(), built.left_out.clone());
+        KnownDay { content, row, most_extras, left_out }
     }
 
     /// The date as it was published, if building it again would give the same: with this
     /// content, from this row, at this rate.
     pub(super) fn built(
         &self,
-        content: Digest,
+        content: &Content,
         row: &Row,
         set: &Arc<Set>,
         rate_bits: u32,
     ) -> Option<BuiltDay> {
-        let same = self.content == content
+        let same = self.content.is(content)
             && self.row == *row
             && u64::from(row.len) <= row.hash_range.capacity(rate_bits);
         same.then(|| BuiltDay {
@@ -202,7 +201,7 @@ impl KnownDay {
             set: Arc::clone(set),
             checks: Vec::new(),
             left_out: self.left_out.clone(),
-            content: self.content,
+            content: self.content.clone(),
             most_extras: self.most_extras,
         })
     }
@@ -217,6 +216,51 @@ impl BuiltDay {
         [set, checks].into_iter().filter(|file| !file.bytes.is_empty())
     }
 }
+
+/// The hash range of a date that is new, or that has outgrown the one that it had in `before`.
+fn plan_of_date(
+    date: Date,
+    count: u32,
+    before: Option<&Row>,
+    settings: PublisherSettings,
+) -> Result<HashRange, PublishError> {
+    // A re-based date has grown beyond its plan, and may go on growing.
+    let expected = if before.is_some() { count.saturating_mul(2) } else { count };
+    let expected = expected.max(settings.expected_per_date).max(1);
+    plan(expected, settings.rate_bits).map_err(|error| PublishError::Params { date, error })
+}
+
+/// The row of a date that is not built: salt and hash range as [`DaySet::build`] chooses them, and
+/// nothing else.
+pub(super) fn skipped_row<D: DayElements>(
+    day: &D,
+    before: Option<&Table>,
+    settings: PublisherSettings,
+    context: &TickContext<'_>,
+) -> Result<Row, PublishError> {
+    let (date, got) = (day.date(), day.len());
+    let count = u32::try_from(got).map_err(|_| PublishError::TooManyElements { date, got })?;
+    let before = before.and_then(|table| table.row(date));
+    let fits = |row: &Row| {
+        let most = row.hash_range.capacity(settings.rate_bits);
+        let distinct = || Hashed::new(day, row.salt, row.hash_range).values.len() as u64;
+        got as u64 <= most || distinct() <= most
+    };
+    let kept = before.map(|row| (row.salt, row.hash_range));
+    let (salt, hash_range) = match kept {
+        Some(kept) if before.is_some_and(fits) => kept,
+        kept => {
+            let hash_range = plan_of_date(date, count, before, settings)?;
+            let kept = kept.filter(|(_, kept)| kept.get() >= hash_range.get());
+            kept.unwrap_or((context.salt(date), hash_range))
+        }
+    };
+    let empty = Set::from_distinct(salt, hash_range, &[]);
+    Ok(Row::of(date, &empty, Digest::ZERO, RecordShape::new(0, SKIPPED_SPARE_SLOTS)))
+}
+
+/// Spare slots of check records that are not made; any number that a table may have.
+const SKIPPED_SPARE_SLOTS: u32 = 16;
 
 /// The largest `rate_bits` of a publication.
 const MAX_RATE_BITS: u32 = 52;
@@ -233,22 +277,66 @@ fn plan(expected: u32, rate_bits: u32) -> Result<HashRange, ParamsError> {
     }
 }
 
-/// What the files of a date depend on besides its row: its elements, in their order, and the key.
-///
-/// # Errors
-/// An element of a length that is not published.
-pub(super) fn content_of<E: AsRef<[u8]>>(
-    day: &Day<E>,
-    derivation: &DerivationKey,
-) -> Result<Digest, PublishError> {
+/// What the files of a date depend on besides its row and the key: its elements, in their order.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// A hash of them under the key.
+    Hashed(Digest),
+    /// The memory that they are in, which is kept here, so that no other elements get its place.
+    Shared(Arc<dyn Any + Send + Sync>),
+}
+
+impl Content {
+    /// # Errors
+    /// An element of a length that is not published, if all had to be looked at.
+    pub(super) fn of<D: DayElements>(
+        day: &D,
+        derivation: &DerivationKey,
+    ) -> Result<Content, PublishError> {
+        match day.shared() {
+            Some(memory) => Ok(Content::Shared(memory)),
+            None => Ok(Content::Hashed(hash_of(day, derivation)?)),
+        }
+    }
+
+    /// Whether the elements are certainly the same.
+    fn is(&self, other: &Content) -> bool {
+        match (self, other) {
+            (Content::Hashed(one), Content::Hashed(other)) => one == other,
+            (Content::Shared(one), Content::Shared(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// Makes sure that all elements have lengths that are published, unless that was seen already.
+    fn expect_lengths<D: DayElements>(&self, day: &D) -> Result<(), PublishError> {
+        match self {
+            Content::Hashed(_) => Ok(()),
+            Content::Shared(_) => {
+                let mut elements = day.elements().enumerate();
+                elements.try_for_each(|(index, element)| expect_length(day, index, element))
+            }
+        }
+    }
+}
+
+fn expect_length<D: DayElements>(
+    day: &D,
+    index: usize,
+    element: &[u8],
+) -> Result<(), PublishError> {
+    let got = element.len();
+    if ELEMENT_LEN.contains(&got) {
+        return Ok(());
+    }
+    Err(PublishError::ElementLength { date: day.date(), index, got })
+}
+
+fn hash_of<D: DayElements>(day: &D, derivation: &DerivationKey) -> Result<Digest, PublishError> {
     let mut hasher = Sha256::new();
     let mut block = Vec::with_capacity(CONTENT_BLOCK + *ELEMENT_LEN.end() + 1);
-    for (index, element) in day.elements.iter().enumerate() {
-        let element = element.as_ref();
-        if !ELEMENT_LEN.contains(&element.len()) {
-            let got = element.len();
-            return Err(PublishError::ElementLength { date: day.date, index, got });
-        }
+    for (index, element) in day.elements().enumerate() {
+        expect_length(day, index, element)?;
         block.push(element.len() as u8);
         block.extend_from_slice(element);
         if block.len() >= CONTENT_BLOCK {
@@ -273,10 +361,10 @@ struct Hashed {
 }
 
 impl Hashed {
-    fn new<E: AsRef<[u8]>>(day: &Day<E>, salt: Salt, hash_range: HashRange) -> Hashed {
+    fn new<D: DayElements>(day: &D, salt: Salt, hash_range: HashRange) -> Hashed {
         let hasher = ElementHasher::new(salt, hash_range);
-        let hashed = |element: &E| hashed(&hasher, element.as_ref());
-        let mut entries: Vec<HashedElement> = day.elements.iter().map(hashed).collect();
+        let mut entries: Vec<HashedElement> = Vec::with_capacity(day.len());
+        entries.extend(day.elements().map(|element| hashed(&hasher, element)));
         let bits = u64::BITS - hash_range.get().leading_zeros();
         sort_by(&mut entries, &mut Vec::new(), bits, |entry| entry.0);
         entries.dedup();
@@ -293,6 +381,7 @@ fn hashed(hasher: &ElementHasher, element: &[u8]) -> HashedElement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::element::Day;
 
     #[test]
     fn there_is_a_plan_for_any_number_of_elements() {
@@ -313,8 +402,8 @@ mod tests {
             Day { date, elements }
         };
         let build = |count, before: Option<&Table>| {
-            let day = day(count);
-            let built = DaySet::build(&day, Digest::ZERO, before, settings, &context).unwrap();
+            let (day, content) = (day(count), Content::Hashed(Digest::ZERO));
+            let built = DaySet::build(&day, content, before, settings, &context).unwrap();
             let days = [DueDay::New(built)];
             let shape = DueDay::shape(&days);
             let [built] = days;

@@ -50,16 +50,16 @@ pub use self::error::PublishError;
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
 pub use self::write::{Place, WriteError, WritePlan, WriteStep};
-pub use crate::element::Day;
+pub use crate::element::{Day, DayElements};
 
-use self::day::{BuiltDay, DaySet, DueDay, KnownDay, content_of};
+use self::day::{BuiltDay, Content, DaySet, DueDay, KnownDay};
 use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
-use crate::digest::Digest;
 use crate::files::{
     Bundle, BundleEntry, BundleError, Cache, FileHash, KEPT_TICKS, MAX_DATES, Manifest, Path,
     PublicationIndex, SPANS, Table, write_bundle as encode_bundle,
 };
+use crate::keys::DerivationKey;
 use crate::set::Set;
 use crate::version::Version;
 
@@ -245,21 +245,28 @@ impl Publisher {
         self.live.iter()
     }
 
+    /// All files that must be there: those of [`Publisher::live_files`], and earlier ones that are
+    /// not due for deletion yet. Kept manifests are not among them.
+    pub fn all_files(&self) -> impl Iterator<Item = &Path> {
+        self.live.iter().chain(self.retired.keys())
+    }
+
     /// Makes the next publication, of the tick after the last one or of tick 1, from all
     /// live dates in any order. A date that was published before and is missing in `days` is
     /// dropped. `now` is the Unix time.
     ///
-    /// O(n log n) time, 16 bytes of memory an element of all dates and some 50 of one date at a
-    /// time, besides the files. Before it returns, every bundle has been applied to the state that it
+    /// O(n log n) time for n elements of the dates that have changed since the publication before,
+    /// 16 bytes of memory for each of these elements and some 50 for those of one date at a time,
+    /// besides the files. Before it returns, every bundle has been applied to the state that it
     /// starts from and gave the sets that are published, and index and manifest have been
     /// read back.
     ///
     /// # Errors
     /// A [`PublishError`]; nothing has changed then.
-    pub fn publish_next<E: AsRef<[u8]>>(
+    pub fn publish_next<D: DayElements>(
         &self,
         now: u64,
-        days: &[Day<E>],
+        days: &[D],
         keys: &Keys,
     ) -> Result<Publication, PublishError> {
         let number = self.last_tick().map_or(1, |last| last.saturating_add(1));
@@ -271,11 +278,11 @@ impl Publisher {
     ///
     /// # Errors
     /// A [`PublishError`]; nothing has changed then.
-    pub fn publish<E: AsRef<[u8]>>(
+    pub fn publish<D: DayElements>(
         &self,
         number: u32,
         now: u64,
-        days: &[Day<E>],
+        days: &[D],
         keys: &Keys,
     ) -> Result<Publication, PublishError> {
         self.expect_next(number, now)?;
@@ -338,10 +345,39 @@ impl Publisher {
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }
 
-    /// Builds the dates that are due, except for what stays as it was published last.
-    fn build_days<E: AsRef<[u8]>>(
+    /// Leaves out a publication of which nobody needs anything any more, for a publisher that
+    /// computes its publications anew from a log of inputs. What later publications depend on is
+    /// computed, which are the salts and hash ranges of the dates, and no file is made.
+    ///
+    /// Nothing is known of the files of a publication that was left out. So the next one has all its
+    /// files and no bundles; the 288th after it is as if none had been left out, but for the deletion
+    /// of older files.
+    ///
+    /// # Errors
+    /// A [`PublishError`], though not all that [`Publisher::publish`] would give.
+    pub fn skip<D: DayElements>(
         &self,
-        due: &[&Day<E>],
+        number: u32,
+        now: u64,
+        days: &[D],
+        derivation: &DerivationKey,
+    ) -> Result<Publisher, PublishError> {
+        self.expect_next(number, now)?;
+        let (due, _) = self.due_days(now, days)?;
+        let context = day::TickContext { derivation, series: self.series, tick: number };
+        let row = |day: &&D| day::skipped_row(*day, self.table(), self.settings, &context);
+        let rows = due.iter().map(row).collect::<Result<_, _>>()?;
+        Ok(Publisher {
+            table: Some(Table::from_rows(rows)?),
+            issued: now,
+            ..Publisher::new(self.settings, self.series)
+        })
+    }
+
+    /// Builds the dates that are due, except for what stays as it was published last.
+    fn build_days<D: DayElements>(
+        &self,
+        due: &[&D],
         keys: &Keys,
         tick: u32,
     ) -> Result<Vec<BuiltDay>, PublishError> {
@@ -350,8 +386,8 @@ impl Publisher {
             |day, content| DaySet::build(day, content, self.table(), self.settings, &context);
         let mut days = Vec::with_capacity(due.len());
         for &day in due {
-            let content = content_of(day, context.derivation)?;
-            days.push(match self.known(day.date, content) {
+            let content = Content::of(day, context.derivation)?;
+            days.push(match self.known(day.date(), &content) {
                 Some(known) => DueDay::Known(known),
                 None => DueDay::New(build(day, content)?),
             });
@@ -359,7 +395,7 @@ impl Publisher {
         let mut shape = DueDay::shape(&days);
         if !days.iter().all(|day| day.fits(shape)) {
             for (place, &day) in days.iter_mut().zip(due) {
-                *place = DueDay::New(build(day, place.content())?);
+                *place = DueDay::New(build(day, place.content().clone())?);
             }
             shape = DueDay::shape(&days);
         }
@@ -367,7 +403,7 @@ impl Publisher {
     }
 
     /// A date as it was published last, if it would be the same now.
-    fn known(&self, date: Date, content: Digest) -> Option<BuiltDay> {
+    fn known(&self, date: Date, content: &Content) -> Option<BuiltDay> {
         let known = self.known.get(&date)?;
         let row = self.table()?.row(date)?;
         let set = self.snapshots.last()?.shared_set(row.identity)?;
@@ -386,25 +422,25 @@ impl Publisher {
     }
 
     /// The days to publish, by ascending date, and the dates that wait.
-    fn due_days<'a, E>(
+    fn due_days<'a, D: DayElements>(
         &self,
         now: u64,
-        days: &'a [Day<E>],
-    ) -> Result<(Vec<&'a Day<E>>, Vec<Date>), PublishError> {
-        let mut days: Vec<&Day<E>> = days.iter().collect();
-        days.sort_by_key(|day| day.date);
-        if let Some(pair) = days.windows(2).find(|pair| pair[0].date == pair[1].date) {
-            return Err(PublishError::DateTwice { date: pair[0].date });
+        days: &'a [D],
+    ) -> Result<(Vec<&'a D>, Vec<Date>), PublishError> {
+        let mut days: Vec<&D> = days.iter().collect();
+        days.sort_by_key(|day| day.date());
+        if let Some(pair) = days.windows(2).find(|pair| pair[0].date() == pair[1].date()) {
+            return Err(PublishError::DateTwice { date: pair[0].date() });
         }
-        let is_due = |day: &&Day<E>| {
-            let published = self.table().is_some_and(|table| table.row(day.date).is_some());
-            published || day.date.entry() <= now
+        let is_due = |day: &&D| {
+            let published = self.table().is_some_and(|table| table.row(day.date()).is_some());
+            published || day.date().entry() <= now
         };
         let (due, waiting): (Vec<_>, Vec<_>) = days.into_iter().partition(is_due);
         if due.len() > MAX_DATES {
             return Err(PublishError::TooManyDates { max: MAX_DATES, got: due.len() });
         }
-        Ok((due, waiting.into_iter().map(|day| day.date).collect()))
+        Ok((due, waiting.into_iter().map(DayElements::date).collect()))
     }
 
     /// The bundles that lead to a new snapshot. Each was applied to its base and is right.
@@ -578,6 +614,57 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(30))]
+
+        /// Whichever publications are left out, the dates of later ones are the same.
+        #[test]
+        fn what_follows_skipped_publications_has_the_same_sets(
+            ticks in prop::collection::vec((edits(), any::<bool>()), 2..9),
+        ) {
+            let first = Date::from_days(20_000).unwrap();
+            let date = |at: u32| Date::from_days(first.days() + at).unwrap();
+            let mut days: Vec<Day<[u8; 16]>> =
+                (0..4).map(|at| Day { date: date(at), elements: vec![element(at)] }).collect();
+            let start = date(2).entry();
+            let keys = Keys::from_secret([5; 32], start + 365 * DAY_SECONDS);
+            let settings = PublisherSettings { rate_bits: 4, expected_per_date: 300, interval: 900 };
+            let mut publisher = Publisher::new(settings, 1);
+            let mut skipping = publisher.clone();
+            let mut next = 100;
+            let last = ticks.len() - 1;
+            for (tick, (edits, skips)) in ticks.into_iter().enumerate() {
+                for (at, edit) in edits {
+                    let elements = &mut days[at].elements;
+                    let count = match edit {
+                        Edit::Add(count) => u32::from(count),
+                        Edit::Crowd => 3000,
+                        Edit::Remove(count) => {
+                            let count = (count as usize).min(elements.len());
+                            elements.truncate(elements.len() - count);
+                            0
+                        }
+                        Edit::Reverse => {
+                            elements.reverse();
+                            0
+                        }
+                    };
+                    elements.extend((next..next + count).map(element));
+                    next += count;
+                }
+                // The last of the dates enters in between.
+                let (number, now) = (tick as u32 + 1, start + 20_000 * tick as u64);
+                publisher = publisher.publish(number, now, &days, &keys).unwrap().publisher;
+                if skips && tick < last {
+                    skipping = skipping.skip(number, now, &days, &keys.derivation).unwrap();
+                } else {
+                    skipping = skipping.publish(number, now, &days, &keys).unwrap().publisher;
+                    prop_assert_eq!(publisher.table(), skipping.table());
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_date_that_stays_is_not_built_again() {
         let date = Date::from_days(20_000).unwrap();
@@ -587,8 +674,8 @@ mod tests {
         let publisher = Publisher::new(PublisherSettings::default(), 1);
         let publisher = publisher.publish_next(now, &days, &keys).unwrap().publisher;
         let known = |publisher: &Publisher, days: &[Day<_>]| {
-            let content = content_of(&days[0], &keys.derivation).unwrap();
-            publisher.known(date, content).is_some()
+            let content = Content::of(&days[0], &keys.derivation).unwrap();
+            publisher.known(date, &content).is_some()
         };
         assert!(known(&publisher, &days));
         assert!(!known(&Publisher::from_bytes(&publisher.to_bytes()).unwrap(), &days));

@@ -1,14 +1,19 @@
 //! Catching up: computing the state and the publications from the log.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::StartError;
+use super::needed::first_needed;
 use crate::domain::chain::LogError;
 use crate::domain::events::Event;
 use crate::domain::keys::DeploymentKeys;
-use crate::node::{PublicationInput, Replayed, replay};
+use crate::domain::state::State;
+use crate::node::{PublicationInput, ReplayError, Replayed, TickPosition, replay_from};
 use crate::publishing::{Outbox, PublicationBuilder, PublicationError};
-use crate::store::Store;
+use crate::store::witness::Seen;
+use crate::store::{SqliteStore, Store};
 
 /// The result of catching up with the log.
 #[derive(Debug)]
@@ -40,21 +45,43 @@ impl CaughtUp {
     }
 }
 
-/// Replays the log, and computes the publications after the last one in an outbox, or all of them if
-/// it is empty.
+/// Replays the log, and computes the publications after the last one in an outbox. If it is empty,
+/// all are computed on which a published file depends.
 ///
 /// # Errors
 /// A log that is damaged, or that does not have the last publication.
 pub fn catch_up(
     store: &mut dyn Store,
     keys: &DeploymentKeys,
+    outbox: Outbox,
+) -> Result<CaughtUp, StartError> {
+    catch_up_from(State::new(keys.filler()), store, keys, outbox)
+}
+
+/// Goes on from a state that the log has already led to. Its last tick must not be later than the
+/// last publication in the outbox: see [`can_go_on_from`].
+///
+/// # Errors
+/// As [`catch_up`].
+pub(super) fn catch_up_from(
+    state: State,
+    store: &mut dyn Store,
+    keys: &DeploymentKeys,
     mut outbox: Outbox,
 ) -> Result<CaughtUp, StartError> {
     let (published, publisher) = (outbox.position(), outbox.plan().publisher().cloned());
     let mut builder = Some(PublicationBuilder::new(keys, publisher));
-    let mut is_there = published.is_none();
+    let mut is_there = match published {
+        None => true,
+        Some(TickPosition { position, head, .. }) => {
+            position <= state.position
+                && Seen { position, head }.is_in(store).map_err(ReplayError::from)?
+        }
+    };
+    // If this cannot be read, the replay says why.
+    let needed = if published.is_none() { first_needed(store).unwrap_or(0) } else { 0 };
     let (mut failed, mut ticks, mut computing) = (None, 0, Duration::ZERO);
-    let replayed = replay(store, Some(keys), |state, logged| {
+    let replayed = replay_from(state, store, Some(keys), |state, logged| {
         let position = logged.header.position;
         if let Some(published) = published.filter(|published| position <= published.position) {
             is_there |= position == published.position && logged.header.hash() == published.head;
@@ -66,11 +93,13 @@ pub fn catch_up(
         let Some(open) = &mut builder else { return Ok(()) };
         let began = Instant::now();
         let Some(input) = PublicationInput::of(state, logged) else { return Ok(()) };
-        if let Err(error) = open.build(&input, &mut outbox) {
+        let is_needed = position >= needed;
+        let built = if is_needed { open.build(&input, &mut outbox) } else { open.skip(&input) };
+        if let Err(error) = built {
             failed = Some((position, error));
             builder = None;
         } else {
-            ticks += 1;
+            ticks += u64::from(is_needed);
         }
         computing += began.elapsed();
         Ok(())
@@ -78,5 +107,25 @@ pub fn catch_up(
     match published.filter(|_| !is_there && replayed.newer.is_none()) {
         Some(published) => Err(StartError::Behind { tick: published.version.tick }),
         None => Ok(CaughtUp { replayed, builder, outbox, failed, ticks, computing }),
+    }
+}
+
+/// Whether all ticks of a state are published, so that what comes after it in the log is all that
+/// there is to compute.
+pub(super) fn can_go_on_from(state: &State, outbox: &Outbox) -> bool {
+    state.last_tick.map(|last| last.version) <= outbox.position().map(|last| last.version)
+}
+
+/// What computes all publications from a log, while its server uses it.
+pub(super) fn remake(
+    log: PathBuf,
+    keys: Arc<DeploymentKeys>,
+) -> impl Fn() -> Result<Outbox, String> + Send + Sync {
+    move || {
+        let mut store = SqliteStore::open_read_only(&log).map_err(|error| error.to_string())?;
+        let caught_up = catch_up(&mut store, &keys, Outbox::default());
+        let caught_up = caught_up.map_err(|error| error.to_string())?;
+        caught_up.expect_computed().map_err(|error| error.to_string())?;
+        Ok(caught_up.outbox)
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::http::TlsFiles;
 use crate::request_log::LoggedRequests;
 
 /// The settings as flags, environment variables and a configuration file have them. Each may be
@@ -36,6 +37,18 @@ pub struct Options {
     /// Where operators, providers and backends connect [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN", hide_env_values = true)]
     pub private_listen: Option<SocketAddr>,
+    /// PEM file with the public listener's certificate and those after it, for TLS [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_TLS_CERT", hide_env_values = true)]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_TLS_KEY", hide_env_values = true)]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the private listener's certificate and those after it, for TLS [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_PRIVATE_TLS_CERT", hide_env_values = true)]
+    pub private_tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate [default: none]
+    #[arg(long, value_name = "FILE", env = "GCS_SERVER_PRIVATE_TLS_KEY", hide_env_values = true)]
+    pub private_tls_key: Option<PathBuf>,
     /// Form of the log lines on standard error: text or json [default: text]
     #[arg(
         long,
@@ -69,6 +82,9 @@ pub struct Options {
     /// Longest pause in the body of a request, in seconds, and the grace before 1024 bytes a second must arrive: 1 to 600 [default: 10]
     #[arg(long, value_name = "SECONDS", env = "GCS_SERVER_BODY_SECONDS", hide_env_values = true)]
     pub body_seconds: Option<u32>,
+    /// Memory for published files, in MiB; those that do not fit are read from the disk for each request [default: 256]
+    #[arg(long, value_name = "MIB", env = "GCS_SERVER_FILE_MEMORY", hide_env_values = true)]
+    pub file_memory: Option<u32>,
     /// For demonstrations: read the time from this file, and make ticks only on command
     #[arg(long, hide = true, value_name = "FILE")]
     #[serde(skip)]
@@ -134,6 +150,18 @@ pub struct Config {
     pub public_listen: SocketAddr,
     /// Where operators, providers and backends connect.
     pub private_listen: SocketAddr,
+    /// PEM file with the public listener's certificate; `None` if it speaks without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the private listener's certificate; `None` if it speaks without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_tls_cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_tls_key: Option<PathBuf>,
     /// Form of the log lines.
     pub log_format: LogFormat,
     /// Least important log lines that are written.
@@ -142,6 +170,8 @@ pub struct Config {
     pub log_requests: LoggedRequests,
     /// Longest pause in the body of a request, in seconds, and the grace before its pace counts.
     pub body_seconds: u32,
+    /// Memory for published files, in MiB.
+    pub file_memory: u32,
     /// File with the Unix time in seconds; `None` if the time comes from the system.
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
@@ -171,6 +201,14 @@ pub enum ConfigError {
     BodySeconds {
         /// The number of seconds that was given.
         got: u32,
+    },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("{given} is set, but not {missing}: TLS needs both")]
+    HalfTls {
+        /// The setting that has a file.
+        given: &'static str,
+        /// The setting that has none.
+        missing: &'static str,
     },
     /// The time comes from a file, and other machines can reach a listener.
     #[error("--clock-file is for demonstrations: both listeners must be on loopback addresses")]
@@ -202,10 +240,15 @@ impl Config {
             key_file,
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
+            tls_cert: options.tls_cert.clone().or(file.tls_cert),
+            tls_key: options.tls_key.clone().or(file.tls_key),
+            private_tls_cert: options.private_tls_cert.clone().or(file.private_tls_cert),
+            private_tls_key: options.private_tls_key.clone().or(file.private_tls_key),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             log_level: options.log_level.or(file.log_level).unwrap_or_default(),
             log_requests: options.log_requests.or(file.log_requests).unwrap_or_default(),
             body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
+            file_memory: options.file_memory.or(file.file_memory).unwrap_or(256),
             clock_file: options.clock_file.clone(),
         };
         config.expect_consistent()?;
@@ -215,6 +258,19 @@ impl Config {
     fn expect_consistent(&self) -> Result<(), ConfigError> {
         if !(1..=600).contains(&self.body_seconds) {
             return Err(ConfigError::BodySeconds { got: self.body_seconds });
+        }
+        for [(cert, cert_name), (key, key_name)] in [
+            [(&self.tls_cert, "tls_cert"), (&self.tls_key, "tls_key")],
+            [
+                (&self.private_tls_cert, "private_tls_cert"),
+                (&self.private_tls_key, "private_tls_key"),
+            ],
+        ] {
+            let (given, missing) =
+                if cert.is_some() { (cert_name, key_name) } else { (key_name, cert_name) };
+            if cert.is_some() != key.is_some() {
+                return Err(ConfigError::HalfTls { given, missing });
+            }
         }
         if self.clock_file.is_some() && !self.is_loopback() {
             return Err(ConfigError::ClockFile);
@@ -230,6 +286,16 @@ impl Config {
         self.public_listen.ip().is_loopback() && self.private_listen.ip().is_loopback()
     }
 
+    /// The files of the public listener's TLS; `None` if it speaks without.
+    pub fn public_tls(&self) -> Option<TlsFiles> {
+        files(&self.tls_cert, &self.tls_key)
+    }
+
+    /// The files of the private listener's TLS; `None` if it speaks without.
+    pub fn private_tls(&self) -> Option<TlsFiles> {
+        files(&self.private_tls_cert, &self.private_tls_key)
+    }
+
     /// Where the time comes from.
     pub fn clock(&self) -> Clock {
         self.clock_file.clone().map_or(Clock::System, Clock::File)
@@ -239,6 +305,10 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_default()
     }
+}
+
+fn files(certificate: &Option<PathBuf>, key: &Option<PathBuf>) -> Option<TlsFiles> {
+    Some(TlsFiles { certificate: certificate.clone()?, key: key.clone()? })
 }
 
 fn read(path: &Path) -> Result<Options, ConfigError> {
@@ -276,6 +346,9 @@ mod tests {
             ..Options::default()
         };
         assert!(matches!(Config::load(&open), Err(ConfigError::ClockFile)));
+        let half = Options { tls_key: Some("key.pem".into()), ..Options::default() };
+        let error = Config::load(&half).unwrap_err().to_string();
+        assert_eq!(error, "tls_key is set, but not tls_cert: TLS needs both");
         let hasty = Options { body_seconds: Some(0), ..Options::default() };
         let error = Config::load(&hasty).unwrap_err().to_string();
         assert_eq!(error, "body_seconds is 0; it must be 1 to 600");

@@ -6,8 +6,10 @@
 //! witness        which event was acknowledged last
 //! damaged-…/     what a damaged log was before it was repaired
 //! keys.json      the secret keys, unless the configuration names another file
+//! starting/      a new deployment, until its operator's token has been shown
 //! public/        what phones fetch; computed from the log
-//! private/       the saved publisher, for a fast restart; computed from the log
+//! private/       the saved publisher and a checkpoint of the state, for a fast restart; computed
+//!                from the log
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -18,16 +20,13 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::app::config::Config;
+use crate::app::first_start;
 use crate::app::key_file::{self, KeyFileError};
 use crate::app::loss::Loss;
 use crate::app::repair::{self, LOG, OnLoss, OpenLog};
-use crate::domain::chain::Chain;
-use crate::domain::events::{Deployment, Event, OperatorTokenSet, PolicySet};
-use crate::domain::judge;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
-use crate::domain::token::{Role, Token};
-use crate::node::seal;
+use crate::domain::token::Token;
 use crate::random::{self, Random};
 use crate::store::{Store, StoreError};
 
@@ -102,8 +101,9 @@ pub enum FolderError {
          If another copy of the log has what is lost, move log.sqlite and log.sqlite-wal to another \
          folder, and put that copy in their place.\n\
          If there is none, `gcs-server recover --yes` goes on without it in a new series: reports have \
-         to be sent again, and corrections, revocations, suspensions and new tokens to be done again. \
-         Nothing has been changed."
+         to be sent again, and corrections, revocations, rotated keys, suspensions and new tokens to be \
+         done again. With --void-codes, codes that are out bring no reports any more, in case a lost event \
+         had made a stolen key void. Nothing has been changed."
     )]
     Lost {
         /// The log.
@@ -193,7 +193,7 @@ pub struct Opened {
     pub store: Box<dyn Store>,
     /// The secret keys.
     pub keys: DeploymentKeys,
-    /// The operator's token, which is shown only now, if this opening made a new deployment.
+    /// The operator's token, if this is a new deployment whose token has not been shown.
     pub token: Option<Token>,
     /// What is lost, if that was accepted.
     pub loss: Option<Loss>,
@@ -214,10 +214,26 @@ impl DataFolder {
     /// A [`FolderError`] that says what to do; the folder has not been changed.
     pub fn open(config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
         let folder = DataFolder::lock(&config.data_dir)?;
-        match DataFolder::is_new(config) {
-            true => folder.begin(config, now, random),
-            false => folder.existing(config.key_file.clone(), now, OnLoss::Refuse),
+        if DataFolder::is_new(config) {
+            folder.begin(config, now, random)?;
         }
+        if first_start::is_pending(&folder.path) {
+            first_start::finish(&folder.path, &config.key_file)?;
+        }
+        folder.existing(config.key_file.clone(), now, OnLoss::Refuse)
+    }
+
+    /// Makes a new deployment.
+    fn begin(&self, config: &Config, now: u64, random: &Random) -> Result<(), FolderError> {
+        if repair::has_wal(&self.path) {
+            return Err(FolderError::LeftOver { path: self.path.clone() });
+        }
+        let mut policy = Policy::default();
+        if config.is_loopback() {
+            // On loopback the server is being tried out: a single report is published at once.
+            policy.min_reports = 1;
+        }
+        first_start::make(&self.path, policy, now, random)
     }
 
     /// Opens the folder of a deployment that is there.
@@ -246,14 +262,30 @@ impl DataFolder {
                 let keys = key_file::read(&keys)?;
                 let OpenLog { store, loss, repaired } = repair::open(&self.path, now, on_loss)?;
                 let store = Box::new(store);
-                Ok(Opened { folder: self, store, keys, token: None, loss, repaired })
+                let token = first_start::token(&self.path);
+                Ok(Opened { folder: self, store, keys, token, loss, repaired })
             }
         }
     }
 
     /// Whether a start would make a new deployment.
-    pub fn is_new(config: &Config) -> bool {
-        !config.data_dir.join(LOG).exists() && !config.key_file.exists()
+    fn is_new(config: &Config) -> bool {
+        !config.data_dir.join(LOG).exists()
+            && !config.key_file.exists()
+            && !first_start::is_pending(&config.data_dir)
+    }
+
+    /// Whether a start would show the operator's token.
+    pub fn will_show_token(config: &Config) -> bool {
+        DataFolder::is_new(config) || first_start::is_pending(&config.data_dir)
+    }
+
+    /// Notes that the operator's token has been shown, so that no start shows it again.
+    ///
+    /// # Errors
+    /// When the token cannot be deleted; then the next start shows it again.
+    pub fn token_is_shown(&self) -> io::Result<()> {
+        first_start::end(&self.path)
     }
 
     /// Makes sure that no other process uses the folder, if it exists.
@@ -328,55 +360,6 @@ impl DataFolder {
     pub fn private(&self) -> PathBuf {
         self.path.join("private")
     }
-
-    /// Makes keys and the first events.
-    fn begin(self, config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
-        if repair::has_wal(&self.path) {
-            return Err(FolderError::LeftOver { path: self.path.clone() });
-        }
-        let keys = key_file::draw(random)?;
-        let token = Token::new(Role::Operator, &random.bytes()?);
-        let mut policy = Policy::default();
-        if config.is_loopback() {
-            // On loopback the server is being tried out: a single report is published at once.
-            policy.min_reports = 1;
-        }
-        let events = first_events(&keys, random.bytes()?, policy, &token, now)?;
-        let sealed = seal(Chain::default(), &events, now, random)?;
-
-        key_file::create(&keys, &config.key_file)?;
-        let begun = repair::create(&self.path).and_then(|mut store| {
-            let appended = sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch));
-            appended.map_err(|error| FolderError::Begin(error.to_string()))?;
-            Ok(store)
-        });
-        if begun.is_err() {
-            // The keys have not been used yet: the next start makes new ones.
-            let _gone = fs::remove_file(&config.key_file);
-            let _gone = repair::delete(&self.path);
-        }
-        let store = Box::new(begun?);
-        let (token, loss, repaired) = (Some(token), None, None);
-        Ok(Opened { folder: self, store, keys, token, loss, repaired })
-    }
-}
-
-/// The first events of a new deployment's log.
-fn first_events(
-    keys: &DeploymentKeys,
-    id: [u8; 16],
-    policy: Policy,
-    token: &Token,
-    now: u64,
-) -> Result<[Event; 4], FolderError> {
-    let key_list = judge::set_key_list(keys, now);
-    let (root, master_check) = (keys.root().0, keys.master_check());
-    Ok([
-        Deployment { id, root, master_check }.into(),
-        PolicySet { policy }.into(),
-        key_list.map_err(|error| FolderError::Begin(error.to_string()))?,
-        OperatorTokenSet { token: token.hash() }.into(),
-    ])
 }
 
 const LOCK: &str = "lock";

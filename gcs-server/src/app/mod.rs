@@ -3,11 +3,15 @@
 mod advice;
 mod backup;
 mod catch_up;
+mod certificates;
+mod checkpoint;
 pub mod config;
+mod first_start;
 mod folder;
 pub mod key_file;
 mod limits;
 mod loss;
+mod needed;
 mod repair;
 mod restore;
 mod start;
@@ -15,6 +19,7 @@ mod ticker;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,7 +28,10 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
 pub use self::backup::{CopyError, LogCopy};
+use self::catch_up::remake;
 pub use self::catch_up::{CaughtUp, catch_up};
+pub use self::certificates::Certificates;
+pub use self::checkpoint::{Checkpoints, Unusable};
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
 use self::repair::LOG;
@@ -37,7 +45,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
 use crate::node::{Node, PublicationInput, Replayed, TickPosition};
-use crate::publishing::{Publishing, Worker};
+use crate::publishing::{Publishing, Remake, Worker};
 use crate::random::Random;
 use crate::request_log::RequestLog;
 use crate::service::Service;
@@ -54,10 +62,12 @@ pub struct App {
     private: (SocketAddr, Server),
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
+    checkpointing: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     new_token: Option<Token>,
+    certificates: Certificates,
     /// Kept open until the end, so that no other server uses the folder.
-    _folder: DataFolder,
+    folder: DataFolder,
 }
 
 impl App {
@@ -69,6 +79,7 @@ impl App {
     pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
         DataFolder::expect_unused(config)?;
         // Before anything is made: the token of a new deployment is shown only once.
+        let certificates = Certificates::load(config)?;
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
         let opened = DataFolder::open(config, clock.now(), &random)?;
@@ -77,23 +88,32 @@ impl App {
             tracing::warn!("{repaired}");
         }
         folder.announce(public.0, private.0);
-        let publishing = publishing(&folder)?;
-        let running = Running::start(store, Arc::new(keys), publishing, (clock, random), config);
-        let Running { service, node_thread, worker } = running.await?;
+        let publishing = publishing(&folder, keys.root(), u64::from(config.file_memory) << 20)?;
+        let keys = Arc::new(keys);
+        let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
+        let store = (checkpoints.guard(store), folder.log());
+        let running = Running::start(store, keys, publishing, checkpoints, (clock, random), config);
+        let Running { service, node_thread, worker, checkpointing } = running.await?;
+        // A token that was never shown may have been replaced meanwhile.
+        let token = token.filter(|token| token.hash() == service.node.state().operator);
         let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
         let places = limits::places();
-        let serve = |listener, (address, socket): Bound, places| {
-            http::serve(listener, socket, places, service.clone()).map(|server| (address, server))
+        let serve = |listener, (address, socket): Bound, places, tls| {
+            http::serve(listener, socket, places, tls, service.clone())
+                .map(|server| (address, server))
         };
+        let Certificates { public: public_tls, private: private_tls } = certificates.clone();
         Ok(App {
-            public: serve(Listener::Public, public, places.public)?,
-            private: serve(Listener::Private, private, places.private)?,
+            public: serve(Listener::Public, public, places.public, public_tls)?,
+            private: serve(Listener::Private, private, places.private, private_tls)?,
+            certificates,
             node_thread,
             worker,
+            checkpointing,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new_token: token,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -107,9 +127,22 @@ impl App {
         self.private.0
     }
 
-    /// The operator's token, if this was the first start of a new deployment.
+    /// The operator's token, if this is a new deployment whose token has not been shown.
     pub fn new_token(&self) -> Option<&Token> {
         self.new_token.as_ref()
+    }
+
+    /// Notes that the operator's token has been shown, so that no start shows it again.
+    ///
+    /// # Errors
+    /// When the token cannot be deleted; then the next start shows it again.
+    pub fn token_is_shown(&self) -> io::Result<()> {
+        self.folder.token_is_shown()
+    }
+
+    /// What the listeners identify themselves with.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// The service that request handlers use.
@@ -127,7 +160,9 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run(self) -> io::Result<()> {
-        let App { service, public, private, node_thread, worker, ticker, .. } = self;
+        let App { service, public, private, node_thread, worker, ticker, folder: _folder, .. } =
+            self;
+        let checkpointing = self.checkpointing;
         let listened = futures_util::future::try_join(public.1, private.1).await;
         if let Some(ticker) = ticker {
             ticker.abort();
@@ -138,7 +173,9 @@ impl App {
         let join = move || node_thread.map_or(Ok(()), JoinHandle::join);
         let joined = tokio::task::spawn_blocking(join).await;
         // A publication that cannot be written now is written at the next start.
-        let _written = tokio::time::timeout(Duration::from_secs(10), worker).await;
+        if tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok() {
+            let _written = checkpointing.await;
+        }
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the node ended with a panic");
         }
@@ -161,22 +198,28 @@ struct Running {
     service: Service,
     node_thread: Option<JoinHandle<()>>,
     worker: tokio::task::JoinHandle<()>,
+    checkpointing: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
     /// Replays the log, then starts the node and the worker that publishes.
     async fn start(
-        mut store: Box<dyn Store>,
+        (mut store, log): (Box<dyn Store>, PathBuf),
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
+        checkpoints: Checkpoints,
         (clock, random): (Clock, Random),
         config: &Config,
     ) -> Result<Running, StartError> {
         let mut before = Before::look(&publishing).await?;
         let last = before.published.take();
-        let own_keys = Arc::clone(&keys);
+        let (own_keys, own) = (Arc::clone(&keys), checkpoints.clone());
         let replayed = tokio::task::spawn_blocking(move || {
-            before.catch_up(&mut *store, &own_keys).map(|caught_up| (store, caught_up))
+            let caught_up = before.catch_up(&mut *store, &own_keys, &own)?;
+            if caught_up.replayed.newer.is_none() {
+                store.settle();
+            }
+            Ok::<_, StartError>((store, caught_up))
         });
         let (store, caught_up) = replayed.await.map_err(io::Error::other)??;
         let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
@@ -196,20 +239,22 @@ impl Running {
         let last = last.filter(|last| !is_over(&last.position));
         let waits = outbox.position().as_ref().is_some_and(is_over);
         let (sender, published) = watch::channel(last);
-        let files = publishing.public.clone();
-        let worker = Worker::new(publishing, builder, sender);
+        let shelf = Arc::clone(&publishing.shelf);
+        let remake = Remake::new(remake(log, Arc::clone(&keys)));
+        let worker = Worker::new(publishing, builder, sender, Some(remake));
         let worker = tokio::spawn(worker.run(outbox, waits, queue));
+        let checkpointing = tokio::spawn(checkpoints.run(node.view(), published.clone()));
         let service = Service {
             node,
             keys,
             log: LogReader::new(config.data_dir.join(LOG)),
             clock,
             published,
-            files,
+            shelf,
             body_patience: Duration::from_secs(config.body_seconds.into()),
             request_log: Arc::new(RequestLog::new(config.log_requests)),
             metrics: Arc::default(),
         };
-        Ok(Running { service, node_thread, worker })
+        Ok(Running { service, node_thread, worker, checkpointing })
     }
 }

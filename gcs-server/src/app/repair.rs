@@ -74,12 +74,6 @@ pub(super) fn has_wal(folder: &Path) -> bool {
     fs::metadata(folder.join(LOG_WAL)).is_ok_and(|wal| wal.len() > 0)
 }
 
-/// Deletes a log that was just made, and its witness.
-pub(super) fn delete(folder: &Path) -> io::Result<()> {
-    SqliteStore::delete(&folder.join(LOG))?;
-    fs::remove_file(folder.join(WITNESS))
-}
-
 /// Makes sure that nothing is wrong with a log that a start would repair or refuse.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gcs_core::Digest;
 use thiserror::Error;
@@ -84,6 +85,8 @@ pub enum RestoreError {
 pub struct Restore {
     copy: PathBuf,
     folder: PathBuf,
+    /// The secret keys.
+    pub keys: Arc<DeploymentKeys>,
     /// The state at the end of the copy.
     pub state: State,
     /// What is in the place of the log now, for people.
@@ -111,7 +114,8 @@ impl Restore {
         expect_undamaged(&copy)?;
         let state = read(&copy, &keys)?;
         let present = describe(&log, &state);
-        Ok(Restore { copy, folder: config.data_dir.clone(), state, present })
+        let (folder, keys) = (config.data_dir.clone(), Arc::new(keys));
+        Ok(Restore { copy, folder, keys, state, present })
     }
 
     /// Makes the copy ready in the data folder, lets `go_on` add to it, and puts it in the place of the log. What was

@@ -3,14 +3,17 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use gcs_core::Version;
+use gcs_core::{PublicKey, Version};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
 use super::advice;
-use super::catch_up::{CaughtUp, catch_up};
+use super::catch_up::{CaughtUp, can_go_on_from, catch_up_from};
+use super::checkpoint::{Checkpoints, Unusable};
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
+use crate::domain::state::State;
+use crate::http::TlsError;
 use crate::node::{ReplayError, Replayed};
 use crate::publishing::{Files, Outbox, Published, Publishing, PublishingError};
 use crate::store::Store;
@@ -63,6 +66,9 @@ pub enum StartError {
         /// The likely cause, and what to do about it.
         advice: String,
     },
+    /// A certificate cannot be used.
+    #[error("TLS cannot be used: {0}")]
+    Tls(#[from] TlsError),
     /// Another error of the operating system.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -125,8 +131,12 @@ impl Before {
         self,
         store: &mut dyn Store,
         keys: &DeploymentKeys,
+        checkpoints: &Checkpoints,
     ) -> Result<CaughtUp, StartError> {
-        let mut caught_up = catch_up(store, keys, self.saved.unwrap_or_default())?;
+        let saved = self.saved.unwrap_or_default();
+        let state = checkpoint(checkpoints, store, &saved);
+        let state = state.unwrap_or_else(|| State::new(keys.filler()));
+        let mut caught_up = catch_up_from(state, store, keys, saved)?;
         let Replayed { state, unerased, newer } = &caught_up.replayed;
         if let Some(error) = newer {
             // The files that a newer release published stay as they are.
@@ -154,11 +164,32 @@ impl Before {
     }
 }
 
-/// Where files are written to in a data folder.
+/// The state to go on from, if there is a checkpoint that can be used.
+fn checkpoint(checkpoints: &Checkpoints, store: &mut dyn Store, saved: &Outbox) -> Option<State> {
+    let unused = "the checkpoint is not used: replaying the whole log";
+    match checkpoints.read(store) {
+        Ok(state) if can_go_on_from(&state, saved) => Some(state),
+        Ok(_) => {
+            tracing::warn!(reason = "the saved publisher is older", "{unused}");
+            None
+        }
+        Err(Unusable::Missing) => None,
+        Err(reason) => {
+            tracing::warn!(%reason, "{unused}");
+            None
+        }
+    }
+}
+
+/// Where files are written to in a data folder. At most so many bytes of public files are in memory.
 ///
 /// # Errors
 /// When its folders cannot be used.
-pub fn publishing(folder: &DataFolder) -> Result<Publishing, object_store::Error> {
+pub fn publishing(
+    folder: &DataFolder,
+    root: PublicKey,
+    memory: u64,
+) -> Result<Publishing, object_store::Error> {
     let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
-    Ok(Publishing { public, private })
+    Ok(Publishing::new(public, private, root, memory))
 }

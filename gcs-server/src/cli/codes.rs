@@ -60,10 +60,29 @@ pub(super) struct Open {
     server: Private,
 }
 
+/// A range that was opened before.
 #[derive(Args, Debug)]
-pub(super) struct Print {
+struct Range {
     /// The range's first serial number, as `codes list` shows it
     first: u32,
+    /// Generation of the range's key, as `codes list` shows it [default: the present key's]
+    #[arg(long, value_name = "NUMBER")]
+    generation: Option<u32>,
+}
+
+impl Range {
+    /// A path below the range, with its query.
+    fn path(&self, name: &str) -> String {
+        let Range { first, generation } = self;
+        let query = generation.map(|generation| format!("?generation={generation}"));
+        format!("{RANGES}/{first}/{name}{}", query.unwrap_or_default())
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Print {
+    #[command(flatten)]
+    range: Range,
     #[command(flatten)]
     sheet: SheetArgs,
     #[command(flatten)]
@@ -72,8 +91,8 @@ pub(super) struct Print {
 
 #[derive(Args, Debug)]
 pub(super) struct Close {
-    /// The range's first serial number, as `codes list` shows it
-    first: u32,
+    #[command(flatten)]
+    range: Range,
     #[command(flatten)]
     server: Private,
 }
@@ -119,13 +138,13 @@ pub(super) fn run(command: CodesCommand) -> CommandResult {
     match command {
         CodesCommand::Open(range) => open(&range),
         CodesCommand::List(server) => server.connect()?.show(&Ask::get(RANGES)),
-        CodesCommand::Print(Print { first, sheet: SheetArgs { format, output }, server }) => {
-            let sheet = sheet(&server.connect()?, first.into(), format)?;
+        CodesCommand::Print(Print { range, sheet: SheetArgs { format, output }, server }) => {
+            let sheet = sheet(&server.connect()?, &range, format)?;
             output.write(Readers::Owner, &sheet)
         }
-        CodesCommand::Close(Close { first, server }) => {
+        CodesCommand::Close(Close { range, server }) => {
             let done = "The range is closed; `gcs-server codes list` shows it.";
-            server.connect()?.act(&Ask::post(format!("{RANGES}/{first}/close")), done)
+            server.connect()?.act(&Ask::post(range.path("close")), done)
         }
     }
 }
@@ -137,7 +156,9 @@ fn open(range: &Open) -> CommandResult {
     let output = output.open(Readers::Owner, codes * CODE_ROOM + SMALL)?;
     let body = json!({ "count": count, "valid_days": valid_days });
     let range = client.ask(&Ask::post(RANGES).with(&body))?;
-    let first = range["first"].as_u64().ok_or("no serial number in the answer")?;
+    let number = |name: &str| range[name].as_u64().and_then(|number| u32::try_from(number).ok());
+    let first = number("first").ok_or("no serial number in the answer")?;
+    let generation = number("generation");
     if *no_codes {
         let done = format!(
             "The range {first} is open; `gcs-server codes list` shows it, `gcs-server codes close \
@@ -150,16 +171,18 @@ fn open(range: &Open) -> CommandResult {
         "The range {first} is open; `gcs-server codes print {first}` prints its codes, `gcs-server \
          codes close {first}` revokes them."
     );
-    let sheet = sheet(&client, first, *format).map_err(|error| format!("{error}\n{done}"))?;
+    let sheet = sheet(&client, &Range { first, generation }, *format)
+        .map_err(|error| format!("{error}\n{done}"))?;
     output.write_after(&sheet, done)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The unused codes of a range.
-fn sheet(client: &Client, first: u64, format: Format) -> Result<String, Error> {
+fn sheet(client: &Client, range: &Range, format: Format) -> Result<String, Error> {
     let format = format.to_possible_value().ok_or("a form without a name")?;
-    let path = format!("{RANGES}/{first}/codes?format={}", format.get_name());
-    Ok(client.ask_text(&Ask::get(path))?)
+    let path = range.path("codes");
+    let and = if path.contains('?') { '&' } else { '?' };
+    Ok(client.ask_text(&Ask::get(format!("{path}{and}format={}", format.get_name())))?)
 }
 
 pub(super) fn revoke(RevokeCode { code, server }: &RevokeCode) -> CommandResult {
@@ -180,7 +203,7 @@ pub(super) fn print_offline(codes: &PrintCodes) -> CommandResult {
     if (range.provider, range.generation) != (provider, generation) {
         return Err(format!(
             "the range is of provider {} and key generation {}, but the key is of provider \
-             {provider} and generation {generation}",
+             {provider} and generation {generation}; `gcs-server provider key` shows the present key",
             range.provider, range.generation
         )
         .into());

@@ -16,8 +16,10 @@ use crate::app::{
     CaughtUp, DataFolder, FolderError, OnLoss, Opened, StartError, catch_up, expect_undamaged,
     publishing,
 };
-use crate::domain::events::{Event, OperatorTokenSet, SeriesStarted};
-use crate::domain::state::State;
+use crate::domain::events::{Event, OperatorTokenSet, ProviderStatus};
+use crate::domain::judge::{self, Decision, RequestContext};
+use crate::domain::keys::DeploymentKeys;
+use crate::domain::state::{Provider, State};
 use crate::domain::token::{Role, Token};
 use crate::node::{replay, seal};
 use crate::publishing::{Comparison, Outbox, Publishing};
@@ -53,6 +55,9 @@ pub(super) struct Recover {
     /// a copy, so that later ticks may have been published which are not here
     #[arg(long)]
     restored: bool,
+    /// Make void all codes that are out and have not brought a report
+    #[arg(long)]
+    void_codes: bool,
     #[command(flatten)]
     settings: FolderOptions,
 }
@@ -111,7 +116,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     say(format_args!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head)))?;
     say(format_args!("digest {}", state.digest()))?;
     block_on(async {
-        let publishing = publishing(&folder)?;
+        let publishing = publishing(&folder, keys.root(), 0)?;
         match publishing.newest().await?.filter(|newest| state.lacks(*newest)) {
             Some(newest) => Err(StartError::Behind { tick: newest.tick }.into()),
             None => compare(&publishing, &outbox, write).await,
@@ -149,7 +154,8 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandResult {
+pub(super) fn recover(options: Recover) -> CommandResult {
+    let Recover { yes, restored, void_codes, settings } = options;
     let config = Config::load(&settings.into())?;
     let Opened { folder, mut store, keys, loss, .. } = open_to_recover(&config, yes)?;
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
@@ -159,7 +165,9 @@ pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandRe
         "the log is sound up to event {}: {reports} reports, last tick {tick}",
         state.position
     ))?;
-    let newest = block_on(async { publishing(&folder)?.newest().await.map_err(Error::from) })?;
+    let newest = block_on(async {
+        publishing(&folder, keys.root(), 0)?.newest().await.map_err(Error::from)
+    })?;
     match newest {
         _ if loss.is_some() => {}
         _ if restored => say("this folder is a copy: everything after the log's end is lost")?,
@@ -176,33 +184,73 @@ pub(super) fn recover(Recover { yes, restored, settings }: Recover) -> CommandRe
         None => say("the published files are not here: everything after the log's end is lost")?,
     }
     if !yes {
-        say(
-            "lost are reports, but also corrections, revocations, suspensions and new tokens: do \
-             these again.",
-        )?;
-        let command = if restored { "recover --restored --yes" } else { "recover --yes" };
+        expect_recoverable(&config, &state)?;
+        say("lost are reports, but also corrections, revoked codes and providers, rotated keys, \
+             suspensions and new tokens: do these again.")?;
+        say_codes(&state, config.clock().now(), void_codes)?;
+        let more = [(restored, " --restored"), (void_codes, " --void-codes")];
+        let more: String =
+            more.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect();
+        let command = format!("recover{more} --yes");
         say(format_args!("`gcs-server {command}` continues with this log in a new series"))?;
         return Ok(ExitCode::FAILURE);
     }
-    let series = begin_series(&config, &folder, &mut *store, &state)?;
+    let series = begin_series(&config, (&folder, &keys), &mut *store, &state, void_codes)?;
     say_done(&format!("series {series} begins with the next tick; start the server"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets a log go on whose end is lost: in a new series, whose number is returned.
+/// Makes sure that the clock lets a log go on.
+pub(super) fn expect_recoverable(config: &Config, state: &State) -> Result<(), Error> {
+    let context = RequestContext { now: config.clock().now(), random: [0; 32] };
+    judge::recover(state, context, 0, false)?;
+    Ok(())
+}
+
+/// Lets a log go on whose end is lost: in a new series, whose number is returned, and with new keys.
 pub(super) fn begin_series(
     config: &Config,
-    folder: &DataFolder,
+    (folder, keys): (&DataFolder, &DeploymentKeys),
     store: &mut dyn Store,
     state: &State,
+    void_codes: bool,
 ) -> Result<u32, Error> {
-    let published = block_on(async { publishing(folder)?.forget().await.map_err(Error::from) })?;
-    // The number is the Unix time: a second recovery may not know of the first one, and must not
-    // use the same number for another series.
-    let now = u32::try_from(config.clock().now()).unwrap_or(0);
-    let series = published.max(state.series).saturating_add(1).max(now);
-    append(config, store, state, SeriesStarted { series })?;
-    Ok(series)
+    // Nothing is forgotten if the clock is wrong.
+    expect_recoverable(config, state)?;
+    let published = block_on(async {
+        publishing(folder, keys.root(), 0)?.forget().await.map_err(Error::from)
+    })?;
+    let now = config.clock().now();
+    let context = RequestContext { now, random: [0; 32] };
+    let Decision { events, answer } = judge::recover(state, context, published, void_codes)?;
+    append(config, store, state, &events)?;
+    say_codes(state, now, void_codes)?;
+    Ok(answer.series)
+}
+
+/// Says which codes stay valid after a recovery.
+pub(super) fn say_codes(state: &State, now: u64, void_codes: bool) -> Result<(), Error> {
+    if void_codes {
+        say("codes that are out and have brought no report are void: providers open new ranges")?;
+        return Ok(());
+    }
+    let open = |(number, provider): (&u16, &Provider)| {
+        let (open, _) = provider.code_counts(now);
+        let is_active = provider.status == ProviderStatus::Active;
+        (open > 0 && is_active)
+            .then(|| format!("  provider {number} ({}): {open}\n", provider.name))
+    };
+    let open: String = state.providers.iter().filter_map(open).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    say(format_args!(
+        "codes that are out stay valid, as far as the log knows them:\n{open}\
+         If the lost events rotated a provider's key or closed a range, its codes count again: make all \
+         codes void with --void-codes, or those of one provider with `gcs-server provider rotate`. New \
+         codes get keys that were never used."
+    ))?;
+    Ok(())
 }
 
 pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> CommandResult {
@@ -211,7 +259,7 @@ pub(super) fn reset_token(ResetToken { output, settings }: ResetToken) -> Comman
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let token = Token::new(Role::Operator, &Random::System.bytes()?);
     let output = output.open(Readers::Owner, SMALL)?;
-    append(&config, &mut *store, &state, OperatorTokenSet { token: token.hash() })?;
+    append(&config, &mut *store, &state, &[OperatorTokenSet { token: token.hash() }.into()])?;
     let done = "The old token is void, and the new one is lost: run the command again.";
     output.write_after(&format!("operator token: {token}\n"), done)?;
     Ok(ExitCode::SUCCESS)
@@ -237,13 +285,15 @@ fn open_to_recover(config: &Config, accept: bool) -> Result<Opened, Error> {
     }
 }
 
-/// Appends one event to the log of a data folder that no server uses.
+/// Appends events to the log of a data folder that no server uses.
 fn append(
     config: &Config,
     store: &mut dyn Store,
     state: &State,
-    event: impl Into<Event>,
+    events: &[Event],
 ) -> Result<(), Error> {
-    let sealed = seal(state.chain(), &[event.into()], config.clock().now(), &Random::System)?;
-    Ok(sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch))?)
+    let sealed = seal(state.chain(), events, config.clock().now(), &Random::System)?;
+    sealed.map_or(Ok(()), |sealed| store.append(&sealed.batch))?;
+    store.settle();
+    Ok(())
 }

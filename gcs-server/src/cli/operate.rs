@@ -1,10 +1,12 @@
 //! The operator's commands about policy, clock, ticks, series and tokens.
 
 use clap::{Args, Subcommand};
+use serde::Deserialize as _;
 
 use super::CommandResult;
 use super::connection::{Ask, Private};
 use super::output::OutputArgs;
+use crate::domain::policy::Policy;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -23,6 +25,9 @@ pub(super) struct SetPolicy {
     /// Do it even if dates are dropped, for good
     #[arg(long)]
     drop_dates: bool,
+    /// Do it even if a report alone can bring much more filler than before
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     server: Private,
 }
@@ -66,9 +71,10 @@ pub(super) fn policy(command: PolicyCommand) -> CommandResult {
     }
 }
 
-fn set_policy(SetPolicy { settings, drop_dates, server }: &SetPolicy) -> CommandResult {
+fn set_policy(SetPolicy { settings, drop_dates, yes, server }: &SetPolicy) -> CommandResult {
     let client = server.connect()?;
     let mut policy = client.ask(&Ask::get(POLICY))?;
+    let before = filler_of_one_report(&policy);
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or("say SETTING=VALUE")?;
         let known = policy.get_mut(name);
@@ -77,8 +83,26 @@ fn set_policy(SetPolicy { settings, drop_dates, server }: &SetPolicy) -> Command
         *known = serde_json::from_str(value)
             .map_err(|_| format!("{name}: {value} is neither a number nor true or false"))?;
     }
+    let filler = filler_of_one_report(&policy);
+    if filler > before.max(MUCH_FILLER) && !yes {
+        return Err(format!(
+            "with these settings, one report alone can bring up to {filler} random filler elements to \
+             each of its dates (before: {before}): min_reports - 1 times max_items_per_date, at most \
+             max_filler. They stay until the date expires, and every phone fetches them. If that is \
+             meant, add --yes"
+        )
+        .into());
+    }
     let set = Ask::put(format!("{POLICY}?drop_dates={drop_dates}")).with(&policy);
     client.act(&set, "The policy has been changed; `gcs-server policy show` shows it.")
+}
+
+/// Filler of one report for one date that is not worth a question.
+const MUCH_FILLER: u64 = 10_000;
+
+/// See [`Policy::filler_of_one_report`]. Settings that are none bring no filler: the server refuses them.
+fn filler_of_one_report(policy: &serde_json::Value) -> u64 {
+    Policy::deserialize(policy).map_or(0, |policy| policy.filler_of_one_report())
 }
 
 pub(super) fn tick(server: &Private) -> CommandResult {

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::connection::SMALL;
-use super::offline::begin_series;
+use super::offline::{begin_series, expect_recoverable, say_codes};
 use super::output::{Output, say, say_done};
 use super::{CommandResult, Error};
 use crate::app::config::{Config, FolderOptions};
@@ -20,11 +21,15 @@ pub(super) struct Restore {
     /// Do it; without --yes, only show what would happen
     #[arg(long)]
     yes: bool,
+    /// Make void all codes that are out and have not brought a report
+    #[arg(long)]
+    void_codes: bool,
     #[command(flatten)]
     settings: FolderOptions,
 }
 
-pub(super) fn restore(Restore { copy, yes, settings }: Restore) -> CommandResult {
+pub(super) fn restore(options: Restore) -> CommandResult {
+    let Restore { copy, yes, void_codes, settings } = options;
     let config = Config::load(&settings.into())?;
     DataFolder::expect_unused(&config)?;
     let restoring = Restoring::look(&copy, &config)?;
@@ -36,21 +41,25 @@ pub(super) fn restore(Restore { copy, yes, settings }: Restore) -> CommandResult
         state.reports.len()
     ))?;
     say(&restoring.present)?;
+    expect_recoverable(&config, state)?;
     if !yes {
+        say_codes(state, config.clock().now(), void_codes)?;
+        let flag = if void_codes { " --void-codes" } else { "" };
         say(format_args!(
-            "`gcs-server restore {} --yes` moves what is there to a folder replaced-TIME in {folder}, puts the \
+            "`gcs-server restore {}{flag} --yes` moves what is there to a folder replaced-TIME in {folder}, puts the \
              copy in its place, and begins a new series. Everything after the copy is lost for the server: \
-             reports have to be sent again, and corrections, revocations, suspensions and new tokens to be done \
-             again",
+             reports have to be sent again, and corrections, revocations, rotated keys, suspensions and new tokens \
+             to be done again",
             copy.display()
         ))?;
         return Ok(ExitCode::FAILURE);
     }
     drop(Output::stdout(SMALL)?);
+    let keys = Arc::clone(&restoring.keys);
     let claimed = DataFolder::claim(&config.data_dir)?;
     let mut series = 0;
     let aside = restoring.install(&claimed, config.clock().now(), |store, state| {
-        series = begin_series(&config, &claimed, store, state)?;
+        series = begin_series(&config, (&claimed, &keys), store, state, void_codes)?;
         Ok::<(), Error>(())
     })?;
     let aside = aside.map_or_else(String::new, |aside| {

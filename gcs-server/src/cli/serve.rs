@@ -19,9 +19,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::CommandResult;
 use super::connection::SMALL;
 use super::output::{Output, note};
+#[cfg(unix)]
+use crate::app::Certificates;
 use crate::app::config::{Config, LogFormat, LogLevel, Options};
 use crate::app::{App, DataFolder};
 use crate::domain::policy::Policy;
+use crate::http::TlsFiles;
 use crate::random::Random;
 #[cfg(unix)]
 use crate::request_log::RequestLog;
@@ -30,7 +33,7 @@ pub(super) fn serve(settings: &Options) -> CommandResult {
     let config = &Config::load(settings)?;
     #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no SIGHUP"))]
     let (levels, _written_at_the_end) = log_to_stderr(config);
-    if DataFolder::is_new(config) {
+    if DataFolder::will_show_token(config) {
         // The operator's token is shown only once, so standard output must be usable.
         drop(Output::stdout(SMALL)?);
     }
@@ -44,7 +47,8 @@ pub(super) fn serve(settings: &Options) -> CommandResult {
         #[cfg(unix)]
         if let Some(hangups) = hangups {
             let request_log = Arc::clone(&app.service().request_log);
-            let reload = reload_at(hangups, settings.clone(), levels, request_log);
+            let certificates = app.certificates().clone();
+            let reload = reload_at(hangups, settings.clone(), levels, request_log, certificates);
             actix_web::rt::spawn(reload);
         }
         let handles = app.handles();
@@ -104,6 +108,7 @@ async fn reload_at(
     settings: Options,
     handle: Levels,
     request_log: Arc<RequestLog>,
+    certificates: Certificates,
 ) {
     while hangups.recv().await.is_some() {
         match Config::load(&settings) {
@@ -111,7 +116,14 @@ async fn reload_at(
                 let _gone = handle.reload(levels(config.log_level));
                 request_log.set(config.log_requests);
                 let (level, requests) = (config.log_level, config.log_requests);
-                tracing::warn!(?level, ?requests, "log settings read again; others need a restart");
+                tracing::warn!(
+                    ?level,
+                    ?requests,
+                    "settings of the log and certificates read again; others need a restart"
+                );
+                if let Err(error) = certificates.reload(&config) {
+                    tracing::error!(%error, "certificate not read again; the one before stays");
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "settings not read again; all stay as they are");
@@ -124,13 +136,16 @@ async fn reload_at(
 /// shown, the server serves all the same.
 fn greet(config: &Config, app: &App) {
     let done = match app.new_token() {
-        Some(_) => {
-            "The operator's token is lost: stop the server, then run `gcs-server reset-token`."
-        }
+        Some(_) => "The server runs all the same, and its next start shows the operator's token.",
         None => "The server runs all the same.",
     };
-    if let Err(error) = Output::unchecked().write_after(&greeting(config, app), done) {
-        note(error);
+    match Output::unchecked().write_after(&greeting(config, app), done) {
+        Err(error) => note(error),
+        Ok(_) => {
+            if let Err(error) = app.token_is_shown() {
+                tracing::warn!(%error, "the folder `starting` cannot be deleted: the next start tries again");
+            }
+        }
     }
 }
 
@@ -138,15 +153,17 @@ fn greet(config: &Config, app: &App) {
 fn greeting(config: &Config, app: &App) -> String {
     let (public, private) = (app.public(), app.private());
     let root = data_encoding::HEXLOWER.encode(&app.service().keys.root().0);
+    let scheme = |tls: Option<TlsFiles>| if tls.is_some() { "https" } else { "http" };
+    let (open, closed) = (scheme(config.public_tls()), scheme(config.private_tls()));
     let mut text =
-        format!("public:  http://{public}\nprivate: http://{private}\nroot key: {root}\n");
+        format!("public:  {open}://{public}\nprivate: {closed}://{private}\nroot key: {root}\n");
     let Some(token) = app.new_token() else { return text };
     text += &format!("operator token: {token}\n");
     text += &format!(
         "\nThis is a new deployment in {data}. The operator token is shown only now: keep it.\n\
          Keep a copy of {keys} in a safe place: without it nothing can be restored.\n\n\
          Next:\n  \
-           export GCS_SERVER_TOKEN={token} GCS_SERVER_URL=http://{private}\n  \
+           export GCS_SERVER_TOKEN={token} GCS_SERVER_URL={closed}://{private}\n  \
            gcs-server provider add 'City hospital'    # gives a provider token\n  \
            gcs-server --help\n",
         data = config.data_dir.display(),
@@ -168,8 +185,11 @@ fn warn(config: &Config, app: &App) {
     if policy.raw {
         tracing::warn!("raw elements are accepted: anyone who heard an identifier can report it");
     }
-    if !config.private_listen.ip().is_loopback() {
-        tracing::warn!("the private listener is not on loopback: put TLS in front of it");
+    if !config.private_listen.ip().is_loopback() && config.private_tls().is_none() {
+        tracing::warn!(
+            "the private listener is not on loopback and has no TLS: set private_tls_cert and \
+             private_tls_key, or put a proxy in front of it"
+        );
     }
     #[cfg(unix)]
     if let Ok(meta) = std::fs::metadata(&config.key_file)

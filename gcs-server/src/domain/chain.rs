@@ -145,6 +145,24 @@ impl LogError {
     pub fn is_newer(&self) -> bool {
         matches!(self, LogError::Newer { .. })
     }
+
+    /// The position of the event.
+    pub fn position(&self) -> u64 {
+        let (LogError::Broken { position, .. } | LogError::Newer { position, .. }) = self;
+        *position
+    }
+
+    /// This error, found behind an event that seemed to be of a newer release. If it is found right
+    /// behind it, the header of that event is damaged, and no newer release wrote it.
+    #[must_use]
+    pub fn behind(self, newer: &LogError) -> LogError {
+        let position = newer.position();
+        if self.position() != position + 1 {
+            return self;
+        }
+        let what = format!("its header or that of the next event is damaged ({self})");
+        LogError::broken(position, what)
+    }
 }
 
 /// The end of a chain so far. It seals the next events, or verifies them.
@@ -183,6 +201,29 @@ impl Chain {
         header: &[u8],
         body: Option<(&[u8; 32], &[u8])>,
     ) -> Result<LoggedEvent, LogError> {
+        let mut next = *self;
+        let header = next.link(header)?;
+        let position = header.position;
+        if let Some((salt, body)) = body
+            && commitment(salt, body) != header.commitment
+        {
+            let what = "its body is not the one it was written with";
+            return Err(LogError::broken(position, what));
+        }
+        if header.outcome != ACCEPTED {
+            let value = header.outcome.into();
+            return Err(LogError::Newer { position, field: "outcome", value });
+        }
+        let event = body.map(|(_, body)| decode(&header, body)).transpose()?;
+        *self = next;
+        Ok(LoggedEvent { header, event })
+    }
+
+    /// Verifies that a header is the next event's, whatever its kind and outcome.
+    ///
+    /// # Errors
+    /// What is wrong with the header.
+    pub fn link(&mut self, header: &[u8]) -> Result<EventHeader, LogError> {
         let position = self.position + 1;
         let broken = |what: &str| LogError::broken(position, what);
         let header = EventHeader::from_bytes(header)
@@ -194,19 +235,8 @@ impl Chain {
         if header.previous != self.head {
             return Err(broken("it does not follow from the event before (its hash differs)"));
         }
-        if header.outcome != ACCEPTED {
-            let value = header.outcome.into();
-            return Err(LogError::Newer { position, field: "outcome", value });
-        }
-        let event = match body {
-            None => None,
-            Some((salt, body)) if commitment(salt, body) != header.commitment => {
-                return Err(broken("its body is not the one it was written with"));
-            }
-            Some((_, body)) => Some(decode(&header, body)?),
-        };
         (self.position, self.head) = (position, header.hash());
-        Ok(LoggedEvent { header, event })
+        Ok(header)
     }
 }
 

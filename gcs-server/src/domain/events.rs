@@ -11,7 +11,7 @@ use thiserror::Error;
 pub use gcs_core::live::Act;
 use gcs_core::report::{Item, ItemProblem};
 
-use crate::domain::policy::Policy;
+use crate::domain::policy::{FirstPolicy, Policy};
 
 /// Random number of a report, by which its sender asks for its status.
 pub type TrackingId = [u8; 16];
@@ -67,8 +67,8 @@ macro_rules! events {
 events! {
     /// The first event: which deployment this is.
     1 Deployment;
-    /// New settings.
-    2 PolicySet;
+    /// New settings, as they were before `max_filler`.
+    2 FirstPolicySet;
     /// A new list of online keys.
     3 KeyListSet;
     /// A new operator token.
@@ -83,8 +83,8 @@ events! {
     8 ProviderKeyRaised;
     /// A range of codes that can bring reports.
     9 RangeOpened;
-    /// A range whose unused codes are void.
-    10 RangeClosed;
+    /// A range of the provider's present key whose unused codes are void.
+    10 PresentRangeClosed;
     /// One unused code that is void.
     11 CodeRevoked;
     /// A report.
@@ -101,10 +101,26 @@ events! {
     17 Purge;
     /// A new token for backends.
     18 BackendTokenSet;
+    /// The log goes on although its end was lost.
+    19 LogRecovered;
+    /// A new key for a provider's next codes.
+    20 KeyRenewed;
+    /// A range whose unused codes are void.
+    21 RangeClosed;
+    /// New settings.
+    22 PolicySet;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
 pub const ERASABLE: u16 = 12;
+
+impl Event {
+    /// The kind of a publication.
+    pub const TICK_MADE: u16 = 14;
+
+    /// The kind of a purge.
+    pub const PURGE: u16 = 17;
+}
 
 /// Bytes that are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -134,6 +150,14 @@ pub struct Deployment {
     pub root: [u8; 32],
     /// A value derived from the master key, by which a start recognises the right key file.
     pub master_check: [u8; 32],
+}
+
+/// New settings, as they were before `max_filler`: that was without bound. New events are a
+/// [`PolicySet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstPolicySet {
+    /// All settings, changed or not.
+    pub policy: FirstPolicy,
 }
 
 /// New settings.
@@ -229,12 +253,34 @@ pub struct RangeOpened {
     pub expires: u64,
 }
 
+/// A new key for a provider's next codes, because the serial numbers of the one before are used up.
+/// Codes of the one before stay valid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRenewed {
+    /// The provider.
+    pub provider: u16,
+    /// The new generation.
+    pub generation: u32,
+}
+
+/// A range of the provider's present key whose unused codes are void from now on. New events are a
+/// [`RangeClosed`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresentRangeClosed {
+    /// The provider.
+    pub provider: u16,
+    /// First serial number of the range, under the provider's present key.
+    pub first: u32,
+}
+
 /// A range whose unused codes are void from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeClosed {
     /// The provider.
     pub provider: u16,
-    /// First serial number of the range, under the provider's present key.
+    /// Generation of the key that its codes are made with.
+    pub generation: u32,
+    /// First serial number of the range.
     pub first: u32,
 }
 
@@ -291,11 +337,23 @@ pub struct TickMade {
     pub number: u32,
 }
 
-/// A new series, begun after a restore or to recall what is published.
+/// A new series, begun to recall what is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesStarted {
     /// The new series.
     pub series: u32,
+}
+
+/// The log goes on although its end was lost. Nobody knows which keys and serial numbers the lost
+/// events brought out, so all providers get keys of a generation that cannot have been out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecovered {
+    /// The new series.
+    pub series: u32,
+    /// The new generation of every provider's key, and the first one of a new provider's.
+    pub generation: u32,
+    /// Whether the codes that are out are void.
+    pub void_codes: bool,
 }
 
 /// The operator's statement that the clock is right after it jumped ahead.
@@ -355,7 +413,11 @@ mod tests {
         .concat();
         assert_eq!(Event::from(report.clone()).kind(), ERASABLE);
         round_trip(&report.into(), &golden);
-        round_trip(&TickMade { series: 1, number: 200 }.into(), "01c801");
+        let tick = Event::from(TickMade { series: 1, number: 200 });
+        assert_eq!(tick.kind(), Event::TICK_MADE);
+        let purge = Event::from(Purge { reports: vec![2], used: vec![] });
+        assert_eq!(purge.kind(), Event::PURGE);
+        round_trip(&tick, "01c801");
         round_trip(&CodeRevoked { code }.into(), "ac020105");
         let correction =
             Correction { act: Act::Reinstate, reports: vec![12, 900], selection: "x".into() };
@@ -371,7 +433,12 @@ mod tests {
         };
         round_trip(&range.into(), "0102006480a4a7da06");
         let policy = PolicySet { policy: Policy::default() };
-        round_trip(&policy.into(), "14e80784070aa0380e0080029003a08d06");
+        round_trip(&policy.into(), "14e80784070aa0380e0080029003a08d06a08d06");
+        let recovered = LogRecovered { series: 300, generation: 301, void_codes: true };
+        round_trip(&recovered.into(), "ac02ad0201");
+        round_trip(&KeyRenewed { provider: 300, generation: 2 }.into(), "ac0202");
+        let closed = RangeClosed { provider: 300, generation: 2, first: 5 };
+        round_trip(&closed.into(), "ac020205");
         round_trip(&ClockResumed {}.into(), "");
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }

@@ -104,10 +104,20 @@ impl DeploymentKeys {
         self.derive("gcs master key check v1")
     }
 
+    /// A value for a digest of 32 bytes that only this master key gives, by which a checkpoint of
+    /// this deployment is known.
+    pub fn seal(&self, digest: &[u8; 32]) -> [u8; 32] {
+        self.expand(&[b"gcs checkpoint v1", digest])
+    }
+
     fn derive(&self, label: &str) -> [u8; 32] {
+        self.expand(&[label.as_bytes()])
+    }
+
+    fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
         let mut key = [0; 32];
         Hkdf::<Sha256>::new(None, self.secrets.master.as_slice())
-            .expand(label.as_bytes(), &mut key)
+            .expand_multi_info(info, &mut key)
             .expect("HKDF-SHA256 gives up to 8160 bytes");
         key
     }

@@ -32,6 +32,44 @@ pub struct Policy {
     pub max_code_days: u32,
     /// Number of unused codes that a provider may have at once, at most; 1 to 1000000.
     pub max_open_codes: u32,
+    /// Number of filler elements that a date may have, at most; 0 to 10 million. Once it has them,
+    /// elements that have waited for `max_hold` are published without more filler.
+    pub max_filler: u32,
+}
+
+/// The settings as they were before `max_filler`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "they are those of `Policy`")]
+pub struct FirstPolicy {
+    pub rate_bits: u32,
+    pub expected_per_date: u32,
+    pub interval: u64,
+    pub min_reports: u32,
+    pub max_hold: u64,
+    pub retention_days: u32,
+    pub raw: bool,
+    pub max_items_per_date: u32,
+    pub max_code_days: u32,
+    pub max_open_codes: u32,
+}
+
+impl From<FirstPolicy> for Policy {
+    fn from(first: FirstPolicy) -> Policy {
+        Policy {
+            rate_bits: first.rate_bits,
+            expected_per_date: first.expected_per_date,
+            interval: first.interval,
+            min_reports: first.min_reports,
+            max_hold: first.max_hold,
+            retention_days: first.retention_days,
+            raw: first.raw,
+            max_items_per_date: first.max_items_per_date,
+            max_code_days: first.max_code_days,
+            max_open_codes: first.max_open_codes,
+            // What was published then must be computed again byte for byte.
+            max_filler: u32::MAX,
+        }
+    }
 }
 
 /// A setting that is out of its bounds.
@@ -61,6 +99,7 @@ impl Default for Policy {
             max_items_per_date: 256,
             max_code_days: 400,
             max_open_codes: 100_000,
+            max_filler: 100_000,
         }
     }
 }
@@ -71,7 +110,7 @@ impl Policy {
     /// # Errors
     /// The first setting that is out of its bounds.
     pub fn validate(&self) -> Result<(), PolicyError> {
-        let bounds: [(&'static str, u64, u64, u64); 9] = [
+        let bounds: [(&'static str, u64, u64, u64); 10] = [
             ("rate_bits", self.rate_bits.into(), 1, 32),
             ("expected_per_date", self.expected_per_date.into(), 1, 100_000_000),
             ("interval", self.interval, 60, 21_600),
@@ -81,6 +120,7 @@ impl Policy {
             ("max_items_per_date", self.max_items_per_date.into(), 1, 4096),
             ("max_code_days", self.max_code_days.into(), 1, 730),
             ("max_open_codes", self.max_open_codes.into(), 1, 1_000_000),
+            ("max_filler", self.max_filler.into(), 0, 10_000_000),
         ];
         match bounds.into_iter().find(|(_, got, least, most)| !(least..=most).contains(&got)) {
             Some((setting, got, least, most)) => Err(PolicyError { setting, least, most, got }),
@@ -143,7 +183,14 @@ impl Policy {
             min_reports: self.min_reports,
             max_hold: self.max_hold,
             retention_days: self.retention_days,
+            max_filler: self.max_filler,
         }
+    }
+
+    /// Number of filler elements that one report alone can bring to a date, at most.
+    pub fn filler_of_one_report(&self) -> u64 {
+        let missing = u64::from(self.min_reports.saturating_sub(1));
+        (missing * u64::from(self.max_items_per_date)).min(self.max_filler.into())
     }
 
     /// The settings that the publisher needs.

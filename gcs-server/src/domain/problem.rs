@@ -77,18 +77,16 @@ pub enum Problem {
     ProviderName,
     #[error("all {max} provider numbers are taken")]
     ProvidersExhausted { max: u16 },
-    #[error("the provider's present key has no range that begins with serial number {first}")]
-    RangeUnknown { first: u32 },
+    #[error(
+        "the provider's key of generation {generation} has no range that begins with serial number {first}"
+    )]
+    RangeUnknown { generation: u32, first: u32 },
     #[error("a range has 1 to {max} codes, got {got}")]
     RangeCount { max: u32, got: u32 },
     #[error("codes are valid for 1 to {max} days, got {got}")]
     RangeDays { max: u32, got: u32 },
     #[error("the provider may have {max} unused codes at once, and has {open}")]
     QuotaExceeded { max: u64, open: u64 },
-    #[error(
-        "all serial numbers of the provider's key are used up; the operator must rotate the key"
-    )]
-    SerialsExhausted,
     #[error(transparent)]
     PolicyInvalid(#[from] PolicyError),
     #[error("say which reports: by report, code, provider, range or time")]
@@ -124,7 +122,10 @@ pub enum Problem {
          before an answer of success"
     )]
     StorageUnavailable,
-    #[error("the log was written by a newer release: this server only serves what is published")]
+    #[error(
+        "a newer release wrote to the log: this server only serves what is published, until that \
+         release is installed"
+    )]
     ReadOnly,
     #[error("the server is starting, stopping or overloaded; try again")]
     Unavailable,

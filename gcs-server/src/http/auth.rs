@@ -71,6 +71,8 @@ impl<R: Role> FromRequest for Caller<R> {
 
 fn holder(request: &HttpRequest) -> Result<Holder, Problem> {
     let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
+    // An older state may have tokens that have been replaced since.
+    service.node.expect_current()?;
     let token = bearer_token(request).ok_or(Problem::TokenMissing)?;
     token::holder(&service.node.state(), token).ok_or(Problem::TokenUnknown)
 }

@@ -133,7 +133,7 @@ async fn collect(
         }
         body.extend_from_slice(&bytes);
         let read_buffer = if body.len() < SMALL { 0 } else { READ_BUFFER };
-        share.grow(body.capacity() + read_buffer)?;
+        share.grow(body.capacity() + read_buffer, bytes.len())?;
         last = Instant::now();
     }
 }

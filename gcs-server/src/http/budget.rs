@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::recent::Recent;
 use crate::domain::problem::Problem;
 
 /// How long a body is safe, however slowly it arrives.
 const SAFE: Duration = Duration::from_secs(1);
 
 /// The memory for the bodies of a listener's requests, until these are answered. When it is used up, the body that
-/// arrives most slowly makes room, so that many who send slowly cannot keep out one who does not.
+/// arrived most slowly of late makes room, so that many who send slowly cannot keep out one who does not.
 #[derive(Debug)]
 pub(super) struct Budget {
     most: usize,
@@ -31,6 +32,7 @@ struct Open {
 struct Body {
     began: Instant,
     bytes: usize,
+    recent: Recent,
     /// `None` once all of it is there, or it has been told to end.
     end: Option<Arc<Notify>>,
 }
@@ -50,7 +52,8 @@ impl Budget {
         let mut open = self.open();
         let number = open.next;
         open.next += 1;
-        let body = Body { began: Instant::now(), bytes: 0, end: Some(Arc::clone(&end)) };
+        let (began, end_of_it) = (Instant::now(), Some(Arc::clone(&end)));
+        let body = Body { began, bytes: 0, recent: Recent::new(began), end: end_of_it };
         open.bodies.insert(number, body);
         drop(open);
         Share { budget: self, number, end }
@@ -58,18 +61,28 @@ impl Budget {
 }
 
 impl Open {
-    /// Ends the slowest body but this one. Its bytes count no more, since it is about to be dropped. `None` if there is
-    /// none that can be ended.
-    fn make_room(&mut self, but: u64, now: Instant) -> Option<()> {
-        let speeds = self.bodies.iter().filter_map(|(number, body)| {
+    /// Ends the slowest bodies but this one until so much is free. Their bytes count no more, since they are
+    /// about to be dropped. `None` if that does not suffice; then none is ended.
+    fn make_room(&mut self, room: usize, but: u64, now: Instant) -> Option<()> {
+        let can_end = |number: u64, body: &Body| {
             let time = now.saturating_duration_since(body.began);
-            let can_end = body.end.is_some() && *number != but && time >= SAFE;
-            can_end.then(|| (body.bytes as f64 / time.as_secs_f64(), *number))
-        });
-        let (_, slowest) = speeds.min_by(|(one, _), (other, _)| one.total_cmp(other))?;
-        let body = self.bodies.get_mut(&slowest)?;
-        body.end.take()?.notify_one();
-        self.used -= std::mem::take(&mut body.bytes);
+            body.end.is_some() && number != but && time >= SAFE && body.bytes > 0
+        };
+        let others = self.bodies.iter_mut().filter(|(number, body)| can_end(**number, body));
+        let mut others: Vec<&mut Body> = others.map(|(_, body)| body).collect();
+        if others.iter().map(|body| body.bytes).sum::<usize>() < room {
+            return None;
+        }
+        others.sort_by(|one, other| one.recent.speed(now).total_cmp(&other.recent.speed(now)));
+        let mut freed = 0;
+        for body in others {
+            if freed >= room {
+                break;
+            }
+            body.end.take()?.notify_one();
+            freed += std::mem::take(&mut body.bytes);
+        }
+        self.used -= freed;
         Some(())
     }
 }
@@ -83,18 +96,22 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Lets the body take this much memory in all.
-    pub(super) fn grow(&self, bytes: usize) -> Result<(), Problem> {
-        let mut open = self.budget.open();
+    /// Lets the body take this much memory in all, now that so many bytes of it have arrived.
+    pub(super) fn grow(&self, bytes: usize, arrived: usize) -> Result<(), Problem> {
+        let (now, mut open) = (Instant::now(), self.budget.open());
         let Some(body) = open.bodies.get_mut(&self.number) else { return Err(Problem::Internal) };
         if body.end.is_none() {
             return Err(Problem::Unavailable);
         }
+        body.recent.add(arrived as u64, now);
         let more = bytes.saturating_sub(body.bytes);
-        body.bytes += more;
+        let over = (open.used + more).saturating_sub(self.budget.most);
+        if over > 0 {
+            open.make_room(over, self.number, now).ok_or(Problem::Unavailable)?;
+        }
         open.used += more;
-        while open.used > self.budget.most {
-            open.make_room(self.number, Instant::now()).ok_or(Problem::Unavailable)?;
+        if let Some(body) = open.bodies.get_mut(&self.number) {
+            body.bytes += more;
         }
         Ok(())
     }
@@ -126,10 +143,14 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    fn age(share: &Share, seconds: u64) {
+    /// Makes it a body that began some seconds ago, and of which so many bytes arrived of late.
+    fn age(share: &Share, seconds: u64, arrived: u64) {
         let mut open = share.budget.open();
         let body = open.bodies.get_mut(&share.number).unwrap();
-        body.began = Instant::now() - Duration::from_secs(seconds);
+        let now = Instant::now();
+        body.began = now - Duration::from_secs(seconds);
+        body.recent = Recent::new(now);
+        body.recent.add(arrived, now);
     }
 
     #[actix_web::test]
@@ -137,26 +158,29 @@ mod tests {
         let budget = Arc::new(Budget::new(100));
         let share = || Arc::clone(&budget).share();
         let (slow, fast, done, new) = (share(), share(), share(), share());
-        for (share, bytes, seconds) in [(&slow, 40, 100), (&fast, 30, 10), (&done, 20, 1000)] {
-            share.grow(bytes).unwrap();
-            age(share, seconds);
+        // Who sent much once and little since is the slow one.
+        for (share, bytes, arrived) in [(&slow, 40, 4), (&fast, 30, 12), (&done, 20, 0)] {
+            share.grow(bytes, bytes).unwrap();
+            age(share, 10, arrived);
         }
         done.complete().unwrap();
-        new.grow(10).unwrap();
+        new.grow(10, 10).unwrap();
         assert_eq!(budget.open().used, 100);
-        // Not the one that is complete, and only as many as it takes.
-        new.grow(50).unwrap();
+        // Nobody is ended in vain,
+        assert!(matches!(new.grow(81, 0), Err(Problem::Unavailable)));
+        // nor is the one that is complete, and only as many as it takes.
+        new.grow(50, 40).unwrap();
         slow.ended().await;
-        assert!(matches!(slow.grow(41), Err(Problem::Unavailable)));
+        assert!(matches!(slow.grow(41, 1), Err(Problem::Unavailable)));
         assert!(matches!(slow.complete(), Err(Problem::Unavailable)));
-        fast.grow(30).unwrap();
+        fast.grow(30, 0).unwrap();
         assert_eq!(budget.open().used, 100);
-        new.grow(80).unwrap();
+        new.grow(80, 30).unwrap();
         fast.ended().await;
         // Now nobody can be ended, and whoever asks for more gets nothing.
         let last = share();
-        age(&last, 1);
-        assert!(matches!(last.grow(1), Err(Problem::Unavailable)));
+        age(&last, 1, 0);
+        assert!(matches!(last.grow(1, 1), Err(Problem::Unavailable)));
         drop((slow, fast, done, new, last));
         assert_eq!(budget.open().used, 0);
         assert!(budget.open().bodies.is_empty());

@@ -18,6 +18,7 @@ use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 
 use super::connection::{Crowd, Guarded, LINGER_PATIENCE, STALL_PATIENCE};
+use super::tls::{Tls, Transport};
 
 /// Seconds that requests may take to end after the server is stopped.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -29,7 +30,12 @@ const NOT_SENT: u32 = 32 << 10;
 
 /// Serves a socket with one worker for each core, which share the places for connections, until it
 /// is stopped.
-pub(super) fn listen<F, A, S, B>(socket: TcpListener, places: usize, app: F) -> io::Result<Server>
+pub(super) fn listen<F, A, S, B>(
+    socket: TcpListener,
+    places: usize,
+    tls: Option<Tls>,
+    app: F,
+) -> io::Result<Server>
 where
     F: Fn() -> A + Send + Clone + 'static,
     A: IntoServiceFactory<S, Request>,
@@ -53,7 +59,7 @@ where
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let server = builder.listen("http", socket, move || {
-        let (stopping, crowd) = (stopping.clone(), Crowd::new(places));
+        let (stopping, crowd, tls) = (stopping.clone(), Crowd::new(places), tls.clone());
         let app =
             app().into_factory().map_err(|error| Response::<BoxBody>::from(error.error_response()));
         let http = HttpService::build()
@@ -65,17 +71,23 @@ where
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER_PATIENCE)
-            .on_connect_ext(|stream: &Guarded<TcpStream>, data| {
+            .on_connect_ext(|stream: &Guarded<Transport>, data| {
                 data.insert(stream.connection());
             })
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
-            let crowd = Rc::clone(&crowd);
+            let (crowd, tls) = (Rc::clone(&crowd), tls.clone());
             async move {
                 prepare(&stream);
-                let stream = Guarded::new(stream, &crowd);
+                let (transport, whose) = Transport::new(stream, tls.as_ref());
+                let is_tls = tls.is_some();
+                let stream = Guarded::new(transport, &crowd);
                 let stream = stream
                     .ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
+                if is_tls {
+                    stream.connection().begin_handshake();
+                    *whose.borrow_mut() = Some(stream.connection());
+                }
                 // The address of the client is nobody's business.
                 Ok((stream, Protocol::Http1, None))
             }

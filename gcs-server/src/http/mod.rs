@@ -15,6 +15,7 @@ mod auth;
 mod body;
 mod budget;
 mod connection;
+mod etag;
 mod head;
 mod listen;
 mod observe;
@@ -24,6 +25,8 @@ mod ops;
 mod problem;
 mod provider;
 mod public;
+mod recent;
+mod tls;
 
 use std::io;
 use std::net::TcpListener;
@@ -44,6 +47,7 @@ pub use self::openapi::openapi;
 pub(crate) use self::operator::log::LogPage;
 pub(crate) use self::operator::providers::ExportedKey;
 pub(crate) use self::provider::OpenedRange;
+pub use self::tls::{Tls, TlsError, TlsFiles};
 use crate::domain::problem::Problem;
 use crate::service::Service;
 
@@ -91,7 +95,8 @@ fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
     }
 }
 
-/// Serves one listener, with so many places for connections, until it is stopped.
+/// Serves one listener, with so many places for connections, and with TLS if that is given, until it
+/// is stopped.
 ///
 /// # Errors
 /// When the socket cannot be used.
@@ -99,6 +104,7 @@ pub fn serve(
     listener: Listener,
     socket: TcpListener,
     places: usize,
+    tls: Option<Tls>,
     service: Service,
 ) -> io::Result<Server> {
     let data = web::Data::new(service);
@@ -106,7 +112,7 @@ pub fn serve(
         Listener::Public => PUBLIC_BODIES,
         Listener::Private => PRIVATE_BODIES,
     }));
-    listen::listen(socket, places, move || {
+    listen::listen(socket, places, tls, move || {
         let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
         app.app_data(data.clone())
             .app_data(budget.clone())

@@ -2,8 +2,10 @@
 
 use std::sync::OnceLock;
 
-use actix_web::{App, HttpResponse, get};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{App, HttpRequest, HttpResponse, get};
 use bytes::Bytes;
+use gcs_core::Digest;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -14,9 +16,9 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
-use super::Listener;
 use super::problem::ProblemDetails;
 use super::public::signed::{KeyListPayload, ManifestPayload};
+use super::{Listener, etag};
 
 const TAGS: [(&str, &str); 5] = [
     (
@@ -183,11 +185,31 @@ fn of(listener: Listener) -> OpenApi {
 #[utoipa::path(
     operation_id = "get_openapi",
     tag = "reports",
-    responses((status = 200, description = "The OpenAPI 3.1 document", content_type = "application/json", body = Object)),
+    params(("If-None-Match" = Option<String>, Header, description = "The ETags of contents that the client has already. \
+        If the document's is among them, the answer is 304 without a body.")),
+    responses(
+        (status = 200, description = "The OpenAPI 3.1 document", content_type = "application/json", body = Object,
+         headers(("ETag" = String, description = "Identifies the content"))),
+        (status = 304, description = "The client has this content already: `If-None-Match` has its ETag",
+         headers(("ETag" = String, description = "Identifies the content"))),
+    ),
 )]
 #[get("/v1/openapi.json")]
-pub(super) async fn get_document() -> HttpResponse {
-    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| openapi().to_json().unwrap_or_default().into());
-    HttpResponse::Ok().content_type("application/json").body(document.clone())
+pub(super) async fn get_document(request: HttpRequest) -> HttpResponse {
+    static DOCUMENT: OnceLock<(Bytes, String)> = OnceLock::new();
+    let (document, etag) = DOCUMENT.get_or_init(|| {
+        let document = openapi().to_json().unwrap_or_default();
+        let hash = Digest::of(document.as_bytes()).to_string();
+        (document.into(), format!("\"{}\"", &hash[..32]))
+    });
+    let Ok(etag) = HeaderValue::from_str(etag) else {
+        return HttpResponse::InternalServerError().into();
+    };
+    let is_known = etag::is_known(&request, &etag);
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((header::ETAG, etag));
+    if is_known {
+        return response.finish();
+    }
+    response.content_type("application/json").body(document.clone())
 }

@@ -34,7 +34,7 @@ async fn healthz() -> &'static str {
 
 /// Ask whether the server works
 ///
-/// It works when the last tick is published and not late, no file is missing, the log can be
+/// It works when the last tick is published and not late, no file is damaged or missing, the log can be
 /// written, and the clock lets the next tick be made.
 #[utoipa::path(
     operation_id = "get_readiness",
@@ -57,7 +57,9 @@ async fn readyz(service: Data<Service>) -> Result<&'static str, Problem> {
 )]
 #[get("/metrics")]
 async fn metrics(service: Data<Service>) -> HttpResponse {
-    HttpResponse::Ok().content_type(OPEN_METRICS).body(service.metrics.encode(gauges(&service)))
+    HttpResponse::Ok()
+        .content_type(OPEN_METRICS)
+        .body(service.metrics.encode(&service.shelf.mended, gauges(&service)))
 }
 
 /// One element, and the date on which it was broadcast.
@@ -128,7 +130,6 @@ async fn exact(
 /// Gauges of the present state: name, help, value.
 fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
     let published = service.published.borrow().clone();
-    let missing = published.as_ref().map_or(0, |published| published.missing as u64);
     let (tick, time) = published
         .map_or((0, 0), |published| (published.position.version.tick, published.position.time));
     let state = service.node.state();
@@ -153,7 +154,11 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
             "Reports that wait for their publication, counted once for each date",
             sum(LiveDate::waiting_len),
         ),
-        ("files_missing", "Files of the last tick that somebody deleted", missing),
+        (
+            "files_wrong",
+            "Published files that are damaged or missing on disk, and not mended yet",
+            service.shelf.unmended().len() as u64,
+        ),
         ("series", "Series of the publications", state.series.into()),
         ("tick_logged", "Last tick in the log", logged.into()),
         ("tick_published", "Last tick that phones can fetch", tick.into()),

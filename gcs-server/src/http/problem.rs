@@ -24,7 +24,6 @@ const STATUSES: &[(u16, &[&str])] = &[
             "code_used",
             "code_spent",
             "quota_exceeded",
-            "serials_exhausted",
             "providers_exhausted",
             "position_ahead",
             "tick_pending",

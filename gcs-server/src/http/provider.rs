@@ -60,12 +60,15 @@ pub(crate) struct OpenedRange {
 }
 
 /// Open a range of codes
+///
+/// When the serial numbers of your key are used up, the range is of another key; codes that are out
+/// stay valid.
 #[utoipa::path(
     request_body = RangeRequest,
     responses(
         (status = 201, description = "The range. Its codes are accepted from now on", body = OpenedRange),
         (status = 403, description = "forbidden; provider_inactive: you are suspended or revoked"),
-        (status = 409, description = "quota_exceeded, serials_exhausted"),
+        (status = 409, description = "quota_exceeded"),
         (status = 422, description = "range_count, range_days"),
     ),
 )]
@@ -139,7 +142,18 @@ async fn list_ranges(
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+struct KeyQuery {
+    /// Generation of the range's key, as the list of ranges has it. By default that of the present
+    /// key.
+    generation: Option<u32>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct SheetQuery {
+    /// Generation of the range's key, as the list of ranges has it. By default that of the present
+    /// key.
+    generation: Option<u32>,
     /// The form of the answer: `text` (one code a line; the default), `csv` (columns code and
     /// expires) or `json`.
     #[param(inline)]
@@ -181,11 +195,12 @@ async fn print_codes(
     service: Data<Service>,
     Caller(ProviderRole(number)): Caller<ProviderRole>,
     first: web::Path<u32>,
-    web::Query(SheetQuery { format }): web::Query<SheetQuery>,
+    web::Query(SheetQuery { generation, format }): web::Query<SheetQuery>,
 ) -> Answer {
     // One sheet at a time: the codes of many large ones would keep reports waiting.
     let _turn = SHEETS.acquire().await;
-    let unspent = judge::unspent_codes(&service.node.state(), &service.keys, number, *first)?;
+    let unspent =
+        judge::unspent_codes(&service.node.state(), &service.keys, number, generation, *first)?;
     let format = format.unwrap_or_default();
     let sheet =
         web::block(move || Sheet::new(unspent.codes(), unspent.expires).print(format)).await;
@@ -202,9 +217,12 @@ async fn print_codes(
 
 /// Revoke the unused codes of a range
 ///
-/// Only ranges of the present key can be closed: unused codes of earlier keys are void already.
+/// Used codes stay used.
 #[utoipa::path(
-    params(("first" = u32, Path, description = "Serial number of the range's first code", maximum = 1_048_575, example = 0)),
+    params(
+        ("first" = u32, Path, description = "Serial number of the range's first code", maximum = 1_048_575, example = 0),
+        KeyQuery,
+    ),
     responses(
         (status = 204, description = "The unused codes cannot bring a report any more"),
         (status = 400, description = "parameter_invalid"),
@@ -217,7 +235,9 @@ async fn close_range(
     service: Data<Service>,
     Caller(ProviderRole(provider)): Caller<ProviderRole>,
     first: web::Path<u32>,
+    web::Query(KeyQuery { generation }): web::Query<KeyQuery>,
 ) -> Answer {
-    service.node.act(move |state, _| judge::close_range(state, provider, *first)).await?;
+    let close = move |state: &_, _| judge::close_range(state, provider, generation, *first);
+    service.node.act(close).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -34,6 +34,7 @@ pub(super) struct Appender {
     pub(super) random: Random,
     pub(super) inputs: mpsc::Sender<PublicationInput>,
     pub(super) is_writable: Arc<AtomicBool>,
+    pub(super) is_read_only: Arc<AtomicBool>,
     /// A job that could not be judged together with those before it.
     pub(super) postponed: Option<Box<dyn Job>>,
 }
@@ -182,6 +183,9 @@ impl Appender {
             Ok(())
         });
         events.iter().for_each(|logged| self.apply(logged));
+        if matches!(&read, Err(ReplayError::Log(error)) if error.is_newer()) {
+            self.is_read_only.store(true, Ordering::Relaxed);
+        }
         read
     }
 }

@@ -27,7 +27,9 @@ use crate::random::Random;
 use crate::store::Store;
 
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
-pub use self::replay::{PublicationInput, ReplayError, Replayed, TickPosition, replay};
+pub use self::replay::{
+    PublicationInput, ReplayError, Replayed, TickPosition, replay, replay_from,
+};
 
 /// Largest number of jobs that wait. Further requests are answered with [`Problem::Unavailable`].
 const QUEUE: usize = 1024;
@@ -39,7 +41,19 @@ pub struct Node {
     jobs: mpsc::Sender<Box<dyn Job>>,
     /// Whether the last append succeeded.
     is_writable: Arc<AtomicBool>,
-    is_read_only: bool,
+    /// Whether a newer release has written to the log.
+    is_read_only: Arc<AtomicBool>,
+}
+
+/// A view of the state that does not keep the node running.
+#[derive(Clone, Debug)]
+pub struct StateView(Arc<RwLock<State>>);
+
+impl StateView {
+    /// The state, to read. Drop the guard soon, as that of [`Node::state`].
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Which part of the state a job depends on. Jobs of one batch are judged against the state
@@ -110,6 +124,7 @@ impl Node {
         let state = Arc::new(RwLock::new(state));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let is_writable = Arc::new(AtomicBool::new(true));
+        let is_read_only = Arc::new(AtomicBool::new(false));
         let appender = Appender {
             store,
             state: Arc::clone(&state),
@@ -117,23 +132,34 @@ impl Node {
             random,
             inputs,
             is_writable: Arc::clone(&is_writable),
+            is_read_only: Arc::clone(&is_read_only),
             postponed: None,
         };
         let thread =
             std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
-        Ok((Node { state, jobs, is_writable, is_read_only: false }, thread))
+        Ok((Node { state, jobs, is_writable, is_read_only }, thread))
     }
 
     /// A node that accepts nothing, on a log that a newer release wrote.
     pub fn read_only(state: State) -> Node {
         let (jobs, _) = mpsc::channel(1);
         let state = Arc::new(RwLock::new(state));
-        Node { state, jobs, is_writable: Arc::new(AtomicBool::new(false)), is_read_only: true }
+        let [is_writable, is_read_only] = [false, true].map(|is| Arc::new(AtomicBool::new(is)));
+        Node { state, jobs, is_writable, is_read_only }
     }
 
-    /// Whether the node accepts nothing, because a newer release wrote the log.
+    /// Whether the node accepts nothing, because a newer release wrote to the log. Its state is not
+    /// that of the log then, but an older one.
     pub fn is_read_only(&self) -> bool {
-        self.is_read_only
+        self.is_read_only.load(Ordering::Relaxed)
+    }
+
+    /// Makes sure that the state is that of the whole log.
+    ///
+    /// # Errors
+    /// [`Problem::ReadOnly`].
+    pub fn expect_current(&self) -> Result<(), Problem> {
+        if self.is_read_only() { Err(Problem::ReadOnly) } else { Ok(()) }
     }
 
     /// Whether the node runs, and its last append to the log succeeded.
@@ -144,6 +170,11 @@ impl Node {
     /// The state, to read. Drop the guard soon: nothing is accepted while it is held.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A view of the state that does not keep the node running.
+    pub fn view(&self) -> StateView {
+        StateView(Arc::clone(&self.state))
     }
 
     /// Judges a request alone, appends its events, and answers once they are durable.
@@ -176,13 +207,17 @@ impl Node {
         scope: Scope,
         judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        if self.is_read_only {
-            return Err(Problem::ReadOnly);
-        }
+        self.expect_current()?;
         let (reply, answer) = oneshot::channel();
         let request = PendingAct { scope, judge, judged: Err(Problem::Unavailable), reply };
         self.jobs.try_send(Box::new(request)).map_err(|_| Problem::Unavailable)?;
-        answer.await.unwrap_or(Err(Problem::Unavailable))
+        match answer.await.unwrap_or(Err(Problem::Unavailable)) {
+            // A newer release may have begun to write only now.
+            Err(Problem::StorageUnavailable) => {
+                Err(self.expect_current().err().unwrap_or(Problem::StorageUnavailable))
+            }
+            answer => answer,
+        }
     }
 }
 

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use gcs_core::live::FillerKey;
-use gcs_core::{Day, Element, Version};
+use gcs_core::Version;
+use gcs_core::live::{FillerKey, LiveDay};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
-use crate::domain::events::{ERASABLE, Event};
+use crate::domain::events::{Deployment, ERASABLE, Event};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::state::{LastTick, State};
 use crate::store::{DAMAGED, Store, StoreError};
 
 /// Bytes of a log that are read at a time, about.
-const PAGE_BYTES: usize = 4 << 20;
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Pages that are read ahead while the events of another are applied.
+const PAGES_AHEAD: usize = 2;
 
 /// The place of a tick in the log, and so of the publication that is computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +42,8 @@ pub struct PublicationInput {
     pub policy: Policy,
     /// The online keys as signed JSON.
     pub key_list: String,
-    /// The elements to publish, by date.
-    pub days: Vec<Day<Element>>,
+    /// The elements to publish, by date, shared with the state that they come from.
+    pub days: Vec<LiveDay>,
 }
 
 impl PublicationInput {
@@ -111,19 +114,58 @@ impl Replayed {
     }
 }
 
-/// Reads and verifies the events after the end of a chain, and calls `each` for every event.
+/// Reads and verifies the events after the end of a chain, and calls `each` for every event before the
+/// first that a newer release wrote. Another thread reads ahead.
 ///
 /// # Errors
-/// The first event that is wrong, or whatever `each` returns.
+/// The first event that is wrong, or whatever `each` returns. [`LogError::Newer`] only if the headers
+/// up to the end of the log bear it out: a damaged header looks like one of a newer release, but the
+/// header behind it does not follow from it.
 pub(super) fn read_after(
     store: &mut dyn Store,
-    mut chain: Chain,
+    chain: Chain,
     mut each: impl FnMut(LoggedEvent) -> Result<(), LogError>,
+) -> Result<(), ReplayError> {
+    std::thread::scope(|scope| {
+        let (pages, read) = std::sync::mpsc::sync_channel(PAGES_AHEAD);
+        let reader = std::thread::Builder::new().name("log".into());
+        let reader = reader.spawn_scoped(scope, move || {
+            let mut page = Vec::new();
+            // Whoever takes the pages may have found an error; then nobody wants more.
+            let give = |page: &mut Vec<LoggedEvent>| pages.send(std::mem::take(page)).is_ok();
+            let read = read_pages(store, chain, |logged| match logged {
+                Some(logged) => {
+                    page.push(logged);
+                    true
+                }
+                None => give(&mut page),
+            });
+            give(&mut page);
+            read
+        });
+        let reader = reader.map_err(StoreError::Io)?;
+        for logged in read.into_iter().flatten() {
+            each(logged)?;
+        }
+        match reader.join() {
+            Ok(read) => read,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Reads and verifies the events after the end of a chain, and calls `each` for every event, and
+/// with none after every page, as long as it gives `true`.
+fn read_pages(
+    store: &mut dyn Store,
+    mut chain: Chain,
+    mut each: impl FnMut(Option<LoggedEvent>) -> bool,
 ) -> Result<(), ReplayError> {
     let last = store.last()?;
     if last < chain.position {
         return Err(LogError::broken(last + 1, "missing: the log had it before").into());
     }
+    let mut newer: Option<LogError> = None;
     while chain.position < last {
         let next = chain.position + 1;
         let batches = store.read(next, PAGE_BYTES)?;
@@ -136,11 +178,27 @@ pub(super) fn read_after(
             None => return Err(LogError::broken(next, "missing: the log has a gap").into()),
         }
         for stored in batches.into_iter().flat_map(|batch| batch.events) {
+            if let Some(newer) = &newer {
+                chain.link(&stored.header).map_err(|error| error.behind(newer))?;
+                continue;
+            }
             let body = stored.body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
-            each(chain.verify(&stored.header, body)?)?;
+            match chain.verify(&stored.header, body) {
+                Ok(logged) => {
+                    each(Some(logged));
+                }
+                Err(error) if error.is_newer() => {
+                    chain.link(&stored.header)?;
+                    newer = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !each(None) {
+            break;
         }
     }
-    Ok(())
+    newer.map_or(Ok(()), |newer| Err(newer.into()))
 }
 
 /// Reads the whole log, applies its events, and calls `each` right after an event was applied.
@@ -151,18 +209,34 @@ pub(super) fn read_after(
 pub fn replay(
     store: &mut dyn Store,
     keys: Option<&DeploymentKeys>,
-    mut each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
+    each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
 ) -> Result<Replayed, ReplayError> {
     let filler = keys.map_or_else(|| FillerKey::new([0; 32]), DeploymentKeys::filler);
-    let mut state = State::new(filler);
+    replay_from(State::new(filler), store, keys, each)
+}
+
+/// Goes on with a replay from a state that the log has already led to. What comes before it in the
+/// log is not read.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_from(
+    mut state: State,
+    store: &mut dyn Store,
+    keys: Option<&DeploymentKeys>,
+    mut each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
+) -> Result<Replayed, ReplayError> {
     let mut bodies = Bodies::default();
-    let mut are_ours = true;
-    let read = read_after(store, Chain::default(), |logged| {
+    let is_ours = |deployment: &Deployment| {
+        keys.is_none_or(|keys| {
+            deployment.master_check == keys.master_check() && deployment.root == keys.root().0
+        })
+    };
+    let mut are_ours = state.deployment.as_ref().is_none_or(is_ours);
+    let read = read_after(store, state.chain(), |logged| {
         bodies.note(&logged)?;
         if let Some(Event::Deployment(deployment)) = &logged.event {
-            are_ours = keys.is_none_or(|keys| {
-                deployment.master_check == keys.master_check() && deployment.root == keys.root().0
-            });
+            are_ours = is_ours(deployment);
         }
         state.apply(&logged)?;
         if are_ours { each(&state, &logged) } else { Ok(()) }

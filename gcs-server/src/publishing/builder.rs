@@ -108,6 +108,18 @@ impl PublicationBuilder {
         Ok(())
     }
 
+    /// Leaves out the publication of an input, of which nobody needs anything any more.
+    ///
+    /// # Errors
+    /// When it could not be computed; then the builder is unchanged.
+    pub fn skip(&mut self, input: &PublicationInput) -> Result<(), PublicationError> {
+        let TickPosition { version, time, .. } = input.tick;
+        let publisher = self.publisher_for(input);
+        let skipped = publisher.skip(version.tick, time, &input.days, &self.derivation)?;
+        self.publisher = Some(skipped);
+        Ok(())
+    }
+
     fn compute(&self, input: &PublicationInput) -> Result<Publication, PublicationError> {
         let keys = Keys {
             root: self.root,
@@ -115,13 +127,17 @@ impl PublicationBuilder {
             online: self.online.clone(),
             derivation: self.derivation.clone(),
         };
+        let TickPosition { version, time, .. } = input.tick;
+        let publisher = self.publisher_for(input);
+        Ok(publisher.publish(version.tick, time, &input.days, &keys)?)
+    }
+
+    fn publisher_for(&self, input: &PublicationInput) -> Publisher {
         let settings = input.policy.publish();
         let publisher = match &self.publisher {
             Some(publisher) => publisher.with_settings(settings),
             None => Publisher::new(settings, 1),
         };
-        let TickPosition { version, time, .. } = input.tick;
-        let publisher = publisher.begin_series(version.series);
-        Ok(publisher.publish(version.tick, time, &input.days, &keys)?)
+        publisher.begin_series(input.tick.version.series)
     }
 }

@@ -6,15 +6,22 @@
 
 mod builder;
 mod files;
+mod mender;
+mod shelf;
+mod verify;
 mod worker;
 
-use gcs_core::Version;
+use std::sync::Arc;
+
 use gcs_core::files::Path;
 use gcs_core::publish::{Publisher, WriteStep};
+use gcs_core::{PublicKey, Version};
 use thiserror::Error;
 
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
 pub use self::files::Files;
+pub use self::mender::Remake;
+pub use self::shelf::{Damaged, Shelf, Shelved};
 pub use self::worker::{Published, Worker};
 
 /// Name of the file that a restart goes on from.
@@ -42,49 +49,47 @@ pub enum PublishingError {
 #[derive(Clone, Debug)]
 pub struct Publishing {
     /// The files that phones fetch.
-    pub public: Files,
+    public: Files,
     /// The files that only this server reads.
-    pub private: Files,
+    private: Files,
+    root: PublicKey,
+    /// The public files as they are served.
+    pub shelf: Arc<Shelf>,
 }
 
 impl Publishing {
+    /// To these places, for the deployment with this root key. At most so many bytes of public files
+    /// are in memory.
+    pub fn new(public: Files, private: Files, root: PublicKey, memory: u64) -> Publishing {
+        let shelf = Arc::new(Shelf::new(public.clone(), root, memory));
+        Publishing { public, private, root, shelf }
+    }
+
     /// What may be left to do of the publication that was saved last. `None` if nothing was saved,
-    /// or if a file that its manifest names is missing: then everything has to be computed from the
-    /// log.
+    /// or if a file that its manifest names is damaged or missing: then everything has to be computed
+    /// from the log. All files that are right are on the shelf from now on.
     ///
     /// # Errors
-    /// When files cannot be read. A missing file is no error.
+    /// When files cannot be listed. A damaged or missing file is no error.
     pub async fn saved(&self) -> Result<Option<Outbox>, PublishingError> {
-        let Some(bytes) = self.private.find(SAVED).await? else { return Ok(None) };
-        let Some(saved) = Outbox::restore(&bytes) else {
+        let bytes = self.private.find(SAVED).await?;
+        let saved = bytes.as_deref().map(Outbox::restore);
+        if let Some(None) = saved {
             tracing::warn!("the saved publisher cannot be read: computing everything from the log");
-            return Ok(None);
-        };
-        let missing = self.missing(&saved).await?;
-        if let Some(path) = missing.first() {
-            let count = missing.len();
-            tracing::warn!(%path, count, "published files are missing: computing everything from the log");
+        }
+        let saved = saved.flatten();
+        let publisher = saved.as_ref().and_then(|saved| saved.plan().publisher());
+        let wrong = self.shelf.load(publisher).await?;
+        if let Some(path) = wrong.first() {
+            let count = wrong.len();
+            tracing::warn!(%path, count, "published files are damaged or missing: computing everything from the log");
             return Ok(None);
         }
-        Ok(Some(saved))
+        Ok(saved)
     }
 
-    /// The files that the last manifest of an outbox names and that are missing.
-    ///
-    /// # Errors
-    /// When files cannot be read. A missing file is no error.
-    pub async fn missing(&self, outbox: &Outbox) -> Result<Vec<Path>, PublishingError> {
-        let mut missing = Vec::new();
-        for path in outbox.plan().publisher().into_iter().flat_map(Publisher::live_files) {
-            if self.public.length(&path.to_string()).await?.is_none() {
-                missing.push(*path);
-            }
-        }
-        Ok(missing)
-    }
-
-    /// The last publication of an outbox; `None` if its manifest is not out yet, or another one is
-    /// in its place.
+    /// The last publication of an outbox, whose manifest is served from now on; `None` if it is not out
+    /// yet, or another one is in its place.
     ///
     /// # Errors
     /// When files cannot be read. A missing file is no error.
@@ -92,7 +97,11 @@ impl Publishing {
         let Some(published) = Published::of(outbox) else { return Ok(None) };
         let Version { series, tick } = published.position.version;
         let kept = self.public.find(&Path::KeptManifest { series, tick }.to_string()).await?;
-        let is_out = kept.is_some_and(|kept| kept == published.manifest);
+        // One that is damaged was out before.
+        let is_out = kept.is_some_and(|kept| !self.is_another(&kept, &published.manifest));
+        if is_out {
+            self.shelf.set_manifest(published.manifest.clone());
+        }
         Ok(is_out.then_some(published))
     }
 
@@ -164,7 +173,12 @@ impl Publishing {
         Ok(())
     }
 
-    /// Writes everything in the outbox.
+    /// Whether a file has another manifest than ours, and not ours with damage.
+    fn is_another(&self, present: &[u8], ours: &[u8]) -> bool {
+        present != ours && verify::is_another(present, ours, &self.root)
+    }
+
+    /// Writes everything in the outbox. From then on it is served.
     ///
     /// # Errors
     /// The first step that fails; the outbox can be written again.
@@ -173,15 +187,13 @@ impl Publishing {
             match step {
                 WriteStep::ExpectNoOther { path, bytes } => {
                     let present = self.public.find(&path.to_string()).await?;
-                    if present.is_some_and(|present| present != bytes) {
+                    if present.is_some_and(|present| self.is_another(&present, bytes)) {
                         return Err(PublishingError::Equivocation { path });
                     }
                 }
                 WriteStep::Put { path, bytes } => self.public.put(&path.to_string(), bytes).await?,
                 WriteStep::Create { path, bytes } => {
-                    if !self.public.put_new(&path.to_string(), bytes).await? {
-                        return Err(PublishingError::Equivocation { path });
-                    }
+                    self.create(path, bytes).await?;
                 }
                 WriteStep::Save(_) => {
                     if let Some(saved) = outbox.save() {
@@ -191,6 +203,25 @@ impl Publishing {
                 WriteStep::Delete(path) => self.public.delete(&path.to_string()).await?,
             }
         }
+        let plan = outbox.plan();
+        let live = plan.publisher().into_iter().flat_map(Publisher::live_files).copied().collect();
+        self.shelf.publish(plan.files(), plan.deletions(), &live);
+        Ok(())
+    }
+
+    /// Writes a manifest under its own name, which must be new unless what is there is damaged.
+    async fn create(&self, path: Path, bytes: &[u8]) -> Result<(), PublishingError> {
+        let name = path.to_string();
+        if self.public.put_new(&name, bytes).await? {
+            return Ok(());
+        }
+        let present = self.public.find(&name).await?;
+        if present.is_some_and(|present| self.is_another(&present, bytes)) {
+            return Err(PublishingError::Equivocation { path });
+        }
+        tracing::error!(%path, "a published manifest is damaged on disk: writing it again");
+        self.public.put(&name, bytes).await?;
+        self.shelf.mended.inc();
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use gcs_core::Version;
 use gcs_core::publish::Publisher;
 use tokio::sync::{mpsc, watch};
 
+use super::mender::{Mender, Remake};
 use super::{Outbox, PublicationBuilder, Publishing};
 use crate::node::{PublicationInput, TickPosition};
 
@@ -16,6 +17,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// Pause between two looks at published files. A thousand files are looked at in some three minutes.
+const CHECK_PAUSE: Duration = Duration::from_millis(200);
+
 /// The newest publication that phones can fetch.
 #[derive(Clone, Debug)]
 pub struct Published {
@@ -23,37 +27,38 @@ pub struct Published {
     pub position: TickPosition,
     /// The manifest of the publication.
     pub manifest: Bytes,
-    /// Number of its files that are missing, because somebody deleted them. A restart writes them
-    /// again.
-    pub missing: usize,
 }
 
 impl Published {
     /// The last publication of an outbox; `None` if it has none.
     pub(super) fn of(outbox: &Outbox) -> Option<Published> {
         let manifest = Bytes::copy_from_slice(outbox.plan().manifest()?);
-        Some(Published { position: outbox.position()?, manifest, missing: 0 })
+        Some(Published { position: outbox.position()?, manifest })
     }
 }
 
-/// Publishes one input after the other.
+/// Publishes one input after the other, and meanwhile mends what was published.
 #[derive(Debug)]
 pub struct Worker {
     publishing: Publishing,
     /// `None` while it computes on another thread, and if the start could not make one.
     builder: Option<PublicationBuilder>,
     published: watch::Sender<Option<Published>>,
+    mender: Mender,
 }
 
 impl Worker {
     /// A worker that announces each publication on `published`. Without a builder it only writes
-    /// the files that the start has computed.
+    /// the files that the start has computed. Without a way to compute everything from the log, files
+    /// are mended only from the memory.
     pub fn new(
         publishing: Publishing,
         builder: Option<PublicationBuilder>,
         published: watch::Sender<Option<Published>>,
+        remake: Option<Remake>,
     ) -> Worker {
-        Worker { publishing, builder, published }
+        let mender = Mender::new(publishing.shelf.clone(), remake);
+        Worker { publishing, builder, published, mender }
     }
 
     /// Writes the files that the start has computed, then publishes until the senders of inputs
@@ -70,9 +75,26 @@ impl Worker {
             self.write(&before).await;
             before = Outbox::default();
         }
-        while let Some(input) = inputs.recv().await {
+        while let Some(input) = self.mend_until(&mut inputs).await {
             let Some(outbox) = self.build(input, std::mem::take(&mut before)).await else { return };
             self.write(&outbox).await;
+        }
+    }
+
+    /// Looks at published files until an input comes. Only here: nothing may write a file that is just
+    /// being published or deleted.
+    async fn mend_until(
+        &mut self,
+        inputs: &mut mpsc::Receiver<PublicationInput>,
+    ) -> Option<PublicationInput> {
+        self.mender.hurry().await;
+        loop {
+            tokio::select! {
+                biased;
+                input = inputs.recv() => return input,
+                () = self.publishing.shelf.hurry.notified() => self.mender.hurry().await,
+                () = tokio::time::sleep(CHECK_PAUSE) => self.mender.step().await,
+            }
         }
     }
 
@@ -94,7 +116,7 @@ impl Worker {
     }
 
     async fn write(&self, outbox: &Outbox) {
-        let Some(mut published) = Published::of(outbox) else { return };
+        let Some(published) = Published::of(outbox) else { return };
         let Version { series, tick } = published.position.version;
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.publishing.write(outbox).await {
@@ -105,14 +127,6 @@ impl Worker {
         let table = outbox.plan().publisher().and_then(Publisher::table);
         let dates = table.map_or(0, |table| table.rows().len());
         tracing::info!(series, tick, dates, "published");
-        let missing = self.publishing.missing(outbox).await;
-        published.missing = missing.map_or(0, |missing| missing.len());
-        if published.missing > 0 {
-            tracing::error!(
-                missing = published.missing,
-                "published files have been deleted: restart to write them again"
-            );
-        }
         self.published.send_replace(Some(published));
     }
 }

@@ -38,6 +38,9 @@ pub use sqlite::SqliteStore;
 /// Longest header, in bytes.
 pub const MAX_HEADER: usize = 256;
 
+/// Bytes of batches whose headers are read at once.
+const HEADER_PAGE: usize = 1 << 20;
+
 /// An event as a store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
@@ -116,12 +119,23 @@ pub trait Store: Send {
     /// but not before one batch if there is one.
     fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError>;
 
+    /// Headers of events in order from position `from`: some of them, and none only behind the last
+    /// event. Without bodies, of which a log mostly consists, a store can read them faster.
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let batches = self.read(from, HEADER_PAGE)?;
+        let behind = batches.first().map_or(0, |batch| from.saturating_sub(batch.first));
+        let events = batches.into_iter().flat_map(|batch| batch.events);
+        let behind = usize::try_from(behind).unwrap_or(usize::MAX);
+        Ok(events.skip(behind).map(|event| event.header).collect())
+    }
+
     /// Removes the bodies and salts of events for good, in one atomic step. It is no error if a
     /// body is erased already, so this can be repeated after any error. A position without an event
     /// is an error: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
 
-    /// Waits until what is kept beside the log is on disk too. Called before a publication.
+    /// Puts in order what a crash left, and waits until what is kept beside the log is on disk too.
+    /// Called once the log has been read and nothing is wrong with it, and before a publication.
     fn settle(&mut self) {}
 }
 

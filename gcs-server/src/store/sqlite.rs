@@ -69,6 +69,12 @@ const READ: &str = "
         AND last >= ?1
     ORDER BY first";
 
+const HEADERS: &str = "
+    SELECT first, headers FROM batch
+    WHERE first >= COALESCE((SELECT MAX(first) FROM batch WHERE first BETWEEN 1 AND ?1), 1)
+        AND last >= ?1
+    ORDER BY first LIMIT 64";
+
 const BODIES: &str = "
     SELECT first, last, bodies FROM batch WHERE first BETWEEN 1 AND ?1
     ORDER BY first DESC LIMIT 1";
@@ -104,31 +110,11 @@ impl SqliteStore {
             create_schema(&mut connection)?;
         }
         drop(opening);
-        connection.set_db_config(KEEP_AT_CLOSE, false)?;
-        let mut store = SqliteStore { connection, is_read_only: false, is_checkpoint_due: true };
-        // A crash may have left in the write-ahead log what was being erased.
-        match store.checkpoint() {
-            // Everything is there and can be read and added to, though not moved.
-            Err(error @ (StoreError::Sqlite(_) | StoreError::Io(_))) => {
-                tracing::warn!(%error, "the log's write-ahead log cannot be emptied; is the disk full?");
-            }
-            emptied => {
-                emptied?;
-                expect_whole_pages(&store.connection, path)?;
-            }
+        if !has_wal(path) {
+            expect_whole_pages(&connection, path)?;
         }
-        Ok(store)
-    }
-
-    /// Deletes a log, with the files that SQLite has beside it.
-    pub(crate) fn delete(path: &Path) -> io::Result<()> {
-        for suffix in ["-shm", "-wal", ""] {
-            match fs::remove_file(beside(path, suffix)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        // Whoever reads the log and finds it wrong must find it unchanged afterwards: see `settle`.
+        Ok(SqliteStore { connection, is_read_only: false, is_checkpoint_due: true })
     }
 
     /// Opens a log for reading, and changes nothing of it. Appending and erasing fail. Another
@@ -177,6 +163,7 @@ impl SqliteStore {
         self.is_checkpoint_due = true;
         let is_empty = self.connection.query_row(empty, [], |row| row.get::<_, i64>(0))? == 0;
         self.is_checkpoint_due = !is_empty;
+        self.connection.set_db_config(KEEP_AT_CLOSE, false)?;
         Ok(is_empty)
     }
 
@@ -239,6 +226,40 @@ impl Store for SqliteStore {
             batches.push(batch);
         }
         Ok(batches)
+    }
+
+    /// Empties the write-ahead log, in which a crash may have left what was being erased.
+    fn settle(&mut self) {
+        if self.is_checkpoint_due
+            && !self.is_read_only
+            && let Err(error) = self.checkpoint()
+        {
+            // Everything is there and can be read and added to, though not moved.
+            tracing::warn!(%error, "the log's write-ahead log cannot be emptied; is the disk full?");
+        }
+    }
+
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut headers: Vec<Vec<u8>> = Vec::new();
+        let from = from.max(1);
+        let Ok(key) = i64::try_from(from) else { return Ok(headers) };
+        let mut statement = self.connection.prepare_cached(HEADERS)?;
+        let mut rows = statement.query([key])?;
+        let mut next = from;
+        while let Some(row) = rows.next()? {
+            let first = row.get::<_, i64>(0)?.unsigned_abs();
+            let corrupt = |what| StoreError::Corrupt { position: first, what };
+            if first > next {
+                return Err(StoreError::Corrupt { position: next, what: "no batch has it" });
+            }
+            let what = "its headers are no blob";
+            let blob = row.get_ref(1)?.as_blob().map_err(|_| corrupt(what))?;
+            let chunks = chunks(blob).ok_or_else(|| corrupt("its headers are no chunks"))?;
+            let behind = usize::try_from(next - first).unwrap_or(usize::MAX);
+            headers.extend(chunks.into_iter().skip(behind).map(|chunk| blob[chunk].to_vec()));
+            next = from + headers.len() as u64;
+        }
+        Ok(headers)
     }
 
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
@@ -334,9 +355,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     // A log that is refused must stay as it is. An empty write-ahead log has nothing to keep.
-    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let has_content = fs::metadata(beside(&place, "-wal")).is_ok_and(|wal| wal.len() > 0);
-    connection.set_db_config(KEEP_AT_CLOSE, has_content)?;
+    connection.set_db_config(KEEP_AT_CLOSE, has_wal(path))?;
     Ok(connection)
 }
 
@@ -389,6 +408,12 @@ fn expect_whole_pages(connection: &Connection, path: &Path) -> Result<(), StoreE
     let what = Some("the file ends within a page".into());
     let error = ffi::Error::new(ffi::SQLITE_CORRUPT);
     Err(StoreError::Damaged(rusqlite::Error::SqliteFailure(error, what)))
+}
+
+/// Whether a database has a write-ahead log with something in it.
+fn has_wal(path: &Path) -> bool {
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    fs::metadata(beside(&place, "-wal")).is_ok_and(|wal| wal.len() > 0)
 }
 
 /// Whether SQLite gave up before the batch was complete in the write-ahead log. A failed

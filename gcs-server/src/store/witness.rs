@@ -224,12 +224,17 @@ impl Store for Witnessed {
         Ok(batches)
     }
 
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.headers(from)
+    }
+
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
         self.store.erase(events)
     }
 
     /// So that after a power cut too the witness knows of every event that was published.
     fn settle(&mut self) {
+        self.store.settle();
         if let Some(witness) = &self.witness {
             let _tried_again_by_the_thread = witness.file.sync_data();
         }

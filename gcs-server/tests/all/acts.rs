@@ -95,7 +95,7 @@ impl World {
                 ledger.act(|state, _, now| judge::open_range(state, now, provider, count, days)),
             ),
             Step::Close(provider, first) => {
-                drop(ledger.act(|state, _, _| judge::close_range(state, provider, first)));
+                drop(ledger.act(|state, _, _| judge::close_range(state, provider, None, first)));
             }
             Step::Revoke((provider, generation, serial)) => {
                 let code = ledger.code_of(provider, generation, serial);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::common::home::{Home, Running, difference};
 use crate::common::process::{alone, complaint, text};
 use crate::common::{ALL, HOUR, raw};
-use gcs_server::app::{FolderError, StartError};
+use gcs_server::app::{FolderError, StartError, key_file};
 use gcs_server::store::{Batch, SqliteStore, Store as _};
 
 const LOG: &str = "log.sqlite";
@@ -324,4 +324,24 @@ async fn what_cannot_be_copied_away_stays_as_it_is() {
     assert_eq!(fs::read(disk.path().join(WAL)).unwrap(), wal[..50_000]);
     let folders = fs::read_dir(disk.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(!folders.into_iter().any(|name| name.to_string_lossy().starts_with("damaged-")));
+}
+
+/// Whoever reads a log and cannot use it must find it again as it was.
+#[actix_web::test]
+async fn a_log_that_is_refused_keeps_its_write_ahead_log() {
+    let Killed { home: killed, digest, .. } = killed().await;
+    let home = killed.copy();
+    assert!(fs::metadata(home.path(WAL)).unwrap().len() > 0);
+    let (before, keys) =
+        (files_of_log(home.folder.path()), fs::read(home.path("keys.json")).unwrap());
+    fs::remove_file(home.path("keys.json")).unwrap();
+    key_file::create(&crate::common::keys(77), &home.path("keys.json")).unwrap();
+    let refusal = try_start(&home).await.err().unwrap().to_string();
+    assert!(refusal.contains("another deployment"), "{refusal}");
+    let after = files_of_log(home.folder.path());
+    assert_eq!(difference(&before, &after), Vec::<String>::new());
+    fs::write(home.path("keys.json"), keys).unwrap();
+    let running = try_start(&home).await.unwrap();
+    assert_eq!(running.digest(), digest);
+    running.stop().await;
 }

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gcs_core::Date;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::common::api::{Answer, ask, seed};
@@ -215,6 +216,154 @@ fn reports_that_are_half_sent_take_bounded_memory_and_others_are_taken() {
     let grown = most.saturating_sub(before);
     // Without a limit it would be 500 to 800 MiB.
     assert!(grown < 256 << 20, "800 half reports of 640 KiB: {} MiB more", grown >> 20);
+}
+
+/// Who sends almost all of a body at once and then a byte now and then has been fast on average, for a
+/// while. Who sends slowly all the time is served all the same.
+#[test]
+fn a_slow_report_is_taken_beside_bodies_that_began_fast_and_drip() {
+    let (_folder, server) = start(&[]);
+    let (_, provider) = server.provider("City");
+    let codes = server.codes(&provider, 1);
+    let burst = |many: usize| -> Vec<TcpStream> {
+        let length = 640 << 10;
+        let head =
+            format!("POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+        let most = " ".repeat(length - 1000);
+        let send = |mut stream: TcpStream| {
+            // It may be ended meanwhile.
+            let _ended =
+                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(most.as_bytes()));
+            stream
+        };
+        (0..many).map(|_| send(connect(server.public))).collect()
+    };
+    let mut drips = burst(120);
+    let drip = |drips: &mut Vec<TcpStream>| {
+        drips.iter_mut().for_each(|stream| drop(stream.write_all(b" ")));
+    };
+    for _ in 0..10 {
+        thread::sleep(Duration::from_secs(1));
+        drip(&mut drips);
+    }
+    let item = seed(Date::from_days(today() - 2).unwrap(), 1);
+    let body = format!(r#"{{"code":"{}","items":[{item}]}}"#, codes[0]);
+    let body = body.clone() + &" ".repeat((100 << 10) - body.len());
+    let mut honest = connect(server.public);
+    let length = body.len();
+    let head = format!(
+        "POST /v1/reports HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    honest.write_all(head.as_bytes()).unwrap();
+    for piece in body.as_bytes().chunks(4 << 10) {
+        honest.write_all(piece).unwrap();
+        thread::sleep(Duration::from_millis(200));
+        drip(&mut drips);
+        drips.extend(burst(1));
+    }
+    let mut answer = String::new();
+    honest.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
+
+/// As many as a proxy with many clients keeps open.
+#[test]
+fn thousands_of_idle_connections_stay_and_take_little_memory() {
+    const MANY: usize = 5000;
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    if limit.current.is_some_and(|most| most < 3 * MANY as u64) {
+        eprintln!(
+            "SKIPPED: {MANY} connections, since this process may have few open files (ulimit -Hn)"
+        );
+        return;
+    }
+    let (_folder, server) = start(&[]);
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+    let before = resident(server.child.id());
+    let request = b"GET /v1/manifest HTTP/1.1\r\nhost: x\r\nif-none-match: *\r\n\r\n";
+    let mut idle: Vec<TcpStream> = (0..MANY).map(|_| connect(server.public)).collect();
+    // Every other one has had an answer.
+    for stream in idle.iter_mut().step_by(2) {
+        stream.write_all(request).unwrap();
+    }
+    let mut answer = [0; 12];
+    for stream in idle.iter_mut().step_by(2) {
+        stream.read_exact(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 "));
+    }
+    let grown = resident(server.child.id()).saturating_sub(before);
+    assert!(grown < MANY as u64 * (24 << 10), "{} bytes each", grown / MANY as u64);
+    assert_eq!(server.get("/v1/openapi.json").status, 200);
+    // None had to go.
+    for stream in idle.iter_mut().skip(1).step_by(2) {
+        stream.write_all(request).unwrap();
+    }
+    for stream in idle.iter_mut().skip(1).step_by(2) {
+        stream.read_exact(&mut answer).unwrap();
+    }
+}
+
+/// A connection that has just come is not the first to go.
+#[test]
+fn who_has_just_come_is_served_beside_heads_that_do_not_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start_small(folder.path(), 256);
+    let begin = || {
+        let mut stream = connect(server.public);
+        let _ended = stream.write_all(b"GET /v1/openapi.json HTTP/1.1\r\n");
+        stream
+    };
+    let mut heads: Vec<TcpStream> = (0..300).map(|_| begin()).collect();
+    for _ in 0..20 {
+        let mut honest = connect(server.public);
+        // Before it asks, more come.
+        thread::sleep(Duration::from_millis(100));
+        heads.extend((0..2).map(|_| begin()));
+        let request = b"GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        honest.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        honest.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+/// A chunked body ends where it ends, and the next request has its answer.
+#[test]
+fn requests_behind_chunked_bodies_are_answered_one_by_one() {
+    let (_folder, server) = start(&[]);
+    let (_, provider) = server.provider("City");
+    let codes = server.codes(&provider, 3);
+    let item = seed(Date::from_days(today() - 2).unwrap(), 1);
+    let requests = codes.iter().map(|code| {
+        let body = format!(r#"{{"code":"{code}","items":[{item}]}}"#);
+        let chunks: String = body
+            .as_bytes()
+            .chunks(50)
+            .map(|chunk| format!("{:x};a=b\r\n{}\r\n", chunk.len(), str::from_utf8(chunk).unwrap()))
+            .collect();
+        format!(
+            "POST /v1/reports HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+             {chunks}0\r\ntrailer: x\r\n\r\n\r\n"
+        )
+    });
+    let last = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned();
+    let requests: Vec<String> = requests.chain([last]).collect();
+    for size in [1, 7, 100_000] {
+        let mut stream = connect(server.public);
+        let all = requests.concat();
+        for piece in all.as_bytes().chunks(size) {
+            stream.write_all(piece).unwrap();
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let statuses: Vec<&str> = answer
+            .match_indices("HTTP/1.1 ")
+            .map(|(at, found)| &answer[at + found.len()..][..3])
+            .collect();
+        assert_eq!(statuses, ["201", "201", "201", "404"], "{answer}");
+    }
 }
 
 /// Asks again, as apps do, while the server is overloaded.

@@ -64,7 +64,7 @@ fn every_kind_of_code_has_its_answer() {
     set_status(&mut ledger, ProviderStatus::Active);
     assert_eq!(answer(&mut ledger, code), "accepted");
 
-    ledger.act(|state, _, _| judge::close_range(state, 1, 0)).unwrap();
+    ledger.act(|state, _, _| judge::close_range(state, 1, None, 0)).unwrap();
     let code = ledger.code(3);
     assert_eq!(answer(&mut ledger, code), "code_revoked");
     ledger.act(|state, _, _| judge::raise_key(state, 1)).unwrap();
@@ -104,7 +104,7 @@ fn a_retry_gets_the_first_answer_whatever_has_happened_since() {
     set_status(&mut ledger, ProviderStatus::Active);
     ledger.live(2 * DAY_SECONDS);
     assert_same(&mut ledger, "expiry of the code");
-    ledger.act(|state, _, _| judge::close_range(state, 1, 100)).unwrap();
+    ledger.act(|state, _, _| judge::close_range(state, 1, None, 100)).unwrap();
     assert_same(&mut ledger, "its range was closed");
     for rotation in 1..=4 {
         ledger.act(|state, _, _| judge::raise_key(state, 1)).unwrap();
@@ -260,7 +260,7 @@ proptest! {
         ledger.now += since_tick % (next - ledger.now + 1);
         let item = Item::Raw { date: dated, element: crate::common::element(1) };
         if ledger.submit(&submission(ledger.code(0), &[item])).is_ok() {
-            while ledger.state.live.days().iter().all(|day| day.elements.is_empty()) {
+            while ledger.state.live.days().iter().all(|day| day.is_empty()) {
                 prop_assert!(!dated.is_expired(next, policy.retention_days), "never published");
                 ledger.now = next;
                 ledger.tick();
@@ -292,31 +292,66 @@ fn ranges_have_exact_bounds() {
     assert_eq!(open(&mut ledger, 1, 1), Ok(10_500), "a used code leaves the quota");
     ledger.now += DAY_SECONDS;
     assert_eq!(open(&mut ledger, 500, 1), Ok(10_501), "so do expired ones");
-    let unknown = ledger.act(|state, _, _| judge::close_range(state, 1, 9));
-    assert!(matches!(unknown, Err(Problem::RangeUnknown { first: 9 })));
+    let unknown = ledger.act(|state, _, _| judge::close_range(state, 1, None, 9));
+    assert!(matches!(unknown, Err(Problem::RangeUnknown { first: 9, .. })));
     let unknown = ledger.act(|state, _, now| judge::open_range(state, now, 2, 1, 1));
     assert!(matches!(unknown, Err(Problem::ProviderUnknown { provider: 2 })));
 }
 
 #[test]
-fn serial_numbers_end_and_a_new_key_begins_again() {
+fn a_key_whose_serial_numbers_end_is_renewed_and_codes_that_are_out_stay_valid() {
     let mut ledger = Ledger::new(&policy());
     let (first, count) = (MAX_SERIAL - 9, 5);
     let expires = ledger.now + DAY_SECONDS;
     let nearly = RangeOpened { provider: 1, generation: 1, first, count, expires };
     ledger.append(&[nearly.into()]);
-    let too_many = ledger.act(|state, _, now| judge::open_range(state, now, 1, 6, 1));
-    assert!(matches!(too_many, Err(Problem::SerialsExhausted)));
-    assert_eq!(ledger.open(5, 1), MAX_SERIAL - 4);
-    let none = ledger.act(|state, _, now| judge::open_range(state, now, 1, 1, 1));
-    assert!(matches!(none, Err(Problem::SerialsExhausted)));
-    let last = ledger.code(MAX_SERIAL);
-    assert_eq!(answer(&mut ledger, last), "accepted");
+    assert_eq!(ledger.state.providers[&1].serials_left(), 5);
+    let open = |state: &_, _: &_, now| judge::open_range(state, now, 1, 6, 1);
+    let range = ledger.act(open).unwrap();
+    assert_eq!((range.generation, range.first), (2, 0));
+    for code in [ledger.code(MAX_SERIAL - 5), ledger.code_of(1, 2, 5)] {
+        assert_eq!(answer(&mut ledger, code), "accepted");
+    }
+    for code in [ledger.code(MAX_SERIAL - 4), ledger.code(5)] {
+        assert_eq!(answer(&mut ledger, code), "code_expired", "no range will have it");
+    }
+    let code = ledger.code_of(1, 2, 6);
+    assert_eq!(answer(&mut ledger, code), "code_not_open");
+    // Ranges of both keys are printed and closed.
+    for (generation, first) in [(1, MAX_SERIAL - 9), (2, 0)] {
+        let print = |ledger: &Ledger| {
+            judge::unspent_codes(&ledger.state, &ledger.keys, 1, Some(generation), first).unwrap()
+        };
+        let codes = print(&ledger).codes();
+        let last = if generation == 1 { count - 1 } else { 5 };
+        assert_eq!(codes.len() as u32, last, "one is used");
+        assert_eq!(codes[0], ledger.code_of(1, generation, first));
+        ledger.act(|state, _, _| judge::close_range(state, 1, Some(generation), first)).unwrap();
+        assert!(print(&ledger).codes().is_empty());
+        assert_eq!(answer(&mut ledger, codes[0]), "code_revoked");
+    }
+    // A rotation voids what both keys made.
+    ledger.append(&[RangeOpened { provider: 1, generation: 2, first: 20, count, expires }.into()]);
     ledger.act(|state, _, _| judge::raise_key(state, 1)).unwrap();
+    for code in [ledger.code_of(1, 2, 20), ledger.code(MAX_SERIAL - 9)] {
+        assert_eq!(answer(&mut ledger, code), "code_revoked");
+    }
     assert_eq!(ledger.open(5, 1), 0);
-    // The same serial number of two keys is two codes.
-    let again = ledger.code_of(1, 2, 4);
+    let again = ledger.code_of(1, 3, 4);
     assert_eq!(answer(&mut ledger, again), "accepted");
+}
+
+/// A new series is no reason to use up anything.
+#[test]
+fn the_series_can_be_raised_any_number_of_times() {
+    let mut ledger = Ledger::with_codes(&policy(), 10);
+    for _ in 0..100 {
+        ledger.act(|state, _, _| judge::start_series(state)).unwrap();
+        ledger.tick();
+    }
+    assert_eq!(ledger.open(10, 1), 10);
+    let code = ledger.code(9);
+    assert_eq!(answer(&mut ledger, code), "accepted");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::{HOUR, Ledger, START, date, element, elements, policy, raw};
 use gcs_core::ENTRY_DELAY;
 use gcs_core::Element;
+use gcs_core::live::LiveDay;
 use gcs_core::{DAY_SECONDS, Date};
 use gcs_server::domain::events::{Act, Correction};
 use gcs_server::domain::judge;
@@ -259,16 +260,11 @@ impl World {
     /// What is published but filler, by date.
     fn real(&self) -> BTreeMap<Date, BTreeSet<Element>> {
         let universe: BTreeSet<Element> = (0..UNIVERSE).map(element).collect();
-        let real = |elements: Vec<Element>| {
-            elements.into_iter().filter(|element| universe.contains(element)).collect()
+        let real = |day: &LiveDay| {
+            let elements = day.elements().map(Element::from_slice);
+            elements.filter(|element| universe.contains(element)).collect()
         };
-        self.ledger
-            .state
-            .live
-            .days()
-            .into_iter()
-            .map(|day| (day.date, real(day.elements)))
-            .collect()
+        self.ledger.state.live.days().iter().map(|day| (day.date(), real(day))).collect()
     }
 
     fn compare(&mut self) {
@@ -276,17 +272,16 @@ impl World {
         let mut everywhere = BTreeSet::new();
         self.filler.retain(|date, _| self.model.listed.contains(date));
         for day in self.ledger.state.live.days() {
-            let count = day.elements.len();
-            let distinct: BTreeSet<Element> = day.elements.into_iter().collect();
-            assert_eq!(distinct.len(), count, "an element twice");
+            let distinct: BTreeSet<Element> = day.elements().map(Element::from_slice).collect();
+            assert_eq!(distinct.len(), day.len(), "an element twice");
             let filler: BTreeSet<Element> =
                 distinct.into_iter().filter(|element| element.len() == 32).collect();
-            assert_eq!(filler.len(), self.model.filler.get(&day.date).copied().unwrap_or(0));
+            assert_eq!(filler.len(), self.model.filler.get(&day.date()).copied().unwrap_or(0));
             assert!(
                 filler.iter().all(|element| everywhere.insert(element.clone())),
                 "filler twice"
             );
-            let earlier = self.filler.insert(day.date, filler.clone()).unwrap_or_default();
+            let earlier = self.filler.insert(day.date(), filler.clone()).unwrap_or_default();
             assert!(earlier.is_subset(&filler), "filler went away");
         }
         self.assert_nobody_waits_too_long();

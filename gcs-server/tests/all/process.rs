@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::common::api::{Answer, agent, seed_of, try_ask};
-use crate::common::process::{Process, alone, program, pure, text};
+use crate::common::process::{Process, alone, complaint, program, pure, text};
 use gcs_core::Date;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -55,6 +55,13 @@ fn an_operators_day_on_the_command_line() {
     assert_eq!(report(&agent(), &server, &sheet[0], 1).unwrap().status, 201);
     let set = server.json(&operator, &["policy", "set", "min_reports=1", "raw=true"]);
     assert_eq!(set["raw"], true);
+    let much = ["policy", "set", "min_reports=1000"];
+    let asked = complaint(&server.run(&operator, &much));
+    assert!(asked.contains("up to 100000 random filler elements"), "{asked}");
+    let set = server.json(&operator, &[&much[..], &["--yes"]].concat());
+    assert_eq!(set["min_reports"], 1000);
+    let less = server.json(&operator, &["policy", "set", "min_reports=1"]);
+    assert_eq!(less["min_reports"], 1, "less filler needs no question");
     let wrong = server.run(&operator, &["policy", "set", "min_report=1"]);
     assert!(text(&wrong.stderr).contains("there is no setting min_report"));
 
@@ -275,7 +282,7 @@ fn a_hangup_changes_log_settings_and_ends_nothing() {
     hang_up("settings not read again");
     assert!(!is_logged("/v1/reports/0123456789abcdef0123456789abcdef"));
     set("all");
-    hang_up("log settings read again");
+    hang_up("certificates read again");
     while !is_logged("/v1/reports/0123456789abcdef0123456789abcdef") {}
     server.stop();
 }
@@ -344,11 +351,15 @@ fn readers_that_stall_take_little_memory() {
     use crate::common::process::resident;
 
     let folder = tempfile::tempdir().unwrap();
-    let server = Process::start(folder.path(), &[]);
-    let path = format!("/v1/sets/2026-01-05/{}", "0".repeat(64));
+    // A set ends with the hash of what is before, which is its name.
+    let mut set = vec![7; (20 << 20) - 32];
+    let identity = gcs_core::Digest::of(&set);
+    set.extend(identity.0);
+    let path = format!("/v1/sets/2026-01-05/{identity}");
     let place = folder.path().join(format!("public{path}"));
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
-    std::fs::write(&place, vec![7; 20 << 20]).unwrap();
+    std::fs::write(&place, set).unwrap();
+    let server = Process::start(folder.path(), &[]);
     let get = |stream: &mut std::net::TcpStream| {
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         let mut first = [0; 12];

@@ -96,6 +96,11 @@ struct Desk {
 
 impl Desk {
     fn new() -> Desk {
+        Desk::with(2)
+    }
+
+    /// With an element of its own in the second tick.
+    fn with(own: u64) -> Desk {
         let home = Home::new();
         let mut ledger = Ledger::with_codes(&policy(), 10);
         ledger.report(0, &[raw(1, 1), raw(2, 1)]);
@@ -103,12 +108,13 @@ impl Desk {
         let first = ledger_outbox(&ledger, Outbox::default());
         let publisher = first.plan().publisher().unwrap().clone();
         let saved = Outbox::resume(publisher, first.position().unwrap());
-        ledger.report(1, &[raw(2, 2)]);
+        ledger.report(1, &[raw(2, own)]);
         ledger.now += HOUR;
         ledger.tick();
         let second = ledger_outbox(&ledger, saved);
         let open = |name: &str| Files::local(&home.path(name)).unwrap();
-        let publishing = Publishing { public: open("public"), private: open("private") };
+        let publishing =
+            Publishing::new(open("public"), open("private"), ledger.keys.root(), 1 << 20);
         Desk { ledger, home, publishing, outboxes: [first, second] }
     }
 }
@@ -125,6 +131,11 @@ fn what_a_kill_left_of_files_is_gone_after_the_next_start() {
     let is_there = |name| at(name).exists();
     assert!(!is_there("v1/manifest#1") && !is_there("v1/sets/a#20"));
     assert!(["v1/sets/b", "v1/sets/c#", "v1/d#1e"].into_iter().all(is_there));
+}
+
+/// The manifest of the second tick that another server with the same keys has published.
+fn its_manifest() -> Vec<u8> {
+    Desk::with(3).outboxes[1].plan().manifest().unwrap().to_vec()
 }
 
 /// Makes every write below a folder fail, which no permission does for root: it is a file
@@ -253,7 +264,7 @@ async fn a_publication_that_a_crash_cut_short_is_finished_and_not_computed_again
     assert_eq!(published.manifest, whole["public/v1/manifest"]);
 
     // Another server published meanwhile: ours is not shown, and nothing is overwritten.
-    fs::write(desk.home.path("public/v1/manifests/1-2"), "its manifest").unwrap();
+    fs::write(desk.home.path("public/v1/manifests/1-2"), its_manifest()).unwrap();
     let before = desk.home.contents();
     assert!(desk.publishing.published(&outbox).await.unwrap().is_none());
     let stopped = desk.publishing.write(&outbox).await.unwrap_err();
@@ -266,7 +277,7 @@ async fn another_manifest_of_the_same_number_stops_publishing_before_anything_is
     let desk = Desk::new();
     desk.publishing.write(&desk.outboxes[0]).await.unwrap();
     // Another server was faster: its tick 2 is out, with its bundle.
-    fs::write(desk.home.path("public/v1/manifests/1-2"), "its manifest").unwrap();
+    fs::write(desk.home.path("public/v1/manifests/1-2"), its_manifest()).unwrap();
     fs::create_dir_all(desk.home.path("public/v1/bundles/1")).unwrap();
     fs::write(desk.home.path("public/v1/bundles/1/1-2"), "its bundle").unwrap();
     let before = desk.home.contents();
@@ -282,6 +293,25 @@ async fn another_manifest_of_the_same_number_stops_publishing_before_anything_is
     desk.publishing.write(&desk.outboxes[1]).await.unwrap();
     desk.publishing.write(&desk.outboxes[1]).await.unwrap();
     assert_eq!(desk.ledger.state.last_tick.unwrap().version.tick, 2);
+}
+
+/// What no key has signed is no other server's manifest.
+#[actix_web::test]
+async fn a_damaged_manifest_is_written_again_and_is_not_taken_for_another() {
+    let desk = Desk::new();
+    for outbox in &desk.outboxes {
+        desk.publishing.write(outbox).await.unwrap();
+    }
+    let whole = desk.home.contents();
+    let kept = desk.home.path("public/v1/manifests/1-2");
+    let right = fs::read_to_string(&kept).unwrap();
+    for damaged in ["", "x", &right[..right.len() / 2], &right.replace(':', ": ")] {
+        fs::write(&kept, damaged).unwrap();
+        let saved = desk.publishing.saved().await.unwrap().unwrap();
+        assert!(desk.publishing.published(&saved).await.unwrap().is_some());
+        desk.publishing.write(&saved).await.unwrap();
+        assert_eq!(difference(&desk.home.contents(), &whole), Vec::<String>::new());
+    }
 }
 
 #[actix_web::test]

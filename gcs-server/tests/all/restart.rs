@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::common::api::{Api, ask};
 use crate::common::home::{Home, Running, difference, files};
 use crate::common::process::{alone, text};
 use crate::common::shelf::named;
@@ -10,10 +11,11 @@ use crate::common::{ALL, HOUR, Ledger, policy, raw, submission};
 use gcs_core::Version;
 use gcs_server::app::StartError;
 use gcs_server::app::key_file;
-use gcs_server::domain::chain::EventHeader;
+use gcs_server::domain::chain::{EventHeader, HEADER_LEN};
 use gcs_server::domain::events::TickMade;
 use gcs_server::domain::policy::Policy;
 use gcs_server::store::{SqliteStore, Store as _};
+use serde_json::{Value, json};
 
 /// A folder whose server has published twice and stopped.
 async fn lived() -> Home {
@@ -62,6 +64,47 @@ async fn a_restart_keeps_everything() {
     last.stop().await;
 }
 
+/// What may have changed in the part of the log that cannot be read is not told; what is published is.
+fn expect_read_only(api: &Api) {
+    let read_only = || (503, "read_only".to_owned());
+    for path in ["/v1/admin/status", "/v1/admin/digest", "/v1/admin/policy", "/v1/admin/providers"]
+    {
+        let answer = api.operate("GET", path, Value::Null);
+        assert_eq!(answer.header("retry-after"), "10");
+        assert_eq!(answer.refused(), read_only(), "{path}");
+    }
+    assert_eq!(api.operate("POST", "/v1/admin/tick", Value::Null).refused(), read_only());
+    let key = api.operate("POST", "/v1/admin/providers/1/key", Value::Null);
+    assert_eq!(key.refused(), read_only());
+    assert_eq!(api.provide("x", "GET", "/v1/provider/ranges", Value::Null).refused(), read_only());
+    assert_eq!(api.exact(&json!({ "queries": [] })).refused(), read_only());
+    assert_eq!(api.get(&format!("/v1/reports/{}", "0".repeat(32))).refused(), read_only());
+    assert_eq!(api.get("/v1/manifest").status, 200);
+    for (path, status) in [("/healthz", 200), ("/metrics", 200), ("/readyz", 503)] {
+        let answer = ask(api.private, "GET", path, &[], "");
+        assert_eq!(answer.status, status, "{path}");
+    }
+}
+
+/// Only the witness can tell such a bit of the last event from a newer release.
+#[actix_web::test]
+async fn a_flipped_bit_of_the_last_event_is_no_newer_release() {
+    let home = lived().await;
+    let open = || rusqlite::Connection::open(home.path("log.sqlite")).unwrap();
+    let last = "SELECT first, headers FROM batch ORDER BY first DESC LIMIT 1";
+    let (first, headers): (i64, Vec<u8>) =
+        open().query_row(last, (), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    for kind_or_outcome in [48, 49, 50] {
+        let mut flipped = headers.clone();
+        let place = headers.len() - HEADER_LEN + kind_or_outcome;
+        flipped[place] ^= 0x40;
+        let set = "UPDATE batch SET headers = ?1 WHERE first = ?2";
+        open().execute(set, (flipped, first)).unwrap();
+        let refusal = home.refusal().await;
+        assert!(refusal.contains("not the one that was acknowledged"), "{refusal}");
+    }
+}
+
 /// As when a newer release was tried, and went back to this one.
 #[actix_web::test]
 async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
@@ -92,6 +135,8 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
         assert_eq!(running.digest(), digest);
         let refused = running.report(20, &[raw(2, 9)]).await.unwrap_err();
         assert_eq!(refused.code(), "read_only");
+        let api = running.api("any");
+        actix_web::web::block(move || expect_read_only(&api)).await.unwrap();
         assert!(!running.service().node.is_writable());
         if saved {
             assert_eq!(running.service().version(), Some(Version { series: 1, tick: 2 }));
@@ -407,6 +452,15 @@ async fn a_log_that_lost_its_end_is_refused_until_it_is_recovered() {
         let before = files(&home.path("public"));
         let (succeeded, said) = recover(&home, &[]);
         assert!(!succeeded && said.contains("--yes"), "{said}");
+        assert!(said.contains("--void-codes"), "{said}");
+        if !witness {
+            assert!(said.contains("provider 1 (a clinic): 9"), "{said}");
+            let (succeeded, said) = recover(&home, &["--void-codes"]);
+            assert!(
+                !succeeded && said.contains("`gcs-server recover --void-codes --yes`"),
+                "{said}"
+            );
+        }
         home.refusal().await;
         let (succeeded, said) = recover(&home, &["--yes"]);
         let series = said.split("series ").last().unwrap().split(' ').next().unwrap();

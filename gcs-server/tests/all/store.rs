@@ -173,6 +173,21 @@ proptest! {
                 }
                 prop_assert_eq!(store.last().unwrap(), model.last().map_or(0, last));
             }
+            let events = model.iter().flat_map(|batch| &batch.events);
+            let headers: Vec<&[u8]> = events.map(|event| &event.header[..]).collect();
+            for from in 0..=headers.len() as u64 + 2 {
+                let (mut next, mut read) = (from, Vec::new());
+                loop {
+                    let page = store.headers(next).unwrap();
+                    if page.is_empty() {
+                        break;
+                    }
+                    next = next.max(1) + page.len() as u64;
+                    read.extend(page);
+                }
+                let behind = (from.max(1) as usize - 1).min(headers.len());
+                prop_assert_eq!(&read, &headers[behind..], "{}", log.kind);
+            }
             prop_assert_eq!(store.read(0, ALL).unwrap(), model);
         }
     }
@@ -458,7 +473,7 @@ fn a_log_is_opened_on_a_disk_without_room_for_a_checkpoint() {
 }
 
 #[test]
-fn an_erasure_cut_short_ends_when_the_log_is_opened() {
+fn an_erasure_cut_short_ends_once_the_log_has_been_read() {
     let (folder, path) = database();
     let mut store = SqliteStore::open(&path).unwrap();
     store.append(&batch(6, 1)).unwrap();
@@ -470,7 +485,10 @@ fn an_erasure_cut_short_ends_when_the_log_is_opened() {
         fs::copy(folder.path().join(name), killed.path().join(name)).unwrap();
     }
     assert!(contains(&files(&killed), "<salt 00000006>"));
-    let _store = SqliteStore::open(&killed.path().join("log.sqlite")).unwrap();
+    let mut store = SqliteStore::open(&killed.path().join("log.sqlite")).unwrap();
+    store.read(1, ALL).unwrap();
+    assert!(contains(&files(&killed), "<salt 00000006>"), "what is read is not changed");
+    store.settle();
     assert!(!contains(&files(&killed), "<salt 00000006>"));
 }
 

@@ -110,7 +110,8 @@ impl Filter {
             if let Some(first) = *range {
                 let of = generation.unwrap_or(known.generation);
                 let range = known.ranges.get(&(of, first));
-                let range = range.ok_or(Problem::RangeUnknown { first })?;
+                let unknown = Problem::RangeUnknown { generation: of, first };
+                let range = range.ok_or(unknown)?;
                 (generation, serials) = (Some(of), Some(first..first + range.count));
             }
         }

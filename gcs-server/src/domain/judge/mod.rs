@@ -16,7 +16,7 @@ pub use providers::{
     revoke_code, set_provider_token, set_status, unspent_codes,
 };
 pub use publication::{
-    expect_steady_clock, purge, resume_clock, set_key_list, set_policy, start_series, tick,
+    expect_steady_clock, purge, recover, resume_clock, set_key_list, set_policy, start_series, tick,
 };
 pub use reports::report;
 pub use tokens::{replace_backend_token, replace_operator_token};

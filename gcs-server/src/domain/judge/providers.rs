@@ -1,17 +1,17 @@
 //! Providers, ranges and codes.
 
-use gcs_core::report::{Code, MAX_PROVIDER, MAX_SERIAL, ProviderKey};
+use gcs_core::report::{Code, MAX_PROVIDER, ProviderKey};
 
 use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
 use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
-    CodeRevoked, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
+    CodeRevoked, KeyRenewed, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
     ProviderTokenSet, RangeClosed, RangeOpened,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
-use crate::domain::state::{CodeStatus, Provider, State};
+use crate::domain::state::{CodeRange, CodeStatus, Provider, State};
 use crate::domain::token::{Role, Token};
 
 /// Largest number of codes in a range.
@@ -117,15 +117,20 @@ pub fn set_provider_token(
 /// # Errors
 /// An unknown or revoked provider.
 pub fn raise_key(state: &State, number: u16) -> Judgement<u32> {
-    let generation = not_revoked(state, number)?.generation.saturating_add(1);
+    let generation = next_generation(not_revoked(state, number)?)?;
     Ok(Decision::one(ProviderKeyRaised { provider: number, generation }, generation))
 }
 
-/// Opens a range of codes.
+fn next_generation(provider: &Provider) -> Result<u32, Problem> {
+    provider.generation.checked_add(1).ok_or(Problem::Internal)
+}
+
+/// Opens a range of codes. When the serial numbers of the provider's key are used up, its next codes
+/// get another key; codes that are out stay valid.
 ///
 /// # Errors
 /// A provider that is not active; a number of codes or of days out of bounds; too many unused
-/// codes; no serial numbers left.
+/// codes.
 pub fn open_range(
     state: &State,
     context: RequestContext,
@@ -147,17 +152,32 @@ pub fn open_range(
     if open + u64::from(count) > max {
         return Err(Problem::QuotaExceeded { max, open });
     }
-    let first = provider.next_serial;
-    if first + count > MAX_SERIAL + 1 {
-        return Err(Problem::SerialsExhausted);
-    }
     let expires = context.now.saturating_add(u64::from(days) * gcs_core::DAY_SECONDS);
-    let generation = provider.generation;
+    let mut events = Vec::new();
+    let (mut generation, mut first) = (provider.generation, provider.next_serial);
+    if count > provider.serials_left() {
+        (generation, first) = (next_generation(provider)?, 0);
+        events.push(KeyRenewed { provider: number, generation }.into());
+    }
     let range = RangeOpened { provider: number, generation, first, count, expires };
-    Ok(Decision::one(range.clone(), range))
+    events.push(range.clone().into());
+    Ok(Decision { events, answer: range })
 }
 
-/// The codes of a range of the present key that can still bring a report.
+/// A provider's range by the generation of its key (without it, the present key's) and its first
+/// serial number. The answer has the generation too.
+fn range(
+    provider: &Provider,
+    generation: Option<u32>,
+    first: u32,
+) -> Result<(u32, &CodeRange), Problem> {
+    let generation = generation.unwrap_or(provider.generation);
+    let range = provider.ranges.get(&(generation, first));
+    Ok((generation, range.ok_or(Problem::RangeUnknown { generation, first })?))
+}
+
+/// The codes of a range that can still bring a report. Without a generation, the range is one of the
+/// present key.
 ///
 /// # Errors
 /// A provider that is not active; an unknown range.
@@ -165,31 +185,36 @@ pub fn unspent_codes(
     state: &State,
     keys: &DeploymentKeys,
     number: u16,
+    generation: Option<u32>,
     first: u32,
 ) -> Result<UnspentCodes, Problem> {
     let provider = active(state, number)?;
-    let range = provider.ranges.get(&(provider.generation, first));
-    let range = range.ok_or(Problem::RangeUnknown { first })?;
-    let unspent = (0..range.count).filter(|at| range.is_unspent(*at));
+    let (generation, range) = range(provider, generation, first)?;
+    let is_void = generation < provider.oldest;
+    let unspent = (0..range.count).filter(|at| !is_void && range.is_unspent(*at));
     Ok(UnspentCodes {
-        key: keys.provider(number, provider.generation),
+        key: keys.provider(number, generation),
         provider: number,
         serials: unspent.map(|at| first + at).collect(),
         expires: range.expires,
     })
 }
 
-/// Revokes the unused codes of a range.
+/// Revokes the unused codes of a range. Without a generation, the range is one of the present key.
 ///
 /// # Errors
 /// A provider that is not active; an unknown range.
-pub fn close_range(state: &State, number: u16, first: u32) -> Judgement<()> {
-    let provider = active(state, number)?;
-    match provider.ranges.get(&(provider.generation, first)) {
-        None => Err(Problem::RangeUnknown { first }),
-        Some(range) if range.closed => Ok(Decision::nothing(())),
-        Some(_) => Ok(Decision::one(RangeClosed { provider: number, first }, ())),
+pub fn close_range(
+    state: &State,
+    number: u16,
+    generation: Option<u32>,
+    first: u32,
+) -> Judgement<()> {
+    let (generation, range) = range(active(state, number)?, generation, first)?;
+    if range.closed {
+        return Ok(Decision::nothing(()));
     }
+    Ok(Decision::one(RangeClosed { provider: number, generation, first }, ()))
 }
 
 /// Revokes one unused code.

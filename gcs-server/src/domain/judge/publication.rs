@@ -6,7 +6,8 @@ use gcs_core::{DAY_SECONDS, Version};
 
 use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
-    ClockResumed, CodeId, Event, KeyListSet, PolicySet, Purge, SeriesStarted, TickMade,
+    ClockResumed, CodeId, Event, KeyListSet, LogRecovered, PolicySet, Purge, SeriesStarted,
+    TickMade,
 };
 use crate::domain::keys::{DeploymentKeys, KEY_LIST_SECONDS};
 use crate::domain::policy::Policy;
@@ -119,6 +120,36 @@ pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) ->
 pub fn start_series(state: &State) -> Judgement<u32> {
     let series = state.series.saturating_add(1);
     Ok(Decision::one(SeriesStarted { series }, series))
+}
+
+/// Goes on with a log whose end was lost. `published` is the newest series that is known to have been
+/// published.
+///
+/// The numbers of the new series and of the new keys are the Unix time: whatever the lost events
+/// brought out has smaller ones, as long as nobody got more than one key a second. So the clock must not
+/// be before the log's.
+///
+/// # Errors
+/// [`Problem::ClockBehind`].
+pub fn recover(
+    state: &State,
+    context: RequestContext,
+    published: u32,
+    void_codes: bool,
+) -> Judgement<LogRecovered> {
+    let now = context.now;
+    if now.saturating_add(SMALL_STEP) < state.seen {
+        return Err(Problem::ClockBehind { seconds: state.seen - now });
+    }
+    let time = u32::try_from(now).unwrap_or(u32::MAX);
+    let known = state.providers.values().map(|provider| provider.generation);
+    let newest = known.max().unwrap_or(0).max(state.first_generation);
+    let recovered = LogRecovered {
+        series: published.max(state.series).saturating_add(1).max(time),
+        generation: newest.saturating_add(1).max(time),
+        void_codes,
+    };
+    Ok(Decision::one(recovered.clone(), recovered))
 }
 
 /// Makes sure that the next tick drops no dates, unless `drop_dates` allows it.

@@ -4,6 +4,7 @@
 //! computes the same state from the same log. It needs neither the clock nor random bytes: filler
 //! is derived from a key and the tick.
 
+mod image;
 mod providers;
 mod reports;
 
@@ -11,9 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::files::KEPT_TICKS;
 use gcs_core::live::{FillerKey, Live};
-use gcs_core::{Date, Digest, Version};
-use serde::Serialize;
+use gcs_core::{Date, Version};
+use serde::{Deserialize, Serialize};
 
+pub use self::image::LAYOUT;
+use self::image::nothing_live;
 pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
 pub use self::reports::{ReportRecord, Reports};
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
@@ -21,7 +24,7 @@ use crate::domain::events::{CodeId, Deployment, Event, ProviderStatus, ReportAcc
 use crate::domain::policy::Policy;
 
 /// The last tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastTick {
     /// The series and number of the tick.
     pub version: Version,
@@ -30,7 +33,7 @@ pub struct LastTick {
 }
 
 /// A date that has expired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// The tick that dropped it.
     pub tick: LastTick,
@@ -40,7 +43,9 @@ pub struct Dropped {
 }
 
 /// Everything that is computed from the events of the log.
-#[derive(Debug, Serialize)]
+///
+/// A clone is made in milliseconds, however many elements there are: see [`Live`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     /// Position of the last event that was applied.
     pub position: u64,
@@ -58,9 +63,13 @@ pub struct State {
     pub backend: Option<[u8; 32]>,
     /// Providers by number.
     pub providers: BTreeMap<u16, Provider>,
+    /// Generation of the first key of a new provider.
+    pub first_generation: u32,
     /// The reports that have not been purged, without their elements.
     pub reports: Reports,
-    /// The elements of these reports, by date, and which of them are published.
+    /// The elements of these reports, by date, and which of them are published. They come last
+    /// when a state is serialised: see [`State::write`].
+    #[serde(skip, default = "nothing_live")]
     pub live: Live,
     /// Dates that have expired and whose reports have not been purged yet.
     pub dropped: BTreeMap<Date, Dropped>,
@@ -88,6 +97,7 @@ impl State {
             operator: [0; 32],
             backend: None,
             providers: BTreeMap::new(),
+            first_generation: 1,
             reports: Reports::default(),
             live: Live::new(filler),
             dropped: BTreeMap::new(),
@@ -101,11 +111,6 @@ impl State {
     /// The end of the log, from which the next event is chained.
     pub fn chain(&self) -> Chain {
         Chain { position: self.position, head: self.head }
-    }
-
-    /// SHA-256 over the whole state: all nodes have the same digest at the same position.
-    pub fn digest(&self) -> Digest {
-        Digest::of(&postcard::to_allocvec(self).expect("writing to memory does not fail"))
     }
 
     /// Applies the next event.
@@ -147,12 +152,14 @@ impl State {
                 self.deployment = Some(deployment.clone());
                 self.clock = time;
             }
+            Event::FirstPolicySet(set) => self.policy = set.policy.clone().into(),
             Event::PolicySet(set) => self.policy = set.policy.clone(),
             Event::KeyListSet(set) => self.key_list.clone_from(&set.signed),
             Event::OperatorTokenSet(set) => self.operator = set.token,
             Event::BackendTokenSet(set) => self.backend = Some(set.token),
             Event::ProviderAdded(added) => {
-                let provider = Provider::new(added.name.clone(), added.token);
+                let first = self.first_generation;
+                let provider = Provider::new(added.name.clone(), added.token, first);
                 if self.providers.insert(added.provider, provider).is_some() {
                     return Err(InconsistentEvent("a provider that is there already"));
                 }
@@ -162,11 +169,20 @@ impl State {
             }
             Event::ProviderTokenSet(set) => self.provider(set.provider)?.token = set.token,
             Event::ProviderKeyRaised(raised) => {
-                self.provider(raised.provider)?.raise_key(raised.generation);
+                let provider = self.provider(raised.provider)?;
+                provider.renew_key(raised.generation);
+                provider.void_earlier_keys();
+            }
+            Event::KeyRenewed(renewed) => {
+                self.provider(renewed.provider)?.renew_key(renewed.generation);
             }
             Event::RangeOpened(opened) => self.provider(opened.provider)?.open(opened),
+            Event::PresentRangeClosed(closed) => {
+                let provider = self.provider(closed.provider)?;
+                provider.close(provider.generation, closed.first)?;
+            }
             Event::RangeClosed(closed) => {
-                self.provider(closed.provider)?.range(closed.first)?.closed = true;
+                self.provider(closed.provider)?.close(closed.generation, closed.first)?;
             }
             Event::CodeRevoked(revoked) => {
                 self.provider(revoked.code.provider)?.revoke(revoked.code)?;
@@ -187,7 +203,17 @@ impl State {
                 // A restored clock may have been wrong: see `Publisher::next_series`.
                 self.series = raised.series;
                 self.clock = time;
-                self.providers.values_mut().for_each(Provider::skip_serials);
+            }
+            Event::LogRecovered(recovered) => {
+                self.series = recovered.series;
+                self.clock = time;
+                self.first_generation = recovered.generation;
+                for provider in self.providers.values_mut() {
+                    provider.renew_key(recovered.generation);
+                    if recovered.void_codes {
+                        provider.void_earlier_keys();
+                    }
+                }
             }
             Event::ClockResumed(_) => self.clock = time,
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
@@ -226,9 +252,16 @@ impl State {
             }
         }
         // A replay of the log without the erased bodies has never seen their dates.
-        let kept = self.live.reports().flat_map(|(_, report)| &report.dates);
-        let kept: BTreeSet<Date> = kept.map(|brought| brought.date).collect();
-        self.dropped.retain(|date, _| kept.contains(date));
+        let mut unseen: BTreeSet<Date> = self.dropped.keys().copied().collect();
+        for (_, report) in self.live.reports() {
+            if unseen.is_empty() {
+                break;
+            }
+            for brought in &report.dates {
+                unseen.remove(&brought.date);
+            }
+        }
+        self.dropped.retain(|date, _| !unseen.contains(date));
         for code in used {
             self.provider(code.provider)?.set_used(*code, true);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bitvec::prelude::{BitVec, Lsb0};
 use gcs_core::report::MAX_SERIAL;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::InconsistentEvent;
 use crate::domain::events::{CodeId, ProviderStatus, RangeOpened};
@@ -13,7 +13,7 @@ use crate::domain::events::{CodeId, ProviderStatus, RangeOpened};
 type Bits = BitVec<u64, Lsb0>;
 
 /// A healthcare provider.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provider {
     /// The provider's name.
     pub name: String,
@@ -21,8 +21,10 @@ pub struct Provider {
     pub token: [u8; 32],
     /// What it may do.
     pub status: ProviderStatus,
-    /// Generation of the key of its codes.
+    /// Generation of the key of its next codes.
     pub generation: u32,
+    /// The oldest generation whose codes can bring reports.
+    pub oldest: u32,
     /// The serial number that the next range begins with.
     pub next_serial: u32,
     /// Ranges by generation and first serial number, until 30 days after they expired.
@@ -30,7 +32,7 @@ pub struct Provider {
 }
 
 /// A range of codes.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CodeRange {
     /// Number of codes.
     pub count: u32,
@@ -49,8 +51,7 @@ pub struct RangeCounts {
     pub used: u64,
     /// Number of codes that can still bring a report.
     pub open: u64,
-    /// Whether the unused codes were revoked: with the range, or with the key before the present
-    /// one.
+    /// Whether the unused codes were revoked: with the range, or with their key.
     pub closed: bool,
 }
 
@@ -71,26 +72,44 @@ pub enum CodeStatus {
     NotOpen,
 }
 
-/// How many serial numbers a new series leaves unused.
-const SKIPPED: u32 = 1 << 16;
-
 /// Seconds for which ranges are kept after they expired: 30 days.
 const REMEMBERED: u64 = 30 * 86_400;
 
 impl Provider {
-    pub(super) fn new(name: String, token: [u8; 32]) -> Provider {
+    pub(super) fn new(name: String, token: [u8; 32], generation: u32) -> Provider {
         Provider {
             name,
             token,
             status: ProviderStatus::Active,
-            generation: 1,
+            generation,
+            oldest: generation,
             next_serial: 0,
             ranges: BTreeMap::new(),
         }
     }
 
-    pub(super) fn raise_key(&mut self, generation: u32) {
+    /// Gives the next codes another key. Codes of the keys before stay valid.
+    pub(super) fn renew_key(&mut self, generation: u32) {
         (self.generation, self.next_serial) = (generation, 0);
+    }
+
+    /// Number of codes that can still be opened under the present key.
+    pub fn serials_left(&self) -> u32 {
+        (MAX_SERIAL + 1).saturating_sub(self.next_serial)
+    }
+
+    /// Makes void all codes of keys before the present one.
+    pub(super) fn void_earlier_keys(&mut self) {
+        self.oldest = self.generation;
+    }
+
+    /// Generations of the keys whose codes are remembered, the newest first.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = u32> {
+        let before = |generation: &u32| {
+            let earlier = self.ranges.range(..(*generation, 0)).next_back();
+            earlier.map(|((generation, _), _)| *generation)
+        };
+        std::iter::successors(Some(self.generation), before)
     }
 
     pub(super) fn open(&mut self, opened: &RangeOpened) {
@@ -106,16 +125,11 @@ impl Provider {
         self.next_serial = opened.first.saturating_add(opened.count);
     }
 
-    /// Leaves the next serial numbers unused. A lost part of the log may have opened some of them,
-    /// and the same code must not be printed for two people.
-    pub(super) fn skip_serials(&mut self) {
-        self.next_serial = self.next_serial.saturating_add(SKIPPED).min(MAX_SERIAL + 1);
-    }
-
-    /// A range of the present key.
-    pub(super) fn range(&mut self, first: u32) -> Result<&mut CodeRange, InconsistentEvent> {
-        let key = (self.generation, first);
-        self.ranges.get_mut(&key).ok_or(InconsistentEvent("a range that is not there"))
+    /// Makes void the unused codes of a range.
+    pub(super) fn close(&mut self, generation: u32, first: u32) -> Result<(), InconsistentEvent> {
+        let range = self.ranges.get_mut(&(generation, first));
+        range.ok_or(InconsistentEvent("a range that is not there"))?.closed = true;
+        Ok(())
     }
 
     /// The key of a code's range among the ranges, and the code's place in it.
@@ -157,12 +171,14 @@ impl Provider {
         match self.range_of(code) {
             Some((range, at)) if range.used[at] => CodeStatus::Used,
             Some((range, at)) if range.closed || range.revoked[at] => CodeStatus::Revoked,
-            _ if code.generation < self.generation => CodeStatus::Revoked,
+            _ if code.generation < self.oldest => CodeStatus::Revoked,
             Some((range, _)) if range.expires <= now => CodeStatus::Expired,
             Some(_) => CodeStatus::Open,
-            // A range that was forgotten had expired.
-            None if code.serial < self.next_serial => CodeStatus::Expired,
-            None => CodeStatus::NotOpen,
+            None if code.generation == self.generation && code.serial >= self.next_serial => {
+                CodeStatus::NotOpen
+            }
+            // A range that was forgotten had expired, and no range of an earlier key is opened now.
+            None => CodeStatus::Expired,
         }
     }
 
@@ -176,7 +192,7 @@ impl Provider {
         now: u64,
     ) -> impl Iterator<Item = (u32, u32, &CodeRange, RangeCounts)> {
         self.ranges.iter().map(move |((generation, first), range)| {
-            let closed = range.closed || *generation < self.generation;
+            let closed = range.closed || *generation < self.oldest;
             let open = if closed { 0 } else { range.open_codes(now) };
             let counts = RangeCounts { used: range.used_codes(), open, closed };
             (*generation, *first, range, counts)

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use gcs_core::report::ItemProblem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::events::{CodeId, ReportAccepted, TrackingId};
 
 /// A report without its elements.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReportRecord {
     /// The code that authorised it.
     pub code: CodeId,
@@ -23,13 +23,23 @@ pub struct ReportRecord {
 }
 
 /// Reports by their positions in the log.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<u64, ReportRecord>")]
 pub struct Reports {
     by_position: BTreeMap<u64, ReportRecord>,
     #[serde(skip)]
     by_tracking: HashMap<TrackingId, u64>,
     #[serde(skip)]
     by_code: HashMap<CodeId, u64>,
+}
+
+impl From<BTreeMap<u64, ReportRecord>> for Reports {
+    fn from(by_position: BTreeMap<u64, ReportRecord>) -> Reports {
+        let reports = by_position.iter();
+        let by_tracking = reports.clone().map(|(at, report)| (report.tracking, *at)).collect();
+        let by_code = reports.map(|(at, report)| (report.code, *at)).collect();
+        Reports { by_position, by_tracking, by_code }
+    }
 }
 
 impl Reports {

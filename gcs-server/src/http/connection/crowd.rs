@@ -1,6 +1,7 @@
 //! All connections of one worker.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,12 +10,12 @@ use tokio::time::Instant;
 
 use super::{Connection, Phase};
 
-/// How long a connection is safe in a phase, however little it does.
+/// How long a connection counts as new in a phase, however little it does.
 const SAFE: Duration = Duration::from_secs(1);
 
 /// The connections of one worker, of which there are at most so many. Silence costs an attacker nothing, so when all
-/// places are taken those connections end that have waited longest for a request, or else those that move the
-/// fewest bytes a second.
+/// places are taken those connections end that have waited longest for a request, or else the one that moved the
+/// fewest bytes lately, or else the oldest of those that have only just come.
 #[derive(Debug)]
 pub(in crate::http) struct Crowd {
     most: usize,
@@ -50,15 +51,15 @@ impl Crowd {
     /// each is closed only when it is woken. It looks at all, so of idle ones it ends some more than one.
     fn make_room(&self, now: Instant) -> Option<()> {
         let mut open = self.open.borrow_mut();
-        let speeds = open
-            .iter()
-            .filter_map(|(number, connection)| connection.speed(now).map(|speed| (speed, *number)));
-        let mut speeds: Vec<(f64, u64)> = speeds.collect();
-        let idle = speeds.iter().filter(|(speed, _)| *speed < 0.0).count();
-        speeds.first()?;
+        let worth = |(number, connection): (&u64, &Rc<Connection>)| {
+            connection.worth(now).map(|worth| (worth, *number))
+        };
+        let mut worths: Vec<(Worth, u64)> = open.iter().filter_map(worth).collect();
+        let idle = worths.iter().filter(|(worth, _)| matches!(worth, Worth::Idle(_))).count();
+        worths.first()?;
         let last = (self.most / 64).min(idle.saturating_sub(1));
-        speeds.select_nth_unstable_by(last, |(one, _), (other, _)| one.total_cmp(other));
-        for (_, number) in &speeds[..=last] {
+        worths.select_nth_unstable_by(last, |(one, _), (other, _)| one.total_cmp(other));
+        for (_, number) in &worths[..=last] {
             open.remove(number)?.give_up();
         }
         Some(())
@@ -71,29 +72,58 @@ impl Drop for Place {
     }
 }
 
+/// How much a connection that may have to give its place up is worth, from the least.
+#[derive(Clone, Copy, Debug)]
+enum Worth {
+    /// It waits for a request: the less, the longer.
+    Idle(f64),
+    /// It moved so many bytes a second lately.
+    Speed(f64),
+    /// It has only just come, or begun to ask: the less, the longer ago.
+    New(f64),
+}
+
+impl Worth {
+    fn total_cmp(&self, other: &Worth) -> Ordering {
+        let [(class, value), (other_class, other_value)] = [self, other].map(|worth| match worth {
+            Worth::Idle(seconds) => (0, -seconds),
+            Worth::Speed(speed) => (1, *speed),
+            Worth::New(seconds) => (2, -seconds),
+        });
+        class.cmp(&other_class).then(value.total_cmp(&other_value))
+    }
+}
+
 impl Connection {
-    /// Bytes a second, if it may have to give its place up. That of an idle connection is below 0, and
-    /// the lower the longer it waits.
-    fn speed(&self, now: Instant) -> Option<f64> {
+    /// What it is worth; `None` if it may keep its place.
+    fn worth(&self, now: Instant) -> Option<Worth> {
         let time = now.saturating_duration_since(self.since.get());
         match self.phase.get() {
-            Phase::Idle if !self.is_blocked.get() => Some(-time.as_secs_f64()),
             // Not the client is to blame.
             Phase::Parsing | Phase::Busy if !self.is_blocked.get() => None,
-            _ if time < SAFE => None,
-            _ => Some(self.moved.get() as f64 / time.as_secs_f64()),
+            Phase::Idle if !self.is_blocked.get() && (time >= SAFE || self.has_asked.get()) => {
+                Some(Worth::Idle(time.as_secs_f64()))
+            }
+            _ if time < SAFE => Some(Worth::New(time.as_secs_f64())),
+            _ => Some(Worth::Speed(self.recent.get().speed(now))),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Left;
+    use super::super::Recent;
     use super::*;
 
+    /// A connection that has been in a phase for some seconds, and moved so many bytes of late.
     fn after(place: &Place, seconds: u64, phase: Phase, moved: u64) {
+        let now = Instant::now();
         place.connection.phase.set(phase);
-        place.connection.since.set(Instant::now() - Duration::from_secs(seconds));
-        place.connection.moved.set(moved);
+        place.connection.since.set(now - Duration::from_secs(seconds));
+        let mut recent = Recent::new(now);
+        recent.add(moved, now);
+        place.connection.recent.set(recent);
     }
 
     #[test]
@@ -103,7 +133,7 @@ mod tests {
         let places: Vec<Place> = std::iter::repeat_with(|| enter().unwrap()).take(4).collect();
         let is_over = |i: usize| places[i].connection.is_over.get();
         after(&places[0], 10, Phase::Busy, 0);
-        after(&places[1], 10, Phase::Body(Some(9)), 500);
+        after(&places[1], 10, Phase::Body(Left::Bytes(9)), 500);
         after(&places[2], 20, Phase::Head, 20);
         after(&places[3], 2, Phase::Idle, 0);
         // The idle one, then the slow ones,
@@ -115,15 +145,24 @@ mod tests {
             after(&place, 10, Phase::Busy, 0);
             new.push(place);
         }
-        // but nobody who waits for the server, and nobody who has only begun.
+        // but nobody who waits for the server.
         assert!(enter().is_none() && !is_over(0));
-        after(&new[0], 0, Phase::Head, 1);
-        assert!(enter().is_none());
         // Who does not take an answer waits for nobody.
         new[1].connection.is_blocked.set(true);
+        after(&new[0], 0, Phase::Head, 1);
         let last = enter().unwrap();
         assert!(new[1].connection.is_over.get());
-        drop((places, new, last));
+        // Who has only just come, or begun, goes last, and the oldest of them first.
+        let newest = enter().unwrap();
+        assert!(new[0].connection.is_over.get() && !last.connection.is_over.get());
+        after(&last, 10, Phase::Head, 1);
+        let more = enter().unwrap();
+        assert!(last.connection.is_over.get() && !newest.connection.is_over.get());
+        // Who has had an answer already is idle at once.
+        more.connection.has_asked.set(true);
+        let other = enter().unwrap();
+        assert!(more.connection.is_over.get() && !newest.connection.is_over.get());
+        drop((places, new, last, newest, more, other));
         assert!(crowd.open.borrow().is_empty());
     }
 }

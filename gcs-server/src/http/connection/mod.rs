@@ -5,7 +5,7 @@
 //! | phase | what the client may send | ends after |
 //! |---|---|---|
 //! | [`Phase::Idle`] | the first byte of a head | [`IDLE_PATIENCE`] |
-//! | [`Phase::Head`] | one head of at most [`MAX_HEAD`] bytes | [`HEAD_PATIENCE`] |
+//! | [`Phase::Head`] | one head of at most [`MAX_HEAD`] bytes, or a TLS handshake | [`HEAD_PATIENCE`] |
 //! | [`Phase::Body`] | the body of this request | what the handler grants (`body`) |
 //! | [`Phase::Busy`] | nothing: what it sends stays in the socket | [`STALL_PATIENCE`] without reading the answer |
 //! | [`Phase::Closing`] | what is left of a body that nobody wanted | [`LINGER_PATIENCE`], or [`LINGER_BYTES`] |
@@ -13,6 +13,7 @@
 //! So a connection has one request at a time, and an answer to it is taken before the next is
 //! looked at. When all places are taken, the connection that does least gives its own up ([`Crowd`]).
 
+mod chunked;
 mod crowd;
 mod head;
 mod stream;
@@ -26,8 +27,10 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::{ConnectionType, Method, header};
 use tokio::time::Instant;
 
+use self::chunked::ChunkScan;
 pub(super) use self::crowd::Crowd;
 pub(super) use self::stream::Guarded;
+use super::recent::Recent;
 
 /// How long a connection may wait for a request. As nginx does it: proxies and CDNs keep theirs.
 const IDLE_PATIENCE: Duration = Duration::from_secs(75);
@@ -50,20 +53,31 @@ const LINGER_BYTES: u64 = 2 << 20;
 const MAX_HEAD: u64 = 32 << 10;
 
 /// Where a connection is in its present request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Phase {
     /// Between two requests, or before the first.
     Idle,
-    /// The head is arriving.
+    /// The head is arriving; or, at first, the TLS handshake.
     Head,
     /// The head is there, and is being parsed.
     Parsing,
-    /// The body is arriving: so many bytes of it are missing, if that is known.
-    Body(Option<u64>),
+    /// The body is arriving.
+    Body(Left),
     /// The request is there, and its answer is not yet complete.
     Busy,
     /// Answered without the whole body. The connection ends.
     Closing,
+}
+
+/// What is missing of a body.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// So many bytes.
+    Bytes(u64),
+    /// Whatever comes until its last chunk.
+    Chunks(ChunkScan),
+    /// Nobody knows: it may never end.
+    Open,
 }
 
 /// A connection, as the stream and the handlers of its requests know it.
@@ -74,6 +88,10 @@ pub(super) struct Connection {
     since: Cell<Instant>,
     /// Bytes that went either way in this phase.
     moved: Cell<u64>,
+    /// How fast they went lately, in any phase.
+    recent: Cell<Recent>,
+    /// Whether it has had a request.
+    has_asked: Cell<bool>,
     /// Whether the client does not take what is to be written.
     is_blocked: Cell<bool>,
     /// Whether it must give its place up.
@@ -84,10 +102,13 @@ pub(super) struct Connection {
 
 impl Connection {
     fn new() -> Connection {
+        let now = Instant::now();
         Connection {
             phase: Cell::new(Phase::Idle),
-            since: Cell::new(Instant::now()),
+            since: Cell::new(now),
             moved: Cell::new(0),
+            recent: Cell::new(Recent::new(now)),
+            has_asked: Cell::new(false),
             is_blocked: Cell::new(false),
             is_over: Cell::new(false),
             waker: RefCell::new(None),
@@ -105,16 +126,35 @@ impl Connection {
         self.moved.set(0);
     }
 
+    /// The client begins with a TLS handshake, for which it has the time of a head.
+    pub(super) fn begin_handshake(&self) {
+        self.enter(Phase::Head);
+    }
+
+    /// The TLS handshake is done, and the first request may come.
+    pub(super) fn handshake_done(&self) {
+        self.enter(Phase::Idle);
+    }
+
     /// A request begins, whose head has been parsed. It lasts until what is returned is dropped.
     pub(super) fn begin(self: Rc<Connection>, request: &ServiceRequest) -> Request {
-        match body_length(request) {
-            Some(0) => self.enter(Phase::Busy),
-            length => {
-                self.enter(Phase::Body(length));
+        self.has_asked.set(true);
+        match body(request) {
+            Left::Bytes(0) => self.enter(Phase::Busy),
+            left => {
+                self.enter(Phase::Body(left));
                 self.wake();
             }
         }
         Request(self)
+    }
+
+    /// Bytes went one way or the other.
+    fn count(&self, bytes: usize) {
+        self.moved.set(self.moved.get() + bytes as u64);
+        let mut recent = self.recent.get();
+        recent.add(bytes as u64, Instant::now());
+        self.recent.set(recent);
     }
 
     /// Whether a part of the body has not been read.
@@ -169,17 +209,22 @@ impl Drop for Request {
     }
 }
 
-/// Bytes of the body that follows a head; `None` if the head does not say.
-fn body_length(request: &ServiceRequest) -> Option<u64> {
+/// The body that follows a head. The parser has refused heads that contradict themselves.
+fn body(request: &ServiceRequest) -> Left {
     let headers = request.headers();
+    let coding = headers.get(header::TRANSFER_ENCODING);
+    if coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Left::Chunks(ChunkScan::default());
+    }
     // Whatever follows a CONNECT or an upgrade may count as body to actix.
-    let is_open = headers.contains_key(header::TRANSFER_ENCODING)
+    let is_open = coding.is_some()
         || headers.contains_key(header::UPGRADE)
         || *request.method() == Method::CONNECT
         || request.head().connection_type() == ConnectionType::Upgrade;
     if is_open {
-        return None;
+        return Left::Open;
     }
-    let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Some(0) };
-    length.to_str().ok()?.trim().parse().ok()
+    let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Left::Bytes(0) };
+    let length = length.to_str().ok().and_then(|length| length.trim().parse().ok());
+    length.map_or(Left::Open, Left::Bytes)
 }

@@ -10,10 +10,11 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::chunked::Piece;
 use super::crowd::Place;
 use super::head::HeadScan;
 use super::{
-    Connection, Crowd, HEAD_PATIENCE, IDLE_PATIENCE, LINGER_BYTES, LINGER_PATIENCE, MAX_HEAD,
+    Connection, Crowd, HEAD_PATIENCE, IDLE_PATIENCE, LINGER_BYTES, LINGER_PATIENCE, Left, MAX_HEAD,
     Phase, STALL_PATIENCE,
 };
 
@@ -21,10 +22,13 @@ use super::{
 /// copied.
 const HEAD_PIECE: usize = 4 << 10;
 
+/// Bytes that do not begin a head if they are an empty line: some clients send one behind a body.
+const EMPTY_LINE: u64 = 2;
+
 /// Bytes that are given of a body at once. Actix would hold 128 KiB that no handler has asked for.
 const BODY_PIECE: usize = 32 << 10;
 
-/// Bytes that are given of a body of unknown length at once, so that few requests can follow in them.
+/// Bytes that are given of a body without end at once: what follows it may count as requests.
 const OPEN_BODY_PIECE: usize = 1 << 10;
 
 /// A stream with a place in the crowd.
@@ -114,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let connection = self.connection();
-        let is_idle = connection.phase.get() == Phase::Idle;
+        let is_idle = matches!(connection.phase.get(), Phase::Idle);
         if connection.is_blocked.get() {
             // The answer before is not even taken; writing goes on by itself.
             return Poll::Pending;
@@ -123,9 +127,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         match self.poll_some(HEAD_PIECE, context, buffer) {
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(())),
             Poll::Ready(Ok(_)) => {
-                if is_idle {
-                    connection.enter(Phase::Head);
-                }
                 self.divide(begin, buffer);
                 Poll::Ready(Ok(()))
             }
@@ -144,12 +145,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         let read = &buffer.filled()[begin..];
         let end = self.scan.end(read);
         let given = end.unwrap_or(read.len());
-        if given < read.len() {
-            let surplus = [&read[given..], &self.spare].concat();
-            self.spare = Bytes::from(surplus);
-            buffer.set_filled(begin + given);
+        let sent = connection.moved.get() + given as u64;
+        let has_begun = !matches!(self.scan, HeadScan::Before) || sent > EMPTY_LINE;
+        if has_begun && matches!(connection.phase.get(), Phase::Idle) {
+            connection.enter(Phase::Head);
         }
-        connection.moved.set(connection.moved.get() + given as u64);
+        self.keep(begin + given, buffer);
+        let connection = &self.place.connection;
+        connection.count(given);
         if connection.moved.get() > MAX_HEAD {
             // A byte that no head has: actix answers 400 and closes.
             buffer.set_filled(begin);
@@ -160,27 +163,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         }
     }
 
-    /// Reads of a body, and nothing of what follows it if the length is known.
+    /// Reads of a body, and nothing of what follows it.
     fn poll_body(
         &mut self,
-        left: Option<u64>,
+        left: Left,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.place.connection.is_blocked.get() {
+            // The answer is there, and so nobody wants the rest. Writing goes on by itself.
+            return Poll::Pending;
+        }
         if std::mem::take(&mut self.has_given) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let most = left.map_or(OPEN_BODY_PIECE, |left| BODY_PIECE.min(left as usize));
+        let most = match left {
+            Left::Bytes(left) => BODY_PIECE.min(usize::try_from(left).unwrap_or(BODY_PIECE)),
+            Left::Chunks(_) => BODY_PIECE,
+            Left::Open => OPEN_BODY_PIECE,
+        };
+        let begin = buffer.filled().len();
         let read = std::task::ready!(self.poll_some(most, context, buffer))?;
         self.has_given = true;
+        let (given, left) = rest(left, &buffer.filled()[begin..]);
+        self.keep(begin + given, buffer);
         let connection = &self.place.connection;
-        connection.moved.set(connection.moved.get() + read as u64);
-        match left.map(|left| left - read as u64) {
-            Some(0) => connection.body_done(),
-            left => connection.phase.set(Phase::Body(left)),
+        connection.count(given);
+        match left {
+            Some(left) => connection.phase.set(Phase::Body(left)),
+            None => connection.body_done(),
         }
+        debug_assert!(given <= read);
         Poll::Ready(Ok(()))
+    }
+
+    /// Keeps for later what the buffer has behind so many bytes.
+    fn keep(&mut self, given: usize, buffer: &mut ReadBuf<'_>) {
+        let surplus = &buffer.filled()[given..];
+        if !surplus.is_empty() {
+            self.spare = Bytes::from([surplus, &self.spare].concat());
+            buffer.set_filled(given);
+        }
     }
 
     /// Reads what nobody wants, and then behaves as if the client had closed the connection.
@@ -191,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         while connection.moved.get() < LINGER_BYTES {
             match self.poll_some(bin.len(), context, &mut ReadBuf::new(&mut bin)) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(read)) => connection.moved.set(connection.moved.get() + read as u64),
+                Poll::Ready(Ok(read)) => connection.count(read),
                 Poll::Pending => {
                     let deadline = connection.since.get() + LINGER_PATIENCE;
                     return self.poll_deadline(deadline, context).map(Ok);
@@ -212,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         match written {
             Poll::Ready(written) => {
                 if let Ok(written) = &written {
-                    connection.moved.set(connection.moved.get() + moved(written) as u64);
+                    connection.count(moved(written));
                 }
                 if connection.is_blocked.replace(false) {
                     // Reading may go on.
@@ -234,6 +258,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         let connection = &self.place.connection;
         connection.wait(context);
         if connection.is_over.get() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+}
+
+/// How many of the bytes that were read belong to a body, and what is missing of it then; `None` if it is
+/// complete.
+fn rest(left: Left, read: &[u8]) -> (usize, Option<Left>) {
+    match left {
+        Left::Bytes(left) => {
+            let left = left.saturating_sub(read.len() as u64);
+            (read.len(), (left > 0).then_some(Left::Bytes(left)))
+        }
+        Left::Chunks(mut scan) => match scan.piece(read) {
+            Piece::Open => (read.len(), Some(Left::Chunks(scan))),
+            Piece::End(end) => (end, None),
+            // The parser refuses it too.
+            Piece::Broken => (read.len(), Some(Left::Open)),
+        },
+        Left::Open => (read.len(), Some(Left::Open)),
     }
 }
 
@@ -274,7 +316,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.expect_a_place(context)?;
-        Pin::new(&mut this.stream).poll_flush(context)
+        // With TLS, all may be written here and not be taken yet.
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.mind(flushed, |()| 0, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -82,10 +82,14 @@ struct ProviderEntry {
     /// What the provider and its codes may do.
     #[schema(value_type = StatusName)]
     status: ProviderStatus,
-    /// Generation of the key that the provider's codes are made with: 1, and one more after each
-    /// `rotate`.
+    /// Generation of the key that the provider's next codes are made with. A newer key has a larger
+    /// number: one more after each `rotate` and when all serial numbers are used up, and the Unix time
+    /// after a recovery of the log.
     #[schema(example = 1)]
     generation: u32,
+    /// Number of codes that can still be opened under this key. After that the provider gets another
+    /// key by itself; whoever prints codes offline then needs that.
+    serials_left: u32,
     /// Number of unused codes that can bring a report.
     open_codes: u64,
     /// Number of codes that brought a report. Codes of a range that expired more than 30 days ago
@@ -119,6 +123,7 @@ pub(super) async fn list_providers(service: Data<Service>, _: Caller<Operator>) 
             name: provider.name.clone(),
             status: provider.status,
             generation: provider.generation,
+            serials_left: provider.serials_left(),
             open_codes,
             used_codes,
         }

@@ -127,6 +127,10 @@ struct PolicyFields {
     /// Number of unused codes that a provider may have at once, at most. 1 to 1000000.
     #[schema(minimum = 1, maximum = 1_000_000, example = 100_000)]
     max_open_codes: u32,
+    /// Number of random filler elements that a date may have, at most. Once it has them, elements that
+    /// have waited for `max_hold` are published without more filler. 0 to 10000000.
+    #[schema(minimum = 0, maximum = 10_000_000, example = 100_000)]
+    max_filler: u32,
 }
 
 /// Get the settings

@@ -25,7 +25,7 @@ struct DigestAnswer {
 
 /// Get a digest of the state, to compare with another server or a rebuild
 ///
-/// It takes a tenth of a second or more for a million elements, and nothing is accepted meanwhile.
+/// It takes a tenth of a second or more for a million elements.
 #[utoipa::path(
     operation_id = "get_state_digest",
     responses((status = 200, description = "The digest and its position in the log", body = DigestAnswer)),
@@ -33,7 +33,7 @@ struct DigestAnswer {
 #[get("/v1/admin/digest")]
 pub(super) async fn state_digest(service: Data<Service>, _: Caller<Operator>) -> Answer {
     let digest = web::block(move || {
-        let state = service.node.state();
+        let state = service.node.state().clone();
         DigestAnswer { position: state.position, digest: state.digest().to_string() }
     });
     let digest = digest.await.map_err(|_| Problem::Internal)?;

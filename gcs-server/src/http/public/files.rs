@@ -1,17 +1,19 @@
 //! The published files, as any web server or CDN would serve them.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use actix_web::body::SizedStream;
+use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    self, ByteRangeSpec, EntityTag, Header as _, HeaderValue, IfNoneMatch,
-};
+use actix_web::http::header::{self, ByteRangeSpec, Header as _, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponseBuilder, get};
 use bytes::Bytes;
-use futures_util::stream;
-use gcs_core::Digest;
+use futures_util::{StreamExt as _, stream};
 use gcs_core::files::Cache;
 use gcs_core::files::Path;
 use utoipa::{IntoParams, ToSchema};
@@ -19,13 +21,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::signed::Envelope;
 use crate::domain::problem::Problem;
-use crate::http::Answer;
-use crate::publishing::Files;
+use crate::http::{Answer, etag};
+use crate::publishing::{Damaged, Shelf, Shelved};
 use crate::service::Service;
 
-/// Bytes of a file that are read at a time. They stay in memory until the client has taken them, so
-/// a client that stalls must not hold many.
-const SLICE: u64 = 64 << 10;
+/// Bytes of a body that are given at a time. They are copied, and stay until the client has taken them.
+const SLICE: usize = 64 << 10;
 
 /// The bytes of a file.
 #[derive(ToSchema)]
@@ -72,6 +73,7 @@ macro_rules! files {
                 (status = 304, description = "The client has this content already: `If-None-Match` has its ETag"),
                 (status = 404, description = "not_found: there is no such file"),
                 (status = 416, description = "range_not_satisfiable"),
+                (status = 503, description = "unavailable: nothing is published yet, or the file is damaged on disk and is being written again"),
             ),
         )]
         #[get($path)]
@@ -139,64 +141,26 @@ async fn serve(request: &HttpRequest, service: &Service) -> Answer {
     if request.uri().query().is_some() {
         return Err(Problem::NotFound);
     }
-    let path: Path = request.path().parse().map_err(|_| Problem::NotFound)?;
-    if path == Path::Manifest {
-        let published = service.published.borrow().clone();
-        let manifest = match published {
-            Some(published) => published.manifest,
-            // The server has started and not published yet: phones can still fetch the earlier files.
-            None => {
-                let file = service.files.get(&path.to_string()).await;
-                file.map_err(|_| Problem::Unavailable)?
-            }
-        };
-        return answer(request, path, manifest.len() as u64, Source::Memory(manifest));
-    }
-    let name = path.to_string();
-    let length = service.files.length(&name).await.map_err(|error| {
-        tracing::error!(%error, "a file cannot be read");
-        Problem::Internal
-    })?;
-    let length = length.ok_or(Problem::NotFound)?;
-    answer(request, path, length, Source::File(service.files.clone(), name))
-}
-
-/// Where a file's bytes come from.
-enum Source {
-    Memory(Bytes),
-    File(Files, String),
-}
-
-impl Source {
-    async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
-        match self {
-            Source::Memory(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
-            Source::File(files, name) => files.get_range(name, range).await,
-        }
-    }
-
-    /// The ETag, which identifies the content. It is made from the path, or from the bytes for
-    /// `/v1/manifest`, whose content changes.
-    fn etag(&self, path: &Path) -> EntityTag {
-        let named = match self {
-            Source::Memory(bytes) => Digest::of(bytes),
-            Source::File(..) => Digest::of(path.to_string().as_bytes()),
-        };
-        EntityTag::new_strong(named.to_string().chars().take(32).collect())
-    }
-}
-
-fn answer(request: &HttpRequest, path: Path, length: u64, source: Source) -> Answer {
-    let etag = source.etag(&path);
+    let damaged = |Damaged| Problem::Unavailable;
+    let Some(file) = service.shelf.find(request.path()).await.map_err(damaged)? else {
+        // The first publication will come.
+        let is_manifest = request.path() == "/v1/manifest";
+        return Err(if is_manifest { Problem::Unavailable } else { Problem::NotFound });
+    };
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
-    response.insert_header(header::ETag(etag.clone()));
-    response.insert_header((header::CACHE_CONTROL, Cache::of(&path).header()));
-    if is_known(request, &etag) {
+    let etag = HeaderValue::from_maybe_shared(file.etag().clone());
+    let etag = etag.map_err(|_| Problem::Internal)?;
+    response.insert_header((header::ETAG, etag.clone()));
+    let cache = HeaderValue::from_static(Cache::of(file.path()).header());
+    response.insert_header((header::CACHE_CONTROL, cache));
+    if etag::is_known(request, &etag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
-    response.insert_header((header::ACCEPT_RANGES, "bytes"));
-    let is_json = matches!(path, Path::Manifest | Path::KeptManifest { .. });
-    response.content_type(if is_json { "application/json" } else { "application/octet-stream" });
+    response.insert_header((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
+    let is_json = matches!(file.path(), Path::Manifest | Path::KeptManifest { .. });
+    let mime = if is_json { "application/json" } else { "application/octet-stream" };
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(mime)));
+    let length = file.length();
     let mut range = 0..length;
     if let Some(asked) = asked_range(request, &etag, length) {
         range = asked.ok_or(Problem::RangeNotSatisfiable { length })?;
@@ -205,39 +169,73 @@ fn answer(request: &HttpRequest, path: Path, length: u64, source: Source) -> Ans
         response.status(StatusCode::PARTIAL_CONTENT);
         response.insert_header((header::CONTENT_RANGE, shown));
     }
-    let size = range.end - range.start;
-    Ok(response.body(SizedStream::new(size, slices(source, range))))
-}
-
-fn slices(
-    source: Source,
-    range: Range<u64>,
-) -> impl stream::Stream<Item = Result<Bytes, object_store::Error>> {
-    stream::try_unfold((source, range), |(source, range)| async move {
-        if range.is_empty() {
-            return Ok(None);
-        }
-        let end = range.end.min(range.start + SLICE);
-        let bytes = source.read(range.start..end).await?;
-        Ok(Some((bytes, (source, end..range.end))))
+    if range.is_empty() {
+        return Ok(response.finish());
+    }
+    // Before the head: whoever gets one that a cache may keep gets the right bytes, or too few.
+    let first = service.shelf.read(&file, range.clone()).await.map_err(damaged)?;
+    let (read, size) = (first.len() as u64, range.end - range.start);
+    Ok(if read < size {
+        let shelf = Arc::clone(&service.shelf);
+        response.body(SizedStream::new(size, slices(shelf, file, first, range)))
+    } else if read > SLICE as u64 {
+        response.body(Slices(first))
+    } else {
+        response.body(first)
     })
 }
 
-fn is_known(request: &HttpRequest, etag: &EntityTag) -> bool {
-    match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(etag)),
-        Err(_) => false,
+/// A body in memory, of which a client that takes nothing holds one slice.
+struct Slices(Bytes);
+
+impl MessageBody for Slices {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.len() as u64)
     }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let next = self.0.len().min(SLICE);
+        Poll::Ready((next > 0).then(|| Ok(self.0.split_to(next))))
+    }
+}
+
+/// A body on disk, of which the first slice has been read.
+fn slices(
+    shelf: Arc<Shelf>,
+    file: Arc<Shelved>,
+    first: Bytes,
+    range: Range<u64>,
+) -> impl stream::Stream<Item = Result<Bytes, Damaged>> {
+    let rest = range.start + first.len() as u64..range.end;
+    let rest = stream::try_unfold(rest, move |range| {
+        let (shelf, file) = (Arc::clone(&shelf), Arc::clone(&file));
+        async move {
+            if range.is_empty() {
+                return Ok(None);
+            }
+            let bytes = shelf.read(&file, range.clone()).await?;
+            let rest = range.start + bytes.len() as u64..range.end;
+            Ok(Some((bytes, rest)))
+        }
+    });
+    stream::once(ready(Ok(first))).chain(rest)
 }
 
 /// The one range that was asked for: `Some(None)` if it lies outside the file. Several
 /// ranges, other units, or a range of another content are answered with the whole file
 /// (RFC 9110, 14.2).
-fn asked_range(request: &HttpRequest, etag: &EntityTag, length: u64) -> Option<Option<Range<u64>>> {
+fn asked_range(
+    request: &HttpRequest,
+    etag: &HeaderValue,
+    length: u64,
+) -> Option<Option<Range<u64>>> {
     let headers = request.headers();
-    let is_other = |of: &HeaderValue| of.as_bytes() != etag.to_string().as_bytes();
-    if headers.get(header::IF_RANGE).is_some_and(is_other) {
+    if headers.get(header::IF_RANGE).is_some_and(|of| of != etag) {
         return None;
     }
     headers.get(header::RANGE)?;

@@ -176,6 +176,7 @@ struct DateStatus {
     responses(
         (status = 200, description = "The report's status", body = ReportStatus),
         (status = 404, description = "report_unknown"),
+        (status = 503, description = "read_only"),
     ),
 )]
 #[get("/v1/reports/{tracking_id}")]

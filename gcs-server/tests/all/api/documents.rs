@@ -43,7 +43,14 @@ fn the_committed_document_is_the_one_that_is_served() {
     let how = "make it anew: cargo run -p gcs-server -- openapi > gcs-server/openapi.json";
     assert!(made == committed(), "{how}");
     let server = Server::new();
-    assert_eq!(server.get("/v1/openapi.json").ok(), made);
+    let served = server.get("/v1/openapi.json");
+    assert_eq!(served.ok(), made);
+    let known = [("if-none-match", served.header("etag"))];
+    let again = ask(server.public, "GET", "/v1/openapi.json", &known, "");
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    assert_eq!(again.header("etag"), served.header("etag"));
+    let other = [("if-none-match", "\"x\"".to_owned())];
+    assert_eq!(ask(server.public, "GET", "/v1/openapi.json", &other, "").body, served.body);
 }
 
 /// Every operation of the document is a route, on its listener only, and answers unlike a

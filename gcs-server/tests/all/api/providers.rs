@@ -45,7 +45,7 @@ fn ranges_follow_each_other_and_are_counted() {
     assert_eq!(counts, (&json!(1), &json!(9999)));
     let all = server.operate("GET", "/v1/admin/providers", Value::Null).ok();
     let entry = json!({
-        "provider": number, "name": "City", "status": "active", "generation": 1,
+        "provider": number, "name": "City", "status": "active", "generation": 1, "serials_left": 1_038_575,
         "open_codes": 10_000, "used_codes": 1,
     });
     assert_eq!(all["providers"], json!([entry]));

@@ -193,6 +193,7 @@ impl Running {
         let app = App::build(config, clock, random.clone()).await?;
         let (service, handles) = (app.service().clone(), app.handles());
         let operator = app.new_token().map(ToString::to_string).unwrap_or_default();
+        app.token_is_shown().unwrap();
         let (public, private) = (app.public(), app.private());
         let api = Api { public, private, operator, backend: String::new() };
         let task = actix_web::rt::spawn(app.run());

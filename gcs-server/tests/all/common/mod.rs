@@ -15,7 +15,6 @@ pub mod world;
 use std::sync::Arc;
 
 use gcs_core::DAY_SECONDS;
-use gcs_core::Day;
 use gcs_core::Element;
 use gcs_core::Version;
 use gcs_core::report::Code;
@@ -199,8 +198,9 @@ impl Ledger {
 
     /// What is published for a date, in order; `None` if the date is not.
     pub fn published(&self, date_number: u64) -> Option<Vec<Element>> {
-        let day = |day: &Day<Element>| day.date == date(date_number);
-        let mut elements = self.state.live.days().into_iter().find(day)?.elements;
+        let days = self.state.live.days();
+        let day = days.iter().find(|day| day.date() == date(date_number))?;
+        let mut elements: Vec<Element> = day.elements().map(Element::from_slice).collect();
         elements.sort();
         Some(elements)
     }

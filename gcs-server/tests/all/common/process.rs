@@ -73,7 +73,7 @@ impl Process {
             line.strip_prefix(name).unwrap_or_else(|| panic!("{line}")).trim().to_owned()
         };
         let address = |url: String| -> SocketAddr {
-            url.strip_prefix("http://").and_then(|url| url.parse().ok()).unwrap()
+            url.split("://").nth(1).and_then(|address| address.parse().ok()).unwrap()
         };
         let (public, private) = (address(line("public:")), address(line("private:")));
         assert_eq!(line("root key:").len(), 64);

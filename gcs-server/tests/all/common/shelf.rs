@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use gcs_core::PublicKey;
 use gcs_core::files::{Manifest, Path, PublicationIndex};
+use gcs_core::publish::Publisher;
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::node::PublicationInput;
 use gcs_server::publishing::{Outbox, PublicationBuilder};
@@ -14,11 +15,17 @@ use super::world::Files;
 pub struct Shelf {
     pub builder: PublicationBuilder,
     pub files: Files,
+    /// The publisher after the last publication, as it is saved.
+    pub saved: Vec<u8>,
 }
 
 impl Shelf {
     pub fn new(keys: &DeploymentKeys) -> Shelf {
-        Shelf { builder: PublicationBuilder::new(keys, None), files: Files::new() }
+        Shelf {
+            builder: PublicationBuilder::new(keys, None),
+            files: Files::new(),
+            saved: Vec::new(),
+        }
     }
 
     /// Publishes the tick that the ledger has just made.
@@ -34,6 +41,7 @@ impl Shelf {
         for (path, bytes) in outbox.plan().files() {
             self.files.insert(path.to_string(), bytes.to_vec());
         }
+        self.saved = outbox.plan().publisher().map_or(Vec::new(), Publisher::to_bytes);
         for path in outbox.plan().deletions() {
             self.files.remove(&path.to_string());
         }

@@ -1,0 +1,141 @@
+//! Reports, which are on disk before they are answered, beside what the disk can do.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use gcs_core::Date;
+use gcs_core::report::{Code, Item, ReportBody};
+use serde_json::json;
+
+use crate::client::{Client, expect, get, post};
+use crate::processes::Server;
+use crate::{Checked, Options};
+
+/// Reports of one client.
+const ALONE: usize = 300;
+
+/// Clients at once, and reports of each.
+pub(crate) const CLIENTS: usize = 100;
+const EACH: usize = 40;
+
+/// Times in seconds, ascending.
+pub(crate) struct Times(pub(crate) Vec<f64>);
+
+impl Times {
+    fn new(mut times: Vec<f64>) -> Times {
+        times.sort_by(f64::total_cmp);
+        Times(times)
+    }
+
+    /// That of so many in 100.
+    pub(crate) fn at(&self, share: usize) -> f64 {
+        self.0.get(self.0.len() * share / 100).copied().unwrap_or(f64::NAN)
+    }
+}
+
+pub(crate) struct Durable {
+    /// Overwriting 4 KiB of a file and waiting for the disk, before and after the reports.
+    pub(crate) raw: Times,
+    pub(crate) alone: Times,
+    pub(crate) crowd: Times,
+    /// Reports a second of all clients together.
+    pub(crate) rate: f64,
+}
+
+pub(crate) fn measure(
+    options: &Options,
+    server: &Server,
+    folder: &Path,
+) -> Checked<Option<Durable>> {
+    if !"reports".contains(&options.only) {
+        return Ok(None);
+    }
+    eprintln!("reports");
+    let bodies = bodies(server, ALONE + CLIENTS * EACH)?;
+    let (first, rest) = bodies.split_at(ALONE);
+    let mut raw = overwrite(&folder.join("raw"), ALONE)?;
+    let alone = Times::new(send(server, first)?);
+    raw.extend(overwrite(&folder.join("raw"), ALONE)?);
+    let all = Mutex::new(Vec::new());
+    let began = Instant::now();
+    std::thread::scope(|scope| -> Checked<()> {
+        let clients: Vec<_> = rest
+            .chunks(EACH)
+            .map(|own| {
+                let all = &all;
+                scope.spawn(move || {
+                    let times = send(server, own).map_err(|error| error.to_string())?;
+                    all.lock().map_err(|_| "a client has failed")?.extend(times);
+                    Ok::<(), String>(())
+                })
+            })
+            .collect();
+        for client in clients {
+            client.join().map_err(|_| "a client has failed")??;
+        }
+        Ok(())
+    })?;
+    let rate = rest.len() as f64 / began.elapsed().as_secs_f64();
+    raw.extend(overwrite(&folder.join("raw"), ALONE)?);
+    let crowd = Times::new(all.into_inner()?);
+    Ok(Some(Durable { raw: Times::new(raw), alone, crowd, rate }))
+}
+
+fn send(server: &Server, bodies: &[String]) -> Checked<Vec<f64>> {
+    let mut client = Client::connect(server.public)?;
+    let mut times = Vec::new();
+    for body in bodies {
+        let request = post("/v1/reports", "", body);
+        let began = Instant::now();
+        let answer = client.send(&request)?;
+        times.push(began.elapsed().as_secs_f64());
+        expect(answer)?;
+    }
+    Ok(times)
+}
+
+/// Overwrites a part of a file that is there and waits for the disk, again and again.
+fn overwrite(place: &Path, count: usize) -> Checked<Vec<f64>> {
+    let file = File::options().create(true).truncate(false).write(true).open(place)?;
+    file.write_all_at(&[1; 64 << 10], 0)?;
+    file.sync_all()?;
+    let mut times = Vec::new();
+    for number in 0..count {
+        let began = Instant::now();
+        file.write_all_at(&[number as u8; 4096], (number as u64 % 16) << 12)?;
+        file.sync_data()?;
+        times.push(began.elapsed().as_secs_f64());
+    }
+    Ok(times)
+}
+
+/// Reports of 10 items, each with a code of its own.
+fn bodies(server: &Server, count: usize) -> Checked<Vec<String>> {
+    let provider = server.operate("/v1/admin/providers", &json!({ "name": "load" }).to_string())?;
+    let token = provider["token"].as_str().ok_or("no token")?.to_owned();
+    let mut client = Client::connect(server.private)?;
+    let range = json!({ "count": count, "valid_days": 7 }).to_string();
+    let range = expect(client.send(&post("/v1/provider/ranges", &token, &range))?)?;
+    let path = format!("/v1/provider/ranges/{}/codes?format=json", range["first"]);
+    let sheet = expect(client.send(&get(&path, &token))?)?;
+    let codes = sheet["codes"].as_array().ok_or("no codes")?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let date = Date::of_time((now - Duration::from_secs(3 * 86_400)).as_secs());
+    let epoch = u32::try_from(date.start() / 900)?;
+    let mut bodies = Vec::new();
+    for (number, code) in codes.iter().enumerate() {
+        let item = |at: u32| {
+            let mut seed = [0; 32];
+            seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
+            seed[8..12].copy_from_slice(&at.to_le_bytes());
+            Item::Dp3tUnlinkable { epoch: epoch + at, seed }
+        };
+        let code: Code = code.as_str().ok_or("no code")?.parse()?;
+        let body = ReportBody { code, items: (0..10).map(item).collect() };
+        bodies.push(String::from_utf8(body.to_json())?);
+    }
+    Ok(bodies)
+}

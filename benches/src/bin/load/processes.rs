@@ -1,0 +1,184 @@
+//! The processes: the server, nginx, and what the system says about them.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use gcs_core::Digest;
+
+use crate::Checked;
+use crate::client::{Client, expect, get, post};
+
+/// Sizes of the files, in bytes.
+pub(crate) const SIZES: [(&str, usize); 4] =
+    [("700 B", 700), ("20 KB", 20_000), ("1 MB", 1_000_000), ("20 MB", 20_000_000)];
+
+/// Files that are served: by the server as sets, and by nginx under the same paths.
+pub(crate) struct Files {
+    root: PathBuf,
+    /// Paths, in the order of [`SIZES`].
+    pub(crate) paths: Vec<String>,
+}
+
+impl Files {
+    /// Writes them to where the server will look for published files. A set ends with its name, the hash
+    /// of what is before it.
+    pub(crate) fn make(folder: &Path) -> Checked<Files> {
+        let root = folder.join("data/public");
+        let mut paths = Vec::new();
+        for (_, size) in SIZES {
+            let mut set: Vec<u8> = (0..size - 32).map(|at| (at * at % 251) as u8).collect();
+            let identity = Digest::of(&set);
+            set.extend(identity.0);
+            let path = format!("/v1/sets/2026-01-05/{identity}");
+            let place = root.join(&path[1..]);
+            fs::create_dir_all(place.parent().ok_or("no folder")?)?;
+            fs::write(place, set)?;
+            paths.push(path);
+        }
+        Ok(Files { root, paths })
+    }
+}
+
+/// A process that ends with this.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Processor time in seconds of it and its children.
+    pub(crate) fn seconds(&self) -> Checked<f64> {
+        let own = self.0.id();
+        let mut ticks = 0;
+        for process in fs::read_dir("/proc")?.filter_map(Result::ok) {
+            let Ok(stat) = fs::read_to_string(process.path().join("stat")) else { continue };
+            // The name, in parentheses, may have anything in it.
+            let Some((number, rest)) = stat.split_once(' ') else { continue };
+            let fields: Vec<&str> = rest.rsplit(") ").next().unwrap_or("").split(' ').collect();
+            let [_, parent, ..] = fields[..] else { continue };
+            if number == own.to_string() || parent == own.to_string() {
+                ticks += fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+            }
+        }
+        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn resident(&self) -> Checked<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
+        Ok(line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse::<u64>()? << 10)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // In good order: nginx ends its workers too.
+        let ended = Command::new("kill").arg(self.0.id().to_string()).status();
+        if ended.is_err() {
+            let _gone = self.0.kill();
+        }
+        let _status = self.0.wait();
+    }
+}
+
+/// The server, with a manifest.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) version: String,
+    pub(crate) public: SocketAddr,
+    pub(crate) private: SocketAddr,
+    pub(crate) operator: String,
+    pub(crate) backend: String,
+}
+
+impl Server {
+    pub(crate) fn start(program: &Path, data: &Path) -> Checked<Server> {
+        let version = Command::new(program).arg("--version").output();
+        let version = version.map_err(|error| {
+            format!(
+                "{}: {error}; build it with cargo build --release -p gcs-server",
+                program.display()
+            )
+        })?;
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("GCS_SERVER_") {
+                command.env_remove(name);
+            }
+        }
+        command.arg("--data-dir").arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+        let mut child = command.spawn()?;
+        let output = child.stdout.take().ok_or("no output")?;
+        let process = Process(child);
+        let mut lines = BufReader::new(output).lines();
+        let mut after = |label: &str| -> Checked<String> {
+            let line = lines.next().ok_or("the server has ended")??;
+            Ok(line.strip_prefix(label).ok_or(line.clone())?.trim().to_owned())
+        };
+        let public = after("public:  http://")?.parse()?;
+        let private = after("private: http://")?.parse()?;
+        after("root key:")?;
+        let operator = after("operator token:")?;
+        // The rest of the greeting goes nowhere, but the pipe stays open.
+        std::thread::spawn(move || lines.for_each(drop));
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        let mut server =
+            Server { process, version, public, private, operator, backend: String::new() };
+        while Client::connect(private)?.send(&get("/readyz", ""))?.0 != 200 {
+            sleep(Duration::from_millis(20));
+        }
+        let token = server.operate("/v1/admin/backend-token", "")?;
+        server.backend = token["token"].as_str().ok_or("no token")?.to_owned();
+        Ok(server)
+    }
+
+    /// A request of the operator.
+    pub(crate) fn operate(&self, path: &str, body: &str) -> Checked<serde_json::Value> {
+        expect(Client::connect(self.private)?.send(&post(path, &self.operator, body))?)
+    }
+}
+
+/// nginx, with the settings that its handbook advises for files.
+pub(crate) struct Nginx {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+impl Nginx {
+    /// `None` if it is not installed.
+    pub(crate) fn start(folder: &Path, files: &Files) -> Checked<Option<Nginx>> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let home = folder.canonicalize()?.join("nginx");
+        fs::create_dir_all(&home)?;
+        let (home, root) = (home.display().to_string(), files.root.canonicalize()?);
+        let workers = std::thread::available_parallelism()?;
+        let place = format!("{home}/nginx.conf");
+        // As root it would serve as another user, who may not read the folder.
+        let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+        fs::write(
+            &place,
+            format!(
+                "{user} daemon off; worker_processes {workers}; pid {home}/pid; error_log stderr error;\n\
+                 events {{ worker_connections 4096; }}\n\
+                 http {{\n  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;\n  \
+                 default_type application/octet-stream;\n  client_body_temp_path {home}/body;\n  \
+                 proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;\n  \
+                 uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;\n  \
+                 server {{ listen {address} reuseport; root {}; \
+                 add_header cache-control \"public, max-age=31536000, immutable\"; }}\n}}\n",
+                root.display()
+            ),
+        )?;
+        let started = Command::new("nginx").args(["-c", &place]).stderr(Stdio::null()).spawn();
+        let Ok(child) = started else { return Ok(None) };
+        let process = Process(child);
+        while Client::connect(address).is_err() {
+            sleep(Duration::from_millis(20));
+        }
+        Ok(Some(Nginx { process, address }))
+    }
+}

@@ -1,0 +1,326 @@
+//! The checkpoint: a copy of the state, from which a start goes on instead of replaying the whole log.
+//!
+//! It is the file `private/checkpoint`, and nothing but a short cut: one that cannot be used is
+//! ignored, and the state is computed from the log. The file:
+//!
+//! ```text
+//! magic      8   "gcschk01"
+//! layout     u32 number of the state's layout
+//! release    16  version of the server, filled up with zeros
+//! position   u64 of the last event in the state
+//! head       32  SHA-256 of that event's header
+//! state          see `State::write`
+//! seal       32  HMAC of SHA-256 over all of the above, under a key that follows from the master key
+//! ```
+//!
+//! Numbers are little-endian. It is used only if it is whole, of this layout, release and deployment,
+//! and if the log has exactly this event at this position. It has elements that are not published,
+//! so only its owner may read it. Before bodies are erased from the log, it is overwritten and deleted.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::domain::keys::DeploymentKeys;
+use crate::domain::state::{LAYOUT, State};
+use crate::new_file::{NewFile, Readers};
+use crate::node::StateView;
+use crate::publishing::Published;
+use crate::store::witness::Seen;
+use crate::store::{AppendError, Batch, Store, StoreError};
+
+const MAGIC: &[u8; 8] = b"gcschk01";
+const HEAD: usize = 8 + 4 + 16 + 8 + 32;
+const SEAL: usize = 32;
+
+/// Events after a checkpoint that are worth another one, at least.
+const LEAST_EVENTS: u64 = 256;
+
+/// The part of all reports that is worth another checkpoint.
+const PART_OF_REPORTS: u64 = 16;
+
+/// Bytes after which the disk is waited for, so that an append to the log never waits for more.
+const UNSYNCED: usize = 2 << 20;
+
+/// Why a checkpoint is not used.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// There is none.
+    #[error("there is none")]
+    Missing,
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is damaged or cut, or the checkpoint of another deployment.
+    #[error("it is damaged, or of another deployment")]
+    Damaged,
+    /// Another release wrote it.
+    #[error("another release wrote it")]
+    OtherRelease,
+    /// The log does not have the event after which it was made.
+    #[error("the log does not have event {position} as it was")]
+    NotInLog {
+        /// Position of the event.
+        position: u64,
+    },
+    /// The log cannot be read.
+    #[error("the log cannot be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// The checkpoint of a data folder.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    path: PathBuf,
+    keys: Arc<DeploymentKeys>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What is known of the file.
+#[derive(Debug, Default)]
+struct Known {
+    /// Position of the checkpoint that is there and can be used, 0 if there is none.
+    position: u64,
+    /// How often bodies were erased. A checkpoint that was begun before is not kept.
+    erasures: u64,
+    /// Whether bodies that should be erased may still be in the log. A start that replays all of it
+    /// finds them, so there must be no checkpoint.
+    is_erasing: bool,
+}
+
+impl Checkpoints {
+    /// The checkpoint in the folder of private files.
+    pub fn new(private: &Path, keys: Arc<DeploymentKeys>) -> Checkpoints {
+        Checkpoints { path: private.join("checkpoint"), keys, known: Arc::default() }
+    }
+
+    /// No step leaves it half changed, so it is usable even after a panic of a holder.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of the checkpoint, if it can be used with this log.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn read(&self, store: &mut dyn Store) -> Result<State, Unusable> {
+        let bytes = fs::read(&self.path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Unusable::Missing,
+            _ => Unusable::Io(error),
+        })?;
+        let (sealed, seal) = bytes.split_last_chunk::<SEAL>().ok_or(Unusable::Damaged)?;
+        if self.keys.seal(&Sha256::digest(sealed).into()) != *seal {
+            return Err(Unusable::Damaged);
+        }
+        let (head, body) = sealed.split_at_checked(HEAD).ok_or(Unusable::Damaged)?;
+        let place = head.strip_prefix(start().as_slice()).ok_or(Unusable::OtherRelease)?;
+        let state = State::read(body, self.keys.filler()).map_err(|_| Unusable::Damaged)?;
+        let position = state.position;
+        if place != place_of(&state) {
+            return Err(Unusable::Damaged);
+        }
+        if !(Seen { position, head: state.head }).is_in(store)? {
+            return Err(Unusable::NotInLog { position });
+        }
+        self.known().position = position;
+        Ok(state)
+    }
+
+    /// Whether a start would have to replay so much that another checkpoint is worth its time.
+    fn is_due(&self, state: &State) -> bool {
+        let known = self.known();
+        let since = state.position.saturating_sub(known.position);
+        let reports = state.reports.len() as u64;
+        !known.is_erasing && since >= LEAST_EVENTS.max(reports / PART_OF_REPORTS)
+    }
+
+    /// Writes a checkpoint of the state that `copy` gives, if it gives one, in place of the one
+    /// before. `false` if it gives none, or if bodies were erased meanwhile: then nothing is kept.
+    ///
+    /// # Errors
+    /// When it cannot be written. The one before may be lost then.
+    pub fn write(&self, copy: impl FnOnce() -> Option<State>) -> io::Result<bool> {
+        // Before the state is copied: what is erased from now on may be in the copy.
+        let erasures = self.known().erasures;
+        let Some(state) = copy() else { return Ok(false) };
+        let new = self.path.with_extension("new");
+        forget(&new)?;
+        let mut file = NewFile::create(&new, Readers::Owner)?;
+        let mut sealing = Sealing { file: file.file(), hasher: Sha256::new(), unsynced: 0 };
+        sealing.write_all(&start())?;
+        sealing.write_all(&place_of(&state))?;
+        state.write(|block| sealing.write_all(block))?;
+        let seal = self.keys.seal(&sealing.hasher.finalize().into());
+        file.file().write_all(&seal)?;
+        file.sync()?;
+        let mut known = self.known();
+        if known.erasures != erasures || known.is_erasing {
+            forget(&new)?;
+            return Ok(false);
+        }
+        known.position = 0;
+        overwrite(&self.path)?;
+        fs::rename(&new, &self.path)?;
+        file.keep();
+        known.position = state.position;
+        drop(known);
+        sync_folder_of(&self.path)?;
+        Ok(true)
+    }
+
+    /// A store that forgets the checkpoint before it erases bodies, which the checkpoint may have.
+    pub fn guard(&self, store: Box<dyn Store>) -> Box<dyn Store> {
+        Box::new(Guarded { store, checkpoints: self.clone() })
+    }
+
+    fn begin_erasing(&self) {
+        let mut known = self.known();
+        known.erasures += 1;
+        known.is_erasing = true;
+        known.position = 0;
+        if let Err(error) = forget(&self.path) {
+            tracing::error!(%error, "reports that were purged are still in the checkpoint");
+        }
+    }
+
+    /// Writes checkpoints when they are due, after publications, until none come any more; and at
+    /// the end once more.
+    pub(super) async fn run(
+        self,
+        state: StateView,
+        mut published: watch::Receiver<Option<Published>>,
+    ) {
+        let mut is_over = false;
+        loop {
+            let version = published.borrow_and_update().as_ref().map(|it| it.position.version);
+            let (checkpoints, state) = (self.clone(), state.clone());
+            let copy = move || {
+                let state = state.read();
+                // Not before the last tick is published: a start goes on from both.
+                let is_published = state.last_tick.map(|last| last.version) <= version;
+                (is_published && checkpoints.is_due(&state)).then(|| state.clone())
+            };
+            let checkpoints = self.clone();
+            let written = tokio::task::spawn_blocking(move || checkpoints.write(copy)).await;
+            if let Ok(Err(error)) = written {
+                tracing::warn!(%error, "no checkpoint was written: a start replays the whole log");
+            }
+            if is_over {
+                return;
+            }
+            is_over = published.changed().await.is_err();
+        }
+    }
+}
+
+/// What a checkpoint of this release begins with.
+fn start() -> Vec<u8> {
+    let mut release = [0; 16];
+    let name = env!("CARGO_PKG_VERSION").as_bytes();
+    let length = name.len().min(release.len());
+    release[..length].copy_from_slice(&name[..length]);
+    [MAGIC.as_slice(), &LAYOUT.to_le_bytes(), &release].concat()
+}
+
+/// The place in the log of the last event in a state.
+fn place_of(state: &State) -> Vec<u8> {
+    [&state.position.to_le_bytes(), state.head.as_slice()].concat()
+}
+
+/// Overwrites a file and deletes it, if there is one.
+fn forget(path: &Path) -> io::Result<()> {
+    overwrite(path)?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Ok(()) => sync_folder_of(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Overwrites what a file has with zeros, on disk, if there is one.
+fn overwrite(path: &Path) -> io::Result<()> {
+    let mut file = match File::options().write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut left = file.seek(SeekFrom::End(0))?;
+    file.rewind()?;
+    let zeros = vec![0; UNSYNCED];
+    while left > 0 {
+        let part = left.min(UNSYNCED as u64);
+        file.write_all(&zeros[..part as usize])?;
+        file.sync_data()?;
+        left -= part;
+    }
+    Ok(())
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// Writes to a file what is hashed, and waits for the disk now and then.
+struct Sealing<'f> {
+    file: &'f mut File,
+    hasher: Sha256,
+    unsynced: usize,
+}
+
+impl Write for Sealing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.unsynced += written;
+        if self.unsynced >= UNSYNCED {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Guarded {
+    store: Box<dyn Store>,
+    checkpoints: Checkpoints,
+}
+
+impl Store for Guarded {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.store.last()
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.store.append(batch)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        self.store.read(from, max_bytes)
+    }
+
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.headers(from)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.checkpoints.begin_erasing();
+        self.store.erase(events)?;
+        self.checkpoints.known().is_erasing = false;
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        self.store.settle();
+    }
+}

@@ -1,0 +1,183 @@
+//! Looking for damage of published files, and mending it.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gcs_core::Digest;
+use gcs_core::files::Path;
+use tokio::task::JoinHandle;
+
+use super::Outbox;
+use super::shelf::{Place, Shelf};
+
+/// Computes all publications from the log once more.
+#[derive(Clone)]
+pub struct Remake(Arc<dyn Fn() -> Result<Outbox, String> + Send + Sync>);
+
+impl Remake {
+    /// With what computes them.
+    pub fn new(compute: impl Fn() -> Result<Outbox, String> + Send + Sync + 'static) -> Remake {
+        Remake(Arc::new(compute))
+    }
+}
+
+impl fmt::Debug for Remake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remake").finish_non_exhaustive()
+    }
+}
+
+/// Compares the published files with their hashes, one after the other and over again. One that is
+/// wrong is written again from the memory or, if it is not there, from the log.
+#[derive(Debug)]
+pub(super) struct Mender {
+    shelf: Arc<Shelf>,
+    remake: Option<Remake>,
+    remaking: Option<JoinHandle<Result<Outbox, String>>>,
+    /// What is left of this round.
+    queue: VecDeque<Arc<str>>,
+    /// Files that the log does not give any more.
+    hopeless: HashSet<Arc<str>>,
+}
+
+impl Mender {
+    pub(super) fn new(shelf: Arc<Shelf>, remake: Option<Remake>) -> Mender {
+        let (queue, hopeless) = (VecDeque::new(), HashSet::new());
+        Mender { shelf, remake, remaking: None, queue, hopeless }
+    }
+
+    /// Looks at the doubtful files at once.
+    pub(super) async fn hurry(&mut self) {
+        for name in self.shelf.doubtful() {
+            self.look_at(name).await;
+        }
+    }
+
+    /// Goes on with the round.
+    pub(super) async fn step(&mut self) {
+        if self.remaking.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.take_remade().await;
+        }
+        match self.queue.pop_front() {
+            Some(name) => self.look_at(name).await,
+            None => self.queue.extend(self.shelf.names()),
+        }
+    }
+
+    /// Looks at one file, and mends it if that is needed.
+    async fn look_at(&mut self, name: Arc<str>) {
+        let Some(place) = self.shelf.place(&name) else { return };
+        let present = self.shelf.files.find(&name).await;
+        if let Err(error) = &present {
+            tracing::error!(%name, %error, "a published file cannot be read");
+        }
+        let present = present.ok().flatten();
+        if let Some(bytes) = &present
+            && self.accept(&place, bytes)
+        {
+            return;
+        }
+        let state = if present.is_some() { "damaged" } else { "missing" };
+        self.mend(name, place, state).await;
+    }
+
+    /// Whether a file is right on disk. Then it is served.
+    fn accept(&self, place: &Place, bytes: &Bytes) -> bool {
+        match place {
+            Place::Checked(file) if file.is(bytes) => {
+                self.shelf.is_right(file, bytes.clone());
+                true
+            }
+            // What is in memory has changed there.
+            Place::Checked(file) if file.good_copy().is_none() => {
+                self.accept_again(*file.path(), Some(file.sha256()), bytes)
+            }
+            Place::Checked(_) => false,
+            Place::Unchecked(path) => self.accept_again(*path, None, bytes),
+            Place::Wrong(path, hash) => self.accept_again(*path, *hash, bytes),
+        }
+    }
+
+    fn accept_again(&self, path: Path, hash: Option<Digest>, bytes: &Bytes) -> bool {
+        let is_right = match hash {
+            Some(hash) => Digest::of(bytes) == hash,
+            None => self.shelf.verify_alone(&path, bytes),
+        };
+        if is_right {
+            self.shelf.restore(path, bytes.clone());
+        }
+        is_right
+    }
+
+    async fn mend(&mut self, name: Arc<str>, place: Place, state: &str) {
+        self.shelf.is_wrong(&name, &place);
+        let copy = match &place {
+            Place::Checked(file) => file.good_copy().map(|bytes| (*file.path(), bytes.clone())),
+            _ => None,
+        };
+        if let Some((path, bytes)) = copy {
+            tracing::error!(%name, "a published file is {state} on disk");
+            self.write(path, bytes).await;
+        } else if !self.hopeless.contains(&name) && self.remaking.is_none() {
+            tracing::error!(%name, "a published file is {state} on disk: computing it from the log");
+            self.remaking = self
+                .remake
+                .clone()
+                .map(|Remake(compute)| tokio::task::spawn_blocking(move || compute()));
+        }
+    }
+
+    async fn write(&self, path: Path, bytes: Bytes) {
+        let name = path.to_string();
+        match self.shelf.files.put(&name, &bytes).await {
+            Ok(()) => {
+                self.shelf.mended.inc();
+                self.shelf.restore(path, bytes);
+                tracing::warn!(name, "a published file is mended");
+            }
+            Err(error) => tracing::error!(name, %error, "a published file cannot be mended"),
+        }
+    }
+
+    /// Writes the wrong files anew from what the log gave.
+    async fn take_remade(&mut self) {
+        let Some(remaking) = self.remaking.take() else { return };
+        let outbox = match remaking.await {
+            Ok(Ok(outbox)) => outbox,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "published files cannot be computed from the log");
+                return self.hopeless.extend(self.shelf.doubtful());
+            }
+            Err(error) => return tracing::error!(%error, "computing from the log has failed"),
+        };
+        for name in self.shelf.doubtful() {
+            let Some(Place::Wrong(path, hash)) = self.shelf.place(&name) else { continue };
+            let remade = outbox.plan().files().find(|(of, _)| **of == path);
+            let remade = remade.map(|(_, bytes)| Bytes::copy_from_slice(bytes));
+            match remade.filter(|bytes| hash.is_none_or(|hash| Digest::of(bytes) == hash)) {
+                Some(bytes) => self.write(path, bytes).await,
+                None => self.give_up(name, path).await,
+            }
+        }
+    }
+
+    /// The log does not give a file any more.
+    async fn give_up(&mut self, name: Arc<str>, path: Path) {
+        if matches!(path, Path::KeptManifest { .. }) {
+            tracing::error!(
+                %name,
+                "this manifest of the past cannot be computed any more: put it back from a copy"
+            );
+            self.hopeless.insert(name);
+            return;
+        }
+        // No manifest that counts names it.
+        tracing::warn!(%name, "a damaged file that is not published any more is deleted");
+        match self.shelf.files.delete(&name).await {
+            Ok(()) => self.shelf.forget(&name),
+            Err(error) => tracing::error!(%name, %error, "a damaged file cannot be deleted"),
+        }
+    }
+}

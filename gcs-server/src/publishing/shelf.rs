@@ -1,0 +1,496 @@
+//! The published files as they are served: verified, and from memory as far as they fit.
+//!
+//! No byte leaves the shelf that was not compared with the file's hash: files in memory were when
+//! they were put there, and slices of files on disk are whenever they are read. What is wrong on disk
+//! is mended by [`Mender`](super::mender::Mender).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use gcs_core::files::Path;
+use gcs_core::publish::Publisher;
+use gcs_core::{Digest, PublicKey, Version};
+use prometheus_client::metrics::counter::Counter;
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use super::Files;
+use super::verify::{Names, Verdict};
+
+/// Bytes of a file on disk that are read and verified at a time.
+const SLICE: u64 = 64 << 10;
+
+/// A published file that cannot be served now, because it is damaged or missing on disk. It is being
+/// mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a published file is damaged or missing on disk")]
+pub struct Damaged;
+
+/// A published file whose content is known.
+#[derive(Debug)]
+pub struct Shelved {
+    path: Path,
+    name: Arc<str>,
+    length: u64,
+    sha256: Digest,
+    etag: Bytes,
+    contents: Contents,
+}
+
+#[derive(Debug)]
+enum Contents {
+    Memory(Bytes),
+    /// On disk: the SHA-256 of each slice.
+    Disk(Box<[Digest]>),
+}
+
+impl Shelved {
+    /// A file in memory. A kept manifest is left on disk: there are ever more of them, and few ask for
+    /// one.
+    fn new(path: Path, bytes: Bytes) -> Shelved {
+        let (name, sha256) = (path.to_string().into(), Digest::of(&bytes));
+        let hex: String = sha256.to_string().chars().take(32).collect();
+        let (length, etag) = (bytes.len() as u64, format!("\"{hex}\"").into());
+        let contents = match path {
+            Path::KeptManifest { .. } => Contents::Disk(slices_of(&bytes)),
+            _ => Contents::Memory(bytes),
+        };
+        Shelved { path, name, length, sha256, etag, contents }
+    }
+
+    /// The same file, left on disk.
+    fn on_disk(&self, bytes: &Bytes) -> Shelved {
+        let Shelved { path, length, sha256, .. } = *self;
+        let (name, etag) = (Arc::clone(&self.name), self.etag.clone());
+        Shelved { path, name, length, sha256, etag, contents: Contents::Disk(slices_of(bytes)) }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its length in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Its ETag, in quotation marks: made from its content alone.
+    pub fn etag(&self) -> &Bytes {
+        &self.etag
+    }
+
+    /// All of it, if it is in memory.
+    pub fn memory(&self) -> Option<&Bytes> {
+        match &self.contents {
+            Contents::Memory(bytes) => Some(bytes),
+            Contents::Disk(_) => None,
+        }
+    }
+
+    /// Whether these are its bytes.
+    pub(super) fn is(&self, bytes: &Bytes) -> bool {
+        match &self.contents {
+            Contents::Memory(own) => own == bytes,
+            Contents::Disk(_) => self.sha256 == Digest::of(bytes),
+        }
+    }
+
+    /// Its bytes, if they are in memory and nothing has changed them there.
+    pub(super) fn good_copy(&self) -> Option<&Bytes> {
+        self.memory().filter(|bytes| Digest::of(bytes) == self.sha256)
+    }
+
+    pub(super) fn sha256(&self) -> Digest {
+        self.sha256
+    }
+}
+
+fn slices_of(bytes: &[u8]) -> Box<[Digest]> {
+    bytes.chunks(SLICE as usize).map(Digest::of).collect()
+}
+
+/// A place on the shelf.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// The file is verified.
+    Checked(Arc<Shelved>),
+    /// Nobody has looked at the file yet: a manifest of the past.
+    Unchecked(Path),
+    /// The file is damaged or missing. Its hash, if it is known.
+    Wrong(Path, Option<Digest>),
+}
+
+/// All places by name, and how many bytes of their files are in memory.
+#[derive(Debug, Default)]
+struct Places {
+    by_name: HashMap<Arc<str>, Place>,
+    used: u64,
+}
+
+impl Places {
+    fn insert(&mut self, name: Arc<str>, place: Place) {
+        self.used += in_memory(&place).map_or(0, |file| file.length);
+        let before = self.by_name.insert(name, place);
+        self.used -= before.as_ref().and_then(in_memory).map_or(0, |file| file.length);
+    }
+
+    fn remove(&mut self, name: &str) {
+        let before = self.by_name.remove(name);
+        self.used -= before.as_ref().and_then(in_memory).map_or(0, |file| file.length);
+    }
+}
+
+/// All published files.
+#[derive(Debug)]
+pub struct Shelf {
+    pub(super) files: Files,
+    root: PublicKey,
+    /// Most bytes of files in memory.
+    most: u64,
+    places: RwLock<Places>,
+    /// Files that are wrong on disk and could not be mended yet.
+    unmended: Mutex<BTreeMap<Arc<str>, Path>>,
+    /// Number of files that were mended.
+    pub mended: Counter,
+    /// Wakes the mender.
+    pub(super) hurry: Notify,
+}
+
+impl Shelf {
+    /// An empty shelf for files of the deployment with this root key, of which at most so many bytes
+    /// are in memory.
+    pub fn new(files: Files, root: PublicKey, most: u64) -> Shelf {
+        let (places, unmended) = (RwLock::default(), Mutex::default());
+        let (mended, hurry) = (Counter::default(), Notify::new());
+        Shelf { files, root, most, places, unmended, mended, hurry }
+    }
+
+    /// A verified file; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// [`Damaged`] if the file is wrong on disk.
+    pub async fn find(&self, name: &str) -> Result<Option<Arc<Shelved>>, Damaged> {
+        match self.place(name) {
+            None => Ok(None),
+            Some(Place::Checked(file)) => Ok(Some(file)),
+            Some(Place::Unchecked(path)) => self.check(name, path).await.map(Some),
+            Some(Place::Wrong(..)) => Err(Damaged),
+        }
+    }
+
+    /// Some bytes of a file from the beginning of a range, at least one.
+    ///
+    /// # Errors
+    /// [`Damaged`] if they are wrong on disk.
+    pub async fn read(&self, file: &Shelved, range: Range<u64>) -> Result<Bytes, Damaged> {
+        let slices = match &file.contents {
+            Contents::Memory(bytes) => {
+                return Ok(bytes.slice(range.start as usize..range.end as usize));
+            }
+            Contents::Disk(slices) => slices,
+        };
+        let number = range.start / SLICE;
+        let (start, end) = (number * SLICE, file.length.min((number + 1) * SLICE));
+        let expected = slices.get(number as usize).ok_or(Damaged)?;
+        match self.files.get_range(&file.name, start..end).await {
+            Ok(slice) if Digest::of(&slice) == *expected => {
+                let wanted = (range.start - start) as usize..(range.end.min(end) - start) as usize;
+                Ok(slice.slice(wanted))
+            }
+            _ => {
+                self.doubt(&file.name);
+                Err(Damaged)
+            }
+        }
+    }
+
+    /// Verifies a manifest of the past that nobody has looked at yet.
+    async fn check(&self, name: &str, path: Path) -> Result<Arc<Shelved>, Damaged> {
+        match self.files.find(name).await {
+            Ok(Some(bytes)) if self.verify(&mut Names::default(), &path, &bytes) => {
+                let file = Arc::new(Shelved::new(path, bytes));
+                self.put(Arc::clone(&file));
+                Ok(file)
+            }
+            _ => {
+                self.doubt(name);
+                Err(Damaged)
+            }
+        }
+    }
+
+    fn verify(&self, names: &mut Names, path: &Path, bytes: &[u8]) -> bool {
+        names.verify(path, bytes, &self.root) == Verdict::Right
+    }
+
+    /// Has the mender look at a file at once.
+    fn doubt(&self, name: &str) {
+        self.lock_unmended().extend(self.place(name).map(|place| (name.into(), path_of(&place))));
+        self.hurry.notify_one();
+    }
+
+    fn lock_unmended(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Path>> {
+        self.unmended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The files that are wrong on disk, or may be.
+    pub fn unmended(&self) -> Vec<Path> {
+        self.lock_unmended().values().copied().collect()
+    }
+
+    pub(super) fn doubtful(&self) -> Vec<Arc<str>> {
+        self.lock_unmended().keys().cloned().collect()
+    }
+
+    pub(super) fn place(&self, name: &str) -> Option<Place> {
+        self.read_places().by_name.get(name).cloned()
+    }
+
+    /// The names of all files.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.read_places().by_name.keys().cloned().collect()
+    }
+
+    fn read_places(&self) -> RwLockReadGuard<'_, Places> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Places)) {
+        act(&mut self.places.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn put(&self, file: Arc<Shelved>) {
+        self.change(|places| places.insert(Arc::clone(&file.name), Place::Checked(file)));
+    }
+
+    /// A file is right on disk: it is served from there, or from memory if there is room.
+    pub(super) fn is_right(&self, file: &Arc<Shelved>, bytes: Bytes) {
+        let fits = self.used() + file.length <= self.most;
+        if file.memory().is_none() && fits && !matches!(file.path, Path::KeptManifest { .. }) {
+            self.put(Arc::new(Shelved::new(file.path, bytes)));
+        }
+        self.lock_unmended().remove(&file.name);
+    }
+
+    /// A file that was wrong has its bytes again.
+    pub(super) fn restore(&self, path: Path, bytes: Bytes) {
+        let file = Shelved::new(path, bytes.clone());
+        // The manifest changes on disk before it changes here.
+        let fits = path == Path::Manifest || self.used() + file.length <= self.most;
+        let file = Arc::new(if fits { file } else { file.on_disk(&bytes) });
+        self.lock_unmended().remove(&file.name);
+        self.put(file);
+    }
+
+    /// A file is wrong on disk; without a copy in memory nobody gets it any more.
+    pub(super) fn is_wrong(&self, name: &Arc<str>, place: &Place) {
+        self.lock_unmended().insert(Arc::clone(name), path_of(place));
+        let wrong = match place {
+            Place::Checked(file) if file.good_copy().is_some() => return,
+            Place::Checked(file) => Place::Wrong(file.path, Some(file.sha256)),
+            Place::Unchecked(path) => Place::Wrong(*path, None),
+            Place::Wrong(..) => return,
+        };
+        self.change(|places| places.insert(Arc::clone(name), wrong));
+    }
+
+    /// A file is gone for good.
+    pub(super) fn forget(&self, name: &str) {
+        self.change(|places| places.remove(name));
+        self.lock_unmended().remove(name);
+    }
+
+    /// Bytes of files that are in memory.
+    fn used(&self) -> u64 {
+        self.read_places().used
+    }
+
+    /// Takes new files and lets go of old ones, at one moment. Files that clients need now come
+    /// before others into the memory, and small ones before large ones.
+    pub(super) fn publish<'f>(
+        &self,
+        files: impl Iterator<Item = (&'f Path, &'f [u8])>,
+        deleted: impl Iterator<Item = &'f Path>,
+        live: &BTreeSet<Path>,
+    ) {
+        let new = files.map(|(path, bytes)| {
+            let file = Shelved::new(*path, Bytes::copy_from_slice(bytes));
+            (Arc::clone(&file.name), Arc::new(file))
+        });
+        let new: HashMap<Arc<str>, Arc<Shelved>> = new.collect();
+        let deleted: BTreeSet<String> = deleted.map(ToString::to_string).collect();
+        let mut moved = self.beyond_memory(&new, live);
+        {
+            let mut unmended = self.lock_unmended();
+            unmended.retain(|name, _| !deleted.contains(&**name) && !new.contains_key(name));
+        }
+        self.change(|places| {
+            for (name, file) in new {
+                let file = moved.remove(&name).unwrap_or(file);
+                places.insert(name, Place::Checked(file));
+            }
+            for (name, file) in moved {
+                places.insert(name, Place::Checked(file));
+            }
+            deleted.iter().for_each(|name| places.remove(name));
+        });
+    }
+
+    /// Places that the files in memory are too many for, as they are on disk.
+    fn beyond_memory(
+        &self,
+        new: &HashMap<Arc<str>, Arc<Shelved>>,
+        live: &BTreeSet<Path>,
+    ) -> HashMap<Arc<str>, Arc<Shelved>> {
+        let mut files: Vec<Arc<Shelved>> = {
+            let places = self.read_places();
+            let old = places.by_name.values().filter_map(in_memory);
+            old.filter(|file| !new.contains_key(&file.name)).cloned().collect()
+        };
+        files.extend(new.values().cloned());
+        files.retain(|file| file.memory().is_some() && file.path != Path::Manifest);
+        files.sort_by_key(|file| (!live.contains(&file.path), file.length));
+        let mut used = 0;
+        let beyond = files.iter().filter(|file| {
+            used += file.length;
+            used > self.most
+        });
+        let moved = beyond.filter_map(|file| {
+            Some((Arc::clone(&file.name), Arc::new(file.on_disk(file.memory()?))))
+        });
+        moved.collect()
+    }
+
+    /// Reads and verifies all files on disk, those that clients need now first, and returns the paths of
+    /// these that are wrong. A publisher knows which files must be there.
+    ///
+    /// # Errors
+    /// When the files cannot be listed.
+    pub(super) async fn load(
+        &self,
+        publisher: Option<&Publisher>,
+    ) -> Result<Vec<Path>, object_store::Error> {
+        let live: BTreeSet<Path> =
+            publisher.into_iter().flat_map(Publisher::live_files).copied().collect();
+        let known: BTreeSet<Path> =
+            publisher.into_iter().flat_map(Publisher::all_files).copied().collect();
+        let listed = self.files.list("v1").await?;
+        let mut paths: BTreeSet<Path> =
+            listed.iter().filter_map(|name| name.parse().ok()).collect();
+        paths.extend(&known);
+        paths.extend(gaps(&paths, publisher.and_then(Publisher::version)));
+        let (kept, others): (Vec<Path>, Vec<Path>) =
+            paths.into_iter().partition(|path| matches!(path, Path::KeptManifest { .. }));
+        self.change(|places| {
+            *places = Places::default();
+            for path in &kept {
+                places.insert(path.to_string().into(), Place::Unchecked(*path));
+            }
+        });
+        let mut names = Names::default();
+        let (indexes, mut rest): (Vec<Path>, Vec<Path>) =
+            others.into_iter().partition(|path| matches!(path, Path::Index(_)));
+        rest.sort_by_key(|path| !live.contains(path));
+        let mut wrong = Vec::new();
+        for path in indexes.into_iter().chain(rest) {
+            if !self.take(&mut names, path, &known).await {
+                wrong.push(path);
+            }
+        }
+        wrong.retain(|path| live.contains(path));
+        if self.place(&Path::Manifest.to_string()).is_none() {
+            self.take_newest(&kept).await;
+        }
+        Ok(wrong)
+    }
+
+    /// Takes a file from the disk, if it is right. One that neither an index names nor a publisher knows
+    /// is none.
+    async fn take(&self, names: &mut Names, path: Path, known: &BTreeSet<Path>) -> bool {
+        let name = path.to_string();
+        let bytes = match self.files.find(&name).await {
+            Ok(Some(bytes)) => bytes,
+            missing => {
+                if let Err(error) = missing {
+                    tracing::error!(%path, %error, "a published file cannot be read");
+                }
+                self.put_wrong(path);
+                return false;
+            }
+        };
+        match names.verify(&path, &bytes, &self.root) {
+            Verdict::Right => {
+                self.restore(path, bytes);
+                true
+            }
+            Verdict::Unnamed if !known.contains(&path) => true,
+            _ if path == Path::Manifest => false,
+            _ => {
+                tracing::error!(%path, "a published file is damaged");
+                self.put_wrong(path);
+                false
+            }
+        }
+    }
+
+    fn put_wrong(&self, path: Path) {
+        let name: Arc<str> = path.to_string().into();
+        self.lock_unmended().insert(Arc::clone(&name), path);
+        self.change(|places| places.insert(name, Place::Wrong(path, None)));
+    }
+
+    /// Serves the newest of the kept manifests that is right, since `/v1/manifest` is not.
+    async fn take_newest(&self, kept: &[Path]) {
+        for path in kept.iter().rev() {
+            let Ok(Some(bytes)) = self.files.find(&path.to_string()).await else { continue };
+            if self.verify(&mut Names::default(), path, &bytes) {
+                self.set_manifest(bytes);
+                return;
+            }
+        }
+    }
+
+    /// The manifest that is served from now on.
+    pub(super) fn set_manifest(&self, manifest: Bytes) {
+        self.put(Arc::new(Shelved::new(Path::Manifest, manifest)));
+    }
+
+    /// Whether these are the bytes of a file of which nothing but the name is known.
+    pub(super) fn verify_alone(&self, path: &Path, bytes: &[u8]) -> bool {
+        self.verify(&mut Names::default(), path, bytes)
+    }
+}
+
+/// The manifests of the past that are not among some paths, although others of their series are from
+/// before and after them.
+fn gaps(paths: &BTreeSet<Path>, last: Option<Version>) -> Vec<Path> {
+    let versions = paths.iter().filter_map(|path| match *path {
+        Path::KeptManifest { series, tick } => Some(Version { series, tick }),
+        _ => None,
+    });
+    let mut versions: Vec<Version> = versions.filter(|version| Some(*version) <= last).collect();
+    versions.sort_unstable();
+    let pairs = versions.windows(2).filter(|pair| pair[0].series == pair[1].series);
+    let between = pairs.flat_map(|pair| {
+        (pair[0].tick + 1..pair[1].tick)
+            .map(|tick| Path::KeptManifest { series: pair[0].series, tick })
+    });
+    between.collect()
+}
+
+fn in_memory(place: &Place) -> Option<&Arc<Shelved>> {
+    match place {
+        Place::Checked(file) => file.memory().is_some().then_some(file),
+        _ => None,
+    }
+}
+
+fn path_of(place: &Place) -> Path {
+    match place {
+        Place::Checked(file) => file.path,
+        Place::Unchecked(path) | Place::Wrong(path, _) => *path,
+    }
+}
