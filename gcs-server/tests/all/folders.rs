@@ -1,8 +1,8 @@
 //! The data folders of earlier releases open, and go on.
 //!
 //! `vectors/folders` has one for each release, made by that release: `data` is the folder as a stop left it, and
-//! `about.json` says when, and what the server answered. They never change. The one of a new release is made before
-//! its tag: `cargo test -p gcs-server --test all -- --ignored make_the_folder`.
+//! `about.json` says when, and what the server answered. They never change, but for the digest where a release
+//! has another one for the same state. The one of a new release is made before its tag: `cargo test -p gcs-server --test all -- --ignored make_the_folder`.
 
 use std::collections::BTreeMap;
 use std::fs;
