@@ -1,4 +1,5 @@
-//! Power cuts: the file system is shut down under the server, with whatever is not on the disk lost.
+//! Power cuts: the file system is shut down under the server, with whatever is not on the disk
+//! lost.
 
 use crate::books::Findings;
 use crate::disk::{Disk, EXT4};
