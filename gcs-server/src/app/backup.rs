@@ -1,7 +1,7 @@
 //! A copy of a log, which is brought up to date by what comes after its end.
 //!
-//! Every event is verified before it is kept: it follows from the events before it, and its body is the one that
-//! it was written with. Bodies that a purge has erased are erased in the copy too.
+//! Every event is verified before it is kept: it follows from the events before it, and its body is
+//! the one that it was written with. Bodies that a purge has erased are erased in the copy too.
 
 use std::fs;
 use std::io;
@@ -128,8 +128,9 @@ impl LogCopy {
         self.chain.head
     }
 
-    /// Adds everything that a log has beyond the copy. `read` gives the page that begins with the batch which has
-    /// a position. What is kept is on disk, and whatever goes wrong, the next call goes on after it.
+    /// Adds everything that a log has beyond the copy. `read` gives the page that begins with the
+    /// batch which has a position. What is kept is on disk, and whatever goes wrong, the next call
+    /// goes on after it.
     ///
     /// # Errors
     /// A [`CopyError`], or an error of `read`.

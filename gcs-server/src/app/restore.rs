@@ -118,12 +118,13 @@ impl Restore {
         Ok(Restore { copy, folder, keys, state, present })
     }
 
-    /// Makes the copy ready in the data folder, lets `go_on` add to it, and puts it in the place of the log. What was
-    /// there is moved to a new folder, whose path is returned; `None` if nothing was there.
+    /// Makes the copy ready in the data folder, lets `go_on` add to it, and puts it in the place of
+    /// the log. What was there is moved to a new folder, whose path is returned; `None` if nothing
+    /// was there.
     ///
     /// # Errors
-    /// What cannot be copied or moved, or an error of `go_on`. The log that was there is in its place, or in the
-    /// new folder.
+    /// What cannot be copied or moved, or an error of `go_on`. The log that was there is in its
+    /// place, or in the new folder.
     pub fn install<E: From<RestoreError>>(
         self,
         _claimed: &DataFolder,
@@ -214,8 +215,8 @@ fn describe(log: &Path, copy: &State) -> String {
     }
 }
 
-/// Moves a log with what belongs to it to a new folder, the log first: what is left without it is refused by
-/// every start.
+/// Moves a log with what belongs to it to a new folder, the log first: what is left without it is
+/// refused by every start.
 fn move_aside(folder: &Path, now: u64) -> io::Result<Option<PathBuf>> {
     let names = [LOG, LOG_WAL, WITNESS].into_iter().filter(|name| folder.join(name).exists());
     let names: Vec<&str> = names.collect();

@@ -31,7 +31,8 @@ const NOT_IN_IT: &str = "not in this copy: the key file, without which it cannot
     gcs-server backup --to /mnt/backup/gcs\n  \
     gcs-server backup --to /mnt/backup/gcs --from gcs-data    # the server is stopped")]
 pub(super) struct Backup {
-    /// Folder of the copy, which is made if it does not exist; a copy that is there is brought up to date
+    /// Folder of the copy, which is made if it does not exist; a copy that is there is brought up
+    /// to date
     #[arg(long, value_name = "FOLDER")]
     to: PathBuf,
     /// Copy the log of this data folder, whose server is stopped, instead of a running server's

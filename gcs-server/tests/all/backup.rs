@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -63,6 +64,11 @@ fn report(agent: &ureq::Agent, server: &Process, code: &str, number: u64) -> Opt
     Some((answer.status, answer.json()))
 }
 
+/// Another number for each code.
+fn number_of(code: &str) -> u64 {
+    code.bytes().fold(7, |number: u64, byte| number.wrapping_mul(31).wrapping_add(byte.into()))
+}
+
 /// A server with codes, and its operator's token.
 fn begun(folder: &Path) -> (Process, String, Vec<String>) {
     let server = Process::start(folder, &[]);
@@ -84,10 +90,7 @@ fn a_copy_that_is_made_under_load_is_restored_on_another_machine() {
         let send = |part: &[String]| -> Vec<(String, Value)> {
             let agent = agent();
             let answers = part.iter().map(|code| {
-                let number = code
-                    .bytes()
-                    .fold(7, |number, byte| number * 31 + u64::from(byte) & 0xffff_ffff);
-                let (status, answer) = report(&agent, &server, code, number).unwrap();
+                let (status, answer) = report(&agent, &server, code, number_of(code)).unwrap();
                 assert_eq!(status, 201);
                 (code.clone(), answer)
             });
@@ -106,6 +109,9 @@ fn a_copy_that_is_made_under_load_is_restored_on_another_machine() {
     });
     server.tick();
     said(&copies.of_server(&server, &operator));
+    // Others stay locked out of the log.
+    let refused = program().arg("verify-log").arg(data.join("log.sqlite")).output().unwrap();
+    assert!(complaint(&refused).contains("Stop what else uses the log"));
     let status = server.status();
     let names: Vec<String> = files(&copies.path()).into_keys().collect();
     assert_eq!(names, ["log.sqlite"], "one file, and no key");
@@ -137,14 +143,34 @@ fn a_copy_that_is_made_under_load_is_restored_on_another_machine() {
     let now = server.json(&operator, &["status"]);
     assert_eq!((reports, elements), (&now["reports"], &now["dates"][0]["elements"]));
     for (code, first) in acknowledged.iter().take(50) {
-        let number =
-            code.bytes().fold(7, |number, byte| number * 31 + u64::from(byte) & 0xffff_ffff);
-        assert_eq!(report(&agent, &server, code, number), Some((201, first.clone())));
+        let again = report(&agent, &server, code, number_of(code));
+        assert_eq!(again, Some((201, first.clone())));
     }
     assert_ne!(server.get("/v1/manifest").json(), root);
     server.stop();
     said(&alone(&other, &["rebuild"]));
     // The copy is as it was, and can be restored again.
+    said(&program().arg("verify-log").arg(copies.log()).output().unwrap());
+}
+
+#[test]
+fn a_copy_that_follows_has_what_comes() {
+    let home = tempfile::tempdir().unwrap();
+    let (server, operator, codes) = begun(home.path());
+    let copies = Copies::new();
+    let place = copies.path();
+    let backup = ["backup", "--follow", "--to", place.to_str().unwrap()];
+    let mut follower = server.command(&operator, &backup).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut until = |position: u64| {
+        let has = format!("has events 1 to {position},");
+        assert!(lines.any(|line| line.contains(&has)), "it ended without event {position}");
+    };
+    until(server.status()["position"].as_u64().unwrap());
+    report(&agent(), &server, &codes[0], 1).unwrap();
+    until(server.status()["position"].as_u64().unwrap());
+    follower.kill().unwrap();
+    follower.wait().unwrap();
     said(&program().arg("verify-log").arg(copies.log()).output().unwrap());
 }
 

@@ -19,6 +19,7 @@ mod corrections;
 mod damage;
 mod file_damage;
 mod first_start;
+mod folders;
 mod full_disk;
 mod hostile;
 mod judging;

@@ -1,8 +1,9 @@
 //! What clients sent and what they were told.
 //!
-//! A report that was answered with 201 is *acknowledged*: it must be there whatever happens. One that was
-//! answered with another final status is *refused*: it must not be there. Of one without an answer, or
-//! with one that allows a retry, nothing is known: it may be there or not, but not in part and not twice.
+//! A report that was answered with 201 is *acknowledged*: it must be there whatever happens. One
+//! that was answered with another final status is *refused*: it must not be there. Of one without
+//! an answer, or with one that allows a retry, nothing is known: it may be there or not, but not in
+//! part and not twice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -69,8 +70,8 @@ pub struct Entry {
     pub fate: Fate,
 }
 
-/// Everything that was sent by one code. Some codes are used for two reports at once, of which only one may be
-/// accepted.
+/// Everything that was sent by one code. Some codes are used for two reports at once, of which only
+/// one may be accepted.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
     pub entries: Vec<Entry>,

@@ -109,7 +109,8 @@ impl Rig {
     }
 }
 
-/// The answers to a code of which everything is known are the first ones again, and another report by it is refused.
+/// The answers to a code of which everything is known are the first ones again, and another report
+/// by it is refused.
 fn confirm(
     agent: &ureq::Agent,
     server: &Server,
@@ -144,8 +145,8 @@ fn confirm(
     findings.doubled += usize::from(accepted > 1);
 }
 
-/// Sends everything by a code again, another report perhaps first: one of them is there afterwards, and
-/// the others are refused.
+/// Sends everything by a code again, another report perhaps first: one of them is there afterwards,
+/// and the others are refused.
 fn resolve(
     agent: &ureq::Agent,
     server: &Server,
@@ -183,7 +184,8 @@ fn resolve(
     findings.doubled += accepted.saturating_sub(1);
 }
 
-/// What the offline commands say of a folder as a fault left it, on a copy: the position and the digest.
+/// What the offline commands say of a folder as a fault left it, on a copy: the position and the
+/// digest.
 ///
 /// # Errors
 /// What one of them complains of.
@@ -207,7 +209,8 @@ pub fn look_offline(folder: &Path) -> Result<(u64, String), String> {
     found.ok_or_else(|| format!("rebuild: {said}{}", text(&rebuilt.stderr)))
 }
 
-/// Compares a server that has just started with what the offline commands said. False if it has gone on already.
+/// Compares a server that has just started with what the offline commands said. False if it has
+/// gone on already.
 pub fn compare_offline(server: &Server, offline: &(u64, String), findings: &mut Findings) -> bool {
     let digest = server.operate("GET", "/v1/admin/digest", Value::Null).ok();
     if digest["position"] != offline.0 {

@@ -1,10 +1,11 @@
-//! Power cuts: the file system is shut down under the server, with whatever is not on the disk lost.
+//! Power cuts: the file system is shut down under the server, with whatever is not on the disk
+//! lost.
 
 use crate::books::Findings;
 use crate::disk::{Disk, EXT4};
 use crate::rig::{Beside, Rig, Watch};
 use crate::shim::{Order, Shim};
-use crate::{Dice, LEAST_LOAD, rounds};
+use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
 /// Rounds on one disk.
 const LIFE: usize = 10;
@@ -21,15 +22,16 @@ fn nothing_is_lost_invented_or_doubled_by_power_cuts() {
         for _ in 0..LIFE.min(wanted - done) {
             let acknowledged = cut_under_load(&mut rig, &mut server, &disk, &dice);
             before += acknowledged;
-            if acknowledged < LEAST_LOAD {
-                void += 1
-            } else {
-                done += 1
-            }
+            let is_void = acknowledged < LEAST_LOAD;
+            void += usize::from(is_void);
+            done += usize::from(!is_void);
             server = rig.start(&[]).unwrap_or_else(|error| panic!("after a cut: {error}"));
             let findings = rig.check(&server, &dice);
             assert!(findings.is_well(), "{findings}\n{}", server.logged());
             all.add(&findings);
+            if is_long() {
+                println!("cuts: {done} rounds, {before} reports acknowledged before them; {all}");
+            }
         }
         let findings = rig.finish(server, &dice);
         assert!(findings.is_well(), "{findings}");

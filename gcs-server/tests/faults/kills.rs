@@ -6,7 +6,7 @@ use crate::books::Findings;
 use crate::check::{compare_offline, look_offline};
 use crate::rig::{Beside, Rig, Watch};
 use crate::server::Server;
-use crate::{Dice, LEAST_LOAD, rounds};
+use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
 /// Rounds on one folder, before its log is compared as a whole and a new one begins.
 const LIFE: usize = 25;
@@ -80,6 +80,9 @@ fn live(dice: &Dice, rounds: usize, tally: &mut Tally) {
         }
         kill_starts(&rig, dice, tally);
         server = compare(&mut rig, dice, home.path(), tally);
+        if is_long() {
+            println!("kills: {tally}");
+        }
     }
     let findings = rig.finish(server, dice);
     tally.findings.add(&findings);

@@ -82,7 +82,8 @@ fn a_rename_that_is_not_done_leaves_phones_without_a_publication() {
     assert!(!differences.is_empty(), "the harness did not see that nothing was published");
 }
 
-/// A server that is told that calls succeeded which were not made, and then killed: what the books find.
+/// A server that is told that calls succeeded which were not made, and then killed: what the books
+/// find.
 fn with_a_fault(order: Option<Order>, then: impl FnOnce(&Rig)) -> Result<Findings, String> {
     let (dice, shim) = (Dice::new("lies"), Shim::new());
     let home = tempfile::tempdir().unwrap();

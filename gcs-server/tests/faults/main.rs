@@ -1,5 +1,5 @@
-//! Faults of processes, disks and power, on the real program under load: what was acknowledged is there
-//! afterwards, and nothing else.
+//! Faults of processes, disks and power, on the real program under load: what was acknowledged is
+//! there afterwards, and nothing else.
 //!
 //! | module | what |
 //! |---|---|
@@ -13,10 +13,10 @@
 //! | `kills`, `cuts`, `calls`, `full` | the faults |
 //! | `lies` | faults that are planted, which the harness must find |
 //!
-//! A run prints its seed. `FAULT_SEED` repeats the choices of a run, though not its timing. `FAULT_ROUNDS` is
-//! the number of rounds, for long runs: `FAULT_ROUNDS=1000 cargo test --release -p gcs-server --test faults
-//! -- --nocapture kills`. A round in which fewer than 100 reports were acknowledged before the fault is
-//! void: it is not counted, and another one takes its place.
+//! A run prints its seed. `FAULT_SEED` repeats the choices of a run, though not its timing.
+//! `FAULT_ROUNDS` is the number of rounds, for long runs: `FAULT_ROUNDS=1000 cargo test --release
+//! -p gcs-server --test faults -- --nocapture kills`. A round in which fewer than 100 reports were
+//! acknowledged before the fault is void: it is not counted, and another one takes its place.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -56,6 +56,11 @@ const LEAST_LOAD: usize = 100;
 fn rounds(usual: usize) -> usize {
     let set = std::env::var("FAULT_ROUNDS").ok();
     set.map_or(usual, |set| set.parse().expect("FAULT_ROUNDS is a number"))
+}
+
+/// Whether somebody wants to see how far a long run is.
+fn is_long() -> bool {
+    std::env::var_os("FAULT_ROUNDS").is_some()
 }
 
 /// Chance that can be repeated.

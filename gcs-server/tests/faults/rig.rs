@@ -151,8 +151,8 @@ impl Rig {
         ready
     }
 
-    /// Puts load on a server, and does something to it meanwhile. What the load was told is in the books
-    /// afterwards. Returns how many reports were acknowledged in time.
+    /// Puts load on a server, and does something to it meanwhile. What the load was told is in the
+    /// books afterwards. Returns how many reports were acknowledged in time.
     pub fn load(
         &mut self,
         server: &Server,

@@ -45,8 +45,8 @@ pub fn command(folder: &Path, settings: &[(&str, String)]) -> Command {
 }
 
 impl Server {
-    /// Starts a server, with these variables in its environment. The token is that of a deployment that is there
-    /// already.
+    /// Starts a server, with these variables in its environment. The token is that of a deployment
+    /// that is there already.
     ///
     /// # Errors
     /// What a server says that does not start.

@@ -52,7 +52,8 @@ impl Server {
         server
     }
 
-    fn start(home: Arc<Home>, operator: &str) -> Server {
+    /// On a folder that may have a deployment, whose operator's token this is.
+    pub fn start(home: Arc<Home>, operator: &str) -> Server {
         let config = Config { body_seconds: 1, ..home.config() };
         let (time, random) = (Arc::clone(&home.time), home.random.clone());
         let operator = operator.to_owned();
