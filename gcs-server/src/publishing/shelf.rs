@@ -181,6 +181,11 @@ impl Shelf {
         }
     }
 
+    /// A verified file that is in memory.
+    pub fn in_memory(&self, name: &str) -> Option<Arc<Shelved>> {
+        self.read_places().by_name.get(name).and_then(in_memory).cloned()
+    }
+
     /// Some bytes of a file from the beginning of a range, at least one.
     ///
     /// # Errors
