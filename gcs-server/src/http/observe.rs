@@ -54,9 +54,11 @@ pub(super) async fn observe(
                 tracing::info!(method, route = &*route, status, code, milliseconds, "request");
             }
         }
-        match response.request().app_data::<Counters>() {
-            Some(counters) => counters.count(metrics, method, route, status),
-            None => {
+        match (&route, response.request().app_data::<Counters>()) {
+            (Cow::Borrowed(pattern), Some(counters)) => {
+                counters.count(metrics, method, pattern, status);
+            }
+            _ => {
                 metrics.requests.get_or_create(&labels(method, &route, status)).inc();
             }
         }
@@ -116,17 +118,7 @@ type Counted = (&'static str, &'static str, u16, Counter);
 pub(super) struct Counters(RefCell<Vec<Counted>>);
 
 impl Counters {
-    fn count(
-        &self,
-        metrics: &Metrics,
-        method: &'static str,
-        route: Cow<'static, str>,
-        status: u16,
-    ) {
-        let Cow::Borrowed(route) = route else {
-            metrics.requests.get_or_create(&labels(method, &route, status)).inc();
-            return;
-        };
+    fn count(&self, metrics: &Metrics, method: &'static str, route: &'static str, status: u16) {
         let mut known = self.0.borrow_mut();
         let is_it = |counted: &&Counted| {
             std::ptr::eq(counted.1, route) && counted.2 == status && counted.0 == method
