@@ -18,11 +18,12 @@ const LAYERS: &[Layer] = &[
     ("request_log", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("publishing", &["domain", "node"]),
-    ("service", &["domain", "node", "publishing", "clock", "metrics", "request_log"]),
+    ("service", &["domain", "store", "node", "publishing", "clock", "metrics", "request_log"]),
     (
         "http",
         &[
             "domain",
+            "store",
             "node",
             "publishing",
             "service",

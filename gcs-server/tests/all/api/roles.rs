@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::common::server::{Server, ask, bearer};
 
 /// Every path of the private listener that needs a token: method, path, role.
-const PROTECTED: [(&str, &str, &str); 19] = [
+const PROTECTED: [(&str, &str, &str); 20] = [
     ("POST", "/v1/exact", "backend"),
     ("POST", "/v1/provider/ranges", "provider"),
     ("GET", "/v1/provider/ranges", "provider"),
@@ -23,6 +23,7 @@ const PROTECTED: [(&str, &str, &str); 19] = [
     ("POST", "/v1/admin/backend-token", "operator"),
     ("GET", "/v1/admin/status", "operator"),
     ("GET", "/v1/admin/digest", "operator"),
+    ("GET", "/v1/admin/log", "operator"),
     ("POST", "/v1/admin/corrections/preview", "operator"),
     ("POST", "/v1/admin/corrections", "operator"),
 ];
