@@ -30,6 +30,7 @@ mod tls;
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
@@ -47,6 +48,7 @@ pub use self::openapi::openapi;
 pub(crate) use self::operator::log::LogPage;
 pub(crate) use self::operator::providers::ExportedKey;
 pub(crate) use self::provider::OpenedRange;
+use self::public::files::Shortcut;
 pub use self::tls::{Tls, TlsError, TlsFiles};
 use crate::domain::problem::Problem;
 use crate::service::Service;
@@ -114,7 +116,12 @@ pub fn serve(
     }));
     listen::listen(socket, places, tls, move || {
         let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
+        let app = match listener {
+            Listener::Public => app.app_data(Shortcut(Arc::clone(&data.shelf))),
+            Listener::Private => app,
+        };
         app.app_data(data.clone())
+            .app_data(observe::Counters::default())
             .app_data(budget.clone())
             .app_data(web::QueryConfig::default().error_handler(|_, _| {
                 let what =
@@ -128,6 +135,7 @@ pub fn serve(
             }))
             .service(web::resource(ELSEWHERE).wrap(from_fn(nothing_here)))
             .default_service(web::to(|| async { HttpResponse::from_error(Problem::NotFound) }))
+            .wrap(from_fn(public::files::shortcut))
             .wrap(from_fn(head::answer_head))
             .wrap(from_fn(observe::observe))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))

@@ -1,6 +1,8 @@
 //! Log lines and counters of requests. They never have addresses, user agents, tokens, codes,
 //! elements or tracking ids. Instead of a path they have the pattern of its route.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -9,15 +11,16 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, web};
+use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
+use prometheus_client::metrics::counter::Counter;
 
 use super::ELSEWHERE;
 use super::connection::{Connection, Request};
 use super::problem::ProblemCode;
-use crate::metrics::RequestLabels;
+use crate::metrics::{Metrics, RequestLabels};
 use crate::request_log::Line;
 use crate::service::Service;
 
@@ -46,12 +49,19 @@ pub(super) async fn observe(
             }
             let milliseconds = began.elapsed().as_micros() as f64 / 1000.0;
             if status >= 500 {
-                tracing::warn!(method, route, status, code, milliseconds, "request");
+                tracing::warn!(method, route = &*route, status, code, milliseconds, "request");
             } else {
-                tracing::info!(method, route, status, code, milliseconds, "request");
+                tracing::info!(method, route = &*route, status, code, milliseconds, "request");
             }
         }
-        metrics.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+        match (&route, response.request().app_data::<Counters>()) {
+            (Cow::Borrowed(pattern), Some(counters)) => {
+                counters.count(metrics, method, pattern, status);
+            }
+            _ => {
+                metrics.requests.get_or_create(&labels(method, &route, status)).inc();
+            }
+        }
         if !code.is_empty() {
             metrics.problems.get_or_create(&vec![("code", code)]).inc();
         }
@@ -83,11 +93,44 @@ impl<B: MessageBody> MessageBody for Lasting<B> {
     }
 }
 
+/// The pattern of a route that was not looked for, with a request that is answered all the same.
+pub(super) struct Route(pub(super) &'static str);
+
 /// The pattern of a path's route. A path without a route is `unknown`: clients can make up any
 /// number of them.
-fn route(request: &HttpRequest) -> String {
+fn route(request: &HttpRequest) -> Cow<'static, str> {
+    if let Some(Route(pattern)) = request.extensions().get::<Route>() {
+        return Cow::Borrowed(pattern);
+    }
     let pattern = request.resource_map().match_pattern(request.path());
-    pattern.filter(|pattern| pattern != ELSEWHERE).unwrap_or_else(|| "unknown".to_owned())
+    pattern.filter(|pattern| pattern != ELSEWHERE).map_or(Cow::Borrowed("unknown"), Cow::Owned)
+}
+
+fn labels(method: &'static str, route: &str, status: u16) -> RequestLabels {
+    RequestLabels { method, route: route.to_owned(), status }
+}
+
+/// One counter, and what it counts: method, route and status.
+type Counted = (&'static str, &'static str, u16, Counter);
+
+/// The counters of one worker's most frequent requests, which need no look-up by text.
+#[derive(Debug, Default)]
+pub(super) struct Counters(RefCell<Vec<Counted>>);
+
+impl Counters {
+    fn count(&self, metrics: &Metrics, method: &'static str, route: &'static str, status: u16) {
+        let mut known = self.0.borrow_mut();
+        let is_it = |counted: &&Counted| {
+            std::ptr::eq(counted.1, route) && counted.2 == status && counted.0 == method
+        };
+        if let Some((.., counter)) = known.iter().find(is_it) {
+            counter.inc();
+            return;
+        }
+        let counter = metrics.requests.get_or_create(&labels(method, route, status)).clone();
+        counter.inc();
+        known.push((method, route, status, counter));
+    }
 }
 
 /// The name of a method. A method that is not known is `other`: clients can make up any number of

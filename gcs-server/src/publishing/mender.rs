@@ -103,10 +103,10 @@ impl Mender {
     fn accept_again(&self, path: Path, hash: Option<Digest>, bytes: &Bytes) -> bool {
         let is_right = match hash {
             Some(hash) => Digest::of(bytes) == hash,
-            None => self.shelf.verify_alone(&path, bytes),
+            None => self.shelf.is_as_written(&path, bytes),
         };
         if is_right {
-            self.shelf.restore(path, bytes.clone());
+            self.shelf.restore(path, bytes);
         }
         is_right
     }
@@ -134,7 +134,7 @@ impl Mender {
         match self.shelf.files.put(&name, &bytes).await {
             Ok(()) => {
                 self.shelf.mended.inc();
-                self.shelf.restore(path, bytes);
+                self.shelf.restore(path, &bytes);
                 tracing::warn!(name, "a published file is mended");
             }
             Err(error) => tracing::error!(name, %error, "a published file cannot be mended"),

@@ -117,7 +117,7 @@ fn slices_of(bytes: &[u8]) -> Box<[Digest]> {
 pub(super) enum Place {
     /// The file is verified.
     Checked(Arc<Shelved>),
-    /// Nobody has looked at the file yet: a manifest of the past.
+    /// Nobody has looked at the file yet since the start: no manifest that counts names it.
     Unchecked(Path),
     /// The file is damaged or missing. Its hash, if it is known.
     Wrong(Path, Option<Digest>),
@@ -151,6 +151,10 @@ pub struct Shelf {
     /// Most bytes of files in memory.
     most: u64,
     places: RwLock<Places>,
+    /// What the indexes say that were there at the start.
+    names: RwLock<Names>,
+    /// Held by whoever verifies a file for a client.
+    checking: tokio::sync::Mutex<()>,
     /// Files that are wrong on disk and could not be mended yet.
     unmended: Mutex<BTreeMap<Arc<str>, Path>>,
     /// Number of files that were mended.
@@ -163,9 +167,17 @@ impl Shelf {
     /// An empty shelf for files of the deployment with this root key, of which at most so many bytes
     /// are in memory.
     pub fn new(files: Files, root: PublicKey, most: u64) -> Shelf {
-        let (places, unmended) = (RwLock::default(), Mutex::default());
-        let (mended, hurry) = (Counter::default(), Notify::new());
-        Shelf { files, root, most, places, unmended, mended, hurry }
+        Shelf {
+            files,
+            root,
+            most,
+            places: RwLock::default(),
+            names: RwLock::default(),
+            checking: tokio::sync::Mutex::default(),
+            unmended: Mutex::default(),
+            mended: Counter::default(),
+            hurry: Notify::new(),
+        }
     }
 
     /// A verified file; `None` if there is none of this name.
@@ -179,6 +191,11 @@ impl Shelf {
             Some(Place::Unchecked(path)) => self.check(name, path).await.map(Some),
             Some(Place::Wrong(..)) => Err(Damaged),
         }
+    }
+
+    /// A verified file that is in memory.
+    pub fn in_memory(&self, name: &str) -> Option<Arc<Shelved>> {
+        self.read_places().by_name.get(name).and_then(in_memory).cloned()
     }
 
     /// Some bytes of a file from the beginning of a range, at least one.
@@ -207,23 +224,19 @@ impl Shelf {
         }
     }
 
-    /// Verifies a manifest of the past that nobody has looked at yet.
+    /// Verifies a file that nobody has looked at yet. One after the other: each is in memory meanwhile.
     async fn check(&self, name: &str, path: Path) -> Result<Arc<Shelved>, Damaged> {
-        match self.files.find(name).await {
-            Ok(Some(bytes)) if self.verify(&mut Names::default(), &path, &bytes) => {
-                let file = Arc::new(Shelved::new(path, bytes));
-                self.put(Arc::clone(&file));
-                Ok(file)
-            }
-            _ => {
-                self.doubt(name);
-                Err(Damaged)
+        let _one = self.checking.lock().await;
+        if let Some(Place::Unchecked(_)) = self.place(name) {
+            match self.files.find(name).await {
+                Ok(Some(bytes)) if self.is_as_written(&path, &bytes) => self.restore(path, &bytes),
+                _ => self.doubt(name),
             }
         }
-    }
-
-    fn verify(&self, names: &mut Names, path: &Path, bytes: &[u8]) -> bool {
-        names.verify(path, bytes, &self.root) == Verdict::Right
+        match self.place(name) {
+            Some(Place::Checked(file)) => Ok(file),
+            _ => Err(Damaged),
+        }
     }
 
     /// Has the mender look at a file at once.
@@ -276,11 +289,11 @@ impl Shelf {
     }
 
     /// A file that was wrong has its bytes again.
-    pub(super) fn restore(&self, path: Path, bytes: Bytes) {
+    pub(super) fn restore(&self, path: Path, bytes: &Bytes) {
         let file = Shelved::new(path, bytes.clone());
         // The manifest changes on disk before it changes here.
         let fits = path == Path::Manifest || self.used() + file.length <= self.most;
-        let file = Arc::new(if fits { file } else { file.on_disk(&bytes) });
+        let file = Arc::new(if fits { file } else { file.on_disk(bytes) });
         self.lock_unmended().remove(&file.name);
         self.put(file);
     }
@@ -364,8 +377,8 @@ impl Shelf {
         moved.collect()
     }
 
-    /// Reads and verifies all files on disk, those that clients need now first, and returns the paths of
-    /// these that are wrong. A publisher knows which files must be there.
+    /// Reads and verifies the files that clients need now, and returns the paths of those that are wrong.
+    /// The others are looked at later. A publisher knows which files must be there.
     ///
     /// # Errors
     /// When the files cannot be listed.
@@ -382,58 +395,53 @@ impl Shelf {
             listed.iter().filter_map(|name| name.parse().ok()).collect();
         paths.extend(&known);
         paths.extend(gaps(&paths, publisher.and_then(Publisher::version)));
-        let (kept, others): (Vec<Path>, Vec<Path>) =
-            paths.into_iter().partition(|path| matches!(path, Path::KeptManifest { .. }));
-        self.change(|places| {
-            *places = Places::default();
-            for path in &kept {
-                places.insert(path.to_string().into(), Place::Unchecked(*path));
-            }
-        });
+        self.change(|places| *places = Places::default());
+        let (indexes, rest): (Vec<Path>, Vec<Path>) =
+            paths.into_iter().partition(|path| matches!(path, Path::Index(_)));
+        // Indexes first: they say what other files have.
         let mut names = Names::default();
-        let (indexes, mut rest): (Vec<Path>, Vec<Path>) =
-            others.into_iter().partition(|path| matches!(path, Path::Index(_)));
-        rest.sort_by_key(|path| !live.contains(path));
         let mut wrong = Vec::new();
-        for path in indexes.into_iter().chain(rest) {
-            if !self.take(&mut names, path, &known).await {
-                wrong.push(path);
+        for path in indexes {
+            match self.take(&names, path).await {
+                Some(index) => names.learn(&index),
+                None => wrong.push(path),
             }
         }
+        for path in rest {
+            if live.contains(&path) || path == Path::Manifest {
+                if self.take(&names, path).await.is_none() {
+                    wrong.push(path);
+                }
+            } else if names.has(&path) || known.contains(&path) {
+                let name = path.to_string().into();
+                self.change(|places| places.insert(name, Place::Unchecked(path)));
+            }
+        }
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
         wrong.retain(|path| live.contains(path));
         if self.place(&Path::Manifest.to_string()).is_none() {
-            self.take_newest(&kept).await;
+            self.take_newest().await;
         }
         Ok(wrong)
     }
 
-    /// Takes a file from the disk, if it is right. One that neither an index names nor a publisher knows
-    /// is none.
-    async fn take(&self, names: &mut Names, path: Path, known: &BTreeSet<Path>) -> bool {
-        let name = path.to_string();
-        let bytes = match self.files.find(&name).await {
-            Ok(Some(bytes)) => bytes,
-            missing => {
-                if let Err(error) = missing {
-                    tracing::error!(%path, %error, "a published file cannot be read");
-                }
+    /// Takes a file from the disk and gives its bytes, if they are right.
+    async fn take(&self, names: &Names, path: Path) -> Option<Bytes> {
+        let found = self.files.find(&path.to_string()).await;
+        if let Err(error) = &found {
+            tracing::error!(%path, %error, "a published file cannot be read");
+        }
+        let found = found.ok().flatten();
+        let right = found.filter(|bytes| names.verify(&path, bytes, &self.root) == Verdict::Right);
+        match &right {
+            Some(bytes) => self.restore(path, bytes),
+            None if path == Path::Manifest => {}
+            None => {
+                tracing::error!(%path, "a published file is damaged or missing");
                 self.put_wrong(path);
-                return false;
-            }
-        };
-        match names.verify(&path, &bytes, &self.root) {
-            Verdict::Right => {
-                self.restore(path, bytes);
-                true
-            }
-            Verdict::Unnamed if !known.contains(&path) => true,
-            _ if path == Path::Manifest => false,
-            _ => {
-                tracing::error!(%path, "a published file is damaged");
-                self.put_wrong(path);
-                false
             }
         }
+        right
     }
 
     fn put_wrong(&self, path: Path) {
@@ -443,10 +451,13 @@ impl Shelf {
     }
 
     /// Serves the newest of the kept manifests that is right, since `/v1/manifest` is not.
-    async fn take_newest(&self, kept: &[Path]) {
+    async fn take_newest(&self) {
+        let mut kept: Vec<Path> = self.read_places().by_name.values().map(path_of).collect();
+        kept.retain(|path| matches!(path, Path::KeptManifest { .. }));
+        kept.sort_unstable();
         for path in kept.iter().rev() {
             let Ok(Some(bytes)) = self.files.find(&path.to_string()).await else { continue };
-            if self.verify(&mut Names::default(), path, &bytes) {
+            if self.is_as_written(path, &bytes) {
                 self.set_manifest(bytes);
                 return;
             }
@@ -458,9 +469,10 @@ impl Shelf {
         self.put(Arc::new(Shelved::new(Path::Manifest, manifest)));
     }
 
-    /// Whether these are the bytes of a file of which nothing but the name is known.
-    pub(super) fn verify_alone(&self, path: &Path, bytes: &[u8]) -> bool {
-        self.verify(&mut Names::default(), path, bytes)
+    /// Whether a file has the bytes that its name, or an index that was there at the start, says.
+    pub(super) fn is_as_written(&self, path: &Path, bytes: &[u8]) -> bool {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.verify(path, bytes, &self.root) == Verdict::Right
     }
 }
 

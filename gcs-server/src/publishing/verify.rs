@@ -27,8 +27,9 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Remembers what an index names.
-    fn learn(&mut self, index: &PublicationIndex) {
+    /// Remembers what a verified index names. One of another release names nothing.
+    pub(super) fn learn(&mut self, index: &[u8]) {
+        let Ok(index) = PublicationIndex::parse(index) else { return };
         for entry in &index.bundles {
             let path = Path::Bundle { span: entry.span, series: index.series, to: entry.to };
             self.bundles.insert(path, FileHash { bytes: entry.bytes, sha256: entry.sha256 });
@@ -38,12 +39,21 @@ impl Names {
         }
     }
 
-    /// Verifies a file. An index that is right is remembered, so indexes come first.
-    pub(super) fn verify(&mut self, path: &Path, bytes: &[u8], root: &PublicKey) -> Verdict {
+    /// Whether a file's name says which bytes it has, or an index does.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        match path {
+            Path::Bundle { .. } => self.bundles.contains_key(path),
+            Path::Checks { date, root } => self.rows.contains_key(&(*date, *root)),
+            _ => true,
+        }
+    }
+
+    /// Verifies a file.
+    pub(super) fn verify(&self, path: &Path, bytes: &[u8], root: &PublicKey) -> Verdict {
         let is_right = match path {
             Path::Manifest => Manifest::verify_file(bytes, root).is_ok(),
             Path::KeptManifest { series, tick } => is_manifest(bytes, root, *series, *tick),
-            Path::Index(digest) => Digest::of(bytes) == *digest && self.learn_from(bytes),
+            Path::Index(digest) => Digest::of(bytes) == *digest,
             Path::Set { identity, .. } => is_set(bytes, *identity),
             Path::Bundle { .. } => match self.bundles.get(path) {
                 Some(hash) => FileHash::of(bytes) == *hash,
@@ -55,10 +65,6 @@ impl Names {
             },
         };
         if is_right { Verdict::Right } else { Verdict::Wrong }
-    }
-
-    fn learn_from(&mut self, bytes: &[u8]) -> bool {
-        PublicationIndex::parse(bytes).map(|index| self.learn(&index)).is_ok()
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 
 /// The first line that a program says, on either output; empty if there is no such program.
-pub(crate) fn first_line(program: &str, argument: &str) -> String {
-    let Ok(output) = Command::new(program).arg(argument).output() else { return String::new() };
+pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
+    let Ok(output) = Command::new(program).args(arguments).output() else { return String::new() };
     let all = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&all).lines().next().unwrap_or("").trim().to_owned()
 }

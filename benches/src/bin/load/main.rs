@@ -62,13 +62,17 @@ impl Options {
 fn main() -> Checked<()> {
     let options = Options::read()?;
     let folder = tempfile::Builder::new().prefix("load-").tempdir_in(".")?;
-    let files = processes::Files::make(folder.path())?;
-    let server = processes::Server::start(&options.server, &folder.path().join("data"))?;
-    let nginx = processes::Nginx::start(folder.path(), &files)?;
+    let files = processes::Files::make(&folder.path().join("data"))?;
+    let server = processes::Server::start(&options.server, &folder.path().join("data"), &[])?;
+    let tls = processes::Certificate::make(folder.path())?;
+    processes::Files::make(&folder.path().join("tls"))?;
+    let secret =
+        processes::Server::start(&options.server, &folder.path().join("tls"), &tls.flags())?;
+    let nginx = processes::Nginx::start(folder.path(), &files, &tls)?;
     let mut page = page::Page::new(&server, nginx.is_some());
     let reports = durable::measure(&options, &server, folder.path())?;
     page.durable(&reports);
-    page.speed(&speed::measure(&options, &server, nginx.as_ref(), &files)?);
+    page.speed(&speed::measure(&options, [&server, &secret], nginx.as_ref(), &files)?);
     page.readers(&readers::measure(&options, &server, &files)?);
     let text = page.text();
     println!("{text}");

@@ -14,14 +14,14 @@ pub(crate) struct Page(String);
 impl Page {
     pub(crate) fn new(server: &Server, has_nginx: bool) -> Page {
         let mut text = String::from("# The server under load\n\n");
-        let nginx = if has_nginx { machine::first_line("nginx", "-v") } else { "no nginx".into() };
-        let wrk = machine::first_line("wrk", "-v");
+        let nginx = if has_nginx { machine::output("nginx", &["-v"]) } else { "no nginx".into() };
+        let wrk = machine::output("wrk", &["-v"]);
         let wrk = wrk.split(" Copyright").next().unwrap_or("").to_owned();
-        let commit = machine::first_line("git", "describe").replace("fatal", "unknown commit");
+        let commit = machine::output("git", &["rev-parse", "--short", "HEAD"]);
         let _ = writeln!(
             text,
             "Written by `cargo run --release -p gcs-benches --bin load`, which anyone can repeat ([METHOD.md](../METHOD.md)). \
-             {} ({commit}), {nginx}, {wrk}.\n",
+             {} of commit {commit}, {nginx}, {wrk}.\n",
             server.version
         );
         Page(text)
@@ -55,16 +55,15 @@ impl Page {
                     (
                         format!("{:.0} ({name})", median(&other.rates)),
                         format!("{:.2}", median(&ratios)),
-                        format!("{:.1} µs", other.cpu),
-                        format!("{:.2}", ours.cpu / other.cpu),
+                        format!("{:.1} µs", other.cpu()),
+                        format!("{:.2}", ours.cpu() / other.cpu()),
                     )
                 }
             };
-            let wanted = wanted.map_or(String::new(), |wanted| format!("{wanted:.2}"));
             let _ = writeln!(
                 self.0,
-                "| {name} | {connections} | {rate:.0} | {side} | {ratio} | {wanted} | {:.1} µs | {cpu} | {cpus} | {:.0} µs | {:.0} µs |",
-                ours.cpu,
+                "| {name} | {connections} | {rate:.0} | {side} | {ratio} | {wanted:.2} | {:.1} µs | {cpu} | {cpus} | {:.0} µs | {:.0} µs |",
+                ours.cpu(),
                 median(&ours.median),
                 median(&ours.slow)
             );

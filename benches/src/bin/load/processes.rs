@@ -25,10 +25,10 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Writes them to where the server will look for published files. A set ends with its name, the hash
+    /// Writes them to where the server of a data folder will look for published files. A set ends with its name, the hash
     /// of what is before it.
-    pub(crate) fn make(folder: &Path) -> Checked<Files> {
-        let root = folder.join("data/public");
+    pub(crate) fn make(data: &Path) -> Checked<Files> {
+        let root = data.join("public");
         let mut paths = Vec::new();
         for (_, size) in SIZES {
             let mut set: Vec<u8> = (0..size - 32).map(|at| (at * at % 251) as u8).collect();
@@ -41,6 +41,29 @@ impl Files {
             paths.push(path);
         }
         Ok(Files { root, paths })
+    }
+}
+
+/// A certificate for localhost that it signed itself, in files.
+pub(crate) struct Certificate {
+    certificate: String,
+    key: String,
+}
+
+impl Certificate {
+    pub(crate) fn make(folder: &Path) -> Checked<Certificate> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        let folder = folder.canonicalize()?;
+        let place = |name: &str| folder.join(name).display().to_string();
+        let (certificate, key) = (place("certificate.pem"), place("key.pem"));
+        fs::write(&certificate, made.cert.pem())?;
+        fs::write(&key, made.signing_key.serialize_pem())?;
+        Ok(Certificate { certificate, key })
+    }
+
+    /// The server's flags for it.
+    pub(crate) fn flags(&self) -> [&str; 4] {
+        ["--tls-cert", &self.certificate, "--tls-key", &self.key]
     }
 }
 
@@ -95,7 +118,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(program: &Path, data: &Path) -> Checked<Server> {
+    pub(crate) fn start(program: &Path, data: &Path, flags: &[&str]) -> Checked<Server> {
         let version = Command::new(program).arg("--version").output();
         let version = version.map_err(|error| {
             format!(
@@ -111,6 +134,7 @@ impl Server {
         }
         command.arg("--data-dir").arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
         command.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+        command.args(flags);
         let mut child = command.spawn()?;
         let output = child.stdout.take().ok_or("no output")?;
         let process = Process(child);
@@ -119,7 +143,7 @@ impl Server {
             let line = lines.next().ok_or("the server has ended")??;
             Ok(line.strip_prefix(label).ok_or(line.clone())?.trim().to_owned())
         };
-        let public = after("public:  http://")?.parse()?;
+        let public = after("public:")?.split("://").nth(1).ok_or("no address")?.parse()?;
         let private = after("private: http://")?.parse()?;
         after("root key:")?;
         let operator = after("operator token:")?;
@@ -146,12 +170,18 @@ impl Server {
 pub(crate) struct Nginx {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
+    /// The address with TLS.
+    pub(crate) secret: SocketAddr,
 }
 
 impl Nginx {
     /// `None` if it is not installed.
-    pub(crate) fn start(folder: &Path, files: &Files) -> Checked<Option<Nginx>> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    pub(crate) fn start(folder: &Path, files: &Files, tls: &Certificate) -> Checked<Option<Nginx>> {
+        // Both at once, so that they are two.
+        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let [address, secret] = [free[0].local_addr()?, free[1].local_addr()?];
+        drop(free);
+        let Certificate { certificate, key } = tls;
         let home = folder.canonicalize()?.join("nginx");
         fs::create_dir_all(&home)?;
         let (home, root) = (home.display().to_string(), files.root.canonicalize()?);
@@ -168,7 +198,8 @@ impl Nginx {
                  default_type application/octet-stream;\n  client_body_temp_path {home}/body;\n  \
                  proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;\n  \
                  uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;\n  \
-                 server {{ listen {address} reuseport; root {}; \
+                 server {{ listen {address} reuseport; listen {secret} ssl reuseport; \
+                 ssl_certificate {certificate}; ssl_certificate_key {key}; root {}; \
                  add_header cache-control \"public, max-age=31536000, immutable\"; }}\n}}\n",
                 root.display()
             ),
@@ -179,6 +210,6 @@ impl Nginx {
         while Client::connect(address).is_err() {
             sleep(Duration::from_millis(20));
         }
-        Ok(Some(Nginx { process, address }))
+        Ok(Some(Nginx { process, address, secret }))
     }
 }

@@ -1,7 +1,8 @@
 //! Requests a second and processor time, beside nginx in turns of a second.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use serde_json::json;
@@ -13,8 +14,7 @@ use crate::{Checked, Options};
 /// What one side is asked.
 struct Side<'p> {
     process: &'p Process,
-    address: SocketAddr,
-    path: String,
+    url: String,
     /// Lua for wrk that sets the request up.
     script: String,
 }
@@ -24,13 +24,18 @@ struct Side<'p> {
 pub(crate) struct Done {
     /// Requests a second of each round.
     pub(crate) rates: Vec<f64>,
-    /// Processor time of a request in microseconds, over all rounds.
-    pub(crate) cpu: f64,
     /// Latencies in microseconds of each round: the median, and that of 99 in 100.
     pub(crate) median: Vec<f64>,
     pub(crate) slow: Vec<f64>,
     requests: f64,
     seconds: f64,
+}
+
+impl Done {
+    /// Processor time of a request in microseconds, over all rounds.
+    pub(crate) fn cpu(&self) -> f64 {
+        self.seconds / self.requests.max(1.0) * 1e6
+    }
 }
 
 /// A row: what is asked, over how many connections, and what both sides did.
@@ -41,75 +46,104 @@ pub(crate) struct Row {
     /// The other side, and its name.
     pub(crate) other: Option<(&'static str, Done)>,
     /// What is wanted of the rate: this share of the other's.
-    pub(crate) wanted: Option<f64>,
+    pub(crate) wanted: f64,
 }
 
+impl<'p> Side<'p> {
+    fn ours(server: &'p Server, path: &str) -> Side<'p> {
+        Side::of(&server.process, format!("http://{}{path}", server.public))
+    }
+
+    fn nginx(nginx: &'p Nginx, path: &str) -> Side<'p> {
+        Side::of(&nginx.process, format!("http://{}{path}", nginx.address))
+    }
+
+    fn of(process: &'p Process, url: String) -> Side<'p> {
+        Side { process, url, script: String::new() }
+    }
+
+    fn with(self, script: String) -> Side<'p> {
+        Side { script, ..self }
+    }
+}
+
+/// The rows, while they are measured.
+struct Rows<'o> {
+    options: &'o Options,
+    rows: Vec<Row>,
+}
+
+impl Rows<'_> {
+    fn add(
+        &mut self,
+        name: &str,
+        connections: usize,
+        wanted: f64,
+        ours: &Side<'_>,
+        other: Option<(&'static str, Side<'_>)>,
+    ) -> Checked<()> {
+        if !name.contains(&self.options.only) {
+            return Ok(());
+        }
+        eprintln!("{name}, {connections} connections");
+        let (mut here, mut there) = (Done::default(), Done::default());
+        for round in 0..=self.options.rounds {
+            if round == 1 {
+                // The first round warms up.
+                (here, there) = (Done::default(), Done::default());
+            }
+            run(ours, connections, &mut here)?;
+            if let Some((_, other)) = &other {
+                run(other, connections, &mut there)?;
+            }
+        }
+        let other = other.map(|(side, _)| (side, there));
+        self.rows.push(Row { name: name.to_owned(), connections, ours: here, other, wanted });
+        Ok(())
+    }
+}
+
+/// Measures all rows, with a server that speaks without TLS and one that speaks with it.
 pub(crate) fn measure(
     options: &Options,
-    server: &Server,
+    [server, secret]: [&Server; 2],
     nginx: Option<&Nginx>,
     files: &Files,
 ) -> Checked<Vec<Row>> {
-    let ours = |path: &str, script: String| Side {
-        process: &server.process,
-        address: server.public,
-        path: path.to_owned(),
-        script,
-    };
-    let theirs = |path: &str, script: String| {
-        let side = |nginx: &'_ Nginx| (nginx.address, path.to_owned(), script.clone());
-        nginx.map(|nginx| {
-            let (address, path, script) = side(nginx);
-            ("nginx", Side { process: &nginx.process, address, path, script })
-        })
-    };
-    let plain = |path: &str| (ours(path, String::new()), theirs(path, String::new()));
-    let mut rows = Vec::new();
-    let mut row = |name: String,
-                   connections,
-                   wanted,
-                   (one, other): (Side<'_>, Option<(&'static str, Side<'_>)>)|
-     -> Checked<()> {
-        if name.contains(&options.only) {
-            eprintln!("{name}, {connections} connections");
-            rows.push(compare(options.rounds, name, connections, wanted, &one, other.as_ref())?);
-        }
-        Ok(())
-    };
-    for ((size, _), (path, wanted)) in
-        SIZES.iter().zip(files.paths.iter().zip([1.0, 0.95, 1.1, 0.9]))
-    {
-        row(format!("{size} body"), 64, Some(wanted), plain(path))?;
+    let mut rows = Rows { options, rows: Vec::new() };
+    let theirs = |path: &str| nginx.map(|nginx| ("nginx", Side::nginx(nginx, path)));
+    let sizes = SIZES.iter().zip(&files.paths);
+    for (((size, _), path), wanted) in sizes.clone().zip([1.0, 0.95, 1.1, 0.9]) {
+        rows.add(&format!("{size} body"), 64, wanted, &Side::ours(server, path), theirs(path))?;
     }
-    for ((size, _), path) in SIZES.iter().zip(&files.paths) {
-        row(format!("{size} body"), 1, Some(0.95), plain(path))?;
+    for ((size, _), path) in sizes {
+        rows.add(&format!("{size} body"), 1, 0.95, &Side::ours(server, path), theirs(path))?;
     }
-    let small = &files.paths[0];
+    let [small, medium, large, _] = &files.paths[..] else { return Err("four files".into()) };
+    for (name, path) in [("TLS, 20 KB body", medium), ("TLS, 1 MB body", large)] {
+        let ours = Side::of(&secret.process, format!("https://{}{path}", secret.public));
+        let theirs = nginx.map(|nginx| {
+            ("nginx", Side::of(&nginx.process, format!("https://{}{path}", nginx.secret)))
+        });
+        rows.add(name, 64, 1.0, &ours, theirs)?;
+    }
     let known =
         |address| -> Checked<String> { Ok(header("If-None-Match", &etag(address, small)?)) };
+    let ours = Side::ours(server, small).with(known(server.public)?);
     let other = match nginx {
-        Some(nginx) => theirs(small, known(nginx.address)?),
+        Some(nginx) => Some(("nginx", Side::nginx(nginx, small).with(known(nginx.address)?))),
         None => None,
     };
-    row("304 answer".into(), 64, Some(0.9), (ours(small, known(server.public)?), other))?;
-    let record = header("Range", "bytes=200000-219999");
-    let sides = || (ours(&files.paths[2], record.clone()), theirs(&files.paths[1], String::new()));
-    row("check record of 20 KB by Range, nginx: file of 20 KB".into(), 64, Some(0.95), sides())?;
-    row("check record of 20 KB by Range, nginx: file of 20 KB".into(), 1, Some(0.95), sides())?;
-    let exact = Side {
-        process: &server.process,
-        address: server.private,
-        path: "/v1/exact".into(),
-        script: exact(server),
-    };
-    let manifest = ours("/v1/manifest", String::new());
-    row(
-        "exact match of 10 elements, beside the manifest".into(),
-        64,
-        Some(0.5),
-        (exact, Some(("manifest", manifest))),
-    )?;
-    Ok(rows)
+    rows.add("304 answer", 64, 0.9, &ours, other)?;
+    let record = Side::ours(server, large).with(header("Range", "bytes=200000-219999"));
+    let name = "check record of 20 KB by Range, beside a file of 20 KB";
+    rows.add(name, 64, 0.95, &record, theirs(medium))?;
+    rows.add(name, 1, 0.95, &record, theirs(medium))?;
+    let exact = Side::of(&server.process, format!("http://{}/v1/exact", server.private));
+    let exact = exact.with(elements(server));
+    let manifest = Some(("manifest", Side::ours(server, "/v1/manifest")));
+    rows.add("exact match of 10 elements, beside the manifest", 64, 0.5, &exact, manifest)?;
+    Ok(rows.rows)
 }
 
 fn header(name: &str, value: &str) -> String {
@@ -117,8 +151,7 @@ fn header(name: &str, value: &str) -> String {
 }
 
 fn etag(address: SocketAddr, path: &str) -> Checked<String> {
-    let mut client = std::net::TcpStream::connect(address)?;
-    use std::io::{Read as _, Write as _};
+    let mut client = TcpStream::connect(address)?;
     write!(client, "HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
     let mut head = String::new();
     client.read_to_string(&mut head)?;
@@ -128,44 +161,15 @@ fn etag(address: SocketAddr, path: &str) -> Checked<String> {
 }
 
 /// Ten elements, which are not published.
-fn exact(server: &Server) -> String {
+fn elements(server: &Server) -> String {
     let query = |number: u8| {
-        let element = format!("{}{}=", number, "k+jP+0+Ci6+eNrZYq4mIua/Tm+yflbJJMHaBVxSK3Mk");
-        json!({ "date": "2026-01-05", "element": element[1..] })
+        let element = format!("{number}+jP+0+Ci6+eNrZYq4mIua/Tm+yflbJJMHaBVxSK3Mk=");
+        json!({ "date": "2026-01-05", "element": element })
     };
     let queries: Vec<_> = (0..10).map(query).collect();
     let body = json!({ "queries": queries }).to_string();
     let token = header("Authorization", &format!("Bearer {}", server.backend));
     format!("wrk.method = \"POST\"\nwrk.body = [[{body}]]\n{token}")
-}
-
-fn compare(
-    rounds: usize,
-    name: String,
-    connections: usize,
-    wanted: Option<f64>,
-    one: &Side<'_>,
-    other: Option<&(&'static str, Side<'_>)>,
-) -> Checked<Row> {
-    let (mut ours, mut theirs) = (Done::default(), Done::default());
-    for round in 0..=rounds {
-        // The first round warms up.
-        let (mut cold, mut cold_too) = (Done::default(), Done::default());
-        let is_cold = round == 0;
-        run(one, connections, if is_cold { &mut cold } else { &mut ours })?;
-        if let Some((_, other)) = other {
-            run(other, connections, if is_cold { &mut cold_too } else { &mut theirs })?;
-        }
-    }
-    let other = other.map(|(side, _)| (*side, theirs.finish()));
-    Ok(Row { name, connections, ours: ours.finish(), other, wanted })
-}
-
-impl Done {
-    fn finish(mut self) -> Done {
-        self.cpu = self.seconds / self.requests.max(1.0) * 1e6;
-        self
-    }
 }
 
 /// One second of requests.
@@ -179,7 +183,7 @@ fn run(side: &Side<'_>, connections: usize, done: &mut Done) -> Checked<()> {
     let output = Command::new("wrk")
         .args(["-t1", &format!("-c{connections}"), "-d1s", "-s"])
         .arg(script.path())
-        .arg(format!("http://{}{}", side.address, side.path))
+        .arg(&side.url)
         .output()
         .map_err(|error| format!("wrk: {error}; install it"))?;
     done.seconds += side.process.seconds()? - before;
@@ -191,7 +195,7 @@ fn run(side: &Side<'_>, connections: usize, done: &mut Done) -> Checked<()> {
     };
     // A status of 400 or more is an error to wrk.
     if errors > 0.0 {
-        return Err(format!("{errors} errors at {}: {text}", side.path).into());
+        return Err(format!("{errors} errors at {}: {text}", side.url).into());
     }
     done.requests += requests;
     done.rates.push(requests / duration * 1e6);

@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody, SizedStream};
-use actix_web::http::StatusCode;
+use actix_web::body::{BodySize, EitherBody, MessageBody, SizedStream};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, ByteRangeSpec, Header as _, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponseBuilder, get};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use gcs_core::files::Cache;
@@ -21,6 +23,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::signed::Envelope;
 use crate::domain::problem::Problem;
+use crate::http::observe::Route;
 use crate::http::{Answer, etag};
 use crate::publishing::{Damaged, Shelf, Shelved};
 use crate::service::Service;
@@ -147,6 +150,76 @@ async fn serve(request: &HttpRequest, service: &Service) -> Answer {
         let is_manifest = request.path() == "/v1/manifest";
         return Err(if is_manifest { Problem::Unavailable } else { Problem::NotFound });
     };
+    if let Some(bytes) = file.memory() {
+        return from_memory(request, &file, bytes);
+    }
+    let (mut response, range) = head(request, &file)?;
+    if range.is_empty() {
+        return Ok(response.finish());
+    }
+    // Before the head: whoever gets one that a cache may keep gets the right bytes, or too few.
+    let first = service.shelf.read(&file, range.clone()).await.map_err(damaged)?;
+    let (read, size) = (first.len() as u64, range.end - range.start);
+    Ok(if read < size {
+        let shelf = Arc::clone(&service.shelf);
+        response.body(SizedStream::new(size, slices(shelf, file, first, range)))
+    } else {
+        response.body(first)
+    })
+}
+
+/// The files that are answered without a route.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Shortcut(pub(in crate::http) Arc<Shelf>);
+
+/// Answers with a file in memory before a route is looked for, which costs more than all the rest.
+pub(in crate::http) async fn shortcut<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let file = match request.app_data::<Shortcut>() {
+        Some(Shortcut(shelf)) if is_plain_get(&request) => shelf.in_memory(request.path()),
+        _ => None,
+    };
+    let Some(file) = file else { return Ok(next.call(request).await?.map_into_left_body()) };
+    let bytes = file.memory().cloned().unwrap_or_default();
+    let answer = from_memory(request.request(), &file, &bytes);
+    request.extensions_mut().insert(Route(pattern(file.path())));
+    let response = answer.unwrap_or_else(HttpResponse::from_error);
+    Ok(request.into_response(response).map_into_right_body())
+}
+
+fn is_plain_get(request: &ServiceRequest) -> bool {
+    request.method() == Method::GET && request.uri().query().is_none()
+}
+
+/// The pattern of a file's route.
+fn pattern(path: &Path) -> &'static str {
+    match path {
+        Path::Manifest => "/v1/manifest",
+        Path::KeptManifest { .. } => "/v1/manifests/{version}",
+        Path::Index(_) => "/v1/index/{sha256}",
+        Path::Set { .. } => "/v1/sets/{date}/{identity}",
+        Path::Bundle { .. } => "/v1/bundles/{span}/{to}",
+        Path::Checks { .. } => "/v1/checks/{date}/{root}",
+    }
+}
+
+fn from_memory(request: &HttpRequest, file: &Shelved, bytes: &Bytes) -> Answer {
+    let (mut response, range) = head(request, file)?;
+    let bytes = bytes.slice(range.start as usize..range.end as usize);
+    Ok(match bytes.len() {
+        0 => response.finish(),
+        1..=SLICE => response.body(bytes),
+        _ => response.body(Slices(bytes)),
+    })
+}
+
+/// The head of an answer, and which bytes come after it: none if the client has them already.
+fn head(
+    request: &HttpRequest,
+    file: &Shelved,
+) -> Result<(HttpResponseBuilder, Range<u64>), Problem> {
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     let etag = HeaderValue::from_maybe_shared(file.etag().clone());
     let etag = etag.map_err(|_| Problem::Internal)?;
@@ -154,7 +227,8 @@ async fn serve(request: &HttpRequest, service: &Service) -> Answer {
     let cache = HeaderValue::from_static(Cache::of(file.path()).header());
     response.insert_header((header::CACHE_CONTROL, cache));
     if etag::is_known(request, &etag) {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+        response.status(StatusCode::NOT_MODIFIED);
+        return Ok((response, 0..0));
     }
     response.insert_header((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
     let is_json = matches!(file.path(), Path::Manifest | Path::KeptManifest { .. });
@@ -169,20 +243,7 @@ async fn serve(request: &HttpRequest, service: &Service) -> Answer {
         response.status(StatusCode::PARTIAL_CONTENT);
         response.insert_header((header::CONTENT_RANGE, shown));
     }
-    if range.is_empty() {
-        return Ok(response.finish());
-    }
-    // Before the head: whoever gets one that a cache may keep gets the right bytes, or too few.
-    let first = service.shelf.read(&file, range.clone()).await.map_err(damaged)?;
-    let (read, size) = (first.len() as u64, range.end - range.start);
-    Ok(if read < size {
-        let shelf = Arc::clone(&service.shelf);
-        response.body(SizedStream::new(size, slices(shelf, file, first, range)))
-    } else if read > SLICE as u64 {
-        response.body(Slices(first))
-    } else {
-        response.body(first)
-    })
+    Ok((response, range))
 }
 
 /// A body in memory, of which a client that takes nothing holds one slice.
