@@ -24,6 +24,7 @@ const PROTECTED: [(&str, &str, &str); 20] = [
     ("POST", "/v1/admin/backend-token", "operator"),
     ("GET", "/v1/admin/status", "operator"),
     ("GET", "/v1/admin/digest", "operator"),
+    ("GET", "/v1/admin/log", "operator"),
     ("POST", "/v1/admin/corrections/preview", "operator"),
     ("POST", "/v1/admin/corrections", "operator"),
 ];
