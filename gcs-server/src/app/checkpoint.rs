@@ -99,6 +99,11 @@ impl Checkpoints {
         Checkpoints { path: private.join("checkpoint"), keys, known: Arc::default() }
     }
 
+    /// Where a checkpoint is while it is written.
+    fn new_path(&self) -> PathBuf {
+        self.path.with_extension("new")
+    }
+
     /// No step leaves it half changed, so it is usable even after a panic of a holder.
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,7 +153,7 @@ impl Checkpoints {
         // Before the state is copied: what is erased from now on may be in the copy.
         let erasures = self.known().erasures;
         let Some(state) = copy() else { return Ok(false) };
-        let new = self.path.with_extension("new");
+        let new = self.new_path();
         forget(&new)?;
         let mut file = NewFile::create(&new, Readers::Owner)?;
         let mut sealing = Sealing { file: file.file(), hasher: Sha256::new(), unsynced: 0 };
@@ -183,8 +188,11 @@ impl Checkpoints {
         known.erasures += 1;
         known.is_erasing = true;
         known.position = 0;
-        if let Err(error) = forget(&self.path) {
-            tracing::error!(%error, "reports that were purged are still in the checkpoint");
+        // One that is being written, now or when the server was killed, has them too.
+        for path in [&self.path, &self.new_path()] {
+            if let Err(error) = forget(path) {
+                tracing::error!(%error, "reports that were purged are still in the checkpoint");
+            }
         }
     }
 
