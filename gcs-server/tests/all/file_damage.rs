@@ -149,6 +149,8 @@ async fn damage_under_a_running_server_is_never_served_and_is_mended() {
         let running = start(&home, file_memory).await;
         running.settle().await;
         let api = running.api("");
+        // Whatever was asked for once has been looked at.
+        assert_eq!(fetch(&api, &right).await, right.len());
         for (mended, (what, damage)) in (1..).zip(DAMAGES) {
             // All files at once, which is worse than one.
             for name in right.keys() {

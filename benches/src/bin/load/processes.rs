@@ -172,14 +172,18 @@ pub(crate) struct Nginx {
     pub(crate) address: SocketAddr,
     /// The address with TLS.
     pub(crate) secret: SocketAddr,
+    /// The address where files are copied, as every program has to do that holds what it serves.
+    pub(crate) copying: SocketAddr,
 }
 
 impl Nginx {
     /// `None` if it is not installed.
     pub(crate) fn start(folder: &Path, files: &Files, tls: &Certificate) -> Checked<Option<Nginx>> {
-        // Both at once, so that they are two.
-        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-        let [address, secret] = [free[0].local_addr()?, free[1].local_addr()?];
+        // All at once, so that they differ.
+        let free = || TcpListener::bind("127.0.0.1:0");
+        let free = [free()?, free()?, free()?];
+        let [address, secret, copying] =
+            [free[0].local_addr()?, free[1].local_addr()?, free[2].local_addr()?];
         drop(free);
         let Certificate { certificate, key } = tls;
         let home = folder.canonicalize()?.join("nginx");
@@ -200,7 +204,9 @@ impl Nginx {
                  uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;\n  \
                  server {{ listen {address} reuseport; listen {secret} ssl reuseport; \
                  ssl_certificate {certificate}; ssl_certificate_key {key}; root {}; \
-                 add_header cache-control \"public, max-age=31536000, immutable\"; }}\n}}\n",
+                 add_header cache-control \"public, max-age=31536000, immutable\"; }}\n  \
+                 server {{ listen {copying} reuseport; root {}; sendfile off; }}\n}}\n",
+                root.display(),
                 root.display()
             ),
         )?;
@@ -210,6 +216,6 @@ impl Nginx {
         while Client::connect(address).is_err() {
             sleep(Duration::from_millis(20));
         }
-        Ok(Some(Nginx { process, address, secret }))
+        Ok(Some(Nginx { process, address, secret, copying }))
     }
 }

@@ -119,13 +119,22 @@ pub(crate) fn measure(
     for ((size, _), path) in sizes {
         rows.add(&format!("{size} body"), 1, 0.95, &Side::ours(server, path), theirs(path))?;
     }
-    let [small, medium, large, _] = &files.paths[..] else { return Err("four files".into()) };
+    let [small, medium, large, largest] = &files.paths[..] else { return Err("four files".into()) };
     for (name, path) in [("TLS, 20 KB body", medium), ("TLS, 1 MB body", large)] {
         let ours = Side::of(&secret.process, format!("https://{}{path}", secret.public));
         let theirs = nginx.map(|nginx| {
             ("nginx", Side::of(&nginx.process, format!("https://{}{path}", nginx.secret)))
         });
         rows.add(name, 64, 1.0, &ours, theirs)?;
+    }
+    for (name, path) in [
+        ("1 MB body, nginx without sendfile", large),
+        ("20 MB body, nginx without sendfile", largest),
+    ] {
+        let theirs = nginx.map(|nginx| {
+            ("nginx", Side::of(&nginx.process, format!("http://{}{path}", nginx.copying)))
+        });
+        rows.add(name, 16, 1.0, &Side::ours(server, path), theirs)?;
     }
     let known =
         |address| -> Checked<String> { Ok(header("If-None-Match", &etag(address, small)?)) };

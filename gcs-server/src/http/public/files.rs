@@ -37,6 +37,12 @@ const SLICE: usize = 64 << 10;
 #[expect(dead_code, reason = "for the document")]
 struct FileBytes(Vec<u8>);
 
+/// A part of a file's bytes.
+#[derive(ToSchema)]
+#[schema(value_type = serde_json::Value)]
+#[expect(dead_code, reason = "for the document")]
+struct FilePart(Vec<u8>);
+
 /// The request headers that every file answers to.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
@@ -72,7 +78,7 @@ macro_rules! files {
             ),
             responses(
                 (status = 200, description = "The whole file", content_type = $mime, body = $body),
-                (status = 206, description = "The range of bytes that was asked for", content_type = $mime, body = FileBytes),
+                (status = 206, description = "The range of bytes that was asked for", content_type = $mime, body = FilePart),
                 (status = 304, description = "The client has this content already: `If-None-Match` has its ETag"),
                 (status = 404, description = "not_found: there is no such file"),
                 (status = 416, description = "range_not_satisfiable"),

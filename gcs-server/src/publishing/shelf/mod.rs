@@ -4,113 +4,30 @@
 //! they were put there, and slices of files on disk are whenever they are read. What is wrong on disk
 //! is mended by [`Mender`](super::mender::Mender).
 
+mod load;
+mod shelved;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use gcs_core::files::Path;
-use gcs_core::publish::Publisher;
-use gcs_core::{Digest, PublicKey, Version};
+use gcs_core::{Digest, PublicKey};
 use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 use tokio::sync::Notify;
 
+pub use self::shelved::Shelved;
+use self::shelved::{Contents, SLICE};
 use super::Files;
 use super::verify::{Names, Verdict};
-
-/// Bytes of a file on disk that are read and verified at a time.
-const SLICE: u64 = 64 << 10;
 
 /// A published file that cannot be served now, because it is damaged or missing on disk. It is being
 /// mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a published file is damaged or missing on disk")]
 pub struct Damaged;
-
-/// A published file whose content is known.
-#[derive(Debug)]
-pub struct Shelved {
-    path: Path,
-    name: Arc<str>,
-    length: u64,
-    sha256: Digest,
-    etag: Bytes,
-    contents: Contents,
-}
-
-#[derive(Debug)]
-enum Contents {
-    Memory(Bytes),
-    /// On disk: the SHA-256 of each slice.
-    Disk(Box<[Digest]>),
-}
-
-impl Shelved {
-    /// A file in memory. A kept manifest is left on disk: there are ever more of them, and few ask for
-    /// one.
-    fn new(path: Path, bytes: Bytes) -> Shelved {
-        let (name, sha256) = (path.to_string().into(), Digest::of(&bytes));
-        let hex: String = sha256.to_string().chars().take(32).collect();
-        let (length, etag) = (bytes.len() as u64, format!("\"{hex}\"").into());
-        let contents = match path {
-            Path::KeptManifest { .. } => Contents::Disk(slices_of(&bytes)),
-            _ => Contents::Memory(bytes),
-        };
-        Shelved { path, name, length, sha256, etag, contents }
-    }
-
-    /// The same file, left on disk.
-    fn on_disk(&self, bytes: &Bytes) -> Shelved {
-        let Shelved { path, length, sha256, .. } = *self;
-        let (name, etag) = (Arc::clone(&self.name), self.etag.clone());
-        Shelved { path, name, length, sha256, etag, contents: Contents::Disk(slices_of(bytes)) }
-    }
-
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Its length in bytes.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Its ETag, in quotation marks: made from its content alone.
-    pub fn etag(&self) -> &Bytes {
-        &self.etag
-    }
-
-    /// All of it, if it is in memory.
-    pub fn memory(&self) -> Option<&Bytes> {
-        match &self.contents {
-            Contents::Memory(bytes) => Some(bytes),
-            Contents::Disk(_) => None,
-        }
-    }
-
-    /// Whether these are its bytes.
-    pub(super) fn is(&self, bytes: &Bytes) -> bool {
-        match &self.contents {
-            Contents::Memory(own) => own == bytes,
-            Contents::Disk(_) => self.sha256 == Digest::of(bytes),
-        }
-    }
-
-    /// Its bytes, if they are in memory and nothing has changed them there.
-    pub(super) fn good_copy(&self) -> Option<&Bytes> {
-        self.memory().filter(|bytes| Digest::of(bytes) == self.sha256)
-    }
-
-    pub(super) fn sha256(&self) -> Digest {
-        self.sha256
-    }
-}
-
-fn slices_of(bytes: &[u8]) -> Box<[Digest]> {
-    bytes.chunks(SLICE as usize).map(Digest::of).collect()
-}
 
 /// A place on the shelf.
 #[derive(Clone, Debug)]
@@ -377,93 +294,6 @@ impl Shelf {
         moved.collect()
     }
 
-    /// Reads and verifies the files that clients need now, and returns the paths of those that are wrong.
-    /// The others are looked at later. A publisher knows which files must be there.
-    ///
-    /// # Errors
-    /// When the files cannot be listed.
-    pub(super) async fn load(
-        &self,
-        publisher: Option<&Publisher>,
-    ) -> Result<Vec<Path>, object_store::Error> {
-        let live: BTreeSet<Path> =
-            publisher.into_iter().flat_map(Publisher::live_files).copied().collect();
-        let known: BTreeSet<Path> =
-            publisher.into_iter().flat_map(Publisher::all_files).copied().collect();
-        let listed = self.files.list("v1").await?;
-        let mut paths: BTreeSet<Path> =
-            listed.iter().filter_map(|name| name.parse().ok()).collect();
-        paths.extend(&known);
-        paths.extend(gaps(&paths, publisher.and_then(Publisher::version)));
-        self.change(|places| *places = Places::default());
-        let (indexes, rest): (Vec<Path>, Vec<Path>) =
-            paths.into_iter().partition(|path| matches!(path, Path::Index(_)));
-        // Indexes first: they say what other files have.
-        let mut names = Names::default();
-        let mut wrong = Vec::new();
-        for path in indexes {
-            match self.take(&names, path).await {
-                Some(index) => names.learn(&index),
-                None => wrong.push(path),
-            }
-        }
-        for path in rest {
-            if live.contains(&path) || path == Path::Manifest {
-                if self.take(&names, path).await.is_none() {
-                    wrong.push(path);
-                }
-            } else if names.has(&path) || known.contains(&path) {
-                let name = path.to_string().into();
-                self.change(|places| places.insert(name, Place::Unchecked(path)));
-            }
-        }
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
-        wrong.retain(|path| live.contains(path));
-        if self.place(&Path::Manifest.to_string()).is_none() {
-            self.take_newest().await;
-        }
-        Ok(wrong)
-    }
-
-    /// Takes a file from the disk and gives its bytes, if they are right.
-    async fn take(&self, names: &Names, path: Path) -> Option<Bytes> {
-        let found = self.files.find(&path.to_string()).await;
-        if let Err(error) = &found {
-            tracing::error!(%path, %error, "a published file cannot be read");
-        }
-        let found = found.ok().flatten();
-        let right = found.filter(|bytes| names.verify(&path, bytes, &self.root) == Verdict::Right);
-        match &right {
-            Some(bytes) => self.restore(path, bytes),
-            None if path == Path::Manifest => {}
-            None => {
-                tracing::error!(%path, "a published file is damaged or missing");
-                self.put_wrong(path);
-            }
-        }
-        right
-    }
-
-    fn put_wrong(&self, path: Path) {
-        let name: Arc<str> = path.to_string().into();
-        self.lock_unmended().insert(Arc::clone(&name), path);
-        self.change(|places| places.insert(name, Place::Wrong(path, None)));
-    }
-
-    /// Serves the newest of the kept manifests that is right, since `/v1/manifest` is not.
-    async fn take_newest(&self) {
-        let mut kept: Vec<Path> = self.read_places().by_name.values().map(path_of).collect();
-        kept.retain(|path| matches!(path, Path::KeptManifest { .. }));
-        kept.sort_unstable();
-        for path in kept.iter().rev() {
-            let Ok(Some(bytes)) = self.files.find(&path.to_string()).await else { continue };
-            if self.is_as_written(path, &bytes) {
-                self.set_manifest(bytes);
-                return;
-            }
-        }
-    }
-
     /// The manifest that is served from now on.
     pub(super) fn set_manifest(&self, manifest: Bytes) {
         self.put(Arc::new(Shelved::new(Path::Manifest, manifest)));
@@ -474,23 +304,6 @@ impl Shelf {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         names.verify(path, bytes, &self.root) == Verdict::Right
     }
-}
-
-/// The manifests of the past that are not among some paths, although others of their series are from
-/// before and after them.
-fn gaps(paths: &BTreeSet<Path>, last: Option<Version>) -> Vec<Path> {
-    let versions = paths.iter().filter_map(|path| match *path {
-        Path::KeptManifest { series, tick } => Some(Version { series, tick }),
-        _ => None,
-    });
-    let mut versions: Vec<Version> = versions.filter(|version| Some(*version) <= last).collect();
-    versions.sort_unstable();
-    let pairs = versions.windows(2).filter(|pair| pair[0].series == pair[1].series);
-    let between = pairs.flat_map(|pair| {
-        (pair[0].tick + 1..pair[1].tick)
-            .map(|tick| Path::KeptManifest { series: pair[0].series, tick })
-    });
-    between.collect()
 }
 
 fn in_memory(place: &Place) -> Option<&Arc<Shelved>> {

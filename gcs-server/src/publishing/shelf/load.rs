@@ -1,0 +1,118 @@
+//! What a start puts on the shelf.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use gcs_core::Version;
+use gcs_core::files::Path;
+use gcs_core::publish::Publisher;
+
+use super::super::verify::{Names, Verdict};
+use super::{Place, Places, Shelf, path_of};
+
+impl Shelf {
+    /// Reads and verifies the files that clients need now, and returns the paths of those that are wrong.
+    /// The others are looked at later. A publisher knows which files must be there.
+    ///
+    /// # Errors
+    /// When the files cannot be listed.
+    pub(in crate::publishing) async fn load(
+        &self,
+        publisher: Option<&Publisher>,
+    ) -> Result<Vec<Path>, object_store::Error> {
+        let live: BTreeSet<Path> =
+            publisher.into_iter().flat_map(Publisher::live_files).copied().collect();
+        let known: BTreeSet<Path> =
+            publisher.into_iter().flat_map(Publisher::all_files).copied().collect();
+        let listed = self.files.list("v1").await?;
+        let mut paths: BTreeSet<Path> =
+            listed.iter().filter_map(|name| name.parse().ok()).collect();
+        paths.extend(&known);
+        paths.extend(gaps(&paths, publisher.and_then(Publisher::version)));
+        self.change(|places| *places = Places::default());
+        let (indexes, rest): (Vec<Path>, Vec<Path>) =
+            paths.into_iter().partition(|path| matches!(path, Path::Index(_)));
+        // Indexes first: they say what other files have.
+        let mut names = Names::default();
+        let mut wrong = Vec::new();
+        for path in indexes {
+            match self.take(&names, path).await {
+                Some(index) => names.learn(&index),
+                None => wrong.push(path),
+            }
+        }
+        for path in rest {
+            if live.contains(&path) || path == Path::Manifest {
+                if self.take(&names, path).await.is_none() {
+                    wrong.push(path);
+                }
+            } else if names.has(&path) || known.contains(&path) {
+                let name = path.to_string().into();
+                self.change(|places| places.insert(name, Place::Unchecked(path)));
+            }
+        }
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        wrong.retain(|path| live.contains(path));
+        if self.place(&Path::Manifest.to_string()).is_none() {
+            self.take_newest().await;
+        }
+        Ok(wrong)
+    }
+
+    /// Takes a file from the disk and gives its bytes, if they are right.
+    async fn take(&self, names: &Names, path: Path) -> Option<Bytes> {
+        let found = self.files.find(&path.to_string()).await;
+        if let Err(error) = &found {
+            tracing::error!(%path, %error, "a published file cannot be read");
+        }
+        let found = found.ok().flatten();
+        let right = found.filter(|bytes| names.verify(&path, bytes, &self.root) == Verdict::Right);
+        match &right {
+            Some(bytes) => self.restore(path, bytes),
+            None if path == Path::Manifest => {}
+            None => {
+                tracing::error!(%path, "a published file is damaged or missing");
+                self.put_wrong(path);
+            }
+        }
+        right
+    }
+
+    fn put_wrong(&self, path: Path) {
+        let name: Arc<str> = path.to_string().into();
+        self.lock_unmended().insert(Arc::clone(&name), path);
+        self.change(|places| places.insert(name, Place::Wrong(path, None)));
+    }
+
+    /// Serves the newest of the kept manifests that is right, since `/v1/manifest` is not.
+    async fn take_newest(&self) {
+        let mut kept: Vec<Path> = self.read_places().by_name.values().map(path_of).collect();
+        kept.retain(|path| matches!(path, Path::KeptManifest { .. }));
+        kept.sort_unstable();
+        for path in kept.iter().rev() {
+            let Ok(Some(bytes)) = self.files.find(&path.to_string()).await else { continue };
+            if self.is_as_written(path, &bytes) {
+                self.set_manifest(bytes);
+                return;
+            }
+        }
+    }
+}
+
+/// The manifests of the past that are not among some paths, although others of their series are from
+/// before and after them.
+fn gaps(paths: &BTreeSet<Path>, last: Option<Version>) -> Vec<Path> {
+    let versions = paths.iter().filter_map(|path| match *path {
+        Path::KeptManifest { series, tick } => Some(Version { series, tick }),
+        _ => None,
+    });
+    let mut versions: Vec<Version> = versions.filter(|version| Some(*version) <= last).collect();
+    versions.sort_unstable();
+    let pairs = versions.windows(2).filter(|pair| pair[0].series == pair[1].series);
+    let between = pairs.flat_map(|pair| {
+        (pair[0].tick + 1..pair[1].tick)
+            .map(|tick| Path::KeptManifest { series: pair[0].series, tick })
+    });
+    between.collect()
+}
