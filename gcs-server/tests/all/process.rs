@@ -357,9 +357,10 @@ fn readers_that_stall_take_little_memory() {
     set.extend(identity.0);
     let path = format!("/v1/sets/2026-01-05/{identity}");
     let place = folder.path().join(format!("public{path}"));
-    let server = Process::start(folder.path(), &[]);
+    Process::start(folder.path(), &[]).stop();
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     std::fs::write(&place, set).unwrap();
+    let server = Process::start(folder.path(), &[]);
     let get = |stream: &mut std::net::TcpStream| {
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         let mut first = [0; 12];

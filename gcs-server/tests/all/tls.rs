@@ -120,6 +120,9 @@ fn both_listeners_speak_tls() {
     set.extend(identity.0);
     let path = format!("/v1/sets/2026-01-05/{identity}");
     let place = authority.path("data/public").join(&path[1..]);
+    let first = authority.start();
+    let operator = first.operator.clone();
+    first.stop();
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::write(place, &set).unwrap();
 
@@ -137,7 +140,7 @@ fn both_listeners_speak_tls() {
     let url = format!("https://localhost:{}", server.private.port());
     let ca = authority.path("ca.pem");
     let status = ["status", "--url", &url, "--ca", ca.to_str().unwrap()];
-    let output = server.command(&server.operator, &status).output().unwrap();
+    let output = server.command(&operator, &status).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     server.stop();
 }

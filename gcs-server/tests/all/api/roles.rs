@@ -16,7 +16,6 @@ const PROTECTED: [(&str, &str, &str); 20] = [
     ("POST", "/v1/admin/providers/1/token", "operator"),
     ("POST", "/v1/admin/codes/revoke", "operator"),
     ("POST", "/v1/admin/tick", "operator"),
-    ("GET", "/v1/admin/log", "operator"),
     ("POST", "/v1/admin/clock/resume", "operator"),
     ("POST", "/v1/admin/series", "operator"),
     ("PUT", "/v1/admin/policy", "operator"),
