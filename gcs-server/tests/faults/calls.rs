@@ -131,7 +131,7 @@ fn no_failing_call_under_a_running_server_loses_anything() {
     assert!(findings.is_well(), "{findings}");
     tally.findings.add(&findings);
     println!("calls: {} done, {} void; {}", tally.done, tally.void, tally.findings);
-    assert!(tally.done > tally.void, "{} void", tally.void);
+    assert!(tally.done > 0, "no call failed");
 }
 
 /// Reports and ticks until a call has failed, and some more. The answers are in the books.
