@@ -357,7 +357,7 @@ fn readers_that_stall_take_little_memory() {
     set.extend(identity.0);
     let path = format!("/v1/sets/2026-01-05/{identity}");
     let place = folder.path().join(format!("public{path}"));
-    Process::start(folder.path(), &[]).stop();
+    drop(Process::start(folder.path(), &[]));
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     std::fs::write(&place, set).unwrap();
     let server = Process::start(folder.path(), &[]);

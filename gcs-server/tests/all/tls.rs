@@ -122,7 +122,7 @@ fn both_listeners_speak_tls() {
     let place = authority.path("data/public").join(&path[1..]);
     let first = authority.start();
     let operator = first.operator.clone();
-    first.stop();
+    drop(first);
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::write(place, &set).unwrap();
 
