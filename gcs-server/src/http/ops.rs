@@ -127,7 +127,7 @@ async fn exact(
     Ok(HttpResponse::Ok().json(response))
 }
 
-/// Gauges of the present state: name, help, value.
+/// Gauges of the present state, if it is that of the log, and of published files: name, help, value.
 fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
     let published = service.published.borrow().clone();
     let (tick, time) = published
@@ -135,7 +135,7 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
     let state = service.node.state();
     let sum = |count: fn(&LiveDate) -> u64| state.live.dates().map(|(_, live)| count(live)).sum();
     let logged = state.last_tick.map_or(0, |last| last.version.tick);
-    let gauges: [(&str, &str, u64); 11] = [
+    let of_state: [(&str, &str, u64); 8] = [
         ("log_position", "Position in the log of the last event", state.position),
         ("reports", "Reports whose items have not been erased yet", state.reports.len() as u64),
         ("providers", "Providers", state.providers.len() as u64),
@@ -154,13 +154,15 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
             "Reports that wait for their publication, counted once for each date",
             sum(LiveDate::waiting_len),
         ),
+        ("series", "Series of the publications", state.series.into()),
+        ("tick_logged", "Last tick in the log", logged.into()),
+    ];
+    let of_files: [(&str, &str, u64); 3] = [
         (
             "files_wrong",
             "Published files that are damaged or missing on disk, and not mended yet",
             service.shelf.unmended().len() as u64,
         ),
-        ("series", "Series of the publications", state.series.into()),
-        ("tick_logged", "Last tick in the log", logged.into()),
         ("tick_published", "Last tick that phones can fetch", tick.into()),
         (
             "tick_published_timestamp_seconds",
@@ -169,5 +171,7 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
         ),
     ];
     let signed = |(name, help, value)| (name, help, i64::try_from(value).unwrap_or(i64::MAX));
-    gauges.into_iter().map(signed).collect()
+    // An older state than the log's would only mislead.
+    let is_current = service.node.expect_current().is_ok();
+    of_state.into_iter().filter(|_| is_current).chain(of_files).map(signed).collect()
 }
