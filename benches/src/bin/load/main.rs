@@ -62,11 +62,10 @@ impl Options {
 fn main() -> Checked<()> {
     let options = Options::read()?;
     let folder = tempfile::Builder::new().prefix("load-").tempdir_in(".")?;
-    let files = processes::Files::make(&folder.path().join("data"))?;
-    let server = processes::Server::start(&options.server, &folder.path().join("data"), &[])?;
+    let (server, files) =
+        processes::Server::start(&options.server, &folder.path().join("data"), &[])?;
     let tls = processes::Certificate::make(folder.path())?;
-    processes::Files::make(&folder.path().join("tls"))?;
-    let secret =
+    let (secret, _) =
         processes::Server::start(&options.server, &folder.path().join("tls"), &tls.flags())?;
     let nginx = processes::Nginx::start(folder.path(), &files, &tls)?;
     let mut page = page::Page::new(&server, nginx.is_some());

@@ -1,10 +1,10 @@
 //! The processes: the server, nginx, and what the system says about them.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -118,7 +118,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(program: &Path, data: &Path, flags: &[&str]) -> Checked<Server> {
+    /// Makes a deployment, puts files into it, and starts a server on it.
+    pub(crate) fn start(program: &Path, data: &Path, flags: &[&str]) -> Checked<(Server, Files)> {
         let version = Command::new(program).arg("--version").output();
         let version = version.map_err(|error| {
             format!(
@@ -126,6 +127,41 @@ impl Server {
                 program.display()
             )
         })?;
+        // A server makes no deployment where there are files of one already.
+        let (first, mut lines) = Server::launch(program, data, flags)?;
+        let operator = lines.find_map(|line| {
+            line.ok()?.strip_prefix("operator token:").map(|token| token.trim().to_owned())
+        });
+        let operator = operator.ok_or("the server has ended")?;
+        drop(first);
+        let files = Files::make(data)?;
+
+        let (process, mut lines) = Server::launch(program, data, flags)?;
+        let mut after = |label: &str| -> Checked<String> {
+            let line = lines.next().ok_or("the server has ended")??;
+            Ok(line.strip_prefix(label).ok_or(line.clone())?.trim().to_owned())
+        };
+        let public = after("public:")?.split("://").nth(1).ok_or("no address")?.parse()?;
+        let private = after("private: http://")?.parse()?;
+        // The rest of the greeting goes nowhere, but the pipe stays open.
+        std::thread::spawn(move || lines.for_each(drop));
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        let mut server =
+            Server { process, version, public, private, operator, backend: String::new() };
+        while Client::connect(private)?.send(&get("/readyz", ""))?.0 != 200 {
+            sleep(Duration::from_millis(20));
+        }
+        let token = server.operate("/v1/admin/backend-token", "")?;
+        server.backend = token["token"].as_str().ok_or("no token")?.to_owned();
+        Ok((server, files))
+    }
+
+    /// Starts the program; what it shows comes line by line.
+    fn launch(
+        program: &Path,
+        data: &Path,
+        flags: &[&str],
+    ) -> Checked<(Process, Lines<BufReader<ChildStdout>>)> {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GCS_SERVER_") {
@@ -137,27 +173,7 @@ impl Server {
         command.args(flags);
         let mut child = command.spawn()?;
         let output = child.stdout.take().ok_or("no output")?;
-        let process = Process(child);
-        let mut lines = BufReader::new(output).lines();
-        let mut after = |label: &str| -> Checked<String> {
-            let line = lines.next().ok_or("the server has ended")??;
-            Ok(line.strip_prefix(label).ok_or(line.clone())?.trim().to_owned())
-        };
-        let public = after("public:")?.split("://").nth(1).ok_or("no address")?.parse()?;
-        let private = after("private: http://")?.parse()?;
-        after("root key:")?;
-        let operator = after("operator token:")?;
-        // The rest of the greeting goes nowhere, but the pipe stays open.
-        std::thread::spawn(move || lines.for_each(drop));
-        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        let mut server =
-            Server { process, version, public, private, operator, backend: String::new() };
-        while Client::connect(private)?.send(&get("/readyz", ""))?.0 != 200 {
-            sleep(Duration::from_millis(20));
-        }
-        let token = server.operate("/v1/admin/backend-token", "")?;
-        server.backend = token["token"].as_str().ok_or("no token")?.to_owned();
-        Ok(server)
+        Ok((Process(child), BufReader::new(output).lines()))
     }
 
     /// A request of the operator.
