@@ -94,9 +94,7 @@ impl NewFile {
     /// # Errors
     /// When a power cut may lose the file.
     pub fn sync_name(&self) -> io::Result<()> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+        sync_folder_of(&self.path)
     }
 
     /// From here on nothing deletes the file.
@@ -111,6 +109,23 @@ impl Drop for NewFile {
             let _gone = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Waits until the names in a folder are on disk. Not every file system can do that.
+///
+/// # Errors
+/// When a power cut may lose a name, or bring one back.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// As [`sync_folder`], for the folder that a path is in.
+///
+/// # Errors
+/// As [`sync_folder`].
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    sync_folder(folder.unwrap_or(Path::new(".")))
 }
 
 /// Takes disk space behind the end of a file, whose content and length stay. `false` if that is not

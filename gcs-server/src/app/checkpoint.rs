@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::{LAYOUT, State};
-use crate::new_file::{NewFile, Readers};
+use crate::new_file::{NewFile, Readers, sync_folder_of};
 use crate::node::StateView;
 use crate::publishing::Published;
 use crate::store::witness::Seen;
@@ -266,13 +266,6 @@ fn overwrite(path: &Path) -> io::Result<()> {
         left -= part;
     }
     Ok(())
-}
-
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
 }
 
 /// Writes to a file what is hashed, and waits for the disk now and then.

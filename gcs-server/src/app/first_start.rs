@@ -4,7 +4,7 @@
 //! then on, every start goes on with it: the key file and the log are moved to their places, and the
 //! operator's token is shown until it has been shown once.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::domain::judge;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::token::{Role, Token};
-use crate::new_file::{NewFile, Readers};
+use crate::new_file::{sync_folder, sync_folder_of};
 use crate::node::seal;
 use crate::random::Random;
 use crate::store::Store as _;
@@ -80,7 +80,7 @@ fn fill(
     let keys = key_file::draw(random)?;
     key_file::create(&keys, &part.join(KEYS))?;
     let secret: [u8; 32] = random.bytes()?;
-    write_new(&part.join(TOKEN), &secret).map_err(io)?;
+    key_file::write_new(&part.join(TOKEN), &secret).map_err(io)?;
     let token = Token::new(Role::Operator, &secret);
 
     let events = first_events(&keys, random.bytes()?, policy, &token, now)?;
@@ -94,8 +94,8 @@ fn fill(
     if repair::has_wal(part) {
         return Err(FolderError::Begin("its last part could not be put into its file".to_owned()));
     }
-    sync(part).and_then(|()| fs::rename(part, folder.join(WHOLE))).map_err(io)?;
-    sync(folder).map_err(io)
+    sync_folder(part).and_then(|()| fs::rename(part, folder.join(WHOLE))).map_err(io)?;
+    sync_folder(folder).map_err(io)
 }
 
 /// The first events of a new deployment's log.
@@ -168,7 +168,7 @@ fn move_file(from: &Path, to: &Path) -> io::Result<()> {
             if near.exists() {
                 fs::remove_file(&near)?;
             }
-            write_new(&near, &fs::read(from)?)?;
+            key_file::write_new(&near, &fs::read(from)?)?;
             fs::rename(&near, to)?;
             sync_folder_of(to)?;
             fs::remove_file(from)?;
@@ -179,23 +179,6 @@ fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder_of(from)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = NewFile::create(path, Readers::Owner)?;
-    file.write(bytes)?;
-    file.sync()?;
-    file.keep();
-    Ok(())
-}
-
 fn is_same(one: &Path, two: &Path) -> io::Result<bool> {
     Ok(fs::read(one)? == fs::read(two)?)
-}
-
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    sync(folder.unwrap_or(Path::new(".")))
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

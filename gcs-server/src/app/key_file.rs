@@ -73,7 +73,7 @@ pub fn create(keys: &DeploymentKeys, path: &Path) -> Result<(), KeyFileError> {
         master_key: hex(master),
     };
     let json = serde_json::to_string_pretty(&text).map(|json| Zeroizing::new(json + "\n"));
-    let written = json.map_err(io::Error::from).and_then(|json| write_new(path, &json));
+    let written = json.map_err(io::Error::from).and_then(|json| write_new(path, json.as_bytes()));
     written.map_err(|error| KeyFileError::Io { path: path.to_owned(), error })
 }
 
@@ -100,9 +100,9 @@ pub fn read(path: &Path) -> Result<DeploymentKeys, KeyFileError> {
 }
 
 /// Writes a new file that only its owner can read. It is on disk when this returns.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = NewFile::create(path, Readers::Owner)?;
-    file.write(text.as_bytes())?;
+    file.write(bytes)?;
     file.sync()?;
     file.sync_name()?;
     file.keep();

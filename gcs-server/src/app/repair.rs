@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder::FolderError;
 use super::loss::Loss;
-use crate::new_file::{NewFile, Readers};
+use crate::new_file::{NewFile, Readers, sync_folder};
 use crate::node::{Replayed, replay};
 use crate::store::wal::{Choice, Damage, Wal};
 use crate::store::witness::{Seen, Witness, Witnessed};
@@ -385,10 +385,6 @@ fn install(folder: &Path, copy: &Path) -> io::Result<()> {
     sync_folder(folder)?;
     fs::remove_file(folder.join(LOG_WAL))?;
     sync_folder(folder)
-}
-
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// Copies the log and its write-ahead log to a new folder, unless a folder has them already: a server

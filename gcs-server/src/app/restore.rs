@@ -9,12 +9,12 @@ use gcs_core::Digest;
 use thiserror::Error;
 
 use super::folder::{DataFolder, FolderError};
-use super::repair::{LOG, LOG_WAL, WITNESS, expect_undamaged, sync_folder};
+use super::repair::{LOG, LOG_WAL, WITNESS, expect_undamaged};
 use crate::app::config::Config;
 use crate::app::key_file;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
-use crate::new_file::{NewFile, Readers};
+use crate::new_file::{NewFile, Readers, sync_folder};
 use crate::node::{ReplayError, replay};
 use crate::store::{SqliteStore, Store as _, StoreError};
 use crate::time::utc;
