@@ -26,14 +26,16 @@ fn poll_time(ledger: &Ledger) -> u64 {
     ledger.now + ledger.state.policy.interval + 301
 }
 
-/// Wakes a phone; it must have everything then, without any detour.
-fn wake(phone: &mut Client, ledger: &Ledger, files: &Files) {
+/// Wakes a phone; it must have everything then, without any detour. Returns the time at which
+/// it asks again.
+fn wake(phone: &mut Client, ledger: &Ledger, files: &Files) -> u64 {
     let outcome = phone.wake_with(poll_time(ledger), |path, part| serve(files, path, part));
     assert!(outcome.up_to_date && outcome.error.is_none(), "{outcome:?}");
     assert!(outcome.incidents.is_empty(), "{outcome:?}");
     let version = ledger.state.last_tick.unwrap().version;
     let held = outcome.held.unwrap();
     assert_eq!((held.series, held.tick), (version.series, version.tick));
+    outcome.next_wake
 }
 
 /// What a server gives phones that starts with nothing but the log and the keys.
@@ -157,20 +159,19 @@ proptest! {
         sleepy in prop::collection::vec(any::<bool>(), 40),
     ) {
         let mut town = Town::new();
-        let (mut sleeper, mut next_poll) = (phone(&town.ledger), 0);
+        let (mut sleeper, mut next_wake) = (phone(&town.ledger), 0);
         for (step, sleeps) in steps.iter().zip(sleepy) {
             let before = town.ledger.now;
             town.step(step);
             if town.ledger.now < before {
-                (sleeper, next_poll) = (phone(&town.ledger), 0);
+                (sleeper, next_wake) = (phone(&town.ledger), 0);
             }
             if town.ledger.state.last_tick.is_none() || town.ledger.state.series != town.ledger.state.last_tick.unwrap().version.series {
                 continue;
             }
             wake(&mut phone(&town.ledger), &town.ledger, &town.shelf.files);
-            if !sleeps && poll_time(&town.ledger) >= next_poll {
-                wake(&mut sleeper, &town.ledger, &town.shelf.files);
-                next_poll = 2 * poll_time(&town.ledger) - town.ledger.now;
+            if !sleeps && poll_time(&town.ledger) >= next_wake {
+                next_wake = wake(&mut sleeper, &town.ledger, &town.shelf.files);
             }
         }
         town.tick();
