@@ -122,7 +122,7 @@ impl Manifest {
         now: u64,
         least_keys: u32,
     ) -> Result<(Manifest, u32), ManifestError> {
-        let Verified { manifest, list, .. } = Verified::read(bytes, root)?;
+        let Verified { manifest, list, .. } = Verified::read(bytes, Some(root))?;
         if list.version < least_keys {
             return Err(ManifestError::KeysRolledBack { seen: least_keys, got: list.version });
         }
@@ -143,7 +143,7 @@ impl Manifest {
     /// # Errors
     /// A [`ManifestError`] for any other bytes.
     pub fn verify_file(bytes: &[u8], root: &PublicKey) -> Result<Manifest, ManifestError> {
-        let Verified { manifest, list, envelope } = Verified::read(bytes, root)?;
+        let Verified { manifest, list, envelope } = Verified::read(bytes, Some(root))?;
         manifest.expect_lifetime()?;
         for key in &list.keys {
             if let Some(again) = envelope.as_signed_by(key)
@@ -156,6 +156,19 @@ impl Manifest {
         Err(ManifestError::Json { part: "envelope", message })
     }
 
+    /// Whether `present`, which was found where the file `ours` belongs, is another manifest, and not
+    /// ours with damage. Another one is signed by a key of its own list, whoever signed that list, or
+    /// has a format that this release does not know. It is for a publisher: it must not replace
+    /// another manifest, which clients may have seen, and it should replace a damaged one.
+    pub fn is_another(present: &[u8], ours: &[u8]) -> bool {
+        let read = |bytes| Verified::read(bytes, None).map(|verified| verified.manifest);
+        match (read(present), read(ours)) {
+            (Ok(present), Ok(ours)) => present != ours,
+            (Ok(_), Err(_)) => true,
+            (Err(error), _) => matches!(error, ManifestError::Format { .. }),
+        }
+    }
+
     fn expect_lifetime(&self) -> Result<(), ManifestError> {
         let (issued, expires) = (self.issued, self.expires);
         if expires.checked_sub(issued) == Some(DAY_SECONDS) {
@@ -166,7 +179,7 @@ impl Manifest {
     }
 }
 
-/// A manifest whose signatures are right, although it may have expired.
+/// A manifest that a key of its list signed, although it may have expired.
 struct Verified {
     manifest: Manifest,
     list: KeyList,
@@ -174,7 +187,8 @@ struct Verified {
 }
 
 impl Verified {
-    fn read(bytes: &[u8], root: &PublicKey) -> Result<Verified, ManifestError> {
+    /// Also verifies who signed the list, if `root` says who must have.
+    fn read(bytes: &[u8], root: Option<&PublicKey>) -> Result<Verified, ManifestError> {
         expect_size(bytes)?;
         let envelope: Envelope = json::from_slice("envelope", bytes)?;
         let payload = envelope.payload(PAYLOAD_TYPE)?;
@@ -183,7 +197,7 @@ impl Verified {
             return Err(ManifestError::Format { expected: FORMAT, got: format });
         }
         let members: ManifestJson = json::from_slice("manifest", &payload)?;
-        let list = SignedKeyList(members.keys.0).verify(root)?;
+        let list = SignedKeyList(members.keys.0).read(root)?;
         if !envelope.is_signed(&payload, &list.keys)? {
             return Err(ManifestError::OnlineSignature { keys: list.keys.len() });
         }

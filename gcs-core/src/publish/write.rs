@@ -7,7 +7,7 @@ use core::fmt::{Debug, Display};
 use thiserror::Error;
 
 use super::{LastPublication, Publication, Publisher};
-use crate::files::Path;
+use crate::files::{Manifest, Path};
 use crate::version::Version;
 
 /// One step of writing a publication. [`Publication::steps`] gives them in their order:
@@ -24,13 +24,13 @@ use crate::version::Version;
 /// bytes; doing a step twice does no harm.
 #[derive(Clone, Copy, Debug)]
 pub enum WriteStep<'p> {
-    /// Go on only if there is no file at this path, or one of exactly these bytes. Otherwise
+    /// Go on only if there is no other manifest at this path ([`Manifest::is_another`]). Otherwise
     /// another publisher has published something else under this version: stop, and find out
     /// why.
     ExpectNoOther {
         /// Path of a kept manifest.
         path: Path,
-        /// The bytes that it may have.
+        /// The bytes of the manifest that belongs there.
         bytes: &'p [u8],
     },
     /// Write or replace a file, whole or not at all, unless it is there with exactly these
@@ -41,8 +41,8 @@ pub enum WriteStep<'p> {
         /// Its content.
         bytes: &'p [u8],
     },
-    /// Write a file that is not there yet. If it is there, it must have exactly these bytes,
-    /// as in [`WriteStep::ExpectNoOther`].
+    /// Write a file that is not there yet. If there is one, it must be no other manifest, as in
+    /// [`WriteStep::ExpectNoOther`]; a damaged one is replaced.
     Create {
         /// Path of a kept manifest.
         path: Path,
@@ -142,16 +142,16 @@ impl WriteStep<'_> {
     pub fn execute<P: Place + ?Sized>(&self, place: &mut P) -> Result<(), WriteError<P::Error>> {
         match *self {
             WriteStep::ExpectNoOther { path, bytes } => match get(place, path)? {
-                Some(present) if present != bytes => Err(WriteError::Equivocation { path }),
+                Some(present) if is_another(&present, bytes) => {
+                    Err(WriteError::Equivocation { path })
+                }
                 _ => Ok(()),
             },
             WriteStep::Put { path, bytes } => {
                 if get(place, path)?.is_some_and(|present| present == bytes) {
                     return place.settle(&path).map_err(WriteError::Place);
                 }
-                place.put(&path, bytes).map_err(WriteError::Place)?;
-                let is_there = get(place, path)?.is_some_and(|present| present == bytes);
-                if is_there { Ok(()) } else { Err(WriteError::ReadBack { path }) }
+                put(place, path, bytes)
             }
             WriteStep::Create { path, bytes } => {
                 let is_new = place.create(&path, bytes).map_err(WriteError::Place)?;
@@ -161,7 +161,10 @@ impl WriteStep<'_> {
                         place.settle(&path).map_err(WriteError::Place)
                     }
                     _ if is_new => Err(WriteError::ReadBack { path }),
-                    _ => Err(WriteError::Equivocation { path }),
+                    Some(present) if is_another(&present, bytes) => {
+                        Err(WriteError::Equivocation { path })
+                    }
+                    _ => put(place, path, bytes),
                 }
             }
             WriteStep::Save(publisher) => place.save(publisher).map_err(WriteError::Place),
@@ -175,6 +178,21 @@ fn get<P: Place + ?Sized>(
     path: Path,
 ) -> Result<Option<Vec<u8>>, WriteError<P::Error>> {
     place.get(&path).map_err(WriteError::Place)
+}
+
+/// Writes a file and reads it back.
+fn put<P: Place + ?Sized>(
+    place: &mut P,
+    path: Path,
+    bytes: &[u8],
+) -> Result<(), WriteError<P::Error>> {
+    place.put(&path, bytes).map_err(WriteError::Place)?;
+    let is_there = get(place, path)?.is_some_and(|present| present == bytes);
+    if is_there { Ok(()) } else { Err(WriteError::ReadBack { path }) }
+}
+
+fn is_another(present: &[u8], ours: &[u8]) -> bool {
+    present != ours && Manifest::is_another(present, ours)
 }
 
 impl Publication {
@@ -329,6 +347,8 @@ fn steps<'p>(
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::date::{DAY_SECONDS, Date};
     use crate::publish::{Day, Keys, PublisherSettings};
@@ -592,7 +612,8 @@ mod tests {
         let publications = publications(2);
         let mut place = MemoryPlace::default();
         publications[0].write(&mut place).unwrap();
-        place.files.insert("/v1/manifests/1-2".into(), b"another publisher's".to_vec());
+        let another = another_manifest();
+        place.files.insert("/v1/manifests/1-2".into(), another.clone());
         let before = place.files.clone();
         for _ in 0..2 {
             let path = Path::KeptManifest { series: 1, tick: 2 };
@@ -604,10 +625,62 @@ mod tests {
         let mut steps = publications[1].steps();
         place.files.remove("/v1/manifests/1-2");
         steps.next().unwrap().execute(&mut place).unwrap();
-        place.files.insert("/v1/manifests/1-2".into(), b"another publisher's".to_vec());
+        place.files.insert("/v1/manifests/1-2".into(), another);
         let rest: Result<(), _> = steps.try_for_each(|step| step.execute(&mut place));
         assert!(matches!(rest, Err(WriteError::Equivocation { .. })));
         assert_eq!(place.manifest(), before.get("/v1/manifest"));
+    }
+
+    /// What a second publisher with the same keys makes of other elements in its second tick.
+    fn another_manifest() -> Vec<u8> {
+        let date = Date::from_days(20_000).unwrap();
+        let keys = Keys::from_secret([1; 32], date.start() + 400 * DAY_SECONDS);
+        let mut publisher = Publisher::new(PublisherSettings::default(), 1);
+        for number in 0..2 {
+            let days = [Day { date, elements: vec![[200; 16]] }];
+            let now = date.entry() + number * DAY_SECONDS;
+            publisher = publisher.publish_next(now, &days, &keys).unwrap().publisher;
+        }
+        publisher.last.unwrap().manifest
+    }
+
+    /// Nobody's clients have seen bytes that nobody signed, so they stop nothing.
+    #[test]
+    fn a_kept_manifest_that_is_damaged_is_written_again() {
+        let publications = publications(2);
+        let mut place = MemoryPlace::default();
+        publications.iter().for_each(|publication| publication.write(&mut place).unwrap());
+        let whole = place.files.clone();
+        let kept = whole["/v1/manifests/1-2"].clone();
+        let mut damages = vec![Vec::new(), kept[..kept.len() - 1].to_vec(), vec![0; kept.len()]];
+        for at in 0..kept.len() {
+            let mut flipped = kept.clone();
+            flipped[at] ^= 1;
+            damages.push(flipped);
+        }
+        for damaged in damages {
+            place.files.insert("/v1/manifests/1-2".into(), damaged.clone());
+            publications[1].write(&mut place).unwrap();
+            assert_eq!(place.files, whole);
+            place.files.insert("/v1/manifests/1-2".into(), damaged);
+            publications[1].publisher.finish(&mut place).unwrap();
+            assert_eq!(place.files, whole);
+        }
+    }
+
+    /// A later release of a second publisher, perhaps.
+    #[test]
+    fn a_manifest_of_another_format_is_no_damage() {
+        let bytes = String::from_utf8(another_manifest()).unwrap();
+        let envelope: serde_json::Value = serde_json::from_str(&bytes).unwrap();
+        let payload = envelope["payload"].as_str().unwrap();
+        let payload = data_encoding::BASE64.decode(payload.as_bytes()).unwrap();
+        let payload = String::from_utf8(payload).unwrap().replace("\"format\":1", "\"format\":2");
+        let mut envelope = envelope;
+        envelope["payload"] = data_encoding::BASE64.encode(payload.as_bytes()).into();
+        let newer = serde_json::to_vec(&envelope).unwrap();
+        let ours = &publications(2)[1].publisher.last.clone().unwrap().manifest;
+        assert!(Manifest::is_another(&newer, ours));
     }
 
     #[test]

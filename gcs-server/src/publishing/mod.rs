@@ -13,7 +13,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use gcs_core::files::Path;
+use gcs_core::files::{Manifest, Path};
 use gcs_core::publish::{Publisher, WriteStep};
 use gcs_core::{PublicKey, Version};
 use thiserror::Error;
@@ -52,7 +52,6 @@ pub struct Publishing {
     public: Files,
     /// The files that only this server reads.
     private: Files,
-    root: PublicKey,
     /// The public files as they are served.
     pub shelf: Arc<Shelf>,
 }
@@ -62,7 +61,7 @@ impl Publishing {
     /// are in memory.
     pub fn new(public: Files, private: Files, root: PublicKey, memory: u64) -> Publishing {
         let shelf = Arc::new(Shelf::new(public.clone(), root, memory));
-        Publishing { public, private, root, shelf }
+        Publishing { public, private, shelf }
     }
 
     /// What may be left to do of the publication that was saved last. `None` if nothing was saved,
@@ -98,7 +97,7 @@ impl Publishing {
         let Version { series, tick } = published.position.version;
         let kept = self.public.find(&Path::KeptManifest { series, tick }.to_string()).await?;
         // One that is damaged was out before.
-        let is_out = kept.is_some_and(|kept| !self.is_another(&kept, &published.manifest));
+        let is_out = kept.is_some_and(|kept| !Manifest::is_another(&kept, &published.manifest));
         if is_out {
             self.shelf.set_manifest(published.manifest.clone());
         }
@@ -173,11 +172,6 @@ impl Publishing {
         Ok(())
     }
 
-    /// Whether a file has another manifest than ours, and not ours with damage.
-    fn is_another(&self, present: &[u8], ours: &[u8]) -> bool {
-        present != ours && verify::is_another(present, ours, &self.root)
-    }
-
     /// Writes everything in the outbox. From then on it is served.
     ///
     /// # Errors
@@ -187,7 +181,7 @@ impl Publishing {
             match step {
                 WriteStep::ExpectNoOther { path, bytes } => {
                     let present = self.public.find(&path.to_string()).await?;
-                    if present.is_some_and(|present| self.is_another(&present, bytes)) {
+                    if present.is_some_and(|present| Manifest::is_another(&present, bytes)) {
                         return Err(PublishingError::Equivocation { path });
                     }
                 }
@@ -216,7 +210,7 @@ impl Publishing {
             return Ok(());
         }
         let present = self.public.find(&name).await?;
-        if present.is_some_and(|present| self.is_another(&present, bytes)) {
+        if present.is_some_and(|present| Manifest::is_another(&present, bytes)) {
             return Err(PublishingError::Equivocation { path });
         }
         tracing::error!(%path, "a published manifest is damaged on disk: writing it again");

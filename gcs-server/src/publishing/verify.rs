@@ -3,9 +3,7 @@
 
 use std::collections::HashMap;
 
-use gcs_core::files::{
-    CheckRecord, FileHash, Manifest, ManifestError, Path, PublicationIndex, Row,
-};
+use gcs_core::files::{CheckRecord, FileHash, Manifest, Path, PublicationIndex, Row};
 use gcs_core::{Date, Digest, PublicKey};
 
 /// What is known of a file's bytes.
@@ -92,16 +90,4 @@ fn are_checks(bytes: &[u8], row: &Row) -> bool {
     let mut records = (0..).zip(bytes.chunks_exact(each.max(1)));
     bytes.len() as u64 == all
         && records.all(|(number, record)| CheckRecord::verify(record, row, number).is_ok())
-}
-
-/// Whether the file of a kept manifest has another manifest than ours, and no damaged one. Bytes that
-/// nobody with our keys has signed are damage, and so are changes that no signature covers.
-pub(super) fn is_another(present: &[u8], ours: &[u8], root: &PublicKey) -> bool {
-    let verified = |bytes| Manifest::verify(bytes, root, 0, 0);
-    match (verified(present), verified(ours)) {
-        (Ok(present), Ok(ours)) => present != ours,
-        (Ok(_), Err(_)) => true,
-        // A newer release may have written it.
-        (Err(error), _) => matches!(error, ManifestError::Format { .. }),
-    }
 }
