@@ -306,6 +306,10 @@ impl Store for Guarded {
         self.store.append(batch)
     }
 
+    fn is_durable(&mut self, batch: &Batch) -> Result<bool, StoreError> {
+        self.store.is_durable(batch)
+    }
+
     fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
         self.store.read(from, max_bytes)
     }

@@ -16,7 +16,7 @@ use crate::domain::events::Event;
 use crate::domain::judge::RequestContext;
 use crate::domain::state::State;
 use crate::random::{self, Random};
-use crate::store::{AppendError, Batch, Store, StoreError};
+use crate::store::{AppendError, Store, StoreError};
 
 /// Largest number of jobs in one batch.
 const BATCH_JOBS: usize = 256;
@@ -126,7 +126,7 @@ impl Appender {
         let is_writable = matches!(appended, Ok(()) | Err(AppendError::Conflict));
         self.is_writable.store(is_writable, Ordering::Relaxed);
         match appended {
-            Err(AppendError::Unknown(error)) if !self.is_there(&batch) => {
+            Err(AppendError::Unknown(error)) if !self.store.is_durable(&batch).unwrap_or(false) => {
                 return Err(AppendError::Failed(error));
             }
             Ok(()) | Err(AppendError::Unknown(_)) => {}
@@ -134,12 +134,6 @@ impl Appender {
         }
         logged.iter().for_each(|logged| self.apply(logged));
         Ok(())
-    }
-
-    /// Whether a batch has been stored of which this was uncertain.
-    fn is_there(&mut self, batch: &Batch) -> bool {
-        let read = self.store.read(batch.first, 1);
-        read.is_ok_and(|read| read.first().is_some_and(|read| read.id == batch.id))
     }
 
     fn apply(&mut self, logged: &LoggedEvent) {

@@ -22,16 +22,20 @@
 //! ```
 
 mod memory;
+mod postgres;
 mod reader;
+mod rows;
 mod sqlite;
 pub mod wal;
 pub mod witness;
 
+use std::time::Duration;
 use std::{fmt, io};
 
 use thiserror::Error;
 
 pub use memory::{Failure, MemoryStore};
+pub use postgres::{PostgresStore, PostgresUrl, UrlError};
 pub use reader::{LogReader, Page};
 pub use sqlite::SqliteStore;
 
@@ -114,6 +118,12 @@ pub trait Store: Send {
     /// Appends a batch right after the last event. It is durable when this returns `Ok`.
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError>;
 
+    /// Whether a batch is stored and durable whose append was [`AppendError::Unknown`].
+    fn is_durable(&mut self, batch: &Batch) -> Result<bool, StoreError> {
+        let read = self.read(batch.first, 1)?;
+        Ok(read.first().is_some_and(|read| read.id == batch.id))
+    }
+
     /// Batches in order from the one that contains position `from`, the first one if
     /// `from` is 0. Stops before headers, salts and bodies exceed `max_bytes` in total,
     /// but not before one batch if there is one.
@@ -148,8 +158,7 @@ pub enum AppendError {
     /// Nothing of the batch is stored, now or later.
     #[error("the batch was not stored: {0}")]
     Failed(#[source] StoreError),
-    /// It is unknown whether the batch is stored. Read from its position and compare its id to find
-    /// out. If the batch is not there, it can still appear after a crash, until another batch is
+    /// It is unknown whether the batch is stored. [`Store::is_durable`] finds out. If the batch is not there, it can still appear after a crash, until another batch is
     /// appended at its position.
     #[error("the batch may not have been stored: {0}")]
     Unknown(#[source] StoreError),
@@ -176,8 +185,8 @@ pub enum StoreError {
     /// The database was not made by this server.
     #[error("the database belongs to another application (application id {application:#x})")]
     Foreign {
-        /// Its `PRAGMA application_id`.
-        application: i32,
+        /// Its `PRAGMA application_id`, or what PostgreSQL has in `gcs_log.application`.
+        application: i64,
     },
     /// The database was made by a later version of this server.
     #[error(
@@ -218,6 +227,18 @@ pub enum StoreError {
     /// An error of SQLite.
     #[error("SQLite: {0}")]
     Sqlite(#[source] rusqlite::Error),
+    /// An error of PostgreSQL, or of the connection to it.
+    #[error("PostgreSQL: {}", postgres::with_cause(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// PostgreSQL has not answered.
+    #[error("PostgreSQL has not answered within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// PostgreSQL is set up to lose what it has accepted.
+    #[error("PostgreSQL does not keep what it accepts: its settings have {0}")]
+    NotDurable(&'static str),
+    /// PostgreSQL committed on one server, and stopped waiting for the standby.
+    #[error("PostgreSQL stopped waiting for its standby: what it accepted is on one server only")]
+    Unreplicated,
 }
 
 /// What an operator does about a log that is damaged.

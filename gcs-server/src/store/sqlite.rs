@@ -1,16 +1,12 @@
 //! The log in an SQLite database: one row per batch.
 //!
-//! The columns `headers` and `bodies` have a chunk for each event: the length as big-endian u32,
-//! then the bytes. The chunk of a body is a byte 1, the salt and the content. An erased chunk is
-//! zeros of the same length. The length stays because SQLite overwrites a row of the same size
+//! An erased body leaves zeros of the same length, because SQLite overwrites a row of the same size
 //! in place. If a row shrank, SQLite would move its neighbours, and the pages rebuilt for that may
 //! keep old copies of them, which `secure_delete` does not overwrite.
 //!
 //! SQLite maps no file into memory here: on a full disk the kernel kills a process that touches a
 //! mapped page for which there is no room. The index of the write-ahead log is on the heap instead,
 //! so only one process can use a log at a time.
-
-mod rows;
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -24,7 +20,7 @@ use rusqlite::{
     ffi, params,
 };
 
-use self::rows::{chunks, decode, encode};
+use super::rows::{self, BatchRow, NO_BATCH};
 use super::{AppendError, Batch, Store, StoreError};
 use crate::new_file::{NewFile, Readers};
 
@@ -190,7 +186,7 @@ impl Store for SqliteStore {
         else {
             return Err(AppendError::Conflict);
         };
-        let (headers, bodies) = encode(&batch.events).map_err(AppendError::Failed)?;
+        let (headers, bodies) = rows::encode(&batch.events).map_err(AppendError::Failed)?;
         let row = params![first, last, batch.id, headers, bodies];
         let statement = self.connection.prepare_cached(APPEND);
         let executed = statement.and_then(|mut statement| statement.execute(row));
@@ -219,7 +215,7 @@ impl Store for SqliteStore {
             let batch = rows.next()?.map(decode).transpose()?;
             let follows =
                 |batch: &Batch| batch.first == next || batches.is_empty() && batch.first < next;
-            let missing = StoreError::Corrupt { position: next, what: "no batch has it" };
+            let missing = StoreError::Corrupt { position: next, what: NO_BATCH };
             let batch = batch.filter(follows).ok_or(missing)?;
             if !batches.is_empty() && batch.size() > room {
                 break;
@@ -250,16 +246,8 @@ impl Store for SqliteStore {
         let mut rows = statement.query([key])?;
         let mut next = from;
         while let Some(row) = rows.next()? {
-            let first = row.get::<_, i64>(0)?.unsigned_abs();
-            let corrupt = |what| StoreError::Corrupt { position: first, what };
-            if first > next {
-                return Err(StoreError::Corrupt { position: next, what: "no batch has it" });
-            }
-            let what = "its headers are no blob";
-            let blob = row.get_ref(1)?.as_blob().map_err(|_| corrupt(what))?;
-            let chunks = chunks(blob).ok_or_else(|| corrupt("its headers are no chunks"))?;
-            let behind = usize::try_from(next - first).unwrap_or(usize::MAX);
-            headers.extend(chunks.into_iter().skip(behind).map(|chunk| blob[chunk].to_vec()));
+            let first = row.get(0)?;
+            headers.extend(rows::headers_from(first, blob(row, 1, first)?, next)?);
             next = from + headers.len() as u64;
         }
         Ok(headers)
@@ -298,6 +286,23 @@ fn last(connection: &Connection) -> Result<u64, StoreError> {
     }
 }
 
+/// A batch from its row: first and last position, id, headers, bodies.
+fn decode(row: &Row<'_>) -> Result<Batch, StoreError> {
+    let first: i64 = row.get(0)?;
+    let what = "its last position is no number";
+    let no_number = |_| StoreError::Corrupt { position: first.unsigned_abs(), what };
+    let last = row.get(1).map_err(no_number)?;
+    let [id, headers, bodies] = [2, 3, 4].map(|column| blob(row, column, first));
+    BatchRow { first, last, id: id?, headers: headers?, bodies: bodies? }.decode()
+}
+
+/// A column of a batch's row.
+fn blob<'a>(row: &'a Row<'_>, column: usize, first: i64) -> Result<&'a [u8], StoreError> {
+    let what = "a column is no blob";
+    let corrupt = StoreError::Corrupt { position: first.unsigned_abs(), what };
+    row.get_ref(column)?.as_blob().map_err(|_| corrupt)
+}
+
 /// Erases those of the ascending `events` that are in the first one's batch. Returns the
 /// others.
 fn erase_in_one_batch<'a>(
@@ -318,15 +323,8 @@ fn erase_in_one_batch<'a>(
     if event > last {
         return Err(missing);
     }
-    let what = "its bodies are no chunks";
-    let chunks = chunks(&bodies).ok_or(StoreError::Corrupt { position: first, what })?;
     let (named, others) = events.split_at(events.partition_point(|event| *event <= last));
-    for event in named {
-        let what = "its body is missing";
-        let corrupt = StoreError::Corrupt { position: *event, what };
-        let chunk = chunks.get((event - first) as usize).ok_or(corrupt)?;
-        bodies[chunk.clone()].fill(0);
-    }
+    rows::erase(first, &mut bodies, named)?;
     connection.prepare_cached(REPLACE)?.execute(params![key, bodies])?;
     Ok(others)
 }
@@ -380,7 +378,7 @@ fn identify(connection: &Connection) -> Result<(), StoreError> {
             Err(StoreError::Newer { found, known: VERSION })
         }
         (APPLICATION, found, _) => Err(corrupt(format!("its schema version is {found}"))),
-        (application, _, _) => Err(StoreError::Foreign { application }),
+        (application, _, _) => Err(StoreError::Foreign { application: application.into() }),
     }
 }
 

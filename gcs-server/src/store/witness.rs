@@ -187,6 +187,16 @@ impl Witnessed {
         self.is_failing = noted.is_err();
     }
 
+    /// Notes the batch of which it was unknown whether it is stored, if it is one of these.
+    fn acknowledge(&mut self, stored: &[[u8; 16]]) {
+        if let Some((id, seen)) = self.doubtful
+            && stored.contains(&id)
+        {
+            self.note(Some(seen));
+            self.doubtful = None;
+        }
+    }
+
     fn try_note(&mut self, seen: Seen) -> io::Result<()> {
         match &mut self.witness {
             Some(witness) => witness.note(seen),
@@ -212,15 +222,18 @@ impl Store for Witnessed {
         appended
     }
 
+    fn is_durable(&mut self, batch: &Batch) -> Result<bool, StoreError> {
+        let is_durable = self.store.is_durable(batch)?;
+        if is_durable {
+            self.acknowledge(&[batch.id]);
+        }
+        Ok(is_durable)
+    }
+
     fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
         let batches = self.store.read(from, max_bytes)?;
         // Whoever finds their batch there acknowledges it.
-        if let Some((id, seen)) = self.doubtful
-            && batches.iter().any(|batch| batch.id == id)
-        {
-            self.note(Some(seen));
-            self.doubtful = None;
-        }
+        self.acknowledge(&batches.iter().map(|batch| batch.id).collect::<Vec<_>>());
         Ok(batches)
     }
 

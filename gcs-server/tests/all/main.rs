@@ -27,6 +27,7 @@ mod ledger;
 mod log;
 mod nodes;
 mod output;
+mod postgres;
 mod process;
 mod publications;
 mod publishing;

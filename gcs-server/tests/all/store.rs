@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use crate::common::postgres::{postgres, url};
 use crate::common::small_disk::SmallDisk;
 use gcs_server::store::{
-    AppendError, Batch, Failure, MAX_HEADER, MemoryStore, SqliteStore, Store, StoreError,
-    StoredBody, StoredEvent,
+    AppendError, Batch, Failure, MAX_HEADER, MemoryStore, PostgresStore, SqliteStore, Store,
+    StoreError, StoredBody, StoredEvent,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -25,17 +26,22 @@ struct Log {
 }
 
 /// An empty log of every kind. The folder goes with the value.
-fn logs() -> (TempDir, [Log; 2]) {
+fn logs() -> (TempDir, Vec<Log>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
     let memory = MemoryStore::new();
-    let logs = [
+    let mut logs = vec![
         Log { kind: "memory", handle: Box::new(move || Box::new(memory.clone())) },
         Log {
             kind: "sqlite",
             handle: Box::new(move || Box::new(SqliteStore::open(&path).unwrap())),
         },
     ];
+    if let Some(server) = postgres() {
+        let url = url(&server.database());
+        let handle = move || Box::new(PostgresStore::create(url.clone()).unwrap()) as _;
+        logs.push(Log { kind: "postgres", handle: Box::new(handle) });
+    }
     (folder, logs)
 }
 
@@ -587,7 +593,7 @@ fn databases_of_others_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other");
     let is_foreign = |error: &StoreError, expected: i32| match error {
-        StoreError::Foreign { application } => *application == expected,
+        StoreError::Foreign { application } => *application == i64::from(expected),
         _ => false,
     };
     let other = Connection::open(&path).unwrap();

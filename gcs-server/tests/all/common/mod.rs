@@ -4,6 +4,7 @@
 pub mod api;
 pub mod foreign;
 pub mod home;
+pub mod postgres;
 pub mod process;
 pub mod server;
 pub mod shelf;

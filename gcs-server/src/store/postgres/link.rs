@@ -1,0 +1,382 @@
+//! A connection to PostgreSQL, and what is made sure of before it is used.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Row, Transaction};
+
+use super::PostgresUrl;
+use crate::store::rows::{self, BatchRow, NO_BATCH};
+use crate::store::{AppendError, Batch, StoreError};
+
+/// "gcsl", as in the header of an SQLite log.
+const APPLICATION: i64 = 0x6763_736c;
+
+/// Version of the tables.
+const VERSION: i32 = 1;
+
+const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS gcs_log(
+        application BIGINT PRIMARY KEY, version INTEGER NOT NULL, barrier BIGINT NOT NULL);
+    CREATE TABLE IF NOT EXISTS gcs_batch(
+        first BIGINT PRIMARY KEY, last BIGINT NOT NULL, id BYTEA NOT NULL,
+        headers BYTEA NOT NULL, bodies BYTEA NOT NULL)";
+
+const NAME: &str = "
+    INSERT INTO gcs_log(application, version, barrier) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
+
+const IDENTITY: &str = "SELECT application, version FROM gcs_log ORDER BY application LIMIT 2";
+
+const BARRIER: &str = "UPDATE gcs_log SET barrier = barrier + 1 WHERE application = $1";
+
+const LAST: &str = "SELECT first, last FROM gcs_batch ORDER BY first DESC LIMIT 1";
+
+const APPEND: &str = "
+    INSERT INTO gcs_batch(first, last, id, headers, bodies) SELECT $1, $2, $3, $4, $5
+    WHERE COALESCE((SELECT last FROM gcs_batch ORDER BY first DESC LIMIT 1), 0) = $1 - 1
+    ON CONFLICT DO NOTHING";
+
+const START: &str = "SELECT MAX(first) FROM gcs_batch WHERE first BETWEEN 1 AND $1";
+
+/// Sizes of the next rows, so that no more of them is asked for than a caller has room for.
+const SIZES: &str = "
+    SELECT first, OCTET_LENGTH(headers) + OCTET_LENGTH(bodies) FROM gcs_batch
+    WHERE first >= $1 AND last >= $2 ORDER BY first LIMIT 1024";
+
+const READ: &str = "
+    SELECT first, last, id, headers, bodies FROM gcs_batch
+    WHERE first BETWEEN $1 AND $2 AND last >= $3 ORDER BY first";
+
+const HEADERS: &str = "
+    SELECT first, headers FROM gcs_batch
+    WHERE first >= $1 AND last >= $2 ORDER BY first LIMIT 64";
+
+const ID: &str = "SELECT id FROM gcs_batch WHERE first = $1";
+
+const BODIES: &str = "
+    SELECT first, last, bodies FROM gcs_batch WHERE first BETWEEN 1 AND $1
+    ORDER BY first DESC LIMIT 1";
+
+/// Another node may erase other bodies of the same batch meanwhile.
+const REPLACE: &str = "UPDATE gcs_batch SET bodies = $3 WHERE first = $1 AND bodies = $2";
+
+/// A connection on which everything that is committed is durable.
+pub(super) struct Link {
+    client: Client,
+    /// Whether the server has warned of something since this was last set to false.
+    has_warned: Arc<AtomicBool>,
+}
+
+/// What the server says of an erasure.
+pub(super) enum Erasure {
+    /// The bodies are erased.
+    Done,
+    /// Another node erased bodies of the same batch at the same time: nothing is erased.
+    Raced,
+}
+
+impl Link {
+    /// Connects, creates the tables if there are none and `create` says so, and makes sure that
+    /// everything that is visible is durable.
+    pub(super) async fn connect(url: &PostgresUrl, create: bool) -> Result<Link, StoreError> {
+        let (client, mut connection) = url.config.connect(url.tls.clone()).await?;
+        let has_warned = Arc::new(AtomicBool::new(false));
+        let warned = Arc::clone(&has_warned);
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
+            {
+                // A notice comes before the answer that it is about.
+                if let AsyncMessage::Notice(notice) = message
+                    && notice.parsed_severity() == Some(Severity::Warning)
+                {
+                    tracing::warn!(message = notice.message(), "PostgreSQL warns");
+                    warned.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        let link = Link { client, has_warned };
+        link.expect_durable().await?;
+        if create {
+            link.create().await?;
+        }
+        link.identify().await?;
+        link.barrier().await?;
+        Ok(link)
+    }
+
+    /// Whether the connection has ended, perhaps with this result.
+    pub(super) fn has_ended<T>(&self, done: &Result<T, StoreError>) -> bool {
+        let Err(StoreError::Postgres(error)) = done else { return self.client.is_closed() };
+        self.client.is_closed() || error.is_closed() || is_fatal(error)
+    }
+
+    async fn query(
+        &self,
+        text: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        Ok(self.client.query_typed(text, values).await?)
+    }
+
+    /// Makes sure that a commit waits for the disk, whatever the defaults are. Other engines do not
+    /// know these settings, and have no choice to be durable or not.
+    async fn expect_durable(&self) -> Result<(), StoreError> {
+        if self.setting("fsync").await?.as_deref() == Some("off") {
+            return Err(StoreError::NotDurable("fsync = off"));
+        }
+        let commit = self.setting("synchronous_commit").await?;
+        if matches!(commit.as_deref(), Some("off" | "local")) {
+            self.client.batch_execute("SET synchronous_commit = 'on'").await?;
+        }
+        // A statement that is cancelled while it waits for the standby is committed on this server only.
+        if self.setting("statement_timeout").await?.is_some_and(|timeout| timeout != "0") {
+            self.client.batch_execute("SET statement_timeout = 0").await?;
+        }
+        Ok(())
+    }
+
+    /// A setting of the server, if it has one of this name.
+    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        match self.client.query_typed(&format!("SHOW {name}"), &[]).await {
+            Ok(rows) => Ok(rows.first().and_then(|row| row.try_get(0).ok())),
+            Err(error) if error.as_db_error().is_some() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn create(&self) -> Result<(), StoreError> {
+        for _ in 0..3 {
+            match self.client.batch_execute(CREATE).await {
+                // Another node creates them at this moment.
+                Err(error) if is_lost_race(&error) => {}
+                created => {
+                    created?;
+                    break;
+                }
+            }
+        }
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&APPLICATION, Type::INT8), (&VERSION, Type::INT4)];
+        self.client.execute_typed(NAME, &values).await?;
+        Ok(())
+    }
+
+    /// Makes sure that the tables are a log of this version.
+    async fn identify(&self) -> Result<(), StoreError> {
+        let rows = match self.client.query_typed(IDENTITY, &[]).await {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                return Err(StoreError::Empty);
+            }
+            rows => rows?,
+        };
+        let [row] = &rows[..] else { return Err(StoreError::Empty) };
+        match (row.try_get(0)?, row.try_get(1)?) {
+            (APPLICATION, VERSION) => Ok(()),
+            (APPLICATION, found) => Err(StoreError::Newer { found, known: VERSION }),
+            (application, _) => Err(StoreError::Foreign { application }),
+        }
+    }
+
+    /// Commits something, and waits until it is durable, on the standbys too. So is then everything
+    /// that was committed before, even if whoever committed it did not wait.
+    pub(super) async fn barrier(&self) -> Result<(), StoreError> {
+        self.has_warned.store(false, Ordering::Relaxed);
+        self.client.execute_typed(BARRIER, &[(&APPLICATION, Type::INT8)]).await?;
+        if self.has_warned.load(Ordering::Relaxed) {
+            return Err(StoreError::Unreplicated);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn last(&self) -> Result<u64, StoreError> {
+        let rows = self.query(LAST, &[]).await?;
+        let Some(row) = rows.first() else { return Ok(0) };
+        let (first, last): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if first < 1 || last < first {
+            let what = "the last batch ends before it begins";
+            return Err(StoreError::Corrupt { position: first.unsigned_abs(), what });
+        }
+        Ok(last.unsigned_abs())
+    }
+
+    pub(super) async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        // A position that a database cannot hold is far from the next one.
+        let (Ok(first), Ok(last)) = (i64::try_from(batch.first), i64::try_from(batch.last()))
+        else {
+            return Err(AppendError::Conflict);
+        };
+        let (headers, bodies) = rows::encode(&batch.events).map_err(AppendError::Failed)?;
+        let id = &batch.id[..];
+        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&first, Type::INT8),
+            (&last, Type::INT8),
+            (&id, Type::BYTEA),
+            (&headers, Type::BYTEA),
+            (&bodies, Type::BYTEA),
+        ];
+        self.has_warned.store(false, Ordering::Relaxed);
+        match self.client.execute_typed(APPEND, &values).await {
+            // It stopped waiting for the standby.
+            Ok(1) if self.has_warned.load(Ordering::Relaxed) => {
+                Err(AppendError::Unknown(StoreError::Unreplicated))
+            }
+            Ok(1) => Ok(()),
+            Ok(_) => Err(AppendError::Conflict),
+            Err(error) if is_lost_race(&error) => Err(AppendError::Conflict),
+            Err(error) if changed_nothing(&error) => Err(AppendError::Failed(error.into())),
+            Err(error) => Err(AppendError::Unknown(error.into())),
+        }
+    }
+
+    /// Whether a batch is stored, and durable.
+    pub(super) async fn is_durable(&self, batch: &Batch) -> Result<bool, StoreError> {
+        let Ok(first) = i64::try_from(batch.first) else { return Ok(false) };
+        let rows = self.query(ID, &[(&first, Type::INT8)]).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        if row.try_get::<_, &[u8]>(0)? != batch.id {
+            return Ok(false);
+        }
+        self.barrier().await?;
+        Ok(true)
+    }
+
+    /// First position of the batch that has position `from`, or of the first batch.
+    async fn start(&self, from: i64) -> Result<i64, StoreError> {
+        let rows = self.query(START, &[(&from, Type::INT8)]).await?;
+        let start = rows.first().map(|row| row.try_get(0)).transpose()?;
+        Ok(start.flatten().unwrap_or(1))
+    }
+
+    pub(super) async fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        let Ok(from) = i64::try_from(from.max(1)) else { return Ok(Vec::new()) };
+        let start = self.start(from).await?;
+        let rows = self.query(SIZES, &[(&start, Type::INT8), (&from, Type::INT8)]).await?;
+        let (mut room, mut end) = (max_bytes, None);
+        for row in &rows {
+            let (first, size): (i64, i32) = (row.try_get(0)?, row.try_get(1)?);
+            // With chunks' lengths, so a little more than what counts.
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            if end.is_some() && size > room {
+                break;
+            }
+            room = room.saturating_sub(size);
+            end = Some(first);
+        }
+        let Some(end) = end else { return Ok(Vec::new()) };
+        let values = [(&start, Type::INT8), (&end, Type::INT8), (&from, Type::INT8)]
+            .map(|(value, kind)| (value as &(dyn ToSql + Sync), kind));
+        let rows = self.query(READ, &values).await?;
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut next = from.unsigned_abs();
+        for row in &rows {
+            let batch = decode(row)?;
+            let follows = batch.first == next || batches.is_empty() && batch.first < next;
+            if !follows {
+                return Err(StoreError::Corrupt { position: next, what: NO_BATCH });
+            }
+            next = batch.last() + 1;
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    pub(super) async fn headers(&self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut next = from.max(1);
+        let mut headers = Vec::new();
+        let Ok(from) = i64::try_from(next) else { return Ok(headers) };
+        let start = self.start(from).await?;
+        for row in self.query(HEADERS, &[(&start, Type::INT8), (&from, Type::INT8)]).await? {
+            let more = rows::headers_from(row.try_get(0)?, row.try_get(1)?, next)?;
+            next += more.len() as u64;
+            headers.extend(more);
+        }
+        Ok(headers)
+    }
+
+    /// Erases the bodies of events at ascending positions, all or none.
+    pub(super) async fn erase(&mut self, events: &[u64]) -> Result<Erasure, StoreError> {
+        let transaction = self.client.transaction().await?;
+        let mut rest = events;
+        while let [event, ..] = rest {
+            match erase_in_one_batch(&transaction, *event, rest).await? {
+                Some(others) => rest = others,
+                None => return Ok(Erasure::Raced),
+            }
+        }
+        match transaction.commit().await {
+            Err(error) if is_lost_race(&error) => return Ok(Erasure::Raced),
+            committed => committed?,
+        }
+        // The rows as they were are removed from the table with this, and not before.
+        if let Err(error) = self.client.batch_execute("VACUUM gcs_batch").await {
+            tracing::warn!(%error, "erased bodies are in the table until it is vacuumed");
+        }
+        Ok(Erasure::Done)
+    }
+}
+
+/// Erases those of the ascending `events` that are in the first one's batch. Returns the others;
+/// `None` if another node was quicker.
+async fn erase_in_one_batch<'a>(
+    transaction: &Transaction<'_>,
+    event: u64,
+    events: &'a [u64],
+) -> Result<Option<&'a [u64]>, StoreError> {
+    let missing = StoreError::Missing { position: event };
+    let Ok(key) = i64::try_from(event) else { return Err(missing) };
+    let rows = transaction.query_typed(BODIES, &[(&key, Type::INT8)]).await?;
+    let Some(row) = rows.first() else { return Err(missing) };
+    let (key, last, bodies): (i64, i64, &[u8]) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (first, last) = (key.unsigned_abs(), last.unsigned_abs());
+    if event > last {
+        return Err(missing);
+    }
+    let (named, others) = events.split_at(events.partition_point(|event| *event <= last));
+    let mut erased = bodies.to_vec();
+    rows::erase(first, &mut erased, named)?;
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&key, Type::INT8), (&bodies, Type::BYTEA), (&erased, Type::BYTEA)];
+    match transaction.execute_typed(REPLACE, &values).await {
+        Ok(1) => Ok(Some(others)),
+        Ok(_) => Ok(None),
+        Err(error) if is_lost_race(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn decode(row: &Row) -> Result<Batch, StoreError> {
+    let (first, last) = (row.try_get(0)?, row.try_get(1)?);
+    let (id, headers, bodies) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    BatchRow { first, last, id, headers, bodies }.decode()
+}
+
+/// Whether another transaction was in the way, and this one did nothing.
+fn is_lost_race(error: &tokio_postgres::Error) -> bool {
+    let races = [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    error.code().is_some_and(|code| races.contains(code))
+}
+
+/// Whether the server refused a statement before it did anything. A connection that ends leaves that
+/// open, and so does everything that is not known here.
+fn changed_nothing(error: &tokio_postgres::Error) -> bool {
+    // Classes: data exception, integrity, transaction state, access, syntax, resources, limits.
+    let classes = ["22", "23", "25", "28", "42", "53", "54"];
+    let is_of = |code: &SqlState| classes.iter().any(|class| code.code().starts_with(class));
+    !is_fatal(error) && error.code().is_some_and(is_of)
+}
+
+/// Whether the server ends the connection with this error.
+fn is_fatal(error: &tokio_postgres::Error) -> bool {
+    let fatal = |severity| severity != Severity::Error;
+    error.as_db_error().is_some_and(|error| error.parsed_severity().is_none_or(fatal))
+}

@@ -1,0 +1,215 @@
+//! The log in a PostgreSQL database, or in an engine that speaks its protocol: one row per batch.
+//!
+//! Nothing but plain statements is needed for correctness: no listen and notify, no sequences, no
+//! locks. A batch is appended if the row before it ends where it begins, and the primary key lets only one
+//! of several writers have a position. Whether an append is durable is the server's to say: with
+//! synchronous standbys, it says so once they have it.
+//!
+//! An erased body is gone from the table. How long the database's own write-ahead log, its archive and its
+//! backups keep it is for their settings to say.
+
+mod link;
+mod url;
+
+use std::error::Error as _;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use self::link::{Erasure, Link};
+use super::{AppendError, Batch, Store, StoreError};
+
+pub use self::url::{PostgresUrl, UrlError};
+
+/// How long to wait for an answer to an append.
+const APPEND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait for everything else.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Number of times that an erasure is tried against other nodes.
+const ERASE_TRIES: u32 = 10;
+
+/// A log in a PostgreSQL database, durable on every append.
+///
+/// Its methods block, and must not be called from a thread that runs asynchronous tasks.
+pub struct PostgresStore {
+    /// `None` only while this is dropped.
+    runtime: Option<Runtime>,
+    url: PostgresUrl,
+    link: Option<Link>,
+    /// An append that the server has not answered in time. No other one is sent before its answer, so
+    /// that a server that does not answer is not given more and more to do.
+    doubt: Option<JoinHandle<(Link, Result<(), AppendError>)>>,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Opens a log, and creates its tables if they are not there.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, refuses, is set up to lose what it has accepted, or has
+    /// tables of something else under these names.
+    pub fn create(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
+        PostgresStore::connect(url, true)
+    }
+
+    /// Opens a log whose tables are there.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::create`]; [`StoreError::Empty`] if there are no tables.
+    pub fn open(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
+        PostgresStore::connect(url, false)
+    }
+
+    fn connect(url: PostgresUrl, create: bool) -> Result<PostgresStore, StoreError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(StoreError::Io)?;
+        let link = runtime.block_on(in_time(PATIENCE, Link::connect(&url, create)))?;
+        Ok(PostgresStore { runtime: Some(runtime), url, link: Some(link), doubt: None })
+    }
+
+    /// Waits for the answer to an append that has not come in time, until `patience` is over.
+    fn end_doubt(&mut self, patience: Duration) -> Result<(), StoreError> {
+        let (Some(runtime), Some(doubt)) = (&self.runtime, &mut self.doubt) else {
+            return Ok(());
+        };
+        match runtime.block_on(in_time(patience, async { Ok(doubt.await) }))? {
+            Ok((link, _)) => self.link = Some(link),
+            Err(error) => tracing::error!(%error, "an append to PostgreSQL was cut off"),
+        }
+        self.doubt = None;
+        Ok(())
+    }
+
+    /// Does something on a connection that is open. It is done once more on a new one if the connection
+    /// ends meanwhile, so doing it twice must do no harm.
+    fn with_link<T>(
+        &mut self,
+        patience: Duration,
+        work: &impl AsyncFn(&mut Link) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let Some(runtime) = &self.runtime else { return Err(StoreError::Busy) };
+        let (url, link) = (&self.url, self.link.take());
+        let (link, done) = runtime.block_on(in_time(patience, async {
+            if let Some(mut link) = link {
+                let done = work(&mut link).await;
+                if !link.has_ended(&done) {
+                    return Ok((link, done));
+                }
+            }
+            let mut link = Link::connect(url, false).await?;
+            let done = work(&mut link).await;
+            Ok((link, done))
+        }))?;
+        self.link = Some(link);
+        done
+    }
+
+    /// Sends a batch once.
+    fn try_append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.end_doubt(APPEND_PATIENCE).map_err(AppendError::Failed)?;
+        self.with_link(APPEND_PATIENCE, &async |_| Ok(())).map_err(AppendError::Failed)?;
+        let (Some(runtime), Some(link)) = (&self.runtime, self.link.take()) else {
+            return Err(AppendError::Failed(StoreError::Busy));
+        };
+        let batch = batch.clone();
+        let mut task = runtime.spawn(async move {
+            let appended = link.append(&batch).await;
+            (link, appended)
+        });
+        match runtime.block_on(async { timeout(APPEND_PATIENCE, &mut task).await }) {
+            Ok(Ok((link, appended))) => {
+                self.link = Some(link);
+                appended
+            }
+            Ok(Err(error)) => Err(AppendError::Unknown(StoreError::Io(error.into()))),
+            Err(_) => {
+                self.doubt = Some(task);
+                Err(AppendError::Unknown(StoreError::TimedOut(APPEND_PATIENCE)))
+            }
+        }
+    }
+}
+
+/// The result of some work, if it comes in time.
+async fn in_time<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(patience, work).await.unwrap_or(Err(StoreError::TimedOut(patience)))
+}
+
+/// What went wrong, and why: the error itself says only the first.
+pub(super) fn with_cause(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), error.source()) {
+        (Some(error), _) => format!("{} ({})", error.message(), error.code().code()),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+impl Store for PostgresStore {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.with_link(PATIENCE, &async |link| link.last().await)
+    }
+
+    /// If the connection ends before the answer, as when the server starts again, the batch is looked for
+    /// and sent once more. Its id tells it from everyone else's, and the position is free for one only.
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        batch.validate().map_err(AppendError::Failed)?;
+        let unknown = match self.try_append(batch) {
+            Err(AppendError::Unknown(error)) if self.doubt.is_none() => error,
+            appended => return appended,
+        };
+        match self.is_durable(batch) {
+            Ok(true) => Ok(()),
+            Err(_) => Err(AppendError::Unknown(unknown)),
+            Ok(false) => match self.try_append(batch) {
+                Err(AppendError::Conflict) if self.is_durable(batch).unwrap_or(false) => Ok(()),
+                appended => appended,
+            },
+        }
+    }
+
+    fn is_durable(&mut self, batch: &Batch) -> Result<bool, StoreError> {
+        self.end_doubt(APPEND_PATIENCE)?;
+        self.with_link(APPEND_PATIENCE, &async |link| link.is_durable(batch).await)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        self.with_link(PATIENCE, &async |link| link.read(from, max_bytes).await)
+    }
+
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.with_link(PATIENCE, &async |link| link.headers(from).await)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        let mut events = events.to_vec();
+        events.sort_unstable();
+        for _ in 0..ERASE_TRIES {
+            let erased = self.with_link(PATIENCE, &async |link| link.erase(&events).await)?;
+            if let Erasure::Done = erased {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Busy)
+    }
+}
