@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::postgres::{execute, postgres, url};
+use crate::common::postgres::{Postgres, execute, postgres, url};
 use gcs_server::store::{
     AppendError, Batch, PostgresStore, Store, StoreError, StoredBody, StoredEvent,
 };
@@ -182,4 +182,45 @@ fn what_is_no_batch_in_the_tables_is_found() {
         execute(&place, "DELETE FROM gcs_batch; INSERT INTO gcs_batch SELECT * FROM copy");
         assert_eq!(store.read(1, usize::MAX).unwrap().len(), 5);
     }
+}
+
+/// Whatever was acknowledged is on the standby, and the store finds the new primary by itself.
+#[test]
+fn a_standby_that_takes_over_has_everything_that_was_acknowledged() {
+    let Some([primary, standby]) = Postgres::start_pair() else { return };
+    let place = format!("host={},{} user=test dbname=postgres", primary.host(), standby.host());
+    let mut store = PostgresStore::create(url(&place)).unwrap();
+    let (mut acknowledged, mut longest) = (Vec::new(), Duration::ZERO);
+    let begun = Instant::now();
+    let mut killed = None;
+    let mut next = 1;
+    for number in 0..1000u32 {
+        if number == 300 {
+            primary.kill();
+            standby.promote();
+            killed = Some(begun.elapsed());
+        }
+        let mut batch = batch(next, 1);
+        batch.id[..4].copy_from_slice(&number.to_le_bytes());
+        let before = Instant::now();
+        // As the server does: what is not known is looked up, and what is not there is sent again.
+        loop {
+            match store.append(&batch) {
+                Ok(()) => break,
+                Err(AppendError::Conflict) => panic!("there is no other writer"),
+                Err(error) => assert!(number == 300, "{number}: {error}"),
+            }
+            if store.is_durable(&batch).unwrap_or(false) {
+                break;
+            }
+        }
+        longest = longest.max(before.elapsed());
+        acknowledged.push(batch.clone());
+        next += 2;
+    }
+    assert_eq!(store.read(1, usize::MAX).unwrap(), acknowledged);
+    drop(store);
+    let mut survivor = PostgresStore::open(url(&standby.text("postgres"))).unwrap();
+    assert_eq!(survivor.read(1, usize::MAX).unwrap(), acknowledged);
+    println!("1000 batches, the primary killed after {killed:?}: longest wait {longest:?}");
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 /// A running server, which ends with this program.
 pub struct Postgres {
     folder: TempDir,
+    process: u32,
 }
 
 /// The server that the tests of this program share; `None`, said aloud, where there is no PostgreSQL.
@@ -27,75 +28,71 @@ fn programs() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
         .unwrap_or_default();
+    // The latest first.
     found.sort();
+    found.reverse();
     let in_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>());
     found.extend(in_path.unwrap_or_default());
-    let programs = found.into_iter().rev().find(|folder| folder.join("initdb").exists());
+    let programs = found.into_iter().find(|folder| folder.join("pg_basebackup").exists());
     if programs.is_none() {
         assert!(
             env::var_os("TEST_POSTGRES").is_none(),
-            "TEST_POSTGRES is set, and there is no initdb"
+            "TEST_POSTGRES is set, and there is no pg_basebackup"
         );
         eprintln!("NOT TESTED: PostgreSQL. To test it: apt-get install postgresql");
     }
     programs
 }
 
+/// What a server of its own needs to be told.
+const SETTINGS: [&str; 3] = ["listen_addresses=", "max_connections=200", "shared_buffers=32MB"];
+
 impl Postgres {
     /// Starts a server that only this machine reaches, through a socket in a folder of its own.
     fn start(programs: &Path) -> Postgres {
-        let folder = tempfile::tempdir().unwrap();
-        let (data, path) = (folder.path().join("data"), folder.path().to_owned());
-        // PostgreSQL refuses to run as root.
-        let is_root = rustix::process::geteuid().is_root();
-        if is_root {
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            fs::create_dir(&data).unwrap();
-            let owned =
-                Command::new("chown").arg("postgres").args([&data, &path]).status().unwrap();
-            assert!(owned.success(), "there is no user named postgres");
-        }
-        let command = |name: &str| {
-            let program = programs.join(name);
-            let mut command = Command::new("setpriv");
-            if is_root {
-                command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
-            }
-            // The server ends with the thread that starts it, which is one that never ends.
-            command.args(["--pdeathsig", "INT", "--"]).arg(program).current_dir("/");
-            command
-        };
-        let made = command("initdb")
+        let folder = folder();
+        let data = folder.path().join("data");
+        run(command(programs, "initdb")
             .args(["--auth", "trust", "--username", "test", "--no-sync", "--pgdata"])
-            .arg(&data)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut server = command("postgres");
-        server.arg("-D").arg(&data).arg("-k").arg(&path).args(["-c", "listen_addresses="]);
-        server.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]);
-        server.stderr(Stdio::piped());
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            let mut child = server.spawn().unwrap();
-            let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-            let mut said = Vec::new();
-            while let Some(Ok(line)) = lines.next() {
-                let is_up = line.contains("ready to accept connections");
-                said.push(line);
-                if is_up {
-                    break;
-                }
-            }
-            ready.send(said).unwrap();
-            // Whatever else it says must be read, or it stands still.
-            lines.for_each(drop);
-            child.wait()
-        });
-        let said = is_ready.recv().unwrap();
-        let is_up = said.last().is_some_and(|line| line.contains("ready to accept connections"));
-        assert!(is_up, "{}", said.join("\n"));
-        Postgres { folder }
+            .arg(&data));
+        Postgres { process: serve(programs, folder.path(), &[]), folder }
+    }
+
+    /// Starts a server that has a standby, and that waits for it with every commit.
+    pub fn start_pair() -> Option<[Postgres; 2]> {
+        let programs = programs()?;
+        let mut primary = Postgres::start(&programs);
+        let folder = folder();
+        run(command(&programs, "pg_basebackup")
+            .args(["--checkpoint", "fast", "--no-sync", "--write-recovery-conf", "--pgdata"])
+            .arg(folder.path().join("data"))
+            .args(["--dbname", &primary.text("postgres")]));
+        let standby = Postgres { process: serve(&programs, folder.path(), &[]), folder };
+        // From now on a commit waits.
+        primary.kill();
+        primary.process = serve(&programs, primary.folder.path(), &["synchronous_standby_names=*"]);
+        Some([primary, standby])
+    }
+
+    /// Kills the server and its children, as when the machine stops.
+    pub fn kill(&self) {
+        let process = self.process.to_string();
+        // Stopped first, it notices nothing and starts no others.
+        let signals = [["-STOP", &process], ["-KILL", &process]];
+        let stopped = Command::new("kill").args(signals[0]).status().unwrap();
+        let children = Command::new("pkill").args(["-KILL", "-P", &process]).status().unwrap();
+        let killed = Command::new("kill").args(signals[1]).status().unwrap();
+        assert!(stopped.success() && children.success() && killed.success());
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.execute("postgres", "SELECT pg_promote()");
+    }
+
+    /// The folder with its socket, to connect to.
+    pub fn host(&self) -> String {
+        self.folder.path().display().to_string()
     }
 
     /// Where a database of this server is.
@@ -115,6 +112,70 @@ impl Postgres {
     pub fn execute(&self, database: &str, statements: &str) {
         execute(&self.text(database), statements);
     }
+}
+
+/// A folder that PostgreSQL may use.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if is_root() {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        run(Command::new("chown").arg("postgres").arg(folder.path()));
+    }
+    folder
+}
+
+/// PostgreSQL refuses to run as root.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A program of PostgreSQL, which ends with the thread that starts it.
+fn command(programs: &Path, name: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    if is_root() {
+        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
+    }
+    command.args(["--pdeathsig", "INT", "--"]).arg(programs.join(name)).current_dir("/");
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Starts a server on the data in a folder, and waits until it accepts connections.
+fn serve(programs: &Path, folder: &Path, settings: &[&str]) -> u32 {
+    let mut server = command(programs, "postgres");
+    server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).stderr(Stdio::piped());
+    SETTINGS.iter().chain(settings).for_each(|setting| {
+        server.args(["-c", setting]);
+    });
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    // A thread that does not end before the server does.
+    thread::spawn(move || {
+        let mut child = server.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let is_up = |line: &String| {
+            line.contains("ready to accept connections")
+                || line.contains("ready to accept read-only connections")
+        };
+        while let Some(Ok(line)) = lines.next() {
+            said.push(line);
+            if said.last().is_some_and(is_up) {
+                break;
+            }
+        }
+        ready.send((said, child.id())).unwrap();
+        // Whatever else it says must be read, or it stands still.
+        lines.for_each(drop);
+        child.wait()
+    });
+    let (said, process) = is_ready.recv().unwrap();
+    let is_up = said.last().is_some_and(|line| line.contains("ready to accept"));
+    assert!(is_up, "{}", said.join("\n"));
+    process
 }
 
 /// Executes statements on a connection of their own.
