@@ -265,6 +265,24 @@ impl Client {
         Ok(self.send(ask)?.1)
     }
 
+    /// A file, which has at most `most` bytes.
+    pub(super) fn download(&self, path: &str, most: u64) -> Result<Vec<u8>, AskError> {
+        let request = Request::get(format!("{}{path}", self.url)).body("");
+        let failed = |error| AskError::failed(self, &Method::GET, error);
+        let mut answer =
+            self.agent.run(request.map_err(|_| AskError::Unsendable)?).map_err(failed)?;
+        let status = answer.status();
+        // At its limit, the library does not look whether the body has ended.
+        let limit = if status == 200 { most.saturating_add(1) } else { SMALL as u64 };
+        let body = answer.body_mut().with_config().limit(limit);
+        if status == 200 {
+            return body.read_to_vec().map_err(failed);
+        }
+        let text = body.lossy_utf8(true).read_to_string().unwrap_or_default();
+        let moved = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        Err(AskError::unsuccessful(self, status.as_u16(), &text, moved))
+    }
+
     /// The status and the text of the answer to a request that succeeds.
     fn send(&self, Ask { method, path, body }: &Ask) -> Result<(u16, String), AskError> {
         let mut request = Request::builder()

@@ -5,6 +5,7 @@ mod backup;
 mod codes;
 mod connection;
 mod corrections;
+mod mirror;
 mod offline;
 mod operate;
 mod output;
@@ -108,6 +109,9 @@ enum Command {
     /// Backend: ask whether an element is published
     Exact(report::Exact),
 
+    /// Anyone: fetch what a server publishes, verify it, and keep a folder of it up to date
+    Mirror(mirror::MirrorCommand),
+
     /// Offline: verify a log, and name the first bad event
     VerifyLog(offline::VerifyLog),
     /// Offline: compute state and files from the log, and compare them with what is there
@@ -185,6 +189,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Report(patient) => report::report(&patient),
         Command::ReportStatus(status) => report::report_status(&status),
         Command::Exact(query) => report::exact(&query),
+        Command::Mirror(command) => mirror::mirror(&command),
         Command::VerifyLog(log) => offline::verify_log(log),
         Command::Rebuild(rebuild) => offline::rebuild(rebuild),
         Command::Backup(backup) => backup::backup(&backup),

@@ -7,6 +7,7 @@
 mod builder;
 mod files;
 mod mender;
+mod mirror;
 mod shelf;
 mod verify;
 mod worker;
@@ -21,6 +22,7 @@ use thiserror::Error;
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
 pub use self::files::Files;
 pub use self::mender::Remake;
+pub use self::mirror::{Mirror, MirrorError, Origin, Pulled};
 pub use self::shelf::{Damaged, Shelf, Shelved};
 pub use self::worker::{Published, Worker};
 

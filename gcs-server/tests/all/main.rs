@@ -25,6 +25,7 @@ mod hostile;
 mod judging;
 mod ledger;
 mod log;
+mod mirror;
 mod nodes;
 mod output;
 mod postgres;

@@ -31,6 +31,8 @@ fn without_settings(mut command: Command) -> Command {
 /// A server in a process of its own, with the system's clock.
 pub struct Process {
     pub child: Child,
+    /// The root key that it showed.
+    pub root: String,
     log: File,
     api: Api,
 }
@@ -76,10 +78,11 @@ impl Process {
             url.split("://").nth(1).and_then(|address| address.parse().ok()).unwrap()
         };
         let (public, private) = (address(line("public:")), address(line("private:")));
-        assert_eq!(line("root key:").len(), 64);
+        let root = line("root key:");
+        assert_eq!(root.len(), 64);
         let operator = if is_new { line("operator token:") } else { String::new() };
         let api = Api { public, private, operator, backend: String::new() };
-        Process { child, log, api }
+        Process { child, root, log, api }
     }
 
     /// A command that asks this server, with a token if there is one.

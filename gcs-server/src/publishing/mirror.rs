@@ -1,0 +1,284 @@
+//! A mirror: a folder with what another server publishes, verified up to the root key.
+//!
+//! Whoever serves the folder needs no key and no trust: phones verify the same bytes once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::{fs, io};
+
+use gcs_core::files::{MAX_MANIFEST_BYTES, Manifest, ManifestError, Path, PublicationIndex};
+use gcs_core::{Folder, ParseError, PublicKey, Version};
+use thiserror::Error;
+
+use super::verify::{Names, Verdict};
+
+/// The folders that published files are in.
+const FOLDERS: [&str; 5] = ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks"];
+
+/// Where a mirror fetches from.
+pub trait Origin {
+    /// The error of a fetch that failed.
+    type Error: Display;
+
+    /// The whole file at a path, which has at most `most` bytes.
+    ///
+    /// # Errors
+    /// When it cannot be had, or has more bytes.
+    fn fetch(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, Self::Error>;
+}
+
+/// A folder with what another server publishes.
+#[derive(Debug)]
+pub struct Mirror {
+    folder: Folder,
+    root: PublicKey,
+    /// Files that have been verified since this was opened.
+    verified: BTreeSet<Path>,
+}
+
+/// What a mirror has after a pull.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// The manifest that is in the folder now.
+    pub manifest: Manifest,
+    /// Number of files that were fetched.
+    pub fetched: usize,
+    /// Number of files that were deleted, since no manifest that a phone may hold names them.
+    pub deleted: usize,
+}
+
+/// Why a pull failed. The folder has what it had, and perhaps some more verified files.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// A file could not be had.
+    #[error("{path} cannot be fetched: {reason}")]
+    Fetch {
+        /// Its path.
+        path: Path,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The manifest is not one that the root key vouches for now.
+    #[error("the manifest is refused: {0}")]
+    Manifest(#[from] ManifestError),
+    /// The manifest is older than the one in the folder.
+    #[error("the server went back from {} to {}", version(.held), version(.got))]
+    RolledBack {
+        /// What the folder has.
+        held: Version,
+        /// What the server has.
+        got: Version,
+    },
+    /// The server has published two manifests under one version.
+    #[error("the server has another manifest of {} than before", version(.0))]
+    Equivocation(Version),
+    /// The index is not one that belongs to the manifest.
+    #[error("the index is refused: {0}")]
+    Index(#[from] ParseError),
+    /// The index belongs to another publication than the manifest that names it.
+    #[error("the index belongs to another publication than the manifest")]
+    OtherIndex,
+    /// A file has other bytes than the manifest says.
+    #[error("{0} is not what the manifest names")]
+    Wrong(Path),
+    /// The folder cannot be read or written.
+    #[error("{path}: {source}")]
+    Folder {
+        /// The file's path.
+        path: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+fn version(version: &Version) -> String {
+    format!("series {}, tick {}", version.series, version.tick)
+}
+
+/// A version and the version of the key list that came with it.
+struct Held {
+    version: Version,
+    keys: u32,
+    bytes: Vec<u8>,
+}
+
+impl Mirror {
+    /// A mirror in a folder, of the deployment with this root key.
+    pub fn new(folder: Folder, root: PublicKey) -> Mirror {
+        Mirror { folder, root, verified: BTreeSet::new() }
+    }
+
+    /// Fetches what is missing of the present publication, verifies it, and makes it the folder's once
+    /// it is whole. Files in the folder that are damaged are fetched again.
+    ///
+    /// # Errors
+    /// A [`MirrorError`]. Pull again later: what was fetched stays.
+    pub fn pull<O: Origin>(&mut self, origin: &mut O, now: u64) -> Result<Pulled, MirrorError> {
+        let bytes = fetch(origin, Path::Manifest, MAX_MANIFEST_BYTES as u64)?;
+        let held = self.held()?;
+        let least_keys = held.as_ref().map_or(0, |held| held.keys);
+        let (manifest, _) = Manifest::verify(&bytes, &self.root, now, least_keys)?;
+        let version = Version { series: manifest.series, tick: manifest.tick };
+        if let Some(held) = &held {
+            if version < held.version {
+                return Err(MirrorError::RolledBack { held: held.version, got: version });
+            }
+            if version == held.version && bytes != held.bytes {
+                return Err(MirrorError::Equivocation(version));
+            }
+        }
+        let mut names = Names::default();
+        let mut fetched = 0;
+        let index = Path::Index(manifest.index.sha256);
+        fetched += self.get(origin, index, manifest.index.bytes, &names)?;
+        let index = self.expect(&index)?;
+        names.learn(&index);
+        let index = PublicationIndex::parse(&index)?;
+        let is_its = (index.series, index.tick) == (manifest.series, manifest.tick)
+            && index.table.state() == manifest.state;
+        if !is_its {
+            return Err(MirrorError::OtherIndex);
+        }
+        for (path, length) in named(&index) {
+            fetched += self.get(origin, path, length, &names)?;
+        }
+        let kept = Path::KeptManifest { series: version.series, tick: version.tick };
+        self.write(&kept, &bytes)?;
+        self.write(&Path::Manifest, &bytes)?;
+        let deleted = self.sweep(now)?;
+        Ok(Pulled { manifest, fetched, deleted })
+    }
+
+    /// The manifest in the folder, if it is whole.
+    fn held(&self) -> Result<Option<Held>, MirrorError> {
+        let Some(bytes) = self.read(&Path::Manifest)? else { return Ok(None) };
+        // As if it had just been issued: what has expired still says what was published.
+        let Ok((manifest, keys)) = Manifest::verify(&bytes, &self.root, 0, 0) else {
+            return Ok(None);
+        };
+        let version = Version { series: manifest.series, tick: manifest.tick };
+        Ok(Some(Held { version, keys, bytes }))
+    }
+
+    /// Makes sure that a file is there and right. Returns the number of files fetched.
+    fn get<O: Origin>(
+        &mut self,
+        origin: &mut O,
+        path: Path,
+        length: u64,
+        names: &Names,
+    ) -> Result<usize, MirrorError> {
+        let is_right = |bytes: &[u8]| names.verify(&path, bytes, &self.root) == Verdict::Right;
+        if self.verified.contains(&path) && self.is_there(&path) {
+            return Ok(0);
+        }
+        let fetched = if self.read(&path)?.is_some_and(|present| is_right(&present)) {
+            0
+        } else {
+            let bytes = fetch(origin, path, length)?;
+            if !is_right(&bytes) {
+                return Err(MirrorError::Wrong(path));
+            }
+            self.write(&path, &bytes)?;
+            1
+        };
+        self.verified.insert(path);
+        Ok(fetched)
+    }
+
+    /// Deletes files that no manifest names which has not expired.
+    fn sweep(&mut self, now: u64) -> Result<usize, MirrorError> {
+        let present = self.present()?;
+        let mut needed = BTreeSet::new();
+        for path in present.iter().filter(|path| matches!(path, Path::KeptManifest { .. })) {
+            let Some(bytes) = self.read(path)? else { continue };
+            let Ok(manifest) = Manifest::verify_file(&bytes, &self.root) else { continue };
+            if manifest.expires <= now {
+                continue;
+            }
+            let index = Path::Index(manifest.index.sha256);
+            needed.extend([*path, index]);
+            if let Some(Ok(index)) = self.read(&index)?.map(|bytes| PublicationIndex::parse(&bytes))
+            {
+                needed.extend(named(&index).into_keys());
+            }
+        }
+        let unneeded: Vec<&Path> = present.difference(&needed).collect();
+        for path in &unneeded {
+            self.folder.delete(&path.to_string()).map_err(|source| failed(path, source))?;
+            self.verified.remove(path);
+        }
+        Ok(unneeded.len())
+    }
+
+    /// Every published file in the folder but the manifest.
+    fn present(&self) -> Result<BTreeSet<Path>, MirrorError> {
+        let mut found = BTreeSet::new();
+        let mut folders: Vec<String> = FOLDERS.map(str::to_owned).into();
+        while let Some(folder) = folders.pop() {
+            let failed = |source| MirrorError::Folder { path: folder.clone(), source };
+            let entries = match fs::read_dir(self.folder.path().join(&folder)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(failed)?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+                if entry.file_type().map_err(failed)?.is_dir() {
+                    folders.push(name);
+                } else if let Ok(path) = format!("/{name}").parse() {
+                    found.insert(path);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn is_there(&self, path: &Path) -> bool {
+        self.folder.path().join(path.to_string().trim_start_matches('/')).is_file()
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, MirrorError> {
+        self.folder.read(&path.to_string()).map_err(|source| failed(path, source))
+    }
+
+    /// A file that has just been verified.
+    fn expect(&self, path: &Path) -> Result<Vec<u8>, MirrorError> {
+        let gone = || failed(path, io::ErrorKind::NotFound.into());
+        self.read(path)?.ok_or_else(gone)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), MirrorError> {
+        if self.read(path)?.is_some_and(|present| present == bytes) {
+            return Ok(());
+        }
+        self.folder.write(&path.to_string(), bytes).map_err(|source| failed(path, source))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> MirrorError {
+    MirrorError::Folder { path: path.to_string(), source }
+}
+
+fn fetch<O: Origin>(origin: &mut O, path: Path, most: u64) -> Result<Vec<u8>, MirrorError> {
+    let failed = |error: O::Error| MirrorError::Fetch { path, reason: error.to_string() };
+    origin.fetch(&path, most).map_err(failed)
+}
+
+/// The files that an index names, and their lengths.
+fn named(index: &PublicationIndex) -> BTreeMap<Path, u64> {
+    let mut named = BTreeMap::new();
+    for entry in &index.bundles {
+        let path = Path::Bundle { span: entry.span, series: index.series, to: entry.to };
+        named.insert(path, entry.bytes);
+    }
+    for row in index.table.rows() {
+        named.insert(Path::Set { date: row.date, identity: row.identity }, row.bytes);
+        if row.len > 0 {
+            let length = row.record_shape.record_len().saturating_mul(row.records().into());
+            named.insert(Path::Checks { date: row.date, root: row.check_root }, length);
+        }
+    }
+    named
+}
