@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use gcs_core::DAY_SECONDS;
 use gcs_core::Version;
@@ -12,7 +12,7 @@ use gcs_core::report::Item;
 use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{App, StartError};
-use gcs_server::clock::Clock;
+use gcs_server::clock::{Clock, Machine};
 use gcs_server::domain::judge;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
@@ -29,6 +29,9 @@ use super::{HOUR, START, policy, submission};
 pub struct Home {
     pub folder: TempDir,
     pub time: Arc<AtomicU64>,
+    /// Seconds since the machine booted, which count if the boot has a name.
+    pub uptime: Arc<AtomicU64>,
+    pub boot: Mutex<Option<String>>,
     /// What servers here draw from, one after the other.
     pub random: Random,
 }
@@ -47,7 +50,17 @@ impl Home {
     /// At a Unix time; a deployment that is made here has other keys for each seed.
     pub fn seeded(seed: u64, now: u64) -> Home {
         let (folder, time) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(now)));
-        Home { folder, time, random: Random::seeded(seed) }
+        let (uptime, boot) = (Arc::default(), Mutex::default());
+        Home { folder, time, uptime, boot, random: Random::seeded(seed) }
+    }
+
+    /// The clock of servers here.
+    pub fn clock(&self) -> Clock {
+        let (now, uptime) = (Arc::clone(&self.time), Arc::clone(&self.uptime));
+        match &*self.boot.lock().unwrap() {
+            Some(boot) => Clock::Machine(Machine { now, uptime, boot: boot.clone() }),
+            None => Clock::Manual(now),
+        }
     }
 
     pub fn now(&self) -> u64 {
@@ -74,6 +87,7 @@ impl Home {
     }
 
     pub fn pass(&self, seconds: u64) {
+        self.uptime.fetch_add(seconds, Ordering::SeqCst);
         self.time.fetch_add(seconds, Ordering::SeqCst);
     }
 
@@ -82,7 +96,7 @@ impl Home {
     }
 
     pub async fn start_with(&self, config: &Config) -> Result<Running, StartError> {
-        Running::start(config, &self.time, &self.random).await
+        Running::start(config, self.clock(), &self.random).await
     }
 
     pub async fn start(&self) -> Running {
@@ -186,10 +200,9 @@ impl Running {
     /// Starts a server in this thread's runtime, with this clock and this randomness.
     pub async fn start(
         config: &Config,
-        time: &Arc<AtomicU64>,
+        clock: Clock,
         random: &Random,
     ) -> Result<Running, StartError> {
-        let clock = Clock::Manual(Arc::clone(time));
         let app = App::build(config, clock, random.clone()).await?;
         let (service, handles) = (app.service().clone(), app.handles());
         let operator = app.new_token().map(ToString::to_string).unwrap_or_default();
