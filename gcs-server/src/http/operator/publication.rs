@@ -164,7 +164,7 @@ pub(super) async fn get_policy(service: Data<Service>, _: Caller<Operator>) -> H
         (status = 200, description = "The settings from now on", body = PolicyFields),
         (status = 400, description = "json_shape: a setting is missing, unknown or of another type. json_invalid, \
          body_incomplete, parameter_invalid"),
-        (status = 409, description = "dates_dropped"),
+        (status = 409, description = "dates_dropped, clock_moved"),
         (status = 422, description = "policy_invalid: a setting is out of its bounds"),
     ),
 )]
