@@ -224,7 +224,9 @@ fn in_doubt(rig: &mut Rig, server: &Server, dice: &Dice) {
     let said = ready.json()["detail"].as_str().unwrap_or_default().to_owned();
     assert!(ready.status == 503 && said.contains("the clock was set"), "{ready:?}");
     let tick = server.operate("POST", "/v1/admin/tick", Value::Null);
-    assert_eq!(tick.refused(), (409, "clock_moved".to_owned()));
+    let (status, code) = tick.refused();
+    // The last tick before the leap may not be published yet.
+    assert!(status == 409 && ["clock_moved", "tick_pending"].contains(&code.as_str()), "{code}");
     let agent = agent();
     let accepted = rig.books.codes.values().flat_map(Uses::accepted);
     for entry in accepted.take(20) {

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use gcs_core::DAY_SECONDS;
 use gcs_core::Version;
 use gcs_core::report::Item;
 use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::app::config::{Config, Options};
-use gcs_server::app::{App, StartError};
+use gcs_server::app::{App, FolderError, StartError};
 use gcs_server::clock::{Clock, Machine};
 use gcs_server::domain::judge;
 use gcs_server::domain::policy::Policy;
@@ -25,6 +26,9 @@ use super::process::{alone, text};
 use super::world::Files;
 use super::{HOUR, START, policy, submission};
 
+/// How long a folder may seem to be in use.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A folder that is gone when the test is over.
 pub struct Home {
     pub folder: TempDir,
@@ -32,6 +36,8 @@ pub struct Home {
     /// Seconds since the machine booted, which count if the boot has a name.
     pub uptime: Arc<AtomicU64>,
     pub boot: Mutex<Option<String>>,
+    /// Servers of this folder hold it too.
+    users: Arc<()>,
     /// What servers here draw from, one after the other.
     pub random: Random,
 }
@@ -51,7 +57,8 @@ impl Home {
     pub fn seeded(seed: u64, now: u64) -> Home {
         let (folder, time) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(now)));
         let (uptime, boot) = (Arc::default(), Mutex::default());
-        Home { folder, time, uptime, boot, random: Random::seeded(seed) }
+        let (users, random) = (Arc::default(), Random::seeded(seed));
+        Home { folder, time, uptime, boot, users, random }
     }
 
     /// The clock of servers here.
@@ -96,7 +103,22 @@ impl Home {
     }
 
     pub async fn start_with(&self, config: &Config) -> Result<Running, StartError> {
-        Running::start(config, self.clock(), &self.random).await
+        let began = Instant::now();
+        loop {
+            match Running::start(config, self.clock(), &self.random).await {
+                // The processes that other tests begin have this folder's lock too, for a moment.
+                Err(StartError::DataFolder(FolderError::InUse { .. })) if self.is_free(began) => {}
+                Ok(running) => {
+                    return Ok(Running { _user: Some(Arc::clone(&self.users)), ..running });
+                }
+                refused => return refused,
+            }
+        }
+    }
+
+    /// Whether no server of this process uses the folder, as far as is known.
+    fn is_free(&self, since: Instant) -> bool {
+        Arc::strong_count(&self.users) == 1 && since.elapsed() < PATIENCE
     }
 
     pub async fn start(&self) -> Running {
@@ -193,6 +215,7 @@ pub struct Running {
     service: Option<Service>,
     api: Api,
     pub handles: [actix_web::dev::ServerHandle; 2],
+    _user: Option<Arc<()>>,
     task: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -210,7 +233,7 @@ impl Running {
         let (public, private) = (app.public(), app.private());
         let api = Api { public, private, operator, backend: String::new() };
         let task = actix_web::rt::spawn(app.run());
-        Ok(Running { service: Some(service), api, handles, task })
+        Ok(Running { service: Some(service), api, handles, _user: None, task })
     }
 
     /// The way to ask it over HTTP; of a deployment that is not new, with this operator's token.
