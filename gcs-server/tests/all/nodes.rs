@@ -38,7 +38,7 @@ impl Host {
         let state = fold(&mut *store, keys);
         let clock = Clock::Manual(Arc::new(NOW.into()));
         let (sender, inputs) = mpsc::channel(100);
-        let (node, _thread) = Node::start(store, state, clock.into(), random(), sender).unwrap();
+        let (node, _thread) = Node::start(store, state, clock, random(), sender).unwrap();
         Host { node, inputs, keys: Arc::clone(keys) }
     }
 
