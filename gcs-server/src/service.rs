@@ -7,8 +7,8 @@ use gcs_core::Version;
 use gcs_core::files::Path;
 use tokio::sync::watch;
 
-use crate::clock::Clock;
-use crate::domain::judge;
+use crate::clock::{Reading, WatchedClock};
+use crate::domain::judge::{self, RequestContext};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::report_status::{ReportStatus, report_status};
@@ -23,6 +23,10 @@ use crate::store::LogReader;
 /// [`Problem::TickPending`].
 const TICK_PATIENCE: Duration = Duration::from_secs(60);
 
+/// Why the server is not ready when ticks can be made by the clock, but reports cannot be accepted.
+const BEHIND_REPORTS: &str = "the clock is more than five minutes before the last report, so reports wait for \
+    that time; if the clock is right, run `gcs-server clock resume`";
+
 /// What request handlers read from and act on.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -33,7 +37,7 @@ pub struct Service {
     /// The log, to copy it while the server runs.
     pub log: LogReader,
     /// Where the time comes from.
-    pub clock: Clock,
+    pub clock: WatchedClock,
     /// The publication that phones can fetch now.
     pub published: watch::Receiver<Option<Published>>,
     /// The files that phones fetch.
@@ -64,9 +68,33 @@ impl Service {
         } else if !self.node.is_writable() {
             reasons.push("the log cannot be written".to_owned());
         }
-        let clock = judge::expect_steady_clock(&self.node.state(), self.clock.now());
-        reasons.extend(clock.err().map(|problem| problem.to_string()));
+        match self.expect_right_clock() {
+            // The text of this problem is for apps.
+            Err(Problem::ClockDoubt) => reasons.push(BEHIND_REPORTS.to_owned()),
+            wrong => reasons.extend(wrong.err().map(|problem| problem.to_string())),
+        }
         if reasons.is_empty() { Ok(()) } else { Err(Problem::NotReady { reasons }) }
+    }
+
+    /// Makes sure that reports are accepted and ticks are made by the clock.
+    fn expect_right_clock(&self) -> Result<(), Problem> {
+        let state = self.node.state();
+        let Reading { now, leap } = self.clock.look(|now| judge::agrees_with_log(&state, now));
+        judge::expect_right_clock(&state, RequestContext { now, leap, random: [0; 32] })
+    }
+
+    /// Trusts the clock as it is, on the operator's word.
+    ///
+    /// # Errors
+    /// When dates would be dropped, unless `drop_dates` allows it. [`Problem::ClockBehind`]: then it is
+    /// trusted, and ticks wait until it is as late as the last one.
+    pub async fn resume_clock(&self, drop_dates: bool) -> Result<(), Problem> {
+        let judge = move |state: &State, context| judge::resume_clock(state, context, drop_dates);
+        let resumed = self.node.act(judge).await;
+        if matches!(resumed, Ok(()) | Err(Problem::ClockBehind { .. })) {
+            self.clock.trust();
+        }
+        resumed
     }
 
     /// What is wrong with the publication that phones can fetch now.
@@ -112,7 +140,7 @@ impl Service {
     /// Makes a tick and waits until phones can fetch it.
     ///
     /// # Errors
-    /// When the clock jumped ahead or went back, when the tick before is not published yet, or
+    /// When the clock is in doubt or before the last tick, when the tick before is not published yet, or
     /// when the log cannot be written.
     pub async fn tick(&self) -> Result<Version, Problem> {
         let (keys, published) = (Arc::clone(&self.keys), self.published.clone());

@@ -3,6 +3,7 @@
 //! ```text
 //! lock           locked by the process that uses the folder; has its number and addresses
 //! log.sqlite     the log, from which everything else is computed
+//! anchor         when the machine booted, by a clock that was trusted
 //! witness        which event was acknowledged last
 //! damaged-…/     what a damaged log was before it was repaired
 //! keys.json      the secret keys, unless the configuration names another file
@@ -390,6 +391,11 @@ impl DataFolder {
     /// Path of the log.
     pub fn log(&self) -> PathBuf {
         self.path.join(LOG)
+    }
+
+    /// Path of the file by which a leap of the clock is noticed between two runs.
+    pub(super) fn anchor(&self) -> PathBuf {
+        self.path.join("anchor")
     }
 
     /// Folder of the files that phones fetch.

@@ -1,6 +1,7 @@
 //! Starting and stopping the server.
 
 mod advice;
+mod anchor;
 mod backup;
 mod catch_up;
 mod certificates;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{mpsc, watch};
 
+use self::anchor::AnchorFile;
 pub use self::backup::{CopyError, LogCopy};
 use self::catch_up::remake;
 pub use self::catch_up::{CaughtUp, catch_up};
@@ -40,7 +42,7 @@ pub use self::restore::{Restore, RestoreError};
 use self::start::{Before, Bound, listen};
 pub use self::start::{StartError, publishing};
 use crate::app::config::Config;
-use crate::clock::Clock;
+use crate::clock::{Clock, WatchedClock};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
@@ -64,6 +66,7 @@ pub struct App {
     worker: tokio::task::JoinHandle<()>,
     checkpointing: tokio::task::JoinHandle<()>,
     ticker: Option<tokio::task::JoinHandle<()>>,
+    anchoring: tokio::task::JoinHandle<()>,
     new_token: Option<Token>,
     certificates: Certificates,
     /// Kept open until the end, so that no other server uses the folder.
@@ -92,11 +95,13 @@ impl App {
         let keys = Arc::new(keys);
         let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
         let store = (checkpoints.guard(store), folder.log());
+        let clock = WatchedClock::new(clock, anchor::read(&folder.anchor()));
         let running = Running::start(store, keys, publishing, checkpoints, (clock, random), config);
         let Running { service, node_thread, worker, checkpointing } = running.await?;
         // A token that was never shown may have been replaced meanwhile.
         let token = token.filter(|token| token.hash() == service.node.state().operator);
-        let ticks = matches!(service.clock, Clock::System) && !service.node.is_read_only();
+        let anchor = AnchorFile::new(folder.anchor(), service.clock.clone(), service.node.view());
+        let ticks = service.clock.is_system() && !service.node.is_read_only();
         let places = limits::places();
         let serve = |listener, (address, socket): Bound, places, tls| {
             http::serve(listener, socket, places, tls, service.clone())
@@ -110,6 +115,7 @@ impl App {
             node_thread,
             worker,
             checkpointing,
+            anchoring: tokio::spawn(anchor.run()),
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             service,
             new_token: token,
@@ -160,10 +166,11 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run(self) -> io::Result<()> {
-        let App { service, public, private, node_thread, worker, ticker, folder: _folder, .. } =
-            self;
+        let App { service, public, private, node_thread, worker, ticker, anchoring, .. } = self;
+        let (folder, clock) = (self.folder, service.clock.clone());
         let checkpointing = self.checkpointing;
         let listened = futures_util::future::try_join(public.1, private.1).await;
+        anchoring.abort();
         if let Some(ticker) = ticker {
             ticker.abort();
             // The task holds a handle to the node, which must be dropped before the node can end.
@@ -176,6 +183,7 @@ impl App {
         if tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok() {
             let _written = checkpointing.await;
         }
+        anchor::save(&folder.anchor(), &clock);
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the node ended with a panic");
         }
@@ -208,7 +216,7 @@ impl Running {
         keys: Arc<DeploymentKeys>,
         publishing: Publishing,
         checkpoints: Checkpoints,
-        (clock, random): (Clock, Random),
+        (clock, random): (WatchedClock, Random),
         config: &Config,
     ) -> Result<Running, StartError> {
         // Both take seconds with millions of elements.

@@ -80,7 +80,7 @@ enum Command {
     /// Operator: show or change the policy: what is accepted and published
     #[command(subcommand)]
     Policy(operate::PolicyCommand),
-    /// Operator: let ticks go on after the clock jumped ahead
+    /// Operator: let reports and ticks go on after the clock leapt
     #[command(subcommand)]
     Clock(operate::ClockCommand),
     /// Operator: begin a new series, so that phones compare all their sets

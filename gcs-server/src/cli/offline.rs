@@ -232,7 +232,7 @@ pub(super) fn expect_recoverable(
 ) -> Result<(), Error> {
     let now = config.clock().now();
     expect_clock_not_behind(now, state.seen)?;
-    let context = RequestContext { now, random: [0; 32] };
+    let context = RequestContext { now, leap: None, random: [0; 32] };
     match judge::recover(state, context, 0, allow.into()) {
         Ok(_) => Ok(()),
         Err(Problem::DatesDropped { dates }) => Err(format!(
@@ -284,7 +284,7 @@ pub(super) fn begin_series(
         publishing(folder, keys.root(), 0)?.forget().await.map_err(Error::from)
     })?;
     let now = config.clock().now();
-    let context = RequestContext { now, random: [0; 32] };
+    let context = RequestContext { now, leap: None, random: [0; 32] };
     let Decision { events, answer } = judge::recover(state, context, published, allow.into())?;
     append(config, store, state, &events)?;
     say_codes(state, now, allow)?;

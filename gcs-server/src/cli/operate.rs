@@ -34,7 +34,7 @@ pub(super) struct SetPolicy {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClockCommand {
-    /// Say that the clock is right, so that ticks go on
+    /// Say that the clock is right, so that reports and ticks go on
     Resume {
         /// Do it even if dates are dropped, for good
         #[arg(long)]

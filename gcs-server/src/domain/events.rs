@@ -95,7 +95,7 @@ events! {
     14 TickMade;
     /// A new series, as a recall or a recovery of before began it.
     15 FirstSeriesStarted;
-    /// The operator's statement that the clock is right after it jumped ahead.
+    /// The operator's statement that the clock is right after it leapt.
     16 ClockResumed;
     /// Bodies of reports that were erased.
     17 Purge;
@@ -370,7 +370,7 @@ pub struct LogRecovered {
     pub void_codes: bool,
 }
 
-/// The operator's statement that the clock is right after it jumped ahead.
+/// The operator's statement that the clock is right after it leapt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockResumed {}
 

@@ -117,6 +117,13 @@ pub enum Problem {
     )]
     ClockBehind { seconds: u64 },
     #[error(
+        "the clock was set {} seconds {} while this machine ran, so reports and publishing wait; put it \
+         right, or, if it is right now, run `gcs-server clock resume`",
+        .seconds.unsigned_abs(),
+        if *.seconds < 0 { "back" } else { "ahead" }
+    )]
+    ClockMoved { seconds: i64 },
+    #[error(
         "the next tick would drop {dates} dates with all their reports, for good; \
          if that is meant, add --drop-dates (or ?drop_dates=true)"
     )]

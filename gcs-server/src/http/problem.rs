@@ -30,6 +30,7 @@ const STATUSES: &[(u16, &[&str])] = &[
             "tick_pending",
             "clock_leap",
             "clock_behind",
+            "clock_moved",
             "dates_dropped",
         ],
     ),

@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use super::batch::{BatchBuilder, SealedBatch};
 use super::replay::{ReplayError, read_after};
 use super::{Job, PublicationInput, TakenScopes};
-use crate::clock::Clock;
+use crate::clock::{Reading, WatchedClock};
 use crate::domain::chain::LoggedEvent;
 use crate::domain::events::Event;
-use crate::domain::judge::RequestContext;
+use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
 use crate::random::{self, Random};
 use crate::store::{AppendError, Store, StoreError};
@@ -30,7 +30,7 @@ const QUICK_TRIES: u32 = 3;
 pub(super) struct Appender {
     pub(super) store: Box<dyn Store>,
     pub(super) state: Arc<RwLock<State>>,
-    pub(super) clock: Clock,
+    pub(super) clock: WatchedClock,
     pub(super) random: Random,
     pub(super) inputs: mpsc::Sender<PublicationInput>,
     pub(super) is_writable: Arc<AtomicBool>,
@@ -92,13 +92,13 @@ impl Appender {
         &self,
         jobs: &mut VecDeque<Box<dyn Job>>,
     ) -> (Vec<Box<dyn Job>>, Result<BatchBuilder, random::Error>) {
-        let now = self.clock.now();
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let reading = self.clock.look(|now| agrees_with_log(&state, now));
         let mut batch = BatchBuilder::after(state.chain());
         let mut judged = Vec::new();
         while batch.bytes() < BATCH_BYTES {
             let Some(mut job) = jobs.pop_front() else { break };
-            let added = self.judge_one(&mut *job, &state, now, &mut batch);
+            let added = self.judge_one(&mut *job, &state, reading, &mut batch);
             judged.push(job);
             if let Err(error) = added {
                 return (judged, Err(error));
@@ -111,10 +111,10 @@ impl Appender {
         &self,
         job: &mut dyn Job,
         state: &State,
-        now: u64,
+        Reading { now, leap }: Reading,
         batch: &mut BatchBuilder,
     ) -> Result<(), random::Error> {
-        let context = RequestContext { now, random: self.random.bytes()? };
+        let context = RequestContext { now, leap, random: self.random.bytes()? };
         let events = job.judge(state, context);
         events.iter().try_for_each(|event| batch.add(event, now, &self.random))
     }

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use self::appender::Appender;
-use crate::clock::Clock;
+use crate::clock::WatchedClock;
 use crate::domain::events::Event;
 use crate::domain::judge::{Decision, Judgement, RequestContext};
 use crate::domain::problem::Problem;
@@ -117,7 +117,7 @@ impl Node {
     pub fn start(
         store: Box<dyn Store>,
         state: State,
-        clock: Clock,
+        clock: impl Into<WatchedClock>,
         random: Random,
         inputs: mpsc::Sender<PublicationInput>,
     ) -> std::io::Result<(Node, JoinHandle<()>)> {
@@ -128,7 +128,7 @@ impl Node {
         let appender = Appender {
             store,
             state: Arc::clone(&state),
-            clock,
+            clock: clock.into(),
             random,
             inputs,
             is_writable: Arc::clone(&is_writable),

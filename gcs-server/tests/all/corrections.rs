@@ -59,6 +59,7 @@ impl World {
             keys: keys.clone(),
             store: gcs_server::store::MemoryStore::new(),
             now: self.ledger.now,
+            leap: None,
             random: self.ledger.random.clone(),
         };
         // Its own log begins in the middle, which is nobody's business here.

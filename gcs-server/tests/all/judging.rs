@@ -439,6 +439,24 @@ fn nothing_is_judged_by_a_clock_in_doubt() {
         assert_eq!(open.unwrap_err().code(), "clock_doubt");
         assert_eq!(ledger.state.position, position);
     }
+    // A leap while the machine ran counts even where the log has nothing against the time.
+    ledger.now = right;
+    for leap in [-301, 301] {
+        ledger.leap = Some(leap);
+        assert_eq!(ledger.submit(&first).unwrap(), answer);
+        let refused = ledger.submit(&submission(codes[0], &[raw(2, 7)])).unwrap_err();
+        assert_eq!(refused.code(), "clock_doubt");
+        let shorter = Policy { retention_days: 3, ..ledger.state.policy.clone() };
+        let acts = [
+            ledger.act(|state, _, now| judge::open_range(state, now, 1, 5, 1)).err(),
+            ledger.act(judge::tick).err(),
+            ledger.act(|state, _, now| judge::start_series(state, now, true)).err(),
+            ledger.act(|state, _, now| judge::set_policy(state, now, &shorter, true)).err(),
+        ];
+        let codes = acts.map(|problem| problem.unwrap().code());
+        assert_eq!(codes, ["clock_doubt", "clock_moved", "clock_moved", "clock_moved"]);
+    }
+    ledger.leap = None;
     // With the clock put right, all of it is judged as if nothing had been.
     ledger.now = right + 1;
     let accepted = ledger.submit(&submission(codes[0], &[raw(1, 7), raw(1, 8)])).unwrap();

@@ -13,6 +13,7 @@ mod api;
 mod arrows;
 mod backup;
 mod checkpoint;
+mod clocks;
 mod command_line;
 mod common;
 mod corrections;

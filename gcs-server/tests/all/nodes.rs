@@ -82,9 +82,14 @@ fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
     events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());
     store.append(&seal(0, [0; 32], &events, NOW)).unwrap();
     let state = fold(store, &keys);
-    let range =
-        judge::open_range(&state, RequestContext { now: NOW, random: [0; 32] }, 1, 1000, 100)
-            .unwrap();
+    let range = judge::open_range(
+        &state,
+        RequestContext { now: NOW, leap: None, random: [0; 32] },
+        1,
+        1000,
+        100,
+    )
+    .unwrap();
     store.append(&seal(state.position, state.head, &range.events, NOW)).unwrap();
     keys
 }

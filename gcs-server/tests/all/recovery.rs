@@ -82,7 +82,8 @@ impl World {
         let batches = store.clone().read(1, ALL).unwrap();
         let mut store = MemoryStore::new();
         batches.iter().for_each(|batch| store.append(batch).unwrap());
-        let ledger = Ledger { keys, store, state: self.ledger.folded(), now: *now, random };
+        let ledger =
+            Ledger { keys, store, state: self.ledger.folded(), now: *now, leap: None, random };
         World { ledger, printed: self.printed.clone(), keys: self.keys.clone() }
     }
 
@@ -98,7 +99,7 @@ impl World {
     /// What a report with a code gets, without sending it.
     fn answer(&self, code: Code) -> Result<(), &'static str> {
         let Ledger { state, keys, now, .. } = &self.ledger;
-        let context = judge::RequestContext { now: *now, random: [0; 32] };
+        let context = judge::RequestContext { now: *now, leap: None, random: [0; 32] };
         let today = (*now - START) / DAY_SECONDS;
         let report = submission(code, &[raw(today, 1)]);
         judge::report(state, keys, context, &report).map(drop).map_err(|problem| problem.code())
@@ -173,6 +174,7 @@ fn nothing_is_recovered_by_a_clock_before_the_log() {
     world.ledger.tick();
     let at = |seconds_back: u64| judge::RequestContext {
         now: world.ledger.now - seconds_back,
+        leap: None,
         random: [0; 32],
     };
     let recover = |context, published| {
@@ -196,7 +198,7 @@ fn a_clock_that_is_ahead_drops_nothing_by_a_recovery_or_a_new_series() {
     let now = world.ledger.now;
     let state = &world.ledger.state;
     let try_both = |now: u64, drop_dates: bool| {
-        let context = judge::RequestContext { now, random: [0; 32] };
+        let context = judge::RequestContext { now, leap: None, random: [0; 32] };
         let allow = Recovery { drop_dates, ..Recovery::default() };
         let recovered =
             judge::recover(state, context, 0, allow).map(|decision| decision.answer.series);

@@ -3,7 +3,8 @@
 //! A report that was answered with 201 is *acknowledged*: it must be there whatever happens. One
 //! that was answered with another final status is *refused*: it must not be there. Of one without
 //! an answer, or with one that allows a retry, nothing is known: it may be there or not, but not in
-//! part and not twice.
+//! part and not twice. Where the clock is in doubt, a report is *postponed*: it must not be there, and its
+//! code must not be used up.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,6 +47,8 @@ pub enum Fate {
     /// It is there; the answer.
     Acknowledged(Value),
     Unknown,
+    /// It is not there, and may be sent again.
+    Postponed,
     /// It is not there; the code of the problem.
     Refused(String),
 }
@@ -58,6 +61,7 @@ impl Fate {
             Some(answer) if (400..500).contains(&answer.status) => {
                 Fate::Refused(answer.json()["code"].as_str().unwrap_or_default().to_owned())
             }
+            Some(answer) if answer.json()["code"] == "clock_doubt" => Fate::Postponed,
             _ => Fate::Unknown,
         }
     }
@@ -86,6 +90,11 @@ impl Uses {
 
     pub fn has_unknown(&self) -> bool {
         self.entries.iter().any(|entry| entry.fate == Fate::Unknown)
+    }
+
+    /// Whether something has to be sent again.
+    pub fn is_open(&self) -> bool {
+        self.has_unknown() || self.entries.iter().any(|entry| entry.fate == Fate::Postponed)
     }
 }
 

@@ -62,7 +62,7 @@ impl Rig {
         for code in codes {
             let of_other = self.draw_with(code.clone(), dice);
             let Some(uses) = self.books.codes.get_mut(&code) else { continue };
-            if uses.has_unknown() {
+            if uses.is_open() {
                 let first = (dice.below(2) == 0).then_some(of_other);
                 resolve(&agent, server, &mut uses.entries, first, &mut findings);
             } else {
@@ -98,6 +98,9 @@ impl Rig {
             let ticked = server.try_operate("POST", "/v1/admin/tick", &Value::Null);
             match ticked {
                 Some(ticked) if ticked.status == 200 => break,
+                Some(ticked) if ticked.status == 409 && ticked.json()["code"] != "tick_pending" => {
+                    return findings.wrong(format!("no tick: {}", ticked.json()));
+                }
                 _ if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
                 ticked => return findings.wrong(format!("no tick: {ticked:?}")),
             }
@@ -124,6 +127,7 @@ fn confirm(
             Fate::Acknowledged(first) => {
                 accepted += 1;
                 findings.acknowledged += 1;
+                expect_whole(first, findings);
                 let again = Fate::of(send(agent, server, report).as_ref());
                 if again != *fate {
                     findings.lost += 1;
@@ -145,6 +149,13 @@ fn confirm(
     findings.doubled += usize::from(accepted > 1);
 }
 
+/// All items are good, so none was refused by a wrong date.
+fn expect_whole(answer: &Value, findings: &mut Findings) {
+    if answer["problems"].as_array().is_none_or(|problems| !problems.is_empty()) {
+        findings.wrong(format!("good items were refused: {answer}"));
+    }
+}
+
 /// Sends everything by a code again, another report perhaps first: one of them is there afterwards,
 /// and the others are refused.
 fn resolve(
@@ -155,6 +166,7 @@ fn resolve(
     findings: &mut Findings,
 ) {
     let asks_first = of_other.is_some();
+    let is_unspent = entries.iter().all(|entry| entry.fate == Fate::Postponed);
     // Whoever was told so was told of a report that is there.
     let was_used = entries.iter().any(|entry| entry.fate == Fate::Refused("code_used".into()));
     if let Some(report) = of_other {
@@ -168,9 +180,15 @@ fn resolve(
             (Fate::Refused(_), Fate::Acknowledged(_)) => findings.invented += 1,
             (Fate::Unknown, Fate::Acknowledged(_)) if is_other && was_used => findings.lost += 1,
             (Fate::Unknown, Fate::Acknowledged(_)) if is_other => findings.absent += 1,
+            (Fate::Unknown, Fate::Refused(_)) if is_other && is_unspent => {
+                findings.wrong(format!("{} was used up by a postponed report", entry.report.code));
+            }
             (Fate::Unknown, Fate::Refused(_)) if is_other => findings.found += 1,
             (_, Fate::Unknown) => findings.wrong("no answer after a restart"),
             _ => {}
+        }
+        if let Fate::Acknowledged(answer) = &now {
+            expect_whole(answer, findings);
         }
         entry.fate = now;
     }

@@ -2,8 +2,9 @@
 //! lost.
 
 use crate::books::Findings;
-use crate::disk::{Disk, EXT4};
+use crate::disk::{Disk, EXT4, Kind, XFS};
 use crate::rig::{Beside, Rig, Watch};
+use crate::server::Server;
 use crate::shim::{Order, Shim};
 use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
@@ -12,15 +13,27 @@ const LIFE: usize = 10;
 
 #[test]
 fn nothing_is_lost_invented_or_doubled_by_power_cuts() {
-    let dice = Dice::new("cuts");
-    let wanted = rounds(5);
+    cut(EXT4, rounds(5));
+}
+
+#[test]
+fn nothing_is_lost_invented_or_doubled_by_power_cuts_on_xfs() {
+    cut(XFS, rounds(3));
+}
+
+fn cut(kind: Kind, wanted: usize) {
+    let dice = Dice::new(&format!("cuts on {}", kind.name));
     let (mut done, mut void, mut before) = (0, 0, 0);
     let mut all = Findings::default();
     while done < wanted {
-        let Some(disk) = Disk::mount(EXT4) else { return };
+        let Some(disk) = Disk::mount(kind) else { return };
         let (mut rig, mut server) = Rig::begin(&disk.path().join("data"), &[]).unwrap();
         for _ in 0..LIFE.min(wanted - done) {
-            let acknowledged = cut_under_load(&mut rig, &mut server, &disk, &dice);
+            let target = LEAST_LOAD + dice.below(100) as usize;
+            let until = |watch: &Watch| {
+                watch.until(target);
+            };
+            let acknowledged = cut_under_load(&mut rig, &mut server, &disk, &dice, until);
             before += acknowledged;
             let is_void = acknowledged < LEAST_LOAD;
             void += usize::from(is_void);
@@ -30,15 +43,19 @@ fn nothing_is_lost_invented_or_doubled_by_power_cuts() {
             assert!(findings.is_well(), "{findings}\n{}", server.logged());
             all.add(&findings);
             if is_long() {
-                println!("cuts: {done} rounds, {before} reports acknowledged before them; {all}");
+                println!(
+                    "cuts on {}: {done} rounds, {before} reports acknowledged before them; {all}",
+                    kind.name
+                );
             }
         }
         let findings = rig.finish(server, &dice);
         assert!(findings.is_well(), "{findings}");
         all.add(&findings);
         println!(
-            "cuts: {done} rounds ({void} void), {before} reports acknowledged before them; \
-             comparisons: {all}"
+            "cuts on {}: {done} rounds ({void} void), {before} reports acknowledged before them; \
+             comparisons: {all}",
+            kind.name
         );
         assert!(void <= done, "too many rounds were void");
     }
@@ -47,39 +64,61 @@ fn nothing_is_lost_invented_or_doubled_by_power_cuts() {
 /// Without durability, reports are lost that were acknowledged: the harness sees that.
 #[test]
 fn a_server_whose_syncs_do_nothing_loses_reports_by_a_power_cut() {
+    let order = Order::all("fsync", None, "/data/");
+    cut_with_a_fault("cuts, control", |shim, watch| {
+        shim.order(order);
+        watch.until(LEAST_LOAD);
+    });
+}
+
+/// The disk begins to fail under load, and the error of the sync is taken for success: the harness sees that
+/// too.
+#[test]
+fn a_sync_error_that_is_swallowed_loses_reports_by_a_power_cut() {
+    let order = Order::all("fsync", None, "log.sqlite");
+    cut_with_a_fault("cuts, swallowed error", |shim, watch| {
+        watch.until(LEAST_LOAD / 2);
+        shim.order(order);
+        watch.until_more(LEAST_LOAD);
+    });
+}
+
+/// Cuts the power after a fault that must be found.
+fn cut_with_a_fault(name: &str, fault: impl FnOnce(&Shim, &Watch) + Send) {
     let Some(disk) = Disk::mount(EXT4) else { return };
-    let (dice, shim) = (Dice::new("cuts, control"), Shim::new());
+    let (dice, shim) = (Dice::new(name), Shim::new());
     let (mut rig, server) = Rig::begin(&disk.path().join("data"), &[]).unwrap();
     server.stop().unwrap();
     let mut server = rig.start(&shim.settings()).unwrap();
-    shim.order(Order::all("fsync", None, "/data/"));
-    let acknowledged = cut_under_load(&mut rig, &mut server, &disk, &dice);
+    let until = |watch: &Watch| fault(&shim, watch);
+    let acknowledged = cut_under_load(&mut rig, &mut server, &disk, &dice, until);
     assert!(acknowledged >= LEAST_LOAD && shim.clear() > 0, "{acknowledged}");
     match rig.start(&[]) {
         Ok(server) => {
             let findings = rig.check(&server, &dice);
-            println!("cuts, control: {findings}");
+            println!("{name}: {findings}");
             assert!(findings.lost >= LEAST_LOAD / 2, "{findings}");
         }
         // What was published got to the disk, and the log did not.
         Err(said) => {
-            println!("cuts, control: {said}");
+            println!("{name}: {said}");
             assert!(said.contains("Lost: event") || said.contains("the log does not have it"));
         }
     }
 }
 
-/// Cuts the power under load, and gives it back. Returns how many reports were acknowledged before.
+/// Cuts the power under load, at a point that `until` waits for, and gives it back. Returns how many reports
+/// were acknowledged before.
 fn cut_under_load(
     rig: &mut Rig,
-    server: &mut crate::server::Server,
+    server: &mut Server,
     disk: &Disk,
     dice: &Dice,
+    until: impl FnOnce(&Watch) + Send,
 ) -> usize {
     let beside = Beside { ticks: dice.below(2) == 0, retractions: dice.below(4) };
-    let target = LEAST_LOAD + dice.below(100) as usize;
     let cut = |watch: &Watch| {
-        watch.until(target);
+        until(watch);
         watch.cut();
         disk.cut();
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::books::Findings;
 use crate::check::{compare_offline, look_offline};
 use crate::rig::{Beside, Rig, Watch};
-use crate::server::Server;
+use crate::server::{Server, kill_process};
 use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
 /// Rounds on one folder, before its log is compared as a whole and a new one begins.
@@ -126,9 +126,4 @@ fn expect_well(findings: &Findings, home: tempfile::TempDir) {
     if !findings.is_well() {
         panic!("{findings}\nthe folder: {}", home.keep().display());
     }
-}
-
-fn kill_process(process: u32) {
-    let killed = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).status();
-    assert!(killed.unwrap().success());
 }

@@ -51,6 +51,36 @@ fn a_write_ahead_log_that_is_cut_is_refused() {
     assert!(findings.is_err_and(|said| said.contains("Lost: event")));
 }
 
+/// The harness finds a store that forgets a batch it has taken.
+#[test]
+fn a_batch_that_the_store_forgets_is_missed() {
+    let findings = with_a_fault(None, |rig| {
+        std::fs::remove_file(rig.folder.join("witness")).unwrap();
+        forget(rig, 0);
+    });
+    let findings = findings.unwrap();
+    assert!(findings.lost >= 1, "{findings}");
+}
+
+/// With the witness the server itself finds it, and the chain of hashes tells of an earlier batch.
+#[test]
+fn a_batch_that_the_store_forgets_is_named() {
+    let last = with_a_fault(None, |rig| forget(rig, 0)).unwrap_err();
+    assert!(last.contains("Lost: event"), "{last}");
+    let earlier = with_a_fault(None, |rig| forget(rig, 5)).unwrap_err();
+    assert!(earlier.contains("event"), "{earlier}");
+}
+
+/// Takes a batch with a report out of a log: the last one, or one so many before it.
+fn forget(rig: &Rig, before: u32) {
+    let log = rusqlite::Connection::open(rig.folder.join("log.sqlite")).unwrap();
+    // A tick has a short body.
+    let of_reports =
+        "SELECT first FROM batch WHERE length(bodies) > 80 ORDER BY first DESC LIMIT 1 OFFSET ?1";
+    let first: i64 = log.query_row(of_reports, [before], |row| row.get(0)).unwrap();
+    assert_eq!(log.execute("DELETE FROM batch WHERE first = ?1", [first]).unwrap(), 1);
+}
+
 /// Where there is no fault, the harness finds none.
 #[test]
 fn a_kill_alone_loses_nothing() {

@@ -8,9 +8,9 @@
 //! | `phone` | what a client that syncs sees |
 //! | `server` | the program in a process of its own |
 //! | `disk` | file systems of their own, whose power can be cut |
-//! | `shim` | system calls that fail, or lie |
+//! | `shim` | system calls that fail, or lie, and a clock that leaps |
 //! | `check` | the comparison of a server with the books |
-//! | `kills`, `cuts`, `calls`, `full` | the faults |
+//! | `kills`, `cuts`, `calls`, `full`, `clocks` | the faults |
 //! | `lies` | faults that are planted, which the harness must find |
 //!
 //! A run prints its seed. `FAULT_SEED` repeats the choices of a run, though not its timing.
@@ -37,6 +37,7 @@ mod common {
 mod books;
 mod calls;
 mod check;
+mod clocks;
 mod cuts;
 mod disk;
 mod full;

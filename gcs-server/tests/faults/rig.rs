@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gcs_core::Date;
 use gcs_core::identifiers::dp3t;
 use serde_json::{Value, json};
 
 use crate::Dice;
-use crate::books::{Books, Fate, Report};
+use crate::books::{Books, Fate, Report, Uses};
 use crate::common::api::{Answer, bearer, try_ask};
 use crate::phone::Phone;
 use crate::server::{Server, agent, now};
@@ -35,6 +36,8 @@ pub struct Rig {
     pub phone: Phone,
     /// Codes of this round, all of which are compared after it.
     pub fresh: BTreeSet<String>,
+    /// The oldest date of items, where it matters that a wrong clock would refuse them.
+    pub oldest: Option<Date>,
     provider: String,
     /// Codes that were never sent.
     spare: Vec<String>,
@@ -46,6 +49,7 @@ pub struct Rig {
 #[derive(Default)]
 pub struct Watch {
     acknowledged: AtomicUsize,
+    postponed: AtomicUsize,
     /// Whether what comes from now on is of no worth, since the disk is gone.
     is_cut: AtomicBool,
     is_over: AtomicBool,
@@ -54,8 +58,22 @@ pub struct Watch {
 impl Watch {
     /// Waits until so many reports are acknowledged; false if that does not come.
     pub fn until(&self, acknowledged: usize) -> bool {
+        self.until_count(&self.acknowledged, acknowledged)
+    }
+
+    /// Waits until so many more reports are acknowledged.
+    pub fn until_more(&self, acknowledged: usize) -> bool {
+        self.until(self.acknowledged.load(Ordering::SeqCst) + acknowledged)
+    }
+
+    /// Waits until so many more reports are postponed.
+    pub fn until_postponed(&self, postponed: usize) -> bool {
+        self.until_count(&self.postponed, self.postponed.load(Ordering::SeqCst) + postponed)
+    }
+
+    fn until_count(&self, count: &AtomicUsize, wanted: usize) -> bool {
         let began = Instant::now();
-        while self.acknowledged.load(Ordering::SeqCst) < acknowledged {
+        while count.load(Ordering::SeqCst) < wanted {
             if self.is_over.load(Ordering::SeqCst) || began.elapsed() > PATIENCE {
                 return false;
             }
@@ -95,6 +113,7 @@ impl Rig {
             operator: server.operator.clone(),
             phone: Phone::new(&server.root),
             fresh: BTreeSet::new(),
+            oldest: None,
             provider,
             spare: Vec::new(),
             known: Vec::new(),
@@ -131,7 +150,9 @@ impl Rig {
             }
             // These dates have ended, so that they are published at once.
             let ago = (2 + dice.below(8)) * 86_400 + dice.below(86_400);
-            (dp3t::epoch_of(now() - ago).unwrap(), dice.bytes())
+            let oldest = self.oldest.filter(|_| dice.below(4) == 0);
+            let time = oldest.map_or(now() - ago, |date| date.start() + dice.below(86_400));
+            (dp3t::epoch_of(time).unwrap(), dice.bytes())
         });
         let items: Vec<(u32, [u8; 32])> = items.collect();
         self.known.extend_from_slice(&items);
@@ -200,6 +221,14 @@ impl Rig {
         self.books.note(report, fate);
     }
 
+    /// Number of codes of this round that brought only postponed reports.
+    pub fn postponed(&self) -> usize {
+        let of = self.fresh.iter().filter_map(|code| self.books.codes.get(code));
+        let is_postponed =
+            |uses: &&Uses| uses.entries.iter().all(|entry| entry.fate == Fate::Postponed);
+        of.filter(is_postponed).count()
+    }
+
     /// Codes of some reports that are there.
     fn choose(&self, dice: &Dice, count: u64) -> Vec<String> {
         let there =
@@ -240,6 +269,9 @@ fn client(
         let Some(report) = next else { return };
         let answer = send(&agent, server, &report);
         let mut fate = Fate::of(answer.as_ref());
+        if fate == Fate::Postponed {
+            watch.postponed.fetch_add(1, Ordering::SeqCst);
+        }
         if let Fate::Acknowledged(_) = &fate {
             if watch.is_cut.load(Ordering::SeqCst) {
                 fate = Fate::Unknown;

@@ -131,6 +131,12 @@ fn read(log: &File) -> String {
     text(&logged)
 }
 
+/// Ends a process that somebody else waits for.
+pub fn kill_process(process: u32) {
+    let killed = Command::new("kill").args(["-KILL", &process.to_string()]).status();
+    assert!(killed.unwrap().success());
+}
+
 /// Connections that a dead machine does not hold for ever.
 pub fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);

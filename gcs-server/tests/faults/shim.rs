@@ -1,4 +1,5 @@
-//! System calls of the server that fail, or that lie: they do nothing and say that they succeeded.
+//! System calls of the server that fail, or that lie: they do nothing and say that they succeeded. And its
+//! clock, which leaps.
 
 use std::fs;
 use std::path::PathBuf;
@@ -57,6 +58,7 @@ impl Shim {
             ("LD_PRELOAD", path("shim.so")),
             ("FAULT_ORDER", path("order")),
             ("FAULT_HITS", path("hits")),
+            ("FAULT_CLOCK", path("clock")),
         ]
     }
 
@@ -67,9 +69,18 @@ impl Shim {
         let Order { call, error, from, count, path } = order;
         let error = error.unwrap_or(0);
         let line = format!("{id} {call} {error} {from} {count} {path}\n");
+        self.write("order", &line);
+    }
+
+    /// From now on the clock is so many seconds ahead; behind, if they are negative.
+    pub fn set_clock(&self, ahead: i64) {
+        self.write("clock", &ahead.to_string());
+    }
+
+    fn write(&self, name: &str, text: &str) {
         // By a new name first: a server may be reading it.
-        fs::write(self.path("new"), line).unwrap();
-        fs::rename(self.path("new"), self.path("order")).unwrap();
+        fs::write(self.path("new"), text).unwrap();
+        fs::rename(self.path("new"), self.path(name)).unwrap();
     }
 
     /// How many calls have failed since the last time.

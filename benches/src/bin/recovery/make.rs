@@ -173,7 +173,7 @@ impl Log {
         &self,
         judge: impl FnOnce(&State, &DeploymentKeys, RequestContext) -> Judgement<T>,
     ) -> Result<(Vec<Event>, T), Box<dyn Error>> {
-        let context = RequestContext { now: self.now(), random: self.random.bytes()? };
+        let context = RequestContext { now: self.now(), leap: None, random: self.random.bytes()? };
         let decision = judge(&self.state, &self.keys, context)?;
         Ok((decision.events, decision.answer))
     }

@@ -17,8 +17,8 @@ pub use providers::{
 };
 pub(crate) use publication::SMALL_STEP;
 pub use publication::{
-    Recovery, expect_steady_clock, purge, recover, resume_clock, set_key_list, set_policy,
-    start_series, tick,
+    Recovery, agrees_with_log, expect_right_clock, purge, recover, resume_clock, set_key_list,
+    set_policy, start_series, tick,
 };
 pub use reports::report;
 pub use tokens::{replace_backend_token, replace_operator_token};
@@ -31,13 +31,18 @@ use crate::domain::problem::Problem;
 pub struct RequestContext {
     /// The present Unix time in seconds.
     pub now: u64,
+    /// Seconds by which the clock leapt while the machine ran, if it did; negative if it went back.
+    pub leap: Option<i64>,
     /// Random bytes for this decision alone.
     pub random: [u8; 32],
 }
 
 impl std::fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RequestContext").field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("RequestContext")
+            .field("now", &self.now)
+            .field("leap", &self.leap)
+            .finish_non_exhaustive()
     }
 }
 

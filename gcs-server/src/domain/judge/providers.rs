@@ -142,7 +142,7 @@ pub fn open_range(
     if !(1..=MAX_RANGE).contains(&count) {
         return Err(Problem::RangeCount { max: MAX_RANGE, got: count });
     }
-    expect_trusted_clock(state, context.now)?;
+    expect_trusted_clock(state, context)?;
     let max = state.policy.max_code_days;
     if !(1..=max).contains(&days) {
         return Err(Problem::RangeDays { max, got: days });
@@ -246,7 +246,7 @@ pub fn revoke_code(
         CodeStatus::Revoked => Ok(Decision::nothing(())),
         CodeStatus::Used => Err(Problem::CodeSpent),
         CodeStatus::Expired => {
-            expect_trusted_clock(state, context.now)?;
+            expect_trusted_clock(state, context)?;
             Err(Problem::CodeExpired)
         }
         CodeStatus::NotOpen => Err(Problem::CodeNotOpen),

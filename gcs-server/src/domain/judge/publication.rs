@@ -32,10 +32,10 @@ const PURGE_REPORTS: usize = 10_000;
 /// present list is over.
 ///
 /// # Errors
-/// When the clock jumped ahead or went back.
+/// When the clock is in doubt, or before the last tick.
 pub fn tick(state: &State, keys: &DeploymentKeys, context: RequestContext) -> Judgement<Version> {
     let now = context.now;
-    expect_steady_clock(state, now)?;
+    expect_steady_clock(state, context)?;
     let number = state.last_tick.map_or(1, |last| last.version.tick.saturating_add(1));
     let series = state.series;
     let mut events: Vec<Event> = renewed_key_list(state, keys, now)?.into_iter().collect();
@@ -43,12 +43,23 @@ pub fn tick(state: &State, keys: &DeploymentKeys, context: RequestContext) -> Ju
     Ok(Decision { events, answer: Version { series, tick: number } })
 }
 
+/// Makes sure that everything can be judged by the clock.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn expect_right_clock(state: &State, context: RequestContext) -> Result<(), Problem> {
+    expect_steady_clock(state, context)?;
+    expect_trusted_clock(state, context)
+}
+
 /// Makes sure that the clock has not gone back, since phones do not accept an earlier publication
 /// time, and has not jumped ahead, since that would drop dates.
 ///
 /// # Errors
-/// [`Problem::ClockBehind`], [`Problem::ClockLeap`].
-pub fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
+/// [`Problem::ClockMoved`], [`Problem::ClockBehind`], [`Problem::ClockLeap`].
+fn expect_steady_clock(state: &State, context: RequestContext) -> Result<(), Problem> {
+    expect_unmoved_clock(context)?;
+    let now = context.now;
     if now < state.clock {
         let seconds = state.clock - now;
         return Err(Problem::ClockBehind { seconds });
@@ -59,15 +70,26 @@ pub fn expect_steady_clock(state: &State, now: u64) -> Result<(), Problem> {
     }
 }
 
-/// Makes sure that the clock is not in doubt: that it is neither clearly before the last time that was
-/// seen, nor more than a day after it.
+fn expect_unmoved_clock(context: RequestContext) -> Result<(), Problem> {
+    context.leap.map_or(Ok(()), |seconds| Err(Problem::ClockMoved { seconds }))
+}
+
+/// Makes sure that the clock is not in doubt: that it did not leap while the machine ran, and that the
+/// log has nothing against it.
 ///
 /// # Errors
 /// [`Problem::ClockDoubt`].
-pub(super) fn expect_trusted_clock(state: &State, now: u64) -> Result<(), Problem> {
+pub(super) fn expect_trusted_clock(state: &State, context: RequestContext) -> Result<(), Problem> {
+    let is_trusted = context.leap.is_none() && agrees_with_log(state, context.now);
+    if is_trusted { Ok(()) } else { Err(Problem::ClockDoubt) }
+}
+
+/// Whether a time is neither clearly before the last one that the log has seen, nor more than a day after
+/// it.
+pub fn agrees_with_log(state: &State, now: u64) -> bool {
     let is_behind = now.saturating_add(SMALL_STEP) < state.seen;
     let is_ahead = now > state.seen.saturating_add(LONGEST_PAUSE);
-    if is_behind || is_ahead { Err(Problem::ClockDoubt) } else { Ok(()) }
+    !is_behind && !is_ahead
 }
 
 fn renewed_key_list(
@@ -96,14 +118,14 @@ pub fn set_key_list(keys: &DeploymentKeys, now: u64) -> Result<Event, Problem> {
     Ok(KeyListSet { signed: signed.to_json() }.into())
 }
 
-/// Trusts the clock again after it jumped ahead.
+/// Trusts the clock again after it leapt.
 ///
 /// # Errors
 /// When the clock is before the last tick, since phones do not accept an earlier publication time.
 /// When the next tick drops dates, unless `drop_dates` allows it.
 pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) -> Judgement<()> {
     let now = context.now;
-    if expect_steady_clock(state, now).is_ok() {
+    if expect_right_clock(state, context).is_ok() {
         return Ok(Decision::nothing(()));
     }
     expect_kept_dates(state, now, state.policy.retention_days, drop_dates)?;
@@ -119,9 +141,11 @@ pub fn resume_clock(state: &State, context: RequestContext, drop_dates: bool) ->
 /// those that differ.
 ///
 /// # Errors
-/// When the clock jumped ahead, and the next tick drops dates, unless `drop_dates` allows it: the new series
-/// has no earlier time by which the clock would be doubted.
+/// When the clock leapt while the machine ran. When it is more than a day after the last tick, and the next
+/// one drops dates, unless `drop_dates` allows it: the new series has no earlier time by which the clock would
+/// be doubted.
 pub fn start_series(state: &State, context: RequestContext, drop_dates: bool) -> Judgement<u32> {
+    expect_unmoved_clock(context)?;
     expect_kept_by_clock(state, context.now, drop_dates)?;
     let series = state.series.checked_add(1).ok_or(Problem::Internal)?;
     Ok(Decision::one(SeriesStarted { series }, series))
@@ -194,7 +218,8 @@ fn expect_kept_dates(
 /// Replaces the settings.
 ///
 /// # Errors
-/// A setting out of bounds; a shorter retention that drops dates, unless `drop_dates` allows it.
+/// A setting out of bounds; a shorter retention that drops dates, unless `drop_dates` allows it, or while
+/// the clock is in doubt.
 pub fn set_policy(
     state: &State,
     context: RequestContext,
@@ -209,6 +234,7 @@ pub fn set_policy(
         return Ok(Decision::nothing(()));
     }
     if policy.retention_days < state.policy.retention_days {
+        expect_unmoved_clock(context)?;
         expect_kept_dates(state, context.now, policy.retention_days, drop_dates)?;
     }
     Ok(Decision::one(PolicySet { policy: policy.clone() }, ()))

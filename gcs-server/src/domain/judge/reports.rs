@@ -27,7 +27,7 @@ pub fn report(
     let code = authenticate(state, keys, &received.code).ok_or(Problem::CodeInvalid)?;
     let status = state.code_status(code, context.now);
     if matches!(status, CodeStatus::Open | CodeStatus::Suspended | CodeStatus::Expired) {
-        expect_trusted_clock(state, context.now)?;
+        expect_trusted_clock(state, context)?;
     }
     match status {
         CodeStatus::Open => accept(state, context, code, received),

@@ -21,7 +21,7 @@ use crate::service::Service;
     operation_id = "publish_now",
     responses(
         (status = 200, description = "The publication that phones fetch now", body = PublishedVersion),
-        (status = 409, description = "tick_pending, clock_leap, clock_behind"),
+        (status = 409, description = "tick_pending, clock_leap, clock_behind, clock_moved"),
         (status = 503, description = "storage_unavailable, unavailable: try again"),
     ),
 )]
@@ -30,14 +30,16 @@ pub(super) async fn tick(service: Data<Service>, _: Caller<Operator>) -> Answer 
     Ok(HttpResponse::Ok().json(service.tick().await?))
 }
 
-/// Say that the clock is right, so that publishing goes on
+/// Say that the clock is right, so that everything goes on
 ///
 /// Publishing stops when the clock is more than a day after the last tick, since a wrong clock
-/// would drop dates.
+/// would drop dates; and publishing and reports wait when the clock was set by more than five minutes while
+/// the machine ran. After `clock_behind` reports go on, and publishing when the clock is as late as the last
+/// tick.
 #[utoipa::path(
     params(DropQuery),
     responses(
-        (status = 204, description = "Publishing goes on"),
+        (status = 204, description = "Everything goes on"),
         (status = 400, description = "parameter_invalid"),
         (status = 409, description = "clock_behind, dates_dropped"),
     ),
@@ -48,7 +50,7 @@ pub(super) async fn resume_clock(
     _: Caller<Operator>,
     web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
 ) -> Answer {
-    service.node.act(move |state, context| judge::resume_clock(state, context, drop_dates)).await?;
+    service.resume_clock(drop_dates).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -80,7 +82,7 @@ struct Series {
     responses(
         (status = 200, description = "The new series", body = Series),
         (status = 400, description = "parameter_invalid"),
-        (status = 409, description = "dates_dropped: the clock jumped ahead"),
+        (status = 409, description = "dates_dropped, clock_moved: the clock jumped"),
     ),
 )]
 #[post("/v1/admin/series")]
@@ -162,7 +164,7 @@ pub(super) async fn get_policy(service: Data<Service>, _: Caller<Operator>) -> H
         (status = 200, description = "The settings from now on", body = PolicyFields),
         (status = 400, description = "json_shape: a setting is missing, unknown or of another type. json_invalid, \
          body_incomplete, parameter_invalid"),
-        (status = 409, description = "dates_dropped"),
+        (status = 409, description = "dates_dropped, clock_moved"),
         (status = 422, description = "policy_invalid: a setting is out of its bounds"),
     ),
 )]

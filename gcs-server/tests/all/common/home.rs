@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use gcs_core::DAY_SECONDS;
 use gcs_core::Version;
 use gcs_core::report::Item;
 use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::app::config::{Config, Options};
-use gcs_server::app::{App, StartError};
-use gcs_server::clock::Clock;
+use gcs_server::app::{App, FolderError, StartError};
+use gcs_server::clock::{Clock, Machine};
 use gcs_server::domain::judge;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
@@ -25,10 +26,18 @@ use super::process::{alone, text};
 use super::world::Files;
 use super::{HOUR, START, policy, submission};
 
+/// How long a folder may seem to be in use.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A folder that is gone when the test is over.
 pub struct Home {
     pub folder: TempDir,
     pub time: Arc<AtomicU64>,
+    /// Seconds since the machine booted, which count if the boot has a name.
+    pub uptime: Arc<AtomicU64>,
+    pub boot: Mutex<Option<String>>,
+    /// Servers of this folder hold it too.
+    users: Arc<()>,
     /// What servers here draw from, one after the other.
     pub random: Random,
 }
@@ -47,7 +56,18 @@ impl Home {
     /// At a Unix time; a deployment that is made here has other keys for each seed.
     pub fn seeded(seed: u64, now: u64) -> Home {
         let (folder, time) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(now)));
-        Home { folder, time, random: Random::seeded(seed) }
+        let (uptime, boot) = (Arc::default(), Mutex::default());
+        let (users, random) = (Arc::default(), Random::seeded(seed));
+        Home { folder, time, uptime, boot, users, random }
+    }
+
+    /// The clock of servers here.
+    pub fn clock(&self) -> Clock {
+        let (now, uptime) = (Arc::clone(&self.time), Arc::clone(&self.uptime));
+        match &*self.boot.lock().unwrap() {
+            Some(boot) => Clock::Machine(Machine { now, uptime, boot: boot.clone() }),
+            None => Clock::Manual(now),
+        }
     }
 
     pub fn now(&self) -> u64 {
@@ -74,6 +94,7 @@ impl Home {
     }
 
     pub fn pass(&self, seconds: u64) {
+        self.uptime.fetch_add(seconds, Ordering::SeqCst);
         self.time.fetch_add(seconds, Ordering::SeqCst);
     }
 
@@ -82,7 +103,22 @@ impl Home {
     }
 
     pub async fn start_with(&self, config: &Config) -> Result<Running, StartError> {
-        Running::start(config, &self.time, &self.random).await
+        let began = Instant::now();
+        loop {
+            match Running::start(config, self.clock(), &self.random).await {
+                // The processes that other tests begin have this folder's lock too, for a moment.
+                Err(StartError::DataFolder(FolderError::InUse { .. })) if self.is_free(began) => {}
+                Ok(running) => {
+                    return Ok(Running { _user: Some(Arc::clone(&self.users)), ..running });
+                }
+                refused => return refused,
+            }
+        }
+    }
+
+    /// Whether no server of this process uses the folder, as far as is known.
+    fn is_free(&self, since: Instant) -> bool {
+        Arc::strong_count(&self.users) == 1 && since.elapsed() < PATIENCE
     }
 
     pub async fn start(&self) -> Running {
@@ -179,6 +215,7 @@ pub struct Running {
     service: Option<Service>,
     api: Api,
     pub handles: [actix_web::dev::ServerHandle; 2],
+    _user: Option<Arc<()>>,
     task: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -186,10 +223,9 @@ impl Running {
     /// Starts a server in this thread's runtime, with this clock and this randomness.
     pub async fn start(
         config: &Config,
-        time: &Arc<AtomicU64>,
+        clock: Clock,
         random: &Random,
     ) -> Result<Running, StartError> {
-        let clock = Clock::Manual(Arc::clone(time));
         let app = App::build(config, clock, random.clone()).await?;
         let (service, handles) = (app.service().clone(), app.handles());
         let operator = app.new_token().map(ToString::to_string).unwrap_or_default();
@@ -197,7 +233,7 @@ impl Running {
         let (public, private) = (app.public(), app.private());
         let api = Api { public, private, operator, backend: String::new() };
         let task = actix_web::rt::spawn(app.run());
-        Ok(Running { service: Some(service), api, handles, task })
+        Ok(Running { service: Some(service), api, handles, _user: None, task })
     }
 
     /// The way to ask it over HTTP; of a deployment that is not new, with this operator's token.

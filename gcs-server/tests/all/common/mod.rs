@@ -99,6 +99,7 @@ pub struct Ledger {
     pub store: MemoryStore,
     pub state: State,
     pub now: u64,
+    pub leap: Option<i64>,
     pub random: Random,
 }
 
@@ -114,7 +115,7 @@ impl Ledger {
         let keys = Arc::new(gcs_server::app::key_file::draw(&random).unwrap());
         let state = State::new(keys.filler());
         let now = START + 3 * DAY_SECONDS + 12 * HOUR;
-        let mut ledger = Ledger { keys, store: MemoryStore::new(), state, now, random };
+        let mut ledger = Ledger { keys, store: MemoryStore::new(), state, now, leap: None, random };
         ledger.append(&begin(&ledger.keys, policy, now));
         ledger.act(|state, _, now| judge::add_provider(state, now, "a clinic")).unwrap();
         ledger
@@ -142,7 +143,8 @@ impl Ledger {
         &mut self,
         judge: impl FnOnce(&State, &DeploymentKeys, RequestContext) -> Judgement<T>,
     ) -> Result<T, Problem> {
-        let context = RequestContext { now: self.now, random: self.random.bytes().unwrap() };
+        let context =
+            RequestContext { now: self.now, leap: self.leap, random: self.random.bytes().unwrap() };
         let decision = judge(&self.state, &self.keys, context)?;
         self.append(&decision.events);
         Ok(decision.answer)

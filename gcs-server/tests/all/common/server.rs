@@ -10,7 +10,7 @@ use gcs_core::Date;
 use gcs_server::app::config::Config;
 
 use super::api::Api;
-use super::home::{Home, Running};
+use super::home::Home;
 
 pub use super::api::{Answer, ask, bearer, raw, seed};
 
@@ -55,12 +55,12 @@ impl Server {
     /// On a folder that may have a deployment, whose operator's token this is.
     pub fn start(home: Arc<Home>, operator: &str) -> Server {
         let config = Config { body_seconds: 1, ..home.config() };
-        let (time, random) = (Arc::clone(&home.time), home.random.clone());
+        let of = Arc::clone(&home);
         let operator = operator.to_owned();
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let running = Running::start(&config, &time, &random).await.unwrap();
+                let running = of.start_with(&config).await.unwrap();
                 let api = running.api(&operator);
                 started.send((api, running.handles.clone())).unwrap();
                 running.until_stopped().await;
