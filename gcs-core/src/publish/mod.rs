@@ -52,7 +52,7 @@ pub use self::keys::Keys;
 pub use self::write::{Place, WriteError, WritePlan, WriteStep};
 pub use crate::element::{Day, DayElements};
 
-use self::day::{BuiltDay, Content, DaySet, DueDay, KnownDay};
+use self::day::{BuiltDay, Content, DayBuilder, KnownDay, TickContext};
 use self::snapshot::Snapshot;
 use crate::date::{DAY_SECONDS, Date};
 use crate::files::{
@@ -256,8 +256,8 @@ impl Publisher {
     /// dropped. `now` is the Unix time.
     ///
     /// O(n log n) time for n elements of the dates that have changed since the publication before,
-    /// 16 bytes of memory for each of these elements and some 50 for those of one date at a time,
-    /// besides the files. Before it returns, every bundle has been applied to the state that it
+    /// and some 50 bytes of memory for each element of one of these dates at a time, besides the
+    /// files. Before it returns, every bundle has been applied to the state that it
     /// starts from and gave the sets that are published, and index and manifest have been
     /// read back.
     ///
@@ -364,7 +364,7 @@ impl Publisher {
     ) -> Result<Publisher, PublishError> {
         self.expect_next(number, now)?;
         let (due, _) = self.due_days(now, days)?;
-        let context = day::TickContext { derivation, series: self.series, tick: number };
+        let context = TickContext { derivation, series: self.series, tick: number };
         let row = |day: &&D| day::skipped_row(*day, self.table(), self.settings, &context);
         let rows = due.iter().map(row).collect::<Result<_, _>>()?;
         Ok(Publisher {
@@ -381,25 +381,29 @@ impl Publisher {
         keys: &Keys,
         tick: u32,
     ) -> Result<Vec<BuiltDay>, PublishError> {
-        let context = day::TickContext { derivation: &keys.derivation, series: self.series, tick };
-        let build =
-            |day, content| DaySet::build(day, content, self.table(), self.settings, &context);
-        let mut days = Vec::with_capacity(due.len());
-        for &day in due {
-            let content = Content::of(day, context.derivation)?;
-            days.push(match self.known(day.date(), &content) {
-                Some(known) => DueDay::Known(known),
-                None => DueDay::New(build(day, content)?),
-            });
-        }
-        let mut shape = DueDay::shape(&days);
-        if !days.iter().all(|day| day.fits(shape)) {
-            for (place, &day) in days.iter_mut().zip(due) {
-                *place = DueDay::New(build(day, place.content().clone())?);
+        let context = TickContext { derivation: &keys.derivation, series: self.series, tick };
+        let builder = DayBuilder { before: self.table(), settings: self.settings, context };
+        let likely = builder.likely_shape(due);
+        let build = |day: &&D| {
+            let content = Content::of(*day, context.derivation)?;
+            match self.known(day.date(), &content) {
+                Some(known) => Ok(known),
+                None => builder.build(*day, content, likely),
             }
-            shape = DueDay::shape(&days);
+        };
+        let mut days = due.iter().map(build).collect::<Result<Vec<BuiltDay>, PublishError>>()?;
+        // Twice at most: then the records have the ranks that the largest date asks for, and the spare
+        // slots that these ask for.
+        loop {
+            let shape = BuiltDay::shape(&days);
+            if days.iter().all(|day| day.row.record_shape == shape) {
+                return Ok(days);
+            }
+            let others = days.iter_mut().zip(due);
+            for (built, day) in others.filter(|(built, _)| built.row.record_shape != shape) {
+                *built = builder.build(*day, built.content.clone(), shape)?;
+            }
         }
-        Ok(days.into_iter().map(|day| day.finish(shape, context.derivation)).collect())
     }
 
     /// A date as it was published last, if it would be the same now.

@@ -15,7 +15,7 @@ use gcs_core::live::{FillerKey, Live};
 use gcs_core::{Date, Version};
 use serde::{Deserialize, Serialize};
 
-pub use self::image::LAYOUT;
+pub use self::image::{LAYOUT, StateImage};
 use self::image::nothing_live;
 pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
 pub use self::reports::{ReportRecord, Reports};
