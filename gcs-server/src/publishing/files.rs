@@ -83,8 +83,7 @@ impl Files {
         content: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
     ) -> Result<(), Error> {
         let place = self.folder.path().join(path);
-        let is_right =
-            tokio::task::spawn_blocking(move || write_blocks(&place, content)).await?;
+        let is_right = tokio::task::spawn_blocking(move || write_blocks(&place, content)).await?;
         if is_right.map_err(generic)? { Ok(()) } else { Err(read_back(path)) }
     }
 

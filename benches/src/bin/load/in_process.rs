@@ -131,8 +131,7 @@ impl Log {
     /// A report of 10 items, judged and sealed.
     fn report(&self, serial: u32) -> Checked<SealedBatch> {
         let received = received(&self.keys, serial, self.now)?;
-        let judge =
-            |state: &State, context| judge::report(state, &self.keys, context, &received);
+        let judge = |state: &State, context| judge::report(state, &self.keys, context, &received);
         Ok(self.judge(judge)?.0)
     }
 
