@@ -253,7 +253,7 @@ proptest! {
     }
 
     /// Whatever was changed before and after, one that was serialised goes on like the original; and
-    /// a clone stays as it was.
+    /// a clone and an image stay as they were.
     #[test]
     fn what_is_restored_goes_on_like_the_original(
         before in prop::collection::vec(any_step(), 1..30),
@@ -262,14 +262,15 @@ proptest! {
         let (mut original, mut restored) = (World::new(), World::new());
         before.iter().for_each(|step| original.step(step));
         before.iter().for_each(|step| restored.step(step));
-        let clone = original.live.clone();
+        let (clone, image) = (original.live.clone(), original.live.image());
         let stored = postcard::to_allocvec(&clone).unwrap();
         restored.live = restore(&stored).unwrap();
         for step in &after {
             original.step(step);
             restored.step(step);
         }
-        prop_assert_eq!(postcard::to_allocvec(&clone).unwrap(), stored);
+        prop_assert_eq!(&postcard::to_allocvec(&clone).unwrap(), &stored);
+        prop_assert_eq!(postcard::to_allocvec(&image).unwrap(), stored);
         prop_assert_eq!(
             postcard::to_allocvec(&original.live).unwrap(),
             postcard::to_allocvec(&restored.live).unwrap()

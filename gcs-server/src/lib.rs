@@ -12,7 +12,7 @@
 //! - [`publishing`]: from a tick to files that phones fetch.
 //! - [`http`]: the public and the private listener.
 //! - [`app`]: starting and stopping the server, and its data folder. [`cli`]: the commands.
-//! - [`new_file`]: files that are written whole or not at all.
+//! - [`new_file`]: files that are written whole or not at all. [`hashed_file`]: large ones with a hash.
 //! - [`metrics`], [`request_log`]: what is counted and which requests have a log line.
 //! - [`clock`], [`random`]: where time and random numbers come from. Tests replace both.
 
@@ -24,6 +24,7 @@ pub mod cli;
 pub mod clock;
 pub mod code_sheet;
 pub mod domain;
+pub mod hashed_file;
 pub mod http;
 pub mod metrics;
 pub mod new_file;

@@ -232,7 +232,9 @@ impl CheckFile {
         let checks = digest_of_checks(entries);
         let mut left_out = Vec::new();
         let length = shape.record_len() as usize;
-        let (mut bytes, mut leaves, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        let most = entries.len() / shape.ranks as usize + 1;
+        let (mut bytes, mut leaves) = (Vec::with_capacity(most * length), Vec::with_capacity(most));
+        let mut members = Vec::new();
         for number in 0u32.. {
             members.clear();
             members.extend(ranks.by_ref().take(shape.ranks as usize));

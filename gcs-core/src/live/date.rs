@@ -87,6 +87,18 @@ impl LiveDate {
         Ok(LiveDate { begun, elements, waiting, filler, listed, day: None })
     }
 
+    /// The same date, to be serialised and nothing else.
+    pub(super) fn image(&self) -> LiveDate {
+        LiveDate {
+            begun: self.begun,
+            elements: self.elements.image(),
+            waiting: self.waiting.clone(),
+            filler: self.filler.image(),
+            listed: self.listed,
+            day: None,
+        }
+    }
+
     /// Whether the date still has the elements that a report brought for it.
     pub(super) fn knows(&self, report: u64) -> bool {
         self.begun <= report

@@ -146,6 +146,13 @@ impl Elements {
         if self.published == 0 { Vec::new() } else { self.chunks.clone() }
     }
 
+    /// The same elements without the tables, to be serialised and nothing else.
+    pub(super) fn image(&self) -> Elements {
+        let Elements { len, published, .. } = *self;
+        let (hasher, chunks) = (self.hasher.clone(), self.chunks.clone());
+        Elements { hasher, chunks, shards: Vec::new(), len, published }
+    }
+
     fn hash(&self, element: &[u8]) -> ShortHash {
         ShortHash(self.hasher.hash(element) as u32)
     }

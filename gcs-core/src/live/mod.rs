@@ -95,8 +95,8 @@ pub enum Act {
 /// The live elements of all dates, and the reports that support them.
 ///
 /// A clone shares almost everything with the original until one of them changes. So it is made in
-/// a moment, however many elements there are, and can be serialised while the original goes on:
-/// see [`Live::restore`].
+/// a moment, however many elements there are. To serialise it while the original goes on, take a
+/// [`Live::image`], for which less is copied.
 #[derive(Clone, Debug, Serialize)]
 pub struct Live {
     dates: BTreeMap<Date, LiveDate>,
@@ -106,6 +106,12 @@ pub struct Live {
     #[serde(skip)]
     filler: FillerKey,
 }
+
+/// What a [`Live`] was at one moment, to be serialised while the `Live` goes on. It has no tables
+/// to find elements by, so that none of them is copied when the `Live` changes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct LiveImage(Live);
 
 /// A `Live` as it was serialised.
 #[derive(Deserialize)]
@@ -153,7 +159,15 @@ impl Live {
         Live { dates: BTreeMap::new(), reports: Numbered::default(), now: 0, filler }
     }
 
-    /// A `Live` that was serialised. The key is not serialised with it: give the one that it was
+    /// What is there now, to be serialised later as this would be serialised now: see
+    /// [`Live::restore`].
+    pub fn image(&self) -> LiveImage {
+        let dates = self.dates.iter().map(|(date, live)| (*date, live.image())).collect();
+        let (reports, filler) = (self.reports.clone(), self.filler.clone());
+        LiveImage(Live { dates, reports, now: self.now, filler })
+    }
+
+    /// A `Live` that was serialised, or its [`LiveImage`]. The key is not serialised with it: give the one that it was
     /// made with. O(n) time for n elements.
     ///
     /// ```

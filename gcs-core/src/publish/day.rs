@@ -35,14 +35,6 @@ impl TickContext<'_> {
     }
 }
 
-/// A date's set, and what its check records will be made of.
-pub(super) struct DaySet<'d, D> {
-    day: &'d D,
-    content: Content,
-    set: Arc<Set>,
-    entries: Vec<HashedElement>,
-}
-
 /// A date ready for publication.
 #[derive(Clone)]
 pub(super) struct BuiltDay {
@@ -65,115 +57,82 @@ pub(super) struct KnownDay {
     left_out: Vec<LeftOut>,
 }
 
-/// A date that is published: known from the tick before, or built.
-pub(super) enum DueDay<'d, D> {
-    Known(BuiltDay),
-    New(DaySet<'d, D>),
+/// What dates are built with, besides their elements and the shape of their records.
+#[derive(Clone, Copy)]
+pub(super) struct DayBuilder<'b> {
+    /// The table of the publication before.
+    pub before: Option<&'b Table>,
+    pub settings: PublisherSettings,
+    pub context: TickContext<'b>,
 }
 
-impl<'d, D: DayElements> DaySet<'d, D> {
-    /// Builds a date's set under the salt and hash range that it had in `before`, or under new
-    /// ones if it was not there or has outgrown them.
-    pub(super) fn build(
-        day: &'d D,
+impl DayBuilder<'_> {
+    /// The shape that the records of these dates most likely have.
+    pub(super) fn likely_shape<D: DayElements>(&self, days: &[&D]) -> RecordShape {
+        let largest = days.iter().map(|day| day.len()).max().unwrap_or(0);
+        let shape = RecordShape::for_dates(u32::try_from(largest).unwrap_or(u32::MAX), |_| 0);
+        let before = self.before.and_then(|table| table.rows().first());
+        let before = before.map(|row| row.record_shape);
+        before.filter(|before| before.ranks == shape.ranks).unwrap_or(shape)
+    }
+
+    /// Builds a date's set and check records, under the salt and hash range that it had before, or
+    /// under new ones if it was not there or has outgrown them.
+    pub(super) fn build<D: DayElements>(
+        &self,
+        day: &D,
         content: Content,
-        before: Option<&Table>,
-        settings: PublisherSettings,
-        context: &TickContext<'_>,
-    ) -> Result<DaySet<'d, D>, PublishError> {
+        shape: RecordShape,
+    ) -> Result<BuiltDay, PublishError> {
+        let (date, derivation) = (day.date(), self.context.derivation);
+        content.expect_lengths(day)?;
+        let hashed = self.hash(day)?;
+        let set = Set::from_distinct(hashed.salt, hashed.hash_range, &hashed.values);
+        let Hashed { entries, values, .. } = hashed;
+        drop(values);
+        let checks = CheckFile::build(date, set.identity(), &entries, shape, derivation);
+        let row = Row::of(date, &set, checks.root, shape);
+        let left_out = left_out(day, &set, &checks.left_out);
+        let most_extras = most_extras(&entries, shape.ranks);
+        let (set, checks) = (Arc::new(set), checks.bytes);
+        Ok(BuiltDay { row, set, checks, left_out, content, most_extras })
+    }
+
+    fn hash<D: DayElements>(&self, day: &D) -> Result<Hashed, PublishError> {
         let (date, got) = (day.date(), day.len());
         let count = u32::try_from(got);
         let count = count.map_err(|_| PublishError::TooManyElements { date, got })?;
-        content.expect_lengths(day)?;
-        let before = before.and_then(|table| table.row(date));
+        let before = self.before.and_then(|table| table.row(date));
         let kept = before.map(|row| Hashed::new(day, row.salt, row.hash_range));
-        let fits = |hashed: &Hashed| {
-            hashed.values.len() as u64 <= hashed.hash_range.capacity(settings.rate_bits)
-        };
-        let hashed = match kept {
-            Some(hashed) if fits(&hashed) => hashed,
+        let rate_bits = self.settings.rate_bits;
+        let fits =
+            |hashed: &Hashed| hashed.values.len() as u64 <= hashed.hash_range.capacity(rate_bits);
+        match kept {
+            Some(hashed) if fits(&hashed) => Ok(hashed),
             kept => {
-                let hash_range = plan_of_date(date, count, before, settings)?;
+                let hash_range = plan_of_date(date, count, before, self.settings)?;
                 // If the new hash range is no larger, re-basing does not help.
                 match kept.filter(|kept| kept.hash_range.get() >= hash_range.get()) {
-                    Some(kept) => kept,
-                    None => Hashed::new(day, context.salt(date), hash_range),
+                    Some(kept) => Ok(kept),
+                    None => Ok(Hashed::new(day, self.context.salt(date), hash_range)),
                 }
             }
-        };
-        let set = Set::from_distinct(hashed.salt, hashed.hash_range, &hashed.values);
-        Ok(DaySet { day, content, set: Arc::new(set), entries: hashed.entries })
-    }
-
-    /// Writes the check records, of the shape that all dates have.
-    pub(super) fn with_checks(self, shape: RecordShape, derivation: &DerivationKey) -> BuiltDay {
-        let date = self.day.date();
-        let checks = CheckFile::build(date, self.set.identity(), &self.entries, shape, derivation);
-        let row = Row::of(date, &self.set, checks.root, shape);
-        let left_out = self.left_out(&checks.left_out);
-        let most_extras = most_extras(&self.entries, shape.ranks);
-        let content = self.content;
-        BuiltDay { row, set: self.set, checks: checks.bytes, left_out, content, most_extras }
-    }
-
-    /// The elements of these entries, which ascend.
-    fn left_out(&self, entries: &[HashedElement]) -> Vec<LeftOut> {
-        if entries.is_empty() {
-            return Vec::new();
         }
-        let hasher = self.set.hasher();
-        let is_left_out = |element| entries.binary_search(&hashed(&hasher, element)).is_ok();
-        let elements = self.day.elements().enumerate();
-        elements
-            .filter(|(_, element)| is_left_out(element))
-            .map(|(index, _)| LeftOut { date: self.day.date(), index })
-            .collect()
     }
 }
 
-impl<'d, D: DayElements> DueDay<'d, D> {
-    fn len(&self) -> u32 {
-        match self {
-            DueDay::Known(built) => built.row.len,
-            DueDay::New(day) => day.set.len(),
-        }
+/// The elements of these entries, which ascend.
+fn left_out<D: DayElements>(day: &D, set: &Set, entries: &[HashedElement]) -> Vec<LeftOut> {
+    if entries.is_empty() {
+        return Vec::new();
     }
-
-    pub(super) fn content(&self) -> &Content {
-        match self {
-            DueDay::Known(built) => &built.content,
-            DueDay::New(day) => &day.content,
-        }
-    }
-
-    fn most_extras(&self, ranks: u32) -> usize {
-        match self {
-            DueDay::Known(built) => built.most_extras,
-            DueDay::New(day) => most_extras(&day.entries, ranks),
-        }
-    }
-
-    /// The shape of all records; if a known date does not fit it, that date must be built too.
-    pub(super) fn shape(days: &[DueDay<'d, D>]) -> RecordShape {
-        let largest = days.iter().map(DueDay::len).max().unwrap_or(0);
-        let most_extras = |ranks| days.iter().map(|day| day.most_extras(ranks)).max().unwrap_or(0);
-        RecordShape::for_dates(largest, most_extras)
-    }
-
-    /// Whether its records have the shape, or can have it.
-    pub(super) fn fits(&self, shape: RecordShape) -> bool {
-        match self {
-            DueDay::Known(built) => built.row.record_shape == shape,
-            DueDay::New(_) => true,
-        }
-    }
-
-    pub(super) fn finish(self, shape: RecordShape, derivation: &DerivationKey) -> BuiltDay {
-        match self {
-            DueDay::Known(built) => built,
-            DueDay::New(day) => day.with_checks(shape, derivation),
-        }
-    }
+    let hasher = set.hasher();
+    let is_left_out = |element| entries.binary_search(&hashed(&hasher, element)).is_ok();
+    let elements = day.elements().enumerate();
+    elements
+        .filter(|(_, element)| is_left_out(element))
+        .map(|(index, _)| LeftOut { date: day.date(), index })
+        .collect()
 }
 
 impl KnownDay {
@@ -208,6 +167,14 @@ impl KnownDay {
 }
 
 impl BuiltDay {
+    /// The shape that all records must have; what has another one must be built again.
+    pub(super) fn shape(days: &[BuiltDay]) -> RecordShape {
+        let largest = days.iter().map(|day| day.row.len).max().unwrap_or(0);
+        // Where records have other ranks than these, this is not what is asked for, and asked again.
+        let most_extras = days.iter().map(|day| day.most_extras).max().unwrap_or(0);
+        RecordShape::for_dates(largest, |_| most_extras)
+    }
+
     /// Its set and its check records, if they are new.
     pub(super) fn into_files(self) -> impl Iterator<Item = File> {
         let Row { date, identity, check_root: root, .. } = self.row;
@@ -230,7 +197,7 @@ fn plan_of_date(
     plan(expected, settings.rate_bits).map_err(|error| PublishError::Params { date, error })
 }
 
-/// The row of a date that is not built: salt and hash range as [`DaySet::build`] chooses them, and
+/// The row of a date that is not built: salt and hash range as [`DayBuilder::build`] chooses them, and
 /// nothing else.
 pub(super) fn skipped_row<D: DayElements>(
     day: &D,
@@ -403,11 +370,8 @@ mod tests {
         };
         let build = |count, before: Option<&Table>| {
             let (day, content) = (day(count), Content::Hashed(Digest::ZERO));
-            let built = DaySet::build(&day, content, before, settings, &context).unwrap();
-            let days = [DueDay::New(built)];
-            let shape = DueDay::shape(&days);
-            let [built] = days;
-            built.finish(shape, &derivation).row
+            let builder = DayBuilder { before, settings, context };
+            builder.build(&day, content, builder.likely_shape(&[&day])).unwrap().row
         };
         let row = build(40, None);
         let table = Table::from_rows(alloc::vec![row]).unwrap();

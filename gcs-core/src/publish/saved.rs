@@ -4,6 +4,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::convert::Infallible;
+
+use sha2::{Digest as _, Sha256};
 
 use super::snapshot::Snapshot;
 use super::{LastPublication, Publisher, PublisherSettings};
@@ -33,6 +36,39 @@ impl Publisher {
     /// # Ok::<(), gcs_core::ParseError>(())
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let Ok(()) = self.write_to(|block| {
+            bytes.extend_from_slice(block);
+            Ok::<(), Infallible>(())
+        });
+        bytes
+    }
+
+    /// Gives the bytes of [`Publisher::to_bytes`] to `write`, block by block, so that they are never in
+    /// memory all at once.
+    ///
+    /// # Errors
+    /// The first error of `write`.
+    pub fn write_to<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut hasher = Sha256::new();
+        let mut put = |block: &[u8]| {
+            hasher.update(block);
+            write(block)
+        };
+        put(&self.bytes_before_sets())?;
+        let sets = self.snapshots.iter().flat_map(Snapshot::sets);
+        let sets: BTreeMap<Digest, &Arc<Set>> = sets.map(|set| (set.identity(), set)).collect();
+        put(&(sets.len() as u32).to_le_bytes())?;
+        for set in sets.values().map(|set| set.as_bytes()) {
+            put(&(set.len() as u64).to_le_bytes())?;
+            put(set)?;
+        }
+        put(&self.bytes_behind_sets())?;
+        let trailer: [u8; TRAILER_LEN] = hasher.finalize().into();
+        write(&trailer)
+    }
+
+    fn bytes_before_sets(&self) -> Vec<u8> {
         let mut bytes = Vec::open(MAGIC);
         bytes
             .put_u32(self.settings.rate_bits)
@@ -50,11 +86,11 @@ impl Publisher {
             bytes.put_u32(snapshot.tick);
             put_block(&mut bytes, &snapshot.table.to_bytes());
         }
-        let sets = self.snapshots.iter().flat_map(Snapshot::sets);
-        let sets: BTreeMap<Digest, &Arc<Set>> = sets.map(|set| (set.identity(), set)).collect();
-        bytes.put_u32(sets.len() as u32);
-        sets.values().for_each(|set| put_block(&mut bytes, set.as_bytes()));
+        bytes
+    }
 
+    fn bytes_behind_sets(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
         bytes.put_u32(self.bundles.len() as u32);
         self.bundles.iter().for_each(|entry| entry.append_to(&mut bytes));
         bytes.put_u32(self.live.len() as u32);
@@ -71,7 +107,6 @@ impl Publisher {
             bytes.put_u32(deletions.len() as u32);
             deletions.iter().for_each(|path| put_block(&mut bytes, path.to_string().as_bytes()));
         }
-        bytes::seal(&mut bytes);
         bytes
     }
 

@@ -1,6 +1,7 @@
 //! What is written for a publication, and in which order.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
 
@@ -243,7 +244,7 @@ impl Publisher {
 /// Every manifest is kept under its own name.
 #[derive(Clone, Debug, Default)]
 pub struct WritePlan {
-    files: BTreeMap<Path, Vec<u8>>,
+    files: BTreeMap<Path, Arc<Vec<u8>>>,
     deletions: BTreeSet<Path>,
     publisher: Option<Publisher>,
 }
@@ -255,8 +256,9 @@ impl WritePlan {
         let mut plan = WritePlan::default();
         if let Some(LastPublication { version, manifest, deletions }) = &publisher.last {
             let kept = Path::KeptManifest { series: version.series, tick: version.tick };
-            plan.files.insert(kept, manifest.clone());
-            plan.files.insert(Path::Manifest, manifest.clone());
+            let manifest = Arc::new(manifest.clone());
+            plan.files.insert(kept, Arc::clone(&manifest));
+            plan.files.insert(Path::Manifest, manifest);
             plan.deletions.extend(deletions);
         }
         plan.publisher = Some(publisher);
@@ -267,7 +269,7 @@ impl WritePlan {
     pub fn add(&mut self, publication: Publication) {
         for file in publication.files {
             self.deletions.remove(&file.path);
-            self.files.insert(file.path, file.bytes);
+            self.files.insert(file.path, Arc::new(file.bytes));
         }
         for path in publication.delete {
             self.files.remove(&path);
@@ -281,6 +283,11 @@ impl WritePlan {
         self.files.iter().map(|(path, bytes)| (path, &bytes[..]))
     }
 
+    /// As [`WritePlan::files`], in memory that whoever serves the files can share.
+    pub fn shared_files(&self) -> impl Iterator<Item = (&Path, &Arc<Vec<u8>>)> {
+        self.files.iter()
+    }
+
     /// Paths to delete.
     pub fn deletions(&self) -> impl Iterator<Item = &Path> {
         self.deletions.iter()
@@ -288,7 +295,7 @@ impl WritePlan {
 
     /// The last publication's manifest; `None` before the first one.
     pub fn manifest(&self) -> Option<&[u8]> {
-        self.files.get(&Path::Manifest).map(Vec::as_slice)
+        self.files.get(&Path::Manifest).map(|manifest| &manifest[..])
     }
 
     /// The publisher after the last publication; `None` before the first one.

@@ -18,7 +18,7 @@
 //! so only its owner may read it. Before bodies are erased from the log, it is overwritten and deleted.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write};
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +27,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::domain::keys::DeploymentKeys;
-use crate::domain::state::{LAYOUT, State};
+use crate::domain::state::{LAYOUT, State, StateImage};
+use crate::hashed_file::{HashedFile, UNSYNCED};
 use crate::new_file::{NewFile, Readers, sync_folder_of};
 use crate::node::StateView;
 use crate::publishing::Published;
@@ -43,9 +44,6 @@ const LEAST_EVENTS: u64 = 256;
 
 /// The part of all reports that is worth another checkpoint.
 const PART_OF_REPORTS: u64 = 16;
-
-/// Bytes after which the disk is waited for, so that an append to the log never waits for more.
-const UNSYNCED: usize = 2 << 20;
 
 /// Why a checkpoint is not used.
 #[derive(Debug, Error)]
@@ -126,7 +124,7 @@ impl Checkpoints {
         let place = head.strip_prefix(start().as_slice()).ok_or(Unusable::OtherRelease)?;
         let state = State::read(body, self.keys.filler()).map_err(|_| Unusable::Damaged)?;
         let position = state.position;
-        if place != place_of(&state) {
+        if place != place_of(position, &state.head) {
             return Err(Unusable::Damaged);
         }
         if !(Seen { position, head: state.head }).is_in(store)? {
@@ -144,23 +142,23 @@ impl Checkpoints {
         !known.is_erasing && since >= LEAST_EVENTS.max(reports / PART_OF_REPORTS)
     }
 
-    /// Writes a checkpoint of the state that `copy` gives, if it gives one, in place of the one
+    /// Writes a checkpoint of what `copy` gives, if it gives one, in place of the one
     /// before. `false` if it gives none, or if bodies were erased meanwhile: then nothing is kept.
     ///
     /// # Errors
     /// When it cannot be written. The one before may be lost then.
-    pub fn write(&self, copy: impl FnOnce() -> Option<State>) -> io::Result<bool> {
+    pub fn write(&self, copy: impl FnOnce() -> Option<StateImage>) -> io::Result<bool> {
         // Before the state is copied: what is erased from now on may be in the copy.
         let erasures = self.known().erasures;
-        let Some(state) = copy() else { return Ok(false) };
+        let Some(image) = copy() else { return Ok(false) };
         let new = self.new_path();
         forget(&new)?;
         let mut file = NewFile::create(&new, Readers::Owner)?;
-        let mut sealing = Sealing { file: file.file(), hasher: Sha256::new(), unsynced: 0 };
-        sealing.write_all(&start())?;
-        sealing.write_all(&place_of(&state))?;
-        state.write(|block| sealing.write_all(block))?;
-        let seal = self.keys.seal(&sealing.hasher.finalize().into());
+        let mut hashed = HashedFile::new(file.file());
+        hashed.write_all(&start())?;
+        hashed.write_all(&place_of(image.position(), &image.head()))?;
+        image.write(|block| hashed.write_all(block))?;
+        let seal = self.keys.seal(&hashed.hash());
         file.file().write_all(&seal)?;
         file.sync()?;
         let mut known = self.known();
@@ -172,7 +170,7 @@ impl Checkpoints {
         overwrite(&self.path)?;
         fs::rename(&new, &self.path)?;
         file.keep();
-        known.position = state.position;
+        known.position = image.position();
         drop(known);
         sync_folder_of(&self.path)?;
         Ok(true)
@@ -211,7 +209,7 @@ impl Checkpoints {
                 let state = state.read();
                 // Not before the last tick is published: a start goes on from both.
                 let is_published = state.last_tick.map(|last| last.version) <= version;
-                (is_published && checkpoints.is_due(&state)).then(|| state.clone())
+                (is_published && checkpoints.is_due(&state)).then(|| state.image())
             };
             let checkpoints = self.clone();
             let written = tokio::task::spawn_blocking(move || checkpoints.write(copy)).await;
@@ -235,9 +233,9 @@ fn start() -> Vec<u8> {
     [MAGIC.as_slice(), &LAYOUT.to_le_bytes(), &release].concat()
 }
 
-/// The place in the log of the last event in a state.
-fn place_of(state: &State) -> Vec<u8> {
-    [&state.position.to_le_bytes(), state.head.as_slice()].concat()
+/// The place in the log of an event.
+fn place_of(position: u64, head: &[u8; 32]) -> Vec<u8> {
+    [&position.to_le_bytes(), head.as_slice()].concat()
 }
 
 /// Overwrites a file and deletes it, if there is one.
@@ -266,30 +264,6 @@ fn overwrite(path: &Path) -> io::Result<()> {
         left -= part;
     }
     Ok(())
-}
-
-/// Writes to a file what is hashed, and waits for the disk now and then.
-struct Sealing<'f> {
-    file: &'f mut File,
-    hasher: Sha256,
-    unsynced: usize,
-}
-
-impl Write for Sealing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.unsynced += written;
-        if self.unsynced >= UNSYNCED {
-            self.file.sync_data()?;
-            self.unsynced = 0;
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 struct Guarded {

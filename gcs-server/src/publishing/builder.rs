@@ -1,8 +1,13 @@
 //! Computing publications, one after the other.
 
-use gcs_core::files::{ManifestError, SignedKeyList};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gcs_core::files::{ManifestError, Path, SignedKeyList};
 use gcs_core::publish::{Keys, Publication, PublishError, Publisher, WritePlan};
 use gcs_core::{DerivationKey, Digest, PublicKey, SigningKey};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::domain::keys::DeploymentKeys;
@@ -32,15 +37,12 @@ impl Outbox {
         Outbox { plan: WritePlan::resume(publisher), position: Some(position) }
     }
 
-    /// The last publication's position and publisher as bytes; `None` if nothing was published.
-    pub(super) fn save(&self) -> Option<Vec<u8>> {
-        let mut bytes = postcard::to_allocvec(&self.position?).ok()?;
-        bytes.extend(self.plan.publisher()?.to_bytes());
-        bytes.extend(Digest::of(&bytes).0);
-        Some(bytes)
+    /// What a restart goes on from; `None` if nothing was published.
+    pub(super) fn saved(&self) -> Option<Saved> {
+        Some(Saved { position: self.position?, publisher: self.plan.publisher()?.clone() })
     }
 
-    /// Goes on from what [`Outbox::save`] gave; `None` if it cannot be read.
+    /// Goes on from what [`Saved::write_to`] wrote; `None` if it cannot be read.
     pub(super) fn restore(bytes: &[u8]) -> Option<Outbox> {
         let (bytes, sum) = bytes.split_last_chunk()?;
         if Digest::of(bytes).0 != *sum {
@@ -55,6 +57,12 @@ impl Outbox {
         &self.plan
     }
 
+    /// All files to write, in memory that the shelf can share.
+    pub(super) fn shared_files(&self) -> impl Iterator<Item = (&Path, Bytes)> {
+        let files = self.plan.shared_files();
+        files.map(|(path, bytes)| (path, Bytes::from_owner(Shared(Arc::clone(bytes)))))
+    }
+
     /// The position of the last publication; `None` if there is nothing to write.
     pub fn position(&self) -> Option<TickPosition> {
         self.position
@@ -65,6 +73,36 @@ impl Outbox {
     /// manifest and the files that it names do not depend on what was erased.
     pub fn forget_history(&mut self) {
         self.plan.forget_history();
+    }
+}
+
+/// Bytes that the outbox and the shelf share.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The last publication's position and publisher.
+#[derive(Debug)]
+pub(super) struct Saved {
+    position: TickPosition,
+    publisher: Publisher,
+}
+
+impl Saved {
+    /// Writes both, and SHA-256 of both.
+    pub(super) fn write_to(&self, file: &mut dyn Write) -> io::Result<()> {
+        let mut hasher = Sha256::new();
+        let mut write = |block: &[u8]| {
+            hasher.update(block);
+            file.write_all(block)
+        };
+        write(&postcard::to_allocvec(&self.position).map_err(io::Error::other)?)?;
+        self.publisher.write_to(write)?;
+        file.write_all(&hasher.finalize())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Files in an object store: a local folder by default.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write};
 use std::path::Path as FolderPath;
 use std::sync::Arc;
 
@@ -10,6 +11,13 @@ use gcs_core::Folder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+use sha2::{Digest as _, Sha256};
+
+use crate::hashed_file::HashedFile;
+use crate::new_file::{NewFile, Readers, sync_folder_of};
+
+/// Bytes of a file that are read at once.
+const BLOCK: usize = 64 << 10;
 
 /// Files with paths, in an object store.
 #[derive(Clone, Debug)]
@@ -26,8 +34,6 @@ impl Files {
     /// # Errors
     /// When the folder cannot be made or used.
     pub fn local(folder: &FolderPath) -> Result<Files, Error> {
-        let generic =
-            |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
         let opened = Folder::open(folder).map_err(generic)?;
         sweep(folder).map_err(generic)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
@@ -44,11 +50,11 @@ impl Files {
     async fn in_folder(
         &self,
         path: &str,
-        act: fn(&Folder, &str) -> std::io::Result<()>,
+        act: fn(&Folder, &str) -> io::Result<()>,
     ) -> Result<(), Error> {
         let (folder, path) = (self.folder.clone(), path.to_owned());
         let done = tokio::task::spawn_blocking(move || act(&folder, &path)).await?;
-        done.map_err(|source| Error::Generic { store: "folder", source: source.into() })
+        done.map_err(generic)
     }
 
     /// A whole file; `None` if there is no such file.
@@ -67,6 +73,18 @@ impl Files {
         }
         self.put_opts(path, bytes, PutMode::Overwrite).await?;
         if self.get(path).await? == bytes { Ok(()) } else { Err(read_back(path)) }
+    }
+
+    /// Writes a file whole or not at all, from the blocks that `content` gives to its argument, and
+    /// reads it back. Neither needs all of it in memory.
+    pub(super) async fn put_blocks(
+        &self,
+        path: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), Error> {
+        let place = self.folder.path().join(path);
+        let is_right = tokio::task::spawn_blocking(move || write_blocks(&place, content)).await?;
+        if is_right.map_err(generic)? { Ok(()) } else { Err(read_back(path)) }
     }
 
     /// Writes a new file. Returns `false` if the file exists with other bytes, `true` if it is
@@ -127,9 +145,45 @@ impl Files {
     }
 }
 
+/// Writes a file under the name that the store gives to a file that it writes, then moves it to its
+/// place. Returns whether what is on disk now has the hash of what was written.
+fn write_blocks(
+    place: &FolderPath,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<bool> {
+    let mut new = place.as_os_str().to_owned();
+    new.push("#1");
+    let _left_by_a_write_that_failed = fs::remove_file(&new);
+    let mut file = NewFile::create(FolderPath::new(&new), Readers::Owner)?;
+    let mut hashed = HashedFile::new(file.file());
+    content(&mut hashed)?;
+    let hash = hashed.hash();
+    file.sync()?;
+    fs::rename(&new, place)?;
+    file.keep();
+    sync_folder_of(place)?;
+    Ok(hash_of(File::open(place)?)? == hash)
+}
+
+/// SHA-256 of what a file has.
+fn hash_of(mut file: File) -> io::Result<[u8; 32]> {
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hasher.finalize().into()),
+            length => hasher.update(&block[..length]),
+        }
+    }
+}
+
+fn generic(source: io::Error) -> Error {
+    Error::Generic { store: "folder", source: source.into() }
+}
+
 /// Deletes what writing left behind when the server was killed. The store writes a file as `name#1` first, and
 /// hides such names when it lists files.
-fn sweep(folder: &FolderPath) -> std::io::Result<()> {
+fn sweep(folder: &FolderPath) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

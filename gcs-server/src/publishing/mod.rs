@@ -192,8 +192,8 @@ impl Publishing {
                     self.create(path, bytes).await?;
                 }
                 WriteStep::Save(_) => {
-                    if let Some(saved) = outbox.save() {
-                        self.private.put(SAVED, &saved).await?;
+                    if let Some(saved) = outbox.saved() {
+                        self.private.put_blocks(SAVED, move |file| saved.write_to(file)).await?;
                     }
                 }
                 WriteStep::Delete(path) => self.public.delete(&path.to_string()).await?,
@@ -201,7 +201,7 @@ impl Publishing {
         }
         let plan = outbox.plan();
         let live = plan.publisher().into_iter().flat_map(Publisher::live_files).copied().collect();
-        self.shelf.publish(plan.files(), plan.deletions(), &live);
+        self.shelf.publish(outbox.shared_files(), plan.deletions(), &live);
         Ok(())
     }
 

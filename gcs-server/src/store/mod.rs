@@ -91,8 +91,8 @@ impl Batch {
         self.first.saturating_add(self.events.len() as u64).saturating_sub(1)
     }
 
-    /// The size of the batch, for the limit of a read.
-    fn size(&self) -> usize {
+    /// The size of the batch in bytes, for the limit of a read.
+    pub fn size(&self) -> usize {
         let body = |body: &StoredBody| body.salt.len() + body.bytes.len();
         let event = |event: &StoredEvent| event.header.len() + event.body.as_ref().map_or(0, body);
         self.events.iter().map(event).sum()

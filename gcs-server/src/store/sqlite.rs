@@ -8,6 +8,8 @@
 //! mapped page for which there is no room. The index of the write-ahead log is on the heap instead,
 //! so only one process can use a log at a time.
 
+mod room;
+
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -163,6 +165,10 @@ impl SqliteStore {
         let is_empty = self.connection.query_row(empty, [], |row| row.get::<_, i64>(0))? == 0;
         self.is_checkpoint_due = !is_empty;
         self.connection.set_db_config(KEEP_AT_CLOSE, false)?;
+        if is_empty {
+            // Without room, as on a full disk, appends take longer.
+            let _without = room::make(&mut self.connection);
+        }
         Ok(is_empty)
     }
 

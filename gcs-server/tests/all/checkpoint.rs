@@ -87,7 +87,7 @@ async fn lived(seed: u64) -> Home {
     live(&home, &running, 10).await;
     running.stop().await;
     let state = state(&home);
-    assert!(checkpoints(&home).write(|| Some(state)).unwrap());
+    assert!(checkpoints(&home).write(|| Some(state.image())).unwrap());
     home
 }
 
@@ -205,7 +205,7 @@ async fn a_checkpoint_of_another_deployment_or_another_log_is_not_used() {
 fn checkpoint_of(home: &Home) -> u64 {
     let state = state(home);
     let position = state.position;
-    assert!(checkpoints(home).write(|| Some(state)).unwrap());
+    assert!(checkpoints(home).write(|| Some(state.image())).unwrap());
     position
 }
 
@@ -356,7 +356,7 @@ async fn a_checkpoint_that_was_begun_before_an_erasure_is_not_kept() {
     let checkpoints = checkpoints(&home);
     let path = home.path("private/checkpoint");
     let state = ledger.folded();
-    let copy = || Some(state.clone());
+    let copy = || Some(state.image());
     let mut store = checkpoints.guard(Box::new(Stuck(ledger.store.clone(), false)));
     assert!(checkpoints.write(copy).unwrap() && path.exists());
     assert!(store.erase(&[5]).is_err() && !path.exists());

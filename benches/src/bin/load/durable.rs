@@ -25,9 +25,14 @@ const EACH: usize = 40;
 pub(crate) struct Times(pub(crate) Vec<f64>);
 
 impl Times {
-    fn new(mut times: Vec<f64>) -> Times {
+    pub(crate) fn new(mut times: Vec<f64>) -> Times {
         times.sort_by(f64::total_cmp);
         Times(times)
+    }
+
+    /// How many there are a second, one after the other.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.0.len() as f64 / self.0.iter().sum::<f64>()
     }
 
     /// That of so many in 100.
@@ -56,9 +61,9 @@ pub(crate) fn measure(
     eprintln!("reports");
     let bodies = bodies(server, ALONE + CLIENTS * EACH)?;
     let (first, rest) = bodies.split_at(ALONE);
-    let mut raw = overwrite(&folder.join("raw"), ALONE)?;
+    let mut raw = overwrite(&folder.join("raw"), ALONE, 4096)?;
     let alone = Times::new(send(server, first)?);
-    raw.extend(overwrite(&folder.join("raw"), ALONE)?);
+    raw.extend(overwrite(&folder.join("raw"), ALONE, 4096)?);
     let all = Mutex::new(Vec::new());
     let began = Instant::now();
     std::thread::scope(|scope| -> Checked<()> {
@@ -79,7 +84,7 @@ pub(crate) fn measure(
         Ok(())
     })?;
     let rate = rest.len() as f64 / began.elapsed().as_secs_f64();
-    raw.extend(overwrite(&folder.join("raw"), ALONE)?);
+    raw.extend(overwrite(&folder.join("raw"), ALONE, 4096)?);
     let crowd = Times::new(all.into_inner()?);
     Ok(Some(Durable { raw: Times::new(raw), alone, crowd, rate }))
 }
@@ -97,15 +102,15 @@ fn send(server: &Server, bodies: &[String]) -> Checked<Vec<f64>> {
     Ok(times)
 }
 
-/// Overwrites a part of a file that is there and waits for the disk, again and again.
-fn overwrite(place: &Path, count: usize) -> Checked<Vec<f64>> {
+/// Overwrites some bytes of a file that is there and waits for the disk with `fdatasync`, again and again.
+pub(crate) fn overwrite(place: &Path, count: usize, bytes: usize) -> Checked<Vec<f64>> {
     let file = File::options().create(true).truncate(false).write(true).open(place)?;
     file.write_all_at(&[1; 64 << 10], 0)?;
     file.sync_all()?;
     let mut times = Vec::new();
     for number in 0..count {
         let began = Instant::now();
-        file.write_all_at(&[number as u8; 4096], (number as u64 % 16) << 12)?;
+        file.write_all_at(&vec![number as u8; bytes], (number as u64 % 8) << 12)?;
         file.sync_data()?;
         times.push(began.elapsed().as_secs_f64());
     }

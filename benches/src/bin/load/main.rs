@@ -9,6 +9,7 @@
 
 mod client;
 mod durable;
+mod in_process;
 mod machine;
 mod page;
 mod processes;
@@ -62,6 +63,7 @@ impl Options {
 fn main() -> Checked<()> {
     let options = Options::read()?;
     let folder = tempfile::Builder::new().prefix("load-").tempdir_in(".")?;
+    let in_process = in_process::measure(&options, folder.path())?;
     let (server, files) =
         processes::Server::start(&options.server, &folder.path().join("data"), &[])?;
     let tls = processes::Certificate::make(folder.path())?;
@@ -69,8 +71,8 @@ fn main() -> Checked<()> {
         processes::Server::start(&options.server, &folder.path().join("tls"), &tls.flags())?;
     let nginx = processes::Nginx::start(folder.path(), &files, &tls)?;
     let mut page = page::Page::new(&server, nginx.is_some());
-    let reports = durable::measure(&options, &server, folder.path())?;
-    page.durable(&reports);
+    page.in_process(&in_process);
+    page.durable(&durable::measure(&options, &server, folder.path())?);
     page.speed(&speed::measure(&options, [&server, &secret], nginx.as_ref(), &files)?);
     page.readers(&readers::measure(&options, &server, &files)?);
     let text = page.text();

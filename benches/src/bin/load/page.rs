@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::durable::{CLIENTS, Durable};
+use crate::in_process::InProcess;
 use crate::machine;
 use crate::processes::Server;
 use crate::readers::{Readers, SLOW, STALLED};
@@ -70,17 +71,35 @@ impl Page {
         }
     }
 
-    pub(crate) fn durable(&mut self, durable: &Option<Durable>) {
-        let Some(Durable { raw, alone, crowd, rate }) = durable else { return };
-        let per_second = 1.0 / (raw.0.iter().sum::<f64>() / raw.0.len() as f64);
-        let milliseconds = |seconds: f64| seconds * 1000.0;
+    pub(crate) fn in_process(&mut self, in_process: &Option<InProcess>) {
+        let Some(InProcess { raw, append, bytes, crowd, rate }) = in_process else { return };
+        let per_second = raw.per_second();
         let _ = writeln!(
             self.0,
-            "## Reports\n\nOf 10 items each, in the log on the disk before they are answered; `raw` is overwriting 4 KiB of a file and \
-             waiting for the disk, measured before, between and after.\n\n\
+            "## Reports in process\n\nOf 10 items each, {bytes} bytes in the log, without HTTP; `raw` is overwriting as many bytes of a file \
+             and waiting for the disk with `fdatasync`, in turns with the reports.\n\n\
+             | what | figure |\n|---|---|\n\
+             | raw, p50 | {:.3} ms; {per_second:.0} a second |\n\
+             | the store appends one report, p50 | {:.3} ms: {:.2} times raw (wanted: 1.5) |\n\
+             | {CLIENTS} clients of a node | {rate:.0} reports a second: {:.1} times raw (wanted: 10); p99 {:.1} ms |\n",
+            milliseconds(raw.at(50)),
+            milliseconds(append.at(50)),
+            append.at(50) / raw.at(50),
+            rate / per_second,
+            milliseconds(crowd.at(99)),
+        );
+    }
+
+    pub(crate) fn durable(&mut self, durable: &Option<Durable>) {
+        let Some(Durable { raw, alone, crowd, rate }) = durable else { return };
+        let per_second = raw.per_second();
+        let _ = writeln!(
+            self.0,
+            "## Reports over HTTP\n\nOf 10 items each, in the log on the disk before they are answered; `raw` is overwriting 4 KiB of a file and \
+             waiting for the disk with `fdatasync`, measured before, between and after.\n\n\
              | what | figure |\n|---|---|\n\
              | raw, p50 | {:.2} ms; {per_second:.0} a second |\n\
-             | one client, p50 | {:.2} ms: {:.2} times raw (wanted: 1.5) |\n\
+             | one client, p50 | {:.2} ms: {:.2} times raw |\n\
              | {CLIENTS} clients | {rate:.0} reports a second: {:.1} times raw (wanted: 2); p99 {:.1} ms (wanted: 25) |\n",
             milliseconds(raw.at(50)),
             milliseconds(alone.at(50)),
@@ -106,4 +125,8 @@ impl Page {
             beside.1 / alone.1
         );
     }
+}
+
+fn milliseconds(seconds: f64) -> f64 {
+    seconds * 1000.0
 }

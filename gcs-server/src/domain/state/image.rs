@@ -1,7 +1,7 @@
 //! A state as bytes, to go on from without a replay.
 
 use gcs_core::Digest;
-use gcs_core::live::{FillerKey, Live};
+use gcs_core::live::{FillerKey, Live, LiveImage};
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -15,7 +15,42 @@ pub const LAYOUT: u32 = 1;
 /// Bytes that are written at once.
 const BLOCK: usize = 64 << 10;
 
+/// What a state was at one moment, to be written while the state goes on.
+#[derive(Clone, Debug)]
+pub struct StateImage {
+    /// Everything but the live elements.
+    rest: State,
+    live: LiveImage,
+}
+
+impl StateImage {
+    /// Position of the last event in the state.
+    pub fn position(&self) -> u64 {
+        self.rest.position
+    }
+
+    /// SHA-256 of that event's header.
+    pub fn head(&self) -> [u8; 32] {
+        self.rest.head
+    }
+
+    /// Gives the whole state as bytes to `write`, block by block, as [`State::write`] would have done.
+    ///
+    /// # Errors
+    /// The first error of `write`.
+    pub fn write<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        serialize(&self.rest, &mut write)?;
+        serialize(&self.live, &mut write)
+    }
+}
+
 impl State {
+    /// What the state is now. It is made in milliseconds, however many elements there are, and what
+    /// changes later costs little more memory: see [`Live::image`].
+    pub fn image(&self) -> StateImage {
+        StateImage { live: self.live.image(), rest: State { live: nothing_live(), ..self.clone() } }
+    }
+
     /// Gives the whole state as bytes to `write`, block by block: its fields, then the live elements.
     ///
     /// # Errors

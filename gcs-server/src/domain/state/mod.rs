@@ -15,8 +15,8 @@ use gcs_core::live::{FillerKey, Live};
 use gcs_core::{Date, Version};
 use serde::{Deserialize, Serialize};
 
-pub use self::image::LAYOUT;
 use self::image::nothing_live;
+pub use self::image::{LAYOUT, StateImage};
 pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
 pub use self::reports::{ReportRecord, Reports};
 use crate::domain::chain::{Chain, LogError, LoggedEvent};

@@ -242,12 +242,12 @@ impl Shelf {
     /// before others into the memory, and small ones before large ones.
     pub(super) fn publish<'f>(
         &self,
-        files: impl Iterator<Item = (&'f Path, &'f [u8])>,
+        files: impl Iterator<Item = (&'f Path, Bytes)>,
         deleted: impl Iterator<Item = &'f Path>,
         live: &BTreeSet<Path>,
     ) {
         let new = files.map(|(path, bytes)| {
-            let file = Shelved::new(*path, Bytes::copy_from_slice(bytes));
+            let file = Shelved::new(*path, bytes);
             (Arc::clone(&file.name), Arc::new(file))
         });
         let new: HashMap<Arc<str>, Arc<Shelved>> = new.collect();
