@@ -1,6 +1,7 @@
 //! TLS on a listener: certificates from PEM files, and the stream of a connection.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -16,11 +17,11 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
-use super::connection::Connection;
+use super::connection::{Connection, SendFile};
 
 /// Bytes that are encrypted and not sent yet, at most, on one connection.
 const UNSENT: usize = 32 << 10;
@@ -254,5 +255,48 @@ impl AsyncWrite for Transport {
 
     fn is_write_vectored(&self) -> bool {
         true
+    }
+}
+
+impl SendFile for Transport {
+    fn sends_files(&self) -> bool {
+        // Behind TLS the bytes have to be encrypted.
+        cfg!(target_os = "linux") && matches!(self, Transport::Plain(_))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn poll_send_file(
+        &mut self,
+        file: &File,
+        place: u64,
+        most: u64,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Transport::Plain(stream) = self else {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        loop {
+            ready!(stream.poll_write_ready(context))?;
+            let sent = stream.try_io(Interest::WRITABLE, || {
+                let mut place = place;
+                Ok(rustix::fs::sendfile(&*stream, file, Some(&mut place), most)?)
+            });
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn poll_send_file(
+        &mut self,
+        _: &File,
+        _: u64,
+        _: u64,
+        _: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
     }
 }
