@@ -192,7 +192,7 @@ fn answers_to_requests_sent_at_once_come_one_after_the_other() {
 #[test]
 fn slow_readers_get_every_byte() {
     let (_folder, server, files) = start();
-    let large = files.last().unwrap();
+    let large = &files[7];
     thread::scope(|scope| {
         for piece in [997, 10_000, 100_000] {
             let mut client = Client::new(&server);
@@ -257,6 +257,13 @@ mod linux {
         open_files(process).iter().filter(|name| name.starts_with("socket:")).count()
     }
 
+    fn get_all(server: &Process, files: &[File]) {
+        for File { path, bytes } in files {
+            let answer = server.get(path);
+            assert!(answer.status == 200 && answer.body == *bytes, "{path}: {}", answer.status);
+        }
+    }
+
     #[test]
     fn large_files_are_sealed_once_for_all_clients() {
         let (folder, server, files) = start();
@@ -264,24 +271,20 @@ mod linux {
         let process = server.child.id();
         // Nobody has asked yet.
         assert_eq!(sealed(process), 0);
-        for file in files.iter().chain(&files) {
-            assert_eq!(server.get(&file.path).body, file.bytes);
+        for _ in 0..2 {
+            get_all(&server, &files);
+            assert_eq!(sealed(process), large);
         }
-        assert_eq!(sealed(process), large);
         // Without memory for files they stay on the disk, and without a place for sealed ones in ordinary memory.
         drop(server);
         let none = Process::start(folder.path(), &["--file-memory", "0"]);
-        let start = ["sh", "-c", "ulimit -n 40; exec \"$@\"", "sh"];
-        for file in &files {
-            assert_eq!(none.get(&file.path).body, file.bytes);
-        }
+        get_all(&none, &files);
         assert_eq!(sealed(none.child.id()), 0);
         drop(none);
+        let start = ["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"];
         let few = Process::start_as(&start, folder.path(), &[]);
-        for file in &files {
-            assert_eq!(few.get(&file.path).body, file.bytes);
-        }
-        assert_eq!(sealed(few.child.id()), 5);
+        get_all(&few, &files);
+        assert_eq!(sealed(few.child.id()), 4);
     }
 
     #[test]
@@ -290,7 +293,7 @@ mod linux {
         let process = server.child.id();
         let idle = sockets(process);
         let large = files.last().unwrap();
-        assert_eq!(server.get(&large.path).body, large.bytes);
+        get_all(&server, &files);
         let before = sealed(process);
         for round in 0..100 {
             let mut client = Client::new(&server);
