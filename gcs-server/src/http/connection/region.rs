@@ -25,6 +25,13 @@ pub(in crate::http) trait SendFile {
     /// Whether it is.
     fn sends_files(&self) -> bool;
 
+    /// Writes bytes that those of a file will follow at once, so that both go in one packet.
+    fn poll_write_before(
+        &mut self,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>>;
+
     /// Writes bytes of a file, at most so many from a place on.
     fn poll_send_file(
         &mut self,

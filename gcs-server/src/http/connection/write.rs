@@ -42,6 +42,11 @@ impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> Guarded<S> {
         }
     }
 
+    /// Whether a part of a file is to be sent behind what is written.
+    fn has_region(&self) -> bool {
+        self.place.connection.region.borrow().is_some()
+    }
+
     /// Sends what there is of a file, behind what has been written: a stream that sends files holds nothing back.
     fn poll_region(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.connection();
@@ -78,14 +83,18 @@ impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.expect_a_place(context)?;
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        let written = if this.has_region() {
+            this.stream.poll_write_before(bytes, context)
+        } else {
+            Pin::new(&mut this.stream).poll_write(context, bytes)
+        };
         this.mind(written, |written| *written, context)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.expect_a_place(context)?;
-        if this.connection().region.borrow().is_some() {
+        if this.has_region() {
             return this.poll_region(context);
         }
         // With TLS, all may be written here and not be taken yet.
@@ -161,6 +170,14 @@ mod tests {
     impl SendFile for Taking {
         fn sends_files(&self) -> bool {
             true
+        }
+
+        fn poll_write_before(
+            &mut self,
+            bytes: &[u8],
+            _: &mut Context<'_>,
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
         }
 
         fn poll_send_file(
