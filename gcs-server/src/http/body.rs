@@ -23,8 +23,8 @@ use crate::service::Service;
 /// Largest body in bytes, of all requests but reports and exact match.
 const SMALL: usize = 16 << 10;
 
-/// What actix holds at most of a larger body that has not been taken yet, in bytes.
-const READ_BUFFER: usize = 128 << 10;
+/// What a larger body takes besides its own bytes while it arrives: some 35 KiB of buffers in actix, in bytes.
+const READ_BUFFER: usize = 48 << 10;
 
 /// A body of at most `MAX` bytes, and its share of the memory for bodies.
 #[derive(Debug)]

@@ -18,7 +18,8 @@ use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 
 use super::connection::{Crowd, Guarded, LINGER_PATIENCE, STALL_PATIENCE};
-use super::tls::{Tls, Transport};
+use super::tls::Tls;
+use super::transport::Transport;
 
 /// Seconds that requests may take to end after the server is stopped.
 const SHUTDOWN_SECONDS: u64 = 10;

@@ -27,6 +27,7 @@ mod provider;
 mod public;
 mod recent;
 mod tls;
+mod transport;
 
 use std::io;
 use std::net::TcpListener;

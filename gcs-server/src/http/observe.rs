@@ -34,8 +34,8 @@ pub(super) async fn observe(
     let method = name(request.method());
     let service = request.app_data::<web::Data<Service>>().cloned();
     let mut response = next.call(request).await?;
-    // The connection ends where its body was not wanted, and the client must know.
-    if connection.is_some_and(|connection| connection.has_body_left()) {
+    // The client must know.
+    if connection.is_some_and(|connection| connection.ends()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     let route = route(response.request());

@@ -1,14 +1,8 @@
-//! TLS on a listener: certificates from PEM files, and the stream of a connection.
+//! TLS on a listener: certificates from PEM files.
 
-use std::cell::RefCell;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll, ready};
 
-use actix_web::rt::net::TcpStream;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,14 +10,6 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::server::TlsStream;
-use tokio_rustls::{Accept, TlsAcceptor};
-
-use super::connection::Connection;
-
-/// Bytes that are encrypted and not sent yet, at most, on one connection.
-const UNSENT: usize = 32 << 10;
 
 /// The files of a certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +45,7 @@ pub enum TlsError {
 #[derive(Clone, Debug)]
 pub struct Tls {
     current: Arc<Current>,
-    acceptor: Arc<ServerConfig>,
+    pub(super) acceptor: Arc<ServerConfig>,
 }
 
 #[derive(Debug)]
@@ -135,124 +121,4 @@ fn wrong(path: &Path, of: &str, error: &pem::Error) -> TlsError {
         error => format!("the {of} cannot be read: {error}"),
     };
     TlsError::File { path: path.to_owned(), what }
-}
-
-/// The bytes of a connection, with or without TLS.
-#[derive(Debug)]
-pub(super) enum Transport {
-    /// As they are on the wire.
-    Plain(TcpStream),
-    /// The TLS handshake is not done yet.
-    Greeting(Box<Greeting>),
-    /// Encrypted.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// A TLS handshake.
-pub(super) struct Greeting {
-    accept: Accept<TcpStream>,
-    /// Whose handshake it is, once that is known.
-    connection: Rc<RefCell<Option<Rc<Connection>>>>,
-}
-
-impl std::fmt::Debug for Greeting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Greeting").finish_non_exhaustive()
-    }
-}
-
-impl Transport {
-    /// A new connection's, and where to put the connection when it is there.
-    pub(super) fn new(
-        stream: TcpStream,
-        tls: Option<&Tls>,
-    ) -> (Transport, Rc<RefCell<Option<Rc<Connection>>>>) {
-        let connection = Rc::default();
-        let Some(tls) = tls else { return (Transport::Plain(stream), connection) };
-        let acceptor = TlsAcceptor::from(Arc::clone(&tls.acceptor));
-        let accept = acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(UNSENT)));
-        let greeting = Greeting { accept, connection: Rc::clone(&connection) };
-        (Transport::Greeting(Box::new(greeting)), connection)
-    }
-
-    /// Goes on with the handshake, if there is one.
-    fn poll_greeting(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Transport::Greeting(greeting) = self else { return Poll::Ready(Ok(())) };
-        let stream = ready!(Pin::new(&mut greeting.accept).poll(context))?;
-        let connection = greeting.connection.borrow_mut().take();
-        *self = Transport::Tls(Box::new(stream));
-        if let Some(connection) = connection {
-            connection.handshake_done();
-        }
-        // The deadline is another one from now on.
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        ready!(self.poll_greeting(context))?;
-        match &mut *self {
-            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-            Transport::Greeting(_) => Poll::Pending,
-        }
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_greeting(context))?;
-        match &mut *self {
-            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-            Transport::Greeting(_) => Poll::Pending,
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
-            // Nothing has been written.
-            Transport::Greeting(_) => Poll::Ready(Ok(())),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-            Transport::Greeting(greeting) => match greeting.accept.get_mut() {
-                Some(stream) => Pin::new(stream).poll_shutdown(context),
-                None => Poll::Ready(Ok(())),
-            },
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_greeting(context))?;
-        match &mut *self {
-            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-            Transport::Greeting(_) => Poll::Pending,
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
 }

@@ -87,7 +87,7 @@ impl Mender {
     fn accept(&self, place: &Place, bytes: &Bytes) -> bool {
         match place {
             Place::Checked(file) if file.is(bytes) => {
-                self.shelf.is_right(file, bytes.clone());
+                self.shelf.is_right(file, bytes);
                 true
             }
             // What is in memory has changed there.
@@ -114,7 +114,7 @@ impl Mender {
     async fn mend(&mut self, name: Arc<str>, place: Place, state: &str) {
         self.shelf.is_wrong(&name, &place);
         let copy = match &place {
-            Place::Checked(file) => file.good_copy().map(|bytes| (*file.path(), bytes.clone())),
+            Place::Checked(file) => file.good_copy().map(|bytes| (*file.path(), bytes)),
             _ => None,
         };
         if let Some((path, bytes)) = copy {

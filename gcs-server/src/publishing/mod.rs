@@ -23,7 +23,7 @@ pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
 pub use self::files::Files;
 pub use self::mender::Remake;
 pub use self::mirror::{Mirror, MirrorError, Origin, Pulled};
-pub use self::shelf::{Damaged, Shelf, Shelved};
+pub use self::shelf::{Damaged, Memory, Sealed, Shelf, Shelved};
 pub use self::worker::{Published, Worker};
 
 /// Name of the file that a restart goes on from.
@@ -101,7 +101,7 @@ impl Publishing {
         // One that is damaged was out before.
         let is_out = kept.is_some_and(|kept| !Manifest::is_another(&kept, &published.manifest));
         if is_out {
-            self.shelf.set_manifest(published.manifest.clone());
+            self.shelf.set_manifest(&published.manifest);
         }
         Ok(is_out.then_some(published))
     }

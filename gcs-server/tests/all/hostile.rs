@@ -123,10 +123,37 @@ fn an_answer_says_when_the_connection_ends_with_it() {
         "POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
         "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc",
         "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n\r\n",
+        "GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
     ] {
         let answer = talk(server.public, request.as_bytes(), b"");
         let head = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
         assert!(head.contains("connection: close"), "{request}: {head}");
+    }
+}
+
+/// Some clients ask for HTTP/2 with every request: those of Java, and curl if it is told to (RFC 9110, 7.8).
+#[test]
+fn a_wish_for_another_protocol_is_passed_over() {
+    let (_folder, server) = start(&[]);
+    let (_, provider) = server.provider("City");
+    let codes = server.codes(&provider, 1);
+    let wish =
+        "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
+    let item = seed(Date::from_days(today() - 2).unwrap(), 1);
+    let body = format!(r#"{{"code":"{}","items":[{item}]}}"#, codes[0]);
+    // Larger than any buffer.
+    let body = body.clone() + &" ".repeat((600 << 10) - body.len());
+    let length = body.len();
+    let report = format!(
+        "POST /v1/reports HTTP/1.1\r\nhost: x\r\n{wish}content-length: {length}\r\n\r\n{body}"
+    );
+    let get = format!("GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n{wish}\r\n");
+    for (request, status) in [(get, "200"), (report, "201")] {
+        let answer = talk(server.public, request.as_bytes(), b"");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");
+        assert!(head.contains("connection: close") && !head.contains("upgrade"), "{head}");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
     }
 }
 

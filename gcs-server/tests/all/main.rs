@@ -24,6 +24,7 @@ mod folders;
 mod full_disk;
 mod hostile;
 mod judging;
+mod large_files;
 mod ledger;
 mod log;
 mod mirror;

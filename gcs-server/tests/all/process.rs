@@ -348,18 +348,11 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
 fn readers_that_stall_take_little_memory() {
     use std::io::Write as _;
 
-    use crate::common::process::resident;
+    use crate::common::process::{place_set, resident};
 
     let folder = tempfile::tempdir().unwrap();
-    // A set ends with the hash of what is before, which is its name.
-    let mut set = vec![7; (20 << 20) - 32];
-    let identity = gcs_core::Digest::of(&set);
-    set.extend(identity.0);
-    let path = format!("/v1/sets/2026-01-05/{identity}");
-    let place = folder.path().join(format!("public{path}"));
     drop(Process::start(folder.path(), &[]));
-    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
-    std::fs::write(&place, set).unwrap();
+    let (path, _) = place_set(folder.path(), vec![7; (20 << 20) - 32]);
     let server = Process::start(folder.path(), &[]);
     let get = |stream: &mut std::net::TcpStream| {
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::process::{Process, alone, text};
+use crate::common::process::{Process, alone, place_set, text};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -114,17 +114,12 @@ fn until_logged(server: &Process, what: &str) {
 fn both_listeners_speak_tls() {
     let authority = Authority::new();
     let certificate = authority.issue();
-    // A file that is larger than all buffers, as a set that ends with the hash of what is before.
-    let mut set: Vec<u8> = (0..5_000_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
-    let identity = gcs_core::Digest::of(&set);
-    set.extend(identity.0);
-    let path = format!("/v1/sets/2026-01-05/{identity}");
-    let place = authority.path("data/public").join(&path[1..]);
     let first = authority.start();
     let operator = first.operator.clone();
     drop(first);
-    fs::create_dir_all(place.parent().unwrap()).unwrap();
-    fs::write(place, &set).unwrap();
+    // A file that is larger than all buffers.
+    let noise = (0..5_000_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8);
+    let (path, set) = place_set(&authority.path("data"), noise.collect());
 
     let server = authority.start();
     assert_eq!(authority.shown(server.public), certificate);

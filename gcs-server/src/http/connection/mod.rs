@@ -16,7 +16,9 @@
 mod chunked;
 mod crowd;
 mod head;
+mod region;
 mod stream;
+mod write;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,11 +26,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::{ConnectionType, Method, header};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use tokio::time::Instant;
 
 use self::chunked::ChunkScan;
 pub(super) use self::crowd::Crowd;
+use self::region::Region;
+pub(super) use self::region::SendFile;
 pub(super) use self::stream::Guarded;
 use super::recent::Recent;
 
@@ -92,10 +97,16 @@ pub(super) struct Connection {
     recent: Cell<Recent>,
     /// Whether it has had a request.
     has_asked: Cell<bool>,
+    /// Whether no request can come after the present one.
+    is_last: Cell<bool>,
     /// Whether the client does not take what is to be written.
     is_blocked: Cell<bool>,
     /// Whether it must give its place up.
     is_over: Cell<bool>,
+    /// Whether its stream can send parts of files.
+    sends_files: Cell<bool>,
+    /// What its stream has to send behind what was written.
+    region: RefCell<Option<Region>>,
     /// Wakes what serves the connection.
     waker: RefCell<Option<Waker>>,
 }
@@ -109,8 +120,11 @@ impl Connection {
             moved: Cell::new(0),
             recent: Cell::new(Recent::new(now)),
             has_asked: Cell::new(false),
+            is_last: Cell::new(false),
             is_blocked: Cell::new(false),
             is_over: Cell::new(false),
+            sends_files: Cell::new(false),
+            region: RefCell::new(None),
             waker: RefCell::new(None),
         }
     }
@@ -139,6 +153,8 @@ impl Connection {
     /// A request begins, whose head has been parsed. It lasts until what is returned is dropped.
     pub(super) fn begin(self: Rc<Connection>, request: &ServiceRequest) -> Request {
         self.has_asked.set(true);
+        // Actix lets no connection go on after it, whatever the answer.
+        self.is_last.set(request.head().connection_type() == ConnectionType::Upgrade);
         match body(request) {
             Left::Bytes(0) => self.enter(Phase::Busy),
             left => {
@@ -157,9 +173,14 @@ impl Connection {
         self.recent.set(recent);
     }
 
-    /// Whether a part of the body has not been read.
-    pub(super) fn has_body_left(&self) -> bool {
+    fn has_body_left(&self) -> bool {
         matches!(self.phase.get(), Phase::Body(_))
+    }
+
+    /// Whether the connection ends with the present request, although the client may not expect it: a part of the
+    /// body has not been read, or the client asked for an upgrade.
+    pub(super) fn ends(&self) -> bool {
+        self.has_body_left() || self.is_last.get()
     }
 
     /// The whole body has been read.
@@ -216,15 +237,19 @@ fn body(request: &ServiceRequest) -> Left {
     if coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Left::Chunks(ChunkScan::default());
     }
-    // Whatever follows a CONNECT or an upgrade may count as body to actix.
+    // Whatever follows a CONNECT or the wish for a WebSocket may count as body to actix. To other upgrades it
+    // pays no attention, and answers as if nobody had asked for one (RFC 9110, 7.8).
     let is_open = coding.is_some()
-        || headers.contains_key(header::UPGRADE)
-        || *request.method() == Method::CONNECT
-        || request.head().connection_type() == ConnectionType::Upgrade;
+        || headers.get_all(header::UPGRADE).any(names_websocket)
+        || *request.method() == Method::CONNECT;
     if is_open {
         return Left::Open;
     }
     let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Left::Bytes(0) };
     let length = length.to_str().ok().and_then(|length| length.trim().parse().ok());
     length.map_or(Left::Open, Left::Bytes)
+}
+
+fn names_websocket(upgrade: &HeaderValue) -> bool {
+    upgrade.as_bytes().to_ascii_lowercase().windows(9).any(|name| name == b"websocket")
 }

@@ -4,7 +4,7 @@ use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,7 +15,7 @@ use super::crowd::Place;
 use super::head::HeadScan;
 use super::{
     Connection, Crowd, HEAD_PATIENCE, IDLE_PATIENCE, LINGER_BYTES, LINGER_PATIENCE, Left, MAX_HEAD,
-    Phase, STALL_PATIENCE,
+    Phase, SendFile,
 };
 
 /// Bytes that are read of a head at once. Most heads are shorter, and what follows a head has to be
@@ -34,23 +34,26 @@ const OPEN_BODY_PIECE: usize = 1 << 10;
 /// A stream with a place in the crowd.
 #[derive(Debug)]
 pub(in crate::http) struct Guarded<S> {
-    stream: S,
-    place: Place,
+    pub(super) stream: S,
+    pub(super) place: Place,
     scan: HeadScan,
     /// What was read beyond the present request.
     spare: Bytes,
     /// Whether a piece of a body was just given, which actix has to look at first.
     has_given: bool,
+    /// Whether nothing was read since the client does not take what is to be written.
+    pub(super) withholds: bool,
     /// When the client last took a part of an answer, or could.
-    taken: Instant,
+    pub(super) taken: Instant,
     /// Wakes at the next deadline, or before.
     alarm: Pin<Box<Sleep>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> Guarded<S> {
     /// `None` if there is no place for it.
     pub(in crate::http) fn new(stream: S, crowd: &Rc<Crowd>) -> Option<Guarded<S>> {
         let place = Rc::clone(crowd).enter()?;
+        place.connection.sends_files.set(stream.sends_files());
         let (now, scan) = (Instant::now(), HeadScan::default());
         let alarm = Box::pin(sleep_until(now + IDLE_PATIENCE));
         Some(Guarded {
@@ -59,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             scan,
             spare: Bytes::new(),
             has_given: false,
+            withholds: false,
             taken: now,
             alarm,
         })
@@ -69,7 +73,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     }
 
     /// Waits until a deadline.
-    fn poll_deadline(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_deadline(
+        &mut self,
+        deadline: Instant,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
             if Instant::now() >= deadline {
                 return Poll::Ready(());
@@ -121,6 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         let is_idle = matches!(connection.phase.get(), Phase::Idle);
         if connection.is_blocked.get() {
             // The answer before is not even taken; writing goes on by itself.
+            self.withholds = true;
             return Poll::Pending;
         }
         let begin = buffer.filled().len();
@@ -172,6 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     ) -> Poll<io::Result<()>> {
         if self.place.connection.is_blocked.get() {
             // The answer is there, and so nobody wants the rest. Writing goes on by itself.
+            self.withholds = true;
             return Poll::Pending;
         }
         if std::mem::take(&mut self.has_given) {
@@ -184,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             Left::Open => OPEN_BODY_PIECE,
         };
         let begin = buffer.filled().len();
-        let read = std::task::ready!(self.poll_some(most, context, buffer))?;
+        let read = ready!(self.poll_some(most, context, buffer))?;
         self.has_given = true;
         let (given, left) = rest(left, &buffer.filled()[begin..]);
         self.keep(begin + given, buffer);
@@ -225,36 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Notes whether the client takes what is written, and ends a connection that does not.
-    fn mind<T>(
-        &mut self,
-        written: Poll<io::Result<T>>,
-        moved: impl Fn(&T) -> usize,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        let connection = self.connection();
-        match written {
-            Poll::Ready(written) => {
-                if let Ok(written) = &written {
-                    connection.count(moved(written));
-                }
-                if connection.is_blocked.replace(false) {
-                    // Reading may go on.
-                    connection.wake();
-                }
-                Poll::Ready(written)
-            }
-            Poll::Pending => {
-                if !connection.is_blocked.replace(true) {
-                    self.taken = Instant::now();
-                }
-                let stalled = self.poll_deadline(self.taken + STALL_PATIENCE, context);
-                stalled.map(|()| Err(io::ErrorKind::TimedOut.into()))
-            }
-        }
-    }
-
-    fn expect_a_place(&self, context: &Context<'_>) -> io::Result<()> {
+    pub(super) fn expect_a_place(&self, context: &Context<'_>) -> io::Result<()> {
         let connection = &self.place.connection;
         connection.wait(context);
         if connection.is_over.get() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
@@ -279,7 +260,7 @@ fn rest(left: Left, read: &[u8]) -> (usize, Option<Left>) {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -298,47 +279,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
             Phase::Busy => Poll::Pending,
             Phase::Closing => this.poll_rest(context),
         }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.expect_a_place(context)?;
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.mind(written, |written| *written, context)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.expect_a_place(context)?;
-        // With TLS, all may be written here and not be taken yet.
-        let flushed = Pin::new(&mut this.stream).poll_flush(context);
-        this.mind(flushed, |()| 0, context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.expect_a_place(context)?;
-        Pin::new(&mut this.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.expect_a_place(context)?;
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
-        this.mind(written, |written| *written, context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

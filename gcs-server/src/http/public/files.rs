@@ -1,9 +1,10 @@
 //! The published files, as any web server or CDN would serve them.
 
-use std::convert::Infallible;
 use std::future::ready;
+use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -23,13 +24,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::signed::Envelope;
 use crate::domain::problem::Problem;
+use crate::http::connection::Connection;
 use crate::http::observe::Route;
 use crate::http::{Answer, etag};
-use crate::publishing::{Damaged, Shelf, Shelved};
+use crate::publishing::{Damaged, Memory, Shelf, Shelved};
 use crate::service::Service;
 
 /// Bytes of a body that are given at a time. They are copied, and stay until the client has taken them.
-const SLICE: usize = 64 << 10;
+const SLICE: u64 = 64 << 10;
 
 /// The bytes of a file.
 #[derive(ToSchema)]
@@ -156,8 +158,8 @@ async fn serve(request: &HttpRequest, service: &Service) -> Answer {
         let is_manifest = request.path() == "/v1/manifest";
         return Err(if is_manifest { Problem::Unavailable } else { Problem::NotFound });
     };
-    if let Some(bytes) = file.memory() {
-        return from_memory(request, &file, bytes);
+    if let Some(memory) = file.memory() {
+        return from_memory(request, &file, memory);
     }
     let (mut response, range) = head(request, &file)?;
     if range.is_empty() {
@@ -187,9 +189,10 @@ pub(in crate::http) async fn shortcut<B: MessageBody>(
         Some(Shortcut(shelf)) if is_plain_get(&request) => shelf.in_memory(request.path()),
         _ => None,
     };
-    let Some(file) = file else { return Ok(next.call(request).await?.map_into_left_body()) };
-    let bytes = file.memory().cloned().unwrap_or_default();
-    let answer = from_memory(request.request(), &file, &bytes);
+    let Some((file, memory)) = file.as_ref().and_then(|file| Some((file, file.memory()?))) else {
+        return Ok(next.call(request).await?.map_into_left_body());
+    };
+    let answer = from_memory(request.request(), file, memory);
     request.extensions_mut().insert(Route(pattern(file.path())));
     let response = answer.unwrap_or_else(HttpResponse::from_error);
     Ok(request.into_response(response).map_into_right_body())
@@ -211,14 +214,21 @@ fn pattern(path: &Path) -> &'static str {
     }
 }
 
-fn from_memory(request: &HttpRequest, file: &Shelved, bytes: &Bytes) -> Answer {
+fn from_memory(request: &HttpRequest, file: &Shelved, memory: &Memory) -> Answer {
     let (mut response, range) = head(request, file)?;
-    let bytes = bytes.slice(range.start as usize..range.end as usize);
-    Ok(match bytes.len() {
-        0 => response.finish(),
-        1..=SLICE => response.body(bytes),
-        _ => response.body(Slices(bytes)),
-    })
+    if range.is_empty() {
+        return Ok(response.finish());
+    }
+    if range.end - range.start <= SLICE {
+        return Ok(response.body(memory.read(range).map_err(|_| Problem::Internal)?));
+    }
+    if let (Memory::Sealed(file), Some(connection)) = (memory, request.conn_data())
+        && let Some(answer) =
+            Rc::<Connection>::clone(connection).send(&mut response, file, range.clone())
+    {
+        return Ok(answer);
+    }
+    Ok(response.body(Slices { memory: memory.clone(), range }))
 }
 
 /// The head of an answer, and which bytes come after it: none if the client has them already.
@@ -253,21 +263,28 @@ fn head(
 }
 
 /// A body in memory, of which a client that takes nothing holds one slice.
-struct Slices(Bytes);
+struct Slices {
+    memory: Memory,
+    range: Range<u64>,
+}
 
 impl MessageBody for Slices {
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.0.len() as u64)
+        BodySize::Sized(self.range.end - self.range.start)
     }
 
     fn poll_next(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let next = self.0.len().min(SLICE);
-        Poll::Ready((next > 0).then(|| Ok(self.0.split_to(next))))
+    ) -> Poll<Option<Result<Bytes, io::Error>>> {
+        let Range { start, end } = self.range;
+        if start == end {
+            return Poll::Ready(None);
+        }
+        self.range.start = end.min(start + SLICE);
+        Poll::Ready(Some(self.memory.read(start..self.range.start)))
     }
 }
 

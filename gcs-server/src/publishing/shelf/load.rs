@@ -93,7 +93,7 @@ impl Shelf {
         for path in kept.iter().rev() {
             let Ok(Some(bytes)) = self.files.find(&path.to_string()).await else { continue };
             if self.is_as_written(path, &bytes) {
-                self.set_manifest(bytes);
+                self.set_manifest(&bytes);
                 return;
             }
         }

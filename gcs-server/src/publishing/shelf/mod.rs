@@ -5,6 +5,7 @@
 //! is mended by [`Mender`](super::mender::Mender).
 
 mod load;
+mod sealed;
 mod shelved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,8 +19,9 @@ use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-pub use self::shelved::Shelved;
+pub use self::sealed::Sealed;
 use self::shelved::{Contents, SLICE};
+pub use self::shelved::{Memory, Shelved};
 use super::Files;
 use super::verify::{Names, Verdict};
 
@@ -121,9 +123,7 @@ impl Shelf {
     /// [`Damaged`] if they are wrong on disk.
     pub async fn read(&self, file: &Shelved, range: Range<u64>) -> Result<Bytes, Damaged> {
         let slices = match &file.contents {
-            Contents::Memory(bytes) => {
-                return Ok(bytes.slice(range.start as usize..range.end as usize));
-            }
+            Contents::Memory(memory) => return memory.read(range).map_err(|_| Damaged),
             Contents::Disk(slices) => slices,
         };
         let number = range.start / SLICE;
@@ -197,20 +197,19 @@ impl Shelf {
     }
 
     /// A file is right on disk: it is served from there, or from memory if there is room.
-    pub(super) fn is_right(&self, file: &Arc<Shelved>, bytes: Bytes) {
+    pub(super) fn is_right(&self, file: &Arc<Shelved>, bytes: &Bytes) {
         let fits = self.used() + file.length <= self.most;
         if file.memory().is_none() && fits && !matches!(file.path, Path::KeptManifest { .. }) {
-            self.put(Arc::new(Shelved::new(file.path, bytes)));
+            self.put(Arc::new(Shelved::new(file.path, bytes, true)));
         }
         self.lock_unmended().remove(&file.name);
     }
 
     /// A file that was wrong has its bytes again.
     pub(super) fn restore(&self, path: Path, bytes: &Bytes) {
-        let file = Shelved::new(path, bytes.clone());
         // The manifest changes on disk before it changes here.
-        let fits = path == Path::Manifest || self.used() + file.length <= self.most;
-        let file = Arc::new(if fits { file } else { file.on_disk(bytes) });
+        let fits = path == Path::Manifest || self.used() + bytes.len() as u64 <= self.most;
+        let file = Arc::new(Shelved::new(path, bytes, fits));
         self.lock_unmended().remove(&file.name);
         self.put(file);
     }
@@ -247,7 +246,7 @@ impl Shelf {
         live: &BTreeSet<Path>,
     ) {
         let new = files.map(|(path, bytes)| {
-            let file = Shelved::new(*path, bytes);
+            let file = Shelved::new(*path, &bytes, true);
             (Arc::clone(&file.name), Arc::new(file))
         });
         let new: HashMap<Arc<str>, Arc<Shelved>> = new.collect();
@@ -288,15 +287,14 @@ impl Shelf {
             used += file.length;
             used > self.most
         });
-        let moved = beyond.filter_map(|file| {
-            Some((Arc::clone(&file.name), Arc::new(file.on_disk(file.memory()?))))
-        });
+        let moved =
+            beyond.filter_map(|file| Some((Arc::clone(&file.name), Arc::new(file.on_disk()?))));
         moved.collect()
     }
 
     /// The manifest that is served from now on.
-    pub(super) fn set_manifest(&self, manifest: Bytes) {
-        self.put(Arc::new(Shelved::new(Path::Manifest, manifest)));
+    pub(super) fn set_manifest(&self, manifest: &Bytes) {
+        self.put(Arc::new(Shelved::new(Path::Manifest, manifest, true)));
     }
 
     /// Whether a file has the bytes that its name, or an index that was there at the start, says.

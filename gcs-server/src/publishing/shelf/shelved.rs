@@ -1,10 +1,14 @@
 //! One published file, whose content is known.
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use gcs_core::Digest;
 use gcs_core::files::Path;
+
+use super::sealed::{self, Sealed};
 
 /// Bytes of a file on disk that are read and verified at a time.
 pub(super) const SLICE: u64 = 64 << 10;
@@ -22,30 +26,72 @@ pub struct Shelved {
 
 #[derive(Debug)]
 pub(super) enum Contents {
-    Memory(Bytes),
+    Memory(Memory),
     /// On disk: the SHA-256 of each slice.
     Disk(Box<[Digest]>),
 }
 
+/// A file's bytes in memory, all of them.
+#[derive(Clone, Debug)]
+pub enum Memory {
+    /// A small file, or one of which clients want small parts.
+    Plain(Bytes),
+    /// A large file that the system can send as it is.
+    Sealed(Arc<Sealed>),
+}
+
+impl Memory {
+    /// Where a file is held best.
+    fn new(path: &Path, bytes: &Bytes) -> Memory {
+        // Phones ask for one record of a file of checks at a time.
+        let is_sent_whole = bytes.len() > sealed::LEAST && !matches!(path, Path::Checks { .. });
+        match is_sent_whole.then(|| Sealed::new(bytes)).flatten() {
+            Some(sealed) => Memory::Sealed(Arc::new(sealed)),
+            None => Memory::Plain(bytes.clone()),
+        }
+    }
+
+    /// Some of the bytes.
+    ///
+    /// # Errors
+    /// When the file ends before.
+    pub fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        match self {
+            Memory::Plain(bytes) => {
+                let range = range.start as usize..range.end as usize;
+                let part = bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?;
+                Ok(bytes.slice_ref(part))
+            }
+            Memory::Sealed(sealed) => sealed.read(range),
+        }
+    }
+}
+
 impl Shelved {
-    /// A file in memory. A kept manifest is left on disk: there are ever more of them, and few ask for
-    /// one.
-    pub(super) fn new(path: Path, bytes: Bytes) -> Shelved {
-        let (name, sha256) = (path.to_string().into(), Digest::of(&bytes));
+    /// A file, in memory if it fits there. A kept manifest is left on disk all the same: there are ever more of
+    /// them, and few ask for one.
+    pub(super) fn new(path: Path, bytes: &Bytes, fits: bool) -> Shelved {
+        let (name, sha256) = (path.to_string().into(), Digest::of(bytes));
         let hex: String = sha256.to_string().chars().take(32).collect();
         let (length, etag) = (bytes.len() as u64, format!("\"{hex}\"").into());
-        let contents = match path {
-            Path::KeptManifest { .. } => Contents::Disk(slices_of(&bytes)),
-            _ => Contents::Memory(bytes),
+        let contents = if fits && !matches!(path, Path::KeptManifest { .. }) {
+            Contents::Memory(Memory::new(&path, bytes))
+        } else {
+            Contents::Disk(bytes.chunks(SLICE as usize).map(Digest::of).collect())
         };
         Shelved { path, name, length, sha256, etag, contents }
     }
 
-    /// The same file, left on disk.
-    pub(super) fn on_disk(&self, bytes: &Bytes) -> Shelved {
+    /// The same file, left on disk; `None` if it is not in memory.
+    pub(super) fn on_disk(&self) -> Option<Shelved> {
         let Shelved { path, length, sha256, .. } = *self;
         let (name, etag) = (Arc::clone(&self.name), self.etag.clone());
-        Shelved { path, name, length, sha256, etag, contents: Contents::Disk(slices_of(bytes)) }
+        let memory = self.memory()?;
+        let starts = (0..length).step_by(SLICE as usize);
+        let slices = starts.map(|start| memory.read(start..length.min(start + SLICE)));
+        let slices = slices.map(|slice| slice.map(|bytes| Digest::of(&bytes)));
+        let contents = Contents::Disk(slices.collect::<io::Result<_>>().ok()?);
+        Some(Shelved { path, name, length, sha256, etag, contents })
     }
 
     /// Its path.
@@ -64,9 +110,9 @@ impl Shelved {
     }
 
     /// All of it, if it is in memory.
-    pub fn memory(&self) -> Option<&Bytes> {
+    pub fn memory(&self) -> Option<&Memory> {
         match &self.contents {
-            Contents::Memory(bytes) => Some(bytes),
+            Contents::Memory(memory) => Some(memory),
             Contents::Disk(_) => None,
         }
     }
@@ -74,21 +120,21 @@ impl Shelved {
     /// Whether these are its bytes.
     pub(in crate::publishing) fn is(&self, bytes: &Bytes) -> bool {
         match &self.contents {
-            Contents::Memory(own) => own == bytes,
+            Contents::Memory(Memory::Plain(own)) => own == bytes,
+            Contents::Memory(Memory::Sealed(own)) => {
+                self.length == bytes.len() as u64 && own.has(bytes)
+            }
             Contents::Disk(_) => self.sha256 == Digest::of(bytes),
         }
     }
 
     /// Its bytes, if they are in memory and nothing has changed them there.
-    pub(in crate::publishing) fn good_copy(&self) -> Option<&Bytes> {
-        self.memory().filter(|bytes| Digest::of(bytes) == self.sha256)
+    pub(in crate::publishing) fn good_copy(&self) -> Option<Bytes> {
+        let bytes = self.memory()?.read(0..self.length).ok()?;
+        (Digest::of(&bytes) == self.sha256).then_some(bytes)
     }
 
     pub(in crate::publishing) fn sha256(&self) -> Digest {
         self.sha256
     }
-}
-
-fn slices_of(bytes: &[u8]) -> Box<[Digest]> {
-    bytes.chunks(SLICE as usize).map(Digest::of).collect()
 }

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use gcs_core::Digest;
 use serde_json::Value;
 
 use super::api::Api;
@@ -142,6 +143,18 @@ impl Drop for Process {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+/// Puts a set with these bytes among the published files of a data folder, for the next start. Returns its path and its
+/// whole content: it ends with its name, the hash of what is before.
+pub fn place_set(data: &Path, mut bytes: Vec<u8>) -> (String, Vec<u8>) {
+    let identity = Digest::of(&bytes);
+    bytes.extend(identity.0);
+    let path = format!("/v1/sets/2026-01-05/{identity}");
+    let place = data.join(format!("public{path}"));
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(place, &bytes).unwrap();
+    (path, bytes)
 }
 
 /// Resident memory of a process in bytes.

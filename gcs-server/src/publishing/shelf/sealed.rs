@@ -1,0 +1,162 @@
+//! Files in memory that the system can send as they are.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+/// Bytes from which on a file is sealed. The system sends a smaller one faster from ordinary memory.
+pub(super) const LEAST: usize = 64 << 10;
+
+/// How many files are sealed at this time. Each takes one of the files that the process may have open.
+static SEALED: AtomicUsize = AtomicUsize::new(0);
+
+/// A file without a name, in memory, that nothing can change any more: not even this process.
+#[derive(Debug)]
+pub struct Sealed(File);
+
+impl Sealed {
+    /// A sealed file with these bytes; `None` if the system has none to give.
+    pub(crate) fn new(bytes: &[u8]) -> Option<Sealed> {
+        if SEALED.fetch_add(1, Ordering::Relaxed) >= system::most() {
+            SEALED.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        match system::seal(bytes) {
+            Ok(file) => Some(Sealed(file)).filter(|sealed| sealed.has(bytes)),
+            Err(error) => {
+                SEALED.fetch_sub(1, Ordering::Relaxed);
+                tracing::debug!(%error, "a file is kept in ordinary memory");
+                None
+            }
+        }
+    }
+
+    /// Whether it begins with these bytes.
+    pub(super) fn has(&self, bytes: &[u8]) -> bool {
+        let mut place = 0;
+        bytes.chunks(LEAST).all(|piece| {
+            let range = place..place + piece.len() as u64;
+            place = range.end;
+            self.read(range).is_ok_and(|read| read == piece)
+        })
+    }
+
+    /// A copy of some of its bytes.
+    ///
+    /// # Errors
+    /// When it ends before.
+    pub fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        system::read(&self.0, range).map(Bytes::from)
+    }
+
+    /// As a file that can be read.
+    pub fn as_file(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        SEALED.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs::File;
+    use std::io::{self, Write as _};
+    use std::ops::Range;
+
+    use rustix::buffer::spare_capacity;
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use rustix::io::{Errno, pread};
+    use rustix::process::{Resource, getrlimit};
+
+    /// Most sealed files at a time, by how many files the process may have open.
+    pub(super) fn most() -> usize {
+        let files = getrlimit(Resource::Nofile).current;
+        files.map_or(128, |files| usize::try_from(files / 16).unwrap_or(128).min(128))
+    }
+
+    pub(super) fn seal(bytes: &[u8]) -> io::Result<File> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        // Linux before 6.3 does not know the last one.
+        let file = memfd_create("published", flags | MemfdFlags::NOEXEC_SEAL).or_else(|error| {
+            if error == Errno::INVAL { memfd_create("published", flags) } else { Err(error) }
+        })?;
+        let mut file = File::from(file);
+        file.write_all(bytes)?;
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        fcntl_add_seals(&file, seals)?;
+        Ok(file)
+    }
+
+    pub(super) fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let place = range.start + bytes.len() as u64;
+            if pread(file, spare_capacity(&mut bytes), place)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::fs::File;
+    use std::io;
+    use std::ops::Range;
+
+    pub(super) fn most() -> usize {
+        0
+    }
+
+    pub(super) fn seal(_: &[u8]) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn read(_: &File, _: Range<u64>) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+
+    #[test]
+    fn nothing_changes_a_sealed_file() {
+        let bytes: Vec<u8> = (0..200_000u32).map(|at| (at.wrapping_mul(at) >> 5) as u8).collect();
+        let sealed = Sealed::new(&bytes).unwrap();
+        assert_eq!(sealed.read(0..200_000).unwrap(), bytes);
+        assert_eq!(sealed.read(70_000..70_001).unwrap(), bytes[70_000..70_001]);
+        assert!(sealed.read(0..200_001).is_err());
+        let mut file = sealed.as_file();
+        assert!(file.write_at(b"x", 0).is_err());
+        assert!(file.write(b"x").is_err());
+        assert!(file.set_len(1).is_err() && file.set_len(1 << 20).is_err());
+        assert_eq!(sealed.read(0..200_000).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_file_with_other_bytes_is_noticed() {
+        let bytes = vec![7; 3 * LEAST + 5];
+        let sealed = Sealed::new(&bytes).unwrap();
+        for changed in [0, LEAST, bytes.len() - 1] {
+            let mut other = bytes.clone();
+            other[changed] ^= 1;
+            assert!(sealed.has(&bytes) && !sealed.has(&other));
+        }
+        assert!(!sealed.has(&vec![7; bytes.len() + 1]));
+    }
+}
