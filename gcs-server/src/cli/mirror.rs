@@ -46,14 +46,14 @@ pub(super) fn mirror(command: &MirrorCommand) -> CommandResult {
     let MirrorCommand { to, root_key, follow, server } = command;
     let mut client = server.connect()?;
     let folder = Folder::open(to).map_err(|error| format!("{}: {error}", to.display()))?;
-    let mut mirror = Mirror::new(folder, *root_key);
+    let mut mirror = Mirror::open(folder, *root_key)?;
     let clock = Clock::System;
     loop {
         let pulled = mirror.pull(&mut client, clock.now());
         match &pulled {
             Ok(pulled) => report(command, pulled)?,
             Err(error) if *follow && !is_final(error) => {
-                note(format_args!("nothing new, trying again: {error}"));
+                note(format_args!("not mirrored, trying again: {error}"));
             }
             Err(_) => {}
         }
@@ -65,9 +65,9 @@ pub(super) fn mirror(command: &MirrorCommand) -> CommandResult {
     }
 }
 
-/// Whether a person must look at it: the server says two things, or the folder fails.
+/// Whether a person must look at it, since the server says two things.
 fn is_final(error: &MirrorError) -> bool {
-    matches!(error, MirrorError::Equivocation(_) | MirrorError::Folder { .. })
+    matches!(error, MirrorError::Equivocation(_))
 }
 
 fn report(command: &MirrorCommand, pulled: &Pulled) -> Result<(), Error> {

@@ -127,7 +127,7 @@ impl Appender {
         self.is_writable.store(is_writable, Ordering::Relaxed);
         match appended {
             Err(AppendError::Unknown(error)) if !self.store.is_durable(&batch).unwrap_or(false) => {
-                return Err(AppendError::Failed(error));
+                return Err(AppendError::Unknown(error));
             }
             Ok(()) | Err(AppendError::Unknown(_)) => {}
             Err(error) => return Err(error),

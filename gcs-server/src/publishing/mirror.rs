@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::{fs, io};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::time::SystemTime;
 
 use gcs_core::files::{MAX_MANIFEST_BYTES, Manifest, ManifestError, Path, PublicationIndex};
 use gcs_core::{Folder, ParseError, PublicKey, Version};
@@ -14,6 +16,9 @@ use super::verify::{Names, Verdict};
 
 /// The folders that published files are in.
 const FOLDERS: [&str; 5] = ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks"];
+
+/// The file that is locked while a mirror is open.
+const LOCK: &str = "mirror.lock";
 
 /// Where a mirror fetches from.
 pub trait Origin {
@@ -32,9 +37,14 @@ pub trait Origin {
 pub struct Mirror {
     folder: Folder,
     root: PublicKey,
-    /// Files that have been verified since this was opened.
-    verified: BTreeSet<Path>,
+    /// Files that have been verified since this was opened, and what they looked like then.
+    verified: BTreeMap<Path, Look>,
+    /// Locked: two mirrors in one folder would delete each other's files.
+    _lock: File,
 }
+
+/// Length and time of the last change of a file.
+type Look = (u64, Option<SystemTime>);
 
 /// What a mirror has after a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +57,8 @@ pub struct Pulled {
     pub deleted: usize,
 }
 
-/// Why a pull failed. The folder has what it had, and perhaps some more verified files.
+/// Why a pull failed. The folder serves as it did, and perhaps has some more verified files; what no
+/// manifest names any more may still be there.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MirrorError {
@@ -82,6 +93,9 @@ pub enum MirrorError {
     /// A file has other bytes than the manifest says.
     #[error("{0} is not what the manifest names")]
     Wrong(Path),
+    /// Another mirror works in the folder.
+    #[error("another mirror works in this folder")]
+    Busy,
     /// The folder cannot be read or written.
     #[error("{path}: {source}")]
     Folder {
@@ -105,12 +119,22 @@ struct Held {
 
 impl Mirror {
     /// A mirror in a folder, of the deployment with this root key.
-    pub fn new(folder: Folder, root: PublicKey) -> Mirror {
-        Mirror { folder, root, verified: BTreeSet::new() }
+    ///
+    /// # Errors
+    /// [`MirrorError::Busy`], and when the folder cannot be written.
+    pub fn open(folder: Folder, root: PublicKey) -> Result<Mirror, MirrorError> {
+        let failed = |source| MirrorError::Folder { path: LOCK.to_owned(), source };
+        let lock = File::create(folder.path().join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Mirror { folder, root, verified: BTreeMap::new(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(MirrorError::Busy),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
     }
 
     /// Fetches what is missing of the present publication, verifies it, and makes it the folder's once
-    /// it is whole. Files in the folder that are damaged are fetched again.
+    /// it is whole. Files in the folder that have changed since the last pull are verified again, and
+    /// fetched if they are damaged.
     ///
     /// # Errors
     /// A [`MirrorError`]. Pull again later: what was fetched stays.
@@ -118,7 +142,10 @@ impl Mirror {
         let bytes = fetch(origin, Path::Manifest, MAX_MANIFEST_BYTES as u64)?;
         let held = self.held()?;
         let least_keys = held.as_ref().map_or(0, |held| held.keys);
-        let (manifest, _) = Manifest::verify(&bytes, &self.root, now, least_keys)?;
+        Manifest::verify(&bytes, &self.root, now, least_keys)?;
+        // Phones take other bytes for the same manifest too. But whoever changes them on the way cannot
+        // be told from a server that says two things.
+        let manifest = Manifest::verify_file(&bytes, &self.root)?;
         let version = Version { series: manifest.series, tick: manifest.tick };
         if let Some(held) = &held {
             if version < held.version {
@@ -132,7 +159,7 @@ impl Mirror {
         let mut fetched = 0;
         let index = Path::Index(manifest.index.sha256);
         fetched += self.get(origin, index, manifest.index.bytes, &names)?;
-        let index = self.expect(&index)?;
+        let index = self.expect(&index, &names)?;
         names.learn(&index);
         let index = PublicationIndex::parse(&index)?;
         let is_its = (index.series, index.tick) == (manifest.series, manifest.tick)
@@ -140,25 +167,33 @@ impl Mirror {
         if !is_its {
             return Err(MirrorError::OtherIndex);
         }
-        for (path, length) in named(&index) {
-            fetched += self.get(origin, path, length, &names)?;
+        let mut needed = named(&index);
+        for (path, length) in &needed {
+            fetched += self.get(origin, *path, *length, &names)?;
         }
         let kept = Path::KeptManifest { series: version.series, tick: version.tick };
         self.write(&kept, &bytes)?;
         self.write(&Path::Manifest, &bytes)?;
-        let deleted = self.sweep(now)?;
+        needed.extend([(kept, 0), (Path::Index(manifest.index.sha256), 0)]);
+        let deleted = self.sweep(needed.into_keys().collect(), now)?;
         Ok(Pulled { manifest, fetched, deleted })
     }
 
-    /// The manifest in the folder, if it is whole.
+    /// The newest manifest in the folder that is whole.
     fn held(&self) -> Result<Option<Held>, MirrorError> {
-        let Some(bytes) = self.read(&Path::Manifest)? else { return Ok(None) };
-        // As if it had just been issued: what has expired still says what was published.
-        let Ok((manifest, keys)) = Manifest::verify(&bytes, &self.root, 0, 0) else {
-            return Ok(None);
-        };
-        let version = Version { series: manifest.series, tick: manifest.tick };
-        Ok(Some(Held { version, keys, bytes }))
+        let kept =
+            self.present()?.into_iter().filter(|path| matches!(path, Path::KeptManifest { .. }));
+        let mut newest: Option<Held> = None;
+        for path in kept.chain([Path::Manifest]) {
+            let Some(bytes) = self.read(&path)? else { continue };
+            // As if it had just been issued: one that has expired still says what was published.
+            let Ok((manifest, keys)) = Manifest::verify(&bytes, &self.root, 0, 0) else { continue };
+            let version = Version { series: manifest.series, tick: manifest.tick };
+            if newest.as_ref().is_none_or(|newest| newest.version <= version) {
+                newest = Some(Held { version, keys, bytes });
+            }
+        }
+        Ok(newest)
     }
 
     /// Makes sure that a file is there and right. Returns the number of files fetched.
@@ -170,7 +205,7 @@ impl Mirror {
         names: &Names,
     ) -> Result<usize, MirrorError> {
         let is_right = |bytes: &[u8]| names.verify(&path, bytes, &self.root) == Verdict::Right;
-        if self.verified.contains(&path) && self.is_there(&path) {
+        if self.verified.get(&path).is_some_and(|look| self.look(&path) == Some(*look)) {
             return Ok(0);
         }
         let fetched = if self.read(&path)?.is_some_and(|present| is_right(&present)) {
@@ -183,14 +218,14 @@ impl Mirror {
             self.write(&path, &bytes)?;
             1
         };
-        self.verified.insert(path);
+        let look = self.look(&path);
+        self.verified.extend(look.map(|look| (path, look)));
         Ok(fetched)
     }
 
-    /// Deletes files that no manifest names which has not expired.
-    fn sweep(&mut self, now: u64) -> Result<usize, MirrorError> {
+    /// Deletes files that no manifest names which has not expired, unless they are among `needed`.
+    fn sweep(&mut self, mut needed: BTreeSet<Path>, now: u64) -> Result<usize, MirrorError> {
         let present = self.present()?;
-        let mut needed = BTreeSet::new();
         for path in present.iter().filter(|path| matches!(path, Path::KeptManifest { .. })) {
             let Some(bytes) = self.read(path)? else { continue };
             let Ok(manifest) = Manifest::verify_file(&bytes, &self.root) else { continue };
@@ -199,9 +234,10 @@ impl Mirror {
             }
             let index = Path::Index(manifest.index.sha256);
             needed.extend([*path, index]);
-            if let Some(Ok(index)) = self.read(&index)?.map(|bytes| PublicationIndex::parse(&bytes))
-            {
-                needed.extend(named(&index).into_keys());
+            match self.read(&index)?.map(|bytes| PublicationIndex::parse(&bytes)) {
+                Some(Ok(index)) => needed.extend(named(&index).into_keys()),
+                // What it named is not known. It all goes when the manifest has expired.
+                _ => return Ok(0),
             }
         }
         let unneeded: Vec<&Path> = present.difference(&needed).collect();
@@ -235,18 +271,21 @@ impl Mirror {
         Ok(found)
     }
 
-    fn is_there(&self, path: &Path) -> bool {
-        self.folder.path().join(path.to_string().trim_start_matches('/')).is_file()
+    fn look(&self, path: &Path) -> Option<Look> {
+        let path = self.folder.path().join(path.to_string().trim_start_matches('/'));
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((found.len(), found.modified().ok()))
     }
 
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, MirrorError> {
         self.folder.read(&path.to_string()).map_err(|source| failed(path, source))
     }
 
-    /// A file that has just been verified.
-    fn expect(&self, path: &Path) -> Result<Vec<u8>, MirrorError> {
-        let gone = || failed(path, io::ErrorKind::NotFound.into());
-        self.read(path)?.ok_or_else(gone)
+    /// A file that is there and right.
+    fn expect(&self, path: &Path, names: &Names) -> Result<Vec<u8>, MirrorError> {
+        let bytes = self.read(path)?.ok_or_else(|| failed(path, io::ErrorKind::NotFound.into()))?;
+        let is_right = names.verify(path, &bytes, &self.root) == Verdict::Right;
+        if is_right { Ok(bytes) } else { Err(MirrorError::Wrong(*path)) }
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), MirrorError> {

@@ -231,7 +231,7 @@ pub enum StoreError {
     #[error("PostgreSQL: {}", postgres::with_cause(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// PostgreSQL has not answered.
-    #[error("PostgreSQL has not answered within {} s", .0.as_secs())]
+    #[error("PostgreSQL has not answered within {} s: perhaps it waits for its standby", .0.as_secs())]
     TimedOut(Duration),
     /// PostgreSQL is set up to lose what it has accepted.
     #[error("PostgreSQL does not keep what it accepts: its settings have {0}")]
@@ -239,6 +239,9 @@ pub enum StoreError {
     /// PostgreSQL committed on one server, and stopped waiting for the standby.
     #[error("PostgreSQL stopped waiting for its standby: what it accepted is on one server only")]
     Unreplicated,
+    /// Other nodes erased bodies of the same batch at the same time, again and again.
+    #[error("other nodes change the same batch at the same time: nothing was erased")]
+    Raced,
 }
 
 /// What an operator does about a log that is damaged.
@@ -258,6 +261,11 @@ impl StoreError {
             StoreError::Busy | StoreError::Lingering => {
                 "Stop what else uses the log: a running gcs-server, a command, or sqlite3."
             }
+            StoreError::Postgres(_) | StoreError::TimedOut(_) | StoreError::Unreplicated => {
+                "See whether PostgreSQL runs, can be reached, accepts writes, and has its standby."
+            }
+            StoreError::NotDurable(_) => "Change that setting of PostgreSQL.",
+            StoreError::Raced => "This is tried again.",
             _ => "See whether the disk is full or fails, and whether the log may be written.",
         }
     }

@@ -55,7 +55,7 @@ fn mirror(town: &Town) -> (TempDir, Mirror) {
 }
 
 fn mirror_in(folder: &TempDir, town: &Town) -> Mirror {
-    Mirror::new(Folder::open(folder.path()).unwrap(), town.ledger.keys.root())
+    Mirror::open(Folder::open(folder.path()).unwrap(), town.ledger.keys.root()).unwrap()
 }
 
 /// Every file in a folder, by its path.
@@ -72,6 +72,7 @@ fn files(folder: &TempDir) -> Files {
     }
     let mut files = Files::new();
     add(folder.path(), "", &mut files);
+    assert_eq!(files.remove("/mirror.lock"), Some(Vec::new()));
     files
 }
 
@@ -159,9 +160,56 @@ fn a_server_that_goes_back_or_says_two_things_is_refused() {
     let expired = mirror.pull(&mut server(&town.shelf.files), now + 2 * DAY_SECONDS);
     assert!(matches!(expired, Err(MirrorError::Manifest(_))), "{expired:?}");
     assert_eq!(files(&folder), held);
-    // A restart changes nothing of that.
-    let back = mirror_in(&folder, &town).pull(&mut server(&before), now);
-    assert!(matches!(back, Err(MirrorError::RolledBack { .. })), "{back:?}");
+    // A restart changes nothing of that, nor does damage to the manifest.
+    drop(mirror);
+    for damage in [false, true] {
+        if damage {
+            fs::write(folder.path().join("v1/manifest"), "{").unwrap();
+        }
+        let back = mirror_in(&folder, &town).pull(&mut server(&before), now);
+        assert!(matches!(back, Err(MirrorError::RolledBack { .. })), "{back:?}");
+    }
+}
+
+/// As by a proxy that writes JSON in its own way.
+#[test]
+fn a_manifest_that_was_changed_on_the_way_is_refused_and_deletes_nothing() {
+    let mut town = town(2);
+    let (folder, mut mirror) = mirror(&town);
+    mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+    let whole = files(&folder);
+    go_on(&mut town, 2, 1);
+    let mut changed = town.shelf.files.clone();
+    changed.get_mut("/v1/manifest").unwrap().push(b'\n');
+    let refused = mirror.pull(&mut server(&changed), town.ledger.now);
+    assert!(matches!(refused, Err(MirrorError::Manifest(_))), "{refused:?}");
+    assert_eq!(files(&folder), whole);
+    mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+}
+
+#[test]
+fn two_mirrors_do_not_share_a_folder() {
+    let town = town(1);
+    let (folder, mirror) = mirror(&town);
+    let open = || Mirror::open(Folder::open(folder.path()).unwrap(), town.ledger.keys.root());
+    assert!(matches!(open(), Err(MirrorError::Busy)));
+    drop(mirror);
+    open().unwrap();
+}
+
+/// What an index of a valid publication named is not known any more when the index is damaged.
+#[test]
+fn files_of_a_publication_whose_index_is_damaged_stay() {
+    let mut town = town(2);
+    let (folder, mut mirror) = mirror(&town);
+    mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+    let before = files(&folder);
+    let index = before.keys().find(|path| path.starts_with("/v1/index/")).unwrap();
+    fs::write(folder.path().join(&index[1..]), "damaged").unwrap();
+    go_on(&mut town, 2, 1);
+    let pulled = mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+    assert_eq!(pulled.deleted, 0);
+    assert!(before.keys().all(|path| folder.path().join(&path[1..]).exists()));
 }
 
 #[test]
@@ -170,6 +218,7 @@ fn damaged_files_are_fetched_again_and_others_left_alone() {
     let (folder, mut mirror) = mirror(&town);
     mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
     let whole = files(&folder);
+    drop(mirror);
     fs::write(folder.path().join("index.html"), "an operator's own").unwrap();
     for path in whole.keys() {
         let place = folder.path().join(path.trim_start_matches('/'));

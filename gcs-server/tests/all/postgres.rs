@@ -151,7 +151,7 @@ fn nodes_that_erase_the_same_batch_at_once_erase_both() {
                     let event = [1 + node + 4 * round];
                     // With so many at once a try may be in vain; it can be repeated.
                     while let Err(error) = store.erase(&event) {
-                        assert!(matches!(error, StoreError::Busy), "{error}");
+                        assert!(matches!(error, StoreError::Raced), "{error}");
                     }
                 }
             });

@@ -3,14 +3,19 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Row, Transaction};
+use tokio_postgres::{AsyncMessage, Client, Config, Row, Transaction};
 
 use super::PostgresUrl;
 use crate::store::rows::{self, BatchRow, NO_BATCH};
 use crate::store::{AppendError, Batch, StoreError};
+
+/// How long one of several hosts may take until its connection can be used.
+const HOST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// "gcsl", as in the header of an SQLite log.
 const APPLICATION: i64 = 0x6763_736c;
@@ -82,7 +87,23 @@ impl Link {
     /// Connects, creates the tables if there are none and `create` says so, and makes sure that
     /// everything that is visible is durable.
     pub(super) async fn connect(url: &PostgresUrl, create: bool) -> Result<Link, StoreError> {
-        let (client, mut connection) = url.config.connect(url.tls.clone()).await?;
+        let mut failure = StoreError::TimedOut(HOST_PATIENCE);
+        for host in &url.hosts {
+            match timeout(HOST_PATIENCE, Link::connect_to(host, url, create)).await {
+                Ok(Ok(link)) => return Ok(link),
+                Ok(Err(error)) => failure = error,
+                Err(_) => {}
+            }
+        }
+        Err(failure)
+    }
+
+    async fn connect_to(
+        host: &Config,
+        url: &PostgresUrl,
+        create: bool,
+    ) -> Result<Link, StoreError> {
+        let (client, mut connection) = host.connect(url.tls.clone()).await?;
         let has_warned = Arc::new(AtomicBool::new(false));
         let warned = Arc::clone(&has_warned);
         tokio::spawn(async move {
@@ -121,21 +142,28 @@ impl Link {
         Ok(self.client.query_typed(text, values).await?)
     }
 
-    /// Makes sure that a commit waits for the disk, whatever the defaults are. Other engines do not
-    /// know these settings, and have no choice to be durable or not.
+    /// Makes sure that a commit waits for the disk, whatever the defaults are and become. Other engines do
+    /// not know these settings, and have no choice to be durable or not.
     async fn expect_durable(&self) -> Result<(), StoreError> {
         if self.setting("fsync").await?.as_deref() == Some("off") {
             return Err(StoreError::NotDurable("fsync = off"));
         }
-        let commit = self.setting("synchronous_commit").await?;
-        if matches!(commit.as_deref(), Some("off" | "local")) {
-            self.client.batch_execute("SET synchronous_commit = 'on'").await?;
+        if let Some(commit) = self.setting("synchronous_commit").await? {
+            let commit = if commit == "remote_apply" { "remote_apply" } else { "on" };
+            self.set("synchronous_commit", commit).await?;
         }
-        // A statement that is cancelled while it waits for the standby is committed on this server only.
-        if self.setting("statement_timeout").await?.is_some_and(|timeout| timeout != "0") {
-            self.client.batch_execute("SET statement_timeout = 0").await?;
+        // A statement that is cancelled while it waits for the standby is committed on this server only, and
+        // nothing but a warning says so.
+        for (name, value) in [("statement_timeout", "0"), ("client_min_messages", "warning")] {
+            if self.setting(name).await?.is_some() {
+                self.set(name, value).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        Ok(self.client.batch_execute(&format!("SET {name} = '{value}'")).await?)
     }
 
     /// A setting of the server, if it has one of this name.
@@ -306,15 +334,19 @@ impl Link {
                 None => return Ok(Erasure::Raced),
             }
         }
+        self.has_warned.store(false, Ordering::Relaxed);
         match transaction.commit().await {
             Err(error) if is_lost_race(&error) => return Ok(Erasure::Raced),
             committed => committed?,
         }
-        // The rows as they were are removed from the table with this, and not before.
-        if let Err(error) = self.client.batch_execute("VACUUM gcs_batch").await {
-            tracing::warn!(%error, "erased bodies are in the table until it is vacuumed");
+        if self.has_warned.load(Ordering::Relaxed) {
+            return Err(StoreError::Unreplicated);
         }
         Ok(Erasure::Done)
+    }
+
+    pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
+        Ok(self.client.batch_execute("VACUUM gcs_batch").await?)
     }
 }
 

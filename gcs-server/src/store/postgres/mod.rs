@@ -5,8 +5,9 @@
 //! of several writers have a position. Whether an append is durable is the server's to say: with
 //! synchronous standbys, it says so once they have it.
 //!
-//! An erased body is gone from the table. How long the database's own write-ahead log, its archive and its
-//! backups keep it is for their settings to say.
+//! An erased body is replaced in its row, and the table vacuumed. How long the row as it was stays beyond
+//! that is the database's to say: in its own write-ahead log, its archive and backups, and for transactions
+//! that began before.
 
 mod link;
 mod url;
@@ -30,6 +31,9 @@ const APPEND_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait for everything else.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the table is vacuumed at most after an erasure.
+const VACUUM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Number of times that an erasure is tried against other nodes.
 const ERASE_TRIES: u32 = 10;
@@ -122,10 +126,18 @@ impl PostgresStore {
         done
     }
 
+    /// Removes rows as they were before an erasure.
+    fn vacuum(&mut self) {
+        if let Err(error) = self.with_link(VACUUM_PATIENCE, &async |link| link.vacuum().await) {
+            tracing::warn!(%error, "bodies are erased, but stay in the table's file until it is vacuumed");
+        }
+    }
+
     /// Sends a batch once.
     fn try_append(&mut self, batch: &Batch) -> Result<(), AppendError> {
         self.end_doubt(APPEND_PATIENCE).map_err(AppendError::Failed)?;
-        self.with_link(APPEND_PATIENCE, &async |_| Ok(())).map_err(AppendError::Failed)?;
+        // Finding the host that accepts writes may take longer than its answer.
+        self.with_link(PATIENCE, &async |_| Ok(())).map_err(AppendError::Failed)?;
         let (Some(runtime), Some(link)) = (&self.runtime, self.link.take()) else {
             return Err(AppendError::Failed(StoreError::Busy));
         };
@@ -182,7 +194,14 @@ impl Store for PostgresStore {
             Ok(true) => Ok(()),
             Err(_) => Err(AppendError::Unknown(unknown)),
             Ok(false) => match self.try_append(batch) {
-                Err(AppendError::Conflict) if self.is_durable(batch).unwrap_or(false) => Ok(()),
+                // Perhaps with the first one, which was under way.
+                Err(AppendError::Conflict) => match self.is_durable(batch) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(AppendError::Conflict),
+                    Err(error) => Err(AppendError::Unknown(error)),
+                },
+                // That the second one failed says nothing of the first.
+                Err(AppendError::Failed(_)) => Err(AppendError::Unknown(unknown)),
                 appended => appended,
             },
         }
@@ -207,9 +226,10 @@ impl Store for PostgresStore {
         for _ in 0..ERASE_TRIES {
             let erased = self.with_link(PATIENCE, &async |link| link.erase(&events).await)?;
             if let Erasure::Done = erased {
+                self.vacuum();
                 return Ok(());
             }
         }
-        Err(StoreError::Busy)
+        Err(StoreError::Raced)
     }
 }
