@@ -224,12 +224,12 @@ fn client(
         if fate == Fate::Postponed {
             watch.count_postponed();
         }
-        if let Fate::Acknowledged(_) = &fate {
-            if watch.is_cut() {
-                fate = Fate::Unknown;
-            } else {
-                watch.count_acknowledged();
-            }
+        // While a disk goes, a sync may succeed that did nothing; that a code is used is then as uncertain as
+        // that a report is there.
+        if watch.is_cut() {
+            fate = Fate::Unknown;
+        } else if let Fate::Acknowledged(_) = &fate {
+            watch.count_acknowledged();
         }
         told.lock().unwrap_or_else(PoisonError::into_inner).push((report, fate));
         if answer.is_none() {
