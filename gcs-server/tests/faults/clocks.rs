@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use crate::books::{Fate, Findings, Uses};
 use crate::common::api::ask;
-use crate::rig::{Beside, Rig, Watch, send};
+use crate::rig::{Beside, Rig, send};
 use crate::server::{Server, agent, kill_process, now};
 use crate::shim::Shim;
+use crate::watch::Watch;
 use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
 const MINUTE: i64 = 60;

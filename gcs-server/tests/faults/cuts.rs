@@ -3,9 +3,10 @@
 
 use crate::books::Findings;
 use crate::disk::{Disk, EXT4, Kind, XFS};
-use crate::rig::{Beside, Rig, Watch};
+use crate::rig::{Beside, Rig};
 use crate::server::Server;
 use crate::shim::{Order, Shim};
+use crate::watch::Watch;
 use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
 /// Rounds on one disk.

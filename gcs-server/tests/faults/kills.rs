@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::books::Findings;
 use crate::check::{compare_offline, look_offline};
-use crate::rig::{Beside, Rig, Watch};
+use crate::rig::{Beside, Rig};
 use crate::server::{Server, kill_process};
+use crate::watch::Watch;
 use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
 /// Rounds on one folder, before its log is compared as a whole and a new one begins.

@@ -81,6 +81,26 @@ fn forget(rig: &Rig, before: u32) {
     assert_eq!(log.execute("DELETE FROM batch WHERE first = ?1", [first]).unwrap(), 1);
 }
 
+/// The harness finds a server that says it postponed a report, and keeps it and uses up its code.
+#[test]
+fn a_postponed_report_that_is_there_is_found() {
+    let dice = Dice::new("postponed");
+    let home = tempfile::tempdir().unwrap();
+    let (mut rig, server) = Rig::begin(home.path(), &[]).unwrap();
+    rig.open(&server, 100);
+    for _ in 0..40 {
+        let report = rig.draw(&dice);
+        assert!(matches!(
+            Fate::of(send(&agent(), &server, &report).as_ref()),
+            Fate::Acknowledged(_)
+        ));
+        rig.note(report, Fate::Postponed);
+    }
+    let findings = rig.check(&server, &dice);
+    assert!(findings.invented >= 40, "{findings}");
+    assert!(findings.wrong.iter().any(|wrong| wrong.contains("was used up")), "{findings}");
+}
+
 /// Where there is no fault, the harness finds none.
 #[test]
 fn a_kill_alone_loses_nothing() {

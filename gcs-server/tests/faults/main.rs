@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `books` | what clients were told, kept as Jepsen keeps it, and what must be so after a fault |
 //! | `rig` | a deployment, and load on it |
+//! | `watch` | how far the load has come |
 //! | `phone` | what a client that syncs sees |
 //! | `server` | the program in a process of its own |
 //! | `disk` | file systems of their own, whose power can be cut |
@@ -47,6 +48,7 @@ mod phone;
 mod rig;
 mod server;
 mod shim;
+mod watch;
 
 use gcs_server::random::Random;
 

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gcs_core::Date;
 use gcs_core::identifiers::dp3t;
@@ -15,18 +14,13 @@ use crate::books::{Books, Fate, Report, Uses};
 use crate::common::api::{Answer, bearer, try_ask};
 use crate::phone::Phone;
 use crate::server::{Server, agent, now};
+use crate::watch::Watch;
 
 /// Clients that report at the same time.
 const CLIENTS: usize = 8;
 
 /// Reports that are ready for one round.
 const READY: usize = 700;
-
-/// How often the load is looked at.
-const LOOK: Duration = Duration::from_micros(200);
-
-/// How long the load may take to come to a fault.
-const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A deployment on a folder, its tokens and the books of its clients.
 pub struct Rig {
@@ -43,48 +37,6 @@ pub struct Rig {
     spare: Vec<String>,
     /// Items of earlier reports, which others report too.
     known: Vec<(u32, [u8; 32])>,
-}
-
-/// How far the load has come.
-#[derive(Default)]
-pub struct Watch {
-    acknowledged: AtomicUsize,
-    postponed: AtomicUsize,
-    /// Whether what comes from now on is of no worth, since the disk is gone.
-    is_cut: AtomicBool,
-    is_over: AtomicBool,
-}
-
-impl Watch {
-    /// Waits until so many reports are acknowledged; false if that does not come.
-    pub fn until(&self, acknowledged: usize) -> bool {
-        self.until_count(&self.acknowledged, acknowledged)
-    }
-
-    /// Waits until so many more reports are acknowledged.
-    pub fn until_more(&self, acknowledged: usize) -> bool {
-        self.until(self.acknowledged.load(Ordering::SeqCst) + acknowledged)
-    }
-
-    /// Waits until so many more reports are postponed.
-    pub fn until_postponed(&self, postponed: usize) -> bool {
-        self.until_count(&self.postponed, self.postponed.load(Ordering::SeqCst) + postponed)
-    }
-
-    fn until_count(&self, count: &AtomicUsize, wanted: usize) -> bool {
-        let began = Instant::now();
-        while count.load(Ordering::SeqCst) < wanted {
-            if self.is_over.load(Ordering::SeqCst) || began.elapsed() > PATIENCE {
-                return false;
-            }
-            std::thread::sleep(LOOK);
-        }
-        true
-    }
-
-    pub fn cut(&self) {
-        self.is_cut.store(true, Ordering::SeqCst);
-    }
 }
 
 /// What goes on beside the reports.
@@ -195,10 +147,10 @@ impl Rig {
             let retracting = scope.spawn(|| retract_all(server, &watch, retractions));
             scope.spawn(|| {
                 fault(&watch);
-                watch.is_over.store(true, Ordering::SeqCst);
+                watch.end();
             });
             clients.into_iter().for_each(|client| client.join().unwrap());
-            watch.is_over.store(true, Ordering::SeqCst);
+            watch.end();
             retracting.join().unwrap()
         });
         for (report, fate) in told.into_inner().unwrap() {
@@ -212,7 +164,7 @@ impl Rig {
         let unsent = queue.into_inner().unwrap().into_iter().map(|report| report.code);
         let unsent: BTreeSet<String> = unsent.filter(|code| !self.fresh.contains(code)).collect();
         self.spare.extend(unsent);
-        watch.acknowledged.into_inner()
+        watch.acknowledged()
     }
 
     /// Notes what the client of a report was told.
@@ -264,20 +216,20 @@ fn client(
     told: &Mutex<Vec<(Report, Fate)>>,
 ) {
     let agent = agent();
-    while !watch.is_over.load(Ordering::SeqCst) {
+    while !watch.is_over() {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(report) = next else { return };
         let answer = send(&agent, server, &report);
         let mut fate = Fate::of(answer.as_ref());
         if fate == Fate::Postponed {
-            watch.postponed.fetch_add(1, Ordering::SeqCst);
+            watch.count_postponed();
         }
-        if let Fate::Acknowledged(_) = &fate {
-            if watch.is_cut.load(Ordering::SeqCst) {
-                fate = Fate::Unknown;
-            } else {
-                watch.acknowledged.fetch_add(1, Ordering::SeqCst);
-            }
+        // While a disk goes, a sync may succeed that did nothing; that a code is used is then as uncertain as
+        // that a report is there.
+        if watch.is_cut() {
+            fate = Fate::Unknown;
+        } else if let Fate::Acknowledged(_) = &fate {
+            watch.count_acknowledged();
         }
         told.lock().unwrap_or_else(PoisonError::into_inner).push((report, fate));
         if answer.is_none() {
@@ -287,7 +239,7 @@ fn client(
 }
 
 fn tick(server: &Server, watch: &Watch) {
-    while !watch.is_over.load(Ordering::SeqCst) {
+    while !watch.is_over() {
         if server.try_operate("POST", "/v1/admin/tick", &Value::Null).is_none() {
             return;
         }
@@ -302,10 +254,10 @@ fn retract_all(
 ) -> BTreeMap<String, Option<bool>> {
     let mut retracted = BTreeMap::new();
     for code in codes {
-        if watch.is_over.load(Ordering::SeqCst) {
+        if watch.is_over() {
             break;
         }
-        let is_done = retract(server, &code) && !watch.is_cut.load(Ordering::SeqCst);
+        let is_done = retract(server, &code) && !watch.is_cut();
         retracted.insert(code, is_done.then_some(true));
     }
     retracted
