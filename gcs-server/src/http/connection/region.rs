@@ -22,7 +22,7 @@ use crate::publishing::Sealed;
 
 /// A stream that may be able to send parts of files.
 pub(in crate::http) trait SendFile {
-    /// Whether it is.
+    /// Whether it can send parts of files.
     fn sends_files(&self) -> bool;
 
     /// Writes bytes that those of a file will follow at once, so that both go in one packet.

@@ -58,7 +58,12 @@ impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> Guarded<S> {
             match self.mind(sent, |sent| *sent, context) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Poll::Ready(Ok(sent)) => region.next += sent as u64,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => {
+                    if !has_left(&error) {
+                        tracing::warn!(%error, "an answer was cut off");
+                    }
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Pending => {
                     connection.region.replace(Some(region));
                     return Poll::Pending;
@@ -73,6 +78,15 @@ impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> Guarded<S> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Whether it is the other side, or its deadline, that ended a connection.
+fn has_left(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut
+    )
 }
 
 impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> AsyncWrite for Guarded<S> {

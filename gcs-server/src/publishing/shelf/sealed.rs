@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-/// Bytes from which on a file is sealed. The system sends a smaller one faster from ordinary memory.
+/// A file with more bytes than this is sealed. A smaller one is sent faster from ordinary memory.
 pub(super) const LEAST: usize = 64 << 10;
 
 /// How many files are sealed at this time. Each takes one of the files that the process may have open.
@@ -69,16 +69,41 @@ mod system {
     use std::fs::File;
     use std::io::{self, Write as _};
     use std::ops::Range;
+    use std::os::unix::net::UnixStream;
+    use std::sync::OnceLock;
 
     use rustix::buffer::spare_capacity;
-    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
     use rustix::io::{Errno, pread};
     use rustix::process::{Resource, getrlimit};
 
     /// Most sealed files at a time, by how many files the process may have open.
     pub(super) fn most() -> usize {
+        if !sends() {
+            return 0;
+        }
         let files = getrlimit(Resource::Nofile).current;
         files.map_or(128, |files| usize::try_from(files / 16).unwrap_or(128).min(128))
+    }
+
+    /// Whether the system makes such files and sends them: a sandbox may not let it. That has to be known
+    /// before the head of an answer is on its way.
+    fn sends() -> bool {
+        static SENDS: OnceLock<bool> = OnceLock::new();
+        *SENDS.get_or_init(|| {
+            let sent = send_one();
+            if let Err(error) = &sent {
+                tracing::warn!(%error, "the system cannot send files itself: large ones cost more time and memory");
+            }
+            sent.is_ok()
+        })
+    }
+
+    /// Sends a byte from one end of a connection to the other.
+    fn send_one() -> io::Result<()> {
+        let (here, _there) = UnixStream::pair()?;
+        let sent = sendfile(&here, &seal(b"x")?, Some(&mut 0), 1)?;
+        if sent == 1 { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
     pub(super) fn seal(bytes: &[u8]) -> io::Result<File> {
