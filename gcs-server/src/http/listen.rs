@@ -17,17 +17,14 @@ use actix_service::{
 use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 
+#[cfg(target_os = "linux")]
+use super::connection::UNSENT;
 use super::connection::{Crowd, Guarded, LINGER_PATIENCE, STALL_PATIENCE};
 use super::tls::Tls;
 use super::transport::Transport;
 
 /// Seconds that requests may take to end after the server is stopped.
 const SHUTDOWN_SECONDS: u64 = 10;
-
-/// Bytes of an answer that the system takes beyond those that are on the way. With more, it would seem for
-/// minutes as if a slow client took nothing.
-#[cfg(target_os = "linux")]
-const NOT_SENT: u32 = 32 << 10;
 
 /// Serves a socket with one worker for each core, which share the places for connections, until it
 /// is stopped.
@@ -110,7 +107,7 @@ fn prepare(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     {
         let socket = socket2::SockRef::from(stream);
-        let _unknown = socket.set_tcp_notsent_lowat(NOT_SENT);
+        let _unknown = socket.set_tcp_notsent_lowat(UNSENT);
         // Ends a connection whose client is gone while the system has bytes for it.
         let _unknown = socket.set_tcp_user_timeout(Some(STALL_PATIENCE));
     }

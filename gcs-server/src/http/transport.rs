@@ -174,6 +174,12 @@ impl SendFile for Transport {
         matches!(self, Transport::Plain(_))
     }
 
+    fn allow_unsent(&mut self, bytes: u32) {
+        if let Transport::Plain(stream) = self {
+            let _unknown = socket2::SockRef::from(&*stream).set_tcp_notsent_lowat(bytes);
+        }
+    }
+
     fn poll_write_before(
         &mut self,
         bytes: &[u8],
@@ -199,6 +205,8 @@ impl SendFile for Transport {
     fn sends_files(&self) -> bool {
         false
     }
+
+    fn allow_unsent(&mut self, _: u32) {}
 
     fn poll_write_before(&mut self, _: &[u8], _: &mut Context<'_>) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(io::ErrorKind::Unsupported.into()))

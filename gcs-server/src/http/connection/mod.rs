@@ -47,6 +47,10 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 /// which takes long on a slow link.
 pub(super) const STALL_PATIENCE: Duration = Duration::from_secs(120);
 
+/// Bytes of an answer that the system takes beyond those that are on the way. With more, it would seem for
+/// minutes as if a slow client took nothing.
+pub(super) const UNSENT: u32 = 32 << 10;
+
 /// How long the server goes on reading a body that it does not want. If it closed the connection at
 /// once, the client might lose the answer.
 pub(super) const LINGER_PATIENCE: Duration = Duration::from_secs(5);

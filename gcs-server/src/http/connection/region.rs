@@ -25,6 +25,9 @@ pub(in crate::http) trait SendFile {
     /// Whether it can send parts of files.
     fn sends_files(&self) -> bool;
 
+    /// How many bytes the system takes beyond those that are on the way.
+    fn allow_unsent(&mut self, bytes: u32);
+
     /// Writes bytes that those of a file will follow at once, so that both go in one packet.
     fn poll_write_before(
         &mut self,

@@ -15,7 +15,7 @@ use super::crowd::Place;
 use super::head::HeadScan;
 use super::{
     Connection, Crowd, HEAD_PATIENCE, IDLE_PATIENCE, LINGER_BYTES, LINGER_PATIENCE, Left, MAX_HEAD,
-    Phase, SendFile,
+    Phase, SendFile, UNSENT,
 };
 
 /// Bytes that are read of a head at once. Most heads are shorter, and what follows a head has to be
@@ -43,6 +43,8 @@ pub(in crate::http) struct Guarded<S> {
     has_given: bool,
     /// Whether nothing was read since the client does not take what is to be written.
     pub(super) withholds: bool,
+    /// How much the system takes beyond what is on the way.
+    pub(super) unsent: u32,
     /// When the client last took a part of an answer, or could.
     pub(super) taken: Instant,
     /// Wakes at the next deadline, or before.
@@ -63,6 +65,7 @@ impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> Guarded<S> {
             spare: Bytes::new(),
             has_given: false,
             withholds: false,
+            unsent: UNSENT,
             taken: now,
             alarm,
         })

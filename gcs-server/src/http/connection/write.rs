@@ -7,7 +7,11 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::{Guarded, STALL_PATIENCE, SendFile};
+use super::{Guarded, STALL_PATIENCE, SendFile, UNSENT};
+
+/// Most bytes of a file that the system takes beyond those that are on the way: a client that was fast and has become
+/// slow has to take half of them within [`STALL_PATIENCE`].
+const MOST_UNSENT: u32 = 1 << 20;
 
 /// Bytes of a file that are sent before others have their turn.
 const TURN: u64 = 1 << 20;
@@ -47,10 +51,19 @@ impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> Guarded<S> {
         self.place.connection.region.borrow().is_some()
     }
 
+    /// How much the system takes beyond what is on the way.
+    fn allow_unsent(&mut self, bytes: u32) {
+        if bytes != self.unsent {
+            self.unsent = bytes;
+            self.stream.allow_unsent(bytes);
+        }
+    }
+
     /// Sends what there is of a file, behind what has been written: a stream that sends files holds nothing back.
     fn poll_region(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.connection();
         let Some(mut region) = connection.region.take() else { return Poll::Ready(Ok(())) };
+        self.allow_unsent(unsent(connection.recent.get().speed(Instant::now())));
         let turn = region.end.min(region.next + TURN);
         while region.next < turn {
             let (file, most) = (region.file.as_file(), turn - region.next);
@@ -89,6 +102,12 @@ fn has_left(error: &io::Error) -> bool {
     )
 }
 
+/// What a client takes in two seconds at its speed of late.
+fn unsent(speed: f64) -> u32 {
+    // As a power of two, so that it seldom changes.
+    ((speed * 2.0) as u32).clamp(UNSENT, MOST_UNSENT).next_power_of_two()
+}
+
 impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -100,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> AsyncWrite for Guarded<S> {
         let written = if this.has_region() {
             this.stream.poll_write_before(bytes, context)
         } else {
+            this.allow_unsent(UNSENT);
             Pin::new(&mut this.stream).poll_write(context, bytes)
         };
         this.mind(written, |written| *written, context)
@@ -186,6 +206,8 @@ mod tests {
             true
         }
 
+        fn allow_unsent(&mut self, _: u32) {}
+
         fn poll_write_before(
             &mut self,
             bytes: &[u8],
@@ -205,6 +227,15 @@ mod tests {
             self.0 -= taken;
             if taken > 0 { Poll::Ready(Ok(taken)) } else { Poll::Pending }
         }
+    }
+
+    #[test]
+    fn only_who_is_fast_gets_much_at_once() {
+        assert_eq!(unsent(0.0), UNSENT);
+        // What a slow client is given at first.
+        assert_eq!(unsent(50_000.0 / 4.0), UNSENT);
+        assert_eq!(unsent(100_000.0), 1 << 18);
+        assert_eq!(unsent(1e12), MOST_UNSENT);
     }
 
     /// However often it is looked at.
