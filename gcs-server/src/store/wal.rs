@@ -373,7 +373,17 @@ mod tests {
         }
         let wal = fs::read(folder.path().join("log-wal")).unwrap();
         let database = fs::read(&path).unwrap();
+        let wal = without_room(wal, database.len() as u64);
         Killed { folder, database, wal }
+    }
+
+    /// What is left behind the last transaction is cut off.
+    fn without_room(wal: Vec<u8>, database: u64) -> Vec<u8> {
+        let Wal { mut bytes, frames, .. } = Wal::parse(wal, Some(4096), database);
+        let ends = |frame: &Frame| frame.verdict == Verdict::Verified && frame.commit.is_some();
+        let frames = frames.iter().rposition(ends).unwrap() + 1;
+        bytes.truncate(HEADER + frames * (FRAME_HEADER + 4096));
+        bytes
     }
 
     impl Killed {

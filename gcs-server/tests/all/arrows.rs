@@ -9,6 +9,7 @@ use imports::{Layer, assert_arrows, assert_without_crates};
 const LAYERS: &[Layer] = &[
     ("domain", &[]),
     ("new_file", &[]),
+    ("hashed_file", &[]),
     ("store", &["new_file"]),
     ("clock", &[]),
     ("random", &[]),
@@ -17,7 +18,7 @@ const LAYERS: &[Layer] = &[
     ("metrics", &[]),
     ("request_log", &[]),
     ("node", &["domain", "store", "clock", "random"]),
-    ("publishing", &["domain", "node"]),
+    ("publishing", &["domain", "node", "new_file", "hashed_file"]),
     ("service", &["domain", "store", "node", "publishing", "clock", "metrics", "request_log"]),
     (
         "http",
@@ -45,6 +46,7 @@ const LAYERS: &[Layer] = &[
             "service",
             "clock",
             "new_file",
+            "hashed_file",
             "random",
             "request_log",
             "time",

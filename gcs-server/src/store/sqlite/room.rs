@@ -77,6 +77,8 @@ mod tests {
         (2..=3000).for_each(|first| append(&mut store, first));
         assert_eq!(wal(), length);
         store.erase(&[2]).unwrap();
+        let length = wal();
+        assert!(length >= 1000 * (24 + 4096), "{length}");
         (3001..=3010).for_each(|first| append(&mut store, first));
         assert_eq!(wal(), length);
         // What a kill leaves is whole, and there is nothing of the batch that was taken back.
