@@ -1,8 +1,8 @@
 //! Files in an object store: a local folder by default.
 
-use std::fs;
-use std::path::Path as FolderPath;
-use std::sync::Arc;
+use std::path::{Path as FolderPath, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::{fs, io};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -15,8 +15,10 @@ use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload}
 #[derive(Clone, Debug)]
 pub struct Files {
     store: Arc<dyn ObjectStore>,
-    /// The folder that they are in, to wait for what is there already.
-    folder: Folder,
+    path: PathBuf,
+    /// The folder that they are in, to wait for what is there already. Opened before anything is written,
+    /// so that files can be read where nothing may be written.
+    folder: Arc<OnceLock<Folder>>,
 }
 
 impl Files {
@@ -24,14 +26,24 @@ impl Files {
     /// disk when the call that writes it returns.
     ///
     /// # Errors
-    /// When the folder cannot be made or used.
-    pub fn local(folder: &FolderPath) -> Result<Files, Error> {
-        let generic =
-            |source: std::io::Error| Error::Generic { store: "folder", source: source.into() };
-        let opened = Folder::open(folder).map_err(generic)?;
-        sweep(folder).map_err(generic)?;
-        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Files { store: Arc::new(store), folder: opened })
+    /// When the folder cannot be made or read. That it cannot be written to is found by what writes.
+    pub fn local(path: &FolderPath) -> Result<Files, Error> {
+        fs::create_dir_all(path).map_err(generic)?;
+        let store = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
+        let files = Files { store: Arc::new(store), path: path.to_owned(), folder: Arc::default() };
+        if let Err(error) = files.open().and_then(|_| sweep(path)) {
+            let path = path.display();
+            tracing::warn!(%path, %error, "nothing can be written to a folder of files");
+        }
+        Ok(files)
+    }
+
+    /// Makes sure that the folder's own name is on disk.
+    fn open(&self) -> io::Result<&Folder> {
+        if self.folder.get().is_none() {
+            let _by_another_meanwhile = self.folder.set(Folder::open(&self.path)?);
+        }
+        self.folder.get().ok_or_else(|| io::Error::other("the folder is not open"))
     }
 
     /// Waits until a file that is there already, and its name, are on disk: a crash may have come
@@ -44,11 +56,11 @@ impl Files {
     async fn in_folder(
         &self,
         path: &str,
-        act: fn(&Folder, &str) -> std::io::Result<()>,
+        act: fn(&Folder, &str) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let (folder, path) = (self.folder.clone(), path.to_owned());
-        let done = tokio::task::spawn_blocking(move || act(&folder, &path)).await?;
-        done.map_err(|source| Error::Generic { store: "folder", source: source.into() })
+        let (files, path) = (self.clone(), path.to_owned());
+        let act = move || files.open().and_then(|folder| act(folder, &path));
+        tokio::task::spawn_blocking(act).await?.map_err(generic)
     }
 
     /// A whole file; `None` if there is no such file.
@@ -87,6 +99,9 @@ impl Files {
     }
 
     async fn put_opts(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
+        if self.folder.get().is_none() {
+            self.in_folder(path, |_, _| Ok(())).await?;
+        }
         let payload = PutPayload::from(bytes.to_vec());
         self.store.put_opts(&object(path)?, payload, mode.into()).await.map(drop)
     }
@@ -129,7 +144,7 @@ impl Files {
 
 /// Deletes what writing left behind when the server was killed. The store writes a file as `name#1` first, and
 /// hides such names when it lists files.
-fn sweep(folder: &FolderPath) -> std::io::Result<()> {
+fn sweep(folder: &FolderPath) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -144,6 +159,10 @@ fn sweep(folder: &FolderPath) -> std::io::Result<()> {
 fn is_left_over(name: &str) -> bool {
     let number = name.rsplit_once('#').map(|(_, number)| number);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn generic(source: io::Error) -> Error {
+    Error::Generic { store: "folder", source: source.into() }
 }
 
 fn object(path: &str) -> Result<Path, Error> {

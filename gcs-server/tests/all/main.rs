@@ -34,3 +34,4 @@ mod recovery;
 mod restart;
 mod store;
 mod tls;
+mod unusable_log;

@@ -208,8 +208,9 @@ impl Shelf {
     /// A file that was wrong has its bytes again.
     pub(super) fn restore(&self, path: Path, bytes: &Bytes) {
         let file = Shelved::new(path, bytes.clone());
+        let before = self.in_memory(&file.name).map_or(0, |before| before.length);
         // The manifest changes on disk before it changes here.
-        let fits = path == Path::Manifest || self.used() + file.length <= self.most;
+        let fits = path == Path::Manifest || self.used() - before + file.length <= self.most;
         let file = Arc::new(if fits { file } else { file.on_disk(bytes) });
         self.lock_unmended().remove(&file.name);
         self.put(file);
