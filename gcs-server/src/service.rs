@@ -56,12 +56,33 @@ impl Service {
         self.published.borrow().as_ref().map(|published| published.position.version)
     }
 
-    /// Whether everything works: the last tick is published, it is not late, its files are all
-    /// there, the log can be written, and the clock lets the next tick be made.
+    /// Whether everything works: the log can be used and written, the last tick is published, it is not
+    /// late, its files are all there, and the clock lets the next tick be made.
     ///
     /// # Errors
     /// [`Problem::NotReady`] with everything that does not work.
     pub fn readiness(&self) -> Result<(), Problem> {
+        let mut reasons = self.wrong_files();
+        match self.node.refusal() {
+            Some(refusal) => reasons.insert(0, refusal.to_string()),
+            None => reasons.extend(self.unready_state()),
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(Problem::NotReady { reasons }) }
+    }
+
+    /// What is wrong with published files.
+    fn wrong_files(&self) -> Vec<String> {
+        let is_needed = |path: &Path| !matches!(path, Path::KeptManifest { .. });
+        match self.shelf.unmended().into_iter().filter(is_needed).count() {
+            0 => vec![],
+            wrong => vec![format!(
+                "{wrong} published files are damaged or missing on disk, and not mended yet"
+            )],
+        }
+    }
+
+    /// What is wrong with the log, its publication and the clock.
+    fn unready_state(&self) -> Vec<String> {
         let mut reasons = self.late_publication();
         if self.node.is_read_only() {
             reasons.push(Problem::ReadOnly.to_string());
@@ -73,7 +94,7 @@ impl Service {
             Err(Problem::ClockDoubt) => reasons.push(BEHIND_REPORTS.to_owned()),
             wrong => reasons.extend(wrong.err().map(|problem| problem.to_string())),
         }
-        if reasons.is_empty() { Ok(()) } else { Err(Problem::NotReady { reasons }) }
+        reasons
     }
 
     /// Makes sure that reports are accepted and ticks are made by the clock.
@@ -107,13 +128,6 @@ impl Service {
             (state.last_tick.map(|last| last.version), state.policy.interval)
         };
         let mut reasons = Vec::new();
-        let is_needed = |path: &Path| !matches!(path, Path::KeptManifest { .. });
-        let wrong = self.shelf.unmended().into_iter().filter(is_needed).count();
-        if wrong > 0 {
-            reasons.push(format!(
-                "{wrong} published files are damaged or missing on disk, and not mended yet"
-            ));
-        }
         let position = published.position;
         let Version { tick, .. } = position.version;
         let age = self.clock.now().saturating_sub(position.time);
@@ -130,7 +144,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Problem::ReportUnknown`]. [`Problem::ReadOnly`]: the report may be in the part of the log
-    /// that a newer release wrote.
+    /// that a newer release wrote. [`Problem::LogUnusable`].
     pub fn report_status(&self, tracking: &str) -> Result<ReportStatus, Problem> {
         self.node.expect_current()?;
         let published = self.version();

@@ -64,6 +64,13 @@ impl SmallDisk {
         self.0.path()
     }
 
+    /// Mounts it again with other options, such as `ro`.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let mount = Command::new("mount").args(["-o", &options]).arg(self.path()).status();
+        assert!(mount.unwrap().success(), "{options}");
+    }
+
     /// Fills the disk until less than a page is free.
     pub fn fill(&self) {
         let mut filler = File::create(self.path().join("filler")).unwrap();

@@ -1,5 +1,7 @@
 //! The certificates of both listeners.
 
+use std::net::SocketAddr;
+
 use crate::app::config::Config;
 use crate::http::{Tls, TlsError, TlsFiles};
 
@@ -18,6 +20,15 @@ impl Certificates {
             public: load(config.public_tls())?,
             private: load(config.private_tls())?,
         })
+    }
+
+    /// The URLs of both listeners, which have these addresses.
+    pub(super) fn urls(&self, public: SocketAddr, private: SocketAddr) -> [String; 2] {
+        let url = |tls: &Option<Tls>, address| {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{address}")
+        };
+        [url(&self.public, public), url(&self.private, private)]
     }
 
     /// Reads the files again, of a listener that has TLS and still is to have it.

@@ -1,11 +1,11 @@
 //! The data folder of a server: lock, log, keys and files.
 //!
 //! ```text
-//! lock           locked by the process that uses the folder; has its number and addresses
+//! lock           locked by the process that uses the folder; has its number, and its addresses
 //! log.sqlite     the log, from which everything else is computed
 //! anchor         when the machine booted, by a clock that was trusted
 //! witness        which event was acknowledged last
-//! damaged-…/     what a damaged log was before it was repaired
+//! damaged-…/     what a damaged log was before it was repaired; beside the file, if the log is a link
 //! keys.json      the secret keys, unless the configuration names another file
 //! starting/      a new deployment, until its operator's token has been shown
 //! public/        what phones fetch; computed from the log
@@ -14,212 +14,29 @@
 //! ```
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Seek as _, Write as _};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
-use crate::app::config::Config;
-use crate::app::first_start;
-use crate::app::key_file::{self, KeyFileError};
-use crate::app::loss::Loss;
-use crate::app::repair::{self, LOG, OnLoss, OpenLog};
+use super::config::Config;
+use super::first_start;
+pub use super::folder_error::FolderError;
+use super::key_file;
+use super::loss::Loss;
+use super::repair::{self, LOG, OnLoss, OpenLog};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::token::Token;
-use crate::random::{self, Random};
-use crate::store::{Store, StoreError};
-
-/// A data folder that cannot be used.
-#[derive(Debug, Error)]
-pub enum FolderError {
-    /// A new deployment would begin in a folder that has files of another one.
-    #[error(
-        "{path} has no log and no key file, but other files of a deployment ({left}). Is a disk not \
-         mounted?\nPut log.sqlite, log.sqlite-wal if there was one, and the key file back; or, for a new \
-         deployment, take another folder, and keep this one. Nothing has been changed."
-    )]
-    LeftOver {
-        /// The data folder.
-        path: PathBuf,
-        /// Names of these files.
-        left: String,
-    },
-    /// A first start was cut short, and has to end before anything else.
-    #[error(
-        "the first start of {path} was cut short: start the server, which goes on with it. Nothing has \
-         been changed."
-    )]
-    CutShort {
-        /// The data folder.
-        path: PathBuf,
-    },
-    /// The folder cannot be made, read or written.
-    #[error("data folder {path}: {error}")]
-    Io {
-        /// The folder or file.
-        path: PathBuf,
-        /// What went wrong.
-        error: io::Error,
-    },
-    /// Another server uses it.
-    #[error(
-        "data folder {path} is in use by another gcs-server{}: use or stop that server, or give \
-         this one another folder and other addresses (--data-dir, --public-listen, \
-         --private-listen)",
-        by(.user)
-    )]
-    InUse {
-        /// The folder.
-        path: PathBuf,
-        /// Process number and addresses of the server that uses the folder, as it wrote them; may
-        /// be empty.
-        user: String,
-    },
-    /// There are names of a log or a key file, but no files.
-    #[error(
-        "there is neither a log {log} nor a key file {keys}, but a link to one, or what a first start left. Is a \
-         disk not mounted? Put them back; or, for a new deployment, take another folder and key file. \
-         Nothing has been changed."
-    )]
-    Neither {
-        /// The log.
-        log: PathBuf,
-        /// The key file.
-        keys: PathBuf,
-    },
-    /// There is a log, but no key file.
-    #[error(
-        "there is a log in {log}, but no key file {keys}. Put the key file there that was made \
-         with this log, or name it with --key-file. Without its key file the log cannot be used."
-    )]
-    NoKeys {
-        /// The log.
-        log: PathBuf,
-        /// Where the key file should be.
-        keys: PathBuf,
-    },
-    /// There is a key file, but no log.
-    #[error(
-        "there is a key file {keys}, but no log {log}. Put log.sqlite there, and log.sqlite-wal if there was \
-         one: from where they were moved to, or from a copy. To begin a new deployment, take another \
-         folder and key file; apps of the old deployment will not accept it."
-    )]
-    NoLog {
-        /// The log.
-        log: PathBuf,
-        /// The key file.
-        keys: PathBuf,
-    },
-    /// The log cannot be opened.
-    #[error("log {path}: {error}\n{advice} Nothing has been changed.", advice = .error.advice())]
-    Store {
-        /// The log.
-        path: PathBuf,
-        /// What went wrong.
-        error: StoreError,
-    },
-    /// Events that were acknowledged are not in the log any more.
-    #[error(
-        "log {path}: {loss}\
-         If another copy of the log has what is lost, move log.sqlite and log.sqlite-wal to another \
-         folder, and put that copy in their place.\n\
-         If there is none, `gcs-server recover --yes` goes on without it in a new series: reports have \
-         to be sent again, and corrections, revocations, rotated keys, suspensions and new tokens to be \
-         done again. With --void-codes, codes that are out bring no reports any more, in case a lost event \
-         had made a stolen key void. Nothing has been changed."
-    )]
-    Lost {
-        /// The log.
-        path: PathBuf,
-        /// What is lost.
-        loss: Box<Loss>,
-    },
-    /// The log is damaged, and no repaired copy of it can be read.
-    #[error(
-        "log {path}: {what}\n\
-         It cannot be repaired. A copy of the damaged files is in {copy}: keep it. Nothing else has \
-         been changed.\n\
-         Move log.sqlite and log.sqlite-wal to another folder, put a copy of the log in their place, and \
-         run `gcs-server recover`, which says what the copy lacks."
-    )]
-    Unreadable {
-        /// The log.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-        /// The folder with the copies.
-        copy: PathBuf,
-    },
-    /// The log is damaged, and was not opened to be repaired.
-    #[error(
-        "log {path}: {what}\n\
-         The next start of the server copies the damaged files to another folder, repairs the log if \
-         everything is there, and says what is lost if not. Nothing has been changed."
-    )]
-    Damaged {
-        /// The log.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The damaged files cannot be copied, and so are left as they are.
-    #[error(
-        "log {path}: {what}\n\
-         Before it is repaired, the damaged files are copied to {copy}, and that failed: {error}\n\
-         Make room for two copies of the log. Nothing has been changed."
-    )]
-    NotKept {
-        /// The log.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-        /// The folder for the copies.
-        copy: PathBuf,
-        /// Why they cannot be made.
-        error: io::Error,
-    },
-    /// A first start that was cut short goes on, but another file has taken the place of one of its own.
-    #[error(
-        "a first start was cut short, and goes on with {from}; but there is another {to} already, which is not \
-         overwritten.\nIf that one is of a deployment that you are putting back, move the folder `starting` \
-         away. If not, move that file away. Nothing has been changed."
-    )]
-    NotOverwritten {
-        /// The file of the first start.
-        from: PathBuf,
-        /// The file in its place.
-        to: PathBuf,
-    },
-    /// The key file cannot be used.
-    #[error(transparent)]
-    Keys(#[from] KeyFileError),
-    /// The system cannot give random bytes.
-    #[error("the system gave no random bytes for keys: {0}")]
-    Random(#[from] random::Error),
-    /// The first events could not be written.
-    #[error("a new log cannot be written: {0}")]
-    Begin(String),
-}
-
-fn by(user: &str) -> String {
-    if user.is_empty() { String::new() } else { format!(" ({user})") }
-}
-
-impl FolderError {
-    fn in_use(path: &Path) -> FolderError {
-        let user = fs::read_to_string(path.join(LOCK)).unwrap_or_default().trim().to_owned();
-        FolderError::InUse { path: path.to_owned(), user }
-    }
-}
+use crate::random::Random;
+use crate::store::Store;
 
 /// A data folder that no other process uses.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    /// The lock file. It stays locked until this is dropped, and has the process and its addresses.
-    lock: File,
+    /// The lock file, or the folder itself where that file cannot be opened. It stays locked until
+    /// this is dropped.
+    _lock: File,
 }
 
 /// An open data folder, with its log and keys.
@@ -250,6 +67,19 @@ impl DataFolder {
     /// # Errors
     /// A [`FolderError`] that says what to do; the folder has not been changed.
     pub fn open(config: &Config, now: u64, random: &Random) -> Result<Opened, FolderError> {
+        let (folder, keys) = DataFolder::prepare(config, now, random)?;
+        folder.existing(keys, now, OnLoss::Refuse)
+    }
+
+    /// As [`DataFolder::open`], but does not look at the log of a deployment that is there.
+    ///
+    /// # Errors
+    /// As [`DataFolder::open`]. That the log cannot be used is found when it is opened.
+    pub(super) fn prepare(
+        config: &Config,
+        now: u64,
+        random: &Random,
+    ) -> Result<(DataFolder, DeploymentKeys), FolderError> {
         let folder = DataFolder::lock(&config.data_dir)?;
         if DataFolder::is_new(config) {
             folder.begin(config, now, random)?;
@@ -257,7 +87,8 @@ impl DataFolder {
         if first_start::is_pending(&folder.path) {
             first_start::finish(&folder.path, &config.key_file)?;
         }
-        folder.existing(config.key_file.clone(), now, OnLoss::Refuse)
+        let keys = folder.keys(&config.key_file)?;
+        Ok((folder, keys))
     }
 
     /// Makes a new deployment.
@@ -285,27 +116,51 @@ impl DataFolder {
             return Err(FolderError::CutShort { path: config.data_dir.clone() });
         }
         if !log.exists() {
-            let error = io::Error::from(io::ErrorKind::NotFound);
+            let error = io::Error::from(ErrorKind::NotFound);
             return Err(FolderError::Io { path: log, error });
         }
         let folder = DataFolder::lock(&config.data_dir)?;
-        folder.existing(config.key_file.clone(), config.clock().now(), on_loss)
+        let keys = folder.keys(&config.key_file)?;
+        folder.existing(keys, config.clock().now(), on_loss)
     }
 
-    fn existing(self, keys: PathBuf, now: u64, on_loss: OnLoss) -> Result<Opened, FolderError> {
-        let log = self.log();
+    /// The secret keys of the deployment that is there.
+    fn keys(&self, path: &Path) -> Result<DeploymentKeys, FolderError> {
+        let (log, keys) = (self.log(), path.to_owned());
         match (log.exists(), keys.exists()) {
             (false, false) => Err(FolderError::Neither { log, keys }),
             (true, false) => Err(FolderError::NoKeys { log, keys }),
-            (false, true) => Err(FolderError::NoLog { log, keys }),
-            (true, true) => {
-                let keys = key_file::read(&keys)?;
-                let OpenLog { store, loss, repaired } = repair::open(&self.path, now, on_loss)?;
-                let store = Box::new(store);
-                let token = first_start::token(&self.path);
-                Ok(Opened { folder: self, store, keys, token, loss, repaired })
-            }
+            (_, true) => Ok(key_file::read(&keys)?),
         }
+    }
+
+    fn existing(
+        self,
+        keys: DeploymentKeys,
+        now: u64,
+        on_loss: OnLoss,
+    ) -> Result<Opened, FolderError> {
+        let OpenLog { store, loss, repaired } = self.open_log(now, on_loss)?;
+        let (store, token) = (Box::new(store), self.token());
+        Ok(Opened { folder: self, store, keys, token, loss, repaired })
+    }
+
+    /// Opens the log, which is repaired first if that is needed.
+    ///
+    /// # Errors
+    /// A [`FolderError`] that says what to do; the log has not been changed.
+    pub(super) fn open_log(&self, now: u64, on_loss: OnLoss) -> Result<OpenLog, FolderError> {
+        let log = self.log();
+        // SQLite would make a new one.
+        if !log.exists() {
+            return Err(FolderError::NoLog { log });
+        }
+        repair::open(&self.path, now, on_loss)
+    }
+
+    /// The operator's token, if this is a new deployment whose token has not been shown.
+    pub(super) fn token(&self) -> Option<Token> {
+        first_start::token(&self.path)
     }
 
     /// Whether a start would make a new deployment. A link that leads nowhere, as to a disk that is not
@@ -322,40 +177,41 @@ impl DataFolder {
         DataFolder::is_new(config) || first_start::is_pending(&config.data_dir)
     }
 
-    /// Notes that the operator's token has been shown, so that no start shows it again.
-    ///
-    /// # Errors
-    /// When the token cannot be deleted; then the next start shows it again.
-    pub fn token_is_shown(&self) -> io::Result<()> {
-        first_start::end(&self.path)
-    }
-
     /// Makes sure that no other process uses the folder, if it exists.
     ///
     /// # Errors
     /// [`FolderError::InUse`]. Other errors of the lock are found when the folder is opened.
     pub fn expect_unused(config: &Config) -> Result<(), FolderError> {
         let path = &config.data_dir;
-        match File::open(path.join(LOCK)).map(|lock| lock.try_lock_shared()) {
+        let lock = File::open(path.join(LOCK));
+        match lock.map(|lock| patiently(path, || lock.try_lock_shared())) {
             Ok(Err(TryLockError::WouldBlock)) => Err(FolderError::in_use(path)),
             _ => Ok(()),
         }
     }
 
     /// Writes the server's addresses into the lock file, for the message of [`FolderError::InUse`].
-    pub fn announce(&mut self, public: SocketAddr, private: SocketAddr) {
-        self.sign(&format!(", public: http://{public}, private: http://{private}"));
+    pub fn announce(&self, public: &str, private: &str) {
+        self.sign(&format!(", public: {public}, private: {private}"));
     }
 
-    /// Writes the process and its addresses into the lock file. Only people read them, so an error
-    /// is ignored.
-    fn sign(&mut self, addresses: &str) {
-        let text = format!("process {}{addresses}\n", std::process::id());
-        let _unsigned = self
-            .lock
-            .set_len(0)
-            .and_then(|()| self.lock.rewind())
-            .and_then(|()| self.lock.write_all(text.as_bytes()));
+    /// Writes into the lock file that a server tries to open its log: whoever else wants the folder waits for the
+    /// end of that.
+    pub(super) fn announce_try(&self) {
+        self.sign(TRYING);
+    }
+
+    /// Writes the process, and what it does, into the lock file. An error is ignored: without it
+    /// the message of [`FolderError::InUse`] says less.
+    fn sign(&self, what: &str) {
+        let text = format!("process {}{what}\n", std::process::id());
+        let write = || {
+            let mut file = File::options().write(true).open(self.path.join(LOCK))?;
+            // In this order whoever reads meanwhile never finds it empty.
+            file.write_all(text.as_bytes())?;
+            file.set_len(text.len() as u64)
+        };
+        let _unsigned: io::Result<()> = write();
     }
 
     /// Makes sure that no other process uses a folder, and keeps it until this is dropped. The folder is made if it
@@ -367,22 +223,35 @@ impl DataFolder {
         DataFolder::lock(path)
     }
 
+    /// As [`DataFolder::claim`], for a try to open the log, which others wait for.
+    ///
+    /// # Errors
+    /// As [`DataFolder::claim`].
+    pub(super) fn claim_to_try(path: &Path) -> Result<DataFolder, FolderError> {
+        let folder = DataFolder::lock_by(path, File::try_lock)?;
+        folder.announce_try();
+        Ok(folder)
+    }
+
     fn lock(path: &Path) -> Result<DataFolder, FolderError> {
+        let folder = DataFolder::lock_by(path, |lock| patiently(path, || lock.try_lock()))?;
+        folder.sign("");
+        Ok(folder)
+    }
+
+    fn lock_by(
+        path: &Path,
+        try_lock: impl Fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<DataFolder, FolderError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |error| FolderError::Io { path, error }
         };
         fs::create_dir_all(path).map_err(io(path))?;
         let place = path.join(LOCK);
-        let mut options = File::options();
-        let lock = options.create(true).truncate(false).write(true).open(&place);
-        let lock = lock.map_err(io(&place))?;
-        match lock.try_lock() {
-            Ok(()) => {
-                let mut folder = DataFolder { path: path.to_owned(), lock };
-                folder.sign("");
-                Ok(folder)
-            }
+        let lock = open_lock(path).map_err(io(&place))?;
+        match try_lock(&lock) {
+            Ok(()) => Ok(DataFolder { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(FolderError::in_use(path)),
             Err(TryLockError::Error(error)) => Err(io(&place)(error)),
         }
@@ -409,4 +278,50 @@ impl DataFolder {
     }
 }
 
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
+
+/// What the lock file says after the process, while a server tries to open its log.
+const TRYING: &str = ", which tries to open its log";
+
+/// How long to wait for the end of such a try.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often to look meanwhile.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits for the end of a try to open the log, after which the folder may be free.
+fn patiently(
+    path: &Path,
+    try_lock: impl Fn() -> Result<(), TryLockError>,
+) -> Result<(), TryLockError> {
+    let is_tried = || {
+        let user = fs::read_to_string(path.join(LOCK)).unwrap_or_default();
+        user.contains(TRYING)
+    };
+    let began = Instant::now();
+    loop {
+        match try_lock() {
+            Err(TryLockError::WouldBlock) if is_tried() && began.elapsed() < PATIENCE => {
+                std::thread::sleep(LOOK);
+            }
+            locked => return locked,
+        }
+    }
+}
+
+/// Opens what is locked. Where nothing may be written, a lock needs no file that is open to write: there the
+/// file that is there will do, or the folder itself.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let place = path.join(LOCK);
+    let lock = File::options().create(true).truncate(false).write(true).open(&place);
+    match lock {
+        Err(error) if may_not_write(&error) => {
+            File::open(&place).or_else(|_| File::open(path)).map_err(|_| error)
+        }
+        lock => lock,
+    }
+}
+
+fn may_not_write(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+}

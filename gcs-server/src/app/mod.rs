@@ -9,14 +9,18 @@ mod checkpoint;
 pub mod config;
 mod first_start;
 mod folder;
+mod folder_error;
+mod kept;
 pub mod key_file;
 mod limits;
 mod loss;
 mod needed;
+mod opening;
 mod repair;
 mod restore;
 mod start;
 mod ticker;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,56 +30,58 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
-use self::anchor::AnchorFile;
 pub use self::backup::{CopyError, LogCopy};
-use self::catch_up::remake;
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::certificates::Certificates;
 pub use self::checkpoint::{Checkpoints, Unusable};
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
-use self::repair::LOG;
+use self::opening::{Opener, Work};
 pub use self::repair::{OnLoss, expect_undamaged};
 pub use self::restore::{Restore, RestoreError};
-use self::start::{Before, Bound, listen};
+use self::start::{Bound, listen};
 pub use self::start::{StartError, publishing};
+use self::waiting::Waiting;
 use crate::app::config::Config;
 use crate::clock::{Clock, WatchedClock};
-use crate::domain::keys::DeploymentKeys;
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
-use crate::node::{Node, PublicationInput, Replayed, TickPosition};
-use crate::publishing::{Publishing, Remake, Worker};
+use crate::node::Node;
 use crate::random::Random;
 use crate::request_log::RequestLog;
 use crate::service::Service;
-use crate::store::{LogReader, Store};
-
-/// Number of publications that may wait to be computed. No tick is made before the last one is
-/// published, so that few are enough.
-const INPUTS: usize = 2;
+use crate::store::LogReader;
 
 /// A server that has started.
 pub struct App {
     service: Service,
     public: (SocketAddr, Server),
     private: (SocketAddr, Server),
-    node_thread: Option<JoinHandle<()>>,
-    worker: tokio::task::JoinHandle<()>,
-    checkpointing: tokio::task::JoinHandle<()>,
-    ticker: Option<tokio::task::JoinHandle<()>>,
-    anchoring: tokio::task::JoinHandle<()>,
+    node_thread: JoinHandle<()>,
+    log: Log,
+    /// Has the log tried again at once, if it cannot be used.
+    hurry: Arc<Notify>,
     new_token: Option<Token>,
     certificates: Certificates,
-    /// Kept open until the end, so that no other server uses the folder.
-    folder: DataFolder,
+    data_dir: PathBuf,
+}
+
+/// How it stands with the log.
+enum Log {
+    /// It is open, and this goes on with it.
+    Open(Work),
+    /// It cannot be used yet.
+    Refused(Box<Waiting>),
 }
 
 impl App {
     /// Starts a server: opens the data folder or makes it, replays the log, listens.
     /// With a clock that is not the system's, ticks are made only on command.
+    ///
+    /// If the log cannot be used, but there are published files, the server starts without its log: it serves these
+    /// files and nothing else, and tries again until the log can be used. See [`App::whole`].
     ///
     /// # Errors
     /// A [`StartError`] that says what to do.
@@ -85,23 +91,44 @@ impl App {
         let certificates = Certificates::load(config)?;
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
-        let opened = DataFolder::open(config, clock.now(), &random)?;
-        let Opened { mut folder, store, keys, token, repaired, .. } = opened;
-        if let Some(repaired) = repaired {
-            tracing::warn!("{repaired}");
-        }
-        folder.announce(public.0, private.0);
+        let (folder, keys) = DataFolder::prepare(config, clock.now(), &random)?;
+        let token = folder.token();
         let publishing = publishing(&folder, keys.root(), u64::from(config.file_memory) << 20)?;
         let keys = Arc::new(keys);
         let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
-        let store = (checkpoints.guard(store), folder.log());
         let clock = WatchedClock::new(clock, anchor::read(&folder.anchor()));
-        let running = Running::start(store, keys, publishing, checkpoints, (clock, random), config);
-        let Running { service, node_thread, worker, checkpointing } = running.await?;
+        let (node, entry, node_thread) = Node::without_log()?;
+        let (sender, published) = watch::channel(None);
+        let service = Service {
+            node,
+            keys,
+            log: LogReader::new(folder.log()),
+            clock,
+            published,
+            shelf: Arc::clone(&publishing.shelf),
+            body_patience: Duration::from_secs(config.body_seconds.into()),
+            request_log: Arc::new(RequestLog::new(config.log_requests)),
+            metrics: Arc::default(),
+        };
+        let opener = Opener {
+            service: service.clone(),
+            publishing,
+            checkpoints,
+            random,
+            published: sender,
+            data_dir: config.data_dir.clone(),
+            urls: certificates.urls(public.0, private.0),
+        };
+        let (read, took) = opener.first(folder).await?;
+        let log = match read {
+            Ok(read) => Log::Open(opener.go_on(entry, read)),
+            Err(error) if opener.serves() && !error.is_setting() => {
+                Log::Refused(Box::new(Waiting::new(opener, entry, error, took)))
+            }
+            Err(error) => return Err(error),
+        };
         // A token that was never shown may have been replaced meanwhile.
         let token = token.filter(|token| token.hash() == service.node.state().operator);
-        let anchor = AnchorFile::new(folder.anchor(), service.clock.clone(), service.node.view());
-        let ticks = service.clock.is_system() && !service.node.is_read_only();
         let places = limits::places();
         let serve = |listener, (address, socket): Bound, places, tls| {
             http::serve(listener, socket, places, tls, service.clone())
@@ -113,14 +140,28 @@ impl App {
             private: serve(Listener::Private, private, places.private, private_tls)?,
             certificates,
             node_thread,
-            worker,
-            checkpointing,
-            anchoring: tokio::spawn(anchor.run()),
-            ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
+            log,
+            hurry: Arc::default(),
             service,
             new_token: token,
-            folder,
+            data_dir: config.data_dir.clone(),
         })
+    }
+
+    /// The server, if it can use its log.
+    ///
+    /// # Errors
+    /// Why it cannot. The server is stopped then.
+    pub fn whole(self) -> Result<App, StartError> {
+        match self.log {
+            Log::Refused(waiting) => Err(waiting.why),
+            Log::Open(_) => Ok(self),
+        }
+    }
+
+    /// Has the log tried again at once, if it cannot be used.
+    pub fn hurry(&self) -> Arc<Notify> {
+        Arc::clone(&self.hurry)
     }
 
     /// The public listener's address.
@@ -133,6 +174,11 @@ impl App {
         self.private.0
     }
 
+    /// The addresses of the public and the private listener, as URLs.
+    pub fn urls(&self) -> [String; 2] {
+        self.certificates.urls(self.public(), self.private())
+    }
+
     /// The operator's token, if this is a new deployment whose token has not been shown.
     pub fn new_token(&self) -> Option<&Token> {
         self.new_token.as_ref()
@@ -143,7 +189,11 @@ impl App {
     /// # Errors
     /// When the token cannot be deleted; then the next start shows it again.
     pub fn token_is_shown(&self) -> io::Result<()> {
-        self.folder.token_is_shown()
+        match self.log {
+            Log::Open(_) => first_start::end(&self.data_dir),
+            // Whether there is a token to show is not known.
+            Log::Refused(_) => Ok(()),
+        }
     }
 
     /// What the listeners identify themselves with.
@@ -166,24 +216,26 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run(self) -> io::Result<()> {
-        let App { service, public, private, node_thread, worker, ticker, anchoring, .. } = self;
-        let (folder, clock) = (self.folder, service.clock.clone());
-        let checkpointing = self.checkpointing;
+        let App { service, public, private, node_thread, log, hurry, .. } = self;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let work = async move {
+            match log {
+                Log::Open(work) => Some(work),
+                Log::Refused(waiting) => waiting.until_open(&hurry, stopped).await,
+            }
+        };
+        let work = tokio::spawn(work);
         let listened = futures_util::future::try_join(public.1, private.1).await;
-        anchoring.abort();
-        if let Some(ticker) = ticker {
-            ticker.abort();
-            // The task holds a handle to the node, which must be dropped before the node can end.
-            let _aborted = ticker.await;
+        drop(stop);
+        let mut work = work.await.ok().flatten();
+        if let Some(work) = &mut work {
+            work.stop_ticks().await;
         }
         drop(service);
-        let join = move || node_thread.map_or(Ok(()), JoinHandle::join);
-        let joined = tokio::task::spawn_blocking(join).await;
-        // A publication that cannot be written now is written at the next start.
-        if tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok() {
-            let _written = checkpointing.await;
+        let joined = tokio::task::spawn_blocking(move || node_thread.join()).await;
+        if let Some(work) = work {
+            work.end().await;
         }
-        anchor::save(&folder.anchor(), &clock);
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the node ended with a panic");
         }
@@ -198,78 +250,5 @@ impl std::fmt::Debug for App {
             .field("public", &public)
             .field("private", &private)
             .finish_non_exhaustive()
-    }
-}
-
-/// Everything that runs behind the listeners.
-struct Running {
-    service: Service,
-    node_thread: Option<JoinHandle<()>>,
-    worker: tokio::task::JoinHandle<()>,
-    checkpointing: tokio::task::JoinHandle<()>,
-}
-
-impl Running {
-    /// Replays the log, then starts the node and the worker that publishes.
-    async fn start(
-        (mut store, log): (Box<dyn Store>, PathBuf),
-        keys: Arc<DeploymentKeys>,
-        publishing: Publishing,
-        checkpoints: Checkpoints,
-        (clock, random): (WatchedClock, Random),
-        config: &Config,
-    ) -> Result<Running, StartError> {
-        // Both take seconds with millions of elements.
-        let own = checkpoints.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let checkpoint = own.read(&mut *store);
-            (store, checkpoint)
-        });
-        let mut before = Before::look(&publishing).await?;
-        let last = before.published.take();
-        let (mut store, checkpoint) = read.await.map_err(io::Error::other)?;
-        let own_keys = Arc::clone(&keys);
-        let replayed = tokio::task::spawn_blocking(move || {
-            let caught_up = before.catch_up(&mut *store, &own_keys, checkpoint)?;
-            if caught_up.replayed.newer.is_none() {
-                store.settle();
-            }
-            Ok::<_, StartError>((store, caught_up))
-        });
-        let (store, caught_up) = replayed.await.map_err(io::Error::other)??;
-        let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
-
-        let series = state.series;
-        let (inputs, queue) = mpsc::channel::<PublicationInput>(INPUTS);
-        let (node, node_thread) = match newer {
-            None => {
-                let (node, thread) = Node::start(store, state, clock.clone(), random, inputs)?;
-                (node, Some(thread))
-            }
-            Some(_) => (Node::read_only(state), None),
-        };
-        // After a recovery or a recall nothing of the old series is written any more, which may be
-        // older than what phones have. The first tick of the new one comes at once.
-        let is_over = |of: &TickPosition| of.version.series < series;
-        let last = last.filter(|last| !is_over(&last.position));
-        let waits = outbox.position().as_ref().is_some_and(is_over);
-        let (sender, published) = watch::channel(last);
-        let shelf = Arc::clone(&publishing.shelf);
-        let remake = Remake::new(remake(log, Arc::clone(&keys)));
-        let worker = Worker::new(publishing, builder, sender, Some(remake));
-        let worker = tokio::spawn(worker.run(outbox, waits, queue));
-        let checkpointing = tokio::spawn(checkpoints.run(node.view(), published.clone()));
-        let service = Service {
-            node,
-            keys,
-            log: LogReader::new(config.data_dir.join(LOG)),
-            clock,
-            published,
-            shelf,
-            body_patience: Duration::from_secs(config.body_seconds.into()),
-            request_log: Arc::new(RequestLog::new(config.log_requests)),
-            metrics: Arc::default(),
-        };
-        Ok(Running { service, node_thread, worker, checkpointing })
     }
 }

@@ -6,26 +6,24 @@
 //! copy, in several ways; the chain of the events decides which of them is right, and the witness
 //! whether it is complete. Only a complete one takes the place of the log, or one that an operator accepts.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _};
+use std::fs;
+use std::io;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::folder::FolderError;
+use super::kept::{Kept, sweep};
 use super::loss::Loss;
-use crate::new_file::{NewFile, Readers, sync_folder};
 use crate::node::{Replayed, replay};
 use crate::store::wal::{Choice, Damage, Wal};
 use crate::store::witness::{Seen, Witness, Witnessed};
 use crate::store::{SqliteStore, Store as _, StoreError};
-use crate::time::utc;
 
 /// Name of the log in a data folder.
 pub(super) const LOG: &str = "log.sqlite";
 
 pub(super) const LOG_WAL: &str = "log.sqlite-wal";
 pub(super) const WITNESS: &str = "witness";
-const REPAIRED: &str = "repaired.sqlite";
 
 /// What is done about events that are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +49,9 @@ pub(super) struct OpenLog {
 pub(super) fn open(folder: &Path, now: u64, on_loss: OnLoss) -> Result<OpenLog, FolderError> {
     let path = folder.join(LOG);
     let (mut loss, mut repaired) = (None, None);
+    if let Err(error) = sweep(&path) {
+        tracing::warn!(%error, "what is left of an earlier repair cannot be deleted");
+    }
     if let Some(found) = look(&path)? {
         match found.mend(folder, now, on_loss)? {
             Mended::Whole(text) => repaired = Some(text),
@@ -198,20 +199,20 @@ impl Found {
     fn mend(&self, folder: &Path, now: u64, on_loss: OnLoss) -> Result<Mended, FolderError> {
         let path = folder.join(LOG);
         let Some(wal) = &self.wal else { return self.without_wal(&path, on_loss) };
-        let copy = keep(folder, now).map_err(|(copy, error)| FolderError::NotKept {
+        let kept = Kept::copy(&path, now).map_err(|(copy, error)| FolderError::NotKept {
             path: path.clone(),
             what: self.what.clone(),
             copy,
             error,
         })?;
-        let io = |error| FolderError::Io { path: copy.join(REPAIRED), error };
+        let io = |error| FolderError::Io { path: kept.repaired(), error };
         let mut attempts = Vec::new();
         for choice in Choice::ALL {
-            attempts.push(self.attempt(wal, choice, &copy).map_err(io)?);
+            attempts.push(self.attempt(wal, choice, &kept).map_err(io)?);
             if self.is_complete(&attempts) {
-                install(folder, &copy).map_err(io)?;
+                kept.install().map_err(io)?;
                 let Found { what, .. } = self;
-                let place = copy.display();
+                let place = kept.folder.display();
                 return Ok(Mended::Whole(format!(
                     "{what} The log has been repaired, and every event that was acknowledged is in it. \
                      A copy of the damaged files is in {place}. The disk may be failing: replace it."
@@ -220,19 +221,22 @@ impl Found {
         }
         let best = attempts.iter().filter(|attempt| attempt.end.is_some());
         let best = best.copied().max_by_key(|attempt| attempt.end);
-        let loss = self.loss(best, &attempts, wal, &copy).map_err(io)?;
+        let loss = self.loss(best, &attempts, wal, &kept).map_err(io)?;
         let made =
-            best.map(|best| self.attempt(wal, best.choice, &copy)).transpose().map_err(io)?;
+            best.map(|best| self.attempt(wal, best.choice, &kept)).transpose().map_err(io)?;
         match made {
             Some(_) if on_loss == OnLoss::Accept => {
-                install(folder, &copy).map_err(io)?;
+                kept.install().map_err(io)?;
                 Ok(Mended::Lossy(loss))
             }
             Some(_) => {
-                fs::remove_file(copy.join(REPAIRED)).map_err(io)?;
+                fs::remove_file(kept.repaired()).map_err(io)?;
                 Err(FolderError::Lost { path, loss: Box::new(loss) })
             }
-            None => Err(FolderError::Unreadable { path, what: self.what.clone(), copy }),
+            None => {
+                let (what, copy) = (self.what.clone(), kept.folder);
+                Err(FolderError::Unreadable { path, what, copy })
+            }
         }
     }
 
@@ -254,9 +258,9 @@ impl Found {
     }
 
     /// Makes and reads a repaired copy.
-    fn attempt(&self, wal: &Wal, choice: Choice, copy: &Path) -> io::Result<Attempt> {
-        let path = copy.join(REPAIRED);
-        repair(wal, choice, copy)?;
+    fn attempt(&self, wal: &Wal, choice: Choice, kept: &Kept) -> io::Result<Attempt> {
+        let path = kept.repaired();
+        kept.make_repaired(|copy| wal.apply(choice, copy))?;
         let mut attempt = Attempt { choice, end: None, last: 0, before_last: 0, has_seen: false };
         let Ok(mut store) = SqliteStore::open_read_only(&path) else { return Ok(attempt) };
         // A batch that cannot be read counts for nothing: its numbers may be damaged.
@@ -316,18 +320,18 @@ impl Found {
         best: Option<Attempt>,
         attempts: &[Attempt],
         wal: &Wal,
-        copy: &Path,
+        kept_files: &Kept,
     ) -> io::Result<Loss> {
-        let (what, copy_path) = (self.what.clone(), Some(copy.to_owned()));
+        let (what, copy) = (self.what.clone(), Some(kept_files.folder.clone()));
         let (kept, last) = (best.and_then(|best| best.end).unwrap_or(0), self.known(attempts));
         let fullest = attempts.iter().max_by_key(|attempt| attempt.last);
         let mut readable = Vec::new();
         if let Some(fullest) = fullest.filter(|fullest| fullest.last > kept) {
-            self.attempt(wal, fullest.choice, copy)?;
-            readable = readable_after(&copy.join(REPAIRED), kept, last.min(fullest.last));
+            self.attempt(wal, fullest.choice, kept_files)?;
+            readable = readable_after(&kept_files.repaired(), kept, last.min(fullest.last));
         }
         let may_be_more = self.may_be_more(attempts) || last <= kept;
-        Ok(Loss { what, kept, last, readable, may_be_more, copy: copy_path })
+        Ok(Loss { what, kept, last, readable, may_be_more, copy })
     }
 }
 
@@ -346,114 +350,3 @@ fn readable_after(path: &Path, kept: u64, last: u64) -> Vec<RangeInclusive<u64>>
     }
     readable
 }
-
-/// Copies the database and writes the chosen frames into it.
-fn repair(wal: &Wal, choice: Choice, copy: &Path) -> io::Result<()> {
-    let to = copy.join(REPAIRED);
-    match fs::remove_file(&to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut repaired = NewFile::create(&to, Readers::Owner)?;
-    repaired.fill_from(&mut File::open(copy.join(LOG))?)?;
-    keep_owner(&copy.with_file_name(LOG), repaired.file())?;
-    wal.apply(choice, repaired.file())?;
-    repaired.sync()?;
-    repaired.keep();
-    Ok(())
-}
-
-/// Whoever repairs the log, perhaps root, the server's user needs it.
-fn keep_owner(log: &Path, copy: &File) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt as _, fchown};
-        let (of, now) = (fs::metadata(log)?, copy.metadata()?);
-        if (of.uid(), of.gid()) != (now.uid(), now.gid()) {
-            fchown(copy, Some(of.uid()), Some(of.gid()))?;
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = (log, copy);
-    Ok(())
-}
-
-/// Puts the repaired copy in the place of the log. After a crash in between it is repaired again, to
-/// the same effect.
-fn install(folder: &Path, copy: &Path) -> io::Result<()> {
-    fs::rename(copy.join(REPAIRED), folder.join(LOG))?;
-    sync_folder(folder)?;
-    fs::remove_file(folder.join(LOG_WAL))?;
-    sync_folder(folder)
-}
-
-/// Copies the log and its write-ahead log to a new folder, unless a folder has them already: a server
-/// that is started again and again must not fill the disk. Returns the folder.
-fn keep(folder: &Path, now: u64) -> Result<PathBuf, (PathBuf, io::Error)> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |error| (path, error)
-    };
-    for kept in kept_folders(folder).map_err(failed(folder))? {
-        let is_same = |name: &str| is_equal(&folder.join(name), &kept.join(name));
-        if is_same(LOG).unwrap_or(false) && is_same(LOG_WAL).unwrap_or(false) {
-            return Ok(kept);
-        }
-    }
-    let name = format!("damaged-{}", utc(now).replace(['-', ':'], ""));
-    let numbered = (2..).map(|number| folder.join(format!("{name}-{number}")));
-    let mut places = std::iter::once(folder.join(&name)).chain(numbered);
-    let place = places.find(|place| !place.exists()).unwrap_or_else(|| folder.join(&name));
-    copy_to(folder, &place).map_err(|error| {
-        // What is half copied would only be in the way.
-        let _gone = fs::remove_dir_all(&place);
-        (place.clone(), error)
-    })?;
-    Ok(place)
-}
-
-fn kept_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut kept = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("damaged-") {
-            kept.push(entry.path());
-        }
-    }
-    Ok(kept)
-}
-
-fn copy_to(folder: &Path, place: &Path) -> io::Result<()> {
-    fs::create_dir(place)?;
-    for name in [LOG, LOG_WAL] {
-        let mut copy = NewFile::create(&place.join(name), Readers::Owner)?;
-        copy.fill_from(&mut File::open(folder.join(name))?)?;
-        copy.sync()?;
-        copy.keep();
-    }
-    sync_folder(place)?;
-    sync_folder(folder)
-}
-
-fn is_equal(one: &Path, two: &Path) -> io::Result<bool> {
-    let (mut one, mut two) = (File::open(one)?, File::open(two)?);
-    if one.metadata()?.len() != two.metadata()?.len() {
-        return Ok(false);
-    }
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    loop {
-        left.clear();
-        right.clear();
-        one.by_ref().take(PIECE).read_to_end(&mut left)?;
-        two.by_ref().take(PIECE).read_to_end(&mut right)?;
-        if left != right {
-            return Ok(false);
-        }
-        if left.is_empty() {
-            return Ok(true);
-        }
-    }
-}
-
-/// Bytes that are compared at a time.
-const PIECE: u64 = 1 << 20;

@@ -103,6 +103,9 @@ impl Restore {
         if !copy.exists() {
             return Err(RestoreError::NoCopy { path: copy });
         }
+        // Its write-ahead log is beside the file that a link leads to.
+        let copy = fs::canonicalize(&copy)
+            .map_err(|error| RestoreError::Io { path: copy.clone(), error })?;
         let log = config.data_dir.join(LOG);
         if fs::canonicalize(&copy).ok() == fs::canonicalize(&log).ok() {
             return Err(RestoreError::Itself { path: log });

@@ -74,6 +74,13 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+impl StartError {
+    /// Whether a setting is wrong, and not the log.
+    pub(super) fn is_setting(&self) -> bool {
+        matches!(self, StartError::Replay(ReplayError::OtherKeys))
+    }
+}
+
 /// Connections that may wait to be taken. The system may have a lower limit.
 const QUEUE: i32 = 1024;
 

@@ -22,7 +22,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::state::{Provider, State};
 use crate::domain::token::{Role, Token};
-use crate::node::{replay, seal};
+use crate::node::{ReplayError, Survey, replay, seal};
 use crate::publishing::{Comparison, Outbox, Publishing};
 use crate::random::Random;
 use crate::store::{SqliteStore, Store};
@@ -112,12 +112,37 @@ pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResu
     let mut store = SqliteStore::open_read_only(&path)
         .map_err(|error| named(&format_args!("{error}\n{}", error.advice())))?;
     let began = Instant::now();
-    let replayed = replay(&mut store, None, |_, _| Ok(())).map_err(|error| named(&error))?;
+    let replayed = replay(&mut store, None, |_, _| Ok(()));
+    if let Err(ReplayError::Log(_)) = &replayed {
+        say_damage(&Survey::of(&mut store))?;
+    }
+    let replayed = replayed.map_err(|error| named(&error))?;
     let state = replayed.whole().map_err(|error| named(&error))?;
     say(format_args!("{} events, each follows from those before it", state.position))?;
     say(format_args!("head {}", HEXLOWER.encode(&state.head)))?;
     say(rate(state.position, "events", began.elapsed()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says which events are damaged, if not only the first one is.
+fn say_damage(Survey { damaged, count, chained, end }: &Survey) -> Result<(), Error> {
+    for event in damaged {
+        say(event)?;
+    }
+    let more = count - damaged.len() as u64;
+    if more > 0 {
+        say(format_args!("and {more} more"))?;
+    }
+    let intact = chained - count;
+    say(format_args!("{intact} events are as they were written, {count} are damaged"))?;
+    match end {
+        Some(ReplayError::Log(error)) => {
+            say(format_args!("what is behind event {chained} cannot be verified: {error}"))?;
+        }
+        Some(error) => say(format_args!("what is behind event {chained} cannot be read: {error}"))?,
+        None => {}
+    }
+    Ok(())
 }
 
 /// Largest number of wrong files that are listed.

@@ -1,13 +1,14 @@
 //! The command `serve`.
 
 use std::io::IsTerminal as _;
-use std::pin::pin;
 use std::process::ExitCode;
 #[cfg(unix)]
 use std::sync::Arc;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(unix)]
+use tokio::sync::Notify;
 use tracing::Level;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::Registry;
@@ -24,7 +25,6 @@ use crate::app::Certificates;
 use crate::app::config::{Config, LogFormat, LogLevel, Options};
 use crate::app::{App, DataFolder};
 use crate::domain::policy::Policy;
-use crate::http::TlsFiles;
 use crate::random::Random;
 #[cfg(unix)]
 use crate::request_log::RequestLog;
@@ -42,18 +42,23 @@ pub(super) fn serve(settings: &Options) -> CommandResult {
         #[cfg(unix)]
         let hangups = signal(SignalKind::hangup()).ok();
         let app = App::build(config, config.clock(), Random::System).await?;
+        // Before anybody is told that the server runs, and may stop it.
+        let stop = stop_signal();
         greet(config, &app);
         warn(config, &app);
         #[cfg(unix)]
         if let Some(hangups) = hangups {
-            let request_log = Arc::clone(&app.service().request_log);
-            let certificates = app.certificates().clone();
-            let reload = reload_at(hangups, settings.clone(), levels, request_log, certificates);
-            actix_web::rt::spawn(reload);
+            let changeable = Changeable {
+                levels,
+                request_log: Arc::clone(&app.service().request_log),
+                certificates: app.certificates().clone(),
+                hurry: app.hurry(),
+            };
+            actix_web::rt::spawn(reload_at(hangups, settings.clone(), changeable));
         }
         let handles = app.handles();
         actix_web::rt::spawn(async move {
-            stop_signal().await;
+            stop.await;
             tracing::info!("stopping");
             futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true))).await;
         });
@@ -100,17 +105,23 @@ fn levels(level: LogLevel) -> Targets {
         .with_target("actix_http", LevelFilter::OFF)
 }
 
+/// What a SIGHUP changes while the server runs.
+#[cfg(unix)]
+struct Changeable {
+    levels: Levels,
+    request_log: Arc<RequestLog>,
+    certificates: Certificates,
+    /// Has a log tried again that could not be used.
+    hurry: Arc<Notify>,
+}
+
 /// Reads the settings again at each SIGHUP, and does what can be done while the server runs. The others
 /// need a restart.
 #[cfg(unix)]
-async fn reload_at(
-    mut hangups: Signal,
-    settings: Options,
-    handle: Levels,
-    request_log: Arc<RequestLog>,
-    certificates: Certificates,
-) {
+async fn reload_at(mut hangups: Signal, settings: Options, changeable: Changeable) {
+    let Changeable { levels: handle, request_log, certificates, hurry } = changeable;
     while hangups.recv().await.is_some() {
+        hurry.notify_one();
         match Config::load(&settings) {
             Ok(config) => {
                 let _gone = handle.reload(levels(config.log_level));
@@ -151,19 +162,16 @@ fn greet(config: &Config, app: &App) {
 
 /// The text that a start shows on standard output.
 fn greeting(config: &Config, app: &App) -> String {
-    let (public, private) = (app.public(), app.private());
+    let [public, private] = app.urls();
     let root = data_encoding::HEXLOWER.encode(&app.service().keys.root().0);
-    let scheme = |tls: Option<TlsFiles>| if tls.is_some() { "https" } else { "http" };
-    let (open, closed) = (scheme(config.public_tls()), scheme(config.private_tls()));
-    let mut text =
-        format!("public:  {open}://{public}\nprivate: {closed}://{private}\nroot key: {root}\n");
+    let mut text = format!("public:  {public}\nprivate: {private}\nroot key: {root}\n");
     let Some(token) = app.new_token() else { return text };
     text += &format!("operator token: {token}\n");
     text += &format!(
         "\nThis is a new deployment in {data}. The operator token is shown only now: keep it.\n\
          Keep a copy of {keys} in a safe place: without it nothing can be restored.\n\n\
          Next:\n  \
-           export GCS_SERVER_TOKEN={token} GCS_SERVER_URL={closed}://{private}\n  \
+           export GCS_SERVER_TOKEN={token} GCS_SERVER_URL={private}\n  \
            gcs-server provider add 'City hospital'    # gives a provider token\n  \
            gcs-server --help\n",
         data = config.data_dir.display(),
@@ -203,17 +211,28 @@ fn warn(config: &Config, app: &App) {
     }
 }
 
-/// SIGTERM or SIGINT.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            let (terminate, interrupt) = (pin!(terminate.recv()), pin!(tokio::signal::ctrl_c()));
-            futures_util::future::select(terminate, interrupt).await;
-            return;
+/// Waits for SIGTERM or SIGINT, which no longer end the process by themselves from now on.
+#[cfg(unix)]
+fn stop_signal() -> impl Future<Output = ()> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        // Without signals the server runs until it is killed. That loses nothing either.
+        let received = signals.into_iter().flatten().map(|mut signal| {
+            Box::pin(async move {
+                signal.recv().await;
+            })
+        });
+        let received: Vec<_> = received.collect();
+        if received.is_empty() {
+            return std::future::pending().await;
         }
+        futures_util::future::select_all(received).await;
     }
-    // Without signals the server runs until it is killed. That loses nothing either.
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn stop_signal() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,7 +1,7 @@
 //! The chain: numbered events, each bound to the one before.
 //!
 //! An event is a header and a body. The header is chained and kept for ever. Of the body it has
-//! only a hash, SHA-256(salt ‖ body) with a salt of 32 random bytes. A purge erases body and salt
+//! only a hash, the commitment, with a salt of 32 random bytes. A purge erases body and salt
 //! without breaking the chain, and afterwards the body cannot be guessed from the hash.
 //! A header:
 //!
@@ -12,10 +12,13 @@
 //! kind       u16   the kind of event, see `Event::kind`
 //! outcome    u8    1: accepted
 //! rules      u16   version of the rules that judged it
-//! commitment 32    SHA-256(salt ‖ body)
+//! commitment 32    SHA-256(salt ‖ all of the above ‖ body); up to rules 1, SHA-256(salt ‖ body)
 //! ```
 //!
 //! Numbers are little-endian. A header has 85 bytes.
+//!
+//! The chain tells whether a header is right only by the header behind it. Of the last event the commitment
+//! tells, since it covers the header too: no flipped bit makes it an event of another kind or time.
 
 use gcs_core::Digest;
 use sha2::{Digest as _, Sha256};
@@ -26,9 +29,15 @@ use super::events::{DecodeError, Event};
 /// Length of a header in bytes.
 pub const HEADER_LEN: usize = 85;
 
+/// Bytes of a header before the commitment.
+const COMMITTED: usize = HEADER_LEN - 32;
+
 /// Version of the rules by which this release judges. The state is computed from the events as
 /// they were recorded: a release with new rules does not judge old events again.
-pub const RULES: u16 = 1;
+pub const RULES: u16 = 2;
+
+/// The last version of the rules whose commitments do not cover headers.
+const BODIES_ALONE: u16 = 1;
 
 /// The outcome of an event that was accepted. Requests that are not accepted are not in the log.
 const ACCEPTED: u8 = 1;
@@ -48,7 +57,7 @@ pub struct EventHeader {
     pub outcome: u8,
     /// Version of the rules that judged it.
     pub rules: u16,
-    /// SHA-256(salt ‖ body).
+    /// SHA-256 of the salt, of this header as far as it comes before, and of the body.
     pub commitment: [u8; 32],
 }
 
@@ -82,6 +91,17 @@ impl EventHeader {
         })
     }
 
+    /// The commitment that belongs to this header and a body, whatever commitment it has. Without the
+    /// salt it says nothing about the body.
+    #[must_use]
+    pub fn commitment_to(&self, salt: &[u8; 32], body: &[u8]) -> [u8; 32] {
+        let mut hasher = Sha256::new_with_prefix(salt);
+        if self.rules != BODIES_ALONE {
+            hasher.update(&self.to_bytes()[..COMMITTED]);
+        }
+        hasher.chain_update(body).finalize().into()
+    }
+
     /// SHA-256 of the header's bytes. The next header contains it.
     pub fn hash(&self) -> [u8; 32] {
         Digest::of(&self.to_bytes()).0
@@ -92,12 +112,6 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*head)
-}
-
-/// SHA-256(salt ‖ body): binds a header to a body. Without the salt it says nothing about the
-/// body.
-fn commitment(salt: &[u8; 32], body: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(salt).chain_update(body).finalize().into()
 }
 
 /// An event of the log.
@@ -179,15 +193,16 @@ impl Chain {
     /// random and used only once.
     pub fn seal(&mut self, event: &Event, time: u64, salt: &[u8; 32]) -> (EventHeader, Vec<u8>) {
         let body = event.encode();
-        let header = EventHeader {
+        let mut header = EventHeader {
             position: self.position + 1,
             previous: self.head,
             time,
             kind: event.kind(),
             outcome: ACCEPTED,
             rules: RULES,
-            commitment: commitment(salt, &body),
+            commitment: [0; 32],
         };
+        header.commitment = header.commitment_to(salt, &body);
         (self.position, self.head) = (header.position, header.hash());
         (header, body)
     }
@@ -205,9 +220,9 @@ impl Chain {
         let header = next.link(header)?;
         let position = header.position;
         if let Some((salt, body)) = body
-            && commitment(salt, body) != header.commitment
+            && header.commitment_to(salt, body) != header.commitment
         {
-            let what = "its body is not the one it was written with";
+            let what = "its body is not the one it was written with, or its header is not";
             return Err(LogError::broken(position, what));
         }
         if header.outcome != ACCEPTED {

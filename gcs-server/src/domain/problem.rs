@@ -140,6 +140,11 @@ pub enum Problem {
          release is installed"
     )]
     ReadOnly,
+    #[error(
+        "the server cannot use its log, and accepts and answers nothing but the published files, until \
+         that is put right; try again later (/readyz on the private listener says why)"
+    )]
+    LogUnusable,
     #[error("the server is starting, stopping or overloaded; try again")]
     Unavailable,
     #[error(

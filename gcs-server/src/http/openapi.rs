@@ -103,6 +103,7 @@ fn add_problems(operation: &mut Operation) {
     if operation.security.is_some() {
         declare("401", "unauthorized: the token is missing or unknown");
         declare("403", "forbidden: the token is of another role");
+        declare("503", "read_only, log_unusable, storage_unavailable, unavailable");
     }
     if operation.request_body.is_some() {
         declare("400", "json_invalid, json_shape, body_incomplete");
@@ -154,7 +155,7 @@ const HEADERS: [(&[&str], bool, &str, &str); 7] = [
         &["503"],
         false,
         "Retry-After",
-        "Seconds after which to try again, for unavailable, storage_unavailable, clock_doubt and read_only",
+        "Seconds after which to try again, for unavailable, storage_unavailable, clock_doubt, read_only and log_unusable",
     ),
 ];
 

@@ -53,7 +53,17 @@ const STATUSES: &[(u16, &[&str])] = &[
         ],
     ),
     (500, &["internal"]),
-    (503, &["clock_doubt", "not_ready", "storage_unavailable", "read_only", "unavailable"]),
+    (
+        503,
+        &[
+            "clock_doubt",
+            "not_ready",
+            "storage_unavailable",
+            "read_only",
+            "log_unusable",
+            "unavailable",
+        ],
+    ),
 ];
 
 /// The codes of problems after which the same request may succeed later.
@@ -69,6 +79,7 @@ const RETRY: &[&str] = &[
     "not_ready",
     "storage_unavailable",
     "read_only",
+    "log_unusable",
     "unavailable",
 ];
 
@@ -205,6 +216,7 @@ impl ResponseError for Problem {
             Problem::ClockDoubt
             | Problem::StorageUnavailable
             | Problem::ReadOnly
+            | Problem::LogUnusable
             | Problem::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, "10"));
             }

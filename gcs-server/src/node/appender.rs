@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::batch::{BatchBuilder, SealedBatch};
+use super::entry::{Closed, Gate};
 use super::replay::{ReplayError, read_after};
 use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
@@ -34,7 +35,7 @@ pub(super) struct Appender {
     pub(super) random: Random,
     pub(super) inputs: mpsc::Sender<PublicationInput>,
     pub(super) is_writable: Arc<AtomicBool>,
-    pub(super) is_read_only: Arc<AtomicBool>,
+    pub(super) gate: Gate,
     /// A job that could not be judged together with those before it.
     pub(super) postponed: Option<Box<dyn Job>>,
 }
@@ -178,7 +179,7 @@ impl Appender {
         });
         events.iter().for_each(|logged| self.apply(logged));
         if matches!(&read, Err(ReplayError::Log(error)) if error.is_newer()) {
-            self.is_read_only.store(true, Ordering::Relaxed);
+            self.gate.close(Closed::Newer);
         }
         read
     }

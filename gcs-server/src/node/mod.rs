@@ -8,16 +8,20 @@
 
 mod appender;
 mod batch;
+mod entry;
 mod replay;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
+use gcs_core::live::FillerKey;
 use tokio::sync::{mpsc, oneshot};
 
 use self::appender::Appender;
+use self::entry::{Closed, Gate};
 use crate::clock::WatchedClock;
 use crate::domain::events::Event;
 use crate::domain::judge::{Decision, Judgement, RequestContext};
@@ -27,9 +31,11 @@ use crate::random::Random;
 use crate::store::Store;
 
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
+pub use self::entry::Entry;
 pub use self::replay::{
     PublicationInput, ReplayError, Replayed, TickPosition, replay, replay_from,
 };
+pub use self::survey::Survey;
 
 /// Largest number of jobs that wait. Further requests are answered with [`Problem::Unavailable`].
 const QUEUE: usize = 1024;
@@ -41,8 +47,7 @@ pub struct Node {
     jobs: mpsc::Sender<Box<dyn Job>>,
     /// Whether the last append succeeded.
     is_writable: Arc<AtomicBool>,
-    /// Whether a newer release has written to the log.
-    is_read_only: Arc<AtomicBool>,
+    gate: Gate,
 }
 
 /// A view of the state that does not keep the node running.
@@ -121,45 +126,61 @@ impl Node {
         random: Random,
         inputs: mpsc::Sender<PublicationInput>,
     ) -> std::io::Result<(Node, JoinHandle<()>)> {
-        let state = Arc::new(RwLock::new(state));
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let is_writable = Arc::new(AtomicBool::new(true));
-        let is_read_only = Arc::new(AtomicBool::new(false));
-        let appender = Appender {
-            store,
-            state: Arc::clone(&state),
-            clock: clock.into(),
-            random,
-            inputs,
-            is_writable: Arc::clone(&is_writable),
-            is_read_only: Arc::clone(&is_read_only),
-            postponed: None,
-        };
-        let thread =
-            std::thread::Builder::new().name("node".into()).spawn(move || appender.run(queue))?;
-        Ok((Node { state, jobs, is_writable, is_read_only }, thread))
+        let (node, entry, thread) = Node::without_log()?;
+        entry.open(store, state, clock.into(), random, inputs);
+        Ok((node, thread))
     }
 
-    /// A node that accepts nothing, on a log that a newer release wrote.
-    pub fn read_only(state: State) -> Node {
-        let (jobs, _) = mpsc::channel(1);
-        let state = Arc::new(RwLock::new(state));
-        let [is_writable, is_read_only] = [false, true].map(|is| Arc::new(AtomicBool::new(is)));
-        Node { state, jobs, is_writable, is_read_only }
+    /// A node that has no log yet, and so accepts nothing; what gives it one; and the thread that
+    /// works once it has one, until every handle and the entry are dropped.
+    ///
+    /// # Errors
+    /// When the system cannot start a thread.
+    pub fn without_log() -> std::io::Result<(Node, Entry, JoinHandle<()>)> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let state = Arc::new(RwLock::new(State::new(FillerKey::new([0; 32]))));
+        let is_writable = Arc::default();
+        let node = Node { state, jobs, is_writable, gate: Gate::default() };
+        let (appender, given) = std::sync::mpsc::sync_channel::<Appender>(1);
+        let work = move || {
+            if let Ok(appender) = given.recv() {
+                appender.run(queue);
+            }
+        };
+        let thread = std::thread::Builder::new().name("node".into()).spawn(work)?;
+        let entry = Entry::new(node.clone(), appender);
+        entry.refuse("the server is starting");
+        Ok((node, entry, thread))
+    }
+
+    fn replace_state(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// Whether the node accepts nothing, because a newer release wrote to the log. Its state is not
     /// that of the log then, but an older one.
     pub fn is_read_only(&self) -> bool {
-        self.is_read_only.load(Ordering::Relaxed)
+        matches!(self.gate.closed(), Some(Closed::Newer))
+    }
+
+    /// Why the log cannot be used, if it cannot. The state is empty then.
+    pub fn refusal(&self) -> Option<Arc<str>> {
+        match self.gate.closed() {
+            Some(Closed::Refused(reason)) => Some(reason),
+            _ => None,
+        }
     }
 
     /// Makes sure that the state is that of the whole log.
     ///
     /// # Errors
-    /// [`Problem::ReadOnly`].
+    /// [`Problem::ReadOnly`], [`Problem::LogUnusable`].
     pub fn expect_current(&self) -> Result<(), Problem> {
-        if self.is_read_only() { Err(Problem::ReadOnly) } else { Ok(()) }
+        match self.gate.closed() {
+            None => Ok(()),
+            Some(Closed::Newer) => Err(Problem::ReadOnly),
+            Some(Closed::Refused(_)) => Err(Problem::LogUnusable),
+        }
     }
 
     /// Whether the node runs, and its last append to the log succeeded.

@@ -15,7 +15,7 @@ use crate::domain::state::{LastTick, State};
 use crate::store::{DAMAGED, Store, StoreError};
 
 /// Bytes of a log that are read at a time, about.
-const PAGE_BYTES: usize = 1 << 20;
+pub(super) const PAGE_BYTES: usize = 1 << 20;
 
 /// Pages that are read ahead while the events of another are applied.
 const PAGES_AHEAD: usize = 2;

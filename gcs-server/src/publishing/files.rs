@@ -2,8 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
-use std::path::Path as FolderPath;
-use std::sync::Arc;
+use std::path::{Path as FolderPath, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -23,8 +23,10 @@ const BLOCK: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Files {
     store: Arc<dyn ObjectStore>,
-    /// The folder that they are in, to wait for what is there already.
-    folder: Folder,
+    path: PathBuf,
+    /// The folder that they are in, to wait for what is there already. Opened before anything is written,
+    /// so that files can be read where nothing may be written.
+    folder: Arc<OnceLock<Folder>>,
 }
 
 impl Files {
@@ -32,12 +34,24 @@ impl Files {
     /// disk when the call that writes it returns.
     ///
     /// # Errors
-    /// When the folder cannot be made or used.
-    pub fn local(folder: &FolderPath) -> Result<Files, Error> {
-        let opened = Folder::open(folder).map_err(generic)?;
-        sweep(folder).map_err(generic)?;
-        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Files { store: Arc::new(store), folder: opened })
+    /// When the folder cannot be made or read. That it cannot be written to is found by what writes.
+    pub fn local(path: &FolderPath) -> Result<Files, Error> {
+        fs::create_dir_all(path).map_err(generic)?;
+        let store = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
+        let files = Files { store: Arc::new(store), path: path.to_owned(), folder: Arc::default() };
+        if let Err(error) = files.open().and_then(|_| sweep(path)) {
+            let path = path.display();
+            tracing::warn!(%path, %error, "nothing can be written to a folder of files");
+        }
+        Ok(files)
+    }
+
+    /// Makes sure that the folder's own name is on disk.
+    fn open(&self) -> io::Result<&Folder> {
+        if self.folder.get().is_none() {
+            let _by_another_meanwhile = self.folder.set(Folder::open(&self.path)?);
+        }
+        self.folder.get().ok_or_else(|| io::Error::other("the folder is not open"))
     }
 
     /// Waits until a file that is there already, and its name, are on disk: a crash may have come
@@ -52,9 +66,9 @@ impl Files {
         path: &str,
         act: fn(&Folder, &str) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let (folder, path) = (self.folder.clone(), path.to_owned());
-        let done = tokio::task::spawn_blocking(move || act(&folder, &path)).await?;
-        done.map_err(generic)
+        let (files, path) = (self.clone(), path.to_owned());
+        let act = move || files.open().and_then(|folder| act(folder, &path));
+        tokio::task::spawn_blocking(act).await?.map_err(generic)
     }
 
     /// A whole file; `None` if there is no such file.
@@ -82,8 +96,9 @@ impl Files {
         path: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
     ) -> Result<(), Error> {
-        let place = self.folder.path().join(path);
-        let is_right = tokio::task::spawn_blocking(move || write_blocks(&place, content)).await?;
+        let (files, name) = (self.clone(), path.to_owned());
+        let write = move || write_blocks(&files.open()?.path().join(name), content);
+        let is_right = tokio::task::spawn_blocking(write).await?;
         if is_right.map_err(generic)? { Ok(()) } else { Err(read_back(path)) }
     }
 
@@ -105,6 +120,9 @@ impl Files {
     }
 
     async fn put_opts(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
+        if self.folder.get().is_none() {
+            self.in_folder(path, |_, _| Ok(())).await?;
+        }
         let payload = PutPayload::from(bytes.to_vec());
         self.store.put_opts(&object(path)?, payload, mode.into()).await.map(drop)
     }
@@ -177,10 +195,6 @@ fn hash_of(mut file: File) -> io::Result<[u8; 32]> {
     }
 }
 
-fn generic(source: io::Error) -> Error {
-    Error::Generic { store: "folder", source: source.into() }
-}
-
 /// Deletes what writing left behind when the server was killed. The store writes a file as `name#1` first, and
 /// hides such names when it lists files.
 fn sweep(folder: &FolderPath) -> io::Result<()> {
@@ -198,6 +212,10 @@ fn sweep(folder: &FolderPath) -> io::Result<()> {
 fn is_left_over(name: &str) -> bool {
     let number = name.rsplit_once('#').map(|(_, number)| number);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn generic(source: io::Error) -> Error {
+    Error::Generic { store: "folder", source: source.into() }
 }
 
 fn object(path: &str) -> Result<Path, Error> {

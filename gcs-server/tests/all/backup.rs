@@ -198,7 +198,18 @@ fn a_copy_of_a_stopped_folder_is_its_log_and_goes_on_where_it_ended() {
     assert_eq!(difference(&before, &after), Vec::<String>::new(), "only the copy changes");
     let told = said(&copies.of_folder(home.path()));
     assert!(told.contains(", 0 of them new"), "{told}");
-    assert_eq!(batches(&copies.log()), batches(&home.path().join("log.sqlite")));
+    let whole = batches(&home.path().join("log.sqlite"));
+    assert_eq!(batches(&copies.log()), whole);
+
+    // A link to a log leads to its write-ahead log too.
+    let new = tempfile::tempdir().unwrap();
+    fs::copy(home.path().join("keys.json"), new.path().join("keys.json")).unwrap();
+    let link = new.path().join("link");
+    std::os::unix::fs::symlink(home.path().join("log.sqlite"), &link).unwrap();
+    let mut restore = program();
+    restore.arg("restore").arg(&link).arg("--data-dir").arg(new.path()).arg("--yes");
+    said(&restore.output().unwrap());
+    assert_eq!(batches(&new.path().join("log.sqlite"))[..whole.len()], whole);
 }
 
 /// The log of a ledger, brought up to date in a folder, and what is erased there.

@@ -261,6 +261,28 @@ async fn an_undamaged_write_ahead_log_is_not_copied() {
     assert!(kept(&torn).is_empty());
 }
 
+/// SQLite has the write-ahead log beside the file that a link leads to.
+#[cfg(unix)]
+#[actix_web::test]
+async fn a_log_that_a_link_leads_to_is_repaired_where_it_is() {
+    let Killed { home, digest, .. } = killed().await;
+    let disk = Home::new();
+    let mut wal = fs::read(home.path(WAL)).unwrap();
+    // The checksum of the second frame, without which its page can be told to be right.
+    wal[32 + (24 + 4096) + 16] ^= 1;
+    fs::write(disk.path(WAL), &wal).unwrap();
+    fs::copy(home.path(LOG), disk.path(LOG)).unwrap();
+    [LOG, WAL].iter().for_each(|name| fs::remove_file(home.path(name)).unwrap());
+    std::os::unix::fs::symlink(disk.path(LOG), home.path(LOG)).unwrap();
+    let running = try_start(&home).await.unwrap();
+    assert_eq!(running.digest(), digest);
+    running.stop().await;
+    assert!(fs::symlink_metadata(home.path(LOG)).unwrap().is_symlink());
+    assert!(kept(&home).is_empty());
+    assert_eq!(fs::read(kept(&disk)[0].join(WAL)).unwrap(), wal);
+    home.start().await.stop().await;
+}
+
 /// After a power cut the witness can be older than the log; or it is lost too.
 #[actix_web::test]
 async fn damage_is_seen_where_the_witness_is_old_or_lost() {

@@ -38,3 +38,4 @@ mod recovery;
 mod restart;
 mod store;
 mod tls;
+mod unusable_log;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{ALL, begin, fold, policy, raw, seal, submission};
+use crate::common::{ALL, begin, fold, make_newer, policy, raw, seal, submission};
 use futures_util::future::join_all;
 use gcs_core::report::{Code, ReportAnswer};
 use gcs_server::clock::Clock;
@@ -281,7 +281,7 @@ async fn an_event_of_a_newer_release_stops_writing_but_not_reading() {
         &[Event::from(gcs_server::domain::events::ClockResumed {})],
         NOW,
     );
-    batch.events[0].header[48..50].copy_from_slice(&900u16.to_le_bytes());
+    make_newer(&mut batch, 900, 1);
     store.clone().append(&batch).unwrap();
     for serial in 0..2 {
         let refused = host.report(serial, 1).await;

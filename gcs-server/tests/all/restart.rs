@@ -7,11 +7,11 @@ use crate::common::api::{Api, ask};
 use crate::common::home::{Home, Running, difference, files};
 use crate::common::process::{alone, text};
 use crate::common::shelf::named;
-use crate::common::{ALL, HOUR, Ledger, policy, raw, submission};
+use crate::common::{ALL, HOUR, Ledger, make_newer, policy, raw, submission};
 use gcs_core::Version;
 use gcs_server::app::StartError;
 use gcs_server::app::key_file;
-use gcs_server::domain::chain::{EventHeader, HEADER_LEN};
+use gcs_server::domain::chain::HEADER_LEN;
 use gcs_server::domain::events::TickMade;
 use gcs_server::domain::policy::Policy;
 use gcs_server::store::{SqliteStore, Store as _};
@@ -86,7 +86,7 @@ fn expect_read_only(api: &Api) {
     }
 }
 
-/// Only the witness can tell such a bit of the last event from a newer release.
+/// The witness tells such a bit of the last event from a newer release, and so does the commitment.
 #[actix_web::test]
 async fn a_flipped_bit_of_the_last_event_is_no_newer_release() {
     let home = lived().await;
@@ -102,6 +102,11 @@ async fn a_flipped_bit_of_the_last_event_is_no_newer_release() {
         open().execute(set, (flipped, first)).unwrap();
         let refusal = home.refusal().await;
         assert!(refusal.contains("not the one that was acknowledged"), "{refusal}");
+        let witness = fs::read(home.path("witness")).unwrap();
+        fs::remove_file(home.path("witness")).unwrap();
+        let refusal = home.refusal().await;
+        assert!(refusal.contains("or its header is not"), "{refusal}");
+        fs::write(home.path("witness"), witness).unwrap();
     }
 }
 
@@ -121,9 +126,7 @@ async fn a_log_of_a_newer_release_is_served_and_added_to_by_nobody() {
         &[TickMade { series: 1, number: 3 }.into()],
         crate::common::START,
     );
-    let mut header = EventHeader::from_bytes(&batch.events[0].header).unwrap();
-    header.kind = 900;
-    batch.events[0].header = header.to_bytes();
+    make_newer(&mut batch, 900, 1);
     store.append(&batch).unwrap();
     drop(store);
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::process::{Process, alone, place_set, text};
+use crate::common::process::{Process, alone, complaint, place_set, text};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -137,6 +137,17 @@ fn both_listeners_speak_tls() {
     let status = ["status", "--url", &url, "--ca", ca.to_str().unwrap()];
     let output = server.command(&operator, &status).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
+
+    // Whoever else wants its folder or its address is told whose they are.
+    let addresses =
+        format!("public: https://{}, private: https://{}", server.public, server.private);
+    let said = complaint(&alone(&authority.path("data"), &["recover"]));
+    assert!(said.contains(&addresses), "{said}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let address = server.public.to_string();
+    let same = ["--public-listen", &address, "--private-listen", "127.0.0.1:0"];
+    let said = complaint(&alone(elsewhere.path(), &same));
+    assert!(said.contains("A gcs-server of another data folder listens there"), "{said}");
     server.stop();
 }
 

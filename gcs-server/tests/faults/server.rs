@@ -49,7 +49,7 @@ impl Server {
     /// that is there already.
     ///
     /// # Errors
-    /// What a server says that does not start.
+    /// What a server says that does not start, or not with its log.
     pub fn start(
         folder: &Path,
         token: &str,
@@ -72,12 +72,27 @@ impl Server {
             Some((root, Api { public, private, operator, backend: String::new() }))
         })();
         match shown {
-            Some((root, api)) => Ok(Server { child, root, log, api }),
+            Some((root, api)) => {
+                let server = Server { child, root, log, api };
+                match server.refusal() {
+                    None => Ok(server),
+                    Some(why) => Err(why),
+                }
+            }
             None => {
                 let status = child.wait().unwrap();
                 Err(format!("{status}: {}", read(&log)))
             }
         }
+    }
+
+    /// Why the server serves the published files alone, if it does.
+    fn refusal(&self) -> Option<String> {
+        let ask = |address, path| try_ask(&agent(), address, "GET", path, &[], "").ok();
+        let unknown = ask(self.public, "/v1/reports/0")?;
+        let ready = ask(self.private, "/readyz")?;
+        (unknown.json()["code"] == "log_unusable")
+            .then(|| format!("serves files alone: {}", text(&ready.body)))
     }
 
     /// What was logged so far.

@@ -65,7 +65,7 @@ pub(crate) fn restart(folder: &Path) -> Result<Figures, Box<dyn Error>> {
     figures.set_memory("before");
     actix_web::rt::System::new().block_on(async {
         let began = Began::now();
-        let app = App::build(&config, clock, random()).await?;
+        let app = App::build(&config, clock, random()).await?.whole()?;
         figures.set_time("", &began);
         figures.set("elements", live(&app.service().node.state()) as f64);
         figures.set_memory("started");

@@ -35,7 +35,7 @@ pub(crate) fn ticks(folder: &Path) -> Result<Figures, Box<dyn Error>> {
     let clock = Clock::Manual(Arc::clone(&time));
     actix_web::rt::System::new().block_on(async {
         // Other random bytes than those of the log, or tracking ids would be the same again.
-        let app = App::build(&config, clock, gcs_server::random::Random::System).await?;
+        let app = App::build(&config, clock, gcs_server::random::Random::System).await?.whole()?;
         let (service, public, handles) = (app.service().clone(), app.public(), app.handles());
         let running = actix_web::rt::spawn(app.run());
         let figures = measure(&service, public, &time).await;

@@ -58,7 +58,8 @@ struct LogBatch {
 struct LogEvent {
     /// Its header, as base64 of 85 bytes: the position as u64, the SHA-256 of the header before it,
     /// the Unix time as u64, the kind as u16, the outcome as u8, the version of the rules as u16, and
-    /// SHA-256(salt, body). Numbers are little-endian.
+    /// SHA-256(salt, all of the header before, body), or SHA-256(salt, body) up to version 1 of the rules. Numbers
+    /// are little-endian.
     header: String,
     /// 32 random bytes as base64; null if the body has been erased.
     salt: Option<String>,
@@ -124,7 +125,7 @@ fn array<const N: usize>(text: &str) -> Option<[u8; N]> {
     responses(
         (status = 200, description = "A part of the log", body = LogPage),
         (status = 400, description = "parameter_invalid"),
-        (status = 503, description = "storage_unavailable: the log cannot be read"),
+        (status = 503, description = "storage_unavailable: the log cannot be read; read_only, log_unusable"),
     ),
 )]
 #[get("/v1/admin/log")]

@@ -22,7 +22,7 @@ use crate::service::Service;
     responses(
         (status = 200, description = "The publication that phones fetch now", body = PublishedVersion),
         (status = 409, description = "tick_pending, clock_leap, clock_behind, clock_moved"),
-        (status = 503, description = "storage_unavailable, unavailable: try again"),
+        (status = 503, description = "storage_unavailable, read_only, log_unusable, unavailable: try again"),
     ),
 )]
 #[post("/v1/admin/tick")]

@@ -110,7 +110,7 @@ struct ReportAnswer {
         (status = 410, description = "code_expired, code_revoked"),
         (status = 413, description = "too_large: a report has at most 640 KiB"),
         (status = 422, description = "too_many_items; no_items: none of the items can be accepted, and `problems` says why"),
-        (status = 503, description = "storage_unavailable, clock_doubt, unavailable: send the same report again later"),
+        (status = 503, description = "storage_unavailable, clock_doubt, read_only, log_unusable, unavailable: send the same report again later"),
     ),
 )]
 #[post("/v1/reports")]
@@ -176,7 +176,7 @@ struct DateStatus {
     responses(
         (status = 200, description = "The report's status", body = ReportStatus),
         (status = 404, description = "report_unknown"),
-        (status = 503, description = "read_only"),
+        (status = 503, description = "read_only, log_unusable"),
     ),
 )]
 #[get("/v1/reports/{tracking_id}")]

@@ -9,7 +9,7 @@ use gcs_core::files::Path;
 use gcs_core::publish::Publisher;
 
 use super::super::verify::{Names, Verdict};
-use super::{Place, Places, Shelf, path_of};
+use super::{Place, Shelf, path_of};
 
 impl Shelf {
     /// Reads and verifies the files that clients need now, and returns the paths of those that are wrong.
@@ -30,13 +30,13 @@ impl Shelf {
             listed.iter().filter_map(|name| name.parse().ok()).collect();
         paths.extend(&known);
         paths.extend(gaps(&paths, publisher.and_then(Publisher::version)));
-        self.change(|places| *places = Places::default());
         let (indexes, rest): (Vec<Path>, Vec<Path>) =
             paths.into_iter().partition(|path| matches!(path, Path::Index(_)));
         // Indexes first: they say what other files have.
         let mut names = Names::default();
-        let mut wrong = Vec::new();
+        let (mut wrong, mut kept) = (Vec::new(), BTreeSet::from([Path::Manifest]));
         for path in indexes {
+            kept.insert(path);
             match self.take(&names, path).await {
                 Some(index) => names.learn(&index),
                 None => wrong.push(path),
@@ -44,20 +44,35 @@ impl Shelf {
         }
         for path in rest {
             if live.contains(&path) || path == Path::Manifest {
+                kept.insert(path);
                 if self.take(&names, path).await.is_none() {
                     wrong.push(path);
                 }
             } else if names.has(&path) || known.contains(&path) {
+                kept.insert(path);
                 let name = path.to_string().into();
                 self.change(|places| places.insert(name, Place::Unchecked(path)));
             }
         }
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        // A load before this one may have put others here.
+        self.retain(&kept);
+        let is_manifest_wrong = wrong.contains(&Path::Manifest);
         wrong.retain(|path| live.contains(path));
-        if self.place(&Path::Manifest.to_string()).is_none() {
+        let manifest = Path::Manifest.to_string();
+        if is_manifest_wrong || self.place(&manifest).is_none() {
+            self.forget(&manifest);
             self.take_newest().await;
         }
         Ok(wrong)
+    }
+
+    /// Lets go of all files but these.
+    fn retain(&self, kept: &BTreeSet<Path>) {
+        let is_gone = |name: &Arc<str>| {
+            self.place(name).is_some_and(|place| !kept.contains(&path_of(&place)))
+        };
+        self.names().iter().filter(|name| is_gone(name)).for_each(|name| self.forget(name));
     }
 
     /// Takes a file from the disk and gives its bytes, if they are right.

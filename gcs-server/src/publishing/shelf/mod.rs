@@ -207,8 +207,9 @@ impl Shelf {
 
     /// A file that was wrong has its bytes again.
     pub(super) fn restore(&self, path: Path, bytes: &Bytes) {
+        let before = self.in_memory(&path.to_string()).map_or(0, |before| before.length);
         // The manifest changes on disk before it changes here.
-        let fits = path == Path::Manifest || self.used() + bytes.len() as u64 <= self.most;
+        let fits = path == Path::Manifest || self.used() - before + bytes.len() as u64 <= self.most;
         let file = Arc::new(Shelved::new(path, bytes, fits));
         self.lock_unmended().remove(&file.name);
         self.put(file);

@@ -226,7 +226,7 @@ impl Running {
         clock: Clock,
         random: &Random,
     ) -> Result<Running, StartError> {
-        let app = App::build(config, clock, random.clone()).await?;
+        let app = App::build(config, clock, random.clone()).await?.whole()?;
         let (service, handles) = (app.service().clone(), app.handles());
         let operator = app.new_token().map(ToString::to_string).unwrap_or_default();
         app.token_is_shown().unwrap();

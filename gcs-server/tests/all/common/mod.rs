@@ -21,7 +21,7 @@ use gcs_core::Version;
 use gcs_core::report::Code;
 use gcs_core::report::Item;
 use gcs_core::report::{ReceivedReport, ReportAnswer};
-use gcs_server::domain::chain::Chain;
+use gcs_server::domain::chain::{Chain, EventHeader};
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Deployment, OperatorTokenSet, PolicySet};
 use gcs_server::domain::judge;
@@ -32,7 +32,7 @@ use gcs_server::domain::problem::Problem;
 use gcs_server::domain::state::State;
 use gcs_server::node::{SealedBatch, replay};
 use gcs_server::random::Random;
-use gcs_server::store::{Batch, MemoryStore, Store};
+use gcs_server::store::{Batch, MemoryStore, Store, StoredEvent};
 
 pub use world::{START, date};
 
@@ -86,6 +86,16 @@ pub fn seal(position: u64, head: [u8; 32], events: &[Event], now: u64) -> Batch 
         &Random::seeded(1000 + position),
     );
     sealed.unwrap().unwrap().batch
+}
+
+/// Makes the first event of a batch one of a newer release, which has other kinds or outcomes.
+pub fn make_newer(batch: &mut Batch, kind: u16, outcome: u8) -> EventHeader {
+    let StoredEvent { header: bytes, body } = &mut batch.events[0];
+    let body = body.as_ref().unwrap();
+    let mut header = EventHeader { kind, outcome, ..EventHeader::from_bytes(bytes).unwrap() };
+    header.commitment = header.commitment_to(&body.salt, &body.bytes);
+    *bytes = header.to_bytes();
+    header
 }
 
 /// Everything in a store, from its first event.

@@ -54,9 +54,18 @@ impl Process {
 
     /// Starts it by another program, which is given its name and arguments.
     pub fn start_as(starter: &[&str], folder: &Path, flags: &[&str]) -> Process {
-        let is_new = !folder.join("log.sqlite").exists();
+        Process::start_program(starter, program(), folder, flags)
+    }
+
+    /// Starts a copy of the program.
+    pub fn start_program(
+        starter: &[&str],
+        mut command: Command,
+        folder: &Path,
+        flags: &[&str],
+    ) -> Process {
+        let is_new = !folder.join("log.sqlite").exists() && !folder.join("keys.json").exists();
         let log = tempfile::tempfile().unwrap();
-        let mut command = program();
         if let Some((starter, arguments)) = starter.split_first() {
             let program = command.get_program().to_owned();
             command = without_settings(Command::new(starter));
@@ -84,6 +93,13 @@ impl Process {
         let operator = if is_new { line("operator token:") } else { String::new() };
         let api = Api { public, private, operator, backend: String::new() };
         Process { child, root, log, api }
+    }
+
+    /// The same server, of a deployment with these tokens.
+    pub fn with_tokens(mut self, operator: &str, backend: &str) -> Process {
+        operator.clone_into(&mut self.api.operator);
+        backend.clone_into(&mut self.api.backend);
+        self
     }
 
     /// A command that asks this server, with a token if there is one.

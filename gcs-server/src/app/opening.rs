@@ -1,0 +1,201 @@
+//! Opening the log: at the start, and again while it cannot be used.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fs, io, mem};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::anchor::{self, AnchorFile};
+use super::catch_up::{CaughtUp, remake};
+use super::checkpoint::{Checkpoints, Unusable};
+use super::folder::{DataFolder, FolderError};
+use super::repair::{OnLoss, OpenLog};
+use super::start::{Before, StartError};
+use super::ticker;
+use crate::clock::WatchedClock;
+use crate::domain::state::State;
+use crate::node::{Entry, PublicationInput, Replayed, TickPosition};
+use crate::publishing::{Published, Publishing, Remake, Worker};
+use crate::random::Random;
+use crate::service::Service;
+use crate::store::Store;
+
+/// Number of publications that may wait to be computed. No tick is made before the last one is
+/// published, so that few are enough.
+const INPUTS: usize = 2;
+
+/// What it takes to open the log of a deployment, and to go on with it.
+pub(super) struct Opener {
+    pub(super) service: Service,
+    pub(super) publishing: Publishing,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) random: Random,
+    /// Says which publication phones can fetch.
+    pub(super) published: watch::Sender<Option<Published>>,
+    pub(super) data_dir: PathBuf,
+    /// The URLs of the listeners.
+    pub(super) urls: [String; 2],
+}
+
+/// A log that is open, and the state of its checkpoint.
+struct OpenedLog {
+    store: Box<dyn Store>,
+    checkpoint: Result<State, Unusable>,
+    /// Locked as long as the log is open.
+    folder: DataFolder,
+}
+
+/// A log that has been read to its end, and the last publication.
+pub(super) struct ReadLog {
+    store: Box<dyn Store>,
+    caught_up: CaughtUp,
+    published: Option<Published>,
+    folder: DataFolder,
+}
+
+impl Opener {
+    /// Puts the published files on the shelf, and reads the log of a folder that was locked for that. Also
+    /// says how long the log took.
+    ///
+    /// # Errors
+    /// When the published files cannot be read. An error of the log is in the answer.
+    pub(super) async fn first(
+        &self,
+        folder: DataFolder,
+    ) -> Result<(Result<ReadLog, StartError>, Duration), StartError> {
+        let began = Instant::now();
+        folder.announce_try();
+        // Both take seconds with millions of elements.
+        let opened = self.open(folder);
+        let before = Before::look(&self.publishing).await;
+        let opened = opened.await.map_err(io::Error::other)?;
+        let before = before?;
+        self.published.send_replace(before.published.clone());
+        let read = match opened {
+            Ok(opened) => self.read(opened, before).await,
+            Err(error) => Err(error),
+        };
+        Ok((read, began.elapsed()))
+    }
+
+    /// Reads the log once more, and whatever was published meanwhile.
+    ///
+    /// # Errors
+    /// Why the log cannot be used.
+    pub(super) async fn again(&self) -> Result<ReadLog, StartError> {
+        // A folder that is gone must not be made again: its disk may not be mounted.
+        let path = &self.data_dir;
+        fs::metadata(path).map_err(|error| FolderError::Io { path: path.clone(), error })?;
+        let folder = DataFolder::claim_to_try(path)?;
+        let opened = self.open(folder).await.map_err(io::Error::other)??;
+        let before = Before::look(&self.publishing).await?;
+        self.read(opened, before).await
+    }
+
+    /// Whether there is a publication to serve.
+    pub(super) fn serves(&self) -> bool {
+        self.publishing.shelf.in_memory("/v1/manifest").is_some()
+    }
+
+    /// Opens the log and reads its checkpoint.
+    fn open(&self, folder: DataFolder) -> JoinHandle<Result<OpenedLog, StartError>> {
+        let (checkpoints, now) = (self.checkpoints.clone(), self.service.clock.now());
+        spawn_blocking(move || {
+            let OpenLog { store, repaired, .. } = folder.open_log(now, OnLoss::Refuse)?;
+            if let Some(repaired) = repaired {
+                tracing::warn!("{repaired}");
+            }
+            let mut store = checkpoints.guard(Box::new(store));
+            let checkpoint = checkpoints.read(&mut *store);
+            Ok(OpenedLog { store, checkpoint, folder })
+        })
+    }
+
+    /// Computes the state and the publications that are missing.
+    async fn read(&self, opened: OpenedLog, mut before: Before) -> Result<ReadLog, StartError> {
+        let published = mem::take(&mut before.published);
+        let keys = Arc::clone(&self.service.keys);
+        let read = spawn_blocking(move || {
+            let OpenedLog { mut store, checkpoint, folder } = opened;
+            let caught_up = before.catch_up(&mut *store, &keys, checkpoint)?;
+            if caught_up.replayed.newer.is_none() {
+                store.settle();
+            }
+            Ok(ReadLog { store, caught_up, published, folder })
+        });
+        read.await.map_err(io::Error::other)?
+    }
+
+    /// Goes on with the log: what was waiting for it begins to work.
+    pub(super) fn go_on(self, entry: Entry, read: ReadLog) -> Work {
+        let Opener { service, publishing, checkpoints, random, published, urls, .. } = self;
+        let ReadLog { store, caught_up, published: last, folder } = read;
+        let [public, private] = &urls;
+        folder.announce(public, private);
+        let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
+        // After a recovery or a recall nothing of the old series is written any more, which may be
+        // older than what phones have. The first tick of the new one comes at once.
+        let series = state.series;
+        let is_over = |of: &TickPosition| of.version.series < series;
+        published.send_replace(last.filter(|last| !is_over(&last.position)));
+        let waits = outbox.position().as_ref().is_some_and(is_over);
+
+        let (inputs, queue) = mpsc::channel::<PublicationInput>(INPUTS);
+        let is_read_only = newer.is_some();
+        if is_read_only {
+            entry.open_read_only(state);
+        } else {
+            entry.open(store, state, service.clock.clone(), random, inputs);
+        }
+        let remake = Remake::new(remake(folder.log(), Arc::clone(&service.keys)));
+        let worker = Worker::new(publishing, builder, published, Some(remake));
+        let (node, published) = (service.node.view(), service.published.clone());
+        let clock = service.clock.clone();
+        let anchor = AnchorFile::new(folder.anchor(), clock.clone(), service.node.view());
+        let ticks = clock.is_system() && !is_read_only;
+        Work {
+            worker: tokio::spawn(worker.run(outbox, waits, queue)),
+            checkpointing: tokio::spawn(checkpoints.run(node, published)),
+            ticker: ticks.then(|| tokio::spawn(ticker::run(service))),
+            anchoring: tokio::spawn(anchor.run()),
+            clock,
+            folder,
+        }
+    }
+}
+
+/// What works behind the listeners as long as the log is open.
+pub(super) struct Work {
+    worker: JoinHandle<()>,
+    checkpointing: JoinHandle<()>,
+    ticker: Option<JoinHandle<()>>,
+    anchoring: JoinHandle<()>,
+    clock: WatchedClock,
+    /// Locked until the end, so that no other server uses it.
+    folder: DataFolder,
+}
+
+impl Work {
+    /// Makes no tick any more.
+    pub(super) async fn stop_ticks(&mut self) {
+        if let Some(ticker) = self.ticker.take() {
+            ticker.abort();
+            // The task holds a handle to the node, which must be dropped before the node can end.
+            let _aborted = ticker.await;
+        }
+    }
+
+    /// Waits until everything that the node has accepted is written.
+    pub(super) async fn end(self) {
+        let Work { worker, checkpointing, anchoring, clock, folder, .. } = self;
+        anchoring.abort();
+        // A publication that cannot be written now is written at the next start.
+        if tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok() {
+            let _written = checkpointing.await;
+        }
+        anchor::save(&folder.anchor(), &clock);
+    }
+}

@@ -1,0 +1,167 @@
+//! A server whose log cannot be used: it serves what is published, and tries again.
+
+use std::fs::{self, Metadata};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::opening::{Opener, Work};
+use super::repair::{LOG, LOG_WAL, WITNESS};
+use super::start::StartError;
+use crate::node::Entry;
+
+/// How often the log's files are looked at, and the shortest pause between two tries.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// How many times as long as a try the pause after it is: reading a large log that is damaged must not keep the
+/// disk busy.
+const PAUSE: u32 = 20;
+
+/// Seconds until a reason that lasts is logged again.
+const LOG_AGAIN_SECONDS: u64 = 600;
+
+/// A server that waits until its log can be used.
+pub(super) struct Waiting {
+    opener: Opener,
+    entry: Entry,
+    /// Why the log could not be used at the start.
+    pub(super) why: StartError,
+    /// What was logged last, and when.
+    said: (String, u64),
+    /// How long the last try took.
+    took: Duration,
+}
+
+impl Waiting {
+    /// After a first try, which took so long.
+    pub(super) fn new(opener: Opener, entry: Entry, why: StartError, took: Duration) -> Waiting {
+        let reason = why.to_string();
+        let mut waiting = Waiting { opener, entry, why, said: (String::new(), 0), took };
+        waiting.say(reason);
+        waiting
+    }
+
+    /// Tries until the log can be used; `None` if the server stops before.
+    pub(super) async fn until_open(
+        mut self,
+        hurry: &Notify,
+        mut stopped: oneshot::Receiver<()>,
+    ) -> Option<Work> {
+        loop {
+            tokio::select! {
+                _ = &mut stopped => return None,
+                () = hurry.notified() => {}
+                () = self.pause() => {}
+            }
+            let began = Instant::now();
+            let tried = self.opener.again().await;
+            self.took = began.elapsed();
+            match tried {
+                Ok(read) => {
+                    tracing::warn!("the log can be used again: everything is served and accepted");
+                    let Waiting { opener, entry, .. } = self;
+                    return Some(opener.go_on(entry, read));
+                }
+                Err(error) => {
+                    self.say(error.to_string());
+                    tracing::debug!("the log still cannot be used");
+                }
+            }
+        }
+    }
+
+    /// Waits until the next try is due: after a time, or as soon as somebody has changed the log.
+    async fn pause(&self) {
+        let folder = &self.opener.data_dir;
+        let (began, seen) = (Instant::now(), Seen::of(folder));
+        let pause = pause_after(self.took);
+        while began.elapsed() < pause {
+            tokio::time::sleep(LOOK.min(pause)).await;
+            if Seen::of(folder) != seen {
+                return;
+            }
+        }
+    }
+
+    /// Says why the log cannot be used: to whoever asks, and now and then in the log lines.
+    fn say(&mut self, reason: String) {
+        self.entry.refuse(&reason);
+        let now = self.opener.service.clock.now();
+        let (said, when) = &self.said;
+        if *said == reason && now.abs_diff(*when) < LOG_AGAIN_SECONDS {
+            return;
+        }
+        tracing::error!(
+            "{reason}\nThe published files are served as before. Everything else is answered with 503 until \
+             the log can be used; the server tries again by itself."
+        );
+        self.said = (reason, now);
+    }
+}
+
+/// How long to wait after a try that took some time.
+fn pause_after(took: Duration) -> Duration {
+    took.saturating_mul(PAUSE).clamp(LOOK, LONGEST_PAUSE)
+}
+
+/// How the files of a log look from outside: somebody who puts them right changes that.
+struct Seen([Option<Metadata>; 3]);
+
+impl Seen {
+    fn of(folder: &Path) -> Seen {
+        Seen([LOG, LOG_WAL, WITNESS].map(|name| fs::metadata(folder.join(name)).ok()))
+    }
+}
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Seen) -> bool {
+        let look = |file: &Option<Metadata>| {
+            file.as_ref().map(|file| (file.len(), file.modified().ok(), file.permissions()))
+        };
+        self.0.iter().map(look).eq(other.0.iter().map(look))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_try_that_takes_long_is_rare() {
+        let seconds = Duration::from_secs;
+        assert_eq!(pause_after(Duration::ZERO), LOOK);
+        assert_eq!(pause_after(Duration::from_millis(50)), LOOK);
+        assert_eq!(pause_after(seconds(20)), seconds(400));
+        assert_eq!(pause_after(seconds(100_000)), LONGEST_PAUSE);
+        assert_eq!(pause_after(Duration::MAX), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_change_of_the_log_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let mut before = Seen::of(path);
+        let mut changes = 0;
+        let mut has_changed = || {
+            let now = Seen::of(path);
+            let has = before != now;
+            before = now;
+            changes += u32::from(has);
+            has
+        };
+        assert!(!has_changed());
+        fs::write(path.join(LOG), "a").unwrap();
+        assert!(has_changed() && !has_changed());
+        fs::write(path.join(LOG), "ab").unwrap();
+        assert!(has_changed());
+        fs::write(path.join(LOG_WAL), "").unwrap();
+        assert!(has_changed());
+        fs::remove_file(path.join(LOG)).unwrap();
+        assert!(has_changed() && !has_changed());
+        assert_eq!(changes, 4);
+    }
+}
