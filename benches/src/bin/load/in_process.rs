@@ -104,7 +104,7 @@ impl Log {
         &self,
         judge: impl FnOnce(&State, RequestContext) -> Judgement<T>,
     ) -> Checked<(SealedBatch, T)> {
-        let context = RequestContext { now: self.now, random: self.random.bytes()? };
+        let context = RequestContext { now: self.now, leap: None, random: self.random.bytes()? };
         let decision = judge(&self.state, context)?;
         let sealed = seal(self.state.chain(), &decision.events, self.now, &self.random)?;
         Ok((sealed.ok_or("nothing to append")?, decision.answer))
