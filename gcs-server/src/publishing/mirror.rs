@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
-use std::time::SystemTime;
 
 use gcs_core::files::{MAX_MANIFEST_BYTES, Manifest, ManifestError, Path, PublicationIndex};
 use gcs_core::{Folder, ParseError, PublicKey, Version};
@@ -38,13 +37,10 @@ pub struct Mirror {
     folder: Folder,
     root: PublicKey,
     /// Files that have been verified since this was opened, and what they looked like then.
-    verified: BTreeMap<Path, Look>,
+    verified: BTreeMap<Path, Metadata>,
     /// Locked: two mirrors in one folder would delete each other's files.
     _lock: File,
 }
-
-/// Length and time of the last change of a file.
-type Look = (u64, Option<SystemTime>);
 
 /// What a mirror has after a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +201,7 @@ impl Mirror {
         names: &Names,
     ) -> Result<usize, MirrorError> {
         let is_right = |bytes: &[u8]| names.verify(&path, bytes, &self.root) == Verdict::Right;
-        if self.verified.get(&path).is_some_and(|look| self.look(&path) == Some(*look)) {
+        if self.is_unchanged(&path) {
             return Ok(0);
         }
         let fetched = if self.read(&path)?.is_some_and(|present| is_right(&present)) {
@@ -271,10 +267,16 @@ impl Mirror {
         Ok(found)
     }
 
-    fn look(&self, path: &Path) -> Option<Look> {
+    fn look(&self, path: &Path) -> Option<Metadata> {
         let path = self.folder.path().join(path.to_string().trim_start_matches('/'));
-        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        Some((found.len(), found.modified().ok()))
+        fs::metadata(path).ok().filter(Metadata::is_file)
+    }
+
+    /// Whether a file looks as it did when it was verified.
+    fn is_unchanged(&self, path: &Path) -> bool {
+        let looks = |file: &Metadata| (file.len(), file.modified().ok());
+        let then = self.verified.get(path).map(looks);
+        then.is_some() && then == self.look(path).as_ref().map(looks)
     }
 
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, MirrorError> {

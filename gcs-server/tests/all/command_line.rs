@@ -69,7 +69,7 @@ fn help_is_short_and_has_only_what_the_command_uses() {
         assert_eq!((has(&server), has(&folder)), (serves, works_on_folder), "{name}: {help}");
         let is_group = help.contains("\nCommands:\n");
         let is_pure = ["test-code", "print-codes", "element", "openapi", "help"].contains(&first);
-        let is_app = ["report", "report-status"].contains(&first);
+        let is_app = ["report", "report-status", "mirror"].contains(&first);
         let asks = !serves && !works_on_folder && !is_group && !is_pure;
         assert_eq!(has(&public), is_app, "{name}: {help}");
         assert!(is_group || has(&remote) == asks, "{name}: {help}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::home::{Home, Running, difference};
+use crate::common::home::{Home, Running, difference, transactions};
 use crate::common::process::{alone, complaint, text};
 use crate::common::{ALL, HOUR, raw};
 use gcs_server::app::{FolderError, StartError, key_file};
@@ -43,20 +43,12 @@ async fn killed() -> Killed {
         }
     }
     let killed = home.copy();
-    cut_off_room(&killed);
+    // So that damage of any part of it is damage of something.
+    let wal = fs::read(killed.path(WAL)).unwrap();
+    fs::write(killed.path(WAL), transactions(&wal)).unwrap();
     let (digest, last) = (running.digest(), running.service().node.state().position);
     running.stop().await;
     Killed { home: killed, digest, last, older }
-}
-
-/// Cuts off what is left in the write-ahead log behind its last transaction, so that damage of any part of it
-/// is damage of something.
-fn cut_off_room(home: &Home) {
-    let wal = fs::read(home.path(WAL)).unwrap();
-    let ends = |frame: &[u8]| frame[4..8] != [0; 4] && frame[8..16] == wal[16..24];
-    let frames = wal[32..].chunks_exact(24 + 4096).collect::<Vec<_>>();
-    let last = frames.iter().rposition(|frame| ends(frame)).unwrap();
-    fs::write(home.path(WAL), &wal[..32 + (last + 1) * (24 + 4096)]).unwrap();
 }
 
 fn items(serial: u32) -> Vec<gcs_core::report::Item> {

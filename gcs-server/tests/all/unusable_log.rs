@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use crate::common::api::{Answer, ask, bearer, seed};
-use crate::common::home::{difference, files};
+use crate::common::home::{difference, files, transactions};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
 use crate::common::small_disk::SmallDisk;
 use crate::common::{ALL, seal};
@@ -206,7 +206,8 @@ fn lost_events_do_not_stop_the_published_files() {
     drop(server);
     let wal = deployment.folder.join("log.sqlite-wal");
     let whole = fs::read(&wal).unwrap();
-    let (cut, mended) = (whole[..whole.len() / 2].to_vec(), whole.clone());
+    let events = transactions(&whole);
+    let (cut, mended) = (events[..events.len() / 2].to_vec(), whole.clone());
     deployment.assert_waits_until_mended(
         "Lost: event",
         || fs::write(&wal, cut).unwrap(),
