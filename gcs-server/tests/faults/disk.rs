@@ -48,7 +48,8 @@ impl Disk {
                 let is_expected =
                     expected.split_whitespace().any(|name| kind.program.ends_with(name));
                 assert!(!is_expected, "no image: {error}");
-                eprintln!("NOT TESTED: {}: {error}", kind.name);
+                // Not captured, as what the macros print of a test that passes.
+                let _heard = writeln!(io::stderr(), "NOT TESTED: {}: {error}", kind.name);
                 None
             }
         }
