@@ -6,6 +6,7 @@
 mod common;
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Command, Stdio};
 
@@ -221,7 +222,6 @@ fn an_interruption_leaves_nothing() {
 
 #[test]
 fn work_started_with_nohup_goes_on_after_a_hangup() {
-    use std::io::Write as _;
     let home = home();
     let before = home.names();
     let script = format!("trap '' HUP; exec \"$0\" encode -o out {}", FIXED.join(" "));
