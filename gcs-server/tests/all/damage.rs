@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::home::{Home, Running, difference, transactions};
+use crate::common::home::{Home, Running, difference};
 use crate::common::process::{alone, complaint, text};
+use crate::common::wal::transactions;
 use crate::common::{ALL, HOUR, raw};
 use gcs_server::app::{FolderError, StartError, key_file};
 use gcs_server::store::{Batch, SqliteStore, Store as _};

@@ -10,9 +10,10 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use crate::common::api::{Answer, ask, bearer, seed};
-use crate::common::home::{difference, files, transactions};
+use crate::common::home::{difference, files};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
 use crate::common::small_disk::SmallDisk;
+use crate::common::wal::transactions;
 use crate::common::{ALL, seal};
 use gcs_core::Date;
 use gcs_server::domain::events::{Event, RangeClosed};

@@ -4,6 +4,7 @@ use std::fs::File;
 
 use crate::Dice;
 use crate::books::{Fate, Findings};
+use crate::common::wal::transactions;
 use crate::rig::{Rig, send, tick_briefly};
 use crate::server::agent;
 use crate::shim::{Order, Shim};
@@ -34,19 +35,25 @@ fn a_full_disk_that_is_taken_for_success_loses_reports_without_a_word_where_the_
 fn a_write_ahead_log_that_is_cut_without_its_witness_loses_reports() {
     let findings = with_a_fault(None, |rig| {
         std::fs::remove_file(rig.folder.join("witness")).unwrap();
-        let wal = File::options().write(true).open(rig.folder.join("log.sqlite-wal")).unwrap();
-        wal.set_len(wal.metadata().unwrap().len() / 2).unwrap();
+        cut_events(rig);
     });
     let findings = findings.unwrap();
     assert!(findings.lost >= 5, "{findings}");
+}
+
+/// Cuts the write-ahead log in the middle of its events.
+fn cut_events(rig: &Rig) {
+    let path = rig.folder.join("log.sqlite-wal");
+    let wal = std::fs::read(&path).unwrap();
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_len(transactions(&wal).len() as u64 / 2).unwrap();
 }
 
 /// With the witness the server itself finds it.
 #[test]
 fn a_write_ahead_log_that_is_cut_is_refused() {
     let findings = with_a_fault(None, |rig| {
-        let wal = File::options().write(true).open(rig.folder.join("log.sqlite-wal")).unwrap();
-        wal.set_len(wal.metadata().unwrap().len() / 2).unwrap();
+        cut_events(rig);
     });
     assert!(findings.is_err_and(|said| said.contains("Lost: event")));
 }

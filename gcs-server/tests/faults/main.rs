@@ -33,6 +33,7 @@
 mod common {
     pub mod api;
     pub mod process;
+    pub mod wal;
 }
 
 mod books;

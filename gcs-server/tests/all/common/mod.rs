@@ -10,6 +10,7 @@ pub mod server;
 pub mod shelf;
 #[path = "../../../../gcs-core/tests/small_disk/mod.rs"]
 pub mod small_disk;
+pub mod wal;
 #[path = "../../../../gcs-core/tests/world/mod.rs"]
 pub mod world;
 
