@@ -107,7 +107,7 @@ pub struct Live {
     filler: FillerKey,
 }
 
-/// What a [`Live`] was at one moment, to be serialised while the `Live` goes on. It has no tables
+/// A copy of a [`Live`] of one moment, to be serialised while the `Live` goes on. It has no tables
 /// to find elements by, so that none of them is copied when the `Live` changes.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
@@ -159,16 +159,16 @@ impl Live {
         Live { dates: BTreeMap::new(), reports: Numbered::default(), now: 0, filler }
     }
 
-    /// What is there now, to be serialised later as this would be serialised now: see
-    /// [`Live::restore`].
+    /// A copy of the live elements and reports of this moment, to be serialised later. It gives the
+    /// bytes that this `Live` would give now: see [`Live::restore`].
     pub fn image(&self) -> LiveImage {
         let dates = self.dates.iter().map(|(date, live)| (*date, live.image())).collect();
         let (reports, filler) = (self.reports.clone(), self.filler.clone());
         LiveImage(Live { dates, reports, now: self.now, filler })
     }
 
-    /// A `Live` that was serialised, or its [`LiveImage`]. The key is not serialised with it: give the one that it was
-    /// made with. O(n) time for n elements.
+    /// A `Live` that was serialised, or its [`LiveImage`]. The key is not serialised with it: give
+    /// the one that it was made with. O(n) time for n elements.
     ///
     /// ```
     /// use gcs_core::live::{FillerKey, Live};

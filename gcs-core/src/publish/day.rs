@@ -57,7 +57,7 @@ pub(super) struct KnownDay {
     left_out: Vec<LeftOut>,
 }
 
-/// What dates are built with, besides their elements and the shape of their records.
+/// Builds dates for one tick. The settings, the keys and the table before are the same for all of them.
 #[derive(Clone, Copy)]
 pub(super) struct DayBuilder<'b> {
     /// The table of the publication before.

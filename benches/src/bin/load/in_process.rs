@@ -31,7 +31,7 @@ const EACH: usize = 90;
 /// How often raw writes and reports take turns.
 const TURNS: usize = 6;
 
-/// What a store and a node take.
+/// How long appends to a store, and reports to a node, take without HTTP.
 pub(crate) struct InProcess {
     /// Overwriting as many bytes of a file as a report has in the log, and waiting for the disk.
     pub(crate) raw: Times,
