@@ -7,7 +7,7 @@
 //! - [`domain`]: the rules, without I/O. The log is a [`chain`](domain::chain) of
 //!   [`events`](domain::events); the [`state`](domain::state) is computed from the events;
 //!   the [`judge`](domain::judge) decides what is accepted.
-//! - [`store`]: where the log is kept.
+//! - [`store`]: where the log is kept. [`spool`]: where reports wait while it cannot be reached.
 //! - [`node`]: the one thread that judges, appends and applies.
 //! - [`publishing`]: from a tick to files that phones fetch.
 //! - [`http`]: the public and the private listener.
@@ -33,5 +33,6 @@ pub mod publishing;
 pub mod random;
 pub mod request_log;
 pub mod service;
+pub mod spool;
 pub mod store;
 pub mod time;

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub problems: Family<Vec<(&'static str, &'static str)>, Counter>,
     /// Seconds from the arrival of a report's body until the report is on disk and answered.
     pub report_seconds: ReportSeconds,
+    /// Number of reports that a spool was to hold, by what became of them.
+    pub spooled: Family<Vec<(&'static str, &'static str)>, Counter>,
 }
 
 /// A histogram of seconds, with buckets from a millisecond to ten seconds.
@@ -52,6 +54,12 @@ impl Default for ReportSeconds {
 }
 
 impl Metrics {
+    /// Counts a report that a spool was to hold: `held` or `not_held` when it came; `accepted`, `known` or
+    /// `refused` when it was judged.
+    pub fn count_spooled(&self, outcome: &'static str) {
+        self.spooled.get_or_create(&vec![("outcome", outcome)]).inc();
+    }
+
     /// The counters, that of mended files, and the given gauges (name, help, value) in the OpenMetrics
     /// text format.
     pub fn encode(
@@ -61,6 +69,8 @@ impl Metrics {
     ) -> String {
         let mut registry = Registry::with_prefix("gcs");
         registry.register("http_requests", "Requests answered", self.requests.clone());
+        let help = "Reports that came while the log could not be reached, by what became of them";
+        registry.register("spooled_reports", help, self.spooled.clone());
         registry.register("problems", "Problems answered, by code", self.problems.clone());
         let help = "Published files that were damaged or missing on disk, and were written again";
         registry.register("files_mended", help, mended.clone());

@@ -5,23 +5,32 @@ use std::time::Duration;
 
 use gcs_core::Version;
 use gcs_core::files::Path;
+use gcs_core::report::{ReceivedReport, ReportAnswer};
 use tokio::sync::watch;
 
 use crate::clock::{Reading, WatchedClock};
-use crate::domain::judge::{self, RequestContext};
+use crate::domain::events::TrackingId;
+use crate::domain::judge::{self, Arrival, RequestContext};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::report_status::{ReportStatus, report_status};
+use crate::domain::spooled::{SpooledReport, is_spooled_tracking, spooled_tracking};
 use crate::domain::state::State;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Published, Shelf};
+use crate::random::Random;
 use crate::request_log::RequestLog;
+use crate::spool::{Spool, SpoolStatus};
 use crate::store::LogReader;
+use crate::time;
 
 /// How long a request for a tick waits for the publication. After that it is answered with
 /// [`Problem::TickPending`].
 const TICK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a report waits for the log if there is a spool. After that the spool takes the report.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the server is not ready when ticks can be made by the clock, but reports cannot be accepted.
 const BEHIND_REPORTS: &str = "the clock is more than five minutes before the last report, so reports wait for \
@@ -48,6 +57,19 @@ pub struct Service {
     pub request_log: Arc<RequestLog>,
     /// The counters for Prometheus.
     pub metrics: Arc<Metrics>,
+    /// Where reports wait while the log cannot be reached, if the log is elsewhere.
+    pub spool: Option<Spool>,
+    /// Where random bytes for tracking ids come from.
+    pub random: Random,
+}
+
+/// What is answered to a report that is not refused.
+#[derive(Debug)]
+pub enum Reception {
+    /// It is in the log.
+    Accepted(ReportAnswer),
+    /// It is in the spool, under this tracking id.
+    Held(TrackingId),
 }
 
 impl Service {
@@ -89,10 +111,30 @@ impl Service {
         } else if !self.node.is_writable() {
             reasons.push("the log cannot be written".to_owned());
         }
+        reasons.extend(self.waiting_reports());
         match self.expect_right_clock() {
             // The text of this problem is for apps.
             Err(Problem::ClockDoubt) => reasons.push(BEHIND_REPORTS.to_owned()),
             wrong => reasons.extend(wrong.err().map(|problem| problem.to_string())),
+        }
+        reasons
+    }
+
+    /// What is wrong with the spool.
+    fn waiting_reports(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let Some(status) = self.spool.as_ref().map(Spool::status) else { return reasons };
+        let SpoolStatus { reports, since, damaged, foreign, .. } = status;
+        if let Some(since) = since.filter(|_| reports > 0) {
+            let since = time::utc(since);
+            reasons
+                .push(format!("{reports} reports wait in the spool of this server since {since}"));
+        }
+        if damaged + foreign > 0 {
+            reasons.push(format!(
+                "{damaged} files of the spool are damaged, and {foreign} are of another deployment or release; \
+                 the log lines name them"
+            ));
         }
         reasons
     }
@@ -140,15 +182,96 @@ impl Service {
         reasons
     }
 
+    /// Accepts a report, or holds it in the spool if the log cannot be reached.
+    ///
+    /// # Errors
+    /// As [`judge::report`], or else [`judge::arrival`]. [`Problem::StorageUnavailable`] if neither log nor
+    /// spool can take it.
+    pub async fn report(&self, received: ReceivedReport) -> Result<Reception, Problem> {
+        let received = Arc::new(received);
+        let Some(spool) = &self.spool else {
+            return self.report_to_log(&received).await.map(Reception::Accepted);
+        };
+        if let Some(tracking) = spool.tracking_of(&received) {
+            return Ok(Reception::Held(tracking));
+        }
+        // As long as the log is known to be away, only the reports of the spool try it.
+        if spool.is_empty() || self.node.is_writable() {
+            let judged = tokio::time::timeout(LOG_PATIENCE, self.report_to_log(&received)).await;
+            match judged {
+                Ok(Ok(answer)) => return Ok(Reception::Accepted(answer)),
+                // The node may also be busy with an append that hangs.
+                Ok(Err(
+                    Problem::StorageUnavailable | Problem::LogUnusable | Problem::Unavailable,
+                ))
+                | Err(_) => {}
+                Ok(Err(problem)) => return Err(problem),
+            }
+        }
+        self.hold(spool, &received).await
+    }
+
+    async fn report_to_log(&self, received: &Arc<ReceivedReport>) -> Result<ReportAnswer, Problem> {
+        let (keys, received) = (Arc::clone(&self.keys), Arc::clone(received));
+        let (provider, serial) = (received.code.provider(), received.code.serial());
+        let judge = move |state: &_, context| judge::report(state, &keys, context, &received);
+        self.node.act_on_code(provider, serial, judge).await
+    }
+
+    /// Holds a report in the spool.
+    async fn hold(&self, spool: &Spool, received: &ReceivedReport) -> Result<Reception, Problem> {
+        let (now, is_time_trusted, arrival) = {
+            let state = self.node.state();
+            // Nothing is known of codes without a state.
+            if state.deployment.is_none() {
+                return Err(Problem::LogUnusable);
+            }
+            let (now, is_trusted) = self.arrival_time(&state);
+            (now, is_trusted, judge::arrival(&state, &self.keys, (now, is_trusted), received)?)
+        };
+        let (code, was_open) = match arrival {
+            Arrival::Accepted(answer) => return Ok(Reception::Accepted(answer)),
+            Arrival::Waits { code, is_open } => (code, is_open),
+        };
+        let random = self.random.bytes().map_err(|_| Problem::Internal)?;
+        let tracking = spooled_tracking(&self.keys, now, random);
+        let report = received.clone();
+        let report =
+            SpooledReport { tracking, arrived: now, is_time_trusted, code, was_open, report };
+        let held = spool.hold(report).await;
+        self.metrics.count_spooled(if held.is_ok() { "held" } else { "not_held" });
+        held.map(Reception::Held).map_err(|_| Problem::StorageUnavailable)
+    }
+
+    /// The time, and whether it can be trusted. The log has nothing newer to compare it with while it cannot
+    /// be reached, so after a day only the time since the boot tells.
+    fn arrival_time(&self, state: &State) -> (u64, bool) {
+        let Reading { now, leap } = self.clock.look(|now| judge::agrees_with_log(state, now));
+        let is_anchored = self.clock.anchor().is_some() && now >= state.seen;
+        let is_trusted = leap.is_none() && (judge::agrees_with_log(state, now) || is_anchored);
+        (now, is_trusted)
+    }
+
     /// The status of the report that has a tracking id, by what phones can fetch now.
     ///
     /// # Errors
     /// [`Problem::ReportUnknown`]. [`Problem::ReadOnly`]: the report may be in the part of the log
     /// that a newer release wrote. [`Problem::LogUnusable`].
     pub fn report_status(&self, tracking: &str) -> Result<ReportStatus, Problem> {
-        self.node.expect_current()?;
+        let tracking = judge::parse_tracking(tracking)?;
+        let is_held = self.spool.as_ref().is_some_and(|spool| spool.holds(&tracking));
+        match self.node.expect_current() {
+            Err(_) if is_held => return Ok(ReportStatus::received()),
+            current => current?,
+        }
         let published = self.version();
-        report_status(&self.node.state(), tracking, published)
+        let state = self.node.state();
+        if state.is_judged(&tracking) {
+            return report_status(&state, &tracking, published);
+        }
+        // Another server may hold it.
+        let is_received = is_held || is_spooled_tracking(&self.keys, &tracking, self.clock.now());
+        if is_received { Ok(ReportStatus::received()) } else { Err(Problem::ReportUnknown) }
     }
 
     /// Makes a tick and waits until phones can fetch it.

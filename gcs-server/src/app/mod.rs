@@ -109,6 +109,8 @@ impl App {
             body_patience: Duration::from_secs(config.body_seconds.into()),
             request_log: Arc::new(RequestLog::new(config.log_requests)),
             metrics: Arc::default(),
+            spool: None,
+            random: random.clone(),
         };
         let opener = Opener {
             service: service.clone(),

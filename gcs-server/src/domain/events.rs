@@ -6,6 +6,7 @@
 //! stored bytes.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 pub use gcs_core::live::Act;
@@ -111,6 +112,8 @@ events! {
     22 PolicySet;
     /// A new series.
     23 SeriesStarted;
+    /// What became of a report that was answered with 202, if it is no report of its own.
+    24 SpooledReportJudged;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
@@ -384,6 +387,46 @@ pub struct Purge {
     pub used: Vec<CodeId>,
 }
 
+/// What became of a report that was answered with 202, where the log did not take it as a report of its
+/// own. It has nothing of the report and of its sender, so that it can stay for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpooledReportJudged {
+    /// The tracking id that the 202 gave.
+    pub tracking: TrackingId,
+    /// What became of the report.
+    pub verdict: Verdict,
+}
+
+/// What became of a report that was answered with 202, if it is no report of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The log has the same report already, at this position: it was sent again, to another server.
+    Known(u64),
+    /// It was refused.
+    Refused(Refusal),
+}
+
+/// Why a report that was answered with 202 was refused. The name of each is that of the problem with
+/// which the report would have been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Refusal {
+    /// No key of the code's provider made it.
+    CodeInvalid,
+    /// The code has brought another report.
+    CodeUsed,
+    /// The code had expired.
+    CodeExpired,
+    /// The code was revoked.
+    CodeRevoked,
+    /// The code's provider was suspended.
+    CodeSuspended,
+    /// The code's range was not open.
+    CodeNotOpen,
+    /// None of the items could be accepted.
+    NoItems,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -454,6 +497,21 @@ mod tests {
         let closed = RangeClosed { provider: 300, generation: 2, first: 5 };
         round_trip(&closed.into(), "ac020205");
         round_trip(&ClockResumed {}.into(), "");
+        let of_spool = |verdict| SpooledReportJudged { tracking: [4; 16], verdict }.into();
+        round_trip(&of_spool(Verdict::Known(300)), &format!("{}00ac02", "04".repeat(16)));
+        let refusals = [
+            Refusal::CodeInvalid,
+            Refusal::CodeUsed,
+            Refusal::CodeExpired,
+            Refusal::CodeRevoked,
+            Refusal::CodeSuspended,
+            Refusal::CodeNotOpen,
+            Refusal::NoItems,
+        ];
+        for (number, refusal) in refusals.into_iter().enumerate() {
+            let golden = format!("{}010{number}", "04".repeat(16));
+            round_trip(&of_spool(Verdict::Refused(refusal)), &golden);
+        }
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }
 }

@@ -110,6 +110,23 @@ impl DeploymentKeys {
         self.expand(&[b"gcs checkpoint v1", digest])
     }
 
+    /// The key that seals the reports in a file of a spool, which has this salt.
+    pub fn spool_key(&self, salt: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.expand(&[b"gcs spool key v1", salt]))
+    }
+
+    /// A value for the head of a file of a spool that only this master key gives, by which a file of this
+    /// deployment is known.
+    pub fn spool_check(&self, head: &[u8]) -> [u8; 32] {
+        self.expand(&[b"gcs spool file v1", head])
+    }
+
+    /// A value for the beginning of a tracking id that only this master key gives, by which a tracking id of
+    /// a 202 is known.
+    pub fn spool_tracking(&self, beginning: &[u8]) -> [u8; 32] {
+        self.expand(&[b"gcs spool tracking v1", beginning])
+    }
+
     fn derive(&self, label: &str) -> [u8; 32] {
         self.expand(&[label.as_bytes()])
     }

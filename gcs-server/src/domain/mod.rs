@@ -11,5 +11,6 @@ pub mod keys;
 pub mod policy;
 pub mod problem;
 pub mod report_status;
+pub mod spooled;
 pub mod state;
 pub mod token;

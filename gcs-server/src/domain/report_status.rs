@@ -4,7 +4,7 @@ use gcs_core::live::{LiveReport, ReportDate};
 use gcs_core::{Date, Version};
 use serde::Serialize;
 
-use crate::domain::judge;
+use crate::domain::events::{Refusal, TrackingId, Verdict};
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 
@@ -12,6 +12,10 @@ use crate::domain::state::State;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// A server took it while the log could not be reached, and it has not been judged yet.
+    Received,
+    /// It was taken while the log could not be reached, and then it was not accepted.
+    Refused,
     /// It waits to be published.
     Held,
     /// All of it that has not expired is published.
@@ -29,6 +33,20 @@ pub struct ReportStatus {
     pub status: Status,
     /// The status of its elements, by date.
     pub dates: Vec<DateStatus>,
+    /// Why it was refused, if it was: the code of a problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+}
+
+impl ReportStatus {
+    /// The status of a report that has not been judged yet.
+    pub fn received() -> ReportStatus {
+        ReportStatus { status: Status::Received, dates: Vec::new(), code: None }
+    }
+
+    fn refused(refusal: Refusal) -> ReportStatus {
+        ReportStatus { status: Status::Refused, dates: Vec::new(), code: Some(refusal.into()) }
+    }
 }
 
 /// The status of a report's elements of one date.
@@ -50,18 +68,20 @@ pub struct DateStatus {
 /// [`Problem::ReportUnknown`].
 pub fn report_status(
     state: &State,
-    tracking: &str,
+    tracking: &TrackingId,
     published: Option<Version>,
 ) -> Result<ReportStatus, Problem> {
-    let tracking = judge::parse_tracking(tracking)?;
-    let (position, _) = state.reports.by_tracking(&tracking).ok_or(Problem::ReportUnknown)?;
+    if let Some(Verdict::Refused(refusal)) = state.verdicts.get(tracking) {
+        return Ok(ReportStatus::refused(refusal));
+    }
+    let position = state.tracked(tracking).ok_or(Problem::ReportUnknown)?;
     let report = state.live.report(position).ok_or(Problem::ReportUnknown)?;
     let dates = report.dates.iter().map(|brought| {
         let is_expired = !state.live.has(position, brought.date);
         date_status(report, brought, is_expired, published)
     });
     let dates: Vec<DateStatus> = dates.collect();
-    Ok(ReportStatus { status: overall(report, &dates), dates })
+    Ok(ReportStatus { status: overall(report, &dates), dates, code: None })
 }
 
 fn date_status(

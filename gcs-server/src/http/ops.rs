@@ -13,6 +13,7 @@ use super::auth::{Backend, Caller};
 use super::body::Raw;
 use crate::domain::problem::Problem;
 use crate::service::Service;
+use crate::spool::SpoolStatus;
 
 /// Media type of the metrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -170,8 +171,33 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
             time,
         ),
     ];
+    let of_spool = service.spool.iter().flat_map(|spool| spool_gauges(&spool.status()));
     let signed = |(name, help, value)| (name, help, i64::try_from(value).unwrap_or(i64::MAX));
     // An older state than the log's would only mislead.
     let is_current = service.node.expect_current().is_ok();
-    of_state.into_iter().filter(|_| is_current).chain(of_files).map(signed).collect()
+    of_state
+        .into_iter()
+        .filter(|_| is_current)
+        .chain(of_files)
+        .chain(of_spool)
+        .map(signed)
+        .collect()
+}
+
+/// Gauges of the reports that wait for the log: name, help, value.
+fn spool_gauges(status: &SpoolStatus) -> [(&'static str, &'static str, u64); 4] {
+    [
+        ("spool_waiting", "Reports that wait in the spool of this server", status.reports),
+        ("spool_waiting_bytes", "Bytes of the reports that wait in the spool", status.bytes),
+        (
+            "spool_waiting_since_timestamp_seconds",
+            "Unix time at which the first report that waits in the spool arrived, 0 if none waits",
+            status.since.unwrap_or(0),
+        ),
+        (
+            "spool_files_wrong",
+            "Files of the spool that are damaged, or of another deployment or release",
+            status.damaged + status.foreign,
+        ),
+    ]
 }

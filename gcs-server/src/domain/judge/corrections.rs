@@ -69,7 +69,8 @@ pub struct DateChange {
 
 /// A selection whose tracking id, code and range have been looked up.
 struct Filter {
-    tracking: Option<TrackingId>,
+    /// Position of the one report that is selected, 0 if there is none.
+    report: Option<u64>,
     code: Option<CodeId>,
     provider: Option<u16>,
     generation: Option<u32>,
@@ -99,6 +100,7 @@ impl Filter {
             return Err(Problem::SelectionEmpty);
         }
         let tracking = report.as_deref().map(parse_tracking).transpose()?;
+        let report = tracking.map(|tracking| state.tracked(&tracking).unwrap_or(0));
         let code = code.as_deref().map(|code| {
             let code: Code = code.parse().map_err(|_| Problem::CodeInvalid)?;
             authenticate(state, keys, &code).ok_or(Problem::CodeInvalid)
@@ -116,7 +118,7 @@ impl Filter {
             }
         }
         Ok(Filter {
-            tracking,
+            report,
             code: code.transpose()?,
             provider: *provider,
             generation,
@@ -129,7 +131,7 @@ impl Filter {
     fn takes(&self, position: u64, report: &ReportRecord, live: &LiveReport) -> bool {
         position <= self.until
             && self.received.contains(&live.received)
-            && self.tracking.is_none_or(|tracking| report.tracking == tracking)
+            && self.report.is_none_or(|selected| selected == position)
             && self.code.is_none_or(|code| report.code == code)
             && self.provider.is_none_or(|provider| report.code.provider == provider)
             && self.generation.is_none_or(|generation| report.code.generation == generation)

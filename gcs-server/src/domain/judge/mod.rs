@@ -7,6 +7,7 @@ mod corrections;
 mod providers;
 mod publication;
 mod reports;
+mod spooled;
 mod tokens;
 
 pub(crate) use corrections::parse_tracking;
@@ -21,6 +22,7 @@ pub use publication::{
     set_policy, start_series, tick,
 };
 pub use reports::report;
+pub use spooled::{Arrival, Judged, arrival, spooled_report};
 pub use tokens::{replace_backend_token, replace_operator_token};
 
 use crate::domain::events::Event;

@@ -4,6 +4,7 @@ use gcs_core::files::SignedKeyList;
 use gcs_core::live::LiveReport;
 use gcs_core::{DAY_SECONDS, Version};
 
+use super::spooled::LONGEST_WAIT;
 use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
     ClockResumed, CodeId, Event, KeyListSet, LogRecovered, PolicySet, Purge, SeriesStarted,
@@ -250,10 +251,12 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
         return Ok(Decision::nothing(Vec::new()));
     }
     let reports: Vec<u64> = old.iter().map(|(position, _)| *position).collect();
-    // Codes of expired ranges cannot be used again, so it need not be recorded that they were used.
+    // Codes of ranges that expired long ago cannot be used again, so it need not be recorded that they
+    // were used. A report may still wait in a spool that arrived before its code expired.
+    let since = last.time.saturating_sub(LONGEST_WAIT);
     let counts = |code: &CodeId| {
         let provider = state.providers.get(&code.provider);
-        provider.is_some_and(|provider| provider.is_in_force(*code, last.time))
+        provider.is_some_and(|provider| provider.is_in_force(*code, since))
     };
     let mut used: Vec<CodeId> = old.into_iter().map(|(_, code)| code).filter(counts).collect();
     used.sort_unstable();

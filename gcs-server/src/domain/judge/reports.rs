@@ -1,6 +1,10 @@
 //! Reports of patients.
 
-use gcs_core::report::{AcceptedItems, Code, ReceivedReport, ReportAnswer};
+use std::borrow::Cow;
+
+use gcs_core::report::{
+    AcceptedItems, Code, Item, ItemProblem, ItemRules, ReceivedReport, ReportAnswer,
+};
 
 use super::publication::expect_trusted_clock;
 use super::{Decision, Judgement, RequestContext};
@@ -24,16 +28,37 @@ pub fn report(
     context: RequestContext,
     received: &ReceivedReport,
 ) -> Judgement<ReportAnswer> {
-    let code = authenticate(state, keys, &received.code).ok_or(Problem::CodeInvalid)?;
-    let status = state.code_status(code, context.now);
+    let mut tracking = TrackingId::default();
+    tracking.copy_from_slice(&context.random[..16]);
+    judge_sent(state, keys, context, &Sent { received, arrived: context.now, tracking })
+}
+
+/// A report with what it is judged by besides the state and the clock.
+pub(super) struct Sent<'a> {
+    pub(super) received: &'a ReceivedReport,
+    /// Unix time, in seconds, at which it arrived.
+    pub(super) arrived: u64,
+    /// The tracking id that it gets if it is accepted.
+    pub(super) tracking: TrackingId,
+}
+
+/// As [`report`].
+pub(super) fn judge_sent(
+    state: &State,
+    keys: &DeploymentKeys,
+    context: RequestContext,
+    sent: &Sent<'_>,
+) -> Judgement<ReportAnswer> {
+    let code = authenticate(state, keys, &sent.received.code).ok_or(Problem::CodeInvalid)?;
+    let status = state.code_status(code, sent.arrived);
     if matches!(status, CodeStatus::Open | CodeStatus::Suspended | CodeStatus::Expired) {
         expect_trusted_clock(state, context)?;
     }
     match status {
-        CodeStatus::Open => accept(state, context, code, received),
+        CodeStatus::Open => accept(state, context, code, sent),
         CodeStatus::Used => {
             let first = state.reports.by_code(code).map(|(_, report)| report);
-            first_answer(first, received).map(Decision::nothing).ok_or(Problem::CodeUsed)
+            first_answer(first, sent.received).map(Decision::nothing).ok_or(Problem::CodeUsed)
         }
         CodeStatus::Expired => Err(Problem::CodeExpired),
         CodeStatus::Revoked => Err(Problem::CodeRevoked),
@@ -42,7 +67,11 @@ pub fn report(
     }
 }
 
-fn first_answer(first: Option<&ReportRecord>, received: &ReceivedReport) -> Option<ReportAnswer> {
+/// The answer that the first report of a code got, if it is the same report.
+pub(super) fn first_answer(
+    first: Option<&ReportRecord>,
+    received: &ReceivedReport,
+) -> Option<ReportAnswer> {
     let first = first.filter(|first| first.payload == received.payload)?;
     Some(ReportAnswer::new(&first.tracking, first.accepted, &first.problems))
 }
@@ -65,16 +94,37 @@ fn accept(
     state: &State,
     context: RequestContext,
     code: CodeId,
-    received: &ReceivedReport,
+    sent: &Sent<'_>,
 ) -> Judgement<ReportAnswer> {
-    let AcceptedItems { items, problems } =
-        state.policy.items().accept(&received.items, context.now);
+    let rules = state.policy.items();
+    let items = without_later(&rules, sent, context.now);
+    let AcceptedItems { items, problems } = rules.accept(&items, context.now);
     if items.is_empty() {
         return Err(Problem::NoItems { problems });
     }
-    let mut tracking = TrackingId::default();
-    tracking.copy_from_slice(&context.random[..16]);
+    let tracking = sent.tracking;
     let answer = ReportAnswer::new(&tracking, items.len() as u32, &problems);
-    let payload = received.payload;
+    let payload = sent.received.payload;
     Ok(Decision::one(ReportAccepted { code, payload, tracking, items, problems }, answer))
+}
+
+/// The items of a report. Those that were in the future when it arrived are not accepted, although they
+/// would be now.
+fn without_later<'a>(
+    rules: &ItemRules,
+    sent: &Sent<'a>,
+    now: u64,
+) -> Cow<'a, [Result<Item, ItemProblem>]> {
+    let items = &sent.received.items;
+    if sent.arrived == now {
+        return Cow::Borrowed(items);
+    }
+    let look = |item: &Result<Item, ItemProblem>| {
+        let item = item.clone()?;
+        match item.validate(rules, sent.arrived) {
+            Err(ItemProblem::DateInFuture) => Err(ItemProblem::DateInFuture),
+            _ => Ok(item),
+        }
+    };
+    Cow::Owned(items.iter().map(look).collect())
 }

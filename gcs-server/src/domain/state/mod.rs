@@ -7,6 +7,7 @@
 mod image;
 mod providers;
 mod reports;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +20,11 @@ use self::image::nothing_live;
 pub use self::image::{LAYOUT, StateImage};
 pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
 pub use self::reports::{ReportRecord, Reports};
+pub use self::verdicts::Verdicts;
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
-use crate::domain::events::{CodeId, Deployment, Event, ProviderStatus, ReportAccepted};
+use crate::domain::events::{
+    CodeId, Deployment, Event, ProviderStatus, ReportAccepted, TrackingId, Verdict,
+};
 use crate::domain::policy::Policy;
 
 /// The last tick.
@@ -67,6 +71,8 @@ pub struct State {
     pub first_generation: u32,
     /// The reports that have not been purged, without their elements.
     pub reports: Reports,
+    /// What became of reports that were answered with 202 and are no reports of their own.
+    pub verdicts: Verdicts,
     /// The elements of these reports, by date, and which of them are published. They come last
     /// when a state is serialised: see [`State::write`].
     #[serde(skip, default = "nothing_live")]
@@ -99,6 +105,7 @@ impl State {
             providers: BTreeMap::new(),
             first_generation: 1,
             reports: Reports::default(),
+            verdicts: Verdicts::default(),
             live: Live::new(filler),
             dropped: BTreeMap::new(),
             series: 1,
@@ -216,6 +223,7 @@ impl State {
             }
             Event::ClockResumed(_) => self.clock = time,
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
+            Event::SpooledReportJudged(judged) => self.verdicts.add(judged, time),
         }
         Ok(())
     }
@@ -284,6 +292,7 @@ impl State {
         for provider in self.providers.values_mut() {
             provider.forget_expired(tick.time);
         }
+        self.verdicts.forget_old(tick.time);
         self.last_tick = Some(tick);
         self.clock = tick.time;
     }
@@ -300,6 +309,19 @@ impl State {
     pub fn published_tick(&self) -> Option<u32> {
         let last = self.last_tick.map(|last| last.version);
         last.filter(|last| last.series == self.series && last.tick > 1).map(|last| last.tick)
+    }
+
+    /// The report with a tracking id: its own, or that of a 202 for the same report.
+    pub fn tracked(&self, tracking: &TrackingId) -> Option<u64> {
+        match (self.reports.by_tracking(tracking), self.verdicts.get(tracking)) {
+            (Some((position, _)), _) | (None, Some(Verdict::Known(position))) => Some(position),
+            _ => None,
+        }
+    }
+
+    /// Whether the log has a judgement on the report with a tracking id.
+    pub fn is_judged(&self, tracking: &TrackingId) -> bool {
+        self.reports.by_tracking(tracking).is_some() || self.verdicts.get(tracking).is_some()
     }
 
     /// Whether a code that is known to be authentic can bring a report.

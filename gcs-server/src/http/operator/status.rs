@@ -11,6 +11,7 @@ use crate::domain::problem::Problem;
 use crate::http::auth::{Caller, Operator};
 use crate::http::{Answer, PublishedVersion};
 use crate::service::Service;
+use crate::spool::SpoolStatus;
 
 /// A digest of the server's state.
 #[derive(Serialize, ToSchema)]
@@ -56,6 +57,37 @@ struct StatusAnswer {
     reports: usize,
     /// The dates that have elements or are published, in order.
     dates: Vec<DateEntry>,
+    /// Reports that wait in the spool of this server. It is there only where the log is in a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    spool: Option<SpoolEntry>,
+}
+
+/// Reports that this server took while it could not reach the log, and that are not judged yet.
+#[derive(Serialize, ToSchema)]
+struct SpoolEntry {
+    /// Number of reports that wait.
+    reports: u64,
+    /// Bytes of these reports on the disk.
+    bytes: u64,
+    /// Unix time, in seconds, at which the first of them arrived; null if none waits.
+    since: Option<u64>,
+    /// Number of files of the spool in which something is damaged. They are kept.
+    damaged_files: u64,
+    /// Number of files of the spool that are of another deployment or of a newer release. They are kept.
+    foreign_files: u64,
+}
+
+impl From<SpoolStatus> for SpoolEntry {
+    fn from(status: SpoolStatus) -> SpoolEntry {
+        SpoolEntry {
+            reports: status.reports,
+            bytes: status.bytes,
+            since: status.since,
+            damaged_files: status.damaged,
+            foreign_files: status.foreign,
+        }
+    }
 }
 
 /// One date.
@@ -101,5 +133,6 @@ pub(super) async fn server_status(service: Data<Service>, _: Caller<Operator>) -
         published,
         reports: state.reports.len(),
         dates: state.live.dates().map(DateEntry::from).collect(),
+        spool: service.spool.as_ref().map(|spool| spool.status().into()),
     })
 }

@@ -1,21 +1,21 @@
 //! Reports of patients.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, HttpResponseBuilder, get, post, web};
+use data_encoding::HEXLOWER;
 use gcs_core::Date;
 use gcs_core::report::{MAX_REPORT_BYTES, ReceivedReport};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::judge;
+use crate::domain::report_status;
 use crate::http::body::Raw;
 use crate::http::problem::ProblemItem;
 use crate::http::{Answer, PublishedVersion, not_stored};
-use crate::service::Service;
+use crate::service::{Reception, Service};
 
 /// A report of infected identifiers.
 #[derive(Deserialize, ToSchema)]
@@ -92,6 +92,17 @@ struct ReportAnswer {
     problems: Vec<ProblemItem>,
 }
 
+/// The answer to a report that is held until it can be judged.
+#[derive(Serialize, ToSchema)]
+struct HeldAnswer {
+    /// The number with which the report's status is asked for: 32 hexadecimal digits.
+    #[schema(pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")]
+    tracking_id: String,
+    /// Always `received`.
+    #[schema(value_type = Status, example = "received")]
+    status: report_status::Status,
+}
+
 /// Report infected identifiers with a one-time code
 ///
 /// A 201 means that the report is on disk and will be published. The same code with the same
@@ -99,11 +110,18 @@ struct ReportAnswer {
 /// The same items are the same set of items, whatever their order, repetition and spelling.
 /// Items that cannot be accepted are listed in `problems`; the others are kept. The code is used
 /// up as soon as one item is accepted.
+///
+/// A 202 means that the server cannot reach its log, and that the report is on the disk of this one server.
+/// It is judged when the log is back, and whoever asks for its status learns the verdict. Until then, the same
+/// report gets the same 202 from this server. It may be sent to another server too: it counts once. Servers
+/// that have their log on their own disk never answer 202.
 #[utoipa::path(
     tag = "reports",
     request_body = ReportRequest,
     responses(
         (status = 201, description = "The report is accepted and on disk", body = ReportAnswer,
+         headers(("Location" = String, description = "Path at which the report's status can be asked for"))),
+        (status = 202, description = "The report is on the disk of one server, and not judged yet: ask for its status", body = HeldAnswer,
          headers(("Location" = String, description = "Path at which the report's status can be asked for"))),
         (status = 403, description = "code_invalid, code_suspended, code_not_open"),
         (status = 409, description = "code_used: another report was made with this code"),
@@ -120,23 +138,43 @@ pub(super) async fn post_report(
 ) -> Answer {
     let arrived = Instant::now();
     let received = ReceivedReport::from_json(&body)?;
-    let (provider, serial) = (received.code.provider(), received.code.serial());
-    let keys = Arc::clone(&service.keys);
-    let judge = move |state: &_, context| judge::report(state, &keys, context, &received);
-    let answer = service.node.act_on_code(provider, serial, judge).await?;
+    let reception = service.report(received).await?;
     service.metrics.report_seconds.0.observe(arrived.elapsed().as_secs_f64());
-    let mut response = HttpResponse::Created();
-    response.insert_header((header::LOCATION, format!("/v1/reports/{}", answer.tracking_id)));
-    Ok(not_stored(response, &answer))
+    Ok(match reception {
+        Reception::Accepted(answer) => {
+            let location = location(&answer.tracking_id);
+            not_stored(at(HttpResponse::Created(), location), &answer)
+        }
+        Reception::Held(tracking) => {
+            let held = HeldAnswer {
+                tracking_id: HEXLOWER.encode(&tracking),
+                status: report_status::Status::Received,
+            };
+            not_stored(at(HttpResponse::Accepted(), location(&held.tracking_id)), &held)
+        }
+    })
 }
 
-/// The status of a report, or of its elements of one date: `held` (it waits to be published),
+/// Path at which the status of a report can be asked for.
+fn location(tracking_id: &str) -> String {
+    format!("/v1/reports/{tracking_id}")
+}
+
+fn at(mut response: HttpResponseBuilder, location: String) -> HttpResponseBuilder {
+    response.insert_header((header::LOCATION, location));
+    response
+}
+
+/// The status of a report, or of its elements of one date: `received` (it was answered with 202, and is not
+/// judged yet), `refused` (it was answered with 202 and then refused: `code` says why), `held` (it waits to be published),
 /// `published` (all of it that has not expired is published), `retracted` (the operator took it
 /// back) or `expired` (its dates are not published any more).
 #[derive(ToSchema)]
 #[schema(as = PublicationStatus, rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the document: the domain writes it")]
 enum Status {
+    Received,
+    Refused,
     Held,
     Published,
     Retracted,
@@ -149,8 +187,14 @@ enum Status {
 struct ReportStatus {
     /// The status of the whole report. It is `held` while any date is `held`.
     status: Status,
-    /// The status of the report's elements, by date.
+    /// The status of the report's elements, by date. There are none while it is `received`, and if it is
+    /// `refused`.
     dates: Vec<DateStatus>,
+    /// Why it was refused: the code of the problem with which it would have been answered. It is there only
+    /// when `status` is `refused`. After `code_suspended` and `code_not_open` the same report may be accepted
+    /// if it is sent again later.
+    #[schema(required = false, nullable = false, example = "code_used")]
+    code: Option<String>,
 }
 
 /// The status of a report's elements of one date.
@@ -169,6 +213,10 @@ struct DateStatus {
 }
 
 /// Get the status of a report
+///
+/// The tracking id of a 202 is known to every server of the deployment. As long as the log has no verdict,
+/// all of them answer `received` for three days; after that only the server that holds the report does, and
+/// the others answer 404.
 #[utoipa::path(
     tag = "reports",
     params(("tracking_id" = String, Path, description = "The `tracking_id` from the answer to the report",

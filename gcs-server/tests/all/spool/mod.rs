@@ -1,0 +1,6 @@
+//! Reports that come while the log cannot be reached.
+
+mod holding;
+mod kills;
+mod model;
+mod rig;
