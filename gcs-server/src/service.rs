@@ -200,15 +200,21 @@ impl Service {
             let judged = tokio::time::timeout(LOG_PATIENCE, self.report_to_log(&received)).await;
             match judged {
                 Ok(Ok(answer)) => return Ok(Reception::Accepted(answer)),
-                // The node may also be busy with an append that hangs.
-                Ok(Err(
-                    Problem::StorageUnavailable | Problem::LogUnusable | Problem::Unavailable,
-                ))
-                | Err(_) => {}
-                Ok(Err(problem)) => return Err(problem),
+                Ok(Err(problem)) if !self.is_without_log(&problem) => return Err(problem),
+                // Or the node is busy with an append that hangs.
+                Ok(Err(_)) | Err(_) => {}
             }
         }
         self.hold(spool, &received).await
+    }
+
+    /// Whether a problem comes from a log that cannot be reached, or may be wrong because of that.
+    fn is_without_log(&self, problem: &Problem) -> bool {
+        match problem {
+            Problem::StorageUnavailable | Problem::LogUnusable | Problem::Unavailable => true,
+            Problem::ReadOnly => false,
+            _ => !self.node.is_writable(),
+        }
     }
 
     async fn report_to_log(&self, received: &Arc<ReceivedReport>) -> Result<ReportAnswer, Problem> {

@@ -170,7 +170,7 @@ mod tests {
             let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!((mode(&path), mode(&path.join("b"))), (0o700, 0o600));
         }
-        let again = fs::File::open(path.join(LOCK)).unwrap();
+        let again = File::open(path.join(LOCK)).unwrap();
         assert!(matches!(again.try_lock(), Err(TryLockError::WouldBlock)));
         folder.destroy("b").unwrap();
         assert!(folder.read("b").is_err() && folder.destroy("b").is_err());

@@ -16,14 +16,22 @@ use super::rig::{Answer, Machine, NOW, Rig, Server};
 use crate::common::{HOUR, date, make_newer, policy, raw, seal, submission};
 
 /// A server whose log is away.
-fn cut_off() -> (Rig, Machine, Server) {
+async fn cut_off() -> (Rig, Machine, Server) {
     let (rig, machine) = (Rig::new(), Machine::default());
     let server = rig.start(&machine);
-    machine.away(true);
+    server.lose(&machine).await;
     (rig, machine, server)
 }
 
 impl Server {
+    /// Loses the log, and notices it.
+    async fn lose(&self, machine: &Machine) {
+        machine.away(true);
+        let node = &self.service.node;
+        let lost = node.act(|_, context| judge::replace_backend_token(context)).await;
+        assert!(matches!(lost, Err(Problem::StorageUnavailable)));
+    }
+
     /// Reads what other servers appended, as a server does that can reach the log.
     async fn catch_up(&self) {
         let node = &self.service.node;
@@ -47,7 +55,7 @@ impl Rig {
 
 #[actix_web::test]
 async fn a_report_is_held_while_the_log_is_away_and_accepted_under_its_tracking_id() {
-    let (rig, machine, server) = cut_off();
+    let (rig, machine, server) = cut_off().await;
     let other = rig.start(&Machine::default());
     let tracking = server.held(1, 10).await;
     assert_eq!(server.held(1, 10).await, tracking);
@@ -85,7 +93,7 @@ async fn only_what_lasts_is_said_without_the_log() {
     rig.act(|state, now| judge::revoke_code(state, &rig.keys, now, &code).unwrap().events);
     rig.report_elsewhere(6, &[raw(2, 60)]);
     let server = rig.start(&machine);
-    machine.away(true);
+    server.lose(&machine).await;
     let code = |provider, generation, serial| {
         Code::issue(&rig.keys.provider(provider, generation), provider, serial).unwrap()
     };
@@ -115,7 +123,7 @@ async fn only_what_lasts_is_said_without_the_log() {
 
 #[actix_web::test]
 async fn what_happened_meanwhile_counts() {
-    let (rig, machine, server) = cut_off();
+    let (rig, machine, server) = cut_off().await;
     let code =
         |generation, serial| Code::issue(&rig.keys.provider(1, generation), 1, serial).unwrap();
     let mut held = Vec::new();
@@ -155,7 +163,7 @@ async fn what_happened_meanwhile_counts() {
 
 #[actix_web::test]
 async fn a_suspended_provider_has_its_reports_refused_and_they_may_come_again() {
-    let (rig, machine, server) = cut_off();
+    let (rig, machine, server) = cut_off().await;
     let tracking = server.held(1, 10).await;
     rig.set_status(ProviderStatus::Suspended);
     machine.away(false);
@@ -193,7 +201,7 @@ async fn a_time_of_arrival_that_was_in_doubt_does_not_count() {
     rig.act(|state, context| judge::open_range(state, context, 1, 10, 1).unwrap().events);
     let machine = Machine::default();
     let server = rig.start(&machine);
-    machine.away(true);
+    server.lose(&machine).await;
     rig.pass(DAY_SECONDS + 1);
     let Answer::Held(tracking) = server.report(100, 1).await else { panic!() };
     rig.time.store(NOW, Ordering::SeqCst);
@@ -206,11 +214,11 @@ async fn a_time_of_arrival_that_was_in_doubt_does_not_count() {
 
 #[actix_web::test]
 async fn items_must_have_been_past_when_they_came_and_must_still_be_published() {
-    let (rig, machine, server) = cut_off();
+    let (rig, machine, server) = cut_off().await;
     let retention = u64::from(policy().retention_days);
     // The fourth date is today.
     let [tomorrow, old, late] = [raw(4, 1), raw(0, 2), raw(5, 3)];
-    let sent = |serial, items: &[Item]| server.send(rig.code(serial), items);
+    let sent = async |serial, items: &[Item]| server.send(rig.code(serial), items).await;
     let Answer::Held(early) = sent(0, std::slice::from_ref(&tomorrow)).await else { panic!() };
     let Answer::Held(mixed) = sent(1, &[old.clone(), tomorrow, raw(3, 5)]).await else { panic!() };
     let Answer::Held(gone) = sent(2, &[old, late]).await else { panic!() };
@@ -256,7 +264,7 @@ async fn a_purge_does_not_make_room_for_a_second_report() {
 
 #[actix_web::test]
 async fn three_reports_of_a_code_are_held_and_the_first_stands() {
-    let (_rig, machine, server) = cut_off();
+    let (_rig, machine, server) = cut_off().await;
     let mut held = Vec::new();
     for element in 0..3 {
         held.push(server.held(1, element).await);
@@ -295,7 +303,7 @@ async fn a_full_spool_and_a_full_disk_refuse_and_hold_again_later() {
 
 #[actix_web::test]
 async fn many_at_once_share_few_files() {
-    let (_rig, machine, server) = cut_off();
+    let (_rig, machine, server) = cut_off().await;
     let answers = join_all((0..100).map(|serial| server.report(serial, serial.into()))).await;
     assert!(answers.iter().all(|answer| matches!(answer, Answer::Held(_))));
     let files = machine.disk.list().len();
@@ -342,7 +350,7 @@ async fn the_same_report_from_two_servers_counts_once_and_both_tracking_ids_tell
 
 #[actix_web::test]
 async fn reports_wait_while_the_clock_is_in_doubt_or_the_log_is_a_newer_releases() {
-    let (rig, machine, server) = cut_off();
+    let (rig, machine, server) = cut_off().await;
     let tracking = server.held(1, 10).await;
     machine.away(false);
     rig.pass(2 * DAY_SECONDS);
@@ -365,7 +373,7 @@ async fn reports_wait_while_the_clock_is_in_doubt_or_the_log_is_a_newer_releases
 
 #[actix_web::test]
 async fn a_spool_is_drained_on_another_machine_of_the_deployment_only() {
-    let (rig, machine, server) = cut_off();
+    let (rig, machine, server) = cut_off().await;
     let tracking = server.held(1, 10).await;
     drop(server);
     let moved = Machine::default();
@@ -397,7 +405,7 @@ async fn a_spool_is_drained_on_another_machine_of_the_deployment_only() {
 /// Whatever byte is damaged, the other reports of the file are judged, and the file is kept.
 #[actix_web::test]
 async fn a_damaged_file_is_kept_and_what_can_be_read_of_it_is_judged() {
-    let (rig, machine, server) = cut_off();
+    let (rig, machine, server) = cut_off().await;
     let held = join_all((1..4).map(|serial| server.held(serial, 1))).await;
     drop(server);
     let files = machine.disk.contents();
