@@ -299,6 +299,14 @@ impl Store for Guarded {
         Ok(())
     }
 
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    fn time(&mut self) -> Result<Option<u64>, StoreError> {
+        self.store.time()
+    }
+
     fn settle(&mut self) {
         self.store.settle();
     }

@@ -36,6 +36,7 @@ mod publications;
 mod publishing;
 mod recovery;
 mod restart;
+mod several_nodes;
 mod store;
 mod tls;
 mod unusable_log;
