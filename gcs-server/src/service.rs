@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::events::TrackingId;
-use crate::domain::judge::{self, Arrival, RequestContext};
+use crate::domain::judge::{self, Arrival, Decision, Known, RequestContext};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::report_status::{ReportStatus, report_status};
@@ -228,12 +228,13 @@ impl Service {
     async fn hold(&self, spool: &Spool, received: &ReceivedReport) -> Result<Reception, Problem> {
         let (now, is_time_trusted, arrival) = {
             let state = self.node.state();
+            let is_certain = state.deployment.is_some();
+            let state = if is_certain { Some(&*state) } else { spool.remembered() };
             // Nothing is known of codes without a state.
-            if state.deployment.is_none() {
-                return Err(Problem::LogUnusable);
-            }
-            let (now, is_trusted) = self.arrival_time(&state);
-            (now, is_trusted, judge::arrival(&state, &self.keys, (now, is_trusted), received)?)
+            let state = state.ok_or(Problem::LogUnusable)?;
+            let (now, is_time_trusted) = self.arrival_time(state);
+            let known = Known { state, is_certain, now, is_time_trusted };
+            (now, is_time_trusted, judge::arrival(known, &self.keys, received)?)
         };
         let (code, was_open) = match arrival {
             Arrival::Accepted(answer) => return Ok(Reception::Accepted(answer)),
@@ -286,12 +287,28 @@ impl Service {
     /// When the clock is in doubt or before the last tick, when the tick before is not published yet, or
     /// when the log cannot be written.
     pub async fn tick(&self) -> Result<Version, Problem> {
+        self.tick_if(|_, _| true).await?.ok_or(Problem::Internal)
+    }
+
+    /// As [`Service::tick`], but makes no tick unless it `is_due` by the state right before it and by the
+    /// time: another node may have made it meanwhile.
+    ///
+    /// # Errors
+    /// As [`Service::tick`].
+    pub async fn tick_if(
+        &self,
+        is_due: impl Fn(&State, u64) -> bool + Send + 'static,
+    ) -> Result<Option<Version>, Problem> {
         let (keys, published) = (Arc::clone(&self.keys), self.published.clone());
-        let version = self.node.act(move |state, now| {
+        let version = self.node.act(move |state, context| {
+            if !is_due(state, context.now) {
+                return Ok(Decision::nothing(None));
+            }
             expect_published(state, &published)?;
-            judge::tick(state, &keys, now)
+            let Decision { events, answer } = judge::tick(state, &keys, context)?;
+            Ok(Decision { events, answer: Some(answer) })
         });
-        let version = version.await?;
+        let Some(version) = version.await? else { return Ok(None) };
         let mut published = self.published.clone();
         let is_published = |published: &Option<Published>| {
             published.as_ref().is_some_and(|published| published.position.version >= version)
@@ -299,7 +316,7 @@ impl Service {
         let waited = tokio::time::timeout(TICK_PATIENCE, published.wait_for(is_published)).await;
         let waited = waited.map_err(|_| Problem::TickPending { tick: version.tick })?;
         waited.map_err(|_| Problem::Unavailable)?;
-        Ok(version)
+        Ok(Some(version))
     }
 
     /// Erases reports that nothing depends on any more. Returns how many were erased.

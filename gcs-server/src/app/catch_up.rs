@@ -1,6 +1,5 @@
 //! Catching up: computing the state and the publications from the log.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use crate::domain::state::State;
 use crate::node::{PublicationInput, ReplayError, Replayed, TickPosition, replay_from};
 use crate::publishing::{Outbox, PublicationBuilder, PublicationError};
 use crate::store::witness::Seen;
-use crate::store::{SqliteStore, Store};
+use crate::store::{LogPlace, Store};
 
 /// The result of catching up with the log.
 #[derive(Debug)]
@@ -120,12 +119,12 @@ pub(super) fn can_go_on_from(state: &State, outbox: &Outbox) -> bool {
 
 /// What computes all publications from a log, while its server uses it.
 pub(super) fn remake(
-    log: PathBuf,
+    log: LogPlace,
     keys: Arc<DeploymentKeys>,
 ) -> impl Fn() -> Result<Outbox, String> + Send + Sync {
     move || {
-        let mut store = SqliteStore::open_read_only(&log).map_err(|error| error.to_string())?;
-        let caught_up = catch_up(&mut store, &keys, Outbox::default());
+        let mut store = log.reader().map_err(|error| error.to_string())?;
+        let caught_up = catch_up(&mut *store, &keys, Outbox::default());
         let caught_up = caught_up.map_err(|error| error.to_string())?;
         caught_up.expect_computed().map_err(|error| error.to_string())?;
         Ok(caught_up.outbox)

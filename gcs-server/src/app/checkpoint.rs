@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+use gcs_core::live::Live;
 use tokio::sync::watch;
 
 use crate::domain::keys::DeploymentKeys;
@@ -112,6 +113,17 @@ impl Checkpoints {
     /// # Errors
     /// Why it cannot be used.
     pub fn read(&self, store: &mut dyn Store) -> Result<State, Unusable> {
+        let state = self.decode()?;
+        let position = state.position;
+        if !(Seen { position, head: state.head }).is_in(store)? {
+            return Err(Unusable::NotInLog { position });
+        }
+        self.known().position = position;
+        Ok(state)
+    }
+
+    /// The state of a checkpoint that is whole, of this release and of this deployment.
+    fn decode(&self) -> Result<State, Unusable> {
         let bytes = fs::read(&self.path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Unusable::Missing,
             _ => Unusable::Io(error),
@@ -127,10 +139,16 @@ impl Checkpoints {
         if place != place_of(position, &state.head) {
             return Err(Unusable::Damaged);
         }
-        if !(Seen { position, head: state.head }).is_in(store)? {
-            return Err(Unusable::NotInLog { position });
-        }
-        self.known().position = position;
+        Ok(state)
+    }
+
+    /// The state of the checkpoint without its elements, whether or not the log still leads to it.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub(super) fn last_known(&self) -> Result<State, Unusable> {
+        let mut state = self.decode()?;
+        state.live = Live::new(self.keys.filler());
         Ok(state)
     }
 
@@ -297,6 +315,14 @@ impl Store for Guarded {
         self.store.erase(events)?;
         self.checkpoints.known().is_erasing = false;
         Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    fn time(&mut self) -> Result<Option<u64>, StoreError> {
+        self.store.time()
     }
 
     fn settle(&mut self) {

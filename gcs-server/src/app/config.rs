@@ -11,9 +11,11 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::repair::LOG;
 use crate::clock::Clock;
 use crate::http::TlsFiles;
 use crate::request_log::LoggedRequests;
+use crate::store::{LogPlace, PostgresUrl, UrlError};
 
 /// The settings as flags, environment variables and a configuration file have them. Each may be
 /// left out.
@@ -31,6 +33,12 @@ pub struct Options {
     /// File with the secret keys [default: keys.json in the data folder]
     #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE", hide_env_values = true)]
     pub key_file: Option<PathBuf>,
+    /// PostgreSQL database of the log, for several nodes: postgres://user:password@host1,host2/database [default: log.sqlite in the data folder]
+    #[arg(long, value_name = "URL", env = "GCS_SERVER_STORE", hide_env_values = true)]
+    pub store: Option<String>,
+    /// Folder for reports that come while the database of the log cannot be reached [default: spool in the data folder]
+    #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_SPOOL", hide_env_values = true)]
+    pub spool: Option<PathBuf>,
     /// Where phones and CDNs connect [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN", hide_env_values = true)]
     pub public_listen: Option<SocketAddr>,
@@ -104,12 +112,15 @@ pub struct FolderOptions {
     /// File with the secret keys [default: keys.json in the data folder]
     #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE", hide_env_values = true)]
     key_file: Option<PathBuf>,
+    /// PostgreSQL database of the log, if it is in one [default: log.sqlite in the data folder]
+    #[arg(long, value_name = "URL", env = "GCS_SERVER_STORE", hide_env_values = true)]
+    store: Option<String>,
 }
 
 impl From<FolderOptions> for Options {
     fn from(options: FolderOptions) -> Options {
-        let FolderOptions { config, data_dir, key_file } = options;
-        Options { config, data_dir, key_file, ..Options::default() }
+        let FolderOptions { config, data_dir, key_file, store } = options;
+        Options { config, data_dir, key_file, store, ..Options::default() }
     }
 }
 
@@ -146,6 +157,13 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// File with the secret keys.
     pub key_file: PathBuf,
+    /// PostgreSQL database of the log; `None` if it is in the data folder. Shown without its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<PostgresUrl>,
+    /// Folder for reports that come while the database of the log cannot be reached; `None` if it is in the
+    /// data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<PathBuf>,
     /// Where phones and CDNs connect.
     pub public_listen: SocketAddr,
     /// Where operators, providers and backends connect.
@@ -196,6 +214,10 @@ pub enum ConfigError {
         /// Which setting is wrong, and where.
         error: toml::de::Error,
     },
+    /// The place of the log is no URL of a PostgreSQL database. The text itself is not shown: it may have a
+    /// password.
+    #[error("store: {0}")]
+    Store(#[from] UrlError),
     /// The longest pause in a body is out of its bounds.
     #[error("body_seconds is {got}; it must be 1 to 600")]
     BodySeconds {
@@ -232,12 +254,15 @@ impl Config {
         let data_dir = data_dir.unwrap_or_else(|| PathBuf::from("gcs-data"));
         let key_file = options.key_file.clone().or(file.key_file);
         let key_file = key_file.unwrap_or_else(|| data_dir.join("keys.json"));
+        let store = options.store.clone().or(file.store);
         let listen = |flag: Option<SocketAddr>, file: Option<SocketAddr>, port| {
             flag.or(file).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)))
         };
         let config = Config {
             data_dir,
             key_file,
+            store: store.map(|store| store.parse()).transpose()?,
+            spool: options.spool.clone().or(file.spool),
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
             tls_cert: options.tls_cert.clone().or(file.tls_cert),
@@ -296,6 +321,19 @@ impl Config {
         files(&self.private_tls_cert, &self.private_tls_key)
     }
 
+    /// Where reports wait that come while the database of the log cannot be reached.
+    pub fn spool_folder(&self) -> PathBuf {
+        self.spool.clone().unwrap_or_else(|| self.data_dir.join("spool"))
+    }
+
+    /// Where the log is kept.
+    pub fn log(&self) -> LogPlace {
+        match &self.store {
+            Some(url) => LogPlace::Postgres(url.clone()),
+            None => LogPlace::File(self.data_dir.join(LOG)),
+        }
+    }
+
     /// Where the time comes from.
     pub fn clock(&self) -> Clock {
         self.clock_file.clone().map_or(Clock::System, Clock::File)
@@ -336,6 +374,17 @@ mod tests {
     }
 
     #[test]
+    fn the_log_is_in_the_folder_or_in_a_database_whose_password_is_not_shown() {
+        let config = Config::load(&Options::default()).unwrap();
+        assert_eq!(config.log().to_string(), "gcs-data/log.sqlite");
+        let store = Some("postgres://u:secret@localhost/log".to_owned());
+        let config = Config::load(&Options { store, ..Options::default() }).unwrap();
+        assert_eq!(config.log().to_string(), "postgres://u@localhost/log");
+        assert!(config.to_toml().contains("store = \"postgres://u@localhost/log\""));
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
     fn settings_that_do_not_go_together_are_errors() {
         let same: SocketAddr = "127.0.0.1:8081".parse().unwrap();
         let options = Options { public_listen: Some(same), ..Options::default() };
@@ -349,6 +398,10 @@ mod tests {
         let half = Options { tls_key: Some("key.pem".into()), ..Options::default() };
         let error = Config::load(&half).unwrap_err().to_string();
         assert_eq!(error, "tls_key is set, but not tls_cert: TLS needs both");
+        let elsewhere =
+            Options { store: Some("postgres://u:secret@".into()), ..Options::default() };
+        let error = Config::load(&elsewhere).unwrap_err().to_string();
+        assert!(error.starts_with("store: ") && !error.contains("secret"), "{error}");
         let hasty = Options { body_seconds: Some(0), ..Options::default() };
         let error = Config::load(&hasty).unwrap_err().to_string();
         assert_eq!(error, "body_seconds is 0; it must be 1 to 600");

@@ -1,8 +1,8 @@
 //! The first start of a new deployment: all of it or nothing, whenever it is cut short.
 //!
 //! Everything is made in the folder `starting.part` and gets the name `starting` once it is whole. From
-//! then on, every start goes on with it: the key file and the log are moved to their places, and the
-//! operator's token is shown until it has been shown once.
+//! then on, every start goes on with it: the key file and the log are moved to their places (the first
+//! events, if the log is in a database), and the operator's token is shown until it has been shown once.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ use crate::domain::token::{Role, Token};
 use crate::new_file::{sync_folder, sync_folder_of};
 use crate::node::seal;
 use crate::random::Random;
-use crate::store::Store as _;
+use crate::store::{AppendError, LogPlace, PostgresStore, PostgresUrl, SqliteStore, Store as _};
 
 const UNFINISHED: &str = "starting.part";
 const WHOLE: &str = "starting";
@@ -29,8 +29,12 @@ const TOKEN: &str = "token";
 
 /// Whether a first start was cut short after everything was made.
 pub(super) fn is_pending(folder: &Path) -> bool {
-    let whole = folder.join(WHOLE);
-    whole.join(LOG).exists() || whole.exists() && folder.join(LOG).exists()
+    is_unfinished(folder) || folder.join(WHOLE).exists() && folder.join(LOG).exists()
+}
+
+/// Whether a first start was cut short before its log was in its place.
+pub(super) fn is_unfinished(folder: &Path) -> bool {
+    folder.join(WHOLE).join(LOG).exists()
 }
 
 /// Names of the files in a folder that no first start leaves there before its log.
@@ -117,7 +121,7 @@ fn first_events(
 }
 
 /// Moves what was made to its places. This can be cut short and done again at any point.
-pub(super) fn finish(folder: &Path, key_file: &Path) -> Result<(), FolderError> {
+pub(super) fn finish(folder: &Path, key_file: &Path, log: &LogPlace) -> Result<(), FolderError> {
     let whole = folder.join(WHOLE);
     let keys = whole.join(KEYS);
     let io = |error| KeyFileError::Io { path: key_file.to_owned(), error };
@@ -125,6 +129,14 @@ pub(super) fn finish(folder: &Path, key_file: &Path) -> Result<(), FolderError> 
         expect_free(&keys, key_file)?;
         move_file(&keys, key_file).map_err(io)?;
     }
+    match log {
+        LogPlace::File(_) => move_log(&whole, folder),
+        LogPlace::Postgres(url) if is_unfinished(folder) => send_log(&whole, folder, url),
+        LogPlace::Postgres(_) => Ok(()),
+    }
+}
+
+fn move_log(whole: &Path, folder: &Path) -> Result<(), FolderError> {
     for name in [WITNESS, LOG] {
         let (from, to) = (whole.join(name), folder.join(name));
         if from.exists() {
@@ -133,6 +145,35 @@ pub(super) fn finish(folder: &Path, key_file: &Path) -> Result<(), FolderError> 
         }
     }
     Ok(())
+}
+
+/// Appends the first events to a database, unless they are in it.
+fn send_log(whole: &Path, folder: &Path, url: &PostgresUrl) -> Result<(), FolderError> {
+    let path = whole.join(LOG);
+    let unread = |error| FolderError::Store { log: LogPlace::File(path.clone()), error };
+    let first = SqliteStore::open_read_only(&path).and_then(|mut store| store.read(1, 1));
+    let log = LogPlace::Postgres(url.clone());
+    let failed = |error| FolderError::Store { log: log.clone(), error };
+    let mut store = PostgresStore::create(url.clone()).map_err(failed)?;
+    for batch in first.map_err(unread)? {
+        match store.append(&batch) {
+            Ok(()) => {}
+            // An earlier try may have appended it.
+            Err(AppendError::Conflict) if store.is_durable(&batch).map_err(failed)? => {}
+            Err(AppendError::Conflict) => {
+                return Err(FolderError::OtherBegan { log, path: folder.to_owned() });
+            }
+            Err(AppendError::Failed(error) | AppendError::Unknown(error)) => {
+                return Err(failed(error));
+            }
+        }
+    }
+    let remove = |path: &Path| match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let done = remove(&whole.join(WITNESS)).and_then(|()| remove(&path));
+    done.map_err(|error| FolderError::Io { path, error })
 }
 
 /// Makes sure that nobody's file is overwritten.

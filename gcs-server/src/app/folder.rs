@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! lock           locked by the process that uses the folder; has its number, and its addresses
-//! log.sqlite     the log, from which everything else is computed
+//! log.sqlite     the log, from which everything else is computed, unless it is in a database
 //! anchor         when the machine booted, by a clock that was trusted
 //! witness        which event was acknowledged last
 //! damaged-…/     what a damaged log was before it was repaired; beside the file, if the log is a link
 //! keys.json      the secret keys, unless the configuration names another file
+//! spool/         reports that came while the database of the log could not be reached: see `spool`
 //! starting/      a new deployment, until its operator's token has been shown
 //! public/        what phones fetch; computed from the log
 //! private/       the saved publisher and a checkpoint of the state, for a fast restart; computed
@@ -23,17 +24,19 @@ use super::first_start;
 pub use super::folder_error::FolderError;
 use super::key_file;
 use super::loss::Loss;
-use super::repair::{self, LOG, OnLoss, OpenLog};
+use super::repair::{self, OnLoss, OpenLog};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::token::Token;
 use crate::random::Random;
-use crate::store::Store;
+use crate::store::{LogPlace, PostgresStore, Store, StoreError};
 
 /// A data folder that no other process uses.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
+    /// Where the log is.
+    log: LogPlace,
     /// The lock file, or the folder itself where that file cannot be opened. It stays locked until
     /// this is dropped.
     _lock: File,
@@ -80,12 +83,12 @@ impl DataFolder {
         now: u64,
         random: &Random,
     ) -> Result<(DataFolder, DeploymentKeys), FolderError> {
-        let folder = DataFolder::lock(&config.data_dir)?;
+        let folder = DataFolder::claim(&config.data_dir, config.log())?;
         if DataFolder::is_new(config) {
             folder.begin(config, now, random)?;
         }
         if first_start::is_pending(&folder.path) {
-            first_start::finish(&folder.path, &config.key_file)?;
+            first_start::finish(&folder.path, &config.key_file, &folder.log)?;
         }
         let keys = folder.keys(&config.key_file)?;
         Ok((folder, keys))
@@ -98,6 +101,7 @@ impl DataFolder {
         if !left.is_empty() {
             return Err(FolderError::LeftOver { path: self.path.clone(), left: left.join(", ") });
         }
+        self.expect_no_log(&config.key_file)?;
         let mut policy = Policy::default();
         if config.is_loopback() {
             // On loopback the server is being tried out: a single report is published at once.
@@ -106,31 +110,47 @@ impl DataFolder {
         first_start::make(&self.path, policy, now, random)
     }
 
+    /// Makes sure that the database of a new deployment has no log yet.
+    fn expect_no_log(&self, keys: &Path) -> Result<(), FolderError> {
+        let LogPlace::Postgres(url) = &self.log else { return Ok(()) };
+        let log = self.log.clone();
+        match PostgresStore::open(url.clone()).and_then(|mut store| store.last()) {
+            Ok(0) | Err(StoreError::Empty) => Ok(()),
+            Ok(_) => Err(FolderError::NoKeys { log, keys: keys.to_owned() }),
+            Err(error) => Err(FolderError::Store { log, error }),
+        }
+    }
+
     /// Opens the folder of a deployment that is there.
     ///
     /// # Errors
     /// As [`DataFolder::open`], and when there is no deployment in the folder.
     pub fn open_existing(config: &Config, on_loss: OnLoss) -> Result<Opened, FolderError> {
-        let log = config.data_dir.join(LOG);
-        if !log.exists() && first_start::is_pending(&config.data_dir) {
+        let present = match config.log() {
+            LogPlace::File(log) => log,
+            LogPlace::Postgres(_) => config.key_file.clone(),
+        };
+        if first_start::is_unfinished(&config.data_dir) {
             return Err(FolderError::CutShort { path: config.data_dir.clone() });
         }
-        if !log.exists() {
+        if !present.exists() {
             let error = io::Error::from(ErrorKind::NotFound);
-            return Err(FolderError::Io { path: log, error });
+            return Err(FolderError::Io { path: present, error });
         }
-        let folder = DataFolder::lock(&config.data_dir)?;
+        let folder = DataFolder::claim(&config.data_dir, config.log())?;
         let keys = folder.keys(&config.key_file)?;
         folder.existing(keys, config.clock().now(), on_loss)
     }
 
     /// The secret keys of the deployment that is there.
     fn keys(&self, path: &Path) -> Result<DeploymentKeys, FolderError> {
-        let (log, keys) = (self.log(), path.to_owned());
-        match (log.exists(), keys.exists()) {
-            (false, false) => Err(FolderError::Neither { log, keys }),
-            (true, false) => Err(FolderError::NoKeys { log, keys }),
-            (_, true) => Ok(key_file::read(&keys)?),
+        let keys = path.to_owned();
+        match &self.log {
+            _ if keys.exists() => Ok(key_file::read(&keys)?),
+            LogPlace::File(log) if !log.exists() => {
+                Err(FolderError::Neither { log: log.clone(), keys })
+            }
+            log => Err(FolderError::NoKeys { log: log.clone(), keys }),
         }
     }
 
@@ -141,7 +161,7 @@ impl DataFolder {
         on_loss: OnLoss,
     ) -> Result<Opened, FolderError> {
         let OpenLog { store, loss, repaired } = self.open_log(now, on_loss)?;
-        let (store, token) = (Box::new(store), self.token());
+        let token = self.token();
         Ok(Opened { folder: self, store, keys, token, loss, repaired })
     }
 
@@ -150,12 +170,25 @@ impl DataFolder {
     /// # Errors
     /// A [`FolderError`] that says what to do; the log has not been changed.
     pub(super) fn open_log(&self, now: u64, on_loss: OnLoss) -> Result<OpenLog, FolderError> {
-        let log = self.log();
-        // SQLite would make a new one.
-        if !log.exists() {
-            return Err(FolderError::NoLog { log });
+        match &self.log {
+            // SQLite would make a new one.
+            LogPlace::File(log) if !log.exists() => Err(FolderError::NoLog { log: log.clone() }),
+            LogPlace::File(_) => repair::open(&self.path, now, on_loss),
+            LogPlace::Postgres(url) => {
+                let store = PostgresStore::open(url.clone());
+                let store = store.map_err(|error| self.unopened(error))?;
+                Ok(OpenLog { store: Box::new(store), loss: None, repaired: None })
+            }
         }
-        repair::open(&self.path, now, on_loss)
+    }
+
+    /// Why the log in a database cannot be opened.
+    fn unopened(&self, error: StoreError) -> FolderError {
+        let log = self.log.clone();
+        match error {
+            StoreError::Empty => FolderError::EmptyDatabase { log, path: self.path.clone() },
+            error => FolderError::Store { log, error },
+        }
     }
 
     /// The operator's token, if this is a new deployment whose token has not been shown.
@@ -167,14 +200,19 @@ impl DataFolder {
     /// mounted, is no missing file.
     fn is_new(config: &Config) -> bool {
         let is_missing = |path: &Path| fs::symlink_metadata(path).is_err();
-        is_missing(&config.data_dir.join(LOG))
-            && is_missing(&config.key_file)
-            && !first_start::is_pending(&config.data_dir)
+        let may_begin = match config.log() {
+            LogPlace::File(log) => is_missing(&log),
+            LogPlace::Postgres(_) => true,
+        };
+        may_begin && is_missing(&config.key_file) && !first_start::is_pending(&config.data_dir)
     }
 
     /// Whether a start would show the operator's token.
     pub fn will_show_token(config: &Config) -> bool {
-        DataFolder::is_new(config) || first_start::is_pending(&config.data_dir)
+        let folder = &config.data_dir;
+        DataFolder::is_new(config)
+            || first_start::is_pending(folder)
+            || first_start::token(folder).is_some()
     }
 
     /// Makes sure that no other process uses the folder, if it exists.
@@ -214,33 +252,30 @@ impl DataFolder {
         let _unsigned: io::Result<()> = write();
     }
 
-    /// Makes sure that no other process uses a folder, and keeps it until this is dropped. The folder is made if it
-    /// does not exist.
+    /// Makes sure that no other process uses a folder, whose log is in this place, and keeps it until this is
+    /// dropped. The folder is made if it does not exist.
     ///
     /// # Errors
     /// [`FolderError::InUse`], or an error of the system.
-    pub fn claim(path: &Path) -> Result<DataFolder, FolderError> {
-        DataFolder::lock(path)
+    pub fn claim(path: &Path, log: LogPlace) -> Result<DataFolder, FolderError> {
+        let folder = DataFolder::lock(path, log, |lock| patiently(path, || lock.try_lock()))?;
+        folder.sign("");
+        Ok(folder)
     }
 
     /// As [`DataFolder::claim`], for a try to open the log, which others wait for.
     ///
     /// # Errors
     /// As [`DataFolder::claim`].
-    pub(super) fn claim_to_try(path: &Path) -> Result<DataFolder, FolderError> {
-        let folder = DataFolder::lock_by(path, File::try_lock)?;
+    pub(super) fn claim_to_try(path: &Path, log: LogPlace) -> Result<DataFolder, FolderError> {
+        let folder = DataFolder::lock(path, log, File::try_lock)?;
         folder.announce_try();
         Ok(folder)
     }
 
-    fn lock(path: &Path) -> Result<DataFolder, FolderError> {
-        let folder = DataFolder::lock_by(path, |lock| patiently(path, || lock.try_lock()))?;
-        folder.sign("");
-        Ok(folder)
-    }
-
-    fn lock_by(
+    fn lock(
         path: &Path,
+        log: LogPlace,
         try_lock: impl Fn(&File) -> Result<(), TryLockError>,
     ) -> Result<DataFolder, FolderError> {
         let io = |path: &Path| {
@@ -251,15 +286,15 @@ impl DataFolder {
         let place = path.join(LOCK);
         let lock = open_lock(path).map_err(io(&place))?;
         match try_lock(&lock) {
-            Ok(()) => Ok(DataFolder { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(DataFolder { path: path.to_owned(), log, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(FolderError::in_use(path)),
             Err(TryLockError::Error(error)) => Err(io(&place)(error)),
         }
     }
 
-    /// Path of the log.
-    pub fn log(&self) -> PathBuf {
-        self.path.join(LOG)
+    /// Where the log is.
+    pub fn log(&self) -> &LogPlace {
+        &self.log
     }
 
     /// Path of the file by which a leap of the clock is noticed between two runs.

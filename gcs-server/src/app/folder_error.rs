@@ -10,7 +10,7 @@ use super::folder::LOCK;
 use super::key_file::KeyFileError;
 use super::loss::Loss;
 use crate::random;
-use crate::store::StoreError;
+use crate::store::{LogPlace, StoreError};
 
 /// A data folder that cannot be used.
 #[derive(Debug, Error)]
@@ -77,7 +77,7 @@ pub enum FolderError {
     )]
     NoKeys {
         /// The log.
-        log: PathBuf,
+        log: LogPlace,
         /// Where the key file should be.
         keys: PathBuf,
     },
@@ -91,11 +91,34 @@ pub enum FolderError {
         /// The log.
         log: PathBuf,
     },
+    /// There is a key file, but no log in the database.
+    #[error(
+        "there is a key file for {path}, but no log in {log}. Is it the right database? To begin a new \
+         deployment, take another folder and key file; apps of the old deployment will not accept it. Nothing \
+         has been changed."
+    )]
+    EmptyDatabase {
+        /// The log.
+        log: LogPlace,
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// A first start goes on, and the database has the log of another deployment.
+    #[error(
+        "a first start was cut short, and meanwhile another deployment began in {log}. To be a node of that \
+         one, move the data folder {path} away, and name its key file. Nothing has been changed."
+    )]
+    OtherBegan {
+        /// The log.
+        log: LogPlace,
+        /// The data folder.
+        path: PathBuf,
+    },
     /// The log cannot be opened.
-    #[error("log {path}: {error}\n{advice} Nothing has been changed.", advice = .error.advice())]
+    #[error("log {log}: {error}\n{advice} Nothing has been changed.", advice = .error.advice())]
     Store {
         /// The log.
-        path: PathBuf,
+        log: LogPlace,
         /// What went wrong.
         error: StoreError,
     },

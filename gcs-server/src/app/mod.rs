@@ -18,6 +18,7 @@ mod needed;
 mod opening;
 mod repair;
 mod restore;
+mod spooling;
 mod start;
 mod ticker;
 mod waiting;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::spawn_blocking;
 
 pub use self::backup::{CopyError, LogCopy};
 pub use self::catch_up::{CaughtUp, catch_up};
@@ -70,10 +72,37 @@ pub struct App {
 
 /// How it stands with the log.
 enum Log {
-    /// It is open, and this goes on with it.
-    Open(Work),
+    /// It is open, and the first goes on with it.
+    Open(Work, Box<Opener>),
     /// It cannot be used yet.
     Refused(Box<Waiting>),
+}
+
+impl Log {
+    /// Goes on with the log, and opens it again whenever that is needed. Gives what works on it when the server
+    /// stops, if it is open then.
+    async fn until_stopped(
+        mut self,
+        hurry: Arc<Notify>,
+        mut stopped: oneshot::Receiver<()>,
+    ) -> Option<Work> {
+        loop {
+            self = match self {
+                Log::Open(work, opener) => {
+                    tokio::select! {
+                        _ = &mut stopped => return Some(work),
+                        () = opener.lost() => {}
+                    }
+                    work.end().await;
+                    Log::Refused(Box::new(Waiting::new(*opener, StartError::Lost, Duration::ZERO)))
+                }
+                Log::Refused(waiting) => {
+                    let (work, opener) = waiting.until_open(&hurry, &mut stopped).await?;
+                    Log::Open(work, Box::new(opener))
+                }
+            }
+        }
+    }
 }
 
 impl App {
@@ -91,29 +120,36 @@ impl App {
         let certificates = Certificates::load(config)?;
         let public = listen(config.public_listen, "--public-listen")?;
         let private = listen(config.private_listen, "--private-listen")?;
-        let (folder, keys) = DataFolder::prepare(config, clock.now(), &random)?;
+        let (folder, keys) = {
+            let (config, now, random) = (config.clone(), clock.now(), random.clone());
+            let prepare = move || DataFolder::prepare(&config, now, &random);
+            spawn_blocking(prepare).await.map_err(io::Error::other)??
+        };
         let token = folder.token();
         let publishing = publishing(&folder, keys.root(), u64::from(config.file_memory) << 20)?;
         let keys = Arc::new(keys);
         let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
         let clock = WatchedClock::new(clock, anchor::read(&folder.anchor()));
+        let spool = spooling::open(config, &keys, &random).await?;
         let (node, entry, node_thread) = Node::without_log()?;
         let (sender, published) = watch::channel(None);
         let service = Service {
             node,
             keys,
-            log: LogReader::new(folder.log()),
+            log: LogReader::new(folder.log().clone()),
             clock,
             published,
             shelf: Arc::clone(&publishing.shelf),
             body_patience: Duration::from_secs(config.body_seconds.into()),
             request_log: Arc::new(RequestLog::new(config.log_requests)),
             metrics: Arc::default(),
-            spool: None,
+            spool,
             random: random.clone(),
         };
         let opener = Opener {
             service: service.clone(),
+            entry,
+            log: config.log(),
             publishing,
             checkpoints,
             random,
@@ -123,9 +159,12 @@ impl App {
         };
         let (read, took) = opener.first(folder).await?;
         let log = match read {
-            Ok(read) => Log::Open(opener.go_on(entry, read)),
+            Ok(read) => Log::Open(opener.go_on(read), Box::new(opener)),
             Err(error) if opener.serves() && !error.is_setting() => {
-                Log::Refused(Box::new(Waiting::new(opener, entry, error, took)))
+                if let Some(spool) = &service.spool {
+                    spooling::remember(spool, &opener.checkpoints).await;
+                }
+                Log::Refused(Box::new(Waiting::new(opener, error, took)))
             }
             Err(error) => return Err(error),
         };
@@ -157,7 +196,7 @@ impl App {
     pub fn whole(self) -> Result<App, StartError> {
         match self.log {
             Log::Refused(waiting) => Err(waiting.why),
-            Log::Open(_) => Ok(self),
+            Log::Open(..) => Ok(self),
         }
     }
 
@@ -192,7 +231,7 @@ impl App {
     /// When the token cannot be deleted; then the next start shows it again.
     pub fn token_is_shown(&self) -> io::Result<()> {
         match self.log {
-            Log::Open(_) => first_start::end(&self.data_dir),
+            Log::Open(..) => first_start::end(&self.data_dir),
             // Whether there is a token to show is not known.
             Log::Refused(_) => Ok(()),
         }
@@ -220,21 +259,20 @@ impl App {
     pub async fn run(self) -> io::Result<()> {
         let App { service, public, private, node_thread, log, hurry, .. } = self;
         let (stop, stopped) = oneshot::channel::<()>();
-        let work = async move {
-            match log {
-                Log::Open(work) => Some(work),
-                Log::Refused(waiting) => waiting.until_open(&hurry, stopped).await,
-            }
-        };
-        let work = tokio::spawn(work);
+        let work = tokio::spawn(log.until_stopped(hurry, stopped));
+        let draining = spooling::drain(&service).map(|drain| tokio::spawn(drain.run()));
         let listened = futures_util::future::try_join(public.1, private.1).await;
         drop(stop);
         let mut work = work.await.ok().flatten();
         if let Some(work) = &mut work {
-            work.stop_ticks().await;
+            work.stop_acting().await;
+        }
+        if let Some(draining) = draining {
+            draining.abort();
+            let _aborted = draining.await;
         }
         drop(service);
-        let joined = tokio::task::spawn_blocking(move || node_thread.join()).await;
+        let joined = spawn_blocking(move || node_thread.join()).await;
         if let Some(work) = work {
             work.end().await;
         }

@@ -17,19 +17,24 @@ use super::start::{Before, StartError};
 use super::ticker;
 use crate::clock::WatchedClock;
 use crate::domain::state::State;
-use crate::node::{Entry, PublicationInput, Replayed, TickPosition};
+use crate::node::{Entry, Node, PublicationInput, Replayed, TickPosition};
 use crate::publishing::{Published, Publishing, Remake, Worker};
 use crate::random::Random;
 use crate::service::Service;
-use crate::store::Store;
+use crate::store::{LogPlace, Store};
 
 /// Number of publications that may wait to be computed. No tick is made before the last one is
 /// published, so that few are enough.
 const INPUTS: usize = 2;
 
+/// How often a node looks for what other nodes have appended.
+const FOLLOW: Duration = Duration::from_secs(1);
+
 /// What it takes to open the log of a deployment, and to go on with it.
 pub(super) struct Opener {
     pub(super) service: Service,
+    pub(super) entry: Entry,
+    pub(super) log: LogPlace,
     pub(super) publishing: Publishing,
     pub(super) checkpoints: Checkpoints,
     pub(super) random: Random,
@@ -89,7 +94,7 @@ impl Opener {
         // A folder that is gone must not be made again: its disk may not be mounted.
         let path = &self.data_dir;
         fs::metadata(path).map_err(|error| FolderError::Io { path: path.clone(), error })?;
-        let folder = DataFolder::claim_to_try(path)?;
+        let folder = DataFolder::claim_to_try(path, self.log.clone())?;
         let opened = self.open(folder).await.map_err(io::Error::other)??;
         let before = Before::look(&self.publishing).await?;
         self.read(opened, before).await
@@ -108,7 +113,7 @@ impl Opener {
             if let Some(repaired) = repaired {
                 tracing::warn!("{repaired}");
             }
-            let mut store = checkpoints.guard(Box::new(store));
+            let mut store = checkpoints.guard(store);
             let checkpoint = checkpoints.read(&mut *store);
             Ok(OpenedLog { store, checkpoint, folder })
         })
@@ -130,10 +135,10 @@ impl Opener {
     }
 
     /// Goes on with the log: what was waiting for it begins to work.
-    pub(super) fn go_on(self, entry: Entry, read: ReadLog) -> Work {
-        let Opener { service, publishing, checkpoints, random, published, urls, .. } = self;
+    pub(super) fn go_on(&self, read: ReadLog) -> Work {
+        let Opener { service, entry, publishing, checkpoints, random, published, urls, .. } = self;
         let ReadLog { store, caught_up, published: last, folder } = read;
-        let [public, private] = &urls;
+        let [public, private] = urls;
         folder.announce(public, private);
         let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
         // After a recovery or a recall nothing of the old series is written any more, which may be
@@ -145,25 +150,43 @@ impl Opener {
 
         let (inputs, queue) = mpsc::channel::<PublicationInput>(INPUTS);
         let is_read_only = newer.is_some();
+        let mut following = None;
         if is_read_only {
             entry.open_read_only(state);
         } else {
-            entry.open(store, state, service.clock.clone(), random, inputs);
+            let is_shared = store.is_shared();
+            entry.open(store, state, service.clock.clone(), random.clone(), inputs);
+            following = is_shared.then(|| tokio::spawn(follow(service.node.clone())));
         }
-        let remake = Remake::new(remake(folder.log(), Arc::clone(&service.keys)));
-        let worker = Worker::new(publishing, builder, published, Some(remake));
+        let remake = Remake::new(remake(folder.log().clone(), Arc::clone(&service.keys)));
+        let worker = Worker::new(publishing.clone(), builder, published.clone(), Some(remake));
         let (node, published) = (service.node.view(), service.published.clone());
         let clock = service.clock.clone();
         let anchor = AnchorFile::new(folder.anchor(), clock.clone(), service.node.view());
         let ticks = clock.is_system() && !is_read_only;
         Work {
             worker: tokio::spawn(worker.run(outbox, waits, queue)),
-            checkpointing: tokio::spawn(checkpoints.run(node, published)),
-            ticker: ticks.then(|| tokio::spawn(ticker::run(service))),
+            checkpointing: tokio::spawn(checkpoints.clone().run(node, published)),
+            ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
+            following,
             anchoring: tokio::spawn(anchor.run()),
             clock,
             folder,
         }
+    }
+
+    /// Waits until the log is not the one any more that the state was computed from.
+    pub(super) async fn lost(&self) {
+        self.entry.lost().await;
+    }
+}
+
+/// Keeps the state of a node up to date with a log that other nodes append to.
+async fn follow(node: Node) {
+    loop {
+        tokio::time::sleep(FOLLOW).await;
+        // Whatever is wrong is said by who wants something of the log.
+        let _tried_again = node.catch_up().await;
     }
 }
 
@@ -172,6 +195,7 @@ pub(super) struct Work {
     worker: JoinHandle<()>,
     checkpointing: JoinHandle<()>,
     ticker: Option<JoinHandle<()>>,
+    following: Option<JoinHandle<()>>,
     anchoring: JoinHandle<()>,
     clock: WatchedClock,
     /// Locked until the end, so that no other server uses it.
@@ -179,17 +203,20 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Makes no tick any more.
-    pub(super) async fn stop_ticks(&mut self) {
-        if let Some(ticker) = self.ticker.take() {
-            ticker.abort();
-            // The task holds a handle to the node, which must be dropped before the node can end.
-            let _aborted = ticker.await;
+    /// Makes no tick any more, and does not look at the log.
+    pub(super) async fn stop_acting(&mut self) {
+        for task in [&mut self.ticker, &mut self.following] {
+            if let Some(task) = task.take() {
+                task.abort();
+                // The task holds a handle to the node, which must be dropped before the node can end.
+                let _aborted = task.await;
+            }
         }
     }
 
-    /// Waits until everything that the node has accepted is written.
-    pub(super) async fn end(self) {
+    /// Waits until everything that the node has accepted is written. The node must have ended, or lost its log.
+    pub(super) async fn end(mut self) {
+        self.stop_acting().await;
         let Work { worker, checkpointing, anchoring, clock, folder, .. } = self;
         anchoring.abort();
         // A publication that cannot be written now is written at the next start.

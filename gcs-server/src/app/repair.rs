@@ -17,7 +17,7 @@ use super::loss::Loss;
 use crate::node::{Replayed, replay};
 use crate::store::wal::{Choice, Damage, Wal};
 use crate::store::witness::{Seen, Witness, Witnessed};
-use crate::store::{SqliteStore, Store as _, StoreError};
+use crate::store::{LogPlace, SqliteStore, Store, StoreError};
 
 /// Name of the log in a data folder.
 pub(super) const LOG: &str = "log.sqlite";
@@ -35,10 +35,9 @@ pub enum OnLoss {
 }
 
 /// An open log, and what happened to it.
-#[derive(Debug)]
 pub(super) struct OpenLog {
     /// The log.
-    pub(super) store: Witnessed,
+    pub(super) store: Box<dyn Store>,
     /// What is lost.
     pub(super) loss: Option<Loss>,
     /// What was repaired, for people.
@@ -58,7 +57,7 @@ pub(super) fn open(folder: &Path, now: u64, on_loss: OnLoss) -> Result<OpenLog, 
             Mended::Lossy(lost) => loss = Some(lost),
         }
     }
-    Ok(OpenLog { store: create(folder)?, loss, repaired })
+    Ok(OpenLog { store: Box::new(create(folder)?), loss, repaired })
 }
 
 /// Opens the log of a data folder to write, or makes it, without a look at what is there.
@@ -66,7 +65,7 @@ pub(super) fn create(folder: &Path) -> Result<Witnessed, FolderError> {
     let path = folder.join(LOG);
     match SqliteStore::open(&path) {
         Ok(store) => Ok(Witnessed::new(store, folder.join(WITNESS))),
-        Err(error) => Err(FolderError::Store { path, error }),
+        Err(error) => Err(FolderError::Store { log: LogPlace::File(path), error }),
     }
 }
 
@@ -144,7 +143,7 @@ fn compare(log: &Path, seen: Option<Seen>, has_wal: bool) -> Result<Option<Strin
     let mut store = match SqliteStore::open_read_only(log) {
         Ok(store) => store,
         Err(error @ StoreError::Busy) => {
-            return Err(FolderError::Store { path: log.to_owned(), error });
+            return Err(FolderError::Store { log: LogPlace::File(log.to_owned()), error });
         }
         Err(error) => return Ok(fails(&error)),
     };
@@ -244,7 +243,8 @@ impl Found {
     fn without_wal(&self, path: &Path, on_loss: OnLoss) -> Result<Mended, FolderError> {
         let store = SqliteStore::open_read_only(path);
         let store = store.and_then(|mut store| store.last());
-        let kept = store.map_err(|error| FolderError::Store { path: path.to_owned(), error })?;
+        let kept = store
+            .map_err(|error| FolderError::Store { log: LogPlace::File(path.to_owned()), error })?;
         let last = self.seen.map_or(kept, |seen| seen.position);
         let may_be_more = last <= kept;
         let what = self.what.clone();

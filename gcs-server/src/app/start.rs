@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 
 use gcs_core::{PublicKey, Version};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -50,12 +51,29 @@ pub enum StartError {
         /// Number of the last tick of the log.
         tick: u32,
     },
+    /// The log of several nodes is not the one any more that this node has followed.
+    #[error(
+        "the log is not the one that this node has followed: its end was lost, or replaced. It is read again \
+         from its beginning. What the log lines before this one name as lost has to be done again."
+    )]
+    Lost,
     /// The published files cannot be read or written.
     #[error("the published files cannot be used: {0}")]
     Publishing(#[from] PublishingError),
     /// The folder of files cannot be used.
     #[error("the published files cannot be used: {0}")]
     Files(#[from] object_store::Error),
+    /// The spool cannot be used.
+    #[error(
+        "the spool {path} cannot be used: {error}\nA folder that --spool names must be there, and be for this \
+         server alone. Nothing has been changed.", path = .path.display()
+    )]
+    Spool {
+        /// Its folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// The server cannot listen on an address.
     #[error("cannot listen on {address}: {error}\n{advice}")]
     Listen {
@@ -154,7 +172,9 @@ impl Before {
         if let Some(newest) = self.newest.filter(|newest| state.lacks(*newest)) {
             return Err(StartError::Behind { tick: newest.tick });
         }
-        if let Some(tick) = state.published_tick().filter(|_| self.is_new) {
+        // A new node of a log that several share computes everything.
+        let is_elsewhere = self.is_new && !store.is_shared();
+        if let Some(tick) = state.published_tick().filter(|_| is_elsewhere) {
             return Err(StartError::Elsewhere { tick });
         }
         if !unerased.is_empty()

@@ -9,7 +9,6 @@ use tokio::sync::{Notify, oneshot};
 use super::opening::{Opener, Work};
 use super::repair::{LOG, LOG_WAL, WITNESS};
 use super::start::StartError;
-use crate::node::Entry;
 
 /// How often the log's files are looked at, and the shortest pause between two tries.
 const LOOK: Duration = Duration::from_secs(2);
@@ -27,7 +26,6 @@ const LOG_AGAIN_SECONDS: u64 = 600;
 /// A server that waits until its log can be used.
 pub(super) struct Waiting {
     opener: Opener,
-    entry: Entry,
     /// Why the log could not be used at the start.
     pub(super) why: StartError,
     /// What was logged last, and when.
@@ -38,9 +36,9 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// After a first try, which took so long.
-    pub(super) fn new(opener: Opener, entry: Entry, why: StartError, took: Duration) -> Waiting {
+    pub(super) fn new(opener: Opener, why: StartError, took: Duration) -> Waiting {
         let reason = why.to_string();
-        let mut waiting = Waiting { opener, entry, why, said: (String::new(), 0), took };
+        let mut waiting = Waiting { opener, why, said: (String::new(), 0), took };
         waiting.say(reason);
         waiting
     }
@@ -49,11 +47,11 @@ impl Waiting {
     pub(super) async fn until_open(
         mut self,
         hurry: &Notify,
-        mut stopped: oneshot::Receiver<()>,
-    ) -> Option<Work> {
+        stopped: &mut oneshot::Receiver<()>,
+    ) -> Option<(Work, Opener)> {
         loop {
             tokio::select! {
-                _ = &mut stopped => return None,
+                _ = &mut *stopped => return None,
                 () = hurry.notified() => {}
                 () = self.pause() => {}
             }
@@ -63,8 +61,7 @@ impl Waiting {
             match tried {
                 Ok(read) => {
                     tracing::warn!("the log can be used again: everything is served and accepted");
-                    let Waiting { opener, entry, .. } = self;
-                    return Some(opener.go_on(entry, read));
+                    return Some((self.opener.go_on(read), self.opener));
                 }
                 Err(error) => {
                     self.say(error.to_string());
@@ -89,7 +86,7 @@ impl Waiting {
 
     /// Says why the log cannot be used: to whoever asks, and now and then in the log lines.
     fn say(&mut self, reason: String) {
-        self.entry.refuse(&reason);
+        self.opener.entry.refuse(&reason);
         let now = self.opener.service.clock.now();
         let (said, when) = &self.said;
         if *said == reason && now.abs_diff(*when) < LOG_AGAIN_SECONDS {

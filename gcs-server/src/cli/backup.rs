@@ -12,7 +12,7 @@ use super::output::{note, say};
 use super::{CommandResult, Error};
 use crate::app::{CopyError, DataFolder, LogCopy, expect_undamaged};
 use crate::http::LogPage;
-use crate::store::{LogReader, Page};
+use crate::store::{LogPlace, LogReader, Page};
 
 /// Bytes of a log that are read from a folder at a time, about.
 const PAGE_BYTES: usize = 4 << 20;
@@ -79,9 +79,10 @@ fn copy_folder(copy: &mut LogCopy, folder: &Path) -> Result<(), Error> {
     if !log.exists() {
         return Err(format!("there is no log {}", log.display()).into());
     }
-    let _claimed = DataFolder::claim(folder)?;
+    let place = LogPlace::File(log.clone());
+    let _claimed = DataFolder::claim(folder, place.clone())?;
     expect_undamaged(&log)?;
-    let reader = LogReader::new(log);
+    let reader = LogReader::new(place);
     update(copy, |from| Ok(reader.page(from, PAGE_BYTES)?))
 }
 

@@ -25,7 +25,7 @@ use crate::domain::token::{Role, Token};
 use crate::node::{ReplayError, Survey, replay, seal};
 use crate::publishing::{Comparison, Outbox, Publishing};
 use crate::random::Random;
-use crate::store::{SqliteStore, Store};
+use crate::store::{LogPlace, SqliteStore, Store};
 use crate::time::utc;
 
 /// Options of `verify-log`.
@@ -99,22 +99,29 @@ pub(super) struct ResetToken {
 
 pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResult {
     let config = Config::load(&settings.into())?;
-    if file.is_none() {
-        // What a server writes meanwhile could look like damage.
-        DataFolder::expect_unused(&config)?;
+    let place = match file {
+        Some(file) => LogPlace::File(file),
+        None => config.log(),
+    };
+    let named = |error: &dyn std::fmt::Display| format!("log {place}: {error}");
+    if let LogPlace::File(path) = &place {
+        if *path == config.data_dir.join("log.sqlite") {
+            // What a server writes meanwhile could look like damage.
+            DataFolder::expect_unused(&config)?;
+        }
+        if !path.exists() {
+            return Err(
+                named(&"there is no such file; name the data folder with --data-dir").into()
+            );
+        }
+        expect_undamaged(path)?;
     }
-    let path = file.unwrap_or_else(|| config.data_dir.join("log.sqlite"));
-    let named = |error: &dyn std::fmt::Display| format!("log {}: {error}", path.display());
-    if !path.exists() {
-        return Err(named(&"there is no such file; name the data folder with --data-dir").into());
-    }
-    expect_undamaged(&path)?;
-    let mut store = SqliteStore::open_read_only(&path)
-        .map_err(|error| named(&format_args!("{error}\n{}", error.advice())))?;
+    let store = place.reader();
+    let mut store = store.map_err(|error| named(&format_args!("{error}\n{}", error.advice())))?;
     let began = Instant::now();
-    let replayed = replay(&mut store, None, |_, _| Ok(()));
+    let replayed = replay(&mut *store, None, |_, _| Ok(()));
     if let Err(ReplayError::Log(_)) = &replayed {
-        say_damage(&Survey::of(&mut store))?;
+        say_damage(&Survey::of(&mut *store))?;
     }
     let replayed = replayed.map_err(|error| named(&error))?;
     let state = replayed.whole().map_err(|error| named(&error))?;

@@ -30,6 +30,12 @@ pub(super) struct Restore {
 pub(super) fn restore(options: Restore) -> CommandResult {
     let Restore { copy, yes, allow, settings } = options;
     let config = Config::load(&settings.into())?;
+    if let Some(url) = &config.store {
+        return Err(format!(
+            "restore puts a copy in the place of log.sqlite, and the log of this data folder is in {url}"
+        )
+        .into());
+    }
     DataFolder::expect_unused(&config)?;
     let restoring = Restoring::look(&copy, &config)?;
     let (state, folder) = (&restoring.state, config.data_dir.display());
@@ -55,7 +61,7 @@ pub(super) fn restore(options: Restore) -> CommandResult {
     }
     drop(Output::stdout(SMALL)?);
     let keys = Arc::clone(&restoring.keys);
-    let claimed = DataFolder::claim(&config.data_dir)?;
+    let claimed = DataFolder::claim(&config.data_dir, config.log())?;
     let mut series = 0;
     let aside = restoring.install(&claimed, config.clock().now(), |store, state| {
         series = begin_series(&config, (&claimed, &keys), store, state, allow)?;

@@ -5,6 +5,7 @@
 //! the clock must agree with it. Machines that were never trusted since they booted have no anchor: there
 //! only the times in the log tell.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -62,8 +63,8 @@ fn difference(a: u64, b: u64) -> i64 {
 pub struct Reading {
     /// Unix time in seconds.
     pub now: u64,
-    /// Seconds by which the clock is off the time that has passed since it was trusted, if that is more
-    /// than five minutes; negative if it went back.
+    /// Seconds by which the clock is off the time that has passed since it was trusted, or off the clock of
+    /// the store, if that is more than five minutes; negative if it is behind.
     pub leap: Option<i64>,
 }
 
@@ -74,6 +75,8 @@ pub struct WatchedClock {
     /// The name of this boot.
     boot: String,
     anchor: Arc<Mutex<Option<Anchor>>>,
+    /// Seconds by which the clock is ahead of that of the store; negative if it is behind.
+    ahead: Arc<AtomicI64>,
 }
 
 impl From<Clock> for WatchedClock {
@@ -87,7 +90,7 @@ impl WatchedClock {
     pub fn new(clock: Clock, saved: Option<Anchor>) -> WatchedClock {
         let boot = clock.boot();
         let saved = saved.filter(|saved| saved.boot == boot && !boot.is_empty());
-        WatchedClock { clock, boot, anchor: Arc::new(Mutex::new(saved)) }
+        WatchedClock { clock, boot, anchor: Arc::new(Mutex::new(saved)), ahead: Arc::default() }
     }
 
     /// Unix time in seconds, right or wrong.
@@ -104,15 +107,27 @@ impl WatchedClock {
     /// nothing against this time.
     pub fn look(&self, agrees_with_log: impl FnOnce(u64) -> bool) -> Reading {
         let (now, uptime) = self.moment();
-        let Some(uptime) = uptime else { return Reading { now, leap: None } };
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        let ahead = Some(ahead).filter(|ahead| ahead.unsigned_abs() > LARGEST_STEP);
+        let Some(uptime) = uptime else { return Reading { now, leap: ahead } };
         let mut anchor = self.lock();
         if let Some(anchor) = &mut *anchor {
-            return Reading { now, leap: anchor.leap(now, uptime) };
+            return Reading { now, leap: anchor.leap(now, uptime).or(ahead) };
         }
-        if uptime >= SETTLING && agrees_with_log(now) {
+        if uptime >= SETTLING && ahead.is_none() && agrees_with_log(now) {
             *anchor = Some(self.anchored(now, uptime));
         }
-        Reading { now, leap: None }
+        Reading { now, leap: ahead }
+    }
+
+    /// Compares the clock with that of the store, if it has one: while they differ by more than five minutes,
+    /// the clock is not trusted. A clock that moves as it is told to is not compared.
+    pub fn compare(&self, store: Option<u64>) {
+        if matches!(self.clock, Clock::File(_) | Clock::Manual(_)) {
+            return;
+        }
+        let ahead = store.map_or(0, |store| difference(self.now(), store));
+        self.ahead.store(ahead, Ordering::Relaxed);
     }
 
     /// Takes the clock for right as it is.

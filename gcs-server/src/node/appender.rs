@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::batch::{BatchBuilder, SealedBatch};
 use super::entry::{Closed, Gate};
@@ -28,6 +28,11 @@ const BATCH_BYTES: usize = 512 << 10;
 /// Number of conflicts after which a batch waits a little before it is judged again.
 const QUICK_TRIES: u32 = 3;
 
+/// How often the clock is compared with that of a shared log, at most.
+const TIME_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) type JobQueue = mpsc::Receiver<Box<dyn Job>>;
+
 pub(super) struct Appender {
     pub(super) store: Box<dyn Store>,
     pub(super) state: Arc<RwLock<State>>,
@@ -36,13 +41,18 @@ pub(super) struct Appender {
     pub(super) inputs: mpsc::Sender<PublicationInput>,
     pub(super) is_writable: Arc<AtomicBool>,
     pub(super) gate: Gate,
+    /// Told when the log is not the one any more that the state follows from.
+    pub(super) lost: Arc<Notify>,
+    pub(super) is_lost: bool,
+    /// When the time of a shared log was last looked at.
+    pub(super) looked: Option<Instant>,
     /// A job that could not be judged together with those before it.
     pub(super) postponed: Option<Box<dyn Job>>,
 }
 
 impl Appender {
-    /// Works until every handle to the node is dropped.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+    /// Works until every handle to the node is dropped, or the log is lost: then the queue is given back.
+    pub(super) fn run(mut self, mut queue: JobQueue) -> Option<JobQueue> {
         while let Some(first) = self.postponed.take().or_else(|| queue.blocking_recv()) {
             let mut taken = TakenScopes::default();
             taken.take(first.scope());
@@ -56,13 +66,25 @@ impl Appender {
                 jobs.push(job);
             }
             self.work(jobs);
+            if self.is_lost {
+                self.postponed.into_iter().for_each(|job| job.answer(false));
+                return Some(queue);
+            }
         }
+        None
     }
 
     /// Judges jobs and appends their events, in as many batches as that takes.
     fn work(&mut self, jobs: Vec<Box<dyn Job>>) {
         let mut jobs = VecDeque::from(jobs);
         let mut conflicts = 0;
+        if self.store.is_shared()
+            && let Err(error) = self.look()
+        {
+            tracing::error!(%error, "the log cannot be read");
+            self.is_writable.store(false, Ordering::Relaxed);
+            jobs.drain(..).for_each(|job| job.answer(false));
+        }
         while !jobs.is_empty() {
             let (judged, batch) = self.judge(&mut jobs);
             let stored = match batch.and_then(|batch| batch.finish(&self.random)) {
@@ -165,6 +187,22 @@ impl Appender {
         }
     }
 
+    /// Looks at a log that other nodes append to: its time, and whether something is new. Reading it now is
+    /// cheaper than a conflict.
+    fn look(&mut self) -> Result<(), ReplayError> {
+        if self.looked.is_none_or(|looked| looked.elapsed() >= TIME_PAUSE) {
+            let time = self.store.time()?;
+            self.clock.compare(time);
+            self.looked = Some(Instant::now());
+        }
+        let position = self.state.read().unwrap_or_else(PoisonError::into_inner).position;
+        if self.store.last()? == position {
+            self.is_writable.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.catch_up(0)
+    }
+
     /// Applies what another node appended.
     fn catch_up(&mut self, conflicts: u32) -> Result<(), ReplayError> {
         if conflicts > QUICK_TRIES {
@@ -178,8 +216,16 @@ impl Appender {
             Ok(())
         });
         events.iter().for_each(|logged| self.apply(logged));
-        if matches!(&read, Err(ReplayError::Log(error)) if error.is_newer()) {
-            self.gate.close(Closed::Newer);
+        match &read {
+            Err(ReplayError::Log(error)) if error.is_newer() => self.gate.close(Closed::Newer),
+            Err(error @ ReplayError::Log(_)) if self.store.is_shared() => {
+                let position = chain.position;
+                tracing::error!(%error, position, "the log is not the one that this node has followed");
+                self.gate.close(Closed::Refused(error.to_string().into()));
+                self.is_lost = true;
+                self.lost.notify_one();
+            }
+            _ => {}
         }
         read
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::appender::Appender;
 use super::{Node, PublicationInput};
@@ -41,17 +41,18 @@ impl Gate {
     }
 }
 
-/// What gives a node its log, once. Until then the node answers every request with
+/// What gives a node its log. Until then, and after the log is lost, the node answers every request with
 /// [`Problem::LogUnusable`](crate::domain::problem::Problem::LogUnusable).
 #[derive(Debug)]
 pub struct Entry {
     node: Node,
     appender: SyncSender<Appender>,
+    lost: Arc<Notify>,
 }
 
 impl Entry {
     pub(super) fn new(node: Node, appender: SyncSender<Appender>) -> Entry {
-        Entry { node, appender }
+        Entry { node, appender, lost: Arc::default() }
     }
 
     /// Says why the log cannot be used.
@@ -59,16 +60,22 @@ impl Entry {
         self.node.gate.close(Closed::Refused(reason.into()));
     }
 
+    /// Waits until the log is not the one any more that the state follows from, as after a database has lost
+    /// its end. The node accepts nothing from then on, until it is given a log and a state again.
+    pub async fn lost(&self) {
+        self.lost.notified().await;
+    }
+
     /// Lets the node go on from a state that is up to date with the store.
     pub fn open(
-        self,
+        &self,
         store: Box<dyn Store>,
         state: State,
         clock: WatchedClock,
         random: Random,
         inputs: mpsc::Sender<PublicationInput>,
     ) {
-        let Entry { node, appender } = self;
+        let Entry { node, appender, lost } = self;
         node.replace_state(state);
         node.is_writable.store(true, Ordering::Relaxed);
         let given = appender.send(Appender {
@@ -79,6 +86,9 @@ impl Entry {
             inputs,
             is_writable: Arc::clone(&node.is_writable),
             gate: node.gate.clone(),
+            lost: Arc::clone(lost),
+            is_lost: false,
+            looked: None,
             postponed: None,
         });
         // The thread waits for this, and for nothing else.
@@ -89,7 +99,7 @@ impl Entry {
 
     /// Lets the node have the state before the part of the log that a newer release wrote. It
     /// accepts nothing.
-    pub fn open_read_only(self, state: State) {
+    pub fn open_read_only(&self, state: State) {
         self.node.replace_state(state);
         self.node.gate.close(Closed::Newer);
     }

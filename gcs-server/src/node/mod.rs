@@ -132,7 +132,7 @@ impl Node {
     }
 
     /// A node that has no log yet, and so accepts nothing; what gives it one; and the thread that
-    /// works once it has one, until every handle and the entry are dropped.
+    /// works whenever it has one, until every handle and the entry are dropped.
     ///
     /// # Errors
     /// When the system cannot start a thread.
@@ -143,8 +143,11 @@ impl Node {
         let node = Node { state, jobs, is_writable, gate: Gate::default() };
         let (appender, given) = std::sync::mpsc::sync_channel::<Appender>(1);
         let work = move || {
-            if let Ok(appender) = given.recv() {
-                appender.run(queue);
+            let mut queue = Some(queue);
+            while let Some(jobs) = queue.take()
+                && let Ok(appender) = given.recv()
+            {
+                queue = appender.run(jobs);
             }
         };
         let thread = std::thread::Builder::new().name("node".into()).spawn(work)?;
@@ -221,6 +224,15 @@ impl Node {
         judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.submit(Scope::Code(provider, serial), judge).await
+    }
+
+    /// Applies what other nodes have appended to the log.
+    ///
+    /// # Errors
+    /// [`Problem::StorageUnavailable`] if the log cannot be read; those of [`Node::expect_current`].
+    pub async fn catch_up(&self) -> Result<(), Problem> {
+        // The node looks at a log that others append to before it judges anything.
+        self.act(|_, _| Ok(Decision::nothing(()))).await
     }
 
     async fn submit<T: Send + 'static>(

@@ -22,6 +22,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Those of a spool that takes nothing any more.
+    pub fn nothing() -> Limits {
+        Limits { reports: 0, bytes: 0, of_one_code: 0 }
+    }
+}
+
 /// The part of a spool that codes may take which the last known state did not let bring a report. Whoever
 /// has stolen a provider's key makes such codes without end.
 const PART_OF_UNOPENED: u64 = 4;

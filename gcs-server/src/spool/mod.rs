@@ -23,8 +23,9 @@ mod writer;
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use gcs_core::report::ReceivedReport;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -36,6 +37,7 @@ use self::writer::{Request, Writer};
 use crate::domain::events::TrackingId;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::spooled::{SpooledReport, identity};
+use crate::domain::state::State;
 use crate::random::Random;
 
 /// Largest number of reports that wait to be written.
@@ -67,6 +69,8 @@ struct Shared {
     index: Mutex<Index>,
     /// Number of reports that are held.
     held: watch::Sender<u64>,
+    /// A state of before, by which codes are known until the log has been read.
+    remembered: OnceLock<State>,
 }
 
 /// Why a report is not held.
@@ -108,7 +112,8 @@ impl Spool {
     ) -> io::Result<Spool> {
         let index = load::load(&*disk, &keys)?;
         let held = watch::Sender::new(index.tally.all.reports);
-        let shared = Arc::new(Shared { disk, keys, limits, index: Mutex::new(index), held });
+        let (index, remembered) = (Mutex::new(index), OnceLock::new());
+        let shared = Arc::new(Shared { disk, keys, limits, index, held, remembered });
         let (requests, queue) = mpsc::channel(QUEUE);
         let writer = Writer::new(Arc::clone(&shared), random);
         std::thread::Builder::new().name("spool".into()).spawn(move || writer.run(queue))?;
@@ -127,13 +132,23 @@ impl Spool {
     }
 
     /// The tracking id of the same report, if it is held.
-    pub fn tracking_of(&self, report: &gcs_core::report::ReceivedReport) -> Option<TrackingId> {
+    pub fn tracking_of(&self, report: &ReceivedReport) -> Option<TrackingId> {
         if self.is_empty() { None } else { self.shared.index().tracking_of(&identity(report)) }
     }
 
     /// Whether a report with this tracking id is held.
     pub fn holds(&self, tracking: &TrackingId) -> bool {
         self.shared.index().holds(tracking)
+    }
+
+    /// Remembers a state by which codes are known until the log has been read.
+    pub fn remember(&self, state: State) {
+        let _first_one = self.shared.remembered.set(state);
+    }
+
+    /// The state that is remembered.
+    pub fn remembered(&self) -> Option<&State> {
+        self.shared.remembered.get()
     }
 
     /// Whether no report is held.

@@ -22,6 +22,7 @@
 //! ```
 
 mod memory;
+mod place;
 mod postgres;
 mod reader;
 mod rows;
@@ -35,6 +36,7 @@ use std::{fmt, io};
 use thiserror::Error;
 
 pub use memory::{Failure, MemoryStore};
+pub use place::LogPlace;
 pub use postgres::{PostgresStore, PostgresUrl, UrlError};
 pub use reader::{LogReader, Page};
 pub use sqlite::SqliteStore;
@@ -143,6 +145,16 @@ pub trait Store: Send {
     /// body is erased already, so this can be repeated after any error. A position without an event
     /// is an error: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
+
+    /// Whether other nodes may append to the log too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Unix time in seconds by the clock of what keeps a shared log; `None` if it has no clock of its own.
+    fn time(&mut self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
 
     /// Puts in order what a crash left, and waits until what is kept beside the log is on disk too.
     /// Called once the log has been read and nothing is wrong with it, and before a publication.

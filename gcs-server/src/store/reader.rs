@@ -1,14 +1,12 @@
 //! Reading a log beside the server that appends to it.
 
-use std::path::PathBuf;
-
-use super::{Batch, SqliteStore, Store as _, StoreError};
+use super::{Batch, LogPlace, StoreError};
 
 /// Reads a log that this process appends to. Each page has a connection of its own, so that nobody who
 /// reads slowly is in the way of what is appended.
 #[derive(Clone, Debug)]
 pub struct LogReader {
-    path: PathBuf,
+    place: LogPlace,
 }
 
 /// A part of a log.
@@ -22,9 +20,9 @@ pub struct Page {
 }
 
 impl LogReader {
-    /// A reader of the log in a file.
-    pub fn new(path: PathBuf) -> LogReader {
-        LogReader { path }
+    /// A reader of the log in a place.
+    pub fn new(place: LogPlace) -> LogReader {
+        LogReader { place }
     }
 
     /// The batches from the one that has a position on, as many as have `max_bytes` in all, but one at
@@ -33,7 +31,7 @@ impl LogReader {
     /// # Errors
     /// When the log cannot be read.
     pub fn page(&self, from: u64, max_bytes: usize) -> Result<Page, StoreError> {
-        let mut store = SqliteStore::open_read_only(&self.path)?;
+        let mut store = self.place.reader()?;
         let batches = store.read(from, max_bytes)?;
         Ok(Page { last: store.last()?, batches })
     }

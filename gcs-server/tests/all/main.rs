@@ -36,6 +36,7 @@ mod publications;
 mod publishing;
 mod recovery;
 mod restart;
+mod several_nodes;
 mod spool;
 mod store;
 mod tls;

@@ -22,7 +22,7 @@ pub use publication::{
     set_policy, start_series, tick,
 };
 pub use reports::report;
-pub use spooled::{Arrival, Judged, arrival, spooled_report};
+pub use spooled::{Arrival, Judged, Known, arrival, spooled_report};
 pub use tokens::{replace_backend_token, replace_operator_token};
 
 use crate::domain::events::Event;

@@ -35,17 +35,30 @@ pub enum Arrival {
     },
 }
 
-/// What can be said of a report without the log, from the last state that is known. Only what cannot
-/// become wrong is said: what another server may have changed meanwhile is left for the judgement.
+/// What a server knows while it cannot reach the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The last state that is known.
+    pub state: &'a State,
+    /// Whether the log led to this state in this run of the server. The state of a checkpoint may be that of
+    /// a log that has lost its end since.
+    pub is_certain: bool,
+    /// Unix time in seconds.
+    pub now: u64,
+    /// Whether the time can be trusted.
+    pub is_time_trusted: bool,
+}
+
+/// What can be said of a report without the log. Only what cannot become wrong is said: what another server
+/// may have changed meanwhile is left for the judgement.
 ///
 /// # Errors
 /// [`Problem::CodeInvalid`] if the code is not authentic. [`Problem::CodeUsed`],
 /// [`Problem::CodeRevoked`] and, if the time can be trusted, [`Problem::CodeExpired`]: these last.
 /// [`Problem::NoItems`] if none of the items is one.
 pub fn arrival(
-    state: &State,
+    Known { state, is_certain, now, is_time_trusted }: Known<'_>,
     keys: &DeploymentKeys,
-    (now, is_time_trusted): (u64, bool),
     received: &ReceivedReport,
 ) -> Result<Arrival, Problem> {
     let known = authenticate(state, keys, &received.code);
@@ -54,12 +67,12 @@ pub fn arrival(
         known.map(|code| (code, false)).or_else(ahead).ok_or(Problem::CodeInvalid)?;
     let status = if is_ahead { CodeStatus::NotOpen } else { state.code_status(code, now) };
     match status {
-        CodeStatus::Used => {
+        CodeStatus::Used if is_certain => {
             let first = state.reports.by_code(code).map(|(_, report)| report);
             first_answer(first, received).map(Arrival::Accepted).ok_or(Problem::CodeUsed)
         }
-        CodeStatus::Revoked => Err(Problem::CodeRevoked),
-        CodeStatus::Expired if is_time_trusted => Err(Problem::CodeExpired),
+        CodeStatus::Revoked if is_certain => Err(Problem::CodeRevoked),
+        CodeStatus::Expired if is_certain && is_time_trusted => Err(Problem::CodeExpired),
         status => {
             expect_an_item(&received.items)?;
             Ok(Arrival::Waits { code, is_open: status == CodeStatus::Open })

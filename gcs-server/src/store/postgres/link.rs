@@ -37,6 +37,9 @@ const IDENTITY: &str = "SELECT application, version FROM gcs_log ORDER BY applic
 
 const BARRIER: &str = "UPDATE gcs_log SET barrier = barrier + 1 WHERE application = $1";
 
+/// Rounded down, as every other time.
+const TIME: &str = "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)";
+
 const LAST: &str = "SELECT first, last FROM gcs_batch ORDER BY first DESC LIMIT 1";
 
 const APPEND: &str = "
@@ -228,6 +231,13 @@ impl Link {
             return Err(StoreError::Corrupt { position: first.unsigned_abs(), what });
         }
         Ok(last.unsigned_abs())
+    }
+
+    /// Unix time in seconds by the server's clock, 0 before 1970.
+    pub(super) async fn time(&self) -> Result<u64, StoreError> {
+        let rows = self.query(TIME, &[]).await?;
+        let time: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+        Ok(u64::try_from(time).unwrap_or(0))
     }
 
     pub(super) async fn append(&self, batch: &Batch) -> Result<(), AppendError> {

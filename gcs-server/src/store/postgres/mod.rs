@@ -29,6 +29,9 @@ pub use self::url::{PostgresUrl, UrlError};
 /// How long to wait for an answer to an append.
 const APPEND_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long to wait for the position of the last event, and for the time.
+const LOOK_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long to wait for everything else.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -179,7 +182,15 @@ pub(super) fn with_cause(error: &tokio_postgres::Error) -> String {
 
 impl Store for PostgresStore {
     fn last(&mut self) -> Result<u64, StoreError> {
-        self.with_link(PATIENCE, &async |link| link.last().await)
+        self.with_link(LOOK_PATIENCE, &async |link| link.last().await)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn time(&mut self) -> Result<Option<u64>, StoreError> {
+        self.with_link(LOOK_PATIENCE, &async |link| link.time().await).map(Some)
     }
 
     /// If the connection ends before the answer, as when the server starts again, the batch is looked for

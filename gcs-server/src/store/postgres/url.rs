@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -22,7 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Written as libpq has it: `postgres://user:password@host1:5432,host2:5432/database`. Of several hosts
 /// the one is used that accepts writes. `sslrootcert=FILE` names the certificate authorities that are
 /// trusted, in place of the system's. Connections to another machine use TLS unless `sslmode` says
-/// something else. `Debug` shows no password.
+/// something else. `Debug` and `Display` show no password.
 #[derive(Clone)]
 pub struct PostgresUrl {
     /// How to connect to each host.
@@ -56,6 +57,48 @@ pub enum UrlError {
 impl fmt::Debug for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PostgresUrl").field(&self.hosts).finish()
+    }
+}
+
+/// As a URL with user, hosts and database.
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.hosts.first();
+        f.write_str("postgres://")?;
+        if let Some(user) = first.and_then(Config::get_user) {
+            write!(f, "{}@", encoded(user))?;
+        }
+        let hosts: Vec<String> = self.hosts.iter().map(address).collect();
+        f.write_str(&hosts.join(","))?;
+        first.and_then(Config::get_dbname).map_or(Ok(()), |name| write!(f, "/{}", encoded(name)))
+    }
+}
+
+/// What stands for itself in no part of a URL.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// A host as a URL has it.
+fn address(host: &Config) -> String {
+    let name = match (host.get_hosts().first(), host.get_hostaddrs().first()) {
+        (Some(Host::Tcp(name)), _) => name.clone(),
+        #[cfg(unix)]
+        (Some(Host::Unix(path)), _) => encoded(&path.to_string_lossy()),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => String::new(),
+    };
+    match host.get_ports().first() {
+        Some(port) if *port != 5432 => format!("{name}:{port}"),
+        _ => name,
+    }
+}
+
+impl Serialize for PostgresUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -281,6 +324,23 @@ mod tests {
             one_port.hosts.iter().map(|host| host.get_ports()[0]).collect::<Vec<_>>(),
             [5432, 7]
         );
+    }
+
+    #[test]
+    fn what_is_shown_names_the_database_and_no_password() {
+        for (text, shown) in [
+            (
+                "postgres://u:secret@a.example,b.example:7/log",
+                "postgres://u@a.example:7,b.example:7/log",
+            ),
+            ("postgres://a.example:5432/log?user=u&password=secret", "postgres://u@a.example/log"),
+            ("host=/run/pg user=u dbname='a b' password=secret", "postgres://u@%2Frun%2Fpg/a%20b"),
+            ("hostaddr=10.0.0.1 port=9", "postgres://10.0.0.1:9"),
+        ] {
+            let url = url(text);
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(url.to_string(), self::url(shown).to_string());
+        }
     }
 
     #[test]

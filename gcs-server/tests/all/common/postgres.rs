@@ -62,6 +62,17 @@ impl Postgres {
         Postgres { process: serve(programs, folder.path(), &[]), folder }
     }
 
+    /// Starts a server of a test's own, which may be killed.
+    pub fn start_one() -> Option<Postgres> {
+        programs().map(|programs| Postgres::start(&programs))
+    }
+
+    /// Starts it again on the same data, after it was killed.
+    pub fn again(self) -> Postgres {
+        let programs = programs().expect("it ran before");
+        Postgres { process: serve(&programs, self.folder.path(), &[]), folder: self.folder }
+    }
+
     /// Starts a server that has a standby, and that waits for it with every commit.
     pub fn start_pair() -> Option<[Postgres; 2]> {
         let programs = programs()?;

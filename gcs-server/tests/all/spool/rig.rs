@@ -21,7 +21,7 @@ use gcs_server::random::Random;
 use gcs_server::request_log::{LoggedRequests, RequestLog};
 use gcs_server::service::{Reception, Service};
 use gcs_server::spool::{Disk, Drain, Drained, Limits, Spool};
-use gcs_server::store::{AppendError, Batch, LogReader, MemoryStore, Store, StoreError};
+use gcs_server::store::{AppendError, Batch, LogPlace, LogReader, MemoryStore, Store, StoreError};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
@@ -329,7 +329,7 @@ impl Rig {
         let service = Service {
             node,
             keys: Arc::clone(&keys),
-            log: LogReader::new("none".into()),
+            log: LogReader::new(LogPlace::File("none".into())),
             clock: clock.into(),
             published: watch::channel(None).1,
             shelf: Arc::clone(&self.shelf),

@@ -1,0 +1,62 @@
+//! The spool of a server whose log is in a database.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use super::checkpoint::Checkpoints;
+use super::config::Config;
+use super::start::StartError;
+use crate::domain::keys::DeploymentKeys;
+use crate::random::Random;
+use crate::service::Service;
+use crate::spool::{Drain, Folder, Limits, Spool};
+
+/// Opens the spool. Where the log is in the data folder, there is one only if reports are left in it from a
+/// time when the log was in a database: it takes no others.
+///
+/// # Errors
+/// When the folder cannot be used.
+pub(super) async fn open(
+    config: &Config,
+    keys: &Arc<DeploymentKeys>,
+    random: &Random,
+) -> Result<Option<Spool>, StartError> {
+    let (path, is_needed) = (config.spool_folder(), config.store.is_some());
+    if !is_needed && !path.exists() {
+        return Ok(None);
+    }
+    // A folder that was named may be that of a disk which is not mounted.
+    let make = config.spool.is_none();
+    let limits = if is_needed { Limits::default() } else { Limits::nothing() };
+    let (folder, keys, random) = (path.clone(), Arc::clone(keys), random.clone());
+    let opened = spawn_blocking(move || {
+        Spool::open(Box::new(Folder::claim(&folder, make)?), keys, random, limits)
+    });
+    let opened = opened.await.map_err(io::Error::other)?;
+    let spool = opened.map_err(|error| StartError::Spool { path, error })?;
+    let status = spool.status();
+    if status.reports > 0 {
+        tracing::warn!(reports = status.reports, "reports wait in the spool from an earlier run");
+    }
+    Ok(Some(spool))
+}
+
+/// Lets a server that has no state yet know codes by its last checkpoint.
+pub(super) async fn remember(spool: &Spool, checkpoints: &Checkpoints) {
+    let (spool, checkpoints) = (spool.clone(), checkpoints.clone());
+    let remembered = spawn_blocking(move || {
+        checkpoints.last_known().map(|state| spool.remember(state))
+    });
+    if !matches!(remembered.await, Ok(Ok(()))) {
+        tracing::warn!("there is no checkpoint by which codes are known: reports are answered with 503 until the log can be reached");
+    }
+}
+
+/// What brings the reports of a service's spool to the log.
+pub(super) fn drain(service: &Service) -> Option<Drain> {
+    let Service { spool, node, metrics, .. } = service;
+    let spool = spool.clone()?;
+    Some(Drain { spool, node: node.clone(), metrics: Arc::clone(metrics) })
+}

@@ -1,0 +1,388 @@
+//! Several nodes on one log in PostgreSQL: servers in processes of their own, and commands beside them.
+
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::common::api::{ask, seed};
+use crate::common::home::files;
+use crate::common::postgres::{Postgres, execute, postgres, url};
+use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
+use crate::common::{begin, fold, keys, policy, seal};
+use data_encoding::BASE64URL_NOPAD;
+use gcs_core::Date;
+use gcs_server::clock::{Clock, Machine};
+use gcs_server::domain::judge::{self, Decision};
+use gcs_server::domain::problem::Problem;
+use gcs_server::node::Node;
+use gcs_server::random::Random;
+use gcs_server::store::{PostgresStore, Store as _};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// An authority whose log is in a database of its own.
+struct Authority {
+    folders: TempDir,
+    place: String,
+}
+
+impl Authority {
+    fn new(server: &Postgres) -> Authority {
+        Authority { folders: tempfile::tempdir().unwrap(), place: server.database() }
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.folders.path().join(name)
+    }
+
+    fn start(&self, name: &str) -> Process {
+        Process::start(&self.folder(name), &["--store", &self.place])
+    }
+
+    /// A command on the folder of a node.
+    fn alone(&self, name: &str, command: &[&str]) -> std::process::Output {
+        alone(&self.folder(name), &[command, &["--store", &self.place]].concat())
+    }
+
+    /// Another node of the authority that `of` began.
+    fn join(&self, name: &str, of: &Process) -> Process {
+        self.give_keys(name);
+        self.start(name).with_tokens(&of.operator, &of.backend)
+    }
+
+    fn give_keys(&self, name: &str) {
+        fs::create_dir_all(self.folder(name)).unwrap();
+        fs::copy(self.folder("a").join("keys.json"), self.folder(name).join("keys.json")).unwrap();
+    }
+
+    fn public(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
+        files(&self.folder(name).join("public"))
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The day before yesterday.
+fn day() -> Date {
+    Date::from_days((now() / 86_400 - 2) as u32).unwrap()
+}
+
+/// Waits until a node has applied as much of the log as another.
+fn until_level(node: &Process, other: &Process) {
+    while node.status()["position"].as_u64() < other.status()["position"].as_u64() {
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until phones can fetch the same publication from both.
+fn until_published(node: &Process, other: &Process) {
+    while node.get("/v1/manifest").body != other.get("/v1/manifest").body {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_one_node_accepts_every_node_knows_and_publishes() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let a = authority.start("a");
+    until_ticked(&a);
+    let (_, provider) = a.provider("City hospital");
+    let codes = a.codes(&provider, 3);
+    let b = authority.join("b", &a);
+
+    let first = a.report(&codes[0], vec![seed(day(), 1)]).ok();
+    // Wherever it is sent again.
+    assert_eq!(b.report(&codes[0], vec![seed(day(), 1)]).ok(), first);
+    let other = b.report(&codes[0], vec![seed(day(), 2)]);
+    assert_eq!(other.refused(), (409, "code_used".to_owned()));
+    b.report(&codes[1], vec![seed(day(), 3)]).ok();
+    a.tick();
+    until_level(&b, &a);
+    until_published(&b, &a);
+    b.report(&codes[2], vec![seed(day(), 4)]).ok();
+    b.tick();
+    until_level(&a, &b);
+    until_published(&a, &b);
+    let tracking = first["tracking_id"].as_str().unwrap();
+    for node in [&a, &b] {
+        let status = node.get(&format!("/v1/reports/{tracking}")).ok();
+        assert_eq!(status["status"], "published");
+        assert_eq!(node.elements(day()), 3);
+    }
+    // A node that joins later has nothing but the key file.
+    let c = authority.join("c", &a);
+    c.until_ready();
+    until_published(&c, &a);
+    for node in [a, b, c] {
+        node.stop();
+    }
+    assert!(authority.public("a").len() > 5);
+    assert_eq!(authority.public("a"), authority.public("b"));
+    assert_eq!(authority.public("a"), authority.public("c"));
+    // A node that was away catches up.
+    let a = authority.start("a");
+    a.until_ready();
+    a.stop();
+}
+
+#[test]
+fn a_database_has_one_deployment() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let a = authority.start("a");
+    a.until_ready();
+    // A folder without the keys of that deployment begins no other.
+    let refused = complaint(&authority.alone("b", &[]));
+    assert!(refused.contains("there is a log in postgres://") && refused.contains("no key file"));
+    assert!(!authority.folder("b").join("keys.json").exists());
+    assert!(!authority.folder("b").join("starting").exists());
+    a.stop();
+    // The keys of another one do not fit.
+    let other = authority.folder("other");
+    Process::start(&other, &[]).stop();
+    fs::create_dir_all(authority.folder("b")).unwrap();
+    fs::copy(other.join("keys.json"), authority.folder("b").join("keys.json")).unwrap();
+    let refused = complaint(&authority.alone("b", &[]));
+    assert!(refused.contains("key file belongs to another deployment"), "{refused}");
+    // An empty database is not taken for a new deployment where there are keys.
+    let empty = server.database();
+    authority.give_keys("c");
+    let refused = complaint(&alone(&authority.folder("c"), &["--store", &empty]));
+    assert!(refused.contains("there is a key file") && refused.contains("no log in"), "{refused}");
+    let refused = complaint(&alone(&authority.folder("c"), &[]));
+    assert!(refused.contains("no log") && refused.contains("log.sqlite"), "{refused}");
+}
+
+/// Cut short behind each step of a first start, the next start ends it.
+#[test]
+fn a_first_start_that_was_cut_short_goes_on() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let a = authority.folder("a");
+    // Without its database nothing is made.
+    let nowhere = format!("{} connect_timeout=1", server.text("nothing_here"));
+    let refused = complaint(&alone(&a, &["--store", &nowhere]));
+    assert!(refused.contains("nothing_here"), "{refused}");
+    assert!(!a.join("keys.json").exists() && !a.join("starting").exists());
+
+    // As after a power cut before the key file got its place: a log in a file is made in the same way.
+    let made = authority.folder("made");
+    let maker = Process::start(&made, &[]);
+    let token = maker.operator.strip_prefix("gcs_operator_").unwrap().to_owned();
+    maker.stop();
+    let starting = a.join("starting");
+    fs::create_dir_all(&starting).unwrap();
+    fs::copy(made.join("keys.json"), starting.join("keys.json")).unwrap();
+    fs::write(starting.join("token"), BASE64URL_NOPAD.decode(token.as_bytes()).unwrap()).unwrap();
+    let mut begun = gcs_server::store::SqliteStore::open(&starting.join("log.sqlite")).unwrap();
+    let first = {
+        let mut log = gcs_server::store::SqliteStore::open_read_only(&made.join("log.sqlite"));
+        log.as_mut().unwrap().read(1, 1).unwrap().remove(0)
+    };
+    begun.append(&first).unwrap();
+    drop(begun);
+    let refused = complaint(&authority.alone("a", &["rebuild"]));
+    assert!(refused.contains("was cut short"), "{refused}");
+
+    // The first events may be there already, by a start that did not come further.
+    let mut store = PostgresStore::create(url(&authority.place)).unwrap();
+    store.append(&first).unwrap();
+    drop(store);
+    let node = authority.start("a");
+    node.until_ready();
+    // And the token is shown, as it would have been.
+    assert!(node.operator.ends_with(&token) && !starting.exists());
+    node.stop();
+
+    // Those of another deployment are told from them.
+    let (late, other) = (authority.folder("late"), authority.folder("other"));
+    Process::start(&other, &[]).stop();
+    fs::create_dir_all(late.join("starting")).unwrap();
+    for (file, place) in [("log.sqlite", "starting/log.sqlite"), ("keys.json", "keys.json")] {
+        fs::copy(other.join(file), late.join(place)).unwrap();
+    }
+    let refused = complaint(&authority.alone("late", &[]));
+    assert!(refused.contains("another deployment began"), "{refused}");
+}
+
+#[test]
+fn commands_beside_the_nodes_read_the_same_log() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let a = authority.start("a");
+    until_ticked(&a);
+    let operator = a.operator.clone();
+    let verified = authority.alone("a", &["verify-log"]);
+    assert!(text(&verified.stdout).contains("each follows from those before it"));
+    // Those that write files of the folder wait for its server.
+    assert!(complaint(&authority.alone("a", &["rebuild"])).contains("in use"));
+    let copy = authority.folder("copy");
+    let copied = a.run(&operator, &["backup", "--to", copy.to_str().unwrap()]);
+    assert!(copied.status.success(), "{}", text(&copied.stderr));
+    let copy = copy.join("log.sqlite");
+    let verified = program().args(["verify-log", copy.to_str().unwrap()]).output().unwrap();
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
+    assert!(
+        complaint(&authority.alone("a", &["restore", copy.to_str().unwrap()]))
+            .contains("postgres://")
+    );
+    a.stop();
+    fs::remove_dir_all(authority.folder("a").join("public")).unwrap();
+    let rebuilt = authority.alone("a", &["rebuild", "--write"]);
+    assert!(rebuilt.status.success(), "{}", text(&rebuilt.stderr));
+    let a = authority.start("a").with_tokens(&operator, "");
+    // The operator's token is replaced while a node runs, from the folder of another.
+    authority.give_keys("b");
+    let reset = authority.alone("b", &["reset-token"]);
+    assert!(reset.status.success(), "{}", text(&reset.stderr));
+    while ask(a.private, "GET", "/v1/admin/status", &[crate::common::api::bearer(&operator)], "")
+        .status
+        == 200
+    {
+        std::thread::yield_now();
+    }
+    let token = text(&reset.stdout).trim().strip_prefix("operator token: ").unwrap().to_owned();
+    a.with_tokens(&token, "").status();
+}
+
+/// A database that was put back to an earlier state, or whose standby had not got everything.
+#[test]
+fn a_node_that_is_ahead_of_the_log_reads_it_again() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let a = authority.start("a");
+    until_ticked(&a);
+    let (_, provider) = a.provider("City hospital");
+    let codes = a.codes(&provider, 3);
+    let kept = a.report(&codes[0], vec![seed(day(), 1)]).ok();
+    let position = a.status()["position"].as_u64().unwrap();
+    let lost = a.report(&codes[1], vec![seed(day(), 2)]).ok();
+    execute(&authority.place, &format!("DELETE FROM gcs_batch WHERE first > {position}"));
+    // It notices by itself, says so, and goes on.
+    let status = |answer: &Value| {
+        a.get(&format!("/v1/reports/{}", answer["tracking_id"].as_str().unwrap())).status
+    };
+    while status(&lost) != 404 {
+        std::thread::yield_now();
+    }
+    assert_eq!(status(&kept), 200);
+    assert!(a.logged().contains("not the one that this node has followed"), "{}", a.logged());
+    a.report(&codes[1], vec![seed(day(), 2)]).ok();
+    a.tick();
+    assert_eq!(a.elements(day()), 2);
+    // An end that is there again, but with another content.
+    let position = a.status()["position"].as_u64().unwrap();
+    a.report(&codes[2], vec![seed(day(), 3)]).ok();
+    let b = authority.join("b", &a);
+    b.until_ready();
+    execute(&authority.place, &format!("DELETE FROM gcs_batch WHERE first > {position}"));
+    b.codes(&provider, 5);
+    until_level(&a, &b);
+    b.codes(&provider, 5);
+    until_level(&a, &b);
+    let last = a.tick();
+    until_published(&b, &a);
+    assert_eq!(b.status()["published"]["tick"], last["tick"]);
+    assert_eq!((a.elements(day()), b.elements(day())), (2, 2));
+    for node in [a, b] {
+        node.stop();
+    }
+    assert_eq!(authority.public("a"), authority.public("b"));
+}
+
+#[test]
+fn reports_and_ticks_wait_while_the_database_is_away() {
+    let Some(server) = Postgres::start_one() else { return };
+    let authority = Authority::new(&server);
+    let a = authority.start("a");
+    until_ticked(&a);
+    let (_, provider) = a.provider("City hospital");
+    let codes = a.codes(&provider, 2);
+    a.report(&codes[0], vec![seed(day(), 1)]).ok();
+    server.kill();
+    let refused = a.report(&codes[1], vec![seed(day(), 2)]);
+    assert_eq!(refused.refused(), (503, "storage_unavailable".to_owned()));
+    assert_eq!(a.get("/v1/manifest").status, 200);
+    let ready = ask(a.private, "GET", "/readyz", &[], "");
+    assert!(text(&ready.body).contains("the log cannot be written"), "{}", text(&ready.body));
+    let server = server.again();
+    a.report(&codes[1], vec![seed(day(), 2)]).ok();
+    a.until_ready();
+    a.tick();
+    assert_eq!(a.elements(day()), 2);
+    // A start without it serves what is published, and goes on once it is there.
+    let operator = a.operator.clone();
+    a.stop();
+    server.kill();
+    let a = authority.start("a").with_tokens(&operator, "");
+    assert_eq!(a.get("/v1/manifest").status, 200);
+    assert_eq!(a.report(&codes[0], vec![]).refused(), (503, "log_unusable".to_owned()));
+    let _server = server.again();
+    a.until_ready();
+    assert_eq!(a.elements(day()), 2);
+}
+
+/// The clock of a node that is minutes off that of the database is not trusted.
+#[test]
+fn a_clock_is_compared_with_that_of_the_database() {
+    let Some(server) = postgres() else { return };
+    let (keys, on_time) = (Arc::new(keys(1)), now());
+    let mut store = PostgresStore::create(url(&server.database())).unwrap();
+    store.append(&seal(0, [0; 32], &begin(&keys, &policy(), on_time), on_time)).unwrap();
+    let state = fold(&mut store, &keys);
+    let time = Arc::new(AtomicU64::new(on_time));
+    let (now, uptime) = (Arc::clone(&time), Arc::new(AtomicU64::new(60)));
+    let clock = Clock::Machine(Machine { now, uptime, boot: "a boot".into() });
+    let (inputs, _queue) = mpsc::channel(10);
+    let (node, _thread) =
+        Node::start(Box::new(store), state, clock, Random::seeded(1), inputs).unwrap();
+    let look = || {
+        node.act(|state, context| {
+            judge::expect_right_clock(state, context)?;
+            Ok(Decision { events: Vec::new(), answer: () })
+        })
+    };
+    actix_web::rt::System::new().block_on(async {
+        look().await.unwrap();
+        for ahead in [400, 4000] {
+            time.store(on_time + ahead, Ordering::SeqCst);
+            // The comparison is made once a second.
+            let moved = loop {
+                match look().await {
+                    Err(Problem::ClockMoved { seconds }) => break seconds,
+                    _ => std::thread::yield_now(),
+                }
+            };
+            assert!(moved.unsigned_abs().abs_diff(ahead) < 60, "{moved} {ahead}");
+        }
+        time.store(on_time + 200, Ordering::SeqCst);
+        while look().await.is_err() {
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn what_is_shown_of_the_settings_has_no_password() {
+    let shown = program()
+        .args(["show-config", "--store", "postgres://user:secret@localhost/log"])
+        .output()
+        .unwrap();
+    let shown = text(&shown.stdout);
+    assert!(
+        shown.contains("postgres://user@localhost/log") && !shown.contains("secret"),
+        "{shown}"
+    );
+    let wrong =
+        program().args(["verify-log", "--store", "postgres://u:secret@:x"]).output().unwrap();
+    assert!(!complaint(&wrong).contains("secret"));
+}
