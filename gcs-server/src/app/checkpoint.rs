@@ -22,9 +22,9 @@ use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gcs_core::live::Live;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use gcs_core::live::Live;
 use tokio::sync::watch;
 
 use crate::domain::keys::DeploymentKeys;

@@ -162,7 +162,7 @@ impl App {
             Ok(read) => Log::Open(opener.go_on(read), Box::new(opener)),
             Err(error) if opener.serves() && !error.is_setting() => {
                 if let Some(spool) = &service.spool {
-                    spooling::remember(spool, &opener.checkpoints).await;
+                    spooling::remember(spool, &opener.checkpoints, &service.keys).await;
                 }
                 Log::Refused(Box::new(Waiting::new(opener, error, took)))
             }

@@ -9,6 +9,7 @@ use super::checkpoint::Checkpoints;
 use super::config::Config;
 use super::start::StartError;
 use crate::domain::keys::DeploymentKeys;
+use crate::domain::state::State;
 use crate::random::Random;
 use crate::service::Service;
 use crate::spool::{Drain, Folder, Limits, Spool};
@@ -43,14 +44,19 @@ pub(super) async fn open(
     Ok(Some(spool))
 }
 
-/// Lets a server that has no state yet know codes by its last checkpoint.
-pub(super) async fn remember(spool: &Spool, checkpoints: &Checkpoints) {
-    let (spool, checkpoints) = (spool.clone(), checkpoints.clone());
+/// Lets a server whose log cannot be reached at the start know codes by its last checkpoint; without one, by
+/// nothing but the first keys of their providers.
+pub(super) async fn remember(spool: &Spool, checkpoints: &Checkpoints, keys: &Arc<DeploymentKeys>) {
+    let (spool, checkpoints, keys) = (spool.clone(), checkpoints.clone(), Arc::clone(keys));
     let remembered = spawn_blocking(move || {
-        checkpoints.last_known().map(|state| spool.remember(state))
+        let state = checkpoints.last_known().unwrap_or_else(|reason| {
+            tracing::warn!(%reason, "codes are known by the first keys of their providers only: no checkpoint");
+            State::new(keys.filler())
+        });
+        spool.remember(state);
     });
-    if !matches!(remembered.await, Ok(Ok(()))) {
-        tracing::warn!("there is no checkpoint by which codes are known: reports are answered with 503 until the log can be reached");
+    if remembered.await.is_err() {
+        tracing::error!("the checkpoint cannot be read: reports are answered with 503");
     }
 }
 

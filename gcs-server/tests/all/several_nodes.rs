@@ -300,23 +300,24 @@ fn a_node_that_is_ahead_of_the_log_reads_it_again() {
 }
 
 #[test]
-fn reports_and_ticks_wait_while_the_database_is_away() {
+fn reports_are_held_and_ticks_wait_while_the_database_is_away() {
     let Some(server) = Postgres::start_one() else { return };
     let authority = Authority::new(&server);
     let a = authority.start("a");
     until_ticked(&a);
     let (_, provider) = a.provider("City hospital");
-    let codes = a.codes(&provider, 2);
-    a.report(&codes[0], vec![seed(day(), 1)]).ok();
+    let codes = a.codes(&provider, 3);
+    let first = a.report(&codes[0], vec![seed(day(), 1)]).ok();
     server.kill();
-    let refused = a.report(&codes[1], vec![seed(day(), 2)]);
-    assert_eq!(refused.refused(), (503, "storage_unavailable".to_owned()));
+    let held = a.report(&codes[1], vec![seed(day(), 2)]);
+    assert_eq!((held.status, held.ok()["status"].as_str()), (202, Some("received")));
     assert_eq!(a.get("/v1/manifest").status, 200);
     let ready = ask(a.private, "GET", "/readyz", &[], "");
     assert!(text(&ready.body).contains("the log cannot be written"), "{}", text(&ready.body));
+    assert!(text(&ready.body).contains("1 reports wait in the spool"), "{}", text(&ready.body));
     let server = server.again();
-    a.report(&codes[1], vec![seed(day(), 2)]).ok();
     a.until_ready();
+    assert_eq!(a.report(&codes[1], vec![seed(day(), 2)]).status, 201);
     a.tick();
     assert_eq!(a.elements(day()), 2);
     // A start without it serves what is published, and goes on once it is there.
@@ -325,10 +326,20 @@ fn reports_and_ticks_wait_while_the_database_is_away() {
     server.kill();
     let a = authority.start("a").with_tokens(&operator, "");
     assert_eq!(a.get("/v1/manifest").status, 200);
-    assert_eq!(a.report(&codes[0], vec![]).refused(), (503, "log_unusable".to_owned()));
+    let again = a.report(&codes[0], vec![seed(day(), 1)]);
+    let new = a.report(&codes[2], vec![seed(day(), 3)]);
+    assert_eq!((again.status, new.status), (202, 202));
     let _server = server.again();
     a.until_ready();
-    assert_eq!(a.elements(day()), 2);
+    assert_eq!(a.report(&codes[0], vec![seed(day(), 1)]).ok(), first);
+    a.tick();
+    // Both tracking ids of the first report tell of it.
+    for answer in [&again, &new] {
+        let tracking = answer.ok()["tracking_id"].as_str().unwrap().to_owned();
+        let status = a.get(&format!("/v1/reports/{tracking}")).ok();
+        assert_eq!(status["status"], "published");
+    }
+    assert_eq!(a.elements(day()), 3);
 }
 
 /// The clock of a node that is minutes off that of the database is not trusted.

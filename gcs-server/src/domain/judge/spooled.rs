@@ -40,8 +40,8 @@ pub enum Arrival {
 pub struct Known<'a> {
     /// The last state that is known.
     pub state: &'a State,
-    /// Whether the log led to this state in this run of the server. The state of a checkpoint may be that of
-    /// a log that has lost its end since.
+    /// Whether the log led to this state in this run of the server. The state of a checkpoint may be old, or
+    /// that of a log that has lost its end since.
     pub is_certain: bool,
     /// Unix time in seconds.
     pub now: u64,
@@ -53,7 +53,8 @@ pub struct Known<'a> {
 /// may have changed meanwhile is left for the judgement.
 ///
 /// # Errors
-/// [`Problem::CodeInvalid`] if the code is not authentic. [`Problem::CodeUsed`],
+/// [`Problem::CodeInvalid`] if the code is not authentic, or [`Problem::LogUnusable`] if too little is known
+/// to say so. [`Problem::CodeUsed`],
 /// [`Problem::CodeRevoked`] and, if the time can be trusted, [`Problem::CodeExpired`]: these last.
 /// [`Problem::NoItems`] if none of the items is one.
 pub fn arrival(
@@ -63,8 +64,8 @@ pub fn arrival(
 ) -> Result<Arrival, Problem> {
     let known = authenticate(state, keys, &received.code);
     let ahead = || authenticate_ahead(state, keys, &received.code).map(|code| (code, true));
-    let (code, is_ahead) =
-        known.map(|code| (code, false)).or_else(ahead).ok_or(Problem::CodeInvalid)?;
+    let unknown = if is_certain { Problem::CodeInvalid } else { Problem::LogUnusable };
+    let (code, is_ahead) = known.map(|code| (code, false)).or_else(ahead).ok_or(unknown)?;
     let status = if is_ahead { CodeStatus::NotOpen } else { state.code_status(code, now) };
     match status {
         CodeStatus::Used if is_certain => {

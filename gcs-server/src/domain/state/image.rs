@@ -6,11 +6,11 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::State;
+use super::{State, Verdicts};
 
 /// Number of the layout of [`State::write`]. It is raised when the same bytes would mean something
 /// else, or when the same log would add up to another state: a test compares the bytes.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 1;
 
 /// Bytes that are written at once.
 const BLOCK: usize = 64 << 10;
@@ -40,7 +40,8 @@ impl StateImage {
     /// The first error of `write`.
     pub fn write<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         serialize(&self.rest, &mut write)?;
-        serialize(&self.live, &mut write)
+        serialize(&self.live, &mut write)?;
+        self.rest.verdicts.write(&mut write)
     }
 }
 
@@ -51,13 +52,15 @@ impl State {
         StateImage { live: self.live.image(), rest: State { live: nothing_live(), ..self.clone() } }
     }
 
-    /// Gives the whole state as bytes to `write`, block by block: its fields, then the live elements.
+    /// Gives the whole state as bytes to `write`, block by block: its fields, then the live elements, then
+    /// the verdicts if there are any.
     ///
     /// # Errors
     /// The first error of `write`.
     pub fn write<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         serialize(self, &mut write)?;
-        serialize(&self.live, &mut write)
+        serialize(&self.live, &mut write)?;
+        self.verdicts.write(&mut write)
     }
 
     /// A state from the bytes that [`State::write`] gave, and the key that it was made with.
@@ -68,10 +71,8 @@ impl State {
         let (mut state, rest): (State, _) = postcard::take_from_bytes(bytes)?;
         let mut reader = postcard::Deserializer::from_bytes(rest);
         state.live = Live::restore(&mut reader, filler)?;
-        match reader.finalize()? {
-            [] => Ok(state),
-            _ => Err(postcard::Error::DeserializeBadEncoding),
-        }
+        state.verdicts = Verdicts::read(reader.finalize()?)?;
+        Ok(state)
     }
 
     /// SHA-256 over the whole state: all nodes have the same digest at the same position.
@@ -88,6 +89,23 @@ impl State {
 /// What a state has in place of its elements while it is read.
 pub(super) fn nothing_live() -> Live {
     Live::new(FillerKey::new([0; 32]))
+}
+
+impl Verdicts {
+    /// A log of before there were verdicts gives the same bytes as it did then.
+    fn write<E>(&self, write: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        if self.is_empty() { Ok(()) } else { serialize(self, write) }
+    }
+
+    fn read(bytes: &[u8]) -> Result<Verdicts, postcard::Error> {
+        if bytes.is_empty() {
+            return Ok(Verdicts::default());
+        }
+        match postcard::take_from_bytes(bytes)? {
+            (verdicts, []) => Ok(verdicts),
+            _ => Err(postcard::Error::DeserializeBadEncoding),
+        }
+    }
 }
 
 fn serialize<E>(

@@ -72,6 +72,8 @@ pub struct State {
     /// The reports that have not been purged, without their elements.
     pub reports: Reports,
     /// What became of reports that were answered with 202 and are no reports of their own.
+    /// They come behind the elements when a state is serialised, if there are any.
+    #[serde(skip)]
     pub verdicts: Verdicts,
     /// The elements of these reports, by date, and which of them are published. They come last
     /// when a state is serialised: see [`State::write`].

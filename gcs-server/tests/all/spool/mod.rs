@@ -3,4 +3,5 @@
 mod holding;
 mod kills;
 mod model;
+mod process;
 mod rig;

@@ -1,0 +1,224 @@
+//! The program itself, whose database is killed and comes back.
+
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gcs_core::Date;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::common::api::{agent, seed_of, try_ask};
+use crate::common::postgres::Postgres;
+use crate::common::process::{Process, alone, complaint, text, until_ticked};
+use crate::common::small_disk::SmallDisk;
+
+/// An authority whose database is killed, and its one node.
+struct Authority {
+    folders: TempDir,
+    place: String,
+    operator: String,
+    codes: Vec<String>,
+}
+
+/// The day before yesterday.
+fn day() -> Date {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    Date::from_days((now / 86_400 - 2) as u32).unwrap()
+}
+
+/// A report by the code of a number.
+fn body(codes: &[String], number: usize) -> String {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    json!({ "code": codes[number], "items": [seed_of(day(), &bytes)] }).to_string()
+}
+
+impl Authority {
+    /// With so many codes, after the first publication.
+    fn new(server: &Postgres, count: u32) -> (Authority, Process) {
+        let folders = tempfile::tempdir().unwrap();
+        let mut authority =
+            Authority { folders, place: server.database(), operator: String::new(), codes: vec![] };
+        let node = authority.start("a", &[]);
+        authority.operator.clone_from(&node.operator);
+        until_ticked(&node);
+        let (_, provider) = node.provider("City hospital");
+        authority.codes = node.codes(&provider, count);
+        (authority, node)
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.folders.path().join(name)
+    }
+
+    fn start(&self, name: &str, flags: &[&str]) -> Process {
+        let flags = [&["--store", &self.place], flags].concat();
+        let node = Process::start(&self.folder(name), &flags);
+        if self.operator.is_empty() { node } else { node.with_tokens(&self.operator, "") }
+    }
+
+    fn join(&self, name: &str) -> Process {
+        fs::create_dir_all(self.folder(name)).unwrap();
+        fs::copy(self.folder("a").join("keys.json"), self.folder(name).join("keys.json")).unwrap();
+        self.start(name, &[])
+    }
+
+    fn report(&self, node: &Process, number: usize) -> crate::common::api::Answer {
+        let body = body(&self.codes, number);
+        try_ask(&agent(), node.public, "POST", "/v1/reports", &[], &body).unwrap()
+    }
+}
+
+/// Sends reports over four connections at once, until one of them finds the server gone. Notes the tracking
+/// ids that a 202 gave.
+fn send_all(
+    codes: &[String],
+    node: &Process,
+    numbers: std::ops::Range<usize>,
+    acknowledged: &Mutex<BTreeMap<usize, String>>,
+    each: impl Fn() + Sync,
+) {
+    let next = AtomicUsize::new(numbers.start);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let agent = agent();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= numbers.end {
+                        break;
+                    }
+                    let body = body(codes, number);
+                    let answer = try_ask(&agent, node.public, "POST", "/v1/reports", &[], &body);
+                    let Ok(answer) = answer else { break };
+                    assert_eq!(answer.status, 202, "{}", text(&answer.body));
+                    let tracking = answer.json()["tracking_id"].as_str().unwrap().to_owned();
+                    assert_eq!(answer.header("location"), format!("/v1/reports/{tracking}"));
+                    let before = acknowledged.lock().unwrap().insert(number, tracking.clone());
+                    assert!(before.is_none_or(|before| before == tracking));
+                    each();
+                }
+            });
+        }
+    });
+}
+
+fn status(node: &Process, tracking: &str) -> String {
+    let status = node.get(&format!("/v1/reports/{tracking}")).ok();
+    assert!(status["code"].is_null(), "{status}");
+    status["status"].as_str().unwrap().to_owned()
+}
+
+/// What a 202 has promised is kept, whenever the process is killed, and counts once.
+#[test]
+fn nothing_that_a_202_promised_is_lost_by_kills_while_the_database_is_away() {
+    let Some(server) = Postgres::start_one() else { return };
+    let (authority, mut node) = Authority::new(&server, 120);
+    server.kill();
+    let acknowledged = Mutex::new(BTreeMap::new());
+    for round in 0..3 {
+        // Killed in the middle of what is being answered.
+        let (count, process) = (AtomicUsize::new(0), node.child.id().to_string());
+        let range = 30 * round..30 * (round + 1);
+        let kill = || {
+            if count.fetch_add(1, Ordering::Relaxed) == 10 {
+                std::process::Command::new("kill").args(["-KILL", &process]).status().unwrap();
+            }
+        };
+        send_all(&authority.codes, &node, range, &acknowledged, kill);
+        drop(node);
+        node = authority.start("a", &[]);
+        // The same reports get the same answers, before and after.
+        let known = acknowledged.lock().unwrap().clone();
+        for (number, tracking) in &known {
+            assert_eq!(authority.report(&node, *number).ok()["tracking_id"], *tracking);
+            assert_eq!(status(&node, tracking), "received");
+        }
+        assert!(known.len() > 10 * round);
+    }
+    let waiting = node.get("/v1/reports/00000000000000000000000000000000");
+    assert_eq!(waiting.refused(), (503, "log_unusable".to_owned()));
+    send_all(&authority.codes, &node, 0..100, &acknowledged, || {});
+    let server = server.again();
+    node.until_ready();
+    let acknowledged = acknowledged.into_inner().unwrap();
+    assert_eq!(acknowledged.len(), 100);
+    let other = authority.join("b");
+    other.until_ready();
+    for (number, tracking) in &acknowledged {
+        for node in [&node, &other] {
+            assert!(["held", "published"].contains(&status(node, tracking).as_str()), "{number}");
+            let again = authority.report(node, *number);
+            assert_eq!((again.status, &again.ok()["tracking_id"]), (201, &json!(tracking)));
+        }
+    }
+    assert_eq!(node.status()["reports"], 100);
+    let spool = node.status()["spool"].clone();
+    assert_eq!((&spool["reports"], &spool["since"]), (&json!(0), &Value::Null));
+    let names: Vec<String> = names(&authority.folder("a").join("spool"));
+    assert_eq!(names, ["lock"]);
+    drop(server);
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// A spool on a disk of its own that is full: no answer of success is false.
+#[test]
+fn a_full_volume_refuses_and_what_it_holds_is_judged() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let Some(server) = Postgres::start_one() else { return };
+    let (authority, node) = Authority::new(&server, 100);
+    node.stop();
+    let spool = disk.path().to_str().unwrap();
+    let node = authority.start("a", &["--spool", spool]);
+    node.until_ready();
+    server.kill();
+    let mut held = Vec::new();
+    let refused = loop {
+        let answer = authority.report(&node, held.len());
+        if answer.status != 202 {
+            break answer;
+        }
+        held.push(answer.ok()["tracking_id"].as_str().unwrap().to_owned());
+    };
+    assert_eq!(refused.refused(), (503, "storage_unavailable".to_owned()));
+    assert_eq!(refused.header("retry-after"), "10");
+    assert!(held.len() > 3, "{}", held.len());
+    assert!(node.logged().contains("the spool cannot be written"), "{}", node.logged());
+    let server = server.again();
+    node.until_ready();
+    assert!(held.iter().all(|tracking| status(&node, tracking) != "received"));
+    // There is room again.
+    server.kill();
+    assert_eq!(authority.report(&node, 50).status, 202);
+}
+
+#[test]
+fn a_spool_is_one_servers_and_a_folder_that_is_named_must_be_there() {
+    let Some(server) = Postgres::start_one() else { return };
+    let (authority, node) = Authority::new(&server, 1);
+    let missing = authority.folder("missing");
+    fs::create_dir_all(authority.folder("b")).unwrap();
+    let keys = authority.folder("b").join("keys.json");
+    fs::copy(authority.folder("a").join("keys.json"), keys).unwrap();
+    let start = |spool: &Path| {
+        let flags = ["--store", &authority.place, "--spool", spool.to_str().unwrap()];
+        let listen = ["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"];
+        complaint(&alone(&authority.folder("b"), &[flags.as_slice(), &listen].concat()))
+    };
+    let refused = start(&missing);
+    assert!(refused.contains("must be there") && !missing.exists(), "{refused}");
+    let refused = start(&authority.folder("a").join("spool"));
+    assert!(refused.contains("another server uses this spool"), "{refused}");
+    node.stop();
+}
