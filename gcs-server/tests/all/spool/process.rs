@@ -194,7 +194,9 @@ fn a_full_volume_refuses_and_what_it_holds_is_judged() {
     assert_eq!(refused.refused(), (503, "storage_unavailable".to_owned()));
     assert_eq!(refused.header("retry-after"), "10");
     assert!(held.len() > 3, "{}", held.len());
-    assert!(node.logged().contains("the spool cannot be written"), "{}", node.logged());
+    while !node.logged().contains("the spool cannot be written") {
+        thread::yield_now();
+    }
     let server = server.again();
     node.until_ready();
     assert!(held.iter().all(|tracking| status(&node, tracking) != "received"));
