@@ -31,6 +31,10 @@ const QUICK_TRIES: u32 = 3;
 /// How often the clock is compared with that of a shared log, at most.
 const TIME_PAUSE: Duration = Duration::from_secs(1);
 
+/// Why a node accepts nothing while it reads its log again.
+const LOST: &str =
+    "the log is not the one that this node has followed: it is read again from its beginning";
+
 pub(super) type JobQueue = mpsc::Receiver<Box<dyn Job>>;
 
 pub(super) struct Appender {
@@ -221,7 +225,7 @@ impl Appender {
             Err(error @ ReplayError::Log(_)) if self.store.is_shared() => {
                 let position = chain.position;
                 tracing::error!(%error, position, "the log is not the one that this node has followed");
-                self.gate.close(Closed::Refused(error.to_string().into()));
+                self.gate.close(Closed::Refused(LOST.into()));
                 self.is_lost = true;
                 self.lost.notify_one();
             }
