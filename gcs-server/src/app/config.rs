@@ -15,6 +15,7 @@ use super::repair::LOG;
 use crate::clock::Clock;
 use crate::http::TlsFiles;
 use crate::request_log::LoggedRequests;
+use crate::secret::Secret;
 use crate::store::{LogPlace, PostgresUrl, UrlError};
 
 /// The settings as flags, environment variables and a configuration file have them. Each may be
@@ -35,7 +36,7 @@ pub struct Options {
     pub key_file: Option<PathBuf>,
     /// PostgreSQL database of the log, for several nodes: postgres://user:password@host1,host2/database [default: log.sqlite in the data folder]
     #[arg(long, value_name = "URL", env = "GCS_SERVER_STORE", hide_env_values = true)]
-    pub store: Option<String>,
+    pub store: Option<Secret>,
     /// Where phones and CDNs connect [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN", hide_env_values = true)]
     pub public_listen: Option<SocketAddr>,
@@ -111,7 +112,7 @@ pub struct FolderOptions {
     key_file: Option<PathBuf>,
     /// PostgreSQL database of the log, if it is in one [default: log.sqlite in the data folder]
     #[arg(long, value_name = "URL", env = "GCS_SERVER_STORE", hide_env_values = true)]
-    store: Option<String>,
+    store: Option<Secret>,
 }
 
 impl From<FolderOptions> for Options {
@@ -254,7 +255,7 @@ impl Config {
         let config = Config {
             data_dir,
             key_file,
-            store: store.map(|store| store.parse()).transpose()?,
+            store: store.map(|Secret(url)| url.parse()).transpose()?,
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
             tls_cert: options.tls_cert.clone().or(file.tls_cert),
@@ -364,7 +365,7 @@ mod tests {
     fn the_log_is_in_the_folder_or_in_a_database_whose_password_is_not_shown() {
         let config = Config::load(&Options::default()).unwrap();
         assert_eq!(config.log().to_string(), "gcs-data/log.sqlite");
-        let store = Some("postgres://u:secret@localhost/log".to_owned());
+        let store = Some(Secret("postgres://u:secret@localhost/log".into()));
         let config = Config::load(&Options { store, ..Options::default() }).unwrap();
         assert_eq!(config.log().to_string(), "postgres://u@localhost/log");
         assert!(config.to_toml().contains("store = \"postgres://u@localhost/log\""));
@@ -386,7 +387,7 @@ mod tests {
         let error = Config::load(&half).unwrap_err().to_string();
         assert_eq!(error, "tls_key is set, but not tls_cert: TLS needs both");
         let elsewhere =
-            Options { store: Some("postgres://u:secret@".into()), ..Options::default() };
+            Options { store: Some(Secret("postgres://u:secret@".into())), ..Options::default() };
         let error = Config::load(&elsewhere).unwrap_err().to_string();
         assert!(error.starts_with("store: ") && !error.contains("secret"), "{error}");
         let hasty = Options { body_seconds: Some(0), ..Options::default() };

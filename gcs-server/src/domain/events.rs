@@ -111,6 +111,8 @@ events! {
     22 PolicySet;
     /// A new series.
     23 SeriesStarted;
+    /// The end of this log: it goes on in another place.
+    26 LogMoved;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
@@ -144,6 +146,13 @@ fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
         Ok(_) => Err(DecodeError::Body(postcard::Error::DeserializeBadEncoding)),
         Err(error) => Err(DecodeError::Body(error)),
     }
+}
+
+/// The end of a log, which goes on in another place. That one does not have this event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogMoved {
+    /// Where it goes on, for people.
+    pub to: String,
 }
 
 /// Which deployment this is.

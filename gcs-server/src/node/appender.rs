@@ -12,7 +12,7 @@ use super::entry::{Closed, Gate};
 use super::replay::{ReplayError, read_after};
 use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
-use crate::domain::chain::LoggedEvent;
+use crate::domain::chain::{LogError, LoggedEvent};
 use crate::domain::events::Event;
 use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
@@ -222,9 +222,11 @@ impl Appender {
         events.iter().for_each(|logged| self.apply(logged));
         match &read {
             Err(ReplayError::Log(error)) if error.is_newer() => self.gate.close(Closed::Newer),
-            Err(error @ ReplayError::Log(_)) if self.store.is_shared() => {
+            Err(ReplayError::Log(error)) if self.store.is_shared() => {
                 let position = chain.position;
-                tracing::error!(%error, position, "the log is not the one that this node has followed");
+                if !matches!(error, LogError::Moved { .. }) {
+                    tracing::error!(%error, position, "the log is not the one that this node has followed");
+                }
                 self.gate.close(Closed::Refused(LOST.into()));
                 self.is_lost = true;
                 self.lost.notify_one();

@@ -215,6 +215,8 @@ impl State {
                 }
             }
             Event::ClockResumed(_) => self.clock = time,
+            // What follows is in another log.
+            Event::LogMoved(_) => {}
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
         }
         Ok(())
