@@ -32,6 +32,7 @@ pub mod node;
 pub mod publishing;
 pub mod random;
 pub mod request_log;
+pub mod secret;
 pub mod service;
 pub mod spool;
 pub mod store;

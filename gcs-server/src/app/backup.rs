@@ -3,6 +3,7 @@
 //! Every event is verified before it is kept: it follows from the events before it, and its body is
 //! the one that it was written with. Bodies that a purge has erased are erased in the copy too.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ use super::folder::FolderError;
 use super::repair::{LOG, expect_undamaged};
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
 use crate::domain::events::Event;
-use crate::store::{AppendError, Batch, Page, SqliteStore, Store as _, StoreError};
+use crate::store::{
+    AppendError, Batch, LogPlace, Page, PostgresStore, PostgresUrl, SqliteStore, Store, StoreError,
+};
 
 /// Names that a data folder has, and a copy of a log has not.
 const OF_A_DATA_FOLDER: [&str; 5] = ["keys.json", "lock", "witness", "public", "private"];
@@ -45,10 +48,10 @@ pub enum CopyError {
     #[error("the copy cannot be added to: {0}")]
     Damaged(#[from] FolderError),
     /// The copy cannot be read or written.
-    #[error("the copy {path}: {error}")]
+    #[error("the copy {place}: {error}")]
     Store {
         /// The copy.
-        path: PathBuf,
+        place: LogPlace,
         /// What went wrong.
         error: StoreError,
     },
@@ -81,13 +84,18 @@ pub enum CopyError {
     },
 }
 
-/// A copy of a log, in a folder of its own.
-#[derive(Debug)]
+/// A copy of a log, in a folder of its own or in a database.
 pub struct LogCopy {
-    path: PathBuf,
-    store: SqliteStore,
+    place: LogPlace,
+    store: Box<dyn Store>,
     /// The last event, with its hash.
     chain: Chain,
+}
+
+impl fmt::Debug for LogCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogCopy").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 impl LogCopy {
@@ -105,17 +113,45 @@ impl LogCopy {
         if path.exists() {
             expect_undamaged(&path)?;
         }
-        let failed = |error| CopyError::Store { path: path.clone(), error };
-        let mut store = SqliteStore::open(&path).map_err(failed)?;
+        let store = SqliteStore::open(&path);
+        LogCopy::of(LogPlace::File(path), store.map(|store| Box::new(store) as Box<dyn Store>))
+    }
+
+    /// Opens the copy in a database, or begins one there.
+    ///
+    /// # Errors
+    /// A [`CopyError`] that says what to do.
+    pub fn open_database(url: &PostgresUrl) -> Result<LogCopy, CopyError> {
+        let store = PostgresStore::create(url.clone());
+        let store = store.map(|store| Box::new(store) as Box<dyn Store>);
+        LogCopy::of(LogPlace::Postgres(url.clone()), store)
+    }
+
+    fn of(
+        place: LogPlace,
+        store: Result<Box<dyn Store>, StoreError>,
+    ) -> Result<LogCopy, CopyError> {
+        let failed = |error| CopyError::Store { place: place.clone(), error };
+        let mut store = store.map_err(failed)?;
         let position = store.last().map_err(failed)?;
         let last = store.read(position, 1).map_err(failed)?.pop();
         let head = last.as_ref().and_then(last_hash).unwrap_or_default();
-        Ok(LogCopy { path, store, chain: Chain { position, head } })
+        Ok(LogCopy { place, store, chain: Chain { position, head } })
     }
 
-    /// The file of the copy.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where the copy is.
+    pub fn place(&self) -> &LogPlace {
+        &self.place
+    }
+
+    /// The copy itself.
+    pub fn store(&mut self) -> &mut dyn Store {
+        &mut *self.store
+    }
+
+    /// The end of the copy.
+    pub fn chain(&self) -> Chain {
+        self.chain
     }
 
     /// Position of the copy's last event.
@@ -128,7 +164,7 @@ impl LogCopy {
         self.chain.head
     }
 
-    /// Adds everything that a log has beyond the copy. `read` gives the page that begins with the
+    /// Adds everything that a log has beyond the copy, except that it was moved. `read` gives the page that begins with the
     /// batch which has a position. What is kept is on disk, and whatever goes wrong, the next call
     /// goes on after it.
     ///
@@ -150,7 +186,11 @@ impl LogCopy {
             if batches.first().is_none_or(|batch| batch.first != next) {
                 return Err(CopyError::Gap { position: next }.into());
             }
-            batches.iter().try_for_each(|batch| self.add(batch))?;
+            for batch in &batches {
+                if !self.add(batch)? {
+                    return Ok(());
+                }
+            }
         }
     }
 
@@ -163,8 +203,8 @@ impl LogCopy {
         Err(CopyError::Other { position: self.chain.position })
     }
 
-    /// Verifies a batch, and keeps it.
-    fn add(&mut self, batch: &Batch) -> Result<(), CopyError> {
+    /// Verifies a batch, and keeps it, unless it says that the log goes on elsewhere.
+    fn add(&mut self, batch: &Batch) -> Result<bool, CopyError> {
         let mut chain = self.chain;
         let mut erased = Vec::new();
         if batch.first != chain.position + 1 {
@@ -176,28 +216,29 @@ impl LogCopy {
                 Ok(LoggedEvent { event: Some(Event::Purge(purge)), .. }) => {
                     erased.extend(purge.reports);
                 }
+                Ok(LoggedEvent { event: Some(Event::LogMoved(_)), .. }) => return Ok(false),
                 Ok(_) => {}
                 Err(error) => {
                     return Err(CopyError::Broken { error, kept: self.chain.position });
                 }
             }
         }
-        let failed = |error| CopyError::Store { path: self.path.clone(), error };
+        let failed = |error| CopyError::Store { place: self.place.clone(), error };
         // Before the purge itself is kept, so that it is done again if this is cut short.
         let is_there = |event: &u64| *event < batch.first;
         let (before, within): (Vec<u64>, Vec<u64>) = erased.into_iter().partition(is_there);
-        erase(&mut self.store, &before).map_err(failed)?;
+        erase(&mut *self.store, &before).map_err(failed)?;
         self.store.append(batch).map_err(|error| match error {
             AppendError::Failed(error) | AppendError::Unknown(error) => failed(error),
             AppendError::Conflict => failed(StoreError::Busy),
         })?;
-        erase(&mut self.store, &within).map_err(failed)?;
+        erase(&mut *self.store, &within).map_err(failed)?;
         self.chain = chain;
-        Ok(())
+        Ok(true)
     }
 }
 
-fn erase(store: &mut SqliteStore, events: &[u64]) -> Result<(), StoreError> {
+fn erase(store: &mut dyn Store, events: &[u64]) -> Result<(), StoreError> {
     if events.is_empty() { Ok(()) } else { store.erase(events) }
 }
 

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gcs_core::live::Live;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::{LAYOUT, State, StateImage};
@@ -212,12 +212,13 @@ impl Checkpoints {
         }
     }
 
-    /// Writes checkpoints when they are due, after publications, until none come any more; and at
-    /// the end once more.
+    /// Writes checkpoints when they are due, after publications, until whoever could `stop` it does so or is
+    /// gone; and at the end once more.
     pub(super) async fn run(
         self,
         state: StateView,
         mut published: watch::Receiver<Option<Published>>,
+        mut stop: oneshot::Receiver<()>,
     ) {
         let mut is_over = false;
         loop {
@@ -237,7 +238,10 @@ impl Checkpoints {
             if is_over {
                 return;
             }
-            is_over = published.changed().await.is_err();
+            is_over = tokio::select! {
+                changed = published.changed() => changed.is_err(),
+                _ = &mut stop => true,
+            };
         }
     }
 }

@@ -15,6 +15,7 @@ use super::repair::LOG;
 use crate::clock::Clock;
 use crate::http::TlsFiles;
 use crate::request_log::LoggedRequests;
+use crate::secret::Secret;
 use crate::store::{LogPlace, PostgresUrl, UrlError};
 
 /// The settings as flags, environment variables and a configuration file have them. Each may be
@@ -35,7 +36,7 @@ pub struct Options {
     pub key_file: Option<PathBuf>,
     /// PostgreSQL database of the log, for several nodes: postgres://user:password@host1,host2/database [default: log.sqlite in the data folder]
     #[arg(long, value_name = "URL", env = "GCS_SERVER_STORE", hide_env_values = true)]
-    pub store: Option<String>,
+    pub store: Option<Secret>,
     /// Folder for reports that come while the database of the log cannot be reached [default: spool in the data folder]
     #[arg(long, value_name = "FOLDER", env = "GCS_SERVER_SPOOL", hide_env_values = true)]
     pub spool: Option<PathBuf>,
@@ -114,7 +115,7 @@ pub struct FolderOptions {
     key_file: Option<PathBuf>,
     /// PostgreSQL database of the log, if it is in one [default: log.sqlite in the data folder]
     #[arg(long, value_name = "URL", env = "GCS_SERVER_STORE", hide_env_values = true)]
-    store: Option<String>,
+    store: Option<Secret>,
 }
 
 impl From<FolderOptions> for Options {
@@ -261,7 +262,7 @@ impl Config {
         let config = Config {
             data_dir,
             key_file,
-            store: store.map(|store| store.parse()).transpose()?,
+            store: store.map(|Secret(url)| url.parse()).transpose()?,
             spool: options.spool.clone().or(file.spool),
             public_listen: listen(options.public_listen, file.public_listen, 8080),
             private_listen: listen(options.private_listen, file.private_listen, 8081),
@@ -377,7 +378,7 @@ mod tests {
     fn the_log_is_in_the_folder_or_in_a_database_whose_password_is_not_shown() {
         let config = Config::load(&Options::default()).unwrap();
         assert_eq!(config.log().to_string(), "gcs-data/log.sqlite");
-        let store = Some("postgres://u:secret@localhost/log".to_owned());
+        let store = Some(Secret("postgres://u:secret@localhost/log".into()));
         let config = Config::load(&Options { store, ..Options::default() }).unwrap();
         assert_eq!(config.log().to_string(), "postgres://u@localhost/log");
         assert!(config.to_toml().contains("store = \"postgres://u@localhost/log\""));
@@ -399,7 +400,7 @@ mod tests {
         let error = Config::load(&half).unwrap_err().to_string();
         assert_eq!(error, "tls_key is set, but not tls_cert: TLS needs both");
         let elsewhere =
-            Options { store: Some("postgres://u:secret@".into()), ..Options::default() };
+            Options { store: Some(Secret("postgres://u:secret@".into())), ..Options::default() };
         let error = Config::load(&elsewhere).unwrap_err().to_string();
         assert!(error.starts_with("store: ") && !error.contains("secret"), "{error}");
         let hasty = Options { body_seconds: Some(0), ..Options::default() };

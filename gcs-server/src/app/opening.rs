@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io, mem};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::anchor::{self, AnchorFile};
@@ -164,9 +164,11 @@ impl Opener {
         let clock = service.clock.clone();
         let anchor = AnchorFile::new(folder.anchor(), clock.clone(), service.node.view());
         let ticks = clock.is_system() && !is_read_only;
+        let (stop_checkpointing, stopped) = oneshot::channel();
         Work {
             worker: tokio::spawn(worker.run(outbox, waits, queue)),
-            checkpointing: tokio::spawn(checkpoints.clone().run(node, published)),
+            checkpointing: tokio::spawn(checkpoints.clone().run(node, published, stopped)),
+            stop_checkpointing,
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             following,
             anchoring: tokio::spawn(anchor.run()),
@@ -194,6 +196,7 @@ async fn follow(node: Node) {
 pub(super) struct Work {
     worker: JoinHandle<()>,
     checkpointing: JoinHandle<()>,
+    stop_checkpointing: oneshot::Sender<()>,
     ticker: Option<JoinHandle<()>>,
     following: Option<JoinHandle<()>>,
     anchoring: JoinHandle<()>,
@@ -217,10 +220,12 @@ impl Work {
     /// Waits until everything that the node has accepted is written. The node must have ended, or lost its log.
     pub(super) async fn end(mut self) {
         self.stop_acting().await;
-        let Work { worker, checkpointing, anchoring, clock, folder, .. } = self;
+        let Work { worker, checkpointing, stop_checkpointing, anchoring, clock, folder, .. } = self;
         anchoring.abort();
         // A publication that cannot be written now is written at the next start.
-        if tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok() {
+        let is_written = tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok();
+        drop(stop_checkpointing);
+        if is_written {
             let _written = checkpointing.await;
         }
         anchor::save(&folder.anchor(), &clock);

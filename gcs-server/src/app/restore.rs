@@ -146,7 +146,7 @@ impl Restore {
         go_on(&mut store, &self.state)?;
         // One file is left, which has everything.
         drop(store);
-        let aside = move_aside(&self.folder, now).map_err(io(&self.folder))?;
+        let aside = move_aside(&self.folder, "replaced", now).map_err(io(&self.folder))?;
         let place = self.folder.join(LOG);
         fs::rename(&ready, &place).map_err(io(&place))?;
         let done = sync_folder(&self.folder).and_then(|()| fs::remove_dir_all(&stage));
@@ -218,15 +218,15 @@ fn describe(log: &Path, copy: &State) -> String {
     }
 }
 
-/// Moves a log with what belongs to it to a new folder, the log first: what is left without it is
-/// refused by every start.
-fn move_aside(folder: &Path, now: u64) -> io::Result<Option<PathBuf>> {
+/// Moves a log with what belongs to it to a new folder, whose name begins with `why`, the log first: what is
+/// left without it is refused by every start.
+pub(super) fn move_aside(folder: &Path, why: &str, now: u64) -> io::Result<Option<PathBuf>> {
     let names = [LOG, LOG_WAL, WITNESS].into_iter().filter(|name| folder.join(name).exists());
     let names: Vec<&str> = names.collect();
     if names.is_empty() {
         return Ok(None);
     }
-    let name = format!("replaced-{}", utc(now).replace(['-', ':'], ""));
+    let name = format!("{why}-{}", utc(now).replace(['-', ':'], ""));
     let numbered = (2..).map(|number| folder.join(format!("{name}-{number}")));
     let mut places = std::iter::once(folder.join(&name)).chain(numbered);
     let place = places.find(|place| !place.exists()).unwrap_or_else(|| folder.join(&name));

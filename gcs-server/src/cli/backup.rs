@@ -29,12 +29,13 @@ const NOT_IN_IT: &str = "not in this copy: the key file, without which it cannot
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     gcs-server backup --to /mnt/backup/gcs\n  \
-    gcs-server backup --to /mnt/backup/gcs --from gcs-data    # the server is stopped")]
+    gcs-server backup --to /mnt/backup/gcs --from gcs-data    # the server is stopped\n  \
+    gcs-server backup --to postgres://gcs@db.example/log      # as `move-log` can do later")]
 pub(super) struct Backup {
-    /// Folder of the copy, which is made if it does not exist; a copy that is there is brought up
-    /// to date
-    #[arg(long, value_name = "FOLDER")]
-    to: PathBuf,
+    /// Folder of the copy, which is made if it does not exist, or a PostgreSQL database; a copy that is
+    /// there is brought up to date
+    #[arg(long, value_name = "FOLDER_OR_URL")]
+    to: String,
     /// Copy the log of this data folder, whose server is stopped, instead of a running server's
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["follow", "url", "token", "ca", "proxy"])]
     from: Option<PathBuf>,
@@ -46,7 +47,10 @@ pub(super) struct Backup {
 }
 
 pub(super) fn backup(Backup { to, from, follow, server }: &Backup) -> CommandResult {
-    let mut copy = LogCopy::open(to)?;
+    let mut copy = match to.contains("://") {
+        true => LogCopy::open_database(&to.parse()?)?,
+        false => LogCopy::open(Path::new(to))?,
+    };
     match from {
         Some(folder) => copy_folder(&mut copy, folder)?,
         None => {
@@ -90,7 +94,7 @@ fn copy_folder(copy: &mut LogCopy, folder: &Path) -> Result<(), Error> {
 fn update(copy: &mut LogCopy, read: impl FnMut(u64) -> Result<Page, Error>) -> Result<(), Error> {
     let before = copy.position();
     copy.follow(read)?;
-    let (place, position) = (copy.path().display(), copy.position());
+    let (place, position) = (copy.place(), copy.position());
     say(format_args!("{place} has events 1 to {position}, {} of them new", position - before))?;
     say(format_args!("head {}", HEXLOWER.encode(&copy.head())))?;
     Ok(())

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::connection::{Ask, Client, Private, SMALL};
 use super::output::{OutputArgs, Readers, say};
-use super::secret::Secret;
 use super::{CommandResult, Error};
 use crate::code_sheet::{Format, Sheet};
 use crate::domain::judge::MAX_RANGE;
 use crate::http::{ExportedKey, OpenedRange};
+use crate::secret::Secret;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CodesCommand {

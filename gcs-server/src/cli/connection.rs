@@ -15,10 +15,10 @@ use ureq::{Agent, Proxy};
 
 use super::ask_error::AskError;
 use super::output::{OutputArgs, Readers};
-use super::secret::Secret;
 use super::{CommandResult, Error};
 use crate::app::config::{Config, Options};
 use crate::http::Listener;
+use crate::secret::Secret;
 
 /// Longest answer that is read, in bytes.
 const MOST: u64 = 64 << 20;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::CommandResult;
 use super::connection::{Ask, Private};
 use super::output::{note, say};
-use super::secret::Secret;
+use crate::secret::Secret;
 use crate::time;
 
 /// Which reports to correct, and whether to do it or only to show what would change.

@@ -6,13 +6,13 @@ mod codes;
 mod connection;
 mod corrections;
 mod mirror;
+mod move_log;
 mod offline;
 mod operate;
 mod output;
 mod provider;
 mod report;
 mod restore;
-mod secret;
 mod serve;
 
 use std::collections::BTreeSet;
@@ -118,6 +118,8 @@ enum Command {
     Rebuild(offline::Rebuild),
     /// Copy the log of a running server, or what it has beyond an earlier copy
     Backup(backup::Backup),
+    /// Offline: move the log to a PostgreSQL database, or back, where it goes on
+    MoveLog(move_log::MoveLog),
     /// Offline: put a copy of the log in the place of a log that is lost, in a new series
     Restore(restore::Restore),
     /// Offline: replace a lost operator token, while the server is stopped
@@ -193,6 +195,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::VerifyLog(log) => offline::verify_log(log),
         Command::Rebuild(rebuild) => offline::rebuild(rebuild),
         Command::Backup(backup) => backup::backup(&backup),
+        Command::MoveLog(options) => move_log::run(options),
         Command::Restore(restore) => restore::restore(restore),
         Command::ResetToken(reset) => offline::reset_token(reset),
         Command::Recover(recover) => offline::recover(recover),

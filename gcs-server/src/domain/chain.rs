@@ -147,6 +147,14 @@ pub enum LogError {
         /// The unknown value of that field.
         value: u16,
     },
+    /// The end of a log that goes on in another place.
+    #[error("the log was moved to {to}, where it goes on: set `store`, or leave it out, to match")]
+    Moved {
+        /// Position of the event that says so.
+        position: u64,
+        /// Where the log goes on.
+        to: String,
+    },
 }
 
 impl LogError {
@@ -162,7 +170,9 @@ impl LogError {
 
     /// The position of the event.
     pub fn position(&self) -> u64 {
-        let (LogError::Broken { position, .. } | LogError::Newer { position, .. }) = self;
+        let (LogError::Broken { position, .. }
+        | LogError::Newer { position, .. }
+        | LogError::Moved { position, .. }) = self;
         *position
     }
 

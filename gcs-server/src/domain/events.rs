@@ -114,6 +114,8 @@ events! {
     23 SeriesStarted;
     /// What became of a report that was answered with 202, if it is no report of its own.
     24 SpooledReportJudged;
+    /// The end of this log: it goes on in another place.
+    26 LogMoved;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
@@ -147,6 +149,13 @@ fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
         Ok(_) => Err(DecodeError::Body(postcard::Error::DeserializeBadEncoding)),
         Err(error) => Err(DecodeError::Body(error)),
     }
+}
+
+/// The end of a log, which goes on in another place. That one does not have this event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogMoved {
+    /// Where it goes on, for people.
+    pub to: String,
 }
 
 /// Which deployment this is.

@@ -12,7 +12,7 @@ use super::entry::{Closed, Gate};
 use super::replay::{ReplayError, read_after};
 use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
-use crate::domain::chain::LoggedEvent;
+use crate::domain::chain::{LogError, LoggedEvent};
 use crate::domain::events::Event;
 use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
@@ -30,6 +30,10 @@ const QUICK_TRIES: u32 = 3;
 
 /// How often the clock is compared with that of a shared log, at most.
 const TIME_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a node accepts nothing while it reads its log again.
+const LOST: &str =
+    "the log is not the one that this node has followed: it is read again from its beginning";
 
 pub(super) type JobQueue = mpsc::Receiver<Box<dyn Job>>;
 
@@ -218,10 +222,12 @@ impl Appender {
         events.iter().for_each(|logged| self.apply(logged));
         match &read {
             Err(ReplayError::Log(error)) if error.is_newer() => self.gate.close(Closed::Newer),
-            Err(error @ ReplayError::Log(_)) if self.store.is_shared() => {
+            Err(ReplayError::Log(error)) if self.store.is_shared() => {
                 let position = chain.position;
-                tracing::error!(%error, position, "the log is not the one that this node has followed");
-                self.gate.close(Closed::Refused(error.to_string().into()));
+                if !matches!(error, LogError::Moved { .. }) {
+                    tracing::error!(%error, position, "the log is not the one that this node has followed");
+                }
+                self.gate.close(Closed::Refused(LOST.into()));
                 self.is_lost = true;
                 self.lost.notify_one();
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
-use crate::domain::events::{Deployment, ERASABLE, Event};
+use crate::domain::events::{Deployment, ERASABLE, Event, LogMoved};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::state::{LastTick, State};
@@ -94,6 +94,7 @@ fn advice(error: &LogError) -> &'static str {
     match error {
         LogError::Broken { .. } => DAMAGED,
         LogError::Newer { .. } => "This release leaves the log as it is.",
+        LogError::Moved { .. } => "This log stays as it is.",
     }
 }
 
@@ -192,6 +193,10 @@ fn read_pages(
             }
             let body = stored.body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
             match chain.verify(&stored.header, body) {
+                Ok(LoggedEvent { header, event: Some(Event::LogMoved(LogMoved { to })) }) => {
+                    each(None);
+                    return Err(LogError::Moved { position: header.position, to }.into());
+                }
                 Ok(logged) => {
                     each(Some(logged));
                 }

@@ -257,8 +257,8 @@ pub enum StoreError {
 }
 
 /// What an operator does about a log that is damaged.
-pub const DAMAGED: &str = "First copy log.sqlite and, if it is there, log.sqlite-wal to another folder and keep them: they \
-     may have events that no other copy has. Then restore the log from a copy, and run \
+pub const DAMAGED: &str = "First copy the log to another place and keep it (log.sqlite and, if it is there, log.sqlite-wal; or \
+     the database): it may have events that no other copy has. Then restore the log from a copy, and run \
      `gcs-server recover`, which says what the copy lacks.";
 
 impl StoreError {

@@ -25,6 +25,11 @@ impl LogReader {
         LogReader { place }
     }
 
+    /// Whether other nodes may append to the log too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.place, LogPlace::Postgres(_))
+    }
+
     /// The batches from the one that has a position on, as many as have `max_bytes` in all, but one at
     /// least.
     ///

@@ -44,16 +44,12 @@ pub fn tick(state: &State, keys: &DeploymentKeys, context: RequestContext) -> Ju
     Ok(Decision { events, answer: Version { series, tick: number } })
 }
 
-/// Makes sure that everything can be judged by the clock. It may be a little behind the last tick, as that
-/// of one of several nodes: then the next tick comes a little later.
+/// Makes sure that everything can be judged by the clock.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn expect_right_clock(state: &State, context: RequestContext) -> Result<(), Problem> {
-    match expect_steady_clock(state, context) {
-        Err(Problem::ClockBehind { seconds }) if seconds <= SMALL_STEP => {}
-        steady => steady?,
-    }
+    expect_steady_clock(state, context)?;
     expect_trusted_clock(state, context)
 }
 

@@ -224,6 +224,8 @@ impl State {
                 }
             }
             Event::ClockResumed(_) => self.clock = time,
+            // What follows is in another log.
+            Event::LogMoved(_) => {}
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
             Event::SpooledReportJudged(judged) => self.verdicts.add(judged, time),
         }

@@ -331,7 +331,7 @@ mod tests {
         for (text, shown) in [
             (
                 "postgres://u:secret@a.example,b.example:7/log",
-                "postgres://u@a.example:7,b.example:7/log",
+                "postgres://u@a.example,b.example:7/log",
             ),
             ("postgres://a.example:5432/log?user=u&password=secret", "postgres://u@a.example/log"),
             ("host=/run/pg user=u dbname='a b' password=secret", "postgres://u@%2Frun%2Fpg/a%20b"),

@@ -1,10 +1,12 @@
-//! Arguments that only those who gave them may see.
+//! Arguments and settings that only those who gave them may see.
 
 use std::fmt;
 
+use serde::Deserialize;
+
 /// A token, a code, or a URL that may have a password. `Debug` does not show it.
-#[derive(Clone)]
-pub(super) struct Secret(pub(super) String);
+#[derive(Clone, Deserialize)]
+pub struct Secret(pub String);
 
 impl From<String> for Secret {
     fn from(text: String) -> Secret {
