@@ -17,6 +17,7 @@ const LAYERS: &[Layer] = &[
     ("code_sheet", &["time"]),
     ("metrics", &[]),
     ("request_log", &[]),
+    ("secret", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("publishing", &["domain", "node", "new_file", "hashed_file"]),
     ("service", &["domain", "store", "node", "publishing", "clock", "metrics", "request_log"]),
@@ -49,6 +50,7 @@ const LAYERS: &[Layer] = &[
             "hashed_file",
             "random",
             "request_log",
+            "secret",
             "time",
         ],
     ),
@@ -67,6 +69,7 @@ const LAYERS: &[Layer] = &[
             "new_file",
             "random",
             "request_log",
+            "secret",
         ],
     ),
 ];
