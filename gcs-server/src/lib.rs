@@ -13,6 +13,7 @@
 //! - [`http`]: the public and the private listener.
 //! - [`app`]: starting and stopping the server, and its data folder. [`cli`]: the commands.
 //! - [`new_file`]: files that are written whole or not at all. [`hashed_file`]: large ones with a hash.
+//! - [`secret`]: settings and arguments that no debug line shows.
 //! - [`metrics`], [`request_log`]: what is counted and which requests have a log line.
 //! - [`clock`], [`random`]: where time and random numbers come from. Tests replace both.
 

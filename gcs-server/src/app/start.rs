@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
 use super::advice;
-use super::catch_up::{CaughtUp, can_go_on_from, catch_up_from};
+use super::catch_up::{CaughtUp, can_go_on_from, catch_up, catch_up_from};
 use super::checkpoint::Unusable;
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
@@ -161,7 +161,17 @@ impl Before {
         let saved = self.saved.unwrap_or_default();
         let state = usable(checkpoint, &saved);
         let state = state.unwrap_or_else(|| State::new(keys.filler()));
-        let mut caught_up = catch_up_from(state, store, keys, saved)?;
+        let published = saved.position();
+        let mut caught_up = match catch_up_from(state, store, keys, saved) {
+            Err(StartError::Behind { tick }) if store.is_shared() => {
+                // After a recovery by another node, what was published here before counts no more.
+                let anew = catch_up(store, keys, Outbox::default())?;
+                let series = anew.replayed.state.series;
+                let is_over = published.is_none_or(|last| last.version.series < series);
+                if is_over { anew } else { return Err(StartError::Behind { tick }) }
+            }
+            caught_up => caught_up?,
+        };
         let Replayed { state, unerased, newer } = &caught_up.replayed;
         if let Some(error) = newer {
             // The files that a newer release published stay as they are.

@@ -128,7 +128,8 @@ pub trait Store: Send {
 
     /// Batches in order from the one that contains position `from`, the first one if
     /// `from` is 0. Stops before headers, salts and bodies exceed `max_bytes` in total,
-    /// but not before one batch if there is one.
+    /// but not before one batch if there is one. A store may count what it keeps besides, and so stop a little
+    /// earlier.
     fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError>;
 
     /// Headers of events in order from position `from`: some of them, and none only behind the last

@@ -17,6 +17,7 @@ const LAYERS: &[Layer] = &[
     ("code_sheet", &["time"]),
     ("metrics", &[]),
     ("request_log", &[]),
+    ("secret", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("publishing", &["domain", "node", "new_file", "hashed_file"]),
     ("spool", &["domain", "node", "new_file", "random", "metrics"]),
@@ -66,6 +67,7 @@ const LAYERS: &[Layer] = &[
             "hashed_file",
             "random",
             "request_log",
+            "secret",
             "time",
         ],
     ),
@@ -84,6 +86,7 @@ const LAYERS: &[Layer] = &[
             "new_file",
             "random",
             "request_log",
+            "secret",
         ],
     ),
 ];

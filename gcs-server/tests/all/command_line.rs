@@ -54,7 +54,7 @@ fn help_is_short_and_has_only_what_the_command_uses() {
         "--log-requests",
         "--body-seconds",
     ];
-    let folder = ["--data-dir", "--key-file"];
+    let folder = ["--data-dir", "--key-file", "--store"];
     let remote = ["--url", "--token", "--ca", "--proxy"];
     let public = ["--public-url"];
     for (name, help) in &found {
@@ -63,7 +63,9 @@ fn help_is_short_and_has_only_what_the_command_uses() {
         let first = name.split(' ').next().unwrap();
         let (serves, works_on_folder) = match first {
             "serve" | "show-config" => (true, true),
-            "verify-log" | "rebuild" | "reset-token" | "recover" | "restore" => (false, true),
+            "verify-log" | "rebuild" | "reset-token" | "recover" | "restore" | "move-log" => {
+                (false, true)
+            }
             _ => (false, false),
         };
         assert_eq!((has(&server), has(&folder)), (serves, works_on_folder), "{name}: {help}");

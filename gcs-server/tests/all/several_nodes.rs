@@ -309,6 +309,51 @@ fn a_node_that_is_ahead_of_the_log_reads_it_again() {
     assert_eq!(authority.public("a"), authority.public("b"));
 }
 
+/// Phones have seen a tick that the log has lost: nothing goes on but in a new series.
+#[test]
+fn a_lost_tick_needs_a_new_series() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let a = authority.start("a");
+    until_ticked(&a);
+    let operator = a.operator.clone();
+    let b = authority.join("b", &a);
+    b.until_ready();
+    let end = position(&a).unwrap();
+    a.tick();
+    until_level(&b, &a);
+    until_published(&b, &a);
+    execute(&authority.place, &format!("DELETE FROM gcs_batch WHERE first > {end}"));
+    for node in [&a, &b] {
+        let said = || text(&ask(node.private, "GET", "/readyz", &[], "").body);
+        while !said().contains("gcs-server recover") {
+            std::thread::yield_now();
+        }
+        assert_eq!(node.get("/v1/manifest").status, 200);
+    }
+    for node in [a, b] {
+        node.stop();
+    }
+    let recovered = authority.alone("a", &["recover", "--yes"]);
+    assert!(recovered.status.success(), "{}", text(&recovered.stderr));
+    let [a, b] = ["a", "b"].map(|name| authority.start(name).with_tokens(&operator, ""));
+    a.until_ready();
+    b.until_ready();
+    until_published(&b, &a);
+    let series = a.status()["published"]["series"].as_u64().unwrap();
+    assert!(series > 1);
+    for node in [a, b] {
+        node.stop();
+    }
+    let manifests = |name: &str| {
+        let mut files = authority.public(name);
+        files.retain(|name, _| name.contains(&format!("manifests/{series}-")));
+        files
+    };
+    assert!(!manifests("a").is_empty());
+    assert_eq!(manifests("a"), manifests("b"));
+}
+
 #[test]
 fn reports_are_held_and_ticks_wait_while_the_database_is_away() {
     let Some(server) = Postgres::start_one() else { return };
