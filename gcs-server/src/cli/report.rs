@@ -121,6 +121,12 @@ pub(super) fn report(report: &ReportArgs) -> CommandResult {
     let body = serde_json::from_slice(&ReportBody { code: report.code, items }.to_json())?;
     let output = Output::stdout(SMALL)?;
     let mut answer = send(&client, &body)?;
+    if answer["status"] == "received" {
+        note(
+            "The report is on the disk of one server, and not judged yet, since the server cannot reach its log. \
+             `gcs-server report-status` tells the verdict.",
+        );
+    }
     if let (true, Value::Object(fields)) = (report.random, broadcast.to_json()) {
         answer.as_object_mut().ok_or("no object in the answer")?.extend(fields);
     }

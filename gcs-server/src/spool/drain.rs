@@ -1,5 +1,6 @@
 //! What brings the reports of a spool to the log.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,15 +233,17 @@ impl Drain {
 impl Shared {
     /// Keeps a file aside that cannot be read any more.
     fn give_up(&self, name: &str, error: &NotRead) {
+        let mut is_gone = false;
         match error {
             NotRead::Content(_) => load::set_aside(&*self.disk, name),
             NotRead::Disk(error) => {
+                is_gone = error.kind() == ErrorKind::NotFound;
                 tracing::error!(%error, name, "a file of the spool cannot be read; the next start tries again");
             }
         }
         self.change(|index| {
             index.remove(name);
-            index.damaged += 1;
+            index.damaged += u64::from(!is_gone);
         });
     }
 

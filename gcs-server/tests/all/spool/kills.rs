@@ -67,6 +67,24 @@ async fn nothing_acknowledged_is_lost_or_counted_twice_whatever_step_is_the_last
     }
 }
 
+/// The control: a disk that does not keep its word is found out, and so would be a spool that does not wait
+/// for its disk, or answers before.
+#[actix_web::test]
+async fn a_disk_that_lies_is_found_out() {
+    let (rig, machine) = (Rig::new(), Machine::default());
+    machine.disk.lie();
+    let server = rig.start(&machine);
+    machine.away(true);
+    let tracking = server.held(1, 10).await;
+    drop(server);
+    machine.disk.cut();
+    machine.away(false);
+    let server = rig.start(&machine);
+    server.drained().await;
+    assert!(!server.spool().holds(&tracking) && rig.folded().reports.is_empty());
+    assert_eq!(server.verdict(&tracking), "received");
+}
+
 /// Starts a server once more, sends again what was not acknowledged, and looks at every report.
 async fn check(rig: &Rig, machine: &Machine, mut acknowledged: Acknowledged, what: &str) {
     let server = rig.start(machine);

@@ -78,6 +78,8 @@ struct Names {
     synced: BTreeMap<String, u64>,
     contents: HashMap<u64, Vec<u8>>,
     is_full: bool,
+    /// Whether names are said to be synced, and are not.
+    is_lying: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -103,6 +105,11 @@ impl MemoryDisk {
 
     pub fn fill(&self, is_full: bool) {
         self.lock().is_full = is_full;
+    }
+
+    /// From now on names are said to be synced, and are not.
+    pub fn lie(&self) {
+        self.lock().is_lying = true;
     }
 
     pub fn list(&self) -> Vec<String> {
@@ -173,7 +180,9 @@ impl Disk for MemoryDisk {
 
     fn sync_names(&self) -> io::Result<()> {
         self.step(|names| {
-            names.synced = names.now.clone();
+            if !names.is_lying {
+                names.synced = names.now.clone();
+            }
             Ok(())
         })
     }
