@@ -13,6 +13,11 @@
 //! other. Once the log has a judgement on each report of a file, the file is renamed, overwritten and
 //! deleted. Whatever stops a server in between, the next start finds the file whole, or judged, or
 //! nobody was told of it; judging a report once more changes nothing, since the log knows its tracking id.
+//!
+//! This is the old pattern of a collector that numbers its messages, keeps each until the receiver has
+//! acknowledged it, and sends it again until then; the receiver knows a message that comes twice. It is not
+//! followed in one thing: the collector is no program of its own, but a part of the server, and knows codes by
+//! the state that the log led to last.
 
 mod disk;
 mod drain;

@@ -5,19 +5,24 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gcs_core::Date;
+use gcs_server::domain::events::CodeId;
+use gcs_server::domain::spooled::{SpooledReport, spooled_tracking};
+use gcs_server::spool::{NotHeld, sealed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::api::{agent, seed_of, try_ask};
+use crate::common::api::{agent, ask, seed_of, try_ask};
+use crate::common::home::Home;
 use crate::common::postgres::Postgres;
 use crate::common::process::{Process, alone, complaint, text, until_ticked};
 use crate::common::small_disk::SmallDisk;
+use crate::common::{raw, submission};
 
 /// An authority whose database is killed, and its one node.
 struct Authority {
@@ -162,6 +167,10 @@ fn nothing_that_a_202_promised_is_lost_by_kills_while_the_database_is_away() {
     assert_eq!(node.status()["reports"], 100);
     let spool = node.status()["spool"].clone();
     assert_eq!((&spool["reports"], &spool["since"]), (&json!(0), &Value::Null));
+    let metrics = text(&ask(node.private, "GET", "/metrics", &[], "").body);
+    for line in ["gcs_spool_waiting 0", "gcs_spooled_reports_total{outcome=\"accepted\"} 100"] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
     let names: Vec<String> = names(&authority.folder("a").join("spool"));
     assert_eq!(names, ["lock"]);
     drop(server);
@@ -170,6 +179,39 @@ fn nothing_that_a_202_promised_is_lost_by_kills_while_the_database_is_away() {
 fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap();
     names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Of a deployment whose log has moved from a database to a file.
+#[actix_web::test]
+async fn what_a_spool_was_left_with_is_judged_although_the_log_is_in_a_file() {
+    let home = Home::new();
+    let running = home.begin().await;
+    let keys = Arc::clone(&running.service().keys);
+    let code = running.code(5);
+    running.stop().await;
+    let report = SpooledReport {
+        tracking: spooled_tracking(&keys, home.now(), [1; 8]),
+        arrived: home.now(),
+        is_time_trusted: true,
+        code: CodeId { provider: 1, generation: 1, serial: 5 },
+        was_open: true,
+        report: submission(code, &[raw(2, 1)]),
+    };
+    fs::create_dir(home.path("spool")).unwrap();
+    let file = sealed::seal(&keys, [7; 32], &[report.encode()]);
+    fs::write(home.path("spool/1767571200-000001-aa.spool"), file).unwrap();
+    let running = home.start().await;
+    let spool = running.service().spool.clone().unwrap();
+    while !spool.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let state = running.service().node.state().clone();
+    assert!(state.reports.by_tracking(&report.tracking).is_some());
+    // It takes no others.
+    let other = SpooledReport { report: submission(code, &[raw(2, 2)]), ..report };
+    assert_eq!(spool.hold(other).await, Err(NotHeld::Full));
+    drop(spool);
+    running.stop().await;
 }
 
 /// A spool on a disk of its own that is full: no answer of success is false.
