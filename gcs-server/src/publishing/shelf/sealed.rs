@@ -102,7 +102,10 @@ mod system {
     use std::sync::OnceLock;
 
     use rustix::buffer::spare_capacity;
-    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
+    use rustix::fs::{
+        MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fcntl_getfl, fcntl_setfl, memfd_create,
+        sendfile,
+    };
     use rustix::io::{Errno, pread};
     use rustix::process::{Resource, getrlimit};
 
@@ -147,6 +150,8 @@ mod system {
         file.write_all(bytes)?;
         let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
         fcntl_add_seals(&file, seals)?;
+        // Nobody asks when it was read last.
+        let _costs_more = fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::NOATIME);
         if let Err(error) = gcs_huge_pages::collapse(&file, super::in_huge_pages(bytes.len())) {
             tracing::debug!(%error, "a file stays in small pages");
         }
