@@ -63,17 +63,17 @@ pub struct EventHeader {
 
 impl EventHeader {
     /// The header as bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let parts: [&[u8]; 7] = [
-            &self.position.to_le_bytes(),
-            &self.previous,
-            &self.time.to_le_bytes(),
-            &self.kind.to_le_bytes(),
-            &[self.outcome],
-            &self.rules.to_le_bytes(),
-            &self.commitment,
-        ];
-        parts.concat()
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        let mut rest = bytes.as_mut_slice();
+        put(&mut rest, &self.position.to_le_bytes());
+        put(&mut rest, &self.previous);
+        put(&mut rest, &self.time.to_le_bytes());
+        put(&mut rest, &self.kind.to_le_bytes());
+        put(&mut rest, &[self.outcome]);
+        put(&mut rest, &self.rules.to_le_bytes());
+        put(&mut rest, &self.commitment);
+        bytes
     }
 
     /// Reads a header; `None` if it has another length.
@@ -106,6 +106,13 @@ impl EventHeader {
     pub fn hash(&self) -> [u8; 32] {
         Digest::of(&self.to_bytes()).0
     }
+}
+
+/// Writes bytes to the front of what is left of a buffer.
+fn put(rest: &mut &mut [u8], bytes: &[u8]) {
+    let (front, behind) = std::mem::take(rest).split_at_mut(bytes.len());
+    front.copy_from_slice(bytes);
+    *rest = behind;
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {

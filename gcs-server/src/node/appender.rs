@@ -16,7 +16,7 @@ use crate::domain::chain::{LogError, LoggedEvent};
 use crate::domain::events::Event;
 use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
-use crate::random::{self, Random};
+use crate::random::{self, Ahead, Random};
 use crate::store::{AppendError, Store, StoreError};
 
 /// Largest number of jobs in one batch.
@@ -122,28 +122,18 @@ impl Appender {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let reading = self.clock.look(|now| agrees_with_log(&state, now));
         let mut batch = BatchBuilder::after(state.chain());
+        // For each job, and for the salt of its event.
+        let mut random = self.random.ahead(2 * jobs.len());
         let mut judged = Vec::new();
         while batch.bytes() < BATCH_BYTES {
             let Some(mut job) = jobs.pop_front() else { break };
-            let added = self.judge_one(&mut *job, &state, reading, &mut batch);
+            let added = judge_one(&mut *job, &state, reading, &mut random, &mut batch);
             judged.push(job);
             if let Err(error) = added {
                 return (judged, Err(error));
             }
         }
         (judged, Ok(batch))
-    }
-
-    fn judge_one(
-        &self,
-        job: &mut dyn Job,
-        state: &State,
-        Reading { now, leap }: Reading,
-        batch: &mut BatchBuilder,
-    ) -> Result<(), random::Error> {
-        let context = RequestContext { now, leap, random: self.random.bytes()? };
-        let events = job.judge(state, context);
-        events.iter().try_for_each(|event| batch.add(event, now, &self.random))
     }
 
     /// Appends a batch and applies it.
@@ -235,4 +225,18 @@ impl Appender {
         }
         read
     }
+}
+
+fn judge_one(
+    job: &mut dyn Job,
+    state: &State,
+    Reading { now, leap }: Reading,
+    random: &mut Ahead<'_>,
+    batch: &mut BatchBuilder,
+) -> Result<(), random::Error> {
+    let context = RequestContext { now, leap, random: random.bytes()? };
+    for event in job.judge(state, context) {
+        batch.add(event, now, random.bytes()?);
+    }
+    Ok(())
 }

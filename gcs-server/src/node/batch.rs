@@ -31,18 +31,13 @@ impl BatchBuilder {
         BatchBuilder { chain, first, bytes: 0, logged: Vec::new(), stored: Vec::new() }
     }
 
-    /// Adds an event.
-    ///
-    /// # Errors
-    /// When there are no random bytes.
-    pub fn add(&mut self, event: &Event, now: u64, random: &Random) -> Result<(), random::Error> {
-        let salt = random.bytes()?;
-        let (header, bytes) = self.chain.seal(event, now, &salt);
+    /// Adds an event. The salt must be random, and no other event's.
+    pub fn add(&mut self, event: Event, now: u64, salt: [u8; 32]) {
+        let (header, bytes) = self.chain.seal(&event, now, &salt);
         self.bytes += bytes.len();
-        self.logged.push(LoggedEvent { header, event: Some(event.clone()) });
+        self.logged.push(LoggedEvent { header, event: Some(event) });
         let body = Some(StoredBody { salt, bytes });
-        self.stored.push(StoredEvent { header: header.to_bytes(), body });
-        Ok(())
+        self.stored.push(StoredEvent { header: header.to_bytes().to_vec(), body });
     }
 
     /// Bytes of the bodies in the batch so far.
@@ -75,7 +70,7 @@ pub fn seal(
 ) -> Result<Option<SealedBatch>, random::Error> {
     let mut builder = BatchBuilder::after(chain);
     for event in events {
-        builder.add(event, now, random)?;
+        builder.add(event.clone(), now, random.bytes()?);
     }
     builder.finish(random)
 }

@@ -35,7 +35,8 @@ fn put(blob: &mut Vec<u8>, parts: &[&[u8]]) -> Result<(), StoreError> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let too_long = |_| StoreError::Invalid("a body is longer than 4 GiB");
     blob.extend(u32::try_from(length).map_err(too_long)?.to_be_bytes());
-    blob.extend(parts.iter().copied().flatten());
+    blob.reserve(length);
+    parts.iter().for_each(|part| blob.extend_from_slice(part));
     Ok(())
 }
 

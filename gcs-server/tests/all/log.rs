@@ -445,7 +445,7 @@ proptest! {
     #[test]
     fn headers_are_bytes_and_back(bytes in prop::collection::vec(any::<u8>(), HEADER_LEN)) {
         let header = EventHeader::from_bytes(&bytes).unwrap();
-        prop_assert_eq!(header.to_bytes(), bytes);
+        prop_assert_eq!(bytes, header.to_bytes());
     }
 }
 

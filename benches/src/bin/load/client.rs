@@ -1,17 +1,41 @@
-//! A client over one kept-alive connection.
+//! Clients, each over one kept-alive connection.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream as AsyncStream;
 
 use crate::Checked;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection.
+/// What the head of an answer says.
+#[derive(Default)]
+struct Head {
+    status: Option<u16>,
+    length: usize,
+}
+
+impl Head {
+    /// Takes the next line. False after the last one.
+    fn take(&mut self, line: &str) -> Checked<bool> {
+        if self.status.is_none() {
+            self.status = Some(line.split(' ').nth(1).ok_or("no answer")?.parse()?);
+            return Ok(true);
+        }
+        let Some((name, value)) = line.split_once(':') else { return Ok(false) };
+        if name.eq_ignore_ascii_case("content-length") {
+            self.length = value.trim().parse()?;
+        }
+        Ok(true)
+    }
+}
+
+/// A connection that has a thread to itself.
 pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
@@ -25,21 +49,44 @@ impl Client {
     /// Sends the bytes of a request, and gives the status and body of the answer.
     pub(crate) fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
         self.0.get_mut().write_all(request)?;
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).ok_or("no answer")?.parse()?;
-        let mut length = 0;
+        let (mut head, mut line) = (Head::default(), String::new());
         loop {
             line.clear();
             self.0.read_line(&mut line)?;
-            let Some((name, value)) = line.split_once(':') else { break };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse()?;
+            if !head.take(&line)? {
+                break;
             }
         }
-        let mut body = vec![0; length];
+        let mut body = vec![0; head.length];
         self.0.read_exact(&mut body)?;
-        Ok((status, body))
+        Ok((head.status.ok_or("no answer")?, body))
+    }
+}
+
+/// A connection of many that share a thread.
+pub(crate) struct SharingClient(tokio::io::BufReader<AsyncStream>);
+
+impl SharingClient {
+    pub(crate) async fn connect(address: SocketAddr) -> Checked<SharingClient> {
+        let stream = AsyncStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(SharingClient(tokio::io::BufReader::new(stream)))
+    }
+
+    /// Sends the bytes of a request, and gives the status and body of the answer.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
+        self.0.write_all(request).await?;
+        let (mut head, mut line) = (Head::default(), String::new());
+        loop {
+            line.clear();
+            self.0.read_line(&mut line).await?;
+            if !head.take(&line)? {
+                break;
+            }
+        }
+        let mut body = vec![0; head.length];
+        self.0.read_exact(&mut body).await?;
+        Ok((head.status.ok_or("no answer")?, body))
     }
 }
 

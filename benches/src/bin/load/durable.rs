@@ -1,16 +1,18 @@
 //! Reports, which are on disk before they are answered, beside what the disk can do.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use actix_web::rt;
 use gcs_core::Date;
 use gcs_core::report::{Code, Item, ReportBody};
 use serde_json::json;
 
-use crate::client::{Client, expect, get, post};
+use crate::client::{Client, SharingClient, expect, get, post};
+use crate::machine::{Processor, processor_seconds};
 use crate::processes::Server;
 use crate::{Checked, Options};
 
@@ -48,6 +50,8 @@ pub(crate) struct Durable {
     pub(crate) crowd: Times,
     /// Reports a second of all clients together.
     pub(crate) rate: f64,
+    /// Processor time in seconds for each of these reports: of the server, and of the clients.
+    pub(crate) cpu: [f64; 2],
 }
 
 pub(crate) fn measure(
@@ -55,38 +59,56 @@ pub(crate) fn measure(
     server: &Server,
     folder: &Path,
 ) -> Checked<Option<Durable>> {
-    if !"reports".contains(&options.only) {
+    if !"reports over HTTP".contains(&options.only) {
         return Ok(None);
     }
-    eprintln!("reports");
+    eprintln!("reports over HTTP");
     let bodies = bodies(server, ALONE + CLIENTS * EACH)?;
     let (first, rest) = bodies.split_at(ALONE);
     let mut raw = overwrite(&folder.join("raw"), ALONE, 4096)?;
     let alone = Times::new(send(server, first)?);
     raw.extend(overwrite(&folder.join("raw"), ALONE, 4096)?);
-    let all = Mutex::new(Vec::new());
+    let requests: Vec<Vec<u8>> = rest.iter().map(|body| post("/v1/reports", "", body)).collect();
+    let before = [server.process.seconds()?, processor_seconds(Processor::Process)];
     let began = Instant::now();
-    std::thread::scope(|scope| -> Checked<()> {
-        let clients: Vec<_> = rest
-            .chunks(EACH)
-            .map(|own| {
-                let all = &all;
-                scope.spawn(move || {
-                    let times = send(server, own).map_err(|error| error.to_string())?;
-                    all.lock().map_err(|_| "a client has failed")?.extend(times);
-                    Ok::<(), String>(())
+    let crowd = crowd(server.public, requests)?;
+    let rate = rest.len() as f64 / began.elapsed().as_secs_f64();
+    let after = [server.process.seconds()?, processor_seconds(Processor::Process)];
+    let cpu = [0, 1].map(|side| (after[side] - before[side]) / rest.len() as f64);
+    raw.extend(overwrite(&folder.join("raw"), ALONE, 4096)?);
+    Ok(Some(Durable { raw: Times::new(raw), alone, crowd: Times::new(crowd), rate, cpu }))
+}
+
+/// Many clients at once, in one thread: a thread for each would take the server's processors.
+fn crowd(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Checked<Vec<f64>> {
+    rt::System::new().block_on(async {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let own = requests.split_off(requests.len() - EACH);
+                rt::spawn(async move {
+                    let times = send_sharing(address, &own).await;
+                    times.map_err(|error| error.to_string())
                 })
             })
             .collect();
+        let mut times = Vec::new();
         for client in clients {
-            client.join().map_err(|_| "a client has failed")??;
+            times.extend(client.await??);
         }
-        Ok(())
-    })?;
-    let rate = rest.len() as f64 / began.elapsed().as_secs_f64();
-    raw.extend(overwrite(&folder.join("raw"), ALONE, 4096)?);
-    let crowd = Times::new(all.into_inner()?);
-    Ok(Some(Durable { raw: Times::new(raw), alone, crowd, rate }))
+        Ok(times)
+    })
+}
+
+async fn send_sharing(address: SocketAddr, requests: &[Vec<u8>]) -> Checked<Vec<f64>> {
+    let mut client = SharingClient::connect(address).await?;
+    let mut times = Vec::new();
+    for request in requests {
+        let began = Instant::now();
+        let answer = client.send(request).await?;
+        times.push(began.elapsed().as_secs_f64());
+        expect(answer)?;
+    }
+    Ok(times)
 }
 
 fn send(server: &Server, bodies: &[String]) -> Checked<Vec<f64>> {

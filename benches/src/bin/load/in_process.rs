@@ -20,6 +20,7 @@ use gcs_server::store::Store;
 use tokio::sync::mpsc;
 
 use crate::durable::{CLIENTS, Times, overwrite};
+use crate::machine::{Processor, processor_seconds};
 use crate::{Checked, Options};
 
 /// Reports of one client.
@@ -43,10 +44,19 @@ pub(crate) struct InProcess {
     pub(crate) crowd: Times,
     /// Such reports a second.
     pub(crate) rate: f64,
+    /// Processor time in seconds for each of them: of the node, and of the clients.
+    pub(crate) cpu: [f64; 2],
+}
+
+/// What many clients did.
+struct Crowd {
+    times: Vec<f64>,
+    rate: f64,
+    cpu: [f64; 2],
 }
 
 pub(crate) fn measure(options: &Options, folder: &Path) -> Checked<Option<InProcess>> {
-    if !"reports".contains(&options.only) {
+    if !"reports in process".contains(&options.only) {
         return Ok(None);
     }
     eprintln!("reports in process");
@@ -65,10 +75,10 @@ pub(crate) fn measure(options: &Options, folder: &Path) -> Checked<Option<InProc
         }
         raw.extend(overwrite(&place, ALONE / TURNS, bytes)?);
     }
-    let (crowd, rate) = log.crowd(serials)?;
+    let Crowd { times, rate, cpu } = log.crowd(serials)?;
     raw.extend(overwrite(&place, ALONE / TURNS, bytes)?);
-    let (raw, append, crowd) = (Times::new(raw), Times::new(append), Times::new(crowd));
-    Ok(Some(InProcess { raw, append, bytes, crowd, rate }))
+    let (raw, append, crowd) = (Times::new(raw), Times::new(append), Times::new(times));
+    Ok(Some(InProcess { raw, append, bytes, crowd, rate, cpu }))
 }
 
 /// A log of a new deployment, with everything that is needed to judge.
@@ -135,8 +145,8 @@ impl Log {
         Ok(self.judge(judge)?.0)
     }
 
-    /// Reports of many clients at once to a node: how long each took, and how many there were a second.
-    fn crowd(self, serials: std::ops::Range<u32>) -> Checked<(Vec<f64>, f64)> {
+    /// Reports of many clients at once to a node. The clients share this thread.
+    fn crowd(self, serials: std::ops::Range<u32>) -> Checked<Crowd> {
         let Log { store, keys, state, now, random, _folder: folder } = self;
         let clock = Clock::Manual(Arc::new(AtomicU64::new(now)));
         let (inputs, _no_ticks) = mpsc::channel(1);
@@ -145,7 +155,8 @@ impl Log {
         let mut reports = serials
             .map(|serial| Ok((serial, received(&keys, serial, now)?)))
             .collect::<Checked<Vec<_>>>()?;
-        let began = Instant::now();
+        let seconds = || [Processor::Process, Processor::Thread].map(processor_seconds);
+        let (began, before) = (Instant::now(), seconds());
         let times = rt::System::new().block_on(async {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|_| {
@@ -159,11 +170,13 @@ impl Log {
             }
             Ok::<_, String>(times)
         })?;
-        let rate = times.len() as f64 / began.elapsed().as_secs_f64();
+        let count = times.len() as f64;
+        let (rate, after) = (count / began.elapsed().as_secs_f64(), seconds());
+        let [all, clients] = [0, 1].map(|of| (after[of] - before[of]) / count);
         drop(node);
         thread.join().map_err(|_| "the node has failed")?;
         drop(folder);
-        Ok((times, rate))
+        Ok(Crowd { times, rate, cpu: [all - clients, clients] })
     }
 }
 

@@ -3,11 +3,31 @@
 use std::fs;
 use std::process::Command;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// The first line that a program says, on either output; empty if there is no such program.
 pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
     let Ok(output) = Command::new(program).args(arguments).output() else { return String::new() };
     let all = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&all).lines().next().unwrap_or("").trim().to_owned()
+}
+
+/// Whose processor time.
+#[derive(Clone, Copy)]
+pub(crate) enum Processor {
+    /// That of this process.
+    Process,
+    /// That of this thread.
+    Thread,
+}
+
+/// Processor time in seconds, up to now.
+pub(crate) fn processor_seconds(of: Processor) -> f64 {
+    let time = clock_gettime(match of {
+        Processor::Process => ClockId::ProcessCPUTime,
+        Processor::Thread => ClockId::ThreadCPUTime,
+    });
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Processor, cores, system and its load.

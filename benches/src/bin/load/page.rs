@@ -72,7 +72,7 @@ impl Page {
     }
 
     pub(crate) fn in_process(&mut self, in_process: &Option<InProcess>) {
-        let Some(InProcess { raw, append, bytes, crowd, rate }) = in_process else { return };
+        let Some(InProcess { raw, append, bytes, crowd, rate, cpu }) = in_process else { return };
         let per_second = raw.per_second();
         let _ = writeln!(
             self.0,
@@ -81,17 +81,18 @@ impl Page {
              | what | figure |\n|---|---|\n\
              | raw, p50 | {:.3} ms; {per_second:.0} a second |\n\
              | the store appends one report, p50 | {:.3} ms: {:.2} times raw (wanted: 1.5) |\n\
-             | {CLIENTS} clients of a node | {rate:.0} reports a second: {:.1} times raw (wanted: 10); p99 {:.1} ms |\n",
+             | {CLIENTS} clients of a node | {rate:.0} reports a second: {:.1} times raw (wanted: 10); p99 {:.1} ms; {} |\n",
             milliseconds(raw.at(50)),
             milliseconds(append.at(50)),
             append.at(50) / raw.at(50),
             rate / per_second,
             milliseconds(crowd.at(99)),
+            processor(cpu, "node"),
         );
     }
 
     pub(crate) fn durable(&mut self, durable: &Option<Durable>) {
-        let Some(Durable { raw, alone, crowd, rate }) = durable else { return };
+        let Some(Durable { raw, alone, crowd, rate, cpu }) = durable else { return };
         let per_second = raw.per_second();
         let _ = writeln!(
             self.0,
@@ -100,12 +101,13 @@ impl Page {
              | what | figure |\n|---|---|\n\
              | raw, p50 | {:.2} ms; {per_second:.0} a second |\n\
              | one client, p50 | {:.2} ms: {:.2} times raw |\n\
-             | {CLIENTS} clients | {rate:.0} reports a second: {:.1} times raw (wanted: 2); p99 {:.1} ms (wanted: 25) |\n",
+             | {CLIENTS} clients | {rate:.0} reports a second: {:.1} times raw (wanted: 2); p99 {:.1} ms (wanted: 25); {} |\n",
             milliseconds(raw.at(50)),
             milliseconds(alone.at(50)),
             alone.at(50) / raw.at(50),
             rate / per_second,
             milliseconds(crowd.at(99)),
+            processor(cpu, "server"),
         );
     }
 
@@ -125,6 +127,15 @@ impl Page {
             beside.1 / alone.1
         );
     }
+}
+
+/// Processor time for each report, of a side and of its clients.
+fn processor([own, clients]: &[f64; 2], side: &str) -> String {
+    format!(
+        "{:.1} µs of processor time each for the {side}, and {:.1} µs for the clients, which share its processors",
+        own * 1e6,
+        clients * 1e6
+    )
 }
 
 fn milliseconds(seconds: f64) -> f64 {

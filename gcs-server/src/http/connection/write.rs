@@ -14,7 +14,7 @@ use super::{Guarded, STALL_PATIENCE, SendFile, UNSENT};
 const MOST_UNSENT: u32 = 1 << 20;
 
 /// Bytes of a file that are sent before others have their turn.
-const TURN: u64 = 1 << 20;
+const TURN: u64 = 2 << 20;
 
 impl<S: AsyncRead + AsyncWrite + SendFile + Unpin> Guarded<S> {
     /// Notes whether the client takes what is written, and ends a connection that does not.

@@ -9,9 +9,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::openapi;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    // A path is compared with one pattern after the other, and files seldom come this way: see `files::shortcut`.
+    config.service(reports::post_report).service(reports::get_report);
     files::routes(config);
-    config
-        .service(reports::post_report)
-        .service(reports::get_report)
-        .service(openapi::get_document);
+    config.service(openapi::get_document);
 }

@@ -20,7 +20,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 pub use self::sealed::Sealed;
-use self::shelved::{Contents, SLICE};
+use self::shelved::{Contents, SLICE, most_held};
 pub use self::shelved::{Memory, Shelved};
 use super::Files;
 use super::verify::{Names, Verdict};
@@ -42,7 +42,7 @@ pub(super) enum Place {
     Wrong(Path, Option<Digest>),
 }
 
-/// All places by name, and how many bytes of their files are in memory.
+/// All places by name, and how many bytes of memory their files take.
 #[derive(Debug, Default)]
 struct Places {
     by_name: HashMap<Arc<str>, Place>,
@@ -51,14 +51,14 @@ struct Places {
 
 impl Places {
     fn insert(&mut self, name: Arc<str>, place: Place) {
-        self.used += in_memory(&place).map_or(0, |file| file.length);
+        self.used += held(&place);
         let before = self.by_name.insert(name, place);
-        self.used -= before.as_ref().and_then(in_memory).map_or(0, |file| file.length);
+        self.used -= before.as_ref().map_or(0, held);
     }
 
     fn remove(&mut self, name: &str) {
         let before = self.by_name.remove(name);
-        self.used -= before.as_ref().and_then(in_memory).map_or(0, |file| file.length);
+        self.used -= before.as_ref().map_or(0, held);
     }
 }
 
@@ -67,7 +67,7 @@ impl Places {
 pub struct Shelf {
     pub(super) files: Files,
     root: PublicKey,
-    /// Most bytes of files in memory.
+    /// Most bytes of memory for files.
     most: u64,
     places: RwLock<Places>,
     /// What the indexes say that were there at the start.
@@ -198,7 +198,7 @@ impl Shelf {
 
     /// A file is right on disk: it is served from there, or from memory if there is room.
     pub(super) fn is_right(&self, file: &Arc<Shelved>, bytes: &Bytes) {
-        let fits = self.used() + file.length <= self.most;
+        let fits = self.used() + most_held(&file.path, file.length) <= self.most;
         if file.memory().is_none() && fits && !matches!(file.path, Path::KeptManifest { .. }) {
             self.put(Arc::new(Shelved::new(file.path, bytes, true)));
         }
@@ -207,9 +207,10 @@ impl Shelf {
 
     /// A file that was wrong has its bytes again.
     pub(super) fn restore(&self, path: Path, bytes: &Bytes) {
-        let before = self.in_memory(&path.to_string()).map_or(0, |before| before.length);
+        let before = self.in_memory(&path.to_string()).map_or(0, |before| before.held());
         // The manifest changes on disk before it changes here.
-        let fits = path == Path::Manifest || self.used() - before + bytes.len() as u64 <= self.most;
+        let needed = self.used() - before + most_held(&path, bytes.len() as u64);
+        let fits = path == Path::Manifest || needed <= self.most;
         let file = Arc::new(Shelved::new(path, bytes, fits));
         self.lock_unmended().remove(&file.name);
         self.put(file);
@@ -233,7 +234,7 @@ impl Shelf {
         self.lock_unmended().remove(name);
     }
 
-    /// Bytes of files that are in memory.
+    /// Bytes of memory that files take.
     fn used(&self) -> u64 {
         self.read_places().used
     }
@@ -285,7 +286,7 @@ impl Shelf {
         files.sort_by_key(|file| (!live.contains(&file.path), file.length));
         let mut used = 0;
         let beyond = files.iter().filter(|file| {
-            used += file.length;
+            used += file.held();
             used > self.most
         });
         let moved =
@@ -310,6 +311,11 @@ fn in_memory(place: &Place) -> Option<&Arc<Shelved>> {
         Place::Checked(file) => file.memory().is_some().then_some(file),
         _ => None,
     }
+}
+
+/// How many bytes of the memory the file at a place takes.
+fn held(place: &Place) -> u64 {
+    in_memory(place).map_or(0, |file| file.held())
 }
 
 fn path_of(place: &Place) -> Path {

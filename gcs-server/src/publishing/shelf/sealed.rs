@@ -6,16 +6,27 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use gcs_huge_pages::HUGE_PAGE;
 
 /// A file with more bytes than this is sealed. A smaller one is sent faster from ordinary memory.
 pub(super) const LEAST: usize = 64 << 10;
+
+/// Bytes that a huge page has at least of a file that ends in it; with fewer, the end of the file stays in small
+/// pages. What a huge page has behind the end is taken from the memory too.
+const LEAST_OF_HUGE_PAGE: usize = 700_000;
+
+/// Bytes that a small page has at most.
+const MOST_PAGE: usize = 64 << 10;
 
 /// How many files are sealed at this time. Each takes one of the files that the process may have open.
 static SEALED: AtomicUsize = AtomicUsize::new(0);
 
 /// A file without a name, in memory, that nothing can change any more: not even this process.
 #[derive(Debug)]
-pub struct Sealed(File);
+pub struct Sealed {
+    file: File,
+    held: u64,
+}
 
 impl Sealed {
     /// A sealed file with these bytes; `None` if the system has none to give.
@@ -25,13 +36,18 @@ impl Sealed {
             return None;
         }
         match system::seal(bytes) {
-            Ok(file) => Some(Sealed(file)).filter(|sealed| sealed.has(bytes)),
+            Ok((file, held)) => Some(Sealed { file, held }).filter(|sealed| sealed.has(bytes)),
             Err(error) => {
                 SEALED.fetch_sub(1, Ordering::Relaxed);
                 tracing::debug!(%error, "a file is kept in ordinary memory");
                 None
             }
         }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn held(&self) -> u64 {
+        self.held
     }
 
     /// Whether it begins with these bytes.
@@ -49,13 +65,25 @@ impl Sealed {
     /// # Errors
     /// When it ends before.
     pub fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
-        system::read(&self.0, range).map(Bytes::from)
+        system::read(&self.file, range).map(Bytes::from)
     }
 
     /// As a file that can be read.
     pub fn as_file(&self) -> &File {
-        &self.0
+        &self.file
     }
+}
+
+/// Bytes of a file of this length, from its beginning on, that are to be in huge pages.
+fn in_huge_pages(length: usize) -> usize {
+    let end = length % HUGE_PAGE;
+    if end < LEAST_OF_HUGE_PAGE { length - end } else { length.next_multiple_of(HUGE_PAGE) }
+}
+
+/// Most bytes of memory that a file of this length takes.
+pub(super) fn most_held(length: u64) -> u64 {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    in_huge_pages(length).max(length.saturating_add(MOST_PAGE)) as u64
 }
 
 impl Drop for Sealed {
@@ -69,11 +97,15 @@ mod system {
     use std::fs::File;
     use std::io::{self, Write as _};
     use std::ops::Range;
+    use std::os::unix::fs::MetadataExt as _;
     use std::os::unix::net::UnixStream;
     use std::sync::OnceLock;
 
     use rustix::buffer::spare_capacity;
-    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, sendfile};
+    use rustix::fs::{
+        MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fcntl_getfl, fcntl_setfl, memfd_create,
+        sendfile,
+    };
     use rustix::io::{Errno, pread};
     use rustix::process::{Resource, getrlimit};
 
@@ -102,11 +134,13 @@ mod system {
     /// Sends a byte from one end of a connection to the other.
     fn send_one() -> io::Result<()> {
         let (here, _there) = UnixStream::pair()?;
-        let sent = sendfile(&here, &seal(b"x")?, Some(&mut 0), 1)?;
+        let (file, _) = seal(b"x")?;
+        let sent = sendfile(&here, &file, Some(&mut 0), 1)?;
         if sent == 1 { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    pub(super) fn seal(bytes: &[u8]) -> io::Result<File> {
+    /// A sealed file with these bytes, and how many it takes of the memory.
+    pub(super) fn seal(bytes: &[u8]) -> io::Result<(File, u64)> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         // Linux before 6.3 does not know the last one.
         let file = memfd_create("published", flags | MemfdFlags::NOEXEC_SEAL).or_else(|error| {
@@ -116,7 +150,14 @@ mod system {
         file.write_all(bytes)?;
         let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
         fcntl_add_seals(&file, seals)?;
-        Ok(file)
+        // Nobody asks when it was read last.
+        let _costs_more = fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::NOATIME);
+        if let Err(error) = gcs_huge_pages::collapse(&file, super::in_huge_pages(bytes.len())) {
+            tracing::debug!(%error, "a file stays in small pages");
+        }
+        // In blocks of 512 bytes, whatever the system.
+        let held = file.metadata()?.blocks() * 512;
+        Ok((file, held))
     }
 
     pub(super) fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
@@ -143,7 +184,7 @@ mod system {
         0
     }
 
-    pub(super) fn seal(_: &[u8]) -> io::Result<File> {
+    pub(super) fn seal(_: &[u8]) -> io::Result<(File, u64)> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -171,6 +212,26 @@ mod tests {
         assert!(file.write(b"x").is_err());
         assert!(file.set_len(1).is_err() && file.set_len(1 << 20).is_err());
         assert_eq!(sealed.read(0..200_000).unwrap(), bytes);
+    }
+
+    /// It may take less, where the system has no huge pages to give.
+    #[test]
+    fn a_file_takes_no_more_memory_than_is_reckoned_with() {
+        for length in [1, LEAST, LEAST_OF_HUGE_PAGE - 1, LEAST_OF_HUGE_PAGE, HUGE_PAGE + LEAST] {
+            let sealed = Sealed::new(&vec![7; length]).unwrap();
+            let held = sealed.held();
+            assert!((length as u64..=most_held(length as u64)).contains(&held), "{length} {held}");
+        }
+    }
+
+    #[test]
+    fn little_of_a_huge_page_is_left_in_small_ones() {
+        assert_eq!(in_huge_pages(0), 0);
+        assert_eq!(in_huge_pages(LEAST_OF_HUGE_PAGE - 1), 0);
+        assert_eq!(in_huge_pages(LEAST_OF_HUGE_PAGE), HUGE_PAGE);
+        assert_eq!(in_huge_pages(HUGE_PAGE), HUGE_PAGE);
+        assert_eq!(in_huge_pages(3 * HUGE_PAGE + 5), 3 * HUGE_PAGE);
+        assert_eq!(most_held((HUGE_PAGE + LEAST_OF_HUGE_PAGE) as u64), 2 * HUGE_PAGE as u64);
     }
 
     #[test]

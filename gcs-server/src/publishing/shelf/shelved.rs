@@ -43,11 +43,18 @@ pub enum Memory {
 impl Memory {
     /// Where a file is held best.
     fn new(path: &Path, bytes: &Bytes) -> Memory {
-        // Phones ask for one record of a file of checks at a time.
-        let is_sent_whole = bytes.len() > sealed::LEAST && !matches!(path, Path::Checks { .. });
-        match is_sent_whole.then(|| Sealed::new(bytes)).flatten() {
+        let is_sealed = is_sent_whole(path, bytes.len() as u64);
+        match is_sealed.then(|| Sealed::new(bytes)).flatten() {
             Some(sealed) => Memory::Sealed(Arc::new(sealed)),
             None => Memory::Plain(bytes.clone()),
+        }
+    }
+
+    /// How many bytes of the memory it takes.
+    fn held(&self) -> u64 {
+        match self {
+            Memory::Plain(bytes) => bytes.len() as u64,
+            Memory::Sealed(sealed) => sealed.held(),
         }
     }
 
@@ -65,6 +72,16 @@ impl Memory {
             Memory::Sealed(sealed) => sealed.read(range),
         }
     }
+}
+
+/// Whether a file is large, and not such a one as those of checks: phones ask for one record of them at a time.
+fn is_sent_whole(path: &Path, length: u64) -> bool {
+    length > sealed::LEAST as u64 && !matches!(path, Path::Checks { .. })
+}
+
+/// Most bytes of memory that a file takes.
+pub(super) fn most_held(path: &Path, length: u64) -> u64 {
+    if is_sent_whole(path, length) { sealed::most_held(length) } else { length }
 }
 
 impl Shelved {
@@ -115,6 +132,11 @@ impl Shelved {
             Contents::Memory(memory) => Some(memory),
             Contents::Disk(_) => None,
         }
+    }
+
+    /// How many bytes of the memory it takes.
+    pub(super) fn held(&self) -> u64 {
+        self.memory().map_or(0, Memory::held)
     }
 
     /// Whether these are its bytes.

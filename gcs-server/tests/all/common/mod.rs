@@ -95,7 +95,7 @@ pub fn make_newer(batch: &mut Batch, kind: u16, outcome: u8) -> EventHeader {
     let body = body.as_ref().unwrap();
     let mut header = EventHeader { kind, outcome, ..EventHeader::from_bytes(bytes).unwrap() };
     header.commitment = header.commitment_to(&body.salt, &body.bytes);
-    *bytes = header.to_bytes();
+    *bytes = header.to_bytes().to_vec();
     header
 }
 
