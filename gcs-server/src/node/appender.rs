@@ -28,6 +28,10 @@ const BATCH_BYTES: usize = 512 << 10;
 /// Number of conflicts after which a batch waits a little before it is judged again.
 const QUICK_TRIES: u32 = 3;
 
+/// Number of conflicts in a row, with no event of another node behind any of them, after which the store is not
+/// believed any more.
+const MOST_GROUNDLESS: u32 = 20;
+
 pub(super) struct Appender {
     pub(super) store: Box<dyn Store>,
     pub(super) state: Arc<RwLock<State>>,
@@ -62,7 +66,7 @@ impl Appender {
     /// Judges jobs and appends their events, in as many batches as that takes.
     fn work(&mut self, jobs: Vec<Box<dyn Job>>) {
         let mut jobs = VecDeque::from(jobs);
-        let mut conflicts = 0;
+        let (mut conflicts, mut groundless) = (0, 0);
         while !jobs.is_empty() {
             let (judged, batch) = self.judge(&mut jobs);
             let stored = match batch.and_then(|batch| batch.finish(&self.random)) {
@@ -75,8 +79,18 @@ impl Appender {
                 Err(AppendError::Conflict) => {
                     judged.into_iter().rev().for_each(|job| jobs.push_front(job));
                     conflicts += 1;
-                    if let Err(error) = self.catch_up(conflicts) {
+                    let position = self.position();
+                    let caught_up = self.catch_up(conflicts);
+                    groundless = if self.position() == position { groundless + 1 } else { 0 };
+                    if let Err(error) = caught_up {
                         tracing::error!(%error, "the log cannot be read");
+                        jobs.drain(..).for_each(|job| job.answer(false));
+                    } else if groundless >= MOST_GROUNDLESS {
+                        tracing::error!(
+                            position,
+                            "the store says that the log has a later event, and has none"
+                        );
+                        self.is_writable.store(false, Ordering::Relaxed);
                         jobs.drain(..).for_each(|job| job.answer(false));
                     }
                 }
@@ -163,6 +177,11 @@ impl Appender {
             }
             _ => {}
         }
+    }
+
+    /// Position of the last event that was applied.
+    fn position(&self) -> u64 {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).position
     }
 
     /// Applies what another node appended.
