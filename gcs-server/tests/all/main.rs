@@ -36,6 +36,8 @@ mod publications;
 mod publishing;
 mod recovery;
 mod restart;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod store;
 mod tls;
 mod unusable_log;
