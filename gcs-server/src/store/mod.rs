@@ -247,7 +247,8 @@ pub enum StoreError {
 /// What an operator does about a log that is damaged.
 pub const DAMAGED: &str = "First copy log.sqlite and, if it is there, log.sqlite-wal to another folder and keep them: they \
      may have events that no other copy has. Then restore the log from a copy, and run \
-     `gcs-server recover`, which says what the copy lacks.";
+     `gcs-server recover`, which says what the copy lacks. If there is no copy, `gcs-server recover --salvage` says \
+     what can be kept of the log.";
 
 impl StoreError {
     /// What an operator does about a log that cannot be used.

@@ -36,6 +36,7 @@ mod publications;
 mod publishing;
 mod recovery;
 mod restart;
+mod salvage;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod store;

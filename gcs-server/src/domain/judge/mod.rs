@@ -7,6 +7,7 @@ mod corrections;
 mod providers;
 mod publication;
 mod reports;
+mod salvage;
 mod tokens;
 
 pub(crate) use corrections::parse_tracking;
@@ -21,6 +22,7 @@ pub use publication::{
     set_policy, start_series, tick,
 };
 pub use reports::report;
+pub use salvage::{LostBody, Unsalvageable, go_on_without};
 pub use tokens::{replace_backend_token, replace_operator_token};
 
 use crate::domain::events::Event;
