@@ -65,6 +65,16 @@ pub enum CopyError {
         /// Position of the copy's last event.
         position: u64,
     },
+    /// The server has lost an event that the copy has.
+    #[error(
+        "the server has lost event {position}, and went on without it; this copy has it.\nNothing has been changed. \
+         Keep this copy: `gcs-server restore` can put it in the place of the server's log. To copy what the server has \
+         now, give another folder."
+    )]
+    HasMore {
+        /// Position of the event.
+        position: u64,
+    },
     /// What came is not the log's.
     #[error(
         "what came is damaged, and was not kept: {error}\nThe copy is whole up to event {kept}, and goes on \
@@ -217,6 +227,9 @@ impl LogCopy {
                     erased.extend(purge.reports);
                 }
                 Ok(LoggedEvent { event: Some(Event::LogMoved(_)), .. }) => return Ok(false),
+                Ok(LoggedEvent { event: Some(Event::BodiesLost(lost)), .. }) => {
+                    self.expect_without(&lost.events)?;
+                }
                 Ok(_) => {}
                 Err(error) => {
                     return Err(CopyError::Broken { error, kept: self.chain.position });
@@ -235,6 +248,22 @@ impl LogCopy {
         erase(&mut *self.store, &within).map_err(failed)?;
         self.chain = chain;
         Ok(true)
+    }
+}
+
+impl LogCopy {
+    /// Makes sure that the copy does not have what the server has lost.
+    fn expect_without(&mut self, lost: &[u64]) -> Result<(), CopyError> {
+        for position in lost.iter().copied() {
+            let batch = self.store.read(position, 1);
+            let batch = batch
+                .map_err(|error| CopyError::Store { place: self.place.clone(), error })?;
+            let events = batch.iter().flat_map(|batch| (batch.first..).zip(&batch.events));
+            if events.into_iter().any(|(at, event)| at == position && event.body.is_some()) {
+                return Err(CopyError::HasMore { position });
+            }
+        }
+        Ok(())
     }
 }
 

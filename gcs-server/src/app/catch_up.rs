@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::StartError;
-use super::needed::first_needed;
+use super::needed::{Needed, needed};
 use crate::domain::chain::LogError;
 use crate::domain::events::Event;
 use crate::domain::keys::DeploymentKeys;
@@ -78,7 +78,8 @@ pub(super) fn catch_up_from(
         }
     };
     // If this cannot be read, the replay says why.
-    let needed = if published.is_none() { first_needed(store).unwrap_or(0) } else { 0 };
+    let needed =
+        if published.is_none() { needed(store).unwrap_or_default() } else { Needed::default() };
     let (mut failed, mut ticks, mut computing) = (None, 0, Duration::ZERO);
     let replayed = replay_from(state, store, Some(keys), |state, logged| {
         let position = logged.header.position;
@@ -91,10 +92,18 @@ pub(super) fn catch_up_from(
         {
             outbox.forget_history();
         }
+        if matches!(logged.event, Some(Event::BodiesLost(_))) {
+            // What was published before is not computed any more, nor gone on from.
+            (builder, outbox) = (Some(PublicationBuilder::new(keys, None)), Outbox::default());
+            (failed, ticks) = (None, 0);
+        }
+        if position < needed.begin {
+            return Ok(());
+        }
         let Some(open) = &mut builder else { return Ok(()) };
         let began = Instant::now();
         let Some(input) = PublicationInput::of(state, logged) else { return Ok(()) };
-        let is_needed = position >= needed;
+        let is_needed = position >= needed.first;
         let built = if is_needed { open.build(&input, &mut outbox) } else { open.skip(&input) };
         if let Err(error) = built {
             failed = Some((position, error));

@@ -173,7 +173,7 @@ fn remove(file: &Path) -> io::Result<()> {
 
 /// Whoever repairs the log, perhaps root, everyone who could use it still can: as far as whoever it is may give
 /// files away.
-fn keep_owner(log: &Path, copy: &File) -> io::Result<()> {
+pub(super) fn keep_owner(log: &Path, copy: &File) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt as _, fchown};

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::backup::{CopyError, LogCopy};
 use super::folder::{DataFolder, FolderError};
-use super::repair::{LOG, OnLoss, OpenLog};
+use super::repair::{LOG, LOG_WAL, OnLoss, OpenLog, WITNESS};
 use super::restore::move_aside;
 use crate::app::config::Config;
 use crate::app::key_file::{self, KeyFileError};
@@ -191,7 +191,7 @@ fn settle(
     now: u64,
 ) -> io::Result<Option<PathBuf>> {
     let aside = match from {
-        LogPlace::File(_) => move_aside(folder, "moved", now)?,
+        LogPlace::File(_) => move_aside(folder, "moved", now, &[LOG, LOG_WAL, WITNESS])?,
         LogPlace::Postgres(_) => None,
     };
     if let LogPlace::File(place) = to {

@@ -4,7 +4,7 @@ use gcs_core::DAY_SECONDS;
 use gcs_core::files::KEPT_TICKS;
 
 use crate::domain::chain::EventHeader;
-use crate::domain::events::Event;
+use crate::domain::events::{BodiesLost, LogRecovered, Purge, TickMade};
 use crate::store::{Store, StoreError};
 
 /// Ticks after which nothing tells that earlier ones were left out: those for which bundles are kept,
@@ -14,17 +14,25 @@ const TICKS: usize = KEPT_TICKS as usize + 96 + 12;
 /// Seconds after which no file stays that only earlier manifests name.
 const SECONDS: u64 = 2 * DAY_SECONDS;
 
-/// The position of the first tick whose publication has to be computed, so that all published files
-/// are as if all of them had been.
+/// The ticks whose publications count, by their positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Needed {
+    /// Those before it have no publication: bodies were lost, so that none of them can be computed any more.
+    pub(super) begin: u64,
+    /// The first one that has to be computed, so that all published files are as if all of them had been.
+    pub(super) first: u64,
+}
+
+/// Which ticks of a log are needed.
 ///
-/// That is the first one, unless reports were purged or a part of the log was lost. Then manifests of
+/// The first one is, unless reports were purged or the end of the log was lost. Then manifests of
 /// before cannot all be computed any more, so that only the last of them is, and this one and those
 /// after it depend on a few days alone.
 ///
 /// # Errors
 /// When the log cannot be read. What is wrong with its events is found when they are verified.
-pub(super) fn first_needed(store: &mut dyn Store) -> Result<u64, StoreError> {
-    let (mut ticks, mut past) = (Vec::new(), 0);
+pub(super) fn needed(store: &mut dyn Store) -> Result<Needed, StoreError> {
+    let (mut ticks, mut past, mut begin) = (Vec::new(), 0, 0);
     let mut next = 1;
     loop {
         let headers = store.headers(next)?;
@@ -34,13 +42,17 @@ pub(super) fn first_needed(store: &mut dyn Store) -> Result<u64, StoreError> {
         next += headers.len() as u64;
         for header in headers.iter().filter_map(|header| EventHeader::from_bytes(header)) {
             match header.kind {
-                Event::TICK_MADE => ticks.push((header.position, header.time)),
-                Event::PURGE | Event::LOG_RECOVERED => past = ticks.len(),
+                TickMade::KIND => ticks.push((header.position, header.time)),
+                Purge::KIND | LogRecovered::KIND => past = ticks.len(),
+                BodiesLost::KIND => {
+                    ticks.clear();
+                    (begin, past) = (header.position, 0);
+                }
                 _ => {}
             }
         }
     }
-    Ok(first_of(&ticks[..past]))
+    Ok(Needed { begin, first: first_of(&ticks[..past]) })
 }
 
 /// The first tick that is needed for the last one of these to be as if all had been computed: by

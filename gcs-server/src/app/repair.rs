@@ -93,18 +93,28 @@ struct Found {
     seen: Option<Seen>,
 }
 
-fn look(log: &Path) -> Result<Option<Found>, FolderError> {
+/// Makes sure that the write-ahead log of a log is whole, whatever the log itself is.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn expect_whole_wal(log: &Path) -> Result<(), FolderError> {
+    match look_at_wal(log)?.what {
+        None => Ok(()),
+        Some(what) => Err(FolderError::Damaged { path: log.to_owned(), what }),
+    }
+}
+
+/// A write-ahead log, and what is wrong with it.
+struct FoundWal {
+    wal: Option<Wal>,
+    damage: Option<Damage>,
+    what: Option<String>,
+}
+
+fn look_at_wal(log: &Path) -> Result<FoundWal, FolderError> {
     let io = |error| FolderError::Io { path: log.to_owned(), error };
     let wal = Wal::read(log).map_err(io)?;
     let damage = wal.as_ref().and_then(Wal::damage);
-    // A copy of another name has no witness.
-    let witness = Some(log.with_file_name(WITNESS)).filter(|_| log.ends_with(LOG));
-    let seen =
-        witness.map_or(Ok(None), |witness| Witness::read(&witness)).unwrap_or_else(|error| {
-            // It only helps to see what is lost, and must not keep a log that is whole from being used.
-            tracing::warn!(%error, "the witness cannot be read");
-            None
-        });
     let length = fs::metadata(log).map_err(io)?.len();
     let what = match &damage {
         Some(damage) => Some(describe(damage)),
@@ -116,7 +126,24 @@ fn look(log: &Path) -> Result<Option<Found>, FolderError> {
         None if wal.as_ref().and_then(Wal::database_len).is_some_and(|known| known < length) => {
             Some("The end of the write-ahead log is missing: the database is longer.".to_owned())
         }
+        None => None,
+    };
+    Ok(FoundWal { wal, damage, what })
+}
+
+fn look(log: &Path) -> Result<Option<Found>, FolderError> {
+    let FoundWal { wal, damage, what } = look_at_wal(log)?;
+    // A copy of another name has no witness.
+    let witness = Some(log.with_file_name(WITNESS)).filter(|_| log.ends_with(LOG));
+    let seen =
+        witness.map_or(Ok(None), |witness| Witness::read(&witness)).unwrap_or_else(|error| {
+            // It only helps to see what is lost, and must not keep a log that is whole from being used.
+            tracing::warn!(%error, "the witness cannot be read");
+            None
+        });
+    let what = match what {
         None => compare(log, seen, wal.is_some())?,
+        what => what,
     };
     Ok(what.map(|what| Found { what, wal, damage, seen }))
 }

@@ -9,18 +9,19 @@ use gcs_core::Digest;
 use thiserror::Error;
 
 use super::folder::{DataFolder, FolderError};
+use super::kept::keep_owner;
 use super::repair::{LOG, LOG_WAL, WITNESS, expect_undamaged};
 use crate::app::config::Config;
 use crate::app::key_file;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
-use crate::new_file::{NewFile, Readers, sync_folder};
+use crate::new_file::{NewFile, Readers, sync_folder, sync_folder_of};
 use crate::node::{ReplayError, replay};
 use crate::store::{SqliteStore, Store as _, StoreError};
 use crate::time::utc;
 
 /// Folder in the data folder in which the copy is made ready.
-const STAGE: &str = "restoring";
+pub(super) const STAGE: &str = "restoring";
 
 /// Why a copy cannot be restored.
 #[derive(Debug, Error)]
@@ -134,42 +135,38 @@ impl Restore {
         now: u64,
         go_on: impl FnOnce(&mut SqliteStore, &State) -> Result<(), E>,
     ) -> Result<Option<PathBuf>, E> {
-        let stage = self.folder.join(STAGE);
+        let place = self.folder.join(STAGE);
         let io = |path: &Path| {
             let path = path.to_owned();
             move |error| RestoreError::Io { path, error }
         };
-        self.stage(&stage).map_err(io(&stage))?;
-        let ready = stage.join(LOG);
+        stage(&self.copy, &place).map_err(io(&place))?;
+        let ready = place.join(LOG);
         let failed = |error| RestoreError::Store { path: ready.clone(), error };
         let mut store = SqliteStore::open(&ready).map_err(failed)?;
         go_on(&mut store, &self.state)?;
         // One file is left, which has everything.
         drop(store);
-        let aside = move_aside(&self.folder, "replaced", now).map_err(io(&self.folder))?;
-        let place = self.folder.join(LOG);
-        fs::rename(&ready, &place).map_err(io(&place))?;
-        let done = sync_folder(&self.folder).and_then(|()| fs::remove_dir_all(&stage));
-        done.map_err(io(&self.folder))?;
-        Ok(aside)
+        let installed = install(&self.folder, now, &[LOG, LOG_WAL, WITNESS]);
+        Ok(installed.map_err(io(&self.folder))?)
     }
+}
 
-    /// Copies the copy. What an earlier restore left there, which was cut short, is of no use.
-    fn stage(&self, stage: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(stage) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir(stage)?,
-        }
-        for (from, name) in [(self.copy.clone(), LOG), (wal_of(&self.copy), LOG_WAL)] {
-            if from.exists() {
-                let mut file = NewFile::create(&stage.join(name), Readers::Owner)?;
-                file.fill_from(&mut File::open(from)?)?;
-                file.sync()?;
-                file.keep();
-            }
-        }
-        sync_folder(stage)
+/// Copies a log, with its write-ahead log. What an earlier restore left there, which was cut short, is of no use.
+pub(super) fn stage(log: &Path, stage: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(stage) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => fs::create_dir(stage)?,
     }
+    for (from, name) in [(log.to_owned(), LOG), (wal_of(log), LOG_WAL)] {
+        if from.exists() {
+            let mut file = NewFile::create(&stage.join(name), Readers::Owner)?;
+            file.fill_from(&mut File::open(from)?)?;
+            file.sync()?;
+            file.keep();
+        }
+    }
+    sync_folder(stage)
 }
 
 fn wal_of(log: &Path) -> PathBuf {
@@ -218,10 +215,29 @@ fn describe(log: &Path, copy: &State) -> String {
     }
 }
 
-/// Moves a log with what belongs to it to a new folder, whose name begins with `why`, the log first: what is
+/// Puts the log that is ready in the place of the one that is there. These files of the data folder are moved to a new
+/// folder, whose path is returned; `None` if there was none of them.
+pub(super) fn install(folder: &Path, now: u64, old: &[&str]) -> io::Result<Option<PathBuf>> {
+    let (log, stage) = (folder.join(LOG), folder.join(STAGE));
+    if log.exists() {
+        keep_owner(&log, &File::open(stage.join(LOG))?)?;
+    }
+    let aside = move_aside(folder, "replaced", now, old)?;
+    fs::rename(stage.join(LOG), log)?;
+    sync_folder(folder)?;
+    fs::remove_dir_all(&stage)?;
+    Ok(aside)
+}
+
+/// Moves files of a data folder to a new folder, whose name begins with `why`, the log first: what is
 /// left without it is refused by every start.
-pub(super) fn move_aside(folder: &Path, why: &str, now: u64) -> io::Result<Option<PathBuf>> {
-    let names = [LOG, LOG_WAL, WITNESS].into_iter().filter(|name| folder.join(name).exists());
+pub(super) fn move_aside(
+    folder: &Path,
+    why: &str,
+    now: u64,
+    names: &[&str],
+) -> io::Result<Option<PathBuf>> {
+    let names = names.iter().copied().filter(|name| folder.join(name).exists());
     let names: Vec<&str> = names.collect();
     if names.is_empty() {
         return Ok(None);
@@ -233,7 +249,9 @@ pub(super) fn move_aside(folder: &Path, why: &str, now: u64) -> io::Result<Optio
     fs::create_dir(&place)?;
     sync_folder(folder)?;
     for name in names {
-        fs::rename(folder.join(name), place.join(name))?;
+        let from = folder.join(name);
+        fs::rename(&from, place.join(from.file_name().unwrap_or_default()))?;
+        sync_folder_of(&from)?;
     }
     sync_folder(&place)?;
     sync_folder(folder)?;

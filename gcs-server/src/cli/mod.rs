@@ -13,6 +13,7 @@ mod output;
 mod provider;
 mod report;
 mod restore;
+mod salvage;
 mod serve;
 
 use std::collections::BTreeSet;
@@ -124,7 +125,7 @@ enum Command {
     Restore(restore::Restore),
     /// Offline: replace a lost operator token, while the server is stopped
     ResetToken(offline::ResetToken),
-    /// Offline: continue with a log whose end is lost, in a new series
+    /// Offline: continue with a log whose end is lost, or that is damaged, in a new series
     Recover(offline::Recover),
     /// Print the OpenAPI document
     Openapi(OutputArgs),

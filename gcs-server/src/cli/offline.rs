@@ -57,6 +57,10 @@ pub(super) struct Recover {
     /// a copy, so that later ticks may have been published which are not here
     #[arg(long)]
     restored: bool,
+    /// Go on without what damaged events did, of a log of which there is no copy: without --yes, only show which
+    /// events are damaged, which of them can be put right, and what is lost with the others
+    #[arg(long, conflicts_with = "restored")]
+    salvage: bool,
     #[command(flatten)]
     allow: Allow,
     #[command(flatten)]
@@ -182,7 +186,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     })
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(future)
 }
 
@@ -213,8 +217,11 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
 }
 
 pub(super) fn recover(options: Recover) -> CommandResult {
-    let Recover { yes, restored, allow, settings } = options;
+    let Recover { yes, restored, salvage, allow, settings } = options;
     let config = Config::load(&settings.into())?;
+    if salvage {
+        return super::salvage::salvage(&config, yes, allow);
+    }
     let Opened { folder, mut store, keys, loss, .. } = open_to_recover(&config, yes, allow)?;
     let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
     let reports = state.reports.len();
@@ -382,7 +389,7 @@ fn open_to_recover(config: &Config, accept: bool, allow: Allow) -> Result<Opened
 }
 
 /// Appends events to the log of a data folder that no server uses.
-fn append(
+pub(super) fn append(
     config: &Config,
     store: &mut dyn Store,
     state: &State,

@@ -102,6 +102,19 @@ impl EventHeader {
         hasher.chain_update(body).finalize().into()
     }
 
+    /// The versions of the rules, by which headers are told to be right: the newest first.
+    pub(super) const ALL_RULES: [u16; 2] = [RULES, BODIES_ALONE];
+
+    /// Whether the commitment covers the header too.
+    pub(super) fn covers_header(&self) -> bool {
+        self.rules != BODIES_ALONE
+    }
+
+    /// The same header, of an event that was accepted.
+    pub(super) fn accepted(self) -> EventHeader {
+        EventHeader { outcome: ACCEPTED, ..self }
+    }
+
     /// SHA-256 of the header's bytes. The next header contains it.
     pub fn hash(&self) -> [u8; 32] {
         Digest::of(&self.to_bytes()).0

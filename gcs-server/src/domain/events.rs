@@ -55,9 +55,25 @@ macro_rules! events {
                     _ => Err(DecodeError::UnknownKind),
                 }
             }
+
+            /// All kinds that this release knows.
+            pub const KINDS: &[u16] = &[$($number),*];
+
+            /// The name of a kind; `None` if this release does not know it.
+            pub fn name_of(kind: u16) -> Option<&'static str> {
+                match kind {
+                    $($number => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
         }
 
-        $(impl From<$name> for Event {
+        $(impl $name {
+            /// The kind of these events, as in the header.
+            pub const KIND: u16 = $number;
+        }
+
+        impl From<$name> for Event {
             fn from(body: $name) -> Event {
                 Event::$name(body)
             }
@@ -114,23 +130,14 @@ events! {
     23 SeriesStarted;
     /// What became of a report that was answered with 202, if it is no report of its own.
     24 SpooledReportJudged;
+    /// The log goes on although bodies of events are lost.
+    25 BodiesLost;
     /// The end of this log: it goes on in another place.
     26 LogMoved;
 }
 
 /// The kind of events whose bodies a purge erases: reports.
-pub const ERASABLE: u16 = 12;
-
-impl Event {
-    /// The kind of a publication.
-    pub const TICK_MADE: u16 = 14;
-
-    /// The kind of a purge.
-    pub const PURGE: u16 = 17;
-
-    /// The kind of a recovery.
-    pub const LOG_RECOVERED: u16 = 19;
-}
+pub const ERASABLE: u16 = ReportAccepted::KIND;
 
 /// Bytes that are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -382,6 +389,15 @@ pub struct LogRecovered {
     pub void_codes: bool,
 }
 
+/// Events whose bodies a damaged disk has lost. Their headers are there, and so the chain holds. What they did
+/// counts no more, but for what follows from their headers: see `State::apply`. Nothing that was published before
+/// can be computed any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodiesLost {
+    /// Positions of the events.
+    pub events: Vec<u64>,
+}
+
 /// The operator's statement that the clock is right after it leapt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockResumed {}
@@ -479,11 +495,8 @@ mod tests {
         .concat();
         assert_eq!(Event::from(report.clone()).kind(), ERASABLE);
         round_trip(&report.into(), &golden);
-        let tick = Event::from(TickMade { series: 1, number: 200 });
-        assert_eq!(tick.kind(), Event::TICK_MADE);
-        let purge = Event::from(Purge { reports: vec![2], used: vec![] });
-        assert_eq!(purge.kind(), Event::PURGE);
-        round_trip(&tick, "01c801");
+        round_trip(&TickMade { series: 1, number: 200 }.into(), "01c801");
+        round_trip(&BodiesLost { events: vec![2, 300] }.into(), "0202ac02");
         round_trip(&CodeRevoked { code }.into(), "ac020105");
         let correction =
             Correction { act: Act::Reinstate, reports: vec![12, 900], selection: "x".into() };
@@ -521,6 +534,8 @@ mod tests {
             let golden = format!("{}010{number}", "04".repeat(16));
             round_trip(&of_spool(Verdict::Refused(refusal)), &golden);
         }
+        let names = Event::KINDS.iter().map(|kind| Event::name_of(*kind));
+        assert!(names.clone().all(|name| name.is_some()) && names.count() == 26);
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }
 }

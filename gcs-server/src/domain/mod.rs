@@ -8,6 +8,7 @@ pub mod chain;
 pub mod events;
 pub mod judge;
 pub mod keys;
+pub mod mend;
 pub mod policy;
 pub mod problem;
 pub mod report_status;

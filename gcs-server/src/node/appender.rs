@@ -36,6 +36,9 @@ const LOST: &str =
     "the log is not the one that this node has followed: it is read again from its beginning";
 
 pub(super) type JobQueue = mpsc::Receiver<Box<dyn Job>>;
+/// Number of conflicts in a row, with no event of another node behind any of them, after which the store is not
+/// believed any more.
+const MOST_GROUNDLESS: u32 = 20;
 
 pub(super) struct Appender {
     pub(super) store: Box<dyn Store>,
@@ -81,7 +84,7 @@ impl Appender {
     /// Judges jobs and appends their events, in as many batches as that takes.
     fn work(&mut self, jobs: Vec<Box<dyn Job>>) {
         let mut jobs = VecDeque::from(jobs);
-        let mut conflicts = 0;
+        let (mut conflicts, mut groundless) = (0, 0);
         if self.store.is_shared()
             && let Err(error) = self.look()
         {
@@ -101,8 +104,18 @@ impl Appender {
                 Err(AppendError::Conflict) => {
                     judged.into_iter().rev().for_each(|job| jobs.push_front(job));
                     conflicts += 1;
-                    if let Err(error) = self.catch_up(conflicts) {
+                    let position = self.position();
+                    let caught_up = self.catch_up(conflicts);
+                    groundless = if self.position() == position { groundless + 1 } else { 0 };
+                    if let Err(error) = caught_up {
                         tracing::error!(%error, "the log cannot be read");
+                        jobs.drain(..).for_each(|job| job.answer(false));
+                    } else if groundless >= MOST_GROUNDLESS {
+                        tracing::error!(
+                            position,
+                            "the store says that the log has a later event, and has none"
+                        );
+                        self.is_writable.store(false, Ordering::Relaxed);
                         jobs.drain(..).for_each(|job| job.answer(false));
                     }
                 }
@@ -189,12 +202,16 @@ impl Appender {
             self.clock.compare(time);
             self.looked = Some(Instant::now());
         }
-        let position = self.state.read().unwrap_or_else(PoisonError::into_inner).position;
-        if self.store.last()? == position {
+        if self.store.last()? == self.position() {
             self.is_writable.store(true, Ordering::Relaxed);
             return Ok(());
         }
         self.catch_up(0)
+    }
+
+    /// Position of the last event that was applied.
+    fn position(&self) -> u64 {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).position
     }
 
     /// Applies what another node appended.

@@ -33,7 +33,7 @@ use crate::store::Store;
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
 pub use self::entry::Entry;
 pub use self::replay::{
-    PublicationInput, ReplayError, Replayed, TickPosition, replay, replay_from,
+    PublicationInput, ReplayError, Replayed, TickPosition, replay, replay_from, replay_incomplete,
 };
 pub use self::survey::Survey;
 

@@ -1,6 +1,6 @@
 //! From a log to a state, and to the publications on the way.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use gcs_core::Version;
 use gcs_core::live::{FillerKey, LiveDay};
@@ -234,11 +234,44 @@ pub fn replay(
 /// # Errors
 /// As [`replay`].
 pub fn replay_from(
+    state: State,
+    store: &mut dyn Store,
+    keys: Option<&DeploymentKeys>,
+    each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
+) -> Result<Replayed, ReplayError> {
+    let (replayed, missing) = fold(state, store, keys, each)?;
+    // The event that names them may be in the part that cannot be read.
+    match missing.into_iter().next().filter(|_| replayed.newer.is_none()) {
+        Some((position, ERASABLE)) => Err(ReplayError::Missing { position }),
+        Some((position, _)) => Err(no_body(position).into()),
+        None => Ok(replayed),
+    }
+}
+
+/// The state of a log of which bodies are missing, as it is once an event has named them; and the kinds of these
+/// events, by position.
+///
+/// # Errors
+/// As [`replay`], but for bodies that are missing.
+pub fn replay_incomplete(
+    store: &mut dyn Store,
+    keys: &DeploymentKeys,
+) -> Result<(State, BTreeMap<u64, u16>), ReplayError> {
+    let (replayed, missing) = fold(State::new(keys.filler()), store, Some(keys), |_, _| Ok(()))?;
+    Ok((replayed.whole()?, missing))
+}
+
+fn no_body(position: u64) -> LogError {
+    LogError::broken(position, "its body is missing, and no purge erases such a body")
+}
+
+/// A replay, and the kinds of events whose bodies are missing although nothing says why, by position.
+fn fold(
     mut state: State,
     store: &mut dyn Store,
     keys: Option<&DeploymentKeys>,
     mut each: impl FnMut(&State, &LoggedEvent) -> Result<(), LogError>,
-) -> Result<Replayed, ReplayError> {
+) -> Result<(Replayed, BTreeMap<u64, u16>), ReplayError> {
     let mut bodies = Bodies::default();
     let is_ours = |deployment: &Deployment| {
         keys.is_none_or(|keys| {
@@ -251,7 +284,8 @@ pub fn replay_from(
         if let Some(Event::Deployment(deployment)) = &logged.event {
             are_ours = is_ours(deployment);
         }
-        state.apply(&logged)?;
+        // What does not fit may do so because of a body that is missing.
+        state.apply(&logged).map_err(|error| bodies.why().unwrap_or(error))?;
         if are_ours { each(&state, &logged) } else { Ok(()) }
     });
     let newer = match read {
@@ -266,41 +300,45 @@ pub fn replay_from(
     if !are_ours {
         return Err(ReplayError::OtherKeys);
     }
-    // The purge that names them may be in the part that cannot be read.
-    if let Some(position) = bodies.missing.first().filter(|_| newer.is_none()) {
-        return Err(ReplayError::Missing { position: *position });
-    }
-    Ok(Replayed { state, unerased: bodies.unerased, newer })
+    Ok((Replayed { state, unerased: bodies.unerased, newer }, bodies.missing))
 }
 
-/// Bodies that are present although a purge names them, and bodies that are missing although no
-/// purge names them.
+/// Bodies that are present although a purge names them, and bodies that are missing although nothing names
+/// them.
 #[derive(Default)]
 struct Bodies {
-    /// Positions of events without a body that no purge has named so far.
-    missing: BTreeSet<u64>,
+    /// Kinds of events without a body that nothing has named so far, by position.
+    missing: BTreeMap<u64, u16>,
     /// Positions of events with a body that a purge has named.
     unerased: Vec<u64>,
 }
 
 impl Bodies {
     fn note(&mut self, logged: &LoggedEvent) -> Result<(), LogError> {
-        let position = logged.header.position;
         match &logged.event {
-            None if logged.header.kind != ERASABLE => {
-                let what = "its body is missing, and no purge erases such a body";
-                return Err(LogError::broken(position, what));
-            }
             None => {
-                self.missing.insert(position);
+                self.missing.insert(logged.header.position, logged.header.kind);
             }
             Some(Event::Purge(purge)) => {
                 let named = purge.reports.iter().copied();
-                let unerased = named.filter(|report| !self.missing.remove(report));
+                let unerased = named.filter(|report| self.missing.remove(report).is_none());
                 self.unerased.extend(unerased);
+            }
+            Some(Event::BodiesLost(lost)) => {
+                let there = lost.events.iter().find(|event| self.missing.remove(*event).is_none());
+                if let Some(position) = there {
+                    let what = "its body is there, although the log went on without it";
+                    return Err(LogError::broken(*position, what));
+                }
             }
             Some(_) => {}
         }
         Ok(())
+    }
+
+    /// The first missing body that no purge can have erased.
+    fn why(&self) -> Option<LogError> {
+        let missing = self.missing.iter().find(|(_, kind)| **kind != ERASABLE);
+        missing.map(|(position, _)| no_body(*position))
     }
 }

@@ -260,7 +260,8 @@ pub enum StoreError {
 /// What an operator does about a log that is damaged.
 pub const DAMAGED: &str = "First copy the log to another place and keep it (log.sqlite and, if it is there, log.sqlite-wal; or \
      the database): it may have events that no other copy has. Then restore the log from a copy, and run \
-     `gcs-server recover`, which says what the copy lacks.";
+     `gcs-server recover`, which says what the copy lacks. If there is no copy, `gcs-server recover --salvage` says \
+     what can be kept of the log.";
 
 impl StoreError {
     /// What an operator does about a log that cannot be used.

@@ -8,6 +8,7 @@
 //! mapped page for which there is no room. The index of the write-ahead log is on the heap instead,
 //! so only one process can use a log at a time.
 
+mod replace;
 mod room;
 
 use std::fs;

@@ -23,13 +23,13 @@ const SIZES: [usize; 9] = [
     5_000_001,
 ];
 
-struct File {
-    path: String,
-    bytes: Vec<u8>,
+pub struct File {
+    pub path: String,
+    pub bytes: Vec<u8>,
 }
 
 /// A server with a file of each size.
-fn start() -> (TempDir, Process, Vec<File>) {
+pub fn start() -> (TempDir, Process, Vec<File>) {
     let folder = tempfile::tempdir().unwrap();
     drop(Process::start(folder.path(), &[]));
     let files = SIZES.map(|size| {
@@ -239,7 +239,7 @@ fn a_stop_waits_for_a_large_answer() {
 }
 
 #[cfg(target_os = "linux")]
-mod linux {
+pub mod linux {
     use super::*;
 
     /// What the open files of a process are.
@@ -249,7 +249,8 @@ mod linux {
         links.map(|link| link.to_string_lossy().into_owned()).collect()
     }
 
-    fn sealed(process: u32) -> usize {
+    /// Number of sealed files of a process.
+    pub fn sealed(process: u32) -> usize {
         open_files(process).iter().filter(|name| name.starts_with("/memfd:published")).count()
     }
 
@@ -257,7 +258,8 @@ mod linux {
         open_files(process).iter().filter(|name| name.starts_with("socket:")).count()
     }
 
-    fn get_all(server: &Process, files: &[File]) {
+    /// Makes sure that a server gives every byte.
+    pub fn get_all(server: &Process, files: &[File]) {
         for File { path, bytes } in files {
             let answer = server.get(path);
             assert!(answer.status == 200 && answer.body == *bytes, "{path}: {}", answer.status);

@@ -337,6 +337,7 @@ fn every_kind() -> Vec<Event> {
         events::SeriesStarted { series: 5 }.into(),
         of_spool(events::Verdict::Known(23)).into(),
         of_spool(events::Verdict::Refused(events::Refusal::CodeSuspended)).into(),
+        events::BodiesLost { events: vec![] }.into(),
     ]
 }
 

@@ -36,6 +36,9 @@ mod publications;
 mod publishing;
 mod recovery;
 mod restart;
+mod salvage;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod several_nodes;
 mod spool;
 mod store;

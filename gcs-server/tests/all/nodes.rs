@@ -219,6 +219,44 @@ impl Store for Faulty {
     }
 }
 
+/// A store that takes nothing, as if another node were always first, and never has an event of that node.
+struct Liar(Box<dyn Store>);
+
+impl Store for Liar {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.0.last()
+    }
+
+    fn append(&mut self, _: &Batch) -> Result<(), AppendError> {
+        Err(AppendError::Conflict)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        self.0.read(from, max_bytes)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.0.erase(events)
+    }
+}
+
+#[actix_web::test]
+async fn a_store_that_lies_about_conflicts_is_not_asked_for_ever() {
+    let mut store = MemoryStore::new();
+    let keys = furnish(&mut store);
+    let host = Host::on(Box::new(Liar(Box::new(store.clone()))), &keys);
+    let before = host.position();
+    let answers = join_all((0..3).map(|serial| host.report(serial, serial.into()))).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap_err().code(), "storage_unavailable");
+    }
+    assert!(!host.node.is_writable());
+    // The node still judges what comes, and nothing was applied that is not in the log.
+    assert_eq!(host.report(5, 5).await.unwrap_err().code(), "storage_unavailable");
+    assert_eq!(host.report(5000, 5).await.unwrap_err().code(), "code_not_open");
+    assert_eq!((host.position(), store.last().unwrap()), (before, before));
+}
+
 #[actix_web::test]
 async fn what_cannot_even_be_looked_up_is_found_by_the_retry() {
     let mut store = Faulty::default();

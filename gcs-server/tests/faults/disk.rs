@@ -4,10 +4,17 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::common::process::text;
+
+/// How long an image that was cut off may still be held.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// How often to look meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What is made in an image, and how.
 #[derive(Clone, Copy, Debug)]
@@ -92,8 +99,19 @@ impl Disk {
 
     /// Mounts the image again, as after a cut. Nobody may use it.
     pub fn mount_again(&self) {
-        run(Command::new("umount").arg(self.path())).unwrap();
-        run(&mut self.mounting()).unwrap();
+        let began = Instant::now();
+        loop {
+            run(Command::new("umount").arg(self.path())).unwrap();
+            run(&mut self.mounting()).unwrap();
+            // Another process may still hold what was mounted, as one does that has a view of all mounts of its
+            // own. Then this is the old mount again, on which every call fails.
+            let probe = self.path().join("probe");
+            match File::create(&probe).and_then(|_| std::fs::remove_file(&probe)) {
+                Ok(()) => return,
+                Err(error) => assert!(began.elapsed() < PATIENCE, "mounted again: {error}"),
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Fills the disk until less than a page is free.

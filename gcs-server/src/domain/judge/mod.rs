@@ -7,6 +7,7 @@ mod corrections;
 mod providers;
 mod publication;
 mod reports;
+mod salvage;
 mod spooled;
 mod tokens;
 
@@ -22,6 +23,7 @@ pub use publication::{
     set_policy, start_series, tick,
 };
 pub use reports::report;
+pub use salvage::{LostBody, Unsalvageable, go_on_without};
 pub use spooled::{Arrival, Judged, Known, arrival, spooled_report};
 pub use tokens::{replace_backend_token, replace_operator_token};
 

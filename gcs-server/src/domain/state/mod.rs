@@ -5,6 +5,7 @@
 //! is derived from a key and the tick.
 
 mod image;
+mod lost;
 mod providers;
 mod reports;
 mod verdicts;
@@ -91,6 +92,10 @@ pub struct State {
     /// The last Unix time, in seconds, at which the clock was not in doubt: that of `clock`, or of a
     /// later report.
     pub seen: u64,
+    /// Whether what opened ranges may have been lost: then events that name these ranges change nothing. It lasts
+    /// until the event that names what is lost, and no state in between is kept.
+    #[serde(skip)]
+    lacks_ranges: bool,
 }
 
 impl State {
@@ -114,6 +119,7 @@ impl State {
             last_tick: None,
             clock: 0,
             seen: 0,
+            lacks_ranges: false,
         }
     }
 
@@ -122,7 +128,7 @@ impl State {
         Chain { position: self.position, head: self.head }
     }
 
-    /// Applies the next event.
+    /// Applies the next event. Of one without a body only what follows from its header.
     ///
     /// # Errors
     /// [`LogError::Broken`] if it cannot follow from the events before: then the log was
@@ -132,15 +138,16 @@ impl State {
         if self.deployment.is_none() && !matches!(logged.event, Some(Event::Deployment(_))) {
             return Err(LogError::broken(position, "the log does not begin with a deployment"));
         }
-        if let Some(event) = &logged.event {
-            let (clock, time) = (self.clock, logged.header.time);
-            self.apply_event(event, position, time)
-                .map_err(|InconsistentEvent(what)| LogError::broken(position, what))?;
-            match event {
-                Event::ReportAccepted(_) => self.seen = self.seen.max(time),
-                _ if self.clock != clock => self.seen = self.clock,
-                _ => {}
-            }
+        let (clock, time) = (self.clock, logged.header.time);
+        let applied = match &logged.event {
+            Some(event) => self.apply_event(event, position, time),
+            None => self.apply_without_body(logged.header.kind, time),
+        };
+        applied.map_err(|InconsistentEvent(what)| LogError::broken(position, what))?;
+        match &logged.event {
+            Some(Event::ReportAccepted(_)) => self.seen = self.seen.max(time),
+            _ if self.clock != clock => self.seen = self.clock,
+            _ => {}
         }
         self.position = position;
         self.head = logged.header.hash();
@@ -188,13 +195,17 @@ impl State {
             Event::RangeOpened(opened) => self.provider(opened.provider)?.open(opened),
             Event::PresentRangeClosed(closed) => {
                 let provider = self.provider(closed.provider)?;
-                provider.close(provider.generation, closed.first)?;
+                let closed = provider.close(provider.generation, closed.first);
+                self.unless_lost(closed)?;
             }
             Event::RangeClosed(closed) => {
-                self.provider(closed.provider)?.close(closed.generation, closed.first)?;
+                let provider = self.provider(closed.provider)?;
+                let closed = provider.close(closed.generation, closed.first);
+                self.unless_lost(closed)?;
             }
             Event::CodeRevoked(revoked) => {
-                self.provider(revoked.code.provider)?.revoke(revoked.code)?;
+                let revoked = self.provider(revoked.code.provider)?.revoke(revoked.code);
+                self.unless_lost(revoked)?;
             }
             Event::ReportAccepted(report) => {
                 self.report(report, position, time)?;
@@ -228,6 +239,7 @@ impl State {
             Event::LogMoved(_) => {}
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
             Event::SpooledReportJudged(judged) => self.verdicts.add(judged, time),
+            Event::BodiesLost(_) => self.lacks_ranges = false,
         }
         Ok(())
     }

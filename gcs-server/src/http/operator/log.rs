@@ -61,9 +61,9 @@ struct LogEvent {
     /// SHA-256(salt, all of the header before, body), or SHA-256(salt, body) up to version 1 of the rules. Numbers
     /// are little-endian.
     header: String,
-    /// 32 random bytes as base64; null if the body has been erased.
+    /// 32 random bytes as base64; null if the body has been erased, or is lost.
     salt: Option<String>,
-    /// Its body as base64; null if it has been erased.
+    /// Its body as base64; null if it has been erased, or is lost.
     body: Option<String>,
 }
 
