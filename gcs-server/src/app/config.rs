@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::http::TlsFiles;
+use crate::publishing::Bucket;
 use crate::request_log::LoggedRequests;
 
 /// The settings as flags, environment variables and a configuration file have them. Each may be
@@ -85,6 +86,9 @@ pub struct Options {
     /// Memory for published files, in MiB; those that do not fit are read from the disk for each request [default: 256]
     #[arg(long, value_name = "MIB", env = "GCS_SERVER_FILE_MEMORY", hide_env_values = true)]
     pub file_memory: Option<u32>,
+    /// Where the published files are kept, not the log: s3://BUCKET/PREFIX [default: the folder public in the data folder]
+    #[arg(long, value_name = "BUCKET", env = "GCS_SERVER_PUBLIC_FILES", hide_env_values = true)]
+    pub public_files: Option<Bucket>,
     /// For demonstrations: read the time from this file, and make ticks only on command
     #[arg(long, hide = true, value_name = "FILE")]
     #[serde(skip)]
@@ -104,12 +108,15 @@ pub struct FolderOptions {
     /// File with the secret keys [default: keys.json in the data folder]
     #[arg(long, value_name = "FILE", env = "GCS_SERVER_KEY_FILE", hide_env_values = true)]
     key_file: Option<PathBuf>,
+    /// Where the published files are kept, not the log: s3://BUCKET/PREFIX [default: the folder public in the data folder]
+    #[arg(long, value_name = "BUCKET", env = "GCS_SERVER_PUBLIC_FILES", hide_env_values = true)]
+    public_files: Option<Bucket>,
 }
 
 impl From<FolderOptions> for Options {
     fn from(options: FolderOptions) -> Options {
-        let FolderOptions { config, data_dir, key_file } = options;
-        Options { config, data_dir, key_file, ..Options::default() }
+        let FolderOptions { config, data_dir, key_file, public_files } = options;
+        Options { config, data_dir, key_file, public_files, ..Options::default() }
     }
 }
 
@@ -172,6 +179,9 @@ pub struct Config {
     pub body_seconds: u32,
     /// Memory for published files, in MiB.
     pub file_memory: u32,
+    /// Bucket of the published files; `None` if they are in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_files: Option<Bucket>,
     /// File with the Unix time in seconds; `None` if the time comes from the system.
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
@@ -249,6 +259,7 @@ impl Config {
             log_requests: options.log_requests.or(file.log_requests).unwrap_or_default(),
             body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
             file_memory: options.file_memory.or(file.file_memory).unwrap_or(256),
+            public_files: options.public_files.clone().or(file.public_files),
             clock_file: options.clock_file.clone(),
         };
         config.expect_consistent()?;
