@@ -1,7 +1,7 @@
 //! Publishing: computing the files of each tick, and writing them.
 //!
 //! [`PublicationBuilder`] computes publications and does no I/O; [`Outbox`] collects the files to
-//! write; [`Publishing`] executes the [`WriteStep`]s in their order. A step that fails is tried
+//! write; [`Publishing`] executes the [`WriteStep`](gcs_core::publish::WriteStep)s in their order. A step that fails is tried
 //! again with the same bytes; until it succeeds, phones see the publication before.
 //!
 //! Files are in a local folder, or in a bucket that several servers with one log share. They all publish the same
@@ -15,24 +15,21 @@ mod mirror;
 mod shelf;
 mod verify;
 mod worker;
+mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use gcs_core::files::{Manifest, Path};
-use gcs_core::publish::{Publisher, WriteStep};
 use gcs_core::{PublicKey, Version};
 use thiserror::Error;
 
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
-use self::files::Put;
 pub use self::files::{Bucket, Files, LocalFolder, NotABucket};
 pub use self::mender::Remake;
 pub use self::mirror::{Mirror, MirrorError, Origin, Pulled};
 pub use self::shelf::{Damaged, Memory, Sealed, Shelf, Shelved};
 pub use self::worker::{Published, Worker};
+use self::write::{put_manifest, version_in, version_of};
 
 /// Name of the file that a restart goes on from.
 const SAVED: &str = "publisher";
@@ -219,143 +216,6 @@ impl Publishing {
         self.public.delete(extra).await?;
         Ok(true)
     }
-
-    /// Writes everything in the outbox. From then on it is served.
-    ///
-    /// # Errors
-    /// The first step that fails; the outbox can be written again.
-    pub async fn write(&self, outbox: &Outbox) -> Result<(), PublishingError> {
-        let plan = outbox.plan();
-        self.expect_own(plan.manifest()).await?;
-        let mut files = Vec::new();
-        for step in plan.steps() {
-            if let WriteStep::Put { path, bytes } = step
-                && path != Path::Manifest
-            {
-                files.push((path, bytes));
-                continue;
-            }
-            self.put_all(std::mem::take(&mut files)).await?;
-            match step {
-                WriteStep::ExpectNoOther { path, bytes } => {
-                    let present = self.public.find(&path.to_string()).await?;
-                    if present.is_some_and(|present| Manifest::is_another(&present, bytes)) {
-                        return Err(PublishingError::Equivocation { path });
-                    }
-                }
-                WriteStep::Put { bytes, .. } => {
-                    put_manifest(&self.public, &self.root, bytes).await?;
-                }
-                WriteStep::Create { path, bytes } => self.create(path, bytes).await?,
-                WriteStep::Save(_) => {
-                    if let Some(saved) = outbox.saved() {
-                        self.private.write(SAVED, move |file| saved.write_to(file)).await?;
-                    }
-                }
-                // All of them, at the end.
-                WriteStep::Delete(_) => {}
-            }
-        }
-        self.delete(outbox).await?;
-        let live = plan.publisher().into_iter().flat_map(Publisher::live_files).copied().collect();
-        self.shelf.publish(outbox.shared_files(), plan.deletions(), &live);
-        Ok(())
-    }
-
-    /// As [`Publishing::write`], after the files that are there have been put on the shelf: a start could perhaps
-    /// not read them.
-    ///
-    /// # Errors
-    /// As [`Publishing::write`]. What is damaged or missing is no error: it is mended later.
-    pub async fn write_from_start(&self, outbox: &Outbox) -> Result<(), PublishingError> {
-        if !self.shelf.is_loaded() {
-            self.load(Some(outbox)).await?;
-        }
-        self.write(outbox).await
-    }
-
-    /// Makes sure that the manifest that will be replaced is of this deployment, or damaged.
-    async fn expect_own(&self, ours: Option<&[u8]>) -> Result<(), PublishingError> {
-        let present = self.public.find(&Path::Manifest.to_string()).await?;
-        let (Some(present), Some(ours)) = (present, ours) else { return Ok(()) };
-        let is_own = Manifest::verify_file(&present, &self.root).is_ok();
-        if !is_own && Manifest::is_another(&present, ours) {
-            return Err(PublishingError::Foreign(self.public.to_string()));
-        }
-        Ok(())
-    }
-
-    /// Writes files whose order does not matter.
-    async fn put_all(&self, files: Vec<(Path, &[u8])>) -> Result<(), PublishingError> {
-        let put = |(path, bytes)| self.put(path, bytes).boxed();
-        let puts: Vec<BoxFuture<'_, _>> = files.into_iter().map(put).collect();
-        stream::iter(puts).buffer_unordered(self.public.at_once()).try_collect().await
-    }
-
-    async fn put(&self, path: Path, bytes: &[u8]) -> Result<(), PublishingError> {
-        Ok(self.public.put(&path, bytes).await?)
-    }
-
-    /// Writes a manifest under its own name, which must be new unless what is there is damaged.
-    async fn create(&self, path: Path, bytes: &[u8]) -> Result<(), PublishingError> {
-        let was_damaged = AtomicBool::new(false);
-        let is_another = |present: &[u8]| {
-            let is_another = Manifest::is_another(present, bytes);
-            was_damaged.fetch_or(!is_another, Ordering::Relaxed);
-            is_another
-        };
-        if self.public.put_unless(&path, bytes, &is_another).await? == Put::Kept {
-            return Err(PublishingError::Equivocation { path });
-        }
-        if was_damaged.into_inner() {
-            tracing::error!(%path, "a published manifest was damaged: it is written again");
-            self.shelf.mended.inc();
-        }
-        Ok(())
-    }
-
-    /// Deletes what is due. Once there is a newer publication it may need a file again that was due before it,
-    /// and then whoever wrote it deletes what is still due.
-    async fn delete(&self, outbox: &Outbox) -> Result<(), PublishingError> {
-        let due: Vec<String> = outbox.plan().deletions().map(ToString::to_string).collect();
-        let version = outbox.position().map(|position| position.version);
-        if due.is_empty() || version < version_in(&self.public, &self.root).await? {
-            return Ok(());
-        }
-        Ok(self.public.delete(&due).await?)
-    }
-}
-
-/// Writes the manifest of the newest publication, unless a newer one is there.
-async fn put_manifest(
-    files: &Files,
-    root: &PublicKey,
-    bytes: &[u8],
-) -> Result<(), object_store::Error> {
-    let version = version_of(bytes, root);
-    let is_newer = |present: &[u8]| version_of(present, root) > version;
-    match files.put_unless(&Path::Manifest, bytes, &is_newer).await? {
-        Put::Done => {}
-        Put::Kept => {
-            tracing::warn!("another server has published more already: its manifest stays")
-        }
-    }
-    Ok(())
-}
-
-/// The version of the manifest that clients are given, if it is undamaged.
-async fn version_in(
-    files: &Files,
-    root: &PublicKey,
-) -> Result<Option<Version>, object_store::Error> {
-    let present = files.find(&Path::Manifest.to_string()).await?;
-    Ok(present.and_then(|present| version_of(&present, root)))
-}
-
-/// The version of a manifest; `None` for any other bytes.
-fn version_of(bytes: &[u8], root: &PublicKey) -> Option<Version> {
-    let manifest = Manifest::verify_file(bytes, root).ok()?;
-    Some(Version { series: manifest.series, tick: manifest.tick })
 }
 
 /// The published files compared with those that should be published.

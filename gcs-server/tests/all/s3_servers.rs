@@ -17,7 +17,8 @@ use gcs_core::Date;
 /// The program, which reaches the storage through a proxy.
 fn through(proxy: &Proxy) -> Command {
     let mut program = program();
-    program.envs(variables(proxy.address));
+    // Storage that says nothing is given up soon.
+    program.envs(variables(proxy.address)).env("AWS_TIMEOUT", "5s");
     program
 }
 

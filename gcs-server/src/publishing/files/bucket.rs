@@ -127,6 +127,12 @@ impl Connection {
         troubles.iter().flatten().next().cloned()
     }
 
+    /// Notes that there is no trouble any more.
+    pub(super) fn works(&self) {
+        let _nothing_to_read: Result<(), Error> = self.read(Ok(()));
+        let _nothing_to_write: Result<(), Error> = self.wrote(Ok(()));
+    }
+
     /// Notes whether a read succeeded.
     pub(super) fn read<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
         self.note(0, "read", read)

@@ -97,6 +97,13 @@ impl Files {
         }
     }
 
+    /// Everything that was to be read and written has been.
+    pub(super) fn works(&self) {
+        if let Place::Bucket(connection) = &self.place {
+            connection.works();
+        }
+    }
+
     /// How many files are read or written at a time.
     pub(super) fn at_once(&self) -> usize {
         if self.is_remote() { 8 } else { 1 }
