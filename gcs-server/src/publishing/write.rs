@@ -141,7 +141,7 @@ pub(super) async fn put_manifest(
     match files.put_unless(&Path::Manifest, bytes, &is_newer).await? {
         Put::Done => {}
         Put::Kept => {
-            tracing::warn!("another server has published more already: its manifest stays")
+            tracing::warn!("another server has published more already: its manifest stays");
         }
     }
     Ok(())

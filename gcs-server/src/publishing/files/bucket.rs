@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gcs_core::files::{Cache, Path};
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::prefix::PrefixStore;
 use object_store::{Attribute, Attributes, BackoffConfig, Error, ObjectStore, RetryConfig};
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,11 @@ impl Bucket {
             if let Ok(key) = name.to_ascii_lowercase().parse() {
                 builder = builder.with_config(key, value);
             }
+        }
+        if builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_none() {
+            tracing::info!(
+                "AWS_ACCESS_KEY_ID is not set: the machine is asked for the keys to the bucket"
+            );
         }
         // Phones verify every file, and whoever writes `http://` means it.
         let builder = builder.with_allow_http(true).with_retry(retries());
@@ -157,7 +162,7 @@ impl Connection {
         match (&troubles[act], &now) {
             (None, Some(trouble)) => tracing::error!("{trouble}"),
             (Some(_), None) => {
-                tracing::info!(bucket = %self.bucket, "the bucket can be {done} again")
+                tracing::info!(bucket = %self.bucket, "the bucket can be {done} again");
             }
             _ => {}
         }
