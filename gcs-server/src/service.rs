@@ -85,6 +85,7 @@ impl Service {
     /// [`Problem::NotReady`] with everything that does not work.
     pub fn readiness(&self) -> Result<(), Problem> {
         let mut reasons = self.wrong_files();
+        reasons.extend(self.shelf.trouble());
         match self.node.refusal() {
             Some(refusal) => reasons.insert(0, refusal.to_string()),
             None => reasons.extend(self.unready_state()),
@@ -98,7 +99,7 @@ impl Service {
         match self.shelf.unmended().into_iter().filter(is_needed).count() {
             0 => vec![],
             wrong => vec![format!(
-                "{wrong} published files are damaged or missing on disk, and not mended yet"
+                "{wrong} published files are damaged or missing, or cannot be read, and not mended yet"
             )],
         }
     }

@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::repair::LOG;
 use crate::clock::Clock;
 use crate::http::TlsFiles;
+use crate::publishing::Bucket;
 use crate::request_log::LoggedRequests;
 use crate::secret::Secret;
 use crate::store::{LogPlace, PostgresUrl, UrlError};
@@ -94,6 +95,9 @@ pub struct Options {
     /// Memory for published files, in MiB; those that do not fit are read from the disk for each request [default: 256]
     #[arg(long, value_name = "MIB", env = "GCS_SERVER_FILE_MEMORY", hide_env_values = true)]
     pub file_memory: Option<u32>,
+    /// Where the published files are kept, not the log: s3://BUCKET/PREFIX [default: the folder public in the data folder]
+    #[arg(long, value_name = "BUCKET", env = "GCS_SERVER_PUBLIC_FILES", hide_env_values = true)]
+    pub public_files: Option<Bucket>,
     /// For demonstrations: read the time from this file, and make ticks only on command
     #[arg(long, hide = true, value_name = "FILE")]
     #[serde(skip)]
@@ -116,12 +120,15 @@ pub struct FolderOptions {
     /// PostgreSQL database of the log, if it is in one [default: log.sqlite in the data folder]
     #[arg(long, value_name = "URL", env = "GCS_SERVER_STORE", hide_env_values = true)]
     store: Option<Secret>,
+    /// Where the published files are kept, not the log: s3://BUCKET/PREFIX [default: the folder public in the data folder]
+    #[arg(long, value_name = "BUCKET", env = "GCS_SERVER_PUBLIC_FILES", hide_env_values = true)]
+    public_files: Option<Bucket>,
 }
 
 impl From<FolderOptions> for Options {
     fn from(options: FolderOptions) -> Options {
-        let FolderOptions { config, data_dir, key_file, store } = options;
-        Options { config, data_dir, key_file, store, ..Options::default() }
+        let FolderOptions { config, data_dir, key_file, store, public_files } = options;
+        Options { config, data_dir, key_file, store, public_files, ..Options::default() }
     }
 }
 
@@ -191,6 +198,9 @@ pub struct Config {
     pub body_seconds: u32,
     /// Memory for published files, in MiB.
     pub file_memory: u32,
+    /// Bucket of the published files; `None` if they are in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_files: Option<Bucket>,
     /// File with the Unix time in seconds; `None` if the time comes from the system.
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
@@ -275,6 +285,7 @@ impl Config {
             log_requests: options.log_requests.or(file.log_requests).unwrap_or_default(),
             body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
             file_memory: options.file_memory.or(file.file_memory).unwrap_or(256),
+            public_files: options.public_files.clone().or(file.public_files),
             clock_file: options.clock_file.clone(),
         };
         config.expect_consistent()?;

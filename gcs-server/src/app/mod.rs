@@ -130,7 +130,8 @@ impl App {
             spawn_blocking(prepare).await.map_err(io::Error::other)??
         };
         let token = folder.token();
-        let publishing = publishing(&folder, keys.root(), u64::from(config.file_memory) << 20)?;
+        let memory = u64::from(config.file_memory) << 20;
+        let publishing = publishing(&folder, config, keys.root(), memory)?;
         let keys = Arc::new(keys);
         let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
         let clock = WatchedClock::new(clock, anchor::read(&folder.anchor()));

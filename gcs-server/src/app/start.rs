@@ -11,12 +11,13 @@ use thiserror::Error;
 use super::advice;
 use super::catch_up::{CaughtUp, can_go_on_from, catch_up, catch_up_from};
 use super::checkpoint::Unusable;
+use super::config::Config;
 use super::folder::{DataFolder, FolderError};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
 use crate::http::TlsError;
 use crate::node::{ReplayError, Replayed};
-use crate::publishing::{Files, Outbox, Published, Publishing, PublishingError};
+use crate::publishing::{Files, LocalFolder, Outbox, Published, Publishing, PublishingError};
 use crate::store::Store;
 
 /// Why the server does not start.
@@ -218,15 +219,27 @@ fn usable(checkpoint: Result<State, Unusable>, saved: &Outbox) -> Option<State> 
     }
 }
 
-/// Where files are written to in a data folder. At most so many bytes of public files are in memory.
+/// Where files are written to: in a data folder, or the public ones in a bucket. At most so many bytes of
+/// public files are in memory.
 ///
 /// # Errors
-/// When its folders cannot be used.
+/// When the folders cannot be used, or not even asked for the bucket.
 pub fn publishing(
     folder: &DataFolder,
+    config: &Config,
     root: PublicKey,
     memory: u64,
 ) -> Result<Publishing, object_store::Error> {
-    let (public, private) = (Files::local(&folder.public())?, Files::local(&folder.private())?);
+    let public = match &config.public_files {
+        Some(bucket) => Files::in_bucket(bucket, variables())?,
+        None => Files::local(&folder.public())?,
+    };
+    let private = LocalFolder::at(&folder.private())?;
     Ok(Publishing::new(public, private, root, memory))
+}
+
+/// The environment variables that are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

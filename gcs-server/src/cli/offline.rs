@@ -178,7 +178,7 @@ pub(super) fn rebuild(Rebuild { write, settings }: Rebuild) -> CommandResult {
     say(format_args!("position {}\nhead {}", state.position, HEXLOWER.encode(&state.head)))?;
     say(format_args!("digest {}", state.digest()))?;
     block_on(async {
-        let publishing = publishing(&folder, keys.root(), 0)?;
+        let publishing = publishing(&folder, &config, keys.root(), 0)?;
         match publishing.newest().await?.filter(|newest| state.lacks(*newest)) {
             Some(newest) => Err(StartError::Behind { tick: newest.tick }.into()),
             None => compare(&publishing, &outbox, write).await,
@@ -211,8 +211,13 @@ async fn compare(publishing: &Publishing, outbox: &Outbox, write: bool) -> Comma
         return Ok(ExitCode::FAILURE);
     }
     publishing.write(outbox).await?;
-    publishing.sweep(&extra).await?;
-    say_done("files that were missing or different are written, extra files are deleted")?;
+    let is_swept = publishing.sweep(&extra).await?;
+    let extra = if is_swept {
+        "extra files are deleted"
+    } else {
+        "extra files stay, since another server may be about to publish them"
+    };
+    say_done(&format!("files that were missing or different are written, {extra}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -231,7 +236,7 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         state.position
     ))?;
     let newest = block_on(async {
-        publishing(&folder, keys.root(), 0)?.newest().await.map_err(Error::from)
+        publishing(&folder, &config, keys.root(), 0)?.newest().await.map_err(Error::from)
     })?;
     match newest {
         _ if loss.is_some() => {}
@@ -320,7 +325,7 @@ pub(super) fn begin_series(
     // Nothing is forgotten if the clock is wrong.
     expect_recoverable(config, state, allow)?;
     let published = block_on(async {
-        publishing(folder, keys.root(), 0)?.forget().await.map_err(Error::from)
+        publishing(folder, config, keys.root(), 0)?.forget().await.map_err(Error::from)
     })?;
     let now = config.clock().now();
     let context = RequestContext { now, leap: None, random: [0; 32] };

@@ -3,14 +3,27 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gcs_core::Digest;
 use gcs_core::files::Path;
 use tokio::task::JoinHandle;
 
-use super::Outbox;
 use super::shelf::{Place, Shelf};
+use super::{Outbox, put_manifest, version_in};
+
+/// Pause between two looks at published files. A thousand files are looked at in some three minutes.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The same for files in a bucket, where each look costs money. The storage itself looks for damage.
+const REMOTE_PAUSE: Duration = Duration::from_secs(10);
+
+/// How many looks there are between two lists of the files in a bucket.
+const LIST_EVERY: u32 = 6;
+
+/// The folders whose files all have to be there.
+const FOLDERS: [&str; 4] = ["v1/index", "v1/sets", "v1/bundles", "v1/checks"];
 
 /// Computes all publications from the log once more.
 #[derive(Clone)]
@@ -38,6 +51,8 @@ pub(super) struct Mender {
     remaking: Option<JoinHandle<Result<Outbox, String>>>,
     /// What is left of this round.
     queue: VecDeque<Arc<str>>,
+    /// Number of looks at a bucket.
+    looks: u32,
     /// Files that the log does not give any more.
     hopeless: HashSet<Arc<str>>,
 }
@@ -45,13 +60,19 @@ pub(super) struct Mender {
 impl Mender {
     pub(super) fn new(shelf: Arc<Shelf>, remake: Option<Remake>) -> Mender {
         let (queue, hopeless) = (VecDeque::new(), HashSet::new());
-        Mender { shelf, remake, remaking: None, queue, hopeless }
+        Mender { shelf, remake, remaking: None, queue, looks: 0, hopeless }
+    }
+
+    /// How long to wait between two steps.
+    pub(super) fn pause(&self) -> Duration {
+        if self.shelf.files.is_remote() { REMOTE_PAUSE } else { PAUSE }
     }
 
     /// Looks at the doubtful files at once.
     pub(super) async fn hurry(&mut self) {
-        for name in self.shelf.doubtful() {
-            self.look_at(name).await;
+        let doubtful = self.shelf.doubtful();
+        if !doubtful.is_empty() && self.is_own().await {
+            self.look_at_all(doubtful).await;
         }
     }
 
@@ -60,9 +81,74 @@ impl Mender {
         if self.remaking.as_ref().is_some_and(JoinHandle::is_finished) {
             self.take_remade().await;
         }
+        if self.shelf.files.is_remote() && !self.look_at_bucket().await {
+            return;
+        }
         match self.queue.pop_front() {
             Some(name) => self.look_at(name).await,
             None => self.queue.extend(self.shelf.names()),
+        }
+    }
+
+    /// Looks at what is most likely to be wrong in a bucket. Returns whether more can be looked at.
+    async fn look_at_bucket(&mut self) -> bool {
+        if !self.is_own().await {
+            return false;
+        }
+        self.looks += 1;
+        let mut wrong = self.shelf.doubtful();
+        if self.looks.is_multiple_of(LIST_EVERY) {
+            wrong.extend(self.missing().await);
+        }
+        self.look_at_all(wrong).await;
+        self.shelf.trouble().is_none()
+    }
+
+    /// Whether the newest publication in the place is the one that is served here. If it is an older one, as
+    /// from a server that was held up, it is replaced. If it is a newer one, its files are none of this server's
+    /// business.
+    async fn is_own(&mut self) -> bool {
+        if !self.shelf.files.is_remote() {
+            return true;
+        }
+        let Some(manifest) = self.shelf.manifest() else { return false };
+        let (files, root) = (&self.shelf.files, &self.shelf.root);
+        let present = version_in(files, root).await;
+        let Ok(present) = present else { return false };
+        let own = self.shelf.version();
+        if present < own {
+            tracing::warn!(
+                "the published manifest is damaged, missing or older than it was: writing it again"
+            );
+            if put_manifest(files, root, &manifest).await.is_ok() {
+                self.shelf.mended.inc();
+            }
+        }
+        present <= own
+    }
+
+    /// The files that are not in the bucket any more, as when a server that was held up has deleted what was due
+    /// long ago.
+    async fn missing(&mut self) -> Vec<Arc<str>> {
+        let mut present = HashSet::new();
+        for folder in FOLDERS {
+            let Ok(listed) = self.shelf.files.list(folder).await else { return Vec::new() };
+            present.extend(listed);
+        }
+        let is_listed =
+            |name: &Arc<str>| FOLDERS.iter().any(|folder| name[1..].starts_with(folder));
+        let mut missing = self.shelf.names();
+        missing.retain(|name| is_listed(name) && !present.contains(&**name));
+        missing
+    }
+
+    /// Looks at some files, as long as the storage can be read.
+    async fn look_at_all(&mut self, names: Vec<Arc<str>>) {
+        for name in names {
+            self.look_at(name).await;
+            if self.shelf.trouble().is_some() {
+                return;
+            }
         }
     }
 
@@ -72,6 +158,10 @@ impl Mender {
         let present = self.shelf.files.find(&name).await;
         if let Err(error) = &present {
             tracing::error!(%name, %error, "a published file cannot be read");
+            if self.shelf.files.is_remote() {
+                // Whether it is wrong is not known.
+                return;
+            }
         }
         let present = present.ok().flatten();
         if let Some(bytes) = &present
@@ -129,9 +219,14 @@ impl Mender {
         }
     }
 
-    async fn write(&self, path: Path, bytes: Bytes) {
+    async fn write(&mut self, path: Path, bytes: Bytes) {
         let name = path.to_string();
-        match self.shelf.files.put(&name, &bytes).await {
+        let files = &self.shelf.files;
+        let put = match path {
+            Path::Manifest => put_manifest(files, &self.shelf.root, &bytes).await,
+            _ => files.put(&path, &bytes).await,
+        };
+        match put {
             Ok(()) => {
                 self.shelf.mended.inc();
                 self.shelf.restore(path, &bytes);
@@ -174,8 +269,11 @@ impl Mender {
             return;
         }
         // No manifest that counts names it.
+        if !self.is_own().await {
+            return;
+        }
         tracing::warn!(%name, "a damaged file that is not published any more is deleted");
-        match self.shelf.files.delete(&name).await {
+        match self.shelf.files.delete(&[name.to_string()]).await {
             Ok(()) => self.shelf.forget(&name),
             Err(error) => tracing::error!(%name, %error, "a damaged file cannot be deleted"),
         }

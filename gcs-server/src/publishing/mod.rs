@@ -1,8 +1,12 @@
 //! Publishing: computing the files of each tick, and writing them.
 //!
 //! [`PublicationBuilder`] computes publications and does no I/O; [`Outbox`] collects the files to
-//! write; [`Publishing`] executes the [`WriteStep`]s in their order. A step that fails is tried
+//! write; [`Publishing`] executes the [`WriteStep`](gcs_core::publish::WriteStep)s in their order. A step that fails is tried
 //! again with the same bytes; until it succeeds, phones see the publication before.
+//!
+//! Files are in a local folder, or in a bucket that several servers with one log share. They all publish the same
+//! bytes. One that was held up may still write files that are there already; but it leaves a newer manifest
+//! alone, and deletes nothing once there is one.
 
 mod builder;
 mod files;
@@ -11,20 +15,21 @@ mod mirror;
 mod shelf;
 mod verify;
 mod worker;
+mod write;
 
 use std::sync::Arc;
 
 use gcs_core::files::{Manifest, Path};
-use gcs_core::publish::{Publisher, WriteStep};
 use gcs_core::{PublicKey, Version};
 use thiserror::Error;
 
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
-pub use self::files::Files;
+pub use self::files::{Bucket, Files, LocalFolder, NotABucket};
 pub use self::mender::Remake;
 pub use self::mirror::{Mirror, MirrorError, Origin, Pulled};
 pub use self::shelf::{Damaged, Memory, Sealed, Shelf, Shelved};
 pub use self::worker::{Published, Worker};
+use self::write::{put_manifest, version_in, version_of};
 
 /// Name of the file that a restart goes on from.
 const SAVED: &str = "publisher";
@@ -45,6 +50,20 @@ pub enum PublishingError {
         /// Path of the manifest.
         path: Path,
     },
+    /// The place has the manifest of another deployment, or of a newer release.
+    #[error(
+        "the manifest in {0} is of another deployment, or of a newer release: it must not be replaced. \
+         Each deployment needs a place of its own: another bucket, or another prefix"
+    )]
+    Foreign(String),
+}
+
+/// The media type of a file.
+pub fn mime(path: &Path) -> &'static str {
+    match path {
+        Path::Manifest | Path::KeptManifest { .. } => "application/json",
+        _ => "application/octet-stream",
+    }
 }
 
 /// The places that files are written to.
@@ -53,7 +72,8 @@ pub struct Publishing {
     /// The files that phones fetch.
     public: Files,
     /// The files that only this server reads.
-    private: Files,
+    private: LocalFolder,
+    root: PublicKey,
     /// The public files as they are served.
     pub shelf: Arc<Shelf>,
 }
@@ -61,32 +81,48 @@ pub struct Publishing {
 impl Publishing {
     /// To these places, for the deployment with this root key. At most so many bytes of public files
     /// are in memory.
-    pub fn new(public: Files, private: Files, root: PublicKey, memory: u64) -> Publishing {
+    pub fn new(public: Files, private: LocalFolder, root: PublicKey, memory: u64) -> Publishing {
         let shelf = Arc::new(Shelf::new(public.clone(), root, memory));
-        Publishing { public, private, shelf }
+        Publishing { public, private, root, shelf }
     }
 
     /// What may be left to do of the publication that was saved last. `None` if nothing was saved,
     /// or if a file that its manifest names is damaged or missing: then everything has to be computed
     /// from the log. All files that are right are on the shelf from now on.
     ///
+    /// If a bucket cannot be read now, what was saved is all that there is: see [`Publishing::load`].
+    ///
     /// # Errors
     /// When files cannot be listed. A damaged or missing file is no error.
     pub async fn saved(&self) -> Result<Option<Outbox>, PublishingError> {
-        let bytes = self.private.find(SAVED).await?;
+        let bytes = self.private.read(SAVED).await?;
         let saved = bytes.as_deref().map(Outbox::restore);
         if let Some(None) = saved {
             tracing::warn!("the saved publisher cannot be read: computing everything from the log");
         }
         let saved = saved.flatten();
-        let publisher = saved.as_ref().and_then(|saved| saved.plan().publisher());
-        let wrong = self.shelf.load(publisher).await?;
+        let wrong = match self.load(saved.as_ref()).await {
+            Err(error) if self.public.is_remote() && saved.is_some() => {
+                tracing::error!(%error, "no published file can be read yet; trying again");
+                return Ok(saved);
+            }
+            wrong => wrong?,
+        };
         if let Some(path) = wrong.first() {
             let count = wrong.len();
             tracing::warn!(%path, count, "published files are damaged or missing: computing everything from the log");
             return Ok(None);
         }
         Ok(saved)
+    }
+
+    /// Puts the published files on the shelf. Returns the paths of those that are damaged or missing, although
+    /// an outbox goes on from the publication that names them.
+    ///
+    /// # Errors
+    /// When files cannot be listed.
+    pub async fn load(&self, saved: Option<&Outbox>) -> Result<Vec<Path>, PublishingError> {
+        Ok(self.shelf.load(saved.and_then(|saved| saved.plan().publisher())).await?)
     }
 
     /// The last publication of an outbox, whose manifest is served from now on; `None` if it is not out
@@ -96,11 +132,16 @@ impl Publishing {
     /// When files cannot be read. A missing file is no error.
     pub async fn published(&self, outbox: &Outbox) -> Result<Option<Published>, PublishingError> {
         let Some(published) = Published::of(outbox) else { return Ok(None) };
-        let Version { series, tick } = published.position.version;
+        if !self.shelf.is_loaded() {
+            return Ok(None);
+        }
+        let version = published.position.version;
+        let Version { series, tick } = version;
         let kept = self.public.find(&Path::KeptManifest { series, tick }.to_string()).await?;
         // One that is damaged was out before.
         let is_out = kept.is_some_and(|kept| !Manifest::is_another(&kept, &published.manifest));
-        if is_out {
+        // Another server may have gone on.
+        if is_out && self.shelf.version() < Some(version) {
             self.shelf.set_manifest(&published.manifest);
         }
         Ok(is_out.then_some(published))
@@ -111,7 +152,7 @@ impl Publishing {
     /// # Errors
     /// When files cannot be read.
     pub async fn is_new(&self) -> Result<bool, PublishingError> {
-        let nothing_saved = self.private.length(SAVED).await?.is_none();
+        let nothing_saved = self.private.read(SAVED).await?.is_none();
         Ok(nothing_saved && self.newest().await?.is_none())
     }
 
@@ -163,62 +204,17 @@ impl Publishing {
         Ok(comparison)
     }
 
-    /// Deletes files that no manifest needs: a crash may have left files that were due for deletion.
+    /// Deletes files that no manifest needs: a crash may have left files that were due for deletion. Those in a
+    /// bucket stay: another server may be about to publish them. Returns whether they were deleted.
     ///
     /// # Errors
     /// When a file cannot be deleted.
-    pub async fn sweep(&self, extra: &[String]) -> Result<(), PublishingError> {
-        for path in extra {
-            self.public.delete(path).await?;
+    pub async fn sweep(&self, extra: &[String]) -> Result<bool, PublishingError> {
+        if self.public.is_remote() {
+            return Ok(false);
         }
-        Ok(())
-    }
-
-    /// Writes everything in the outbox. From then on it is served.
-    ///
-    /// # Errors
-    /// The first step that fails; the outbox can be written again.
-    pub async fn write(&self, outbox: &Outbox) -> Result<(), PublishingError> {
-        for step in outbox.plan().steps() {
-            match step {
-                WriteStep::ExpectNoOther { path, bytes } => {
-                    let present = self.public.find(&path.to_string()).await?;
-                    if present.is_some_and(|present| Manifest::is_another(&present, bytes)) {
-                        return Err(PublishingError::Equivocation { path });
-                    }
-                }
-                WriteStep::Put { path, bytes } => self.public.put(&path.to_string(), bytes).await?,
-                WriteStep::Create { path, bytes } => {
-                    self.create(path, bytes).await?;
-                }
-                WriteStep::Save(_) => {
-                    if let Some(saved) = outbox.saved() {
-                        self.private.put_blocks(SAVED, move |file| saved.write_to(file)).await?;
-                    }
-                }
-                WriteStep::Delete(path) => self.public.delete(&path.to_string()).await?,
-            }
-        }
-        let plan = outbox.plan();
-        let live = plan.publisher().into_iter().flat_map(Publisher::live_files).copied().collect();
-        self.shelf.publish(outbox.shared_files(), plan.deletions(), &live);
-        Ok(())
-    }
-
-    /// Writes a manifest under its own name, which must be new unless what is there is damaged.
-    async fn create(&self, path: Path, bytes: &[u8]) -> Result<(), PublishingError> {
-        let name = path.to_string();
-        if self.public.put_new(&name, bytes).await? {
-            return Ok(());
-        }
-        let present = self.public.find(&name).await?;
-        if present.is_some_and(|present| Manifest::is_another(&present, bytes)) {
-            return Err(PublishingError::Equivocation { path });
-        }
-        tracing::error!(%path, "a published manifest is damaged on disk: writing it again");
-        self.public.put(&name, bytes).await?;
-        self.shelf.mended.inc();
-        Ok(())
+        self.public.delete(extra).await?;
+        Ok(true)
     }
 }
 

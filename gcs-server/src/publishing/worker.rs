@@ -17,9 +17,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Pause between two looks at published files. A thousand files are looked at in some three minutes.
-const CHECK_PAUSE: Duration = Duration::from_millis(200);
-
 /// The newest publication that phones can fetch.
 #[derive(Clone, Debug)]
 pub struct Published {
@@ -41,10 +38,12 @@ impl Published {
 #[derive(Debug)]
 pub struct Worker {
     publishing: Publishing,
-    /// `None` while it computes on another thread, and if the start could not make one.
+    /// `None` while it computes on another thread, and if a publication could not be computed.
     builder: Option<PublicationBuilder>,
     published: watch::Sender<Option<Published>>,
     mender: Mender,
+    /// Pause between two looks at published files.
+    pause: Duration,
 }
 
 impl Worker {
@@ -58,7 +57,13 @@ impl Worker {
         remake: Option<Remake>,
     ) -> Worker {
         let mender = Mender::new(publishing.shelf.clone(), remake);
-        Worker { publishing, builder, published, mender }
+        let pause = mender.pause();
+        Worker { publishing, builder, published, mender, pause }
+    }
+
+    /// The same, with another pause between two looks at published files.
+    pub fn with_pause(self, pause: Duration) -> Worker {
+        Worker { pause, ..self }
     }
 
     /// Writes the files that the start has computed, then publishes until the senders of inputs
@@ -72,12 +77,13 @@ impl Worker {
     ) {
         let mut before = start;
         if !waits {
-            self.write(&before).await;
-            before = Outbox::default();
+            self.write(std::mem::take(&mut before), &mut inputs).await;
         }
         while let Some(input) = self.mend_until(&mut inputs).await {
-            let Some(outbox) = self.build(input, std::mem::take(&mut before)).await else { return };
-            self.write(&outbox).await;
+            let Ok(outbox) = self.build(vec![input], std::mem::take(&mut before)).await else {
+                return;
+            };
+            self.write(outbox, &mut inputs).await;
         }
     }
 
@@ -93,40 +99,86 @@ impl Worker {
                 biased;
                 input = inputs.recv() => return input,
                 () = self.publishing.shelf.hurry.notified() => self.mender.hurry().await,
-                () = tokio::time::sleep(CHECK_PAUSE) => self.mender.step().await,
+                () = tokio::time::sleep(self.pause) => self.mender.step().await,
             }
         }
     }
 
-    /// Adds a publication to an outbox, away from the threads that serve requests.
-    async fn build(&mut self, input: PublicationInput, mut outbox: Outbox) -> Option<Outbox> {
-        let mut builder = self.builder.take()?;
+    /// Adds publications to an outbox, away from the threads that serve requests. If one cannot be computed,
+    /// no later one can, and the outbox has those before it.
+    async fn build(
+        &mut self,
+        inputs: Vec<PublicationInput>,
+        mut outbox: Outbox,
+    ) -> Result<Outbox, Outbox> {
+        let Some(mut builder) = self.builder.take() else { return Err(outbox) };
         let building = tokio::task::spawn_blocking(move || {
-            let built = builder.build(&input, &mut outbox);
+            let built = inputs.iter().try_for_each(|input| builder.build(input, &mut outbox));
             (builder, outbox, built)
         });
-        let (builder, outbox, built) = building.await.ok()?;
-        self.builder = Some(builder);
+        let (builder, outbox, built) = building.await.map_err(|_| Outbox::default())?;
         if let Err(error) = built {
             // The same inputs give the same error again: an operator has to repair it.
             tracing::error!(%error, "the publication cannot be computed; publishing has stopped");
-            return None;
+            return Err(outbox);
         }
-        Some(outbox)
+        self.builder = Some(builder);
+        Ok(outbox)
     }
 
-    async fn write(&self, outbox: &Outbox) {
-        let Some(published) = Published::of(outbox) else { return };
-        let Version { series, tick } = published.position.version;
-        let mut pause = FIRST_PAUSE;
-        while let Err(error) = self.publishing.write(outbox).await {
-            tracing::error!(%error, tick, "not published; trying again");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+    /// Writes the files of an outbox, however many tries that takes. What another server adds to the log
+    /// meanwhile is written with them.
+    async fn write(&mut self, mut outbox: Outbox, inputs: &mut mpsc::Receiver<PublicationInput>) {
+        let (mut pause, mut more) = (FIRST_PAUSE, Vec::new());
+        while let Some(published) = Published::of(&outbox) {
+            let tick = published.position.version.tick;
+            let (publishing, own) = (self.publishing.clone(), outbox);
+            let written = async {
+                let written = publishing.write_from_start(&own).await;
+                (own, written)
+            };
+            let written = taking(inputs, &mut more, written).await;
+            outbox = match written {
+                (own, Ok(())) => {
+                    self.announce(&own, published);
+                    pause = FIRST_PAUSE;
+                    Outbox::default()
+                }
+                (own, Err(error)) => {
+                    tracing::error!(%error, tick, "not published; trying again");
+                    taking(inputs, &mut more, tokio::time::sleep(pause)).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    own
+                }
+            };
+            if !more.is_empty() {
+                let built = self.build(std::mem::take(&mut more), outbox).await;
+                outbox = built.unwrap_or_else(|those_before| those_before);
+            }
         }
+    }
+
+    fn announce(&self, outbox: &Outbox, published: Published) {
+        let Version { series, tick } = published.position.version;
         let table = outbox.plan().publisher().and_then(Publisher::table);
         let dates = table.map_or(0, |table| table.rows().len());
         tracing::info!(series, tick, dates, "published");
         self.published.send_replace(Some(published));
+    }
+}
+
+/// Waits for something, and takes the inputs that come meanwhile: the node must not wait for them to be taken.
+async fn taking<T>(
+    inputs: &mut mpsc::Receiver<PublicationInput>,
+    taken: &mut Vec<PublicationInput>,
+    wait: impl Future<Output = T>,
+) -> T {
+    let mut wait = std::pin::pin!(wait);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut wait => return done,
+            Some(input) = inputs.recv() => taken.push(input),
+        }
     }
 }

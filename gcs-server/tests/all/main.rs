@@ -36,6 +36,8 @@ mod publications;
 mod publishing;
 mod recovery;
 mod restart;
+mod s3;
+mod s3_servers;
 mod salvage;
 #[cfg(target_os = "linux")]
 mod sandbox;

@@ -12,7 +12,7 @@ use gcs_core::sync::ClientSettings;
 use gcs_server::app::{CaughtUp, catch_up};
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::problem::Problem;
-use gcs_server::publishing::{Files, Outbox, Publishing, PublishingError};
+use gcs_server::publishing::{Files, LocalFolder, Outbox, Publishing, PublishingError};
 
 /// Some reports, and a tick at the end of an hour or so.
 async fn live(home: &Home, running: &Running, number: u32) {
@@ -112,9 +112,9 @@ impl Desk {
         ledger.now += HOUR;
         ledger.tick();
         let second = ledger_outbox(&ledger, saved);
-        let open = |name: &str| Files::local(&home.path(name)).unwrap();
-        let publishing =
-            Publishing::new(open("public"), open("private"), ledger.keys.root(), 1 << 20);
+        let public = Files::local(&home.path("public")).unwrap();
+        let private = LocalFolder::at(&home.path("private")).unwrap();
+        let publishing = Publishing::new(public, private, ledger.keys.root(), 1 << 20);
         Desk { ledger, home, publishing, outboxes: [first, second] }
     }
 }

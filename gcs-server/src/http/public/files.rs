@@ -27,7 +27,7 @@ use crate::domain::problem::Problem;
 use crate::http::connection::Connection;
 use crate::http::observe::Route;
 use crate::http::{Answer, etag};
-use crate::publishing::{Damaged, Memory, Shelf, Shelved};
+use crate::publishing::{Damaged, Memory, Shelf, Shelved, mime};
 use crate::service::Service;
 
 /// Bytes of a body that are given at a time. They are copied, and stay until the client has taken them.
@@ -247,9 +247,8 @@ fn head(
         return Ok((response, 0..0));
     }
     response.insert_header((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
-    let is_json = matches!(file.path(), Path::Manifest | Path::KeptManifest { .. });
-    let mime = if is_json { "application/json" } else { "application/octet-stream" };
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(mime)));
+    let mime = HeaderValue::from_static(mime(file.path()));
+    response.insert_header((header::CONTENT_TYPE, mime));
     let length = file.length();
     let mut range = 0..length;
     if let Some(asked) = asked_range(request, &etag, length) {

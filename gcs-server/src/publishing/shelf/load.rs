@@ -1,14 +1,18 @@
 //! What a start puts on the shelf.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use gcs_core::Version;
 use gcs_core::files::Path;
 use gcs_core::publish::Publisher;
 
 use super::super::verify::{Names, Verdict};
+use super::super::version_in;
 use super::{Place, Shelf, path_of};
 
 impl Shelf {
@@ -21,6 +25,12 @@ impl Shelf {
         &self,
         publisher: Option<&Publisher>,
     ) -> Result<Vec<Path>, object_store::Error> {
+        let newest = match version_in(&self.files, &self.root).await {
+            Err(error) if self.files.is_remote() => return Err(error),
+            newest => newest.ok().flatten(),
+        };
+        // Once another server has gone on, the files of a publisher may have been deleted.
+        let publisher = publisher.filter(|publisher| publisher.version() >= newest);
         let live: BTreeSet<Path> =
             publisher.into_iter().flat_map(Publisher::live_files).copied().collect();
         let known: BTreeSet<Path> =
@@ -33,22 +43,29 @@ impl Shelf {
         let (indexes, rest): (Vec<Path>, Vec<Path>) =
             paths.into_iter().partition(|path| matches!(path, Path::Index(_)));
         // Indexes first: they say what other files have.
-        let mut names = Names::default();
+        let (nothing, mut names) = (Names::default(), Names::default());
         let (mut wrong, mut kept) = (Vec::new(), BTreeSet::from([Path::Manifest]));
-        for path in indexes {
-            kept.insert(path);
-            match self.take(&names, path).await {
+        kept.extend(&indexes);
+        let mut taken = self.take_all(&nothing, &known, indexes);
+        while let Some((path, index)) = taken.try_next().await? {
+            match index {
                 Some(index) => names.learn(&index),
                 None => wrong.push(path),
             }
         }
+        drop(taken);
+        let is_needed = |path: &Path| live.contains(path) || *path == Path::Manifest;
+        let (needed, rest): (Vec<Path>, Vec<Path>) = rest.into_iter().partition(is_needed);
+        kept.extend(&needed);
+        let mut taken = self.take_all(&names, &known, needed);
+        while let Some((path, bytes)) = taken.try_next().await? {
+            if bytes.is_none() {
+                wrong.push(path);
+            }
+        }
+        drop(taken);
         for path in rest {
-            if live.contains(&path) || path == Path::Manifest {
-                kept.insert(path);
-                if self.take(&names, path).await.is_none() {
-                    wrong.push(path);
-                }
-            } else if names.has(&path) || known.contains(&path) {
+            if names.has(&path) || known.contains(&path) {
                 kept.insert(path);
                 let name = path.to_string().into();
                 self.change(|places| places.insert(name, Place::Unchecked(path)));
@@ -64,6 +81,7 @@ impl Shelf {
             self.forget(&manifest);
             self.take_newest().await;
         }
+        self.is_loaded.store(true, Ordering::Relaxed);
         Ok(wrong)
     }
 
@@ -75,13 +93,36 @@ impl Shelf {
         self.names().iter().filter(|name| is_gone(name)).for_each(|name| self.forget(name));
     }
 
-    /// Takes a file from the disk and gives its bytes, if they are right.
-    async fn take(&self, names: &Names, path: Path) -> Option<Bytes> {
-        let found = self.files.find(&path.to_string()).await;
-        if let Err(error) = &found {
-            tracing::error!(%path, %error, "a published file cannot be read");
+    /// Takes files from their place and gives the bytes of those that are right.
+    fn take_all<'l>(
+        &'l self,
+        names: &'l Names,
+        known: &'l BTreeSet<Path>,
+        paths: Vec<Path>,
+    ) -> BoxStream<'l, Result<(Path, Option<Bytes>), object_store::Error>> {
+        let take = |path| self.take(names, known, path).boxed();
+        let files: Vec<BoxFuture<'l, _>> = paths.into_iter().map(take).collect();
+        stream::iter(files).buffered(self.files.at_once()).boxed()
+    }
+
+    async fn take(
+        &self,
+        names: &Names,
+        known: &BTreeSet<Path>,
+        path: Path,
+    ) -> Result<(Path, Option<Bytes>), object_store::Error> {
+        let found = match self.files.find(&path.to_string()).await {
+            Err(error) if self.files.is_remote() => return Err(error),
+            Err(error) => {
+                tracing::error!(%path, %error, "a published file cannot be read");
+                None
+            }
+            Ok(found) => found,
+        };
+        if found.is_none() && self.files.is_remote() && !known.contains(&path) {
+            // Another server has deleted it since it was listed.
+            return Ok((path, None));
         }
-        let found = found.ok().flatten();
         let right = found.filter(|bytes| names.verify(&path, bytes, &self.root) == Verdict::Right);
         match &right {
             Some(bytes) => self.restore(path, bytes),
@@ -91,7 +132,7 @@ impl Shelf {
                 self.put_wrong(path);
             }
         }
-        right
+        Ok((path, right))
     }
 
     fn put_wrong(&self, path: Path) {

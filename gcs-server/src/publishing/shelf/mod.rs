@@ -10,11 +10,12 @@ mod shelved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use gcs_core::files::Path;
-use gcs_core::{Digest, PublicKey};
+use gcs_core::{Digest, PublicKey, Version};
 use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -22,13 +23,14 @@ use tokio::sync::Notify;
 pub use self::sealed::Sealed;
 use self::shelved::{Contents, SLICE, most_held};
 pub use self::shelved::{Memory, Shelved};
-use super::Files;
+use super::files::PATIENCE;
 use super::verify::{Names, Verdict};
+use super::{Files, version_of};
 
-/// A published file that cannot be served now, because it is damaged or missing on disk. It is being
-/// mended.
+/// A published file that cannot be served now, because it is damaged or missing in its place, or cannot be read
+/// from there. It is being mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a published file is damaged or missing on disk")]
+#[error("a published file is damaged, missing or cannot be read")]
 pub struct Damaged;
 
 /// A place on the shelf.
@@ -66,7 +68,9 @@ impl Places {
 #[derive(Debug)]
 pub struct Shelf {
     pub(super) files: Files,
-    root: PublicKey,
+    pub(super) root: PublicKey,
+    /// Whether the published files have been looked at.
+    is_loaded: AtomicBool,
     /// Most bytes of memory for files.
     most: u64,
     places: RwLock<Places>,
@@ -89,6 +93,7 @@ impl Shelf {
         Shelf {
             files,
             root,
+            is_loaded: AtomicBool::new(false),
             most,
             places: RwLock::default(),
             names: RwLock::default(),
@@ -129,7 +134,7 @@ impl Shelf {
         let number = range.start / SLICE;
         let (start, end) = (number * SLICE, file.length.min((number + 1) * SLICE));
         let expected = slices.get(number as usize).ok_or(Damaged)?;
-        match self.files.get_range(&file.name, start..end).await {
+        match self.files.part_soon(&file.name, start..end).await {
             Ok(slice) if Digest::of(&slice) == *expected => {
                 let wanted = (range.start - start) as usize..(range.end.min(end) - start) as usize;
                 Ok(slice.slice(wanted))
@@ -143,9 +148,11 @@ impl Shelf {
 
     /// Verifies a file that nobody has looked at yet. One after the other: each is in memory meanwhile.
     async fn check(&self, name: &str, path: Path) -> Result<Arc<Shelved>, Damaged> {
-        let _one = self.checking.lock().await;
+        // Where storage does not answer, nobody waits for all those before.
+        let turn = tokio::time::timeout(PATIENCE, self.checking.lock()).await;
+        let _one = turn.map_err(|_| Damaged)?;
         if let Some(Place::Unchecked(_)) = self.place(name) {
-            match self.files.find(name).await {
+            match self.files.find_soon(name).await {
                 Ok(Some(bytes)) if self.is_as_written(&path, &bytes) => self.restore(path, &bytes),
                 _ => self.doubt(name),
             }
@@ -297,6 +304,26 @@ impl Shelf {
     /// The manifest that is served from now on.
     pub(super) fn set_manifest(&self, manifest: &Bytes) {
         self.put(Arc::new(Shelved::new(Path::Manifest, manifest, true)));
+    }
+
+    /// The manifest that is served now.
+    pub(super) fn manifest(&self) -> Option<Bytes> {
+        self.in_memory(&Path::Manifest.to_string())?.good_copy()
+    }
+
+    /// The version of the manifest that is served now.
+    pub(super) fn version(&self) -> Option<Version> {
+        version_of(&self.manifest()?, &self.root)
+    }
+
+    /// Whether the published files have been looked at: those that are not here are not there.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.is_loaded.load(Ordering::Relaxed)
+    }
+
+    /// Why the storage of the files cannot be used, if the last try failed.
+    pub fn trouble(&self) -> Option<String> {
+        self.files.trouble()
     }
 
     /// Whether a file has the bytes that its name, or an index that was there at the start, says.

@@ -6,6 +6,8 @@ pub mod foreign;
 pub mod home;
 pub mod postgres;
 pub mod process;
+pub mod s3;
+pub mod s3_proxy;
 pub mod server;
 pub mod shelf;
 #[path = "../../../../gcs-core/tests/small_disk/mod.rs"]
