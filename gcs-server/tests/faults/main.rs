@@ -32,6 +32,7 @@
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod common {
     pub mod api;
+    pub mod postgres;
     pub mod process;
     pub mod wal;
 }
@@ -40,16 +41,21 @@ mod books;
 mod calls;
 mod check;
 mod clocks;
+mod cluster;
 mod cuts;
 mod disk;
 mod full;
 mod kills;
 mod lies;
+mod nodes;
 mod phone;
 mod rig;
 mod server;
 mod shim;
+mod traffic;
 mod watch;
+mod wire;
+mod witness;
 
 use gcs_server::random::Random;
 
@@ -78,6 +84,15 @@ impl Dice {
         let seed = set.unwrap_or_else(|| server::now() ^ u64::from(std::process::id()) << 32);
         println!("{name}: FAULT_SEED={seed}");
         Dice(Random::seeded(seed))
+    }
+
+    fn seeded(seed: u64) -> Dice {
+        Dice(Random::seeded(seed))
+    }
+
+    /// Chance for a thread of its own, so that how threads take turns changes nothing.
+    fn child(&self) -> Dice {
+        Dice::seeded(self.below(u64::MAX))
     }
 
     /// A number below `most`.
