@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Clock;
 
-/// Seconds by which a clock may be off the anchor.
-const LARGEST_STEP: u64 = 300;
+/// Seconds by which a clock may be off the anchor, or off the clock of a store.
+pub(crate) const LARGEST_STEP: u64 = 300;
 
 /// Seconds in which the anchor follows the clock by one second. A time service that corrects the clock by
 /// small steps brings less, so the steps of years do not add up to a leap.

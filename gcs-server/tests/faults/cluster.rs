@@ -157,6 +157,19 @@ impl Cluster {
         standby.server.signal_children("-CONT");
     }
 
+    /// From now on the primary does not wait for its standby, which gets nothing.
+    pub fn let_standby_lag(&self) {
+        let pair = lock(&self.pair);
+        let standby = pair.standby.as_ref().expect("there is a standby");
+        let alone = ["ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"];
+        alone.iter().for_each(|statement| standby.server.execute("postgres", statement));
+        let alone = ["ALTER SYSTEM SET synchronous_standby_names = ''", "SELECT pg_reload_conf()"];
+        alone.iter().for_each(|statement| pair.primary.server.execute("postgres", statement));
+        let wait = "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_replication)
+            LOOP PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$";
+        pair.primary.server.execute("postgres", wait);
+    }
+
     /// Executes statements on the log's database.
     pub fn execute(&self, statements: &str) {
         lock(&self.pair).primary.server.execute("log", statements);
@@ -220,13 +233,19 @@ impl Cluster {
         Ok(files)
     }
 
-    /// What the offline commands say of the log: `verify-log`, and the digest of a `rebuild`.
+    /// What the offline commands say of the log and of the published files: `verify-log`, and the digest of a
+    /// `rebuild`.
     ///
     /// # Errors
     /// What one of them complains of.
     pub fn look_offline(&self) -> Result<String, String> {
         let folder = tempfile::tempdir_in(self.home.path()).unwrap();
         give_keys(&self.nodes[0].folder, folder.path());
+        for (name, bytes) in self.nodes[0].public() {
+            let path = folder.path().join("public").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
         let store = lock(&self.pair).primary.server.text("log");
         let run = |name: &str| {
             let mut command = program();
@@ -314,7 +333,16 @@ impl Node {
     /// # Errors
     /// What it says if it does not start.
     pub fn start(&self) -> Result<(), String> {
-        let server = Server::launch(command(&self.folder, &self.settings), &self.operator)?;
+        self.start_with(&[])
+    }
+
+    /// As [`Node::start`], with other variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_with(&self, others: &[(&'static str, String)]) -> Result<(), String> {
+        let settings = [&self.settings[..], others].concat();
+        let server = Server::launch(command(&self.folder, &settings), &self.operator)?;
         self.take(server);
         Ok(())
     }
@@ -322,10 +350,6 @@ impl Node {
     pub fn kill(&self) {
         self.change(|seat| (seat.api, seat.serves) = (None, false));
         *lock(&self.server) = None;
-    }
-
-    pub fn is_down(&self) -> bool {
-        lock(&self.server).is_none()
     }
 
     /// Stops it for a time, as a machine that is suspended.

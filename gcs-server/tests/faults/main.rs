@@ -52,6 +52,7 @@ mod phone;
 mod rig;
 mod server;
 mod shim;
+mod splits;
 mod traffic;
 mod watch;
 mod wire;

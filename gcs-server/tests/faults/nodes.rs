@@ -214,6 +214,7 @@ struct Tally {
 impl Tally {
     fn count(&mut self, schedule: &Schedule, passed: &Passed) {
         self.acknowledged += passed.acknowledged;
+        self.postponed += passed.postponed;
         for plan in &schedule.of_nodes {
             match plan.fault {
                 Fault::Kill | Fault::KillInTick => self.kills += 1,
@@ -328,9 +329,7 @@ pub fn compare(rig: &mut Rig, cluster: &Cluster, witness: &Witness, dice: &Dice)
     }
     findings.wrong.extend(cluster.expect_level().err());
     match cluster.published() {
-        Ok(files) => {
-            witness.compare(&files);
-        }
+        Ok(files) => witness.compare(&files),
         Err(difference) => findings.wrong(difference),
     }
     match cluster.look_offline() {

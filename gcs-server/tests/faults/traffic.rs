@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::Dice;
 use crate::books::{Fate, Report};
 use crate::cluster::{Cluster, Node, Seat, lock};
@@ -16,8 +14,8 @@ use crate::server::agent_for;
 use crate::watch::Watch;
 use crate::witness::{Witness, read_all};
 
-/// Clients that report at the same time.
-const CLIENTS: usize = 6;
+/// Clients of each node that report at the same time.
+const CLIENTS: usize = 2;
 
 /// Reports that are ready for one round.
 const READY: usize = 3000;
@@ -25,8 +23,13 @@ const READY: usize = 3000;
 /// Longest pause of a client between two reports, in milliseconds.
 const PAUSE: u64 = 60;
 
-/// How long a client waits for an answer.
+/// Most syncs of the phone in a round: for each, a quarter of an hour passes for the phone, and after a day
+/// what is published has expired.
+const SYNCS: usize = 12;
+
+/// How long a client waits for an answer, and how long if it asks another node.
 const PATIENCE: Duration = Duration::from_secs(20);
+const BRIEFLY: Duration = Duration::from_secs(2);
 
 /// How long a node may take to accept reports again after a fault.
 const BACK: Duration = Duration::from_secs(90);
@@ -47,6 +50,8 @@ pub struct Traffic<'a> {
 /// What came of a round.
 pub struct Passed {
     pub acknowledged: usize,
+    /// Answers that a clock was in doubt.
+    pub postponed: usize,
     /// Longest time in which no node acknowledged a report.
     pub longest_gap: Duration,
     /// How long nodes took, once their fault was over, until they acknowledged a report.
@@ -85,6 +90,7 @@ impl<'a> Traffic<'a> {
         let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
         Passed {
             acknowledged: watch.acknowledged(),
+            postponed: watch.postponed(),
             longest_gap: gaps.max().unwrap_or_default(),
             backs: backs.into_inner().expect(inner),
             wrong: wrong.into_inner().expect(inner),
@@ -100,9 +106,9 @@ impl<'a> Traffic<'a> {
     ) -> BTreeMap<String, Option<bool>> {
         let is_over = || self.watch.is_over();
         std::thread::scope(|scope| {
-            for _ in 0..CLIENTS {
+            for node in self.cluster.nodes.iter().flat_map(|node| [node; CLIENTS]) {
                 let dice = dice.child();
-                scope.spawn(move || self.report_all(&dice));
+                scope.spawn(move || self.report_all(node, &dice));
             }
             let (of_ticks, of_corrections, of_phone) = (dice.child(), dice.child(), dice.child());
             scope.spawn(move || self.tick_all(&of_ticks));
@@ -143,37 +149,36 @@ impl<'a> Traffic<'a> {
     }
 
     fn send(&self, agent: &ureq::Agent, node: &Node, report: &Report) -> Fate {
-        match node.seat().api {
-            Some(api) => Fate::of(send(agent, &api, report).as_ref()),
-            None => Fate::Unknown,
+        let Some(api) = node.seat().api else { return Fate::Unknown };
+        let fate = Fate::of(send(agent, &api, report).as_ref());
+        if fate == Fate::Postponed {
+            self.watch.count_postponed();
         }
+        fate
     }
 
     fn tell(&self, report: Report, fate: Fate) {
-        match &fate {
-            Fate::Acknowledged(_) => {
-                lock(&self.times).push(Instant::now());
-                self.watch.count_acknowledged();
-            }
-            Fate::Postponed => self.watch.count_postponed(),
-            Fate::Unknown | Fate::Refused(_) => {}
+        if let Fate::Acknowledged(_) = &fate {
+            lock(&self.times).push(Instant::now());
+            self.watch.count_acknowledged();
         }
         lock(&self.told).push((report, fate));
     }
 
-    fn report_all(&self, dice: &Dice) {
-        let agent = agent_for(PATIENCE);
+    /// A client that asks one node first, so that one that does not answer does not keep everybody.
+    fn report_all(&self, node: &Node, dice: &Dice) {
+        let (agent, elsewhere) = (agent_for(PATIENCE), agent_for(BRIEFLY));
         while !self.watch.is_over() {
             std::thread::sleep(Duration::from_millis(dice.below(PAUSE)));
             let Some(report) = lock(&self.queue).pop() else { return };
-            let mut fate = self.send(&agent, self.cluster.any(dice), &report);
+            let mut fate = self.send(&agent, node, &report);
             // Whoever was told nothing certain asks again, mostly somewhere else.
             while matches!(fate, Fate::Unknown | Fate::Postponed) && dice.below(3) > 0 {
-                let again = self.send(&agent, self.cluster.any(dice), &report);
+                let again = self.send(&elsewhere, self.cluster.any(dice), &report);
                 fate = if again == Fate::Postponed { fate } else { again };
             }
             if matches!(fate, Fate::Acknowledged(_)) && dice.below(8) == 0 {
-                let again = self.send(&agent, self.cluster.any(dice), &report);
+                let again = self.send(&elsewhere, self.cluster.any(dice), &report);
                 if again != fate && !matches!(again, Fate::Unknown | Fate::Postponed) {
                     self.wrong(format!("{fate:?} at one node, {again:?} at another"));
                 }
@@ -194,7 +199,11 @@ impl<'a> Traffic<'a> {
 
     /// A phone that asks any node: it may be told of an older publication, and never takes it.
     fn sync_all(&self, phone: &mut Phone, dice: &Dice) {
-        while !self.watch.is_over() {
+        for _ in 0..SYNCS {
+            std::thread::sleep(Duration::from_millis(200 + dice.below(1000)));
+            if self.watch.is_over() {
+                return;
+            }
             let node = self.cluster.any(dice);
             let Seat { api, turn, serves } = node.seat();
             if let Some(api) = api.filter(|_| serves)
@@ -205,7 +214,6 @@ impl<'a> Traffic<'a> {
                     self.wrong(format!("a phone that asked node {}: {said}", node.name));
                 }
             }
-            std::thread::sleep(Duration::from_millis(150));
         }
     }
 

@@ -89,7 +89,18 @@ impl Witness {
     }
 
     /// Notes a manifest that a node served.
-    pub fn note(&self, node: &'static str, bytes: &[u8]) -> Option<Manifest> {
+    fn note(&self, node: &'static str, bytes: &[u8]) -> Option<Manifest> {
+        let manifest = self.compare_manifest(node, bytes)?;
+        let version = version(&manifest);
+        let newest = lock(&self.newest).insert(node, version);
+        if let Some(newest) = newest.filter(|newest| *newest > version) {
+            self.wrong(format!("node {node} went back from {newest:?} to {version:?}"));
+        }
+        Some(manifest)
+    }
+
+    /// Compares a manifest with what was served under its number before.
+    fn compare_manifest(&self, node: &str, bytes: &[u8]) -> Option<Manifest> {
         let manifest = match Manifest::verify_file(bytes, &self.root) {
             Ok(manifest) => manifest,
             Err(error) => {
@@ -97,29 +108,25 @@ impl Witness {
                 return None;
             }
         };
-        let version = Version { series: manifest.series, tick: manifest.tick };
+        let version = version(&manifest);
         let mut manifests = lock(&self.manifests);
         if manifests.entry(version).or_insert_with(|| bytes.to_vec()) != bytes {
             self.wrong(format!("{version:?} was published with two contents, one by node {node}"));
-        }
-        let newest = *lock(&self.newest).entry(node).and_modify(|newest| *newest = version.max(*newest)).or_insert(version);
-        if newest > version {
-            self.wrong(format!("node {node} went back from {newest:?} to {version:?}"));
         }
         Some(manifest)
     }
 
     /// Compares every manifest that was served with those that are kept, of which none may be missing.
-    /// Returns how many are kept.
-    pub fn compare(&self, files: &BTreeMap<String, Vec<u8>>) -> usize {
+    pub fn compare(&self, files: &BTreeMap<String, Vec<u8>>) {
         let mut kept = BTreeMap::new();
         for (name, bytes) in files {
             let Some(of) = name.strip_prefix("v1/manifests/") else { continue };
-            let Some(Manifest { series, tick, .. }) = self.note("of all", bytes) else { continue };
-            if of != format!("{series}-{tick}") {
-                self.wrong(format!("{name} is {series}-{tick}"));
+            let Some(manifest) = self.compare_manifest("that keeps it", bytes) else { continue };
+            let version = version(&manifest);
+            if of != format!("{}-{}", version.series, version.tick) {
+                self.wrong(format!("{name} is {version:?}"));
             }
-            kept.insert(Version { series, tick }, bytes);
+            kept.insert(version, bytes);
         }
         let served = lock(&self.manifests);
         for version in served.keys().filter(|version| !kept.contains_key(version)) {
@@ -129,8 +136,11 @@ impl Witness {
         if ticks != (1..=ticks.len() as u32).collect::<Vec<_>>() {
             self.wrong(format!("the publications are {ticks:?}"));
         }
-        kept.len()
     }
+}
+
+fn version(manifest: &Manifest) -> Version {
+    Version { series: manifest.series, tick: manifest.tick }
 }
 
 /// Reads from all nodes in turn until told to stop.
