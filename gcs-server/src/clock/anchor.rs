@@ -323,7 +323,10 @@ mod tests {
             assert_eq!(clock.look(|_| true), Reading { now: NOW + 11, leap: None });
             machine.set(HOUR);
             clock.compare(Some(NOW + 11));
-            assert_eq!(clock.look(|_| true), Reading { now: NOW + 11 + HOUR as u64, leap: Some(HOUR - ahead) });
+            assert_eq!(
+                clock.look(|_| true),
+                Reading { now: NOW + 11 + HOUR as u64, leap: Some(HOUR - ahead) }
+            );
         }
     }
 

@@ -108,7 +108,8 @@ impl Plan {
             3 => Fault::Cut,
             4 | 5 => {
                 let late = if dice.below(2) == 0 { Late::Comes } else { Late::IsGone };
-                let (there, back) = [(true, true), (true, false), (false, true)][dice.below(3) as usize];
+                let (there, back) =
+                    [(true, true), (true, false), (false, true)][dice.below(3) as usize];
                 Fault::Stall(Mode::Stalled { there, back }, late)
             }
             6 => Fault::Slow,
