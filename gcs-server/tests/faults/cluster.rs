@@ -3,19 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::Dice;
 use crate::common::api::Api;
 use crate::common::postgres::Postgres;
 use crate::common::process::{program, text};
+use crate::namespace::Namespace;
 use crate::rig::Rig;
-use crate::server::{Server, agent_for, command, signal, try_operate};
+use crate::server::{Server, agent_for, command, command_as, signal, try_operate};
 use crate::shim::Shim;
 use crate::wire::{Mode, Wire};
 
@@ -71,6 +74,8 @@ pub struct Node {
     pub name: &'static str,
     pub folder: PathBuf,
     pub wires: [Wire; 2],
+    /// Where it runs, if not where the tests do.
+    pub namespace: Option<Namespace>,
     pub shim: Shim,
     /// Seconds by which its clock is ahead.
     pub skew: i64,
@@ -89,24 +94,27 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Three nodes of a new deployment; `None`, said aloud, where there is no PostgreSQL.
-    pub fn begin(dice: &Dice) -> Option<(Rig, Cluster)> {
+    /// Three nodes of a new deployment; `None`, said aloud, where there is no PostgreSQL. Each may have a network
+    /// namespace of its own.
+    pub fn begin(dice: &Dice, namespaces: [Option<Namespace>; 3]) -> Option<(Rig, Cluster)> {
         let primary = Postgres::start_one()?;
         primary.execute("postgres", "CREATE DATABASE log");
         let home = tempfile::tempdir().unwrap();
         let sockets = [primary.socket(), primary.socket()];
         let skews = skews(dice);
-        let mut nodes = NAMES.iter().zip(skews);
-        let (name, skew) = nodes.next().unwrap();
-        let mut first = Node::new(name, skew, home.path(), &sockets);
-        let (mut rig, server) = Rig::begin(&first.folder, &first.settings).unwrap();
-        first.operator = rig.operator.clone();
+        let nodes = NAMES.into_iter().zip(skews).zip(namespaces);
+        let node =
+            |((name, skew), namespace)| Node::new(name, skew, namespace, home.path(), &sockets);
+        let mut nodes: Vec<Node> = nodes.map(node).collect();
+        let first = &mut nodes[0];
+        let server = Server::launch(first.command(&[]), "").unwrap();
+        let mut rig = Rig::on(&server, &first.folder);
+        // Elsewhere than on loopback, reports wait for others.
+        server.set("min_reports", json!(1));
+        first.operator.clone_from(&rig.operator);
         rig.open(&server, 100);
         let root = server.root.clone();
         first.take(server);
-        let mut nodes: Vec<Node> = std::iter::once(first)
-            .chain(nodes.map(|(name, skew)| Node::new(name, skew, home.path(), &sockets)))
-            .collect();
         for at in 1..nodes.len() {
             nodes[at].operator = rig.operator.clone();
             fs::create_dir_all(&nodes[at].folder).unwrap();
@@ -263,6 +271,11 @@ impl Cluster {
         digest.map(str::to_owned).ok_or(rebuilt)
     }
 
+    /// How much of the log the first node has applied.
+    pub fn position(&self) -> Value {
+        self.nodes[0].look()["position"].clone()
+    }
+
     /// Compares the nodes' digest with that of a rebuild.
     ///
     /// # Errors
@@ -299,17 +312,35 @@ fn give_keys(from: &Path, to: &Path) {
 }
 
 impl Node {
-    fn new(name: &'static str, skew: i64, home: &Path, sockets: &[PathBuf; 2]) -> Node {
-        let wires = [Wire::new(&sockets[0]), Wire::new(&sockets[1])];
-        let [one, two] = [wires[0].port(), wires[1].port()];
+    fn new(
+        name: &'static str,
+        skew: i64,
+        namespace: Option<Namespace>,
+        home: &Path,
+        sockets: &[PathBuf; 2],
+    ) -> Node {
+        let here = namespace.as_ref().map_or(Ipv4Addr::LOCALHOST, Namespace::database);
+        let wires = [Wire::new(here, &sockets[0]), Wire::new(here, &sockets[1])];
+        let [one, two] = [wires[0].address(), wires[1].address()];
         let shim = Shim::new();
         shim.set_clock(skew);
         let mut settings = shim.settings();
-        let store = format!("postgres://test@127.0.0.1:{one},127.0.0.1:{two}/log");
+        let store = format!("postgres://test@{one},{two}/log?sslmode=disable");
         settings.push(("GCS_SERVER_STORE", store));
         let seat = Mutex::new(Seat { api: None, turn: 0, serves: false });
         let (folder, server, operator) = (home.join(name), Mutex::default(), String::new());
-        Node { name, folder, wires, shim, skew, server, seat, settings, operator }
+        Node { name, folder, wires, namespace, shim, skew, server, seat, settings, operator }
+    }
+
+    /// The command that starts it, with more variables in its environment.
+    fn command(&self, others: &[(&'static str, String)]) -> Command {
+        let settings = [&self.settings[..], others].concat();
+        match &self.namespace {
+            None => command(&self.folder, &settings),
+            Some(namespace) => {
+                command_as(&namespace.starter(), namespace.address(), &self.folder, &settings)
+            }
+        }
     }
 
     pub fn seat(&self) -> Seat {
@@ -341,8 +372,7 @@ impl Node {
     /// # Errors
     /// As [`Node::start`].
     pub fn start_with(&self, others: &[(&'static str, String)]) -> Result<(), String> {
-        let settings = [&self.settings[..], others].concat();
-        let server = Server::launch(command(&self.folder, &settings), &self.operator)?;
+        let server = Server::launch(self.command(others), &self.operator)?;
         self.take(server);
         Ok(())
     }

@@ -47,6 +47,7 @@ mod disk;
 mod full;
 mod kills;
 mod lies;
+mod namespace;
 mod nodes;
 mod phone;
 mod rig;

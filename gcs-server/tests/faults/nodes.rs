@@ -12,6 +12,7 @@ use gcs_core::Version;
 use crate::books::Findings;
 use crate::clocks::{expect_dated, oldest};
 use crate::cluster::{Cluster, Node};
+use crate::namespace::Namespace;
 use crate::rig::Rig;
 use crate::server::{agent_for, now};
 use crate::traffic::{Passed, Traffic, tick};
@@ -50,6 +51,10 @@ enum Fault {
     Stall(Mode, Late),
     Slow,
     Reset,
+    /// What is sent is lost, and nobody is told.
+    Unplug,
+    /// So few bits a second come from the database.
+    Narrow(u64),
     Leap,
 }
 
@@ -101,7 +106,7 @@ impl Schedule {
 
 impl Plan {
     fn draw(dice: &Dice, node: usize) -> Plan {
-        let fault = match dice.below(9) {
+        let fault = match dice.below(11) {
             0 => Fault::Kill,
             1 => Fault::KillInTick,
             2 => Fault::Pause,
@@ -114,6 +119,8 @@ impl Plan {
             }
             6 => Fault::Slow,
             7 => Fault::Reset,
+            8 => Fault::Unplug,
+            9 => Fault::Narrow(30_000 + dice.below(400_000)),
             _ => Fault::Leap,
         };
         // Mostly short, so that there are many; sometimes beyond all patience of a node.
@@ -158,6 +165,16 @@ impl Plan {
                 node.set_wires(Mode::Slow(millis(20 + dice.below(400))));
                 sleep(self.lasts);
             }
+            Fault::Unplug => in_namespace(node, |namespace| {
+                namespace.plug(false);
+                sleep(self.lasts);
+                namespace.plug(true);
+            }),
+            Fault::Narrow(bits) => in_namespace(node, |namespace| {
+                namespace.narrow(Some(bits));
+                sleep(self.lasts);
+                namespace.narrow(None);
+            }),
             Fault::Reset => {
                 for _ in 0..1 + dice.below(5) {
                     node.reset_wires();
@@ -176,6 +193,13 @@ impl Plan {
             node.reset_wires();
         }
         node.set_wires(Mode::Whole);
+    }
+}
+
+/// Does something to the links of a node that has some of its own.
+fn in_namespace(node: &Node, harm: impl FnOnce(&Namespace)) {
+    if let Some(namespace) = &node.namespace {
+        harm(namespace);
     }
 }
 
@@ -261,7 +285,11 @@ impl std::fmt::Display for Tally {
 
 /// Some rounds on a new deployment; false where that is not possible.
 fn live(dice: &Dice, rounds: usize, tally: &mut Tally) -> bool {
-    let Some((mut rig, cluster)) = Cluster::begin(dice) else { return false };
+    let namespaces = match Namespace::new() {
+        Some(first) => [Some(first), Namespace::new(), Namespace::new()],
+        None => [None, None, None],
+    };
+    let Some((mut rig, cluster)) = Cluster::begin(dice, namespaces) else { return false };
     rig.oldest = Some(oldest());
     let witness = Witness::new(&cluster.root);
     let mut last = Version { series: 0, tick: 0 };
@@ -328,15 +356,30 @@ pub fn compare(rig: &mut Rig, cluster: &Cluster, witness: &Witness, dice: &Dice)
         Some(checked) => findings.add(&checked),
         None => findings.wrong("the node does not run"),
     }
-    findings.wrong.extend(cluster.expect_level().err());
-    match cluster.published() {
-        Ok(files) => witness.compare(&files),
-        Err(difference) => findings.wrong(difference),
+    // A tick that comes by itself is made somewhere first.
+    let mut wrong = Vec::new();
+    for _ in 0..3 {
+        let before = cluster.position();
+        wrong = differences(cluster, witness);
+        if cluster.position() == before {
+            break;
+        }
     }
-    match cluster.look_offline() {
-        Ok(digest) => findings.wrong.extend(cluster.expect_digest(&digest).err()),
-        Err(error) => findings.wrong(error),
-    }
+    findings.wrong.extend(wrong);
     findings.wrong.extend(witness.take_wrong());
     findings
+}
+
+/// How nodes at rest differ from each other, and from what is computed from their log.
+fn differences(cluster: &Cluster, witness: &Witness) -> Vec<String> {
+    let mut wrong: Vec<String> = cluster.expect_level().err().into_iter().collect();
+    match cluster.published() {
+        Ok(files) => witness.compare(&files),
+        Err(difference) => wrong.push(difference),
+    }
+    match cluster.look_offline() {
+        Ok(digest) => wrong.extend(cluster.expect_digest(&digest).err()),
+        Err(error) => wrong.push(error),
+    }
+    wrong
 }

@@ -55,11 +55,16 @@ impl Rig {
     /// What the server says that does not start.
     pub fn begin(folder: &Path, settings: &[(&str, String)]) -> Result<(Rig, Server), String> {
         let server = Server::start(folder, "", settings)?;
+        Ok((Rig::on(&server, folder), server))
+    }
+
+    /// The rig of a new deployment, whose first server has started.
+    pub fn on(server: &Server, folder: &Path) -> Rig {
         server.until_ready();
         // At this rate no two elements of a test are taken for one another.
         server.set("rate_bits", json!(32));
         let (_, provider) = server.provider("City hospital");
-        let rig = Rig {
+        Rig {
             folder: folder.to_owned(),
             books: Books::default(),
             operator: server.operator.clone(),
@@ -69,8 +74,7 @@ impl Rig {
             provider,
             spare: Vec::new(),
             known: Vec::new(),
-        };
-        Ok((rig, server))
+        }
     }
 
     /// Starts the server again.

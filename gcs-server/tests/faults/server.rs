@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -37,8 +37,28 @@ impl Deref for Server {
 
 /// The command that starts a server.
 pub fn command(folder: &Path, settings: &[(&str, String)]) -> Command {
+    command_as(&[], Ipv4Addr::LOCALHOST, folder, settings)
+}
+
+/// The command that starts a server by another program, which is given its name and arguments. It listens at
+/// an address.
+pub fn command_as(
+    starter: &[String],
+    address: Ipv4Addr,
+    folder: &Path,
+    settings: &[(&str, String)],
+) -> Command {
     let mut command = program();
-    command.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+    if let [starter, arguments @ ..] = starter {
+        let mut started = Command::new(starter);
+        started.args(arguments).arg(command.get_program());
+        for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+            started.env_remove(name);
+        }
+        command = started;
+    }
+    let listen = format!("{address}:0");
+    command.args(["--public-listen", &listen, "--private-listen", &listen]);
     command.arg("--data-dir").arg(folder);
     command.envs(settings.iter().map(|(name, value)| (name, value)));
     command

@@ -20,7 +20,7 @@ const BRIEFLY: Duration = Duration::from_secs(3);
 /// Nodes that are as they should be, and what watches them.
 fn begin(name: &str) -> Option<(Dice, Rig, Cluster, Witness)> {
     let dice = Dice::new(name);
-    let (rig, cluster) = Cluster::begin(&dice)?;
+    let (rig, cluster) = Cluster::begin(&dice, [None, None, None])?;
     let witness = Witness::new(&cluster.root);
     cluster.nodes.iter().for_each(|node| witness.read(&agent(), node));
     assert_eq!(witness.take_wrong(), [""; 0]);

@@ -10,7 +10,7 @@
 //! | reset | its connections end, new ones work |
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -72,9 +72,9 @@ struct Connection {
 }
 
 impl Wire {
-    /// A whole link to a socket file.
-    pub fn new(target: &Path) -> Wire {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// A whole link from an address of this machine to a socket file.
+    pub fn new(address: Ipv4Addr, target: &Path) -> Wire {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             mode: Mutex::new(Mode::Whole),
@@ -87,8 +87,8 @@ impl Wire {
         Wire { address, shared }
     }
 
-    pub fn port(&self) -> u16 {
-        self.address.port()
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Lets new connections lead to another socket file.
