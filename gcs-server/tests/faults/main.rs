@@ -13,6 +13,11 @@
 //! | `check` | the comparison of a server with the books |
 //! | `kills`, `cuts`, `calls`, `full`, `clocks` | the faults |
 //! | `lies` | faults that are planted, which the harness must find |
+//! | `cluster`, `node`, `pair` | three nodes on one log in PostgreSQL, which has a standby |
+//! | `wire`, `namespace` | links to the database that fail: of the tests' own, and of the system |
+//! | `traffic`, `witness` | load on several nodes, and what they ever served |
+//! | `nodes`, `schedule` | the faults of several nodes, and which of them come when |
+//! | `splits` | faults of several nodes that are planted |
 //!
 //! A run prints its seed. `FAULT_SEED` repeats the choices of a run, though not its timing.
 //! `FAULT_ROUNDS` is the number of rounds, for long runs: `FAULT_ROUNDS=1000 cargo test --release
@@ -48,9 +53,12 @@ mod full;
 mod kills;
 mod lies;
 mod namespace;
+mod node;
 mod nodes;
+mod pair;
 mod phone;
 mod rig;
+mod schedule;
 mod server;
 mod shim;
 mod splits;

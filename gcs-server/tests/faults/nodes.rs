@@ -11,19 +11,17 @@ use gcs_core::Version;
 
 use crate::books::Findings;
 use crate::clocks::{expect_dated, oldest};
-use crate::cluster::{Cluster, Node};
+use crate::cluster::Cluster;
 use crate::namespace::Namespace;
 use crate::rig::Rig;
-use crate::server::{agent_for, now};
-use crate::traffic::{Passed, Traffic, tick};
-use crate::wire::Mode;
+use crate::schedule::{Fault, OfBase, Schedule};
+use crate::server::now;
+use crate::traffic::{Passed, Traffic};
 use crate::witness::Witness;
 use crate::{Dice, LEAST_LOAD, is_long, rounds};
 
 /// Rounds of one deployment.
 const LIFE: usize = 5;
-
-const HOUR: u64 = 3600;
 
 #[test]
 fn nodes_lose_invent_and_double_nothing_whatever_fails() {
@@ -38,181 +36,6 @@ fn nodes_lose_invent_and_double_nothing_whatever_fails() {
         println!("nodes: {tally}");
         assert!(tally.void <= tally.rounds.max(2), "too many rounds were void: {tally}");
     }
-}
-
-/// What is done to a node.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Kill,
-    KillInTick,
-    Pause,
-    Cut,
-    /// Nothing comes both ways or one way; in the end what stood still comes late, or is gone.
-    Stall(Mode, Late),
-    Slow,
-    Reset,
-    /// What is sent is lost, and nobody is told.
-    Unplug,
-    /// So few bits a second come from the database.
-    Narrow(u64),
-    Leap,
-}
-
-/// What becomes of what stood still in a link.
-#[derive(Clone, Copy, Debug)]
-enum Late {
-    Comes,
-    IsGone,
-}
-
-/// A fault of one node: which, when and how long.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    node: usize,
-    fault: Fault,
-    after: Duration,
-    lasts: Duration,
-    /// For whatever else is up to chance.
-    chance: u64,
-}
-
-/// A fault of the database.
-#[derive(Clone, Copy, Debug)]
-enum OfBase {
-    LosesPrimary(Duration),
-    StandbyStops(Duration),
-}
-
-/// What is done in one round.
-#[derive(Clone, Debug)]
-struct Schedule {
-    of_nodes: Vec<Plan>,
-    of_base: Option<OfBase>,
-}
-
-impl Schedule {
-    fn draw(dice: &Dice) -> Schedule {
-        let first = dice.below(3) as usize;
-        let count = 1 + dice.below(3) as usize;
-        let of_nodes = (0..count).map(|at| Plan::draw(dice, (first + at) % 3)).collect();
-        let of_base = match dice.below(6) {
-            0 | 1 => Some(OfBase::LosesPrimary(millis(dice.below(1500)))),
-            2 => Some(OfBase::StandbyStops(millis(500 + dice.below(6000)))),
-            _ => None,
-        };
-        Schedule { of_nodes, of_base }
-    }
-}
-
-impl Plan {
-    fn draw(dice: &Dice, node: usize) -> Plan {
-        let fault = match dice.below(11) {
-            0 => Fault::Kill,
-            1 => Fault::KillInTick,
-            2 => Fault::Pause,
-            3 => Fault::Cut,
-            4 | 5 => {
-                let late = if dice.below(2) == 0 { Late::Comes } else { Late::IsGone };
-                let (there, back) =
-                    [(true, true), (true, false), (false, true)][dice.below(3) as usize];
-                Fault::Stall(Mode::Stalled { there, back }, late)
-            }
-            6 => Fault::Slow,
-            7 => Fault::Reset,
-            8 => Fault::Unplug,
-            9 => Fault::Narrow(30_000 + dice.below(400_000)),
-            _ => Fault::Leap,
-        };
-        // Mostly short, so that there are many; sometimes beyond all patience of a node.
-        let longest = match dice.below(8) {
-            0 if is_long() && dice.below(4) == 0 => 60_000,
-            0 => 10_000,
-            _ => 3000,
-        };
-        let lasts = millis(300 + dice.below(longest));
-        Plan { node, fault, after: millis(dice.below(1500)), lasts, chance: dice.below(u64::MAX) }
-    }
-
-    /// Does it, and undoes it. Returns once the node accepts reports again.
-    fn carry_out(&self, traffic: &Traffic<'_>, node: &Node) {
-        std::thread::sleep(self.after);
-        self.harm(traffic, node);
-        traffic.until_back(node);
-    }
-
-    fn harm(&self, traffic: &Traffic<'_>, node: &Node) {
-        let (sleep, dice) = (std::thread::sleep, Dice::seeded(self.chance));
-        match self.fault {
-            Fault::Kill => kill(traffic, node, self.lasts),
-            Fault::KillInTick => {
-                std::thread::scope(|scope| {
-                    let api = node.seat().api;
-                    scope.spawn(|| api.map(|api| tick(&agent_for(Duration::from_secs(5)), &api)));
-                    sleep(Duration::from_micros(dice.below(60_000)));
-                    kill(traffic, node, self.lasts);
-                });
-            }
-            Fault::Pause => node.pause(self.lasts.max(millis(2000))),
-            Fault::Cut => {
-                node.set_wires(Mode::Cut);
-                sleep(self.lasts);
-            }
-            Fault::Stall(mode, _) => {
-                node.set_wires(mode);
-                sleep(self.lasts);
-            }
-            Fault::Slow => {
-                node.set_wires(Mode::Slow(millis(20 + dice.below(400))));
-                sleep(self.lasts);
-            }
-            Fault::Unplug => in_namespace(node, |namespace| {
-                namespace.plug(false);
-                sleep(self.lasts);
-                namespace.plug(true);
-            }),
-            Fault::Narrow(bits) => in_namespace(node, |namespace| {
-                namespace.narrow(Some(bits));
-                sleep(self.lasts);
-                namespace.narrow(None);
-            }),
-            Fault::Reset => {
-                for _ in 0..1 + dice.below(5) {
-                    node.reset_wires();
-                    sleep(self.lasts / 5);
-                }
-            }
-            Fault::Leap => {
-                let size = (HOUR + dice.below(48 * HOUR)) as i64;
-                let leap = if dice.below(2) == 0 { size } else { -size };
-                node.shim.set_clock(node.skew + leap);
-                sleep(self.lasts);
-                node.shim.set_clock(node.skew);
-            }
-        }
-        if let Fault::Stall(_, Late::IsGone) = self.fault {
-            node.reset_wires();
-        }
-        node.set_wires(Mode::Whole);
-    }
-}
-
-/// Does something to the links of a node that has some of its own.
-fn in_namespace(node: &Node, harm: impl FnOnce(&Namespace)) {
-    if let Some(namespace) = &node.namespace {
-        harm(namespace);
-    }
-}
-
-fn kill(traffic: &Traffic<'_>, node: &Node, lasts: Duration) {
-    node.kill();
-    std::thread::sleep(lasts.min(millis(3000)));
-    if let Err(error) = node.start() {
-        traffic.wrong(format!("node {} does not start: {error}", node.name));
-    }
-}
-
-fn millis(count: u64) -> Duration {
-    Duration::from_millis(count)
 }
 
 /// What many rounds came to.
@@ -327,20 +150,9 @@ fn run(
     schedule: &Schedule,
 ) -> Passed {
     let faults = |traffic: &Traffic<'_>| {
-        if !traffic.watch.until(LEAST_LOAD) {
-            return;
+        if traffic.watch.until(LEAST_LOAD) {
+            schedule.carry_out(traffic, cluster);
         }
-        std::thread::scope(|scope| {
-            for plan in &schedule.of_nodes {
-                scope.spawn(|| plan.carry_out(traffic, &cluster.nodes[plan.node]));
-            }
-            match schedule.of_base {
-                Some(OfBase::LosesPrimary(pause)) => cluster.lose_primary(pause),
-                Some(OfBase::StandbyStops(pause)) => cluster.stop_standby(pause),
-                None => {}
-            }
-        });
-        cluster.nodes.iter().for_each(|node| traffic.until_back(node));
     };
     let passed = Traffic::run(rig, cluster, witness, dice, faults);
     cluster.add_standby();
@@ -348,7 +160,7 @@ fn run(
 }
 
 /// Compares all nodes with the books and with each other, when everything is whole.
-pub fn compare(rig: &mut Rig, cluster: &Cluster, witness: &Witness, dice: &Dice) -> Findings {
+fn compare(rig: &mut Rig, cluster: &Cluster, witness: &Witness, dice: &Dice) -> Findings {
     let mut findings = Findings::default();
     findings.wrong.extend(cluster.expect_level().err());
     let checked = cluster.any(dice).with(|server| rig.check(server, dice));

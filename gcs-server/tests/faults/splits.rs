@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::Dice;
 use crate::books::{Fate, Report};
-use crate::cluster::{Cluster, Node};
+use crate::cluster::Cluster;
+use crate::node::Node;
 use crate::rig::{Rig, send};
 use crate::server::{agent, kill_process};
 use crate::traffic::{Traffic, tick};
@@ -77,7 +78,7 @@ fn a_node_that_does_not_follow_is_found() {
 
     // It has a log of its own from now on: the same up to here, and as long as the other one.
     node.kill();
-    let store = cluster.fork();
+    let store = cluster.pair().fork();
     node.start_with(&[("GCS_SERVER_STORE", store)]).unwrap();
     cluster.expect_level().unwrap();
     let report = rig.draw(&dice);
@@ -109,7 +110,7 @@ fn copy(from: &Path, into: &Path) {
 fn a_log_that_lets_two_nodes_have_one_position_is_found() {
     let Some((dice, mut rig, cluster, witness)) = begin("no key") else { return };
     let append_blindly = |traffic: &Traffic<'_>| {
-        cluster.execute("ALTER TABLE gcs_batch DROP CONSTRAINT gcs_batch_pkey");
+        cluster.pair().execute("ALTER TABLE gcs_batch DROP CONSTRAINT gcs_batch_pkey");
         // Until nobody accepts anything any more, or all that is ready is sent.
         while cluster.look_offline().is_ok() && traffic.watch.until_more(20) {}
     };
@@ -122,12 +123,12 @@ fn a_log_that_lets_two_nodes_have_one_position_is_found() {
 #[test]
 fn a_standby_that_is_not_waited_for_loses_reports() {
     let Some((dice, mut rig, cluster, _)) = begin("lag") else { return };
-    cluster.let_standby_lag();
+    cluster.pair().let_standby_lag();
     for node in cluster.nodes.iter().cycle().take(30) {
         let report = rig.draw(&dice);
         accepted(&mut rig, node, report);
     }
-    cluster.lose_primary(Duration::ZERO);
+    cluster.pair().lose_primary(Duration::ZERO);
     match cluster.expect_level() {
         Ok(()) => {
             let findings = cluster.nodes[0].with(|server| rig.check(server, &dice)).unwrap();

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::Dice;
 use crate::books::{Fate, Report};
-use crate::cluster::{Cluster, Node, Seat, lock};
+use crate::cluster::Cluster;
 use crate::common::api::{Api, bearer, try_ask};
+use crate::node::{Node, Seat, lock};
 use crate::phone::{Phone, WENT_BACK};
 use crate::rig::{Rig, retract, send};
 use crate::server::agent_for;

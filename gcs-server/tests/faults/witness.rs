@@ -9,8 +9,9 @@ use data_encoding::HEXLOWER;
 use gcs_core::files::Manifest;
 use gcs_core::{PublicKey, Version};
 
-use crate::cluster::{Cluster, Node, lock};
+use crate::cluster::Cluster;
 use crate::common::api::try_ask;
+use crate::node::{Node, lock};
 
 /// Faults that are kept; more say nothing new.
 const KEPT: usize = 20;
