@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Clock;
 
-/// Seconds by which a clock may be off the anchor.
-const LARGEST_STEP: u64 = 300;
+/// Seconds by which a clock may be off the anchor, or off the clock of a store.
+pub(crate) const LARGEST_STEP: u64 = 300;
 
 /// Seconds in which the anchor follows the clock by one second. A time service that corrects the clock by
 /// small steps brings less, so the steps of years do not add up to a leap.
@@ -61,7 +61,7 @@ fn difference(a: u64, b: u64) -> i64 {
 /// What a clock says, and whether it leapt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Unix time in seconds.
+    /// Unix time in seconds, by the clock of the store if it has one that agrees.
     pub now: u64,
     /// Seconds by which the clock is off the time that has passed since it was trusted, or off the clock of
     /// the store, if that is more than five minutes; negative if it is behind.
@@ -93,9 +93,18 @@ impl WatchedClock {
         WatchedClock { clock, boot, anchor: Arc::new(Mutex::new(saved)), ahead: Arc::default() }
     }
 
-    /// Unix time in seconds, right or wrong.
+    /// Unix time in seconds, right or wrong. Where a store has a clock, it is that clock's time as long as
+    /// the two agree: so all nodes of a shared log judge by one time.
     pub fn now(&self) -> u64 {
-        self.clock.now()
+        self.by_store(self.clock.now())
+    }
+
+    /// The time of the store when this clock says `now`, if they agree.
+    fn by_store(&self, now: u64) -> u64 {
+        match self.ahead.load(Ordering::Relaxed) {
+            ahead if ahead.unsigned_abs() > LARGEST_STEP => now,
+            ahead => now.saturating_add_signed(-ahead),
+        }
     }
 
     /// Whether this is the system's clock.
@@ -109,15 +118,17 @@ impl WatchedClock {
         let (now, uptime) = self.moment();
         let ahead = self.ahead.load(Ordering::Relaxed);
         let ahead = Some(ahead).filter(|ahead| ahead.unsigned_abs() > LARGEST_STEP);
-        let Some(uptime) = uptime else { return Reading { now, leap: ahead } };
+        let by_store = self.by_store(now);
+        let Some(uptime) = uptime else { return Reading { now: by_store, leap: ahead } };
         let mut anchor = self.lock();
         if let Some(anchor) = &mut *anchor {
-            return Reading { now, leap: anchor.leap(now, uptime).or(ahead) };
+            // The machine's own clock is what may leap.
+            return Reading { now: by_store, leap: anchor.leap(now, uptime).or(ahead) };
         }
-        if uptime >= SETTLING && ahead.is_none() && agrees_with_log(now) {
+        if uptime >= SETTLING && ahead.is_none() && agrees_with_log(by_store) {
             *anchor = Some(self.anchored(now, uptime));
         }
-        Reading { now, leap: ahead }
+        Reading { now: by_store, leap: ahead }
     }
 
     /// Compares the clock with that of the store, if it has one: while they differ by more than five minutes,
@@ -126,7 +137,7 @@ impl WatchedClock {
         if matches!(self.clock, Clock::File(_) | Clock::Manual(_)) {
             return;
         }
-        let ahead = store.map_or(0, |store| difference(self.now(), store));
+        let ahead = store.map_or(0, |store| difference(self.clock.now(), store));
         self.ahead.store(ahead, Ordering::Relaxed);
     }
 
@@ -292,6 +303,31 @@ mod tests {
         assert_eq!(clock.anchor(), None);
         assert_eq!(clock.look(|now| now > NOW).leap, None);
         assert!(clock.anchor().is_some());
+    }
+
+    /// Nodes whose clocks are minutes apart judge by one time.
+    #[test]
+    fn a_clock_that_agrees_with_that_of_the_store_gives_its_time() {
+        for ahead in [-300, -240, 0, 240, 300] {
+            let machine = machine(5000);
+            machine.set(ahead);
+            let clock = machine.clock(None);
+            clock.compare(Some(NOW));
+            assert_eq!((clock.now(), clock.look(|now| now == NOW).leap), (NOW, None));
+            machine.pass(10);
+            assert_eq!(clock.look(|_| true), Reading { now: NOW + 10, leap: None });
+            // What was anchored is the machine's own clock.
+            machine.set(-ahead);
+            machine.pass(1);
+            clock.compare(Some(NOW + 11));
+            assert_eq!(clock.look(|_| true), Reading { now: NOW + 11, leap: None });
+            machine.set(HOUR);
+            clock.compare(Some(NOW + 11));
+            assert_eq!(
+                clock.look(|_| true),
+                Reading { now: NOW + 11 + HOUR as u64, leap: Some(HOUR - ahead) }
+            );
+        }
     }
 
     #[test]
