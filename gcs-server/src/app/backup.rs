@@ -256,8 +256,8 @@ impl LogCopy {
     fn expect_without(&mut self, lost: &[u64]) -> Result<(), CopyError> {
         for position in lost.iter().copied() {
             let batch = self.store.read(position, 1);
-            let batch = batch
-                .map_err(|error| CopyError::Store { place: self.place.clone(), error })?;
+            let batch =
+                batch.map_err(|error| CopyError::Store { place: self.place.clone(), error })?;
             let events = batch.iter().flat_map(|batch| (batch.first..).zip(&batch.events));
             if events.into_iter().any(|(at, event)| at == position && event.body.is_some()) {
                 return Err(CopyError::HasMore { position });

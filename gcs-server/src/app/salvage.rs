@@ -24,7 +24,7 @@ use crate::domain::mend::{Behind, Found, Mended, Stored, mend};
 use crate::domain::state::State;
 use crate::node::{ReplayError, replay, replay_incomplete};
 use crate::store::witness::{Seen, Witness};
-use crate::store::{Batch, SqliteStore, Store as _, StoreError, StoredBody, StoredEvent};
+use crate::store::{Batch, LogPlace, SqliteStore, Store as _, StoreError, StoredBody, StoredEvent};
 
 /// Bytes of the log that are read at a time, about.
 const PAGE_BYTES: usize = 1 << 20;
@@ -35,6 +35,15 @@ const CHECKPOINT: &str = "private/checkpoint";
 /// Why nothing can be kept of a log.
 #[derive(Debug, Error)]
 pub enum SalvageError {
+    /// The log is not in a file.
+    #[error(
+        "the log is in {log}, and only a log in a file can be salvaged: put the database back from its backup. \
+         Nothing has been changed."
+    )]
+    NoFile {
+        /// The log.
+        log: LogPlace,
+    },
     /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -131,13 +140,15 @@ impl Salvage {
     /// A [`SalvageError`] that says what to do.
     pub fn look(config: &Config) -> Result<Salvage, SalvageError> {
         let path = config.data_dir.clone();
-        let log = path.join(LOG);
+        let LogPlace::File(log) = config.log() else {
+            return Err(SalvageError::NoFile { log: config.log() });
+        };
         let io = |path: &Path| {
             let path = path.to_owned();
             move |error| SalvageError::Io { path, error }
         };
         let log = fs::canonicalize(&log).map_err(io(&log))?;
-        let folder = DataFolder::claim(&path)?;
+        let folder = DataFolder::claim(&path, config.log())?;
         let keys = Arc::new(key_file::read(&config.key_file)?);
         expect_whole_wal(&log)?;
         let place = path.join(STAGE);
@@ -276,7 +287,7 @@ impl Mending {
             self.damaged.push(DamagedEvent { position, kind, time, is_mended });
             let event = &mut batch.events[at];
             is_changed |= is_mended || event.header != header.to_bytes();
-            event.header = header.to_bytes();
+            event.header = header.to_bytes().to_vec();
             match body {
                 Some((salt, bytes)) => event.body = Some(StoredBody { salt, bytes }),
                 // It is erased below, in its place.

@@ -49,7 +49,8 @@ pub(super) fn salvage(config: &Config, yes: bool, allow: Allow) -> CommandResult
             return Ok(());
         }
         let published = super::offline::block_on(async {
-            publishing(&salvage.folder, salvage.keys.root(), 0)?.forget().await.map_err(Error::from)
+            let publishing = publishing(&salvage.folder, config, salvage.keys.root(), 0)?;
+            publishing.forget().await.map_err(Error::from)
         })?;
         let Decision { events, answer } = go_on_without(salvage, now, published, allow)?;
         append(config, store, &salvage.state, &events)?;
