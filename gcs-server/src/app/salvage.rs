@@ -4,6 +4,7 @@
 //! erased, and an event names them. Only when the whole copy has been read and nothing is wrong with it, it takes the
 //! place of the log, which is moved to a folder of its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -156,13 +157,17 @@ impl Salvage {
         stage(&log, &place).map_err(io(&place))?;
         let mut store = SqliteStore::open(&place.join(LOG))?;
         let seen = Witness::read(&path.join(WITNESS)).unwrap_or(None);
-        let damaged = mend_all(&mut store, seen)?;
+        let Mending { mut damaged, missing, .. } = mend_all(&mut store, seen)?;
         expect_dispensable(&damaged)?;
         if !store.is_sound() {
             return Err(SalvageError::Unsound);
         }
-        let (state, missing) = replay_incomplete(&mut store, &keys)?;
-        let lost = missing.into_iter().map(|(position, kind)| LostBody { position, kind });
+        let (state, unnamed) = replay_incomplete(&mut store, &keys)?;
+        // Those that an event names were lost before.
+        damaged.retain(|event| {
+            !missing.contains(&event.position) || unnamed.contains_key(&event.position)
+        });
+        let lost = unnamed.into_iter().map(|(position, kind)| LostBody { position, kind });
         let lost: Vec<LostBody> = lost.collect();
         let checkpoint = Checkpoints::new(&folder.private(), Arc::clone(&keys)).read(&mut store);
         let last = lost.last().map_or(0, |lost| lost.position);
@@ -221,11 +226,9 @@ fn expect_dispensable(damaged: &[DamagedEvent]) -> Result<(), SalvageError> {
 }
 
 /// Puts right what can be proven, erases bodies that are damaged for good, and names both.
-fn mend_all(
-    store: &mut SqliteStore,
-    seen: Option<Seen>,
-) -> Result<Vec<DamagedEvent>, SalvageError> {
-    let mut mending = Mending { chain: Chain::default(), time: 0, seen, damaged: Vec::new() };
+fn mend_all(store: &mut SqliteStore, seen: Option<Seen>) -> Result<Mending, SalvageError> {
+    let (damaged, missing) = (Vec::new(), BTreeSet::new());
+    let mut mending = Mending { chain: Chain::default(), time: 0, seen, damaged, missing };
     let mut waiting: Option<Batch> = None;
     loop {
         let position = waiting.as_ref().map_or(0, Batch::last) + 1;
@@ -244,7 +247,7 @@ fn mend_all(
     if let Some(last) = waiting {
         mending.mend(store, last, None)?;
     }
-    Ok(mending.damaged)
+    Ok(mending)
 }
 
 /// How far a log has been put right.
@@ -254,6 +257,8 @@ struct Mending {
     time: u64,
     seen: Option<Seen>,
     damaged: Vec<DamagedEvent>,
+    /// Positions of those whose bodies were not there at all.
+    missing: BTreeSet<u64>,
 }
 
 impl Mending {
@@ -286,6 +291,9 @@ impl Mending {
             let (is_mended, kind, time) = (found == Found::Mended, header.kind, header.time);
             self.damaged.push(DamagedEvent { position, kind, time, is_mended });
             let event = &mut batch.events[at];
+            if event.body.is_none() && !is_mended {
+                self.missing.insert(position);
+            }
             is_changed |= is_mended || event.header != header.to_bytes();
             event.header = header.to_bytes().to_vec();
             match body {

@@ -314,6 +314,8 @@ async fn a_log_goes_on_without_many_events() {
     lost.iter().for_each(|position| damage_body(&home, *position));
     let (succeeded, said) = salvage(&home, &["--yes"]);
     assert!(succeeded && said.contains("reset-token"), "{said}");
+    let (succeeded, said) = salvage(&home, &[]);
+    assert!(succeeded && said.contains("no event is damaged"), "{said}");
     goes_on(&varied, home, &lost, false, varied.phone()).await;
 }
 
@@ -597,4 +599,11 @@ async fn a_lost_report_can_be_sent_again() {
         |number: u64| running.service().node.state().live.is_published(date(at), &element(number));
     assert!(is_published(number));
     running.stop().await;
+    // And so on: what was lost before is not lost again.
+    let next = &varied.sent[4];
+    damage_body(&home, next.position);
+    let (succeeded, said) = salvage(&home, &["--yes"]);
+    assert!(succeeded && said.contains(&format!("event {}, a report", next.position)), "{said}");
+    assert!(!said.contains(&format!("event {}, a report", sent.position)), "{said}");
+    self::said(&home, "verify-log");
 }
