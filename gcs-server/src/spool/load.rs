@@ -25,6 +25,8 @@ pub(super) fn load(disk: &dyn Disk, keys: &DeploymentKeys) -> io::Result<Index> 
             list(disk, keys, name, &mut index);
         }
     }
+    // A kill may have come before the name of a file was on disk, and its reports are answered with 202 from now on.
+    disk.sync_names()?;
     Ok(index)
 }
 
