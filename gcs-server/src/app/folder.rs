@@ -24,6 +24,7 @@ pub use super::folder_error::FolderError;
 use super::key_file;
 use super::loss::Loss;
 use super::repair::{self, OnLoss, OpenLog};
+use crate::clock::LARGEST_STEP;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::token::Token;
@@ -100,7 +101,9 @@ impl DataFolder {
         if !left.is_empty() {
             return Err(FolderError::LeftOver { path: self.path.clone(), left: left.join(", ") });
         }
-        self.expect_no_log(&config.key_file)?;
+        // The log begins at the time that all nodes will judge by: no tick can be made before it.
+        let of_database = self.expect_no_log(&config.key_file)?;
+        let now = of_database.filter(|time| time.abs_diff(now) <= LARGEST_STEP).unwrap_or(now);
         let mut policy = Policy::default();
         if config.is_loopback() {
             // On loopback the server is being tried out: a single report is published at once.
@@ -109,12 +112,15 @@ impl DataFolder {
         first_start::make(&self.path, policy, now, random)
     }
 
-    /// Makes sure that the database of a new deployment has no log yet.
-    fn expect_no_log(&self, keys: &Path) -> Result<(), FolderError> {
-        let LogPlace::Postgres(url) = &self.log else { return Ok(()) };
+    /// Makes sure that the database of a new deployment has no log yet. Gives the time by its clock.
+    fn expect_no_log(&self, keys: &Path) -> Result<Option<u64>, FolderError> {
+        let LogPlace::Postgres(url) = &self.log else { return Ok(None) };
         let log = self.log.clone();
-        match PostgresStore::open(url.clone()).and_then(|mut store| store.last()) {
-            Ok(0) | Err(StoreError::Empty) => Ok(()),
+        // The tables may be empty already, and are needed next.
+        let looked = PostgresStore::create(url.clone())
+            .and_then(|mut store| Ok((store.last()?, store.time()?)));
+        match looked {
+            Ok((0, time)) => Ok(time),
             Ok(_) => Err(FolderError::NoKeys { log, keys: keys.to_owned() }),
             Err(error) => Err(FolderError::Store { log, error }),
         }

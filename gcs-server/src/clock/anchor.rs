@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Clock;
 
-/// Seconds by which a clock may be off the anchor.
-const LARGEST_STEP: u64 = 300;
+/// Seconds by which a clock may be off the anchor, or off the clock of a store.
+pub(crate) const LARGEST_STEP: u64 = 300;
 
 /// Seconds in which the anchor follows the clock by one second. A time service that corrects the clock by
 /// small steps brings less, so the steps of years do not add up to a leap.
@@ -61,7 +61,7 @@ fn difference(a: u64, b: u64) -> i64 {
 /// What a clock says, and whether it leapt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Unix time in seconds.
+    /// Unix time in seconds, by the clock of the store if it has one that agrees.
     pub now: u64,
     /// Seconds by which the clock is off the time that has passed since it was trusted, or off the clock of
     /// the store, if that is more than five minutes; negative if it is behind.
@@ -93,9 +93,18 @@ impl WatchedClock {
         WatchedClock { clock, boot, anchor: Arc::new(Mutex::new(saved)), ahead: Arc::default() }
     }
 
-    /// Unix time in seconds, right or wrong.
+    /// Unix time in seconds, right or wrong. Where a store has a clock, it is that clock's time as long as
+    /// the two agree: so all nodes of a shared log judge by one time.
     pub fn now(&self) -> u64 {
-        self.clock.now()
+        self.by_store(self.clock.now())
+    }
+
+    /// The time of the store when this clock says `now`, if they agree.
+    fn by_store(&self, now: u64) -> u64 {
+        match self.ahead.load(Ordering::Relaxed) {
+            ahead if ahead.unsigned_abs() > LARGEST_STEP => now,
+            ahead => now.saturating_add_signed(-ahead),
+        }
     }
 
     /// Whether this is the system's clock.
@@ -109,25 +118,37 @@ impl WatchedClock {
         let (now, uptime) = self.moment();
         let ahead = self.ahead.load(Ordering::Relaxed);
         let ahead = Some(ahead).filter(|ahead| ahead.unsigned_abs() > LARGEST_STEP);
-        let Some(uptime) = uptime else { return Reading { now, leap: ahead } };
+        let by_store = self.by_store(now);
+        let Some(uptime) = uptime else { return Reading { now: by_store, leap: ahead } };
         let mut anchor = self.lock();
         if let Some(anchor) = &mut *anchor {
-            return Reading { now, leap: anchor.leap(now, uptime).or(ahead) };
+            // The machine's own clock is what may leap.
+            return Reading { now: by_store, leap: anchor.leap(now, uptime).or(ahead) };
         }
-        if uptime >= SETTLING && ahead.is_none() && agrees_with_log(now) {
+        if uptime >= SETTLING && ahead.is_none() && agrees_with_log(by_store) {
             *anchor = Some(self.anchored(now, uptime));
         }
-        Reading { now, leap: ahead }
+        Reading { now: by_store, leap: ahead }
     }
 
-    /// Compares the clock with that of the store, if it has one: while they differ by more than five minutes,
-    /// the clock is not trusted. A clock that moves as it is told to is not compared.
-    pub fn compare(&self, store: Option<u64>) {
+    /// Compares the clock with that of the store, which `time` asks for, if it has one: while they differ by more
+    /// than five minutes, the clock is not trusted. A clock that moves as it is told to is not compared.
+    ///
+    /// # Errors
+    /// Those of `time`.
+    pub fn compare<E>(&self, time: impl FnOnce() -> Result<Option<u64>, E>) -> Result<(), E> {
         if matches!(self.clock, Clock::File(_) | Clock::Manual(_)) {
-            return;
+            return Ok(());
         }
-        let ahead = store.map_or(0, |store| difference(self.now(), store));
-        self.ahead.store(ahead, Ordering::Relaxed);
+        let before = self.clock.now();
+        let Some(store) = time()? else { return Ok(()) };
+        let ends = [before, self.clock.now()].map(|now| difference(now, store));
+        // The store looked at its clock at some moment between: perhaps long ago, if the answer came late or this
+        // process was stopped meanwhile. What was known before counts unless that is impossible.
+        let (least, most) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        let known = self.ahead.load(Ordering::Relaxed);
+        self.ahead.store(known.clamp(least, most), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes the clock for right as it is.
@@ -169,6 +190,7 @@ impl WatchedClock {
 mod tests {
     use super::super::Machine;
     use super::*;
+    use std::convert::Infallible;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     const NOW: u64 = 1_767_571_200;
@@ -194,6 +216,10 @@ mod tests {
         fn clock(&self, saved: Option<Anchor>) -> WatchedClock {
             WatchedClock::new(Clock::Machine(self.clone()), saved)
         }
+    }
+
+    fn compare(clock: &WatchedClock, store: u64) {
+        clock.compare(|| Ok::<_, Infallible>(Some(store))).unwrap();
     }
 
     fn leap(clock: &WatchedClock) -> Option<i64> {
@@ -292,6 +318,53 @@ mod tests {
         assert_eq!(clock.anchor(), None);
         assert_eq!(clock.look(|now| now > NOW).leap, None);
         assert!(clock.anchor().is_some());
+    }
+
+    /// Nodes whose clocks are minutes apart judge by one time.
+    #[test]
+    fn a_clock_that_agrees_with_that_of_the_store_gives_its_time() {
+        for ahead in [-300, -240, 0, 240, 300] {
+            let machine = machine(5000);
+            machine.set(ahead);
+            let clock = machine.clock(None);
+            compare(&clock, NOW);
+            assert_eq!((clock.now(), clock.look(|now| now == NOW).leap), (NOW, None));
+            machine.pass(10);
+            assert_eq!(clock.look(|_| true), Reading { now: NOW + 10, leap: None });
+            // What was anchored is the machine's own clock.
+            machine.set(-ahead);
+            machine.pass(1);
+            compare(&clock, NOW + 11);
+            assert_eq!(clock.look(|_| true), Reading { now: NOW + 11, leap: None });
+            machine.set(HOUR);
+            compare(&clock, NOW + 11);
+            assert_eq!(
+                clock.look(|_| true),
+                Reading { now: NOW + 11 + HOUR as u64, leap: Some(HOUR - ahead) }
+            );
+        }
+    }
+
+    /// As when a machine is suspended while it asks for the time.
+    #[test]
+    fn an_answer_that_comes_late_says_nothing_new() {
+        let machine = machine(5000);
+        machine.set(100);
+        let clock = machine.clock(None);
+        let late = |by: u64| {
+            let answer = || {
+                machine.pass(by);
+                Ok::<_, Infallible>(Some(machine.now.load(Ordering::SeqCst) - 100 - by))
+            };
+            clock.compare(answer).unwrap();
+            (clock.now() + 100 - machine.now.load(Ordering::SeqCst), leap(&clock))
+        };
+        assert_eq!(late(0), (0, None));
+        for by in [1, 60, 301, 4000] {
+            assert_eq!(late(by), (0, None), "{by}");
+        }
+        assert!(clock.compare(|| Err(())).is_err());
+        assert_eq!(late(0), (0, None));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub(crate) use anchor::LARGEST_STEP;
 pub use anchor::{Anchor, Reading, WatchedClock};
 
 /// Where the time comes from.

@@ -195,8 +195,7 @@ impl Appender {
     /// cheaper than a conflict.
     fn look(&mut self) -> Result<(), ReplayError> {
         if self.looked.is_none_or(|looked| looked.elapsed() >= TIME_PAUSE) {
-            let time = self.store.time()?;
-            self.clock.compare(time);
+            self.clock.compare(|| self.store.time())?;
             self.looked = Some(Instant::now());
         }
         let position = self.state.read().unwrap_or_else(PoisonError::into_inner).position;
