@@ -68,7 +68,7 @@ fn a_server_without_its_anchor_judges_by_a_wrong_clock() {
     server.kill();
     let server = rig.start(&shim.settings()).unwrap();
     let mut findings = rig.check(&server, &dice);
-    expect_dated(&rig, &server, began, Version { series: 0, tick: 0 }, &mut findings);
+    expect_dated(&rig, &server.root, began, Version { series: 0, tick: 0 }, &mut findings);
     let has = |what: &str| findings.wrong.iter().any(|wrong| wrong.contains(what));
     assert!(has("is dated") && has("no tick: "), "{findings}");
     // For some minutes of a day no date expires by this leap.
@@ -123,14 +123,19 @@ fn can_notice() -> bool {
 fn begin(shim: &Shim, folder: &std::path::Path) -> (Rig, Server) {
     shim.set_clock(0);
     let (mut rig, server) = Rig::begin(folder, &shim.settings()).unwrap();
+    rig.oldest = Some(oldest());
+    (rig, server)
+}
+
+/// The oldest date that is accepted for some time yet.
+pub fn oldest() -> Date {
     let Policy { retention_days, max_hold, interval, .. } = Policy::default();
     let by = now() + 600 + max_hold + 2 * interval;
     let mut oldest = Date::of_time(now());
     while let Some(before) = oldest.previous().filter(|date| !date.is_expired(by, retention_days)) {
         oldest = before;
     }
-    rig.oldest = Some(oldest);
-    (rig, server)
+    oldest
 }
 
 /// Some rounds on a new folder.
@@ -143,7 +148,7 @@ fn live(dice: &Dice, shim: &Shim, rounds: usize, tally: &mut Tally) {
         let began = now();
         let is_whole = leap_under_load(&mut rig, &mut server, shim, dice, tally);
         let mut findings = rig.check(&server, dice);
-        let (version, dated) = expect_dated(&rig, &server, began, last, &mut findings);
+        let (version, dated) = expect_dated(&rig, &server.root, began, last, &mut findings);
         last = version;
         tally.publications += dated;
         assert!(findings.is_well(), "{findings}\n{}", server.logged());
@@ -247,14 +252,14 @@ fn in_doubt(rig: &mut Rig, server: &Server, dice: &Dice) {
 
 /// Every publication after `last` has a time in order, between that of the beginning and now. Returns the newest one, and
 /// how many there were.
-fn expect_dated(
+pub fn expect_dated(
     rig: &Rig,
-    server: &Server,
+    root: &str,
     began: u64,
     last: Version,
     findings: &mut Findings,
 ) -> (Version, usize) {
-    let root = HEXLOWER.decode(server.root.as_bytes()).unwrap();
+    let root = HEXLOWER.decode(root.as_bytes()).unwrap();
     let root = PublicKey(root.try_into().unwrap());
     let mut manifests = Vec::new();
     for entry in fs::read_dir(rig.folder.join("public/v1/manifests")).unwrap() {

@@ -13,6 +13,11 @@
 //! | `check` | the comparison of a server with the books |
 //! | `kills`, `cuts`, `calls`, `full`, `clocks` | the faults |
 //! | `lies` | faults that are planted, which the harness must find |
+//! | `cluster`, `node`, `pair` | three nodes on one log in PostgreSQL, which has a standby |
+//! | `wire`, `namespace` | links to the database that fail: of the tests' own, and of the system |
+//! | `traffic`, `witness` | load on several nodes, and what they ever served |
+//! | `nodes`, `schedule` | the faults of several nodes, and which of them come when |
+//! | `splits` | faults of several nodes that are planted |
 //!
 //! A run prints its seed. `FAULT_SEED` repeats the choices of a run, though not its timing.
 //! `FAULT_ROUNDS` is the number of rounds, for long runs: `FAULT_ROUNDS=1000 cargo test --release
@@ -32,6 +37,7 @@
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod common {
     pub mod api;
+    pub mod postgres;
     pub mod process;
     pub mod wal;
 }
@@ -40,16 +46,26 @@ mod books;
 mod calls;
 mod check;
 mod clocks;
+mod cluster;
 mod cuts;
 mod disk;
 mod full;
 mod kills;
 mod lies;
+mod namespace;
+mod node;
+mod nodes;
+mod pair;
 mod phone;
 mod rig;
+mod schedule;
 mod server;
 mod shim;
+mod splits;
+mod traffic;
 mod watch;
+mod wire;
+mod witness;
 
 use gcs_server::random::Random;
 
@@ -78,6 +94,15 @@ impl Dice {
         let seed = set.unwrap_or_else(|| server::now() ^ u64::from(std::process::id()) << 32);
         println!("{name}: FAULT_SEED={seed}");
         Dice(Random::seeded(seed))
+    }
+
+    fn seeded(seed: u64) -> Dice {
+        Dice(Random::seeded(seed))
+    }
+
+    /// Chance for a thread of its own, so that how threads take turns changes nothing.
+    fn child(&self) -> Dice {
+        Dice::seeded(self.below(u64::MAX))
     }
 
     /// A number below `most`.

@@ -15,6 +15,9 @@ use crate::server::{agent, now};
 /// The elements of each date.
 pub type Days = BTreeMap<Date, BTreeSet<[u8; 32]>>;
 
+/// How it is said that a phone has something older than before.
+pub const WENT_BACK: &str = "the phone went back";
+
 /// A phone.
 pub struct Phone {
     settings: ClientSettings,
@@ -44,13 +47,13 @@ impl Phone {
         let session = Session::new(&self.settings, wake);
         let outcome = session.run(&mut Wire { server, folder: &mut self.folder, agent: agent() });
         self.next_wake = outcome.next_wake;
+        if outcome.held < self.held {
+            return Err(format!("{WENT_BACK} from {:?} to {:?}", self.held, outcome.held));
+        }
         if outcome.error.is_some() || !outcome.up_to_date {
             return Err(format!("the phone is not up to date: {outcome:?}"));
         }
         let held = outcome.held.ok_or("the phone holds nothing")?;
-        if self.held.is_some_and(|before| held < before) {
-            return Err(format!("{held:?} after {:?}", self.held));
-        }
         self.held = Some(held);
         Ok(held)
     }

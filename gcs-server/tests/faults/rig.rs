@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::Dice;
 use crate::books::{Books, Fate, Report, Uses};
-use crate::common::api::{Answer, bearer, try_ask};
+use crate::common::api::{Answer, Api, bearer, try_ask};
 use crate::phone::Phone;
-use crate::server::{Server, agent, now};
+use crate::server::{Server, agent, now, try_operate};
 use crate::watch::Watch;
 
 /// Clients that report at the same time.
@@ -55,11 +55,16 @@ impl Rig {
     /// What the server says that does not start.
     pub fn begin(folder: &Path, settings: &[(&str, String)]) -> Result<(Rig, Server), String> {
         let server = Server::start(folder, "", settings)?;
+        Ok((Rig::on(&server, folder), server))
+    }
+
+    /// The rig of a new deployment, whose first server has started.
+    pub fn on(server: &Server, folder: &Path) -> Rig {
         server.until_ready();
         // At this rate no two elements of a test are taken for one another.
         server.set("rate_bits", json!(32));
         let (_, provider) = server.provider("City hospital");
-        let rig = Rig {
+        Rig {
             folder: folder.to_owned(),
             books: Books::default(),
             operator: server.operator.clone(),
@@ -69,8 +74,7 @@ impl Rig {
             provider,
             spare: Vec::new(),
             known: Vec::new(),
-        };
-        Ok((rig, server))
+        }
     }
 
     /// Starts the server again.
@@ -112,9 +116,9 @@ impl Rig {
     }
 
     /// Reports of one round. Some codes are used for two reports at once.
-    fn ready(&mut self, dice: &Dice) -> Vec<Report> {
+    pub fn ready(&mut self, dice: &Dice, count: usize) -> Vec<Report> {
         let mut ready = Vec::new();
-        while ready.len() < READY {
+        while ready.len() < count {
             let report = self.draw(dice);
             if dice.below(16) == 0 {
                 ready.push(self.draw_with(report.code.clone(), dice));
@@ -136,7 +140,7 @@ impl Rig {
         self.open(server, READY);
         let retractions = self.choose(dice, beside.retractions);
         let watch = Watch::default();
-        let queue = Mutex::new(self.ready(dice));
+        let queue = Mutex::new(self.ready(dice, READY));
         let told = Mutex::new(Vec::new());
         let retracted = std::thread::scope(|scope| {
             let client = || client(server, &watch, &queue, &told);
@@ -153,7 +157,19 @@ impl Rig {
             watch.end();
             retracting.join().unwrap()
         });
-        for (report, fate) in told.into_inner().unwrap() {
+        self.note_all(told.into_inner().unwrap(), retracted, queue.into_inner().unwrap());
+        watch.acknowledged()
+    }
+
+    /// Notes what became of the reports of a round, of those that were to be taken back, and of
+    /// those that were not sent.
+    pub fn note_all(
+        &mut self,
+        told: Vec<(Report, Fate)>,
+        retracted: BTreeMap<String, Option<bool>>,
+        unsent: Vec<Report>,
+    ) {
+        for (report, fate) in told {
             self.note(report, fate);
         }
         for (code, is_retracted) in retracted {
@@ -161,10 +177,9 @@ impl Rig {
                 uses.retracted = is_retracted;
             }
         }
-        let unsent = queue.into_inner().unwrap().into_iter().map(|report| report.code);
+        let unsent = unsent.into_iter().map(|report| report.code);
         let unsent: BTreeSet<String> = unsent.filter(|code| !self.fresh.contains(code)).collect();
         self.spare.extend(unsent);
-        watch.acknowledged()
     }
 
     /// Notes what the client of a report was told.
@@ -182,7 +197,7 @@ impl Rig {
     }
 
     /// Codes of some reports that are there.
-    fn choose(&self, dice: &Dice, count: u64) -> Vec<String> {
+    pub fn choose(&self, dice: &Dice, count: u64) -> Vec<String> {
         let there =
             self.books.codes.iter().filter(|(_, uses)| {
                 uses.accepted().next().is_some() && uses.retracted == Some(false)
@@ -196,12 +211,12 @@ impl Rig {
 }
 
 /// Sends a report; `None` if no answer comes.
-pub fn send(agent: &ureq::Agent, server: &Server, report: &Report) -> Option<Answer> {
+pub fn send(agent: &ureq::Agent, server: &Api, report: &Report) -> Option<Answer> {
     try_ask(agent, server.public, "POST", "/v1/reports", &[], &report.body()).ok()
 }
 
 /// A tick that is not waited for much longer than one takes that works; its status.
-pub fn tick_briefly(server: &Server) -> Option<u16> {
+pub fn tick_briefly(server: &Api) -> Option<u16> {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
     let brief = config.timeout_global(Some(Duration::from_secs(1))).build().into();
     let headers = [bearer(&server.operator)];
@@ -264,11 +279,11 @@ fn retract_all(
 }
 
 /// Takes the report of a code back; false if that is not certain.
-pub fn retract(server: &Server, code: &str) -> bool {
+pub fn retract(server: &Api, code: &str) -> bool {
     let mut correction = json!({ "act": "retract", "select": { "code": code } });
-    let preview = server.try_operate("POST", "/v1/admin/corrections/preview", &correction);
+    let preview = try_operate(server, "POST", "/v1/admin/corrections/preview", &correction);
     let Some(preview) = preview.filter(|preview| preview.status == 200) else { return false };
     correction["position"] = preview.json()["position"].clone();
-    let corrected = server.try_operate("POST", "/v1/admin/corrections", &correction);
+    let corrected = try_operate(server, "POST", "/v1/admin/corrections", &correction);
     corrected.is_some_and(|corrected| (200..300).contains(&corrected.status))
 }

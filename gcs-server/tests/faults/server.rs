@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -37,8 +37,28 @@ impl Deref for Server {
 
 /// The command that starts a server.
 pub fn command(folder: &Path, settings: &[(&str, String)]) -> Command {
+    command_as(&[], Ipv4Addr::LOCALHOST, folder, settings)
+}
+
+/// The command that starts a server by another program, which is given its name and arguments. It listens at
+/// an address.
+pub fn command_as(
+    starter: &[String],
+    address: Ipv4Addr,
+    folder: &Path,
+    settings: &[(&str, String)],
+) -> Command {
     let mut command = program();
-    command.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+    if let [starter, arguments @ ..] = starter {
+        let mut started = Command::new(starter);
+        started.args(arguments).arg(command.get_program());
+        for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+            started.env_remove(name);
+        }
+        command = started;
+    }
+    let listen = format!("{address}:0");
+    command.args(["--public-listen", &listen, "--private-listen", &listen]);
     command.arg("--data-dir").arg(folder);
     command.envs(settings.iter().map(|(name, value)| (name, value)));
     command
@@ -55,8 +75,16 @@ impl Server {
         token: &str,
         settings: &[(&str, String)],
     ) -> Result<Server, String> {
+        let server = Server::launch(command(folder, settings), token)?;
+        server.refusal().map_or(Ok(server), Err)
+    }
+
+    /// As [`Server::start`], but with or without its log, and by a command.
+    ///
+    /// # Errors
+    /// What a server says that does not start.
+    pub fn launch(mut command: Command, token: &str) -> Result<Server, String> {
         let log = tempfile::tempfile().unwrap();
-        let mut command = command(folder, settings);
         let command = command.stdout(Stdio::piped()).stderr(log.try_clone().unwrap());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
@@ -72,13 +100,7 @@ impl Server {
             Some((root, Api { public, private, operator, backend: String::new() }))
         })();
         match shown {
-            Some((root, api)) => {
-                let server = Server { child, root, log, api };
-                match server.refusal() {
-                    None => Ok(server),
-                    Some(why) => Err(why),
-                }
-            }
+            Some((root, api)) => Ok(Server { child, root, log, api }),
             None => {
                 let status = child.wait().unwrap();
                 Err(format!("{status}: {}", read(&log)))
@@ -123,10 +145,14 @@ impl Server {
 
     /// An operator's request; `None` if there was no answer.
     pub fn try_operate(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let headers = [bearer(&self.operator)];
-        try_ask(&agent(), self.private, method, path, &headers, &body).ok()
+        try_operate(self, method, path, body)
     }
+}
+
+/// An operator's request; `None` if there was no answer.
+pub fn try_operate(api: &Api, method: &str, path: &str, body: &Value) -> Option<Answer> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    try_ask(&agent(), api.private, method, path, &[bearer(&api.operator)], &body).ok()
 }
 
 impl Drop for Server {
@@ -148,12 +174,21 @@ fn read(log: &File) -> String {
 
 /// Ends a process that somebody else waits for.
 pub fn kill_process(process: u32) {
-    let killed = Command::new("kill").args(["-KILL", &process.to_string()]).status();
-    assert!(killed.unwrap().success());
+    signal(process, "-KILL");
+}
+
+pub fn signal(process: u32, name: &str) {
+    let signalled = Command::new("kill").args([name, &process.to_string()]).status();
+    assert!(signalled.unwrap().success());
 }
 
 /// Connections that a dead machine does not hold for ever.
 pub fn agent() -> ureq::Agent {
+    agent_for(Duration::from_secs(100))
+}
+
+/// Connections on which so long is waited for an answer.
+pub fn agent_for(patience: Duration) -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    config.timeout_global(Some(Duration::from_secs(100))).build().into()
+    config.timeout_global(Some(patience)).build().into()
 }

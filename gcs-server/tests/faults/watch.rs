@@ -70,6 +70,10 @@ impl Watch {
         self.postponed.fetch_add(1, Ordering::SeqCst);
     }
 
+    pub fn postponed(&self) -> usize {
+        self.postponed.load(Ordering::SeqCst)
+    }
+
     pub fn acknowledged(&self) -> usize {
         self.acknowledged.load(Ordering::SeqCst)
     }

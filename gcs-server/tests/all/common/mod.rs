@@ -4,6 +4,7 @@
 pub mod api;
 pub mod foreign;
 pub mod home;
+#[allow(dead_code, reason = "the tests of faults use the rest")]
 pub mod postgres;
 pub mod process;
 pub mod server;

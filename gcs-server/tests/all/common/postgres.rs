@@ -89,6 +89,36 @@ impl Postgres {
         Some([primary, standby])
     }
 
+    /// Starts a standby of this server, for which it waits with every commit from now on.
+    pub fn add_standby(&self) -> Postgres {
+        let programs = programs().expect("it runs");
+        let folder = folder();
+        run(command(&programs, "pg_basebackup")
+            .args(["--checkpoint", "fast", "--no-sync", "--write-recovery-conf", "--pgdata"])
+            .arg(folder.path().join("data"))
+            .args(["--dbname", &self.text("postgres")]));
+        let standby = Postgres { process: serve(&programs, folder.path(), &[]), folder };
+        self.execute("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.execute("postgres", "SELECT pg_reload_conf()");
+        // The setting counts only once all processes of the server have read it.
+        let wait = "DO $$ BEGIN WHILE NOT EXISTS
+            (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')
+            LOOP PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$";
+        self.execute("postgres", wait);
+        standby
+    }
+
+    /// Lets the processes that carry the log to a standby, or write it there, stand still, or go on.
+    pub fn signal_children(&self, signal: &str) {
+        let children = ["-P", &self.process.to_string()];
+        assert!(Command::new("pkill").arg(signal).args(children).status().unwrap().success());
+    }
+
+    /// The socket file on which it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
     /// Kills the server and its children, as when the machine stops.
     pub fn kill(&self) {
         let process = self.process.to_string();
