@@ -131,14 +131,24 @@ impl WatchedClock {
         Reading { now: by_store, leap: ahead }
     }
 
-    /// Compares the clock with that of the store, if it has one: while they differ by more than five minutes,
-    /// the clock is not trusted. A clock that moves as it is told to is not compared.
-    pub fn compare(&self, store: Option<u64>) {
+    /// Compares the clock with that of the store, which `time` asks for, if it has one: while they differ by more
+    /// than five minutes, the clock is not trusted. A clock that moves as it is told to is not compared.
+    ///
+    /// # Errors
+    /// Those of `time`.
+    pub fn compare<E>(&self, time: impl FnOnce() -> Result<Option<u64>, E>) -> Result<(), E> {
         if matches!(self.clock, Clock::File(_) | Clock::Manual(_)) {
-            return;
+            return Ok(());
         }
-        let ahead = store.map_or(0, |store| difference(self.clock.now(), store));
-        self.ahead.store(ahead, Ordering::Relaxed);
+        let before = self.clock.now();
+        let Some(store) = time()? else { return Ok(()) };
+        let ends = [before, self.clock.now()].map(|now| difference(now, store));
+        // The store looked at its clock at some moment between: perhaps long ago, if the answer came late or this
+        // process was stopped meanwhile. What was known before counts unless that is impossible.
+        let (least, most) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        let known = self.ahead.load(Ordering::Relaxed);
+        self.ahead.store(known.clamp(least, most), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes the clock for right as it is.
@@ -180,6 +190,7 @@ impl WatchedClock {
 mod tests {
     use super::super::Machine;
     use super::*;
+    use std::convert::Infallible;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     const NOW: u64 = 1_767_571_200;
@@ -205,6 +216,10 @@ mod tests {
         fn clock(&self, saved: Option<Anchor>) -> WatchedClock {
             WatchedClock::new(Clock::Machine(self.clone()), saved)
         }
+    }
+
+    fn compare(clock: &WatchedClock, store: u64) {
+        clock.compare(|| Ok::<_, Infallible>(Some(store))).unwrap();
     }
 
     fn leap(clock: &WatchedClock) -> Option<i64> {
@@ -312,22 +327,44 @@ mod tests {
             let machine = machine(5000);
             machine.set(ahead);
             let clock = machine.clock(None);
-            clock.compare(Some(NOW));
+            compare(&clock, NOW);
             assert_eq!((clock.now(), clock.look(|now| now == NOW).leap), (NOW, None));
             machine.pass(10);
             assert_eq!(clock.look(|_| true), Reading { now: NOW + 10, leap: None });
             // What was anchored is the machine's own clock.
             machine.set(-ahead);
             machine.pass(1);
-            clock.compare(Some(NOW + 11));
+            compare(&clock, NOW + 11);
             assert_eq!(clock.look(|_| true), Reading { now: NOW + 11, leap: None });
             machine.set(HOUR);
-            clock.compare(Some(NOW + 11));
+            compare(&clock, NOW + 11);
             assert_eq!(
                 clock.look(|_| true),
                 Reading { now: NOW + 11 + HOUR as u64, leap: Some(HOUR - ahead) }
             );
         }
+    }
+
+    /// As when a machine is suspended while it asks for the time.
+    #[test]
+    fn an_answer_that_comes_late_says_nothing_new() {
+        let machine = machine(5000);
+        machine.set(100);
+        let clock = machine.clock(None);
+        let late = |by: u64| {
+            let answer = || {
+                machine.pass(by);
+                Ok::<_, Infallible>(Some(machine.now.load(Ordering::SeqCst) - 100 - by))
+            };
+            clock.compare(answer).unwrap();
+            (clock.now() + 100 - machine.now.load(Ordering::SeqCst), leap(&clock))
+        };
+        assert_eq!(late(0), (0, None));
+        for by in [1, 60, 301, 4000] {
+            assert_eq!(late(by), (0, None), "{by}");
+        }
+        assert!(clock.compare(|| Err(())).is_err());
+        assert_eq!(late(0), (0, None));
     }
 
     #[test]

@@ -198,8 +198,7 @@ impl Appender {
     /// cheaper than a conflict.
     fn look(&mut self) -> Result<(), ReplayError> {
         if self.looked.is_none_or(|looked| looked.elapsed() >= TIME_PAUSE) {
-            let time = self.store.time()?;
-            self.clock.compare(time);
+            self.clock.compare(|| self.store.time())?;
             self.looked = Some(Instant::now());
         }
         if self.store.last()? == self.position() {

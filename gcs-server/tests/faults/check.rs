@@ -112,12 +112,13 @@ impl Rig {
     }
 }
 
-/// Whether a tick that was refused is made soon: the last one is being published, or another node has made it,
-/// a second ahead.
+/// Whether a tick that was refused is made soon: the last one is being published, or another node has made it
+/// by a clock that is a little ahead.
 fn is_soon(refused: &Value) -> bool {
     let said = refused["detail"].as_str().unwrap_or_default();
-    let is_ahead = ["is 1 seconds", "is 2 seconds"].iter().any(|ahead| said.contains(ahead));
-    refused["code"] == "tick_pending" || refused["code"] == "clock_behind" && is_ahead
+    let seconds = said.split(' ').find_map(|word| word.parse::<u64>().ok());
+    refused["code"] == "tick_pending"
+        || refused["code"] == "clock_behind" && seconds.is_some_and(|seconds| seconds <= 5)
 }
 
 /// The answers to a code of which everything is known are the first ones again, and another report

@@ -65,7 +65,7 @@ impl Tally {
         self.postponed += passed.postponed;
         for plan in &schedule.of_nodes {
             match plan.fault {
-                Fault::Kill | Fault::KillInTick => self.kills += 1,
+                Fault::Kill | Fault::KillInTick | Fault::KillCutOff => self.kills += 1,
                 Fault::Pause => self.pauses += 1,
                 Fault::Leap => self.leaps += 1,
                 _ => self.links += 1,

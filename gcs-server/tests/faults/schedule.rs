@@ -17,6 +17,8 @@ const HOUR: u64 = 3600;
 pub enum Fault {
     Kill,
     KillInTick,
+    /// It starts again while it cannot reach the database, and serves what it has.
+    KillCutOff,
     Pause,
     Cut,
     /// Nothing comes both ways or one way; in the end what stood still comes late, or is gone.
@@ -93,7 +95,7 @@ impl Schedule {
 
 impl Plan {
     fn draw(dice: &Dice, node: usize) -> Plan {
-        let fault = match dice.below(11) {
+        let fault = match dice.below(12) {
             0 => Fault::Kill,
             1 => Fault::KillInTick,
             2 => Fault::Pause,
@@ -108,6 +110,7 @@ impl Plan {
             7 => Fault::Reset,
             8 => Fault::Unplug,
             9 => Fault::Narrow(30_000 + dice.below(400_000)),
+            10 => Fault::KillCutOff,
             _ => Fault::Leap,
         };
         // Mostly short, so that there are many; sometimes beyond all patience of a node.
@@ -138,6 +141,11 @@ impl Plan {
                     sleep(Duration::from_micros(dice.below(60_000)));
                     kill(traffic, node, self.lasts);
                 });
+            }
+            Fault::KillCutOff => {
+                node.set_wires(Mode::Cut);
+                kill(traffic, node, millis(dice.below(500)));
+                sleep(self.lasts);
             }
             Fault::Pause => node.pause(self.lasts.max(millis(2000))),
             Fault::Cut => {
