@@ -36,6 +36,7 @@ const LOST: &str =
     "the log is not the one that this node has followed: it is read again from its beginning";
 
 pub(super) type JobQueue = mpsc::Receiver<Box<dyn Job>>;
+
 /// Number of conflicts in a row, with no event of another node behind any of them, after which the store is not
 /// believed any more.
 const MOST_GROUNDLESS: u32 = 20;
