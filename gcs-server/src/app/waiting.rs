@@ -9,12 +9,16 @@ use tokio::sync::{Notify, oneshot};
 use super::opening::{Opener, Work};
 use super::repair::{LOG, LOG_WAL, WITNESS};
 use super::start::StartError;
+use crate::store::LogPlace;
 
 /// How often the log's files are looked at, and the shortest pause between two tries.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Longest pause between two tries to reach a database.
+const SHORT_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many times as long as a try the pause after it is: reading a large log that is damaged must not keep the
 /// disk busy.
@@ -75,7 +79,11 @@ impl Waiting {
     async fn pause(&self) {
         let folder = &self.opener.data_dir;
         let (began, seen) = (Instant::now(), Seen::of(folder));
-        let pause = pause_after(self.took);
+        let pause = match self.opener.log {
+            LogPlace::File(_) => pause_after(self.took),
+            // A try costs a database nothing that is not there.
+            LogPlace::Postgres(_) => pause_after(self.took).min(SHORT_PAUSE),
+        };
         while began.elapsed() < pause {
             tokio::time::sleep(LOOK.min(pause)).await;
             if Seen::of(folder) != seen {
