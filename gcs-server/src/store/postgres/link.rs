@@ -157,7 +157,15 @@ impl Link {
         }
         // A statement that is cancelled while it waits for the standby is committed on this server only, and
         // nothing but a warning says so.
-        for (name, value) in [("statement_timeout", "0"), ("client_min_messages", "warning")] {
+        // What a node that is gone has begun must not keep the others waiting for hours.
+        for (name, value) in [
+            ("statement_timeout", "0"),
+            ("client_min_messages", "warning"),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "20000"),
+        ] {
             if self.setting(name).await?.is_some() {
                 self.set(name, value).await?;
             }
