@@ -281,7 +281,9 @@ impl Mending {
             };
             let mended = mend(&mut self.chain, self.time, stored(&batch.events[at]), behind);
             let Mended { header, body, found } = mended.map_err(|error| match error {
-                LogError::Newer { .. } | LogError::Moved { .. } => SalvageError::Replay(error.into()),
+                LogError::Newer { .. } | LogError::Moved { .. } => {
+                    SalvageError::Replay(error.into())
+                }
                 LogError::Broken { .. } => SalvageError::Hopeless(error),
             })?;
             self.time = header.time;
