@@ -75,7 +75,7 @@ impl Namespace {
 
     /// What a program begins with that runs in here.
     pub fn starter(&self) -> Vec<String> {
-        ["ip", "netns", "exec", &self.name].map(str::to_owned).to_vec()
+        vec!["nsenter".to_owned(), format!("--net=/run/netns/{}", self.name), "--".to_owned()]
     }
 
     /// The address at which a node in here is asked.
