@@ -42,6 +42,7 @@ pub(crate) fn replay_state(folder: &Path) -> Result<Figures, Box<dyn Error>> {
 
 /// Computes every publication from the log, and writes what phones can fetch.
 pub(crate) fn rebuild(folder: &Path) -> Result<Figures, Box<dyn Error>> {
+    let config = config(folder)?;
     let Opened { mut store, keys, folder, .. } = open(folder)?;
     let mut figures = Figures::default();
     let began = Began::now();
@@ -52,7 +53,7 @@ pub(crate) fn rebuild(folder: &Path) -> Result<Figures, Box<dyn Error>> {
     figures.set("publications", caught_up.ticks as f64);
     figures.set_memory("after");
     let began = Instant::now();
-    let publishing = publishing(&folder, keys.root(), 0)?;
+    let publishing = publishing(&folder, &config, keys.root(), 0)?;
     actix_web::rt::System::new().block_on(publishing.write(&caught_up.outbox))?;
     figures.set("write_seconds", began.elapsed().as_secs_f64());
     Ok(figures)
