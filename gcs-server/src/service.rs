@@ -232,8 +232,10 @@ impl Service {
     async fn hold(&self, spool: &Spool, received: &ReceivedReport) -> Result<Reception, Problem> {
         let (now, is_time_trusted, arrival) = {
             let state = self.node.state();
-            let is_certain = state.deployment.is_some();
-            let state = if is_certain { Some(&*state) } else { spool.remembered() };
+            let is_known = state.deployment.is_some();
+            // The log may have lost its end since.
+            let is_certain = is_known && self.node.refusal().is_none();
+            let state = if is_known { Some(&*state) } else { spool.remembered() };
             // Nothing is known of codes without a state.
             let state = state.ok_or(Problem::LogUnusable)?;
             let (now, is_time_trusted) = self.arrival_time(state);

@@ -72,7 +72,10 @@ mod system {
         // what is reserved. The mapping cannot be written, and nobody reads it, even if the file changes.
         let mapped = unsafe { mmap(start, length, PROT_READ, flags, file.as_raw_fd(), 0) };
         if mapped == MAP_FAILED {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            // A part of the reservation may be gone, and its addresses another thread's by now.
+            std::mem::forget(reserved);
+            return Err(error);
         }
         // SAFETY: this is the mapping. Its bytes stay the same, only elsewhere.
         match unsafe { madvise(mapped, length, MADV_COLLAPSE) } {

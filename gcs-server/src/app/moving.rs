@@ -32,7 +32,7 @@ const PAGE_BYTES: usize = 4 << 20;
 #[derive(Debug, Error)]
 pub enum MoveError {
     /// The log is there already.
-    #[error("the log is in {place} already")]
+    #[error("the log is in {place} already: it can be moved from a file to a database, or back")]
     Same {
         /// Where it is.
         place: LogPlace,
@@ -108,8 +108,11 @@ pub fn move_log(
 ) -> Result<MovedLog, MoveError> {
     let now = config.clock().now();
     let from = config.log();
-    if from.to_string() == to.to_string() {
-        return Err(MoveError::Same { place: to });
+    // Two URLs may lead to one database.
+    if matches!((&from, &to), (LogPlace::Postgres(_), LogPlace::Postgres(_)))
+        || from.to_string() == to.to_string()
+    {
+        return Err(MoveError::Same { place: from });
     }
     let folder = DataFolder::claim(&config.data_dir, from.clone())?;
     let OpenLog { mut store, .. } = folder.open_log(now, OnLoss::Refuse)?;

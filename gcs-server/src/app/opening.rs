@@ -220,10 +220,17 @@ impl Work {
     /// Waits until everything that the node has accepted is written. The node must have ended, or lost its log.
     pub(super) async fn end(mut self) {
         self.stop_acting().await;
-        let Work { worker, checkpointing, stop_checkpointing, anchoring, clock, folder, .. } = self;
+        let Work {
+            mut worker, checkpointing, stop_checkpointing, anchoring, clock, folder, ..
+        } = self;
         anchoring.abort();
         // A publication that cannot be written now is written at the next start.
-        let is_written = tokio::time::timeout(Duration::from_secs(10), worker).await.is_ok();
+        let is_written = tokio::time::timeout(Duration::from_secs(10), &mut worker).await.is_ok();
+        if !is_written {
+            // Nothing may be written any more once the log is opened again.
+            worker.abort();
+            let _aborted = worker.await;
+        }
         drop(stop_checkpointing);
         if is_written {
             let _written = checkpointing.await;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+use super::folder::FolderError;
 use super::opening::{Opener, Work};
 use super::repair::{LOG, LOG_WAL, WITNESS};
 use super::start::StartError;
@@ -36,13 +37,16 @@ pub(super) struct Waiting {
     said: (String, u64),
     /// How long the last try took.
     took: Duration,
+    /// Whether a database could not be reached in the last try.
+    is_away: bool,
 }
 
 impl Waiting {
     /// After a first try, which took so long.
     pub(super) fn new(opener: Opener, why: StartError, took: Duration) -> Waiting {
         let reason = why.to_string();
-        let mut waiting = Waiting { opener, why, said: (String::new(), 0), took };
+        let is_away = is_away(&why);
+        let mut waiting = Waiting { opener, why, said: (String::new(), 0), took, is_away };
         waiting.say(reason);
         waiting
     }
@@ -68,6 +72,7 @@ impl Waiting {
                     return Some((self.opener.go_on(read), self.opener));
                 }
                 Err(error) => {
+                    self.is_away = is_away(&error);
                     self.say(error.to_string());
                     tracing::debug!("the log still cannot be used");
                 }
@@ -79,11 +84,9 @@ impl Waiting {
     async fn pause(&self) {
         let folder = &self.opener.data_dir;
         let (began, seen) = (Instant::now(), Seen::of(folder));
-        let pause = match self.opener.log {
-            LogPlace::File(_) => pause_after(self.took),
-            // A try costs a database nothing that is not there.
-            LogPlace::Postgres(_) => pause_after(self.took).min(SHORT_PAUSE),
-        };
+        let pause = pause_after(self.took);
+        // A try costs a database nothing that is not there.
+        let pause = if self.is_away { pause.min(SHORT_PAUSE) } else { pause };
         while began.elapsed() < pause {
             tokio::time::sleep(LOOK.min(pause)).await;
             if Seen::of(folder) != seen {
@@ -106,6 +109,12 @@ impl Waiting {
         );
         self.said = (reason, now);
     }
+}
+
+/// Whether a database could not be reached.
+fn is_away(why: &StartError) -> bool {
+    let StartError::DataFolder(FolderError::Store { log, .. }) = why else { return false };
+    matches!(log, LogPlace::Postgres(_))
 }
 
 /// How long to wait after a try that took some time.

@@ -32,7 +32,9 @@ pub(super) fn restore(options: Restore) -> CommandResult {
     let config = Config::load(&settings.into())?;
     if let Some(url) = &config.store {
         return Err(format!(
-            "restore puts a copy in the place of log.sqlite, and the log of this data folder is in {url}"
+            "restore puts a copy in the place of log.sqlite, and the log of this data folder is in {url}. To put a \
+             copy into an empty database, restore it in an empty data folder with the key file and without the \
+             setting `store`, then move it with `gcs-server move-log --to`"
         )
         .into());
     }

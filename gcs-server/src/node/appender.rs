@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::batch::{BatchBuilder, SealedBatch};
 use super::entry::{Closed, Gate};
-use super::replay::{ReplayError, read_after};
+use super::replay::{ReplayError, end_behind, read_after};
 use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::chain::{LogError, LoggedEvent};
@@ -76,6 +76,9 @@ impl Appender {
             self.work(jobs);
             if self.is_lost {
                 self.postponed.into_iter().for_each(|job| job.answer(false));
+                while let Ok(job) = queue.try_recv() {
+                    job.answer(false);
+                }
                 return Some(queue);
             }
         }
@@ -202,7 +205,8 @@ impl Appender {
             self.clock.compare(|| self.store.time())?;
             self.looked = Some(Instant::now());
         }
-        if self.store.last()? == self.position() {
+        let chain = self.state.read().unwrap_or_else(PoisonError::into_inner).chain();
+        if matches!(end_behind(&mut *self.store, chain), Ok(last) if last == chain.position) {
             self.is_writable.store(true, Ordering::Relaxed);
             return Ok(());
         }

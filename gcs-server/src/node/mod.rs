@@ -166,7 +166,7 @@ impl Node {
         matches!(self.gate.closed(), Some(Closed::Newer))
     }
 
-    /// Why the log cannot be used, if it cannot. The state is empty then.
+    /// Why the log cannot be used, if it cannot. The state is empty then, or that of a log which has lost its end.
     pub fn refusal(&self) -> Option<Arc<str>> {
         match self.gate.closed() {
             Some(Closed::Refused(reason)) => Some(reason),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::Version;
 use gcs_core::live::{FillerKey, LiveDay};
+use gcs_core::{Digest, Version};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -163,6 +163,26 @@ pub(super) fn read_after(
     })
 }
 
+/// Position of a log's last event, if the log has the end of a chain.
+///
+/// # Errors
+/// [`LogError::Broken`] if the log has another event there, or none: it has lost its end.
+pub(super) fn end_behind(store: &mut dyn Store, chain: Chain) -> Result<u64, ReplayError> {
+    let last = store.last()?;
+    if last < chain.position {
+        return Err(LogError::broken(last + 1, "missing: the log had it before").into());
+    }
+    if chain.position > 0 {
+        let headers = store.headers(chain.position)?;
+        let head = headers.first().map(|header| Digest::of(header).0);
+        if head != Some(chain.head) {
+            let what = "it is not the one that the log had before";
+            return Err(LogError::broken(chain.position, what).into());
+        }
+    }
+    Ok(last)
+}
+
 /// Reads and verifies the events after the end of a chain, and calls `each` for every event, and
 /// with none after every page, as long as it gives `true`.
 fn read_pages(
@@ -170,10 +190,7 @@ fn read_pages(
     mut chain: Chain,
     mut each: impl FnMut(Option<LoggedEvent>) -> bool,
 ) -> Result<(), ReplayError> {
-    let last = store.last()?;
-    if last < chain.position {
-        return Err(LogError::broken(last + 1, "missing: the log had it before").into());
-    }
+    let last = end_behind(store, chain)?;
     let mut newer: Option<LogError> = None;
     while chain.position < last {
         let next = chain.position + 1;

@@ -224,3 +224,21 @@ fn a_standby_that_takes_over_has_everything_that_was_acknowledged() {
     assert_eq!(survivor.read(1, usize::MAX).unwrap(), acknowledged);
     println!("1000 batches, the primary killed after {killed:?}: longest wait {longest:?}");
 }
+
+/// A database that was put back to an earlier state, and went on in another way meanwhile.
+#[test]
+fn nothing_is_appended_behind_an_end_that_is_not_the_one_that_was_seen() {
+    let Some((mut store, place)) = log() else { return };
+    store.append(&batch(1, 1)).unwrap();
+    store.append(&batch(3, 2)).unwrap();
+    execute(&place, "DELETE FROM gcs_batch WHERE first = 3");
+    let mut other = PostgresStore::open(url(&place)).unwrap();
+    assert_eq!(other.last().unwrap(), 2);
+    other.append(&batch(3, 9)).unwrap();
+    let refused = store.append(&batch(5, 3));
+    assert!(matches!(refused, Err(AppendError::Conflict)), "{refused:?}");
+    // Whoever has looked again knows what is there.
+    assert_eq!(store.last().unwrap(), 4);
+    store.append(&batch(5, 3)).unwrap();
+    assert_eq!(store.last().unwrap(), 6);
+}

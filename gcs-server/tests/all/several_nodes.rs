@@ -87,6 +87,17 @@ fn position(node: &Process) -> Option<u64> {
     node.operate("GET", "/v1/admin/status", Value::Null).json()["position"].as_u64()
 }
 
+/// Makes a tick by hand, once the one is published that may just have come by itself, and the log is read.
+fn tick(node: &Process) -> Value {
+    loop {
+        let answer = node.operate("POST", "/v1/admin/tick", Value::Null);
+        if ![409, 503].contains(&answer.status) {
+            return answer.ok();
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// Waits until phones can fetch the same publication from both.
 fn until_published(node: &Process, other: &Process) {
     while node.get("/v1/manifest").body != other.get("/v1/manifest").body {
@@ -110,11 +121,11 @@ fn what_one_node_accepts_every_node_knows_and_publishes() {
     let other = b.report(&codes[0], vec![seed(day(), 2)]);
     assert_eq!(other.refused(), (409, "code_used".to_owned()));
     b.report(&codes[1], vec![seed(day(), 3)]).ok();
-    a.tick();
+    tick(&a);
     until_level(&b, &a);
     until_published(&b, &a);
     b.report(&codes[2], vec![seed(day(), 4)]).ok();
-    b.tick();
+    tick(&b);
     until_level(&a, &b);
     until_published(&a, &b);
     let tracking = first["tracking_id"].as_str().unwrap();
@@ -282,7 +293,7 @@ fn a_node_that_is_ahead_of_the_log_reads_it_again() {
     assert_eq!(status(&kept), 200);
     assert!(a.logged().contains("not the one that this node has followed"), "{}", a.logged());
     a.report(&codes[1], vec![seed(day(), 2)]).ok();
-    a.tick();
+    tick(&a);
     assert_eq!(a.elements(day()), 2);
     // An end that is there again, but with another content.
     let end = a.status()["position"].as_u64().unwrap();
@@ -295,11 +306,11 @@ fn a_node_that_is_ahead_of_the_log_reads_it_again() {
     while position(&b) != Some(end) {
         std::thread::yield_now();
     }
-    b.codes(&provider, 5);
+    // As long as the lost end: only its content tells.
     b.codes(&provider, 5);
     a.signal("-CONT");
     until_level(&a, &b);
-    let last = a.tick();
+    let last = tick(&a);
     until_published(&b, &a);
     assert_eq!(b.status()["published"]["tick"], last["tick"]);
     assert_eq!((a.elements(day()), b.elements(day())), (2, 2));
@@ -320,7 +331,7 @@ fn a_lost_tick_needs_a_new_series() {
     let b = authority.join("b", &a);
     b.until_ready();
     let end = position(&a).unwrap();
-    a.tick();
+    tick(&a);
     until_level(&b, &a);
     until_published(&b, &a);
     execute(&authority.place, &format!("DELETE FROM gcs_batch WHERE first > {end}"));
@@ -373,7 +384,7 @@ fn reports_are_held_and_ticks_wait_while_the_database_is_away() {
     let server = server.again();
     a.until_ready();
     assert_eq!(a.report(&codes[1], vec![seed(day(), 2)]).status, 201);
-    a.tick();
+    tick(&a);
     assert_eq!(a.elements(day()), 2);
     // A start without it serves what is published, and goes on once it is there.
     let operator = a.operator.clone();
@@ -387,7 +398,7 @@ fn reports_are_held_and_ticks_wait_while_the_database_is_away() {
     let _server = server.again();
     a.until_ready();
     assert_eq!(a.report(&codes[0], vec![seed(day(), 1)]).ok(), first);
-    a.tick();
+    tick(&a);
     // Both tracking ids of the first report tell of it.
     for answer in [&again, &new] {
         let tracking = answer.ok()["tracking_id"].as_str().unwrap().to_owned();
@@ -469,7 +480,7 @@ fn a_log_moves_to_a_database_and_back() {
     let copied = a.run(&operator, &["backup", "--to", &url_text(&authority.place)]);
     assert!(copied.status.success(), "{}", text(&copied.stderr));
     a.report(&codes[1], vec![seed(day(), 2)]).ok();
-    a.tick();
+    tick(&a);
     let digest = a.json(&operator, &["digest"])["digest"].clone();
     let busy = complaint(&alone(&folder, &["move-log", "--to", &authority.place]));
     assert!(busy.contains("in use"), "{busy}");
@@ -520,7 +531,7 @@ fn a_log_moves_to_a_database_and_back() {
     assert!(again.contains("there is a log"), "{again}");
     let a = Process::start(&folder, &[]).with_tokens(&operator, "");
     assert_eq!(a.json(&operator, &["digest"])["digest"], digest);
-    a.tick();
+    tick(&a);
     assert_eq!(a.elements(day()), 3);
     a.stop();
     let after = authority.public("a");

@@ -40,11 +40,12 @@ const BARRIER: &str = "UPDATE gcs_log SET barrier = barrier + 1 WHERE applicatio
 /// Rounded down, as every other time.
 const TIME: &str = "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)";
 
-const LAST: &str = "SELECT first, last FROM gcs_batch ORDER BY first DESC LIMIT 1";
+const LAST: &str = "SELECT first, last, id FROM gcs_batch ORDER BY first DESC LIMIT 1";
 
 const APPEND: &str = "
     INSERT INTO gcs_batch(first, last, id, headers, bodies) SELECT $1, $2, $3, $4, $5
     WHERE COALESCE((SELECT last FROM gcs_batch ORDER BY first DESC LIMIT 1), 0) = $1 - 1
+    AND ($6 IS NULL OR (SELECT id FROM gcs_batch ORDER BY first DESC LIMIT 1) = $6)
     ON CONFLICT DO NOTHING";
 
 const START: &str = "SELECT MAX(first) FROM gcs_batch WHERE first BETWEEN 1 AND $1";
@@ -230,15 +231,16 @@ impl Link {
         Ok(())
     }
 
-    pub(super) async fn last(&self) -> Result<u64, StoreError> {
+    /// Position of the last event, and the id of its batch.
+    pub(super) async fn last(&self) -> Result<(u64, Option<Vec<u8>>), StoreError> {
         let rows = self.query(LAST, &[]).await?;
-        let Some(row) = rows.first() else { return Ok(0) };
+        let Some(row) = rows.first() else { return Ok((0, None)) };
         let (first, last): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         if first < 1 || last < first {
             let what = "the last batch ends before it begins";
             return Err(StoreError::Corrupt { position: first.unsigned_abs(), what });
         }
-        Ok(last.unsigned_abs())
+        Ok((last.unsigned_abs(), Some(row.try_get(2)?)))
     }
 
     /// Unix time in seconds by the server's clock, 0 before 1970.
@@ -248,7 +250,12 @@ impl Link {
         Ok(u64::try_from(time).unwrap_or(0))
     }
 
-    pub(super) async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+    /// Appends a batch right behind the one with the id `before`, or any, if that is not known.
+    pub(super) async fn append(
+        &self,
+        batch: &Batch,
+        before: Option<&[u8]>,
+    ) -> Result<(), AppendError> {
         // A position that a database cannot hold is far from the next one.
         let (Ok(first), Ok(last)) = (i64::try_from(batch.first), i64::try_from(batch.last()))
         else {
@@ -256,12 +263,13 @@ impl Link {
         };
         let (headers, bodies) = rows::encode(&batch.events).map_err(AppendError::Failed)?;
         let id = &batch.id[..];
-        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+        let values: [(&(dyn ToSql + Sync), Type); 6] = [
             (&first, Type::INT8),
             (&last, Type::INT8),
             (&id, Type::BYTEA),
             (&headers, Type::BYTEA),
             (&bodies, Type::BYTEA),
+            (&before, Type::BYTEA),
         ];
         self.has_warned.store(false, Ordering::Relaxed);
         match self.client.execute_typed(APPEND, &values).await {

@@ -49,6 +49,9 @@ pub struct PostgresStore {
     runtime: Option<Runtime>,
     url: PostgresUrl,
     link: Option<Link>,
+    /// The id of the last batch that was seen at the end of the log. Nothing is appended behind another
+    /// one: the database may have been put back to an earlier state meanwhile.
+    before: Option<Vec<u8>>,
     /// An append that the server has not answered in time. No other one is sent before its answer, so
     /// that a server that does not answer is not given more and more to do.
     doubt: Option<JoinHandle<(Link, Result<(), AppendError>)>>,
@@ -89,17 +92,29 @@ impl PostgresStore {
     fn connect(url: PostgresUrl, create: bool) -> Result<PostgresStore, StoreError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StoreError::Io)?;
         let link = runtime.block_on(in_time(PATIENCE, Link::connect(&url, create)))?;
-        Ok(PostgresStore { runtime: Some(runtime), url, link: Some(link), doubt: None })
+        Ok(PostgresStore {
+            runtime: Some(runtime),
+            url,
+            link: Some(link),
+            before: None,
+            doubt: None,
+        })
     }
 
-    /// Waits for the answer to an append that has not come in time, until `patience` is over.
+    /// Waits for the answer to an append that has not come in time, until `patience` is over. Where there is a
+    /// newer connection, whose server has its standby, nothing more is waited for: whether the batch is there
+    /// is found in the log.
     fn end_doubt(&mut self, patience: Duration) -> Result<(), StoreError> {
         let (Some(runtime), Some(doubt)) = (&self.runtime, &mut self.doubt) else {
             return Ok(());
         };
-        match runtime.block_on(in_time(patience, async { Ok(doubt.await) }))? {
-            Ok((link, _)) => self.link = Some(link),
-            Err(error) => tracing::error!(%error, "an append to PostgreSQL was cut off"),
+        match runtime.block_on(in_time(patience, async { Ok((&mut *doubt).await) })) {
+            Err(_) if self.link.is_some() => doubt.abort(),
+            Err(error) => return Err(error),
+            Ok(Ok((link, _))) => {
+                self.link.get_or_insert(link);
+            }
+            Ok(Err(error)) => tracing::error!(%error, "an append to PostgreSQL was cut off"),
         }
         self.doubt = None;
         Ok(())
@@ -114,17 +129,20 @@ impl PostgresStore {
     ) -> Result<T, StoreError> {
         let Some(runtime) = &self.runtime else { return Err(StoreError::Busy) };
         let (url, link) = (&self.url, self.link.take());
-        let (link, done) = runtime.block_on(in_time(patience, async {
+        let worked: Result<_, StoreError> = runtime.block_on(async {
             if let Some(mut link) = link {
-                let done = work(&mut link).await;
+                let done = timeout(patience, work(&mut link)).await;
+                let done = done.map_err(|_| StoreError::TimedOut(patience))?;
                 if !link.has_ended(&done) {
                     return Ok((link, done));
                 }
             }
+            // Each host has its own time in this.
             let mut link = Link::connect(url, false).await?;
-            let done = work(&mut link).await;
-            Ok((link, done))
-        }))?;
+            let done = timeout(patience, work(&mut link)).await;
+            Ok((link, done.map_err(|_| StoreError::TimedOut(patience))?))
+        });
+        let (link, done) = worked?;
         self.link = Some(link);
         done
     }
@@ -144,14 +162,18 @@ impl PostgresStore {
         let (Some(runtime), Some(link)) = (&self.runtime, self.link.take()) else {
             return Err(AppendError::Failed(StoreError::Busy));
         };
-        let batch = batch.clone();
+        let (batch, before) = (batch.clone(), self.before.clone());
+        let id = batch.id;
         let mut task = runtime.spawn(async move {
-            let appended = link.append(&batch).await;
+            let appended = link.append(&batch, before.as_deref()).await;
             (link, appended)
         });
         match runtime.block_on(async { timeout(APPEND_PATIENCE, &mut task).await }) {
             Ok(Ok((link, appended))) => {
                 self.link = Some(link);
+                if appended.is_ok() {
+                    self.before = Some(id.to_vec());
+                }
                 appended
             }
             Ok(Err(error)) => Err(AppendError::Unknown(StoreError::Io(error.into()))),
@@ -182,7 +204,9 @@ pub(super) fn with_cause(error: &tokio_postgres::Error) -> String {
 
 impl Store for PostgresStore {
     fn last(&mut self) -> Result<u64, StoreError> {
-        self.with_link(LOOK_PATIENCE, &async |link| link.last().await)
+        let (last, id) = self.with_link(LOOK_PATIENCE, &async |link| link.last().await)?;
+        self.before = id;
+        Ok(last)
     }
 
     fn is_shared(&self) -> bool {
