@@ -102,14 +102,14 @@ pub struct MovedLog {
 /// both cases the same call goes on.
 pub fn move_log(
     config: &Config,
-    to: LogPlace,
+    to: &LogPlace,
     random: &Random,
     mut say: impl FnMut(&str),
 ) -> Result<MovedLog, MoveError> {
     let now = config.clock().now();
     let from = config.log();
     // Two URLs may lead to one database.
-    if matches!((&from, &to), (LogPlace::Postgres(_), LogPlace::Postgres(_)))
+    if matches!((&from, to), (LogPlace::Postgres(_), LogPlace::Postgres(_)))
         || from.to_string() == to.to_string()
     {
         return Err(MoveError::Same { place: from });
@@ -118,7 +118,7 @@ pub fn move_log(
     let OpenLog { mut store, .. } = folder.open_log(now, OnLoss::Refuse)?;
     let keys = key_file::read(&config.key_file)?;
     let stage = config.data_dir.join(STAGE);
-    let mut copy = match &to {
+    let mut copy = match to {
         LogPlace::Postgres(url) => LogCopy::open_database(url)?,
         LogPlace::File(path) if path.exists() => {
             return Err(MoveError::InTheWay { path: path.clone() });
@@ -129,12 +129,12 @@ pub fn move_log(
     say(&format!("{} events are copied; they are verified", copy.position()));
     let verified = replay(copy.store(), Some(&keys), |_, _| Ok(())).and_then(Replayed::whole);
     verified.map_err(|error| MoveError::Copy { place: copy.place().clone(), error })?;
-    while !end(&mut *store, &from, &copy, &to, now, random)? {
+    while !end(&mut *store, &from, &copy, to, now, random)? {
         copy_rest(&mut *store, &from, &mut copy)?;
     }
     let (position, head) = (copy.position(), copy.head());
     drop((store, copy));
-    let aside = settle(&config.data_dir, &stage, &from, &to, now);
+    let aside = settle(&config.data_dir, &stage, &from, to, now);
     let aside = aside.map_err(|error| MoveError::Io { path: config.data_dir.clone(), error })?;
     Ok(MovedLog { position, head, aside })
 }

@@ -38,7 +38,7 @@ pub(super) fn run(MoveLog { to, settings, .. }: MoveLog) -> CommandResult {
         None => LogPlace::File(config.data_dir.join("log.sqlite")),
     };
     let mut said = Ok(());
-    let moved = move_log(&config, to.clone(), &Random::System, |text| said = say(text))?;
+    let moved = move_log(&config, &to, &Random::System, |text| said = say(text))?;
     said?;
     let MovedLog { position, head, aside } = moved;
     say(format_args!("{to} has events 1 to {position}\nhead {}", HEXLOWER.encode(&head)))?;
