@@ -111,7 +111,7 @@ impl Server {
     /// Why the server serves the published files alone, if it does.
     fn refusal(&self) -> Option<String> {
         let ask = |address, path| try_ask(&agent(), address, "GET", path, &[], "").ok();
-        let unknown = ask(self.public, "/v1/reports/0")?;
+        let unknown = ask(self.public, "/v1/reports/00000000000000000000000000000000")?;
         let ready = ask(self.private, "/readyz")?;
         (unknown.json()["code"] == "log_unusable")
             .then(|| format!("serves files alone: {}", text(&ready.body)))
