@@ -76,7 +76,7 @@ pub struct App {
 
 /// How it stands with the log.
 enum Log {
-    /// It is open, and the first goes on with it.
+    /// The log is open: what works on it, and what opens it again if it is lost.
     Open(Work, Box<Opener>),
     /// It cannot be used yet.
     Refused(Box<Waiting>),

@@ -94,8 +94,8 @@ pub struct MovedLog {
     pub aside: Option<PathBuf>,
 }
 
-/// Moves the log of a data folder, which no server uses, to a database; or from a database to the file in
-/// the data folder if there is no `to`. The folder keeps everything else.
+/// Moves the log of a data folder, which no server uses, from its file to a database, or back. The folder
+/// keeps everything else.
 ///
 /// # Errors
 /// A [`MoveError`]. The log is in its old place then, or the error is one of moving files at the end; in
