@@ -9,6 +9,7 @@
 //! | [`queries`] | elements to ask for |
 //! | [`timing`] | interleaved passes and their medians |
 //! | [`bits`] | sizes as a measurement of criterion |
+//! | [`postgres`] | a PostgreSQL server of a benchmark's own |
 //! | [`report`] | tables, sentences, plots |
 //!
 //! Sets of fingerprints hold the same numbers on every side: the same elements, under the same
@@ -20,6 +21,7 @@ pub mod data;
 pub mod ours;
 pub mod peers;
 pub mod plan;
+pub mod postgres;
 pub mod queries;
 pub mod report;
 pub mod settings;

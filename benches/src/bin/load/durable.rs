@@ -71,7 +71,7 @@ pub(crate) fn measure(
     let requests: Vec<Vec<u8>> = rest.iter().map(|body| post("/v1/reports", "", body)).collect();
     let before = [server.process.seconds()?, processor_seconds(Processor::Process)];
     let began = Instant::now();
-    let crowd = crowd(server.public, requests)?;
+    let crowd = crowd(&[server.public], requests)?;
     let rate = rest.len() as f64 / began.elapsed().as_secs_f64();
     let after = [server.process.seconds()?, processor_seconds(Processor::Process)];
     let cpu = [0, 1].map(|side| (after[side] - before[side]) / rest.len() as f64);
@@ -79,12 +79,15 @@ pub(crate) fn measure(
     Ok(Some(Durable { raw: Times::new(raw), alone, crowd: Times::new(crowd), rate, cpu }))
 }
 
-/// Many clients at once, in one thread: a thread for each would take the server's processors.
-fn crowd(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Checked<Vec<f64>> {
+/// Many clients at once, in one thread: a thread for each would take the servers' processors. Each has as many requests,
+/// all for one of the addresses.
+pub(crate) fn crowd(addresses: &[SocketAddr], mut requests: Vec<Vec<u8>>) -> Checked<Vec<f64>> {
+    let each = requests.len() / CLIENTS;
     rt::System::new().block_on(async {
         let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| {
-                let own = requests.split_off(requests.len() - EACH);
+            .zip(addresses.iter().cycle())
+            .map(|(_, &address)| {
+                let own = requests.split_off(requests.len() - each);
                 rt::spawn(async move {
                     let times = send_sharing(address, &own).await;
                     times.map_err(|error| error.to_string())
@@ -140,7 +143,7 @@ pub(crate) fn overwrite(place: &Path, count: usize, bytes: usize) -> Checked<Vec
 }
 
 /// Reports of 10 items, each with a code of its own.
-fn bodies(server: &Server, count: usize) -> Checked<Vec<String>> {
+pub(crate) fn bodies(server: &Server, count: usize) -> Checked<Vec<String>> {
     let provider = server.operate("/v1/admin/providers", &json!({ "name": "load" }).to_string())?;
     let token = provider["token"].as_str().ok_or("no token")?.to_owned();
     let mut client = Client::connect(server.private)?;

@@ -3,8 +3,8 @@
 //!
 //! `cargo build --release -p gcs-server && cargo run --release -p gcs-benches --bin load`
 //!
-//! It takes some four minutes, writes `benches/report/SERVER.md`, and needs `wrk`; with `nginx` on the path
-//! it compares. All data is in a temporary folder, below the present one, so that the disk is the one of the
+//! It takes some six minutes, writes `benches/report/SERVER.md`, and needs `wrk`; with `nginx` on the path
+//! it compares, and with PostgreSQL installed it measures the log there too. All data is in a temporary folder, below the present one, so that the disk is the one of the
 //! repository.
 
 mod client;
@@ -14,6 +14,7 @@ mod machine;
 mod page;
 mod processes;
 mod readers;
+mod several;
 mod speed;
 
 use std::error::Error;
@@ -73,6 +74,7 @@ fn main() -> Checked<()> {
     let mut page = page::Page::new(&server, nginx.is_some());
     page.in_process(&in_process);
     page.durable(&durable::measure(&options, &server, folder.path())?);
+    page.several(&several::measure(&options, &server, folder.path())?);
     page.speed(&speed::measure(&options, [&server, &secret], nginx.as_ref(), &files)?);
     page.readers(&readers::measure(&options, &server, &files)?);
     let text = page.text();

@@ -7,6 +7,7 @@ use crate::in_process::InProcess;
 use crate::machine;
 use crate::processes::Server;
 use crate::readers::{Readers, SLOW, STALLED};
+use crate::several::Several;
 use crate::speed::{Row, median};
 
 /// The page while it is written.
@@ -109,6 +110,31 @@ impl Page {
             milliseconds(crowd.at(99)),
             processor(cpu, "server"),
         );
+    }
+
+    pub(crate) fn several(&mut self, several: &Option<Several>) {
+        let Some(Several { version, sides }) = several else { return };
+        let _ = writeln!(
+            self.0,
+            "## Reports over HTTP, the log in PostgreSQL\n\nOf 10 items each, from {CLIENTS} clients at once, in turns; {version} with its own defaults, on \
+             the same disk and the same processors as the servers, the standby and the clients. Medians of the turns.\n\n\
+             | the log in | reports a second | beside | p50 | p99 |\n|---|---|---|---|---|"
+        );
+        for side in sides {
+            let beside = side.wanted.map_or("-".into(), |(wanted, of)| {
+                let ratio = side.rate() / sides[of].rate();
+                format!("{ratio:.2} of {} (wanted: {wanted})", sides[of].name)
+            });
+            let _ = writeln!(
+                self.0,
+                "| {} | {:.0} | {beside} | {:.1} ms | {:.1} ms |",
+                side.name,
+                side.rate(),
+                milliseconds(side.times.at(50)),
+                milliseconds(side.times.at(99))
+            );
+        }
+        self.0.push('\n');
     }
 
     pub(crate) fn readers(&mut self, readers: &Option<Readers>) {

@@ -17,6 +17,9 @@ use crate::client::{Client, expect, get, post};
 pub(crate) const SIZES: [(&str, usize); 4] =
     [("700 B", 700), ("20 KB", 20_000), ("1 MB", 1_000_000), ("20 MB", 20_000_000)];
 
+/// Name of the key file in a data folder.
+const KEYS: &str = "keys.json";
+
 /// Files that are served: by the server as sets, and by nginx under the same paths.
 pub(crate) struct Files {
     root: PathBuf,
@@ -114,7 +117,6 @@ pub(crate) struct Server {
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
     pub(crate) operator: String,
-    pub(crate) backend: String,
 }
 
 impl Server {
@@ -127,6 +129,7 @@ impl Server {
                 program.display()
             )
         })?;
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
         // A server makes no deployment where there are files of one already.
         let (first, mut lines) = Server::launch(program, data, flags)?;
         let operator = lines.find_map(|line| {
@@ -135,7 +138,30 @@ impl Server {
         let operator = operator.ok_or("the server has ended")?;
         drop(first);
         let files = Files::make(data)?;
+        Ok((Server::serve(program, data, flags, operator, version)?, files))
+    }
 
+    /// Starts another node on the log of this server.
+    pub(crate) fn join(
+        &self,
+        program: &Path,
+        data: &Path,
+        keys: &Path,
+        flags: &[&str],
+    ) -> Checked<Server> {
+        fs::create_dir_all(data)?;
+        fs::copy(keys.join(KEYS), data.join(KEYS))?;
+        Server::serve(program, data, flags, self.operator.clone(), self.version.clone())
+    }
+
+    /// Starts the server of a deployment that has been made.
+    fn serve(
+        program: &Path,
+        data: &Path,
+        flags: &[&str],
+        operator: String,
+        version: String,
+    ) -> Checked<Server> {
         let (process, mut lines) = Server::launch(program, data, flags)?;
         let mut after = |label: &str| -> Checked<String> {
             let line = lines.next().ok_or("the server has ended")??;
@@ -145,15 +171,10 @@ impl Server {
         let private = after("private: http://")?.parse()?;
         // The rest of the greeting goes nowhere, but the pipe stays open.
         std::thread::spawn(move || lines.for_each(drop));
-        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        let mut server =
-            Server { process, version, public, private, operator, backend: String::new() };
         while Client::connect(private)?.send(&get("/readyz", ""))?.0 != 200 {
             sleep(Duration::from_millis(20));
         }
-        let token = server.operate("/v1/admin/backend-token", "")?;
-        server.backend = token["token"].as_str().ok_or("no token")?.to_owned();
-        Ok((server, files))
+        Ok(Server { process, version, public, private, operator })
     }
 
     /// Starts the program; what it shows comes line by line.
@@ -174,6 +195,12 @@ impl Server {
         let mut child = command.spawn()?;
         let output = child.stdout.take().ok_or("no output")?;
         Ok((Process(child), BufReader::new(output).lines()))
+    }
+
+    /// The token of backends, made anew.
+    pub(crate) fn backend_token(&self) -> Checked<String> {
+        let token = self.operate("/v1/admin/backend-token", "")?;
+        Ok(token["token"].as_str().ok_or("no token")?.to_owned())
     }
 
     /// A request of the operator.

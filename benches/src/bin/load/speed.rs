@@ -149,7 +149,7 @@ pub(crate) fn measure(
     rows.add(name, 64, 0.95, &record, theirs(medium))?;
     rows.add(name, 1, 0.95, &record, theirs(medium))?;
     let exact = Side::of(&server.process, format!("http://{}/v1/exact", server.private));
-    let exact = exact.with(elements(server));
+    let exact = exact.with(elements(server)?);
     let manifest = Some(("manifest", Side::ours(server, "/v1/manifest")));
     rows.add("exact match of 10 elements, beside the manifest", 64, 0.5, &exact, manifest)?;
     Ok(rows.rows)
@@ -170,15 +170,15 @@ fn etag(address: SocketAddr, path: &str) -> Checked<String> {
 }
 
 /// Ten elements, which are not published.
-fn elements(server: &Server) -> String {
+fn elements(server: &Server) -> Checked<String> {
     let query = |number: u8| {
         let element = format!("{number}+jP+0+Ci6+eNrZYq4mIua/Tm+yflbJJMHaBVxSK3Mk=");
         json!({ "date": "2026-01-05", "element": element })
     };
     let queries: Vec<_> = (0..10).map(query).collect();
     let body = json!({ "queries": queries }).to_string();
-    let token = header("Authorization", &format!("Bearer {}", server.backend));
-    format!("wrk.method = \"POST\"\nwrk.body = [[{body}]]\n{token}")
+    let token = header("Authorization", &format!("Bearer {}", server.backend_token()?));
+    Ok(format!("wrk.method = \"POST\"\nwrk.body = [[{body}]]\n{token}"))
 }
 
 /// One second of requests.

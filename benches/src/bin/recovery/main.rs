@@ -2,11 +2,13 @@
 //!
 //! It makes a log as a server would, then measures on it, each in a process of its own: a replay of
 //! the state, a rebuild of all publications, a start without and with a checkpoint; and on a smaller
-//! log ticks while others read, report and fetch. It prints a table and writes it to
+//! log ticks while others read, report and fetch. Where PostgreSQL is installed, it also moves the large log there and
+//! comes back from there. It prints a table and writes it to
 //! `benches/report/RECOVERY.md`.
 //!
 //! `cargo run --release -p gcs-benches --bin recovery`, with `--quick` for a tenth of the elements.
 
+mod database;
 mod make;
 mod measure;
 mod process;
@@ -95,6 +97,9 @@ fn child(step: &str, folder: &Path, rest: &[&str]) -> Result<Figures, Box<dyn Er
         ("rebuild", []) => measure::rebuild(folder),
         ("restart", []) => measure::restart(folder),
         ("ticks", []) => ticks::ticks(folder),
+        ("copy", []) => database::copy(folder),
+        ("move", []) => database::move_to_database(folder),
+        ("move-back", []) => database::move_back(folder),
         _ => Err(format!("no such step: {step}").into()),
     }
 }
@@ -125,6 +130,7 @@ fn measure_in(home: &Path, plan: &Plan) -> Result<String, Box<dyn Error>> {
     let _forgotten = std::fs::remove_file(large.join("private/checkpoint"));
     results.without = process::step("restart", &large, &[])?;
     results.with = process::step("restart", &large, &[])?;
+    results.database = database::measure(home, &large)?;
     results.large = process::step("ticks", &large, &[])?;
     if !seeds.exists() {
         process::step("make-seeds", &seeds, &size)?;

@@ -19,6 +19,7 @@ use gcs_server::domain::policy::Policy;
 use gcs_server::domain::state::State;
 use gcs_server::node::{SealedBatch, replay, seal};
 use gcs_server::random::Random;
+use gcs_server::secret::Secret;
 use gcs_server::store::Store;
 
 use crate::process::Figures;
@@ -32,11 +33,15 @@ const TICKS: u64 = 24;
 /// Reports in one batch, as when many come at once.
 const BATCH: u64 = 128;
 
+/// Name of a file in a data folder whose log is in a database: the URL of it.
+pub(crate) const DATABASE: &str = "database";
+
 /// The configuration of a data folder whose listeners may have any port.
 pub(crate) fn config(folder: &Path) -> Result<Config, Box<dyn Error>> {
     let anywhere = "127.0.0.1:0".parse().ok();
     let options = Options {
         data_dir: Some(folder.to_owned()),
+        store: std::fs::read_to_string(folder.join(DATABASE)).ok().map(Secret),
         public_listen: anywhere,
         private_listen: anywhere,
         ..Options::default()

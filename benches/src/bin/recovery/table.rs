@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use gcs_benches::report::machine;
 
+use crate::database::InDatabase;
 use crate::process::Figures;
 
 /// What the steps measured.
@@ -15,6 +16,7 @@ pub(crate) struct Results {
     pub(crate) rebuild: Figures,
     pub(crate) without: Figures,
     pub(crate) with: Figures,
+    pub(crate) database: Option<InDatabase>,
     pub(crate) large: Figures,
     pub(crate) seeds: Figures,
     pub(crate) ticks: Figures,
@@ -33,6 +35,7 @@ impl Results {
             rebuild: none(),
             without: none(),
             with: none(),
+            database: None,
             large: none(),
             seeds: none(),
             ticks: none(),
@@ -97,6 +100,10 @@ impl Results {
             mib(self.log_bytes)
         );
         section(&mut text, &title, &rows);
+        if let Some(database) = &self.database {
+            let title = format!("The same log in {}, on the same machine", database.version);
+            section(&mut text, &title, &in_database(database, &both));
+        }
         let title = format!(
             "Ticks at {:.0} elements, each after 10,000 new ones in 100 reports",
             self.ticks.get("elements")
@@ -104,6 +111,22 @@ impl Results {
         section(&mut text, &title, &ticks);
         text
     }
+}
+
+/// The rows of a log that was moved to a database and back.
+fn in_database(
+    measured: &InDatabase,
+    time: &impl Fn(&Figures, &str) -> String,
+) -> [(&'static str, String); 6] {
+    let InDatabase { version: _, copy, moved, replay, new, with, back } = measured;
+    [
+        ("copy of the log to the database, while a server may work on it", time(copy, "")),
+        ("move of the log after that: no server takes reports meanwhile", time(moved, "")),
+        ("replay of the state", time(replay, "")),
+        ("start of a new node, which has only the key file", time(new, "")),
+        ("start with a checkpoint", time(with, "")),
+        ("move of the whole log back to a file: no server takes reports meanwhile", time(back, "")),
+    ]
 }
 
 fn section(text: &mut String, title: &str, rows: &[(&str, String)]) {
