@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use gcs_core::Digest;
 use tokio::sync::{Notify, mpsc};
 
 use super::batch::{BatchBuilder, SealedBatch};
@@ -12,12 +13,12 @@ use super::entry::{Closed, Gate};
 use super::replay::{ReplayError, end_behind, read_after};
 use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
-use crate::domain::chain::{LogError, LoggedEvent};
+use crate::domain::chain::{Chain, LogError, LoggedEvent};
 use crate::domain::events::Event;
 use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
 use crate::random::{self, Ahead, Random};
-use crate::store::{AppendError, Store, StoreError};
+use crate::store::{AppendError, Batch, News, Store, StoreError, StoredEvent};
 
 /// Largest number of jobs in one batch.
 const BATCH_JOBS: usize = 256;
@@ -27,6 +28,9 @@ const BATCH_BYTES: usize = 512 << 10;
 
 /// Number of conflicts after which a batch waits a little before it is judged again.
 const QUICK_TRIES: u32 = 3;
+
+/// Longest part of that pause which the time of an append accounts for.
+const MOST_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often the clock is compared with that of a shared log, at most.
 const TIME_PAUSE: Duration = Duration::from_secs(1);
@@ -97,6 +101,7 @@ impl Appender {
             jobs.drain(..).for_each(|job| job.answer(false));
         }
         while !jobs.is_empty() {
+            let began = Instant::now();
             let (judged, batch) = self.judge(&mut jobs);
             let stored = match batch.and_then(|batch| batch.finish(&self.random)) {
                 Ok(Some(sealed)) => self.append(sealed),
@@ -108,9 +113,10 @@ impl Appender {
                 Err(AppendError::Conflict) => {
                     judged.into_iter().rev().for_each(|job| jobs.push_front(job));
                     conflicts += 1;
-                    let position = self.position();
-                    let caught_up = self.catch_up(conflicts);
-                    groundless = if self.position() == position { groundless + 1 } else { 0 };
+                    let position = self.chain().position;
+                    let caught_up = self.catch_up(conflicts, began.elapsed());
+                    let is_groundless = self.chain().position == position;
+                    groundless = if is_groundless { groundless + 1 } else { 0 };
                     if let Err(error) = caught_up {
                         tracing::error!(%error, "the log cannot be read");
                         jobs.drain(..).for_each(|job| job.answer(false));
@@ -205,26 +211,51 @@ impl Appender {
             self.clock.compare(|| self.store.time())?;
             self.looked = Some(Instant::now());
         }
-        let chain = self.state.read().unwrap_or_else(PoisonError::into_inner).chain();
+        if self.follow()? {
+            self.is_writable.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        let chain = self.chain();
         if matches!(end_behind(&mut *self.store, chain), Ok(last) if last == chain.position) {
             self.is_writable.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        self.catch_up(0)
+        self.read_again()
     }
 
-    /// Position of the last event that was applied.
-    fn position(&self) -> u64 {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).position
-    }
-
-    /// Applies what another node appended.
-    fn catch_up(&mut self, conflicts: u32) -> Result<(), ReplayError> {
-        if conflicts > QUICK_TRIES {
-            let random = self.random.bytes::<1>().map_or(128, |[byte]| byte);
-            std::thread::sleep(Duration::from_millis(u64::from(random) % 50));
+    /// Applies the next batches of other nodes, in as few questions to the store as can be. `false` if the log does not
+    /// simply go on from where this node is, or that cannot be told at once.
+    fn follow(&mut self) -> Result<bool, StoreError> {
+        while let Some(News { batches, is_all }) = self.store.news()? {
+            for batch in batches {
+                let Some(events) = next(self.chain(), batch) else { return Ok(false) };
+                events.iter().for_each(|logged| self.apply(logged));
+            }
+            if is_all {
+                return Ok(true);
+            }
         }
-        let chain = self.state.read().unwrap_or_else(PoisonError::into_inner).chain();
+        Ok(false)
+    }
+
+    /// The end of what was applied.
+    fn chain(&self) -> Chain {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).chain()
+    }
+
+    /// Applies what another node appended, after so many conflicts, the last of which took some time.
+    fn catch_up(&mut self, conflicts: u32, took: Duration) -> Result<(), ReplayError> {
+        if conflicts > QUICK_TRIES {
+            // About as long as others take to append what they have.
+            let random = self.random.bytes::<1>().map_or(128, |[byte]| byte);
+            std::thread::sleep(took.min(MOST_PAUSE) * u32::from(random) / 128);
+        }
+        if self.follow()? { Ok(()) } else { self.read_again() }
+    }
+
+    /// Reads and applies what comes behind the last event that was applied, and finds out why, if nothing does.
+    fn read_again(&mut self) -> Result<(), ReplayError> {
+        let chain = self.chain();
         let mut events = Vec::new();
         let read = read_after(&mut *self.store, chain, |logged| {
             events.push(logged);
@@ -246,6 +277,29 @@ impl Appender {
         }
         read
     }
+}
+
+/// The events of the batch that follows the end of a chain, none if the chain has them already; `None` if it does not
+/// follow, or is nothing that this release can apply.
+fn next(mut chain: Chain, batch: Batch) -> Option<Vec<LoggedEvent>> {
+    if batch.last() <= chain.position {
+        let is_end = batch.last() == chain.position;
+        let head = batch.events.last().map(|event| Digest::of(&event.header).0);
+        return (!is_end || head == Some(chain.head)).then(Vec::new);
+    }
+    if batch.first != chain.position + 1 {
+        return None;
+    }
+    let mut events = Vec::new();
+    for StoredEvent { header, body } in batch.events {
+        let body = body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
+        let logged = chain.verify(&header, body).ok()?;
+        if matches!(logged.event, Some(Event::LogMoved(_))) {
+            return None;
+        }
+        events.push(logged);
+    }
+    Some(events)
 }
 
 fn judge_one(

@@ -112,6 +112,15 @@ impl Batch {
     }
 }
 
+/// What others have appended to a shared log.
+#[derive(Debug)]
+pub struct News {
+    /// The next batches.
+    pub batches: Vec<Batch>,
+    /// Whether there were no more of them.
+    pub is_all: bool,
+}
+
 /// An append-only log whose bodies can be erased.
 pub trait Store: Send {
     /// Position of the last event, 0 if there is none.
@@ -150,6 +159,12 @@ pub trait Store: Send {
     /// Whether other nodes may append to the log too.
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// What others have appended since this store last found or made the end of the log. `None` if it has not done so, or the
+    /// log does not have that batch any more, or this is not cheaper than to ask for [`Store::last`].
+    fn news(&mut self) -> Result<Option<News>, StoreError> {
+        Ok(None)
     }
 
     /// Unix time in seconds by the clock of what keeps a shared log; `None` if it has no clock of its own.

@@ -12,7 +12,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Row, Transaction};
 
 use super::PostgresUrl;
 use crate::store::rows::{self, BatchRow, NO_BATCH};
-use crate::store::{AppendError, Batch, StoreError};
+use crate::store::{AppendError, Batch, News, StoreError};
 
 /// How long one of several hosts may take until its connection can be used.
 const HOST_PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +41,16 @@ const BARRIER: &str = "UPDATE gcs_log SET barrier = barrier + 1 WHERE applicatio
 const TIME: &str = "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)) AS BIGINT)";
 
 const LAST: &str = "SELECT first, last, id FROM gcs_batch ORDER BY first DESC LIMIT 1";
+
+/// The batch that was the last one, without what is in it, and some of those behind it.
+const NEWS: &str = "
+    SELECT first, last, id,
+        CASE WHEN first > $1 THEN headers ELSE CAST('' AS BYTEA) END,
+        CASE WHEN first > $1 THEN bodies ELSE CAST('' AS BYTEA) END
+    FROM gcs_batch WHERE first >= $1 ORDER BY first LIMIT 5";
+
+/// Most rows of [`NEWS`].
+const NEWS_ROWS: usize = 5;
 
 const APPEND: &str = "
     INSERT INTO gcs_batch(first, last, id, headers, bodies) SELECT $1, $2, $3, $4, $5
@@ -77,6 +87,20 @@ pub(super) struct Link {
     client: Client,
     /// Whether the server has warned of something since this was last set to false.
     has_warned: Arc<AtomicBool>,
+}
+
+/// The last batch of a log, as its end was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) first: i64,
+    pub(super) id: Vec<u8>,
+}
+
+impl Seen {
+    /// A batch that is the last one; `None` if it is where no batch can be.
+    pub(super) fn of(batch: &Batch) -> Option<Seen> {
+        Some(Seen { first: i64::try_from(batch.first).ok()?, id: batch.id.to_vec() })
+    }
 }
 
 /// What the server says of an erasure.
@@ -231,8 +255,8 @@ impl Link {
         Ok(())
     }
 
-    /// Position of the last event, and the id of its batch.
-    pub(super) async fn last(&self) -> Result<(u64, Option<Vec<u8>>), StoreError> {
+    /// Position of the last event, and its batch.
+    pub(super) async fn last(&self) -> Result<(u64, Option<Seen>), StoreError> {
         let rows = self.query(LAST, &[]).await?;
         let Some(row) = rows.first() else { return Ok((0, None)) };
         let (first, last): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -240,7 +264,18 @@ impl Link {
             let what = "the last batch ends before it begins";
             return Err(StoreError::Corrupt { position: first.unsigned_abs(), what });
         }
-        Ok((last.unsigned_abs(), Some(row.try_get(2)?)))
+        Ok((last.unsigned_abs(), Some(Seen { first, id: row.try_get(2)? })))
+    }
+
+    /// The next batches behind one that was the last; `None` if it is not there any more.
+    pub(super) async fn news(&self, seen: &Seen) -> Result<Option<News>, StoreError> {
+        let rows = self.query(NEWS, &[(&seen.first, Type::INT8)]).await?;
+        let Some((known, new)) = rows.split_first() else { return Ok(None) };
+        if known.try_get::<_, i64>(0)? != seen.first || known.try_get::<_, &[u8]>(2)? != seen.id {
+            return Ok(None);
+        }
+        let batches = new.iter().map(decode).collect::<Result<_, _>>()?;
+        Ok(Some(News { batches, is_all: rows.len() < NEWS_ROWS }))
     }
 
     /// Unix time in seconds by the server's clock, 0 before 1970.

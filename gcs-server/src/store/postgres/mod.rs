@@ -21,8 +21,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use self::link::{Erasure, Link};
-use super::{AppendError, Batch, Store, StoreError};
+use self::link::{Erasure, Link, Seen};
+use super::{AppendError, Batch, News, Store, StoreError};
 
 pub use self::url::{PostgresUrl, UrlError};
 
@@ -49,9 +49,9 @@ pub struct PostgresStore {
     runtime: Option<Runtime>,
     url: PostgresUrl,
     link: Option<Link>,
-    /// The id of the last batch that was seen at the end of the log. Nothing is appended behind another
-    /// one: the database may have been put back to an earlier state meanwhile.
-    before: Option<Vec<u8>>,
+    /// The last batch that was seen at the end of the log. Nothing is appended behind another one: the
+    /// database may have been put back to an earlier state meanwhile.
+    seen: Option<Seen>,
     /// An append that the server has not answered in time. No other one is sent before its answer, so
     /// that a server that does not answer is not given more and more to do.
     doubt: Option<JoinHandle<(Link, Result<(), AppendError>)>>,
@@ -92,13 +92,7 @@ impl PostgresStore {
     fn connect(url: PostgresUrl, create: bool) -> Result<PostgresStore, StoreError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StoreError::Io)?;
         let link = runtime.block_on(in_time(PATIENCE, Link::connect(&url, create)))?;
-        Ok(PostgresStore {
-            runtime: Some(runtime),
-            url,
-            link: Some(link),
-            before: None,
-            doubt: None,
-        })
+        Ok(PostgresStore { runtime: Some(runtime), url, link: Some(link), seen: None, doubt: None })
     }
 
     /// Waits for the answer to an append that has not come in time, until `patience` is over. Where there is a
@@ -162,8 +156,8 @@ impl PostgresStore {
         let (Some(runtime), Some(link)) = (&self.runtime, self.link.take()) else {
             return Err(AppendError::Failed(StoreError::Busy));
         };
-        let (batch, before) = (batch.clone(), self.before.clone());
-        let id = batch.id;
+        let (batch, before) = (batch.clone(), self.seen.as_ref().map(|seen| seen.id.clone()));
+        let appending = Seen::of(&batch);
         let mut task = runtime.spawn(async move {
             let appended = link.append(&batch, before.as_deref()).await;
             (link, appended)
@@ -172,7 +166,7 @@ impl PostgresStore {
             Ok(Ok((link, appended))) => {
                 self.link = Some(link);
                 if appended.is_ok() {
-                    self.before = Some(id.to_vec());
+                    self.seen = appending;
                 }
                 appended
             }
@@ -204,13 +198,22 @@ pub(super) fn with_cause(error: &tokio_postgres::Error) -> String {
 
 impl Store for PostgresStore {
     fn last(&mut self) -> Result<u64, StoreError> {
-        let (last, id) = self.with_link(LOOK_PATIENCE, &async |link| link.last().await)?;
-        self.before = id;
+        let (last, seen) = self.with_link(LOOK_PATIENCE, &async |link| link.last().await)?;
+        self.seen = seen;
         Ok(last)
     }
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn news(&mut self) -> Result<Option<News>, StoreError> {
+        let Some(seen) = self.seen.clone() else { return Ok(None) };
+        let news = self.with_link(LOOK_PATIENCE, &async |link| link.news(&seen).await)?;
+        if let Some(last) = news.as_ref().and_then(|news| news.batches.last()) {
+            self.seen = Seen::of(last);
+        }
+        Ok(news)
     }
 
     fn time(&mut self) -> Result<Option<u64>, StoreError> {
