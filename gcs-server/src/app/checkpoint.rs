@@ -34,7 +34,7 @@ use crate::new_file::{NewFile, Readers, sync_folder_of};
 use crate::node::StateView;
 use crate::publishing::Published;
 use crate::store::witness::Seen;
-use crate::store::{AppendError, Batch, Store, StoreError};
+use crate::store::{AppendError, Batch, News, Store, StoreError};
 
 const MAGIC: &[u8; 8] = b"gcschk01";
 const HEAD: usize = 8 + 4 + 16 + 8 + 32;
@@ -323,6 +323,10 @@ impl Store for Guarded {
 
     fn is_shared(&self) -> bool {
         self.store.is_shared()
+    }
+
+    fn news(&mut self) -> Result<Option<News>, StoreError> {
+        self.store.news()
     }
 
     fn time(&mut self) -> Result<Option<u64>, StoreError> {

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use super::batch::{BatchBuilder, SealedBatch};
 use super::entry::{Closed, Gate};
 use super::replay::{ReplayError, end_behind, read_after};
+use super::turns::Turns;
 use super::{Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
@@ -26,11 +27,9 @@ const BATCH_JOBS: usize = 256;
 /// Bytes of bodies after which a batch counts as full.
 const BATCH_BYTES: usize = 512 << 10;
 
-/// Number of conflicts after which a batch waits a little before it is judged again.
+/// Number of conflicts in a row, with no event of another node behind any of them, after which a batch waits a
+/// little before it is judged again.
 const QUICK_TRIES: u32 = 3;
-
-/// Longest part of that pause which the time of an append accounts for.
-const MOST_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often the clock is compared with that of a shared log, at most.
 const TIME_PAUSE: Duration = Duration::from_secs(1);
@@ -41,8 +40,7 @@ const LOST: &str =
 
 pub(super) type JobQueue = mpsc::Receiver<Box<dyn Job>>;
 
-/// Number of conflicts in a row, with no event of another node behind any of them, after which the store is not
-/// believed any more.
+/// Number of such conflicts after which the store is not believed any more.
 const MOST_GROUNDLESS: u32 = 20;
 
 pub(super) struct Appender {
@@ -60,12 +58,15 @@ pub(super) struct Appender {
     pub(super) looked: Option<Instant>,
     /// A job that could not be judged together with those before it.
     pub(super) postponed: Option<Box<dyn Job>>,
+    /// Whose turn it is on a shared log.
+    pub(super) turns: Turns,
 }
 
 impl Appender {
     /// Works until every handle to the node is dropped, or the log is lost: then the queue is given back.
     pub(super) fn run(mut self, mut queue: JobQueue) -> Option<JobQueue> {
         while let Some(first) = self.postponed.take().or_else(|| queue.blocking_recv()) {
+            self.turns.wait();
             let mut taken = TakenScopes::default();
             taken.take(first.scope());
             let mut jobs = vec![first];
@@ -92,7 +93,7 @@ impl Appender {
     /// Judges jobs and appends their events, in as many batches as that takes.
     fn work(&mut self, jobs: Vec<Box<dyn Job>>) {
         let mut jobs = VecDeque::from(jobs);
-        let (mut conflicts, mut groundless) = (0, 0);
+        let (mut began, mut groundless) = (Instant::now(), 0);
         if self.store.is_shared()
             && let Err(error) = self.look()
         {
@@ -101,20 +102,33 @@ impl Appender {
             jobs.drain(..).for_each(|job| job.answer(false));
         }
         while !jobs.is_empty() {
-            let began = Instant::now();
             let (judged, batch) = self.judge(&mut jobs);
             let stored = match batch.and_then(|batch| batch.finish(&self.random)) {
-                Ok(Some(sealed)) => self.append(sealed),
+                Ok(Some(sealed)) => {
+                    let appended = self.append(sealed);
+                    if appended.is_ok() {
+                        self.turns.appended(began.elapsed());
+                    }
+                    appended
+                }
                 Ok(None) => Ok(()),
                 Err(error) => Err(AppendError::Failed(StoreError::Io(error.into()))),
             };
             match stored {
-                Ok(()) => judged.into_iter().for_each(|job| job.answer(true)),
+                Ok(()) => {
+                    judged.into_iter().for_each(|job| job.answer(true));
+                    began = Instant::now();
+                }
                 Err(AppendError::Conflict) => {
                     judged.into_iter().rev().for_each(|job| jobs.push_front(job));
-                    conflicts += 1;
+                    if groundless > QUICK_TRIES {
+                        let random = self.random.bytes::<1>().map_or(128, |[byte]| byte);
+                        std::thread::sleep(Duration::from_millis(u64::from(random) % 50));
+                    }
+                    began = Instant::now();
                     let position = self.chain().position;
-                    let caught_up = self.catch_up(conflicts, began.elapsed());
+                    // At once: the others, too, begin now, and who waited would find the next batch on its way.
+                    let caught_up = self.catch_up();
                     let is_groundless = self.chain().position == position;
                     groundless = if is_groundless { groundless + 1 } else { 0 };
                     if let Err(error) = caught_up {
@@ -230,6 +244,7 @@ impl Appender {
             for batch in batches {
                 let Some(events) = next(self.chain(), batch) else { return Ok(false) };
                 events.iter().for_each(|logged| self.apply(logged));
+                self.turns.others_appended();
             }
             if is_all {
                 return Ok(true);
@@ -243,13 +258,8 @@ impl Appender {
         self.state.read().unwrap_or_else(PoisonError::into_inner).chain()
     }
 
-    /// Applies what another node appended, after so many conflicts, the last of which took some time.
-    fn catch_up(&mut self, conflicts: u32, took: Duration) -> Result<(), ReplayError> {
-        if conflicts > QUICK_TRIES {
-            // About as long as others take to append what they have.
-            let random = self.random.bytes::<1>().map_or(128, |[byte]| byte);
-            std::thread::sleep(took.min(MOST_PAUSE) * u32::from(random) / 128);
-        }
+    /// Applies what another node appended.
+    fn catch_up(&mut self) -> Result<(), ReplayError> {
         if self.follow()? { Ok(()) } else { self.read_again() }
     }
 

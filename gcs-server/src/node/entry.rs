@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Notify, mpsc};
 
 use super::appender::Appender;
+use super::turns::Turns;
 use super::{Node, PublicationInput};
 use crate::clock::WatchedClock;
 use crate::domain::state::State;
@@ -90,6 +91,7 @@ impl Entry {
             is_lost: false,
             looked: None,
             postponed: None,
+            turns: Turns::default(),
         });
         // The thread waits for this, and for nothing else.
         if given.is_ok() {

@@ -11,6 +11,7 @@ mod batch;
 mod entry;
 mod replay;
 mod survey;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -242,3 +242,52 @@ fn nothing_is_appended_behind_an_end_that_is_not_the_one_that_was_seen() {
     store.append(&batch(5, 3)).unwrap();
     assert_eq!(store.last().unwrap(), 6);
 }
+
+#[test]
+fn news_is_what_others_have_appended_since() {
+    let Some((mut store, place)) = log() else { return };
+    // It has not seen an end yet.
+    assert!(store.news().unwrap().is_none());
+    store.append(&batch(1, 1)).unwrap();
+    let news = store.news().unwrap().unwrap();
+    assert!(news.batches.is_empty() && news.is_all);
+
+    let mut other = PostgresStore::open(url(&place)).unwrap();
+    assert_eq!(other.last().unwrap(), 2);
+    for number in 1..8 {
+        other.append(&batch(1 + 2 * u64::from(number), number)).unwrap();
+    }
+    // Some at a time, each once, and then none.
+    let mut found = Vec::new();
+    loop {
+        let news = store.news().unwrap().unwrap();
+        assert!(news.is_all || !news.batches.is_empty());
+        found.extend(news.batches);
+        if news.is_all {
+            break;
+        }
+    }
+    let appended: Vec<_> = (1..8).map(|number| batch(1 + 2 * u64::from(number), number)).collect();
+    assert_eq!(found, appended);
+    assert!(store.news().unwrap().unwrap().batches.is_empty());
+    // Whoever has all news can append.
+    store.append(&batch(17, 9)).unwrap();
+    assert_eq!(other.news().unwrap().unwrap().batches, [batch(17, 9)]);
+}
+
+#[test]
+fn of_a_log_that_is_not_the_one_any_more_there_is_no_news() {
+    let Some((mut store, place)) = log() else { return };
+    store.append(&batch(1, 1)).unwrap();
+    store.append(&batch(3, 2)).unwrap();
+    // Its end is lost; then it goes on in another way.
+    execute(&place, "DELETE FROM gcs_batch WHERE first = 3");
+    assert!(store.news().unwrap().is_none());
+    let mut other = PostgresStore::open(url(&place)).unwrap();
+    assert_eq!(other.last().unwrap(), 2);
+    other.append(&batch(3, 9)).unwrap();
+    other.append(&batch(5, 9)).unwrap();
+    assert!(store.news().unwrap().is_none());
+    execute(&place, "DELETE FROM gcs_batch");
+    assert!(store.news().unwrap().is_none());
+}
