@@ -1,5 +1,6 @@
 //! Our export files read by other programs: Python's zipfile, Google's protobuf and OpenSSL.
 #![cfg(all(feature = "gaen-export", feature = "protocol"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::io::Write as _;
