@@ -151,7 +151,8 @@ impl KeyRing {
         self.secret.0
     }
 
-    /// The TempID of a user in a window. The same again, always.
+    /// The TempID of a user in a window. The same again, always. One HMAC and one AES-GCM of 29
+    /// bytes.
     ///
     /// # Errors
     /// [`NoDayKey`] if the ring has no key of the window's date.
@@ -191,7 +192,8 @@ impl KeyRing {
         order.filter_map(|at| self.days.get(at)).find_map(|keys| temp_id.open(&keys.enc))
     }
 
-    /// What an authority finds in a record.
+    /// What an authority finds in a record. One trial for most records, and one for each day that
+    /// is kept for a record that no key opens.
     pub fn judge(&self, record: &UploadRecord) -> Verdict {
         let Some(msg) = record.msg.as_deref().filter(|msg| !msg.is_empty()) else {
             return Verdict::NoMsg;

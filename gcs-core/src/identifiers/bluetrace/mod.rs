@@ -43,8 +43,7 @@
 //! | [`UploadToken`] | what allows a phone to upload |
 //! | [`HandshakePin`], [`PseudoId`] | what a user verifies a caller by, and what other authorities know a user by |
 //!
-//! Sources: the BlueTrace protocol (Bay et al., 2020) and the behaviour of OpenTrace's apps and
-//! cloud functions. Minting without storage, the element and the PseudoID's formula are this
+//! Source: the behaviour of OpenTrace's apps and cloud functions (2020). Minting without storage, the element and the PseudoID's formula are this
 //! library's; OpenTrace opens TempIDs minted here when it is given the key of the day.
 
 mod cipher;

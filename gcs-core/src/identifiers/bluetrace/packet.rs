@@ -18,7 +18,7 @@ pub const MAX_PACKET_BYTES: usize = 512;
 /// | spelling | both | peripheral, read from it | central, written to the peripheral |
 /// |---|---|---|---|
 /// | version 2 | `v`, `id`, `o` | `mp` | `mc`, `rs` |
-/// | version 2, as in the protocol's paper | `v`, `id`, `o` | `md` | `md`, `rc` |
+/// | version 2, other names | `v`, `id`, `o` | `md` | `md`, `rc` |
 /// | version 1 | `v`, `msg`, `org` | `modelP` | `modelC`, `rssi`, `txPower` or not |
 ///
 /// All three are read; version 2 is written. Other members are ignored.

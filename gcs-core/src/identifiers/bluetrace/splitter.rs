@@ -1,10 +1,11 @@
 //! Finds where a JSON value ends, byte by byte, so that a file can be read value by value.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 /// A JSON value of which some bytes have come. Only where it ends is found out here; whether it
 /// is a value is for a JSON reader to say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct PartialValue {
     /// Its bytes, and no more than one above the limit.
     bytes: Vec<u8>,
@@ -40,6 +41,13 @@ pub(super) enum Fed {
 
 /// Most bytes of a value that are kept.
 pub(super) const MAX_BYTES: usize = 4096;
+
+impl fmt::Debug for PartialValue {
+    /// Hides the bytes, which may be those of a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartialValue").field("length", &self.length).finish_non_exhaustive()
+    }
+}
 
 impl PartialValue {
     /// Begins a value with its first byte; `false` if no value begins so.

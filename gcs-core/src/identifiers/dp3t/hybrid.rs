@@ -34,8 +34,8 @@ impl HybridWindow {
         }
     }
 
-    /// Number of EphIDs of a seed.
-    pub const fn ephemeral_ids(self) -> u32 {
+    /// Number of epochs in it, and so of EphIDs of a seed.
+    pub const fn epochs(self) -> u32 {
         (self.seconds() / EPOCH_SECONDS) as u32
     }
 
@@ -83,7 +83,7 @@ impl HybridSeed {
     /// Its EphIDs, in the order in which they are derived, which is not that of the broadcast:
     /// AES-256-CTR under HMAC-SHA256(seed, "DP3T-HYBRID").
     pub fn ephemeral_ids(&self, windows: HybridWindow) -> impl Iterator<Item = [u8; 16]> + use<> {
-        expand(&self.0.0, b"DP3T-HYBRID", windows.ephemeral_ids() as usize)
+        expand(&self.0.0, b"DP3T-HYBRID", windows.epochs() as usize)
     }
 
     /// Its elements, if it was used in this window.
@@ -117,6 +117,9 @@ mod tests {
         let long: Vec<_> = seed.ephemeral_ids(HybridWindow::FourHours).collect();
         assert_eq!((long.len(), &long[..8]), (16, &ids[..]));
         assert_eq!(format!("{seed:?}"), "HybridSeed(..)");
+        // The vector of FORMAT.md, section 13.
+        let element = seed.elements(HybridWindow::TwoHours, 220_348).next().unwrap();
+        assert_eq!(HEXLOWER.encode(&element), "00035cbc81ca1d81363b72270daf987c79bf5e02");
     }
 
     #[test]

@@ -83,6 +83,7 @@ pub fn low_cost_sighting_elements(
 mod tests {
     use super::*;
     use alloc::format;
+    use alloc::string::ToString;
     use alloc::vec::Vec;
     use data_encoding::HEXLOWER;
     use proptest::prelude::*;
@@ -105,6 +106,9 @@ mod tests {
         assert_eq!(of(&key, 1), "0a61d3d58d430c4d3d9ef809598f55b2");
         assert_eq!(of(&key, 2), "0520fb9af787c6c534e86ec5f9639900");
         assert_eq!(of(&key, 95), "c2ff48f3a5ee557ee6a05b837eeae882");
+        // The vector of FORMAT.md, section 13.
+        let element = key.elements().next().unwrap();
+        assert_eq!(HEXLOWER.encode(&element), "000047baeb0958c011492732c59e3ed2a5eef01d");
         let next = key.next().unwrap();
         assert_eq!(
             HEXLOWER.encode(&next.to_bytes()),
@@ -128,8 +132,6 @@ mod tests {
             "8643d78c4149d1a99a65d21d362667eb3974aaa021d18ad57100fc79d74ba6b5"
         );
     }
-
-    use alloc::string::ToString;
 
     #[test]
     fn a_sighting_near_midnight_has_two_elements() {

@@ -37,9 +37,6 @@ pub const INTERVAL_SECONDS: u64 = 600;
 /// Number of intervals in a day, and the longest rolling period of a key.
 pub const INTERVALS_A_DAY: u32 = 144;
 
-/// How far the time at which an identifier was heard may be from its interval, in seconds.
-pub const MATCH_TOLERANCE: u64 = 2 * 3600;
-
 /// The interval of a Unix time in seconds (ENIN): the time divided by [`INTERVAL_SECONDS`].
 /// `None` beyond the year 83000.
 pub fn interval_of(time: u64) -> Option<u32> {
