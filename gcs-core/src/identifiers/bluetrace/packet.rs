@@ -233,6 +233,8 @@ mod tests {
             assert!(matches!(of(json), PacketError::Json(_)), "{json}");
         }
         assert!(matches!(of(r#"{"v":1,"id":"x","o":"A","mp":"m"}"#), PacketError::Json(_)));
+        let not_utf8 = b"{\"v\":2,\"id\":\"x\",\"o\":\"A\",\"mp\":\"m\",\"more\":\"\xff\"}";
+        assert!(matches!(Packet::from_json(not_utf8), Err(PacketError::Json(_))));
         let long = good.replace('x', &"x".repeat(500));
         assert_eq!(of(&long), PacketError::TooLong { max: 512, got: long.len() });
         let long = Packet { model: "x".repeat(512), ..packet(Role::Peripheral) };

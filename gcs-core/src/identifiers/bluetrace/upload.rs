@@ -17,7 +17,7 @@ pub const MAX_VALUE_BYTES: usize = MAX_BYTES;
 /// and O(1) time a byte.
 ///
 /// A record that is wrong does not spoil the others. Members other than the three are ignored;
-/// `events` may be missing. How many bytes or records a file may have is for the caller to say,
+/// `events` may be missing. Members come in any order, so the token may be the last of them. How many bytes or records a file may have is for the caller to say,
 /// who may stop at any time.
 ///
 /// ```
@@ -196,18 +196,19 @@ impl UploadReader {
         }
         let (max, position) = (MAX_VALUE_BYTES, self.position);
         let bytes = self.value.bytes().map_err(|_| UploadError::TooLong { max, position })?;
+        let json = str::from_utf8(bytes).map_err(|_| self.syntax())?;
         if self.place == Place::InName {
-            let name: String = serde_json::from_slice(bytes).map_err(|_| self.syntax())?;
+            let name: String = serde_json::from_str(json).map_err(|_| self.syntax())?;
             self.name(&name)?;
             self.place = Place::Colon;
             return Ok(None);
         }
         self.place = Place::AfterMember;
         if self.member != Member::Token {
-            let ignored = serde_json::from_slice::<IgnoredAny>(bytes);
+            let ignored = serde_json::from_str::<IgnoredAny>(json);
             return ignored.map(|_| None).map_err(|_| self.syntax());
         }
-        let token = serde_json::from_slice(bytes).map_err(|error| match error.is_data() {
+        let token = serde_json::from_str(json).map_err(|error| match error.is_data() {
             true => self.wrong_member(),
             false => self.syntax(),
         })?;

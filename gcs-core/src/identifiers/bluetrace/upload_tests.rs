@@ -89,6 +89,8 @@ fn a_bad_record_leaves_the_others() {
         assert!(matches!(parts[1], UploadPart::Record(Err(_))), "{bad}");
         assert!(matches!(&parts[2], UploadPart::Record(Ok(record)) if record.time_ms == 9000));
     }
+    let not_utf8 = b"{\"token\":\"\",\"records\":[{\"timestamp\":1,\"more\":\"\xff\"}]}";
+    assert!(matches!(read(not_utf8, 9).0[1], UploadPart::Record(Err(RecordError::Json(_)))));
     let long = format!("\"{}\"", "x".repeat(MAX_VALUE_BYTES - 1));
     let error = RecordError::TooLong { max: 4096, got: 4097 };
     assert_eq!(read(file(&long).as_bytes(), 9).0[1], UploadPart::Record(Err(error)));
@@ -129,6 +131,7 @@ fn what_is_no_upload_file_is_refused() {
             assert_eq!(read(file.as_bytes(), chunk).1.as_ref(), Err(&error), "{file}");
         }
     }
+    assert_eq!(read(b"{\"other\":\"\xff\"}", 9).1, Err(syntax(11)));
     let long = format!(r#"{{"other":"{}"}}"#, "x".repeat(MAX_VALUE_BYTES));
     let error = UploadError::TooLong { max: 4096, position: 9 + 4097 };
     assert_eq!(read(long.as_bytes(), 100).1, Err(error));
