@@ -6,6 +6,7 @@
 
 mod files;
 mod history;
+mod identifiers;
 mod manifest;
 #[path = "../../gcs-core/tests/naive/mod.rs"]
 mod naive;
@@ -22,6 +23,7 @@ mod text;
 mod world;
 
 pub use files::{bundle, bundle_resealed, index, record, table};
+pub use identifiers::{export, export_zip, packet, tcn_report, temp_id, upload};
 pub use manifest::{manifest, manifest_resealed};
 pub use publisher::publisher;
 pub use server::{code, event, report};
@@ -34,7 +36,7 @@ pub use text::{date, exact, path};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 27] = [
     ("set", set),
     ("set_resealed", set_resealed),
     ("set_index", set_index),
@@ -56,4 +58,10 @@ pub const TARGETS: [Target; 21] = [
     ("code", code),
     ("event", event),
     ("report", report),
+    ("temp_id", temp_id),
+    ("packet", packet),
+    ("upload", upload),
+    ("export", export),
+    ("export_zip", export_zip),
+    ("tcn_report", tcn_report),
 ];

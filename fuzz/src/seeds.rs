@@ -12,6 +12,7 @@ use gcs_server::domain::events::Event;
 use gcs_server::domain::policy::{FirstPolicy, Policy};
 
 use crate::history::{History, Tick, before, keys};
+use crate::identifiers;
 use crate::reader::join;
 use crate::world::{Days, date, element};
 
@@ -69,6 +70,12 @@ pub fn of(target: &str) -> Vec<Seed> {
             events().map(|event| [&event.kind().to_le_bytes(), event.encode().as_slice()].concat()),
         ),
         "report" => named(reports().map(String::into_bytes)),
+        "temp_id" => named(identifiers::seeds::temp_ids()),
+        "packet" => named(identifiers::seeds::packets()),
+        "upload" => named(identifiers::seeds::uploads()),
+        "export" => named(identifiers::seeds::exports()),
+        "export_zip" => named(identifiers::seeds::export_zips()),
+        "tcn_report" => named(identifiers::seeds::tcn_reports()),
         _ => Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::str::Utf8Error;
 
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -42,17 +43,17 @@ pub struct JsonError {
 /// # Errors
 /// A [`JsonError`].
 pub fn from_slice<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, JsonError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    // A derived reader skips members that it does not know without a look at their characters.
+    let json = str::from_utf8(json).map_err(|error| JsonError::not_utf8(json, error))?;
+    let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| JsonError::new(error.path(), error.inner()))?;
     deserializer.end().map_err(|error| JsonError::syntax(&error))?;
-    match json.trim_ascii_start().first() {
-        Some(b'[') => {
-            let what = format!("the body {OTHER_TYPE}");
-            Err(JsonError { is_json: true, what, line: 1, column: 1 })
-        }
-        _ => Ok(value),
+    if json.trim_ascii_start().starts_with('[') {
+        let what = format!("the body {OTHER_TYPE}");
+        return Err(JsonError { is_json: true, what, line: 1, column: 1 });
     }
+    Ok(value)
 }
 
 const OTHER_TYPE: &str = "is of another type or has a value that is not allowed";
@@ -70,8 +71,19 @@ impl JsonError {
     }
 
     fn syntax(error: &serde_json::Error) -> JsonError {
-        let what = "the body is not JSON".to_string();
-        JsonError { is_json: false, what, line: error.line(), column: error.column() }
+        JsonError::not_json(error.line(), error.column())
+    }
+
+    /// The error at the first byte that is not UTF-8.
+    fn not_utf8(json: &[u8], error: Utf8Error) -> JsonError {
+        let before = &json[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        JsonError::not_json(line, column)
+    }
+
+    fn not_json(line: usize, column: usize) -> JsonError {
+        JsonError { is_json: false, what: "the body is not JSON".to_string(), line, column }
     }
 }
 
@@ -128,6 +140,13 @@ mod tests {
         pages: u32,
     }
 
+    /// Ignores members that it does not know.
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only errors are looked at")]
+    struct Page {
+        pages: u32,
+    }
+
     #[test]
     fn what_is_wrong_is_named_and_nothing_of_the_sender_is_shown() {
         for (json, what) in [
@@ -150,6 +169,13 @@ mod tests {
             let error = from_slice::<Shelf>(json.as_bytes()).unwrap_err();
             assert!(error.is_json && error.what.starts_with(what), "{json}: {error}");
             assert!(!error.to_string().contains("SECRET"), "{error}");
+        }
+        // Also where nobody looks: JSON is UTF-8 (RFC 8259, section 8.1).
+        for json in [&b"{\"pages\":1,\n\"more\":\"a\xff\"}"[..], b"{\"pages\":1,\n \"more\xff\":1}"]
+        {
+            let error = from_slice::<Page>(json).unwrap_err();
+            assert!(!error.is_json, "{error}");
+            assert_eq!((error.line, error.column), (2, if json[12] == b' ' { 7 } else { 10 }));
         }
         for json in ["", "{", "nul", "{\"books\":[]} SECRET", "{\"books\":[],}"] {
             let error = from_slice::<Shelf>(json.as_bytes()).unwrap_err();

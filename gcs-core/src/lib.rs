@@ -41,7 +41,7 @@ extern crate alloc;
 extern crate std;
 
 // Small things that everything may use.
-#[cfg(feature = "protocol")]
+#[cfg(any(feature = "protocol", feature = "bluetrace"))]
 mod base64;
 mod bytes;
 mod date;
@@ -51,7 +51,7 @@ mod element;
 mod error;
 #[cfg(feature = "std")]
 mod folder;
-#[cfg(feature = "protocol")]
+#[cfg(any(feature = "protocol", feature = "bluetrace"))]
 pub mod json;
 #[cfg(feature = "protocol")]
 mod keys;

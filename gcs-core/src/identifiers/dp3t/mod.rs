@@ -1,10 +1,19 @@
-//! DP-3T: how elements are made of reported seeds and of identifiers heard.
+//! DP-3T: how elements are made of reported seeds and of identifiers heard, in its three designs
+//! (white paper of 25 May 2020).
 //!
-//! The unlinkable design (white paper of 25 May 2020, section 3): a phone draws a fresh
-//! seed for every epoch of 15 minutes and broadcasts an ephemeral identifier made from it.
-//! Other phones keep only a hash of the identifier that they heard and of its epoch. A patient
-//! reports seeds. Only the phone that broadcast knows them, so identifiers that somebody else
-//! recorded cannot be reported.
+//! | design | a patient reports | a phone hears | it keeps | element |
+//! |---|---|---|---|---|
+//! | unlinkable (section 3) | a seed for each epoch | EphID | the element | SHA-256(EphID ‖ epoch) |
+//! | low-cost (section 2) | the key of one day, from which later ones follow | EphID | EphID and date | day ‖ EphID |
+//! | hybrid (section 4) | a seed for each window of 2 or 4 hours | EphID | EphID and window | window ‖ EphID |
+//!
+//! In all of them a phone broadcasts ephemeral identifiers (EphIDs) of 16 bytes, one for each
+//! epoch of 15 minutes. A patient reports what only the phone knows that broadcast, so identifiers
+//! that somebody else recorded cannot be reported.
+//!
+//! In the unlinkable design nobody can tell which identifiers are one patient's. In the others
+//! whoever has the reported key or seed can, for a day or a window; a set of their elements does
+//! not show it.
 //!
 //! ```
 //! use gcs_core::identifiers::dp3t;
@@ -16,6 +25,13 @@
 //! assert_eq!(dp3t::heard_element(&heard, epoch), dp3t::unlinkable_element(&seed, epoch));
 //! ```
 
+mod hybrid;
+mod low_cost;
+
+pub use self::hybrid::{HybridSeed, HybridWindow};
+pub use self::low_cost::{DayKey, low_cost_element, low_cost_sighting_elements};
+
+use super::secret::hmac;
 use crate::digest::Digest;
 
 /// Length of an epoch in seconds.
@@ -77,6 +93,28 @@ pub fn unlinkable_element(seed: &[u8; 32], epoch: u32) -> [u8; 32] {
     heard_element(&ephemeral_id(seed), epoch)
 }
 
+/// The EphIDs that follow from a secret: AES-256-CTR under HMAC-SHA256(secret, label), whose
+/// counter begins at 0, gives 16 bytes for each. Their order is not that of the broadcast: phones
+/// shuffle them.
+fn expand(secret: &[u8], label: &[u8], count: usize) -> impl Iterator<Item = [u8; 16]> + use<> {
+    use aes::cipher::{KeyIvInit as _, StreamCipher as _};
+    let key = hmac(secret, &[label]);
+    let mut stream = ctr::Ctr128BE::<aes::Aes256>::new(&key.0.into(), &[0; 16].into());
+    (0..count).map(move |_| {
+        let mut id = [0; 16];
+        stream.apply_keystream(&mut id);
+        id
+    })
+}
+
+/// A number as a big-endian u32, then an EphID: an element of the low-cost and hybrid designs.
+fn numbered(number: u32, ephemeral_id: &[u8; 16]) -> [u8; 20] {
+    let mut element = [0; 20];
+    element[..4].copy_from_slice(&number.to_be_bytes());
+    element[4..].copy_from_slice(ephemeral_id);
+    element
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +126,7 @@ mod tests {
         let hex = data_encoding::HEXLOWER;
         let seed = b"eaa2054637009757b9988b28998209d253eede69345f835bb91b3b333108d229";
         let seed: [u8; 32] = hex.decode(seed).unwrap().try_into().unwrap();
+        assert_eq!(hex.encode(&ephemeral_id(&seed)), "b7b1d06cd81686669aeea51e9f4723b5");
         assert_eq!(
             hex.encode(&unlinkable_element(&seed, 1_762_781)),
             "93e8cffb4f828baf9e36b658ab8988b9afd39bec9f95b24930768157148adcc9"
