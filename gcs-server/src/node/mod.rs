@@ -9,6 +9,7 @@
 mod appender;
 mod batch;
 mod entry;
+mod looks;
 mod replay;
 mod survey;
 
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::appender::Appender;
 use self::entry::{Closed, Gate};
+use self::looks::Looks;
 use crate::clock::WatchedClock;
 use crate::domain::events::Event;
 use crate::domain::judge::{Decision, Judgement, RequestContext};
@@ -48,6 +50,7 @@ pub struct Node {
     /// Whether the last append succeeded.
     is_writable: Arc<AtomicBool>,
     gate: Gate,
+    looks: Looks,
 }
 
 /// A view of the state that does not keep the node running.
@@ -140,7 +143,8 @@ impl Node {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(RwLock::new(State::new(FillerKey::new([0; 32]))));
         let is_writable = Arc::default();
-        let node = Node { state, jobs, is_writable, gate: Gate::default() };
+        let node =
+            Node { state, jobs, is_writable, gate: Gate::default(), looks: Looks::default() };
         let (appender, given) = std::sync::mpsc::sync_channel::<Appender>(1);
         let work = move || {
             let mut queue = Some(queue);
@@ -226,13 +230,19 @@ impl Node {
         self.submit(Scope::Code(provider, serial), judge).await
     }
 
-    /// Applies what other nodes have appended to the log.
+    /// Applies what other nodes have appended to the log before this call. All who wait for this share it, and
+    /// it is done at most fifty times a second.
     ///
     /// # Errors
     /// [`Problem::StorageUnavailable`] if the log cannot be read; those of [`Node::expect_current`].
     pub async fn catch_up(&self) -> Result<(), Problem> {
+        self.expect_current()?;
         // The node looks at a log that others append to before it judges anything.
-        self.act(|_, _| Ok(Decision::nothing(()))).await
+        let look = async { self.act(|_, _| Ok(Decision::nothing(()))).await.is_ok() };
+        match self.looks.share(look).await {
+            true => self.expect_current(),
+            false => Err(self.expect_current().err().unwrap_or(Problem::StorageUnavailable)),
+        }
     }
 
     async fn submit<T: Send + 'static>(

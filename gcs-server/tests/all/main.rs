@@ -12,6 +12,7 @@ mod acts;
 mod api;
 mod arrows;
 mod backup;
+mod behind;
 mod checkpoint;
 mod clocks;
 mod command_line;

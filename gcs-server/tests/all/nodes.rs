@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -413,4 +414,51 @@ async fn whoever_does_not_wait_for_the_answer_changes_nothing() {
     let position = host.position();
     host.node.act(|_, _| Ok(Decision { events: Vec::new(), answer: () })).await.unwrap();
     assert_eq!((host.position(), store.clone().last().unwrap()), (position, position));
+}
+
+/// A log that others append to, which counts how often its end is asked for.
+#[derive(Clone)]
+struct Counting {
+    inner: MemoryStore,
+    looks: Arc<AtomicU64>,
+}
+
+impl Store for Counting {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.inner.last()
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.inner.append(batch)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        self.inner.read(from, max_bytes)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.inner.erase(events)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+#[actix_web::test]
+async fn however_many_wait_for_a_look_the_log_is_asked_twice() {
+    let store = Counting { inner: MemoryStore::new(), looks: Arc::default() };
+    let keys = furnish(&mut store.clone());
+    let host = Host::on(Box::new(store.clone()), &keys);
+    let other = Host::on(Box::new(store.clone()), &keys);
+    other.report(0, 1).await.unwrap();
+    store.looks.store(0, Ordering::SeqCst);
+    // More than there is room for in the node's queue.
+    let looked = join_all((0..5000).map(|_| host.node.catch_up())).await;
+    assert!(looked.iter().all(Result::is_ok));
+    // The end of the log is looked at, and once more to read what is new.
+    let looks = store.looks.load(Ordering::SeqCst);
+    assert!(looks <= 3, "{looks} looks");
+    assert_eq!(host.position(), other.position());
 }
