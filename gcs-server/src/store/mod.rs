@@ -212,6 +212,11 @@ pub enum StoreError {
         /// The latest version that this server knows.
         known: i32,
     },
+    /// The database has a copy of a log that is being made, or was cut short.
+    #[error(
+        "the database has a copy of a log that is not finished: it is being made, or was cut short"
+    )]
+    Unfinished,
     /// The batch is not one that a store accepts.
     #[error("the batch cannot be stored: {0}")]
     Invalid(&'static str),
@@ -272,6 +277,10 @@ impl StoreError {
             | StoreError::Empty
             | StoreError::Foreign { .. } => DAMAGED,
             StoreError::Newer { .. } => "This release leaves the log as it is.",
+            StoreError::Unfinished => {
+                "Run the command that makes it again, `backup --to` or `move-log --to`: it goes on, and finishes the \
+                 copy. Or name another database."
+            }
             StoreError::Busy | StoreError::Lingering => {
                 "Stop what else uses the log: a running gcs-server, a command, or sqlite3."
             }

@@ -46,4 +46,5 @@ mod several_nodes;
 mod spool;
 mod store;
 mod tls;
+mod unfinished;
 mod unusable_log;

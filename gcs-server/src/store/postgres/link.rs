@@ -11,29 +11,12 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Row, Transaction};
 
 use super::PostgresUrl;
+use super::tables::{self, APPLICATION, Tables};
 use crate::store::rows::{self, BatchRow, NO_BATCH};
 use crate::store::{AppendError, Batch, StoreError};
 
 /// How long one of several hosts may take until its connection can be used.
 const HOST_PATIENCE: Duration = Duration::from_secs(5);
-
-/// "gcsl", as in the header of an SQLite log.
-const APPLICATION: i64 = 0x6763_736c;
-
-/// Version of the tables.
-const VERSION: i32 = 1;
-
-const CREATE: &str = "
-    CREATE TABLE IF NOT EXISTS gcs_log(
-        application BIGINT PRIMARY KEY, version INTEGER NOT NULL, barrier BIGINT NOT NULL);
-    CREATE TABLE IF NOT EXISTS gcs_batch(
-        first BIGINT PRIMARY KEY, last BIGINT NOT NULL, id BYTEA NOT NULL,
-        headers BYTEA NOT NULL, bodies BYTEA NOT NULL)";
-
-const NAME: &str = "
-    INSERT INTO gcs_log(application, version, barrier) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
-
-const IDENTITY: &str = "SELECT application, version FROM gcs_log ORDER BY application LIMIT 2";
 
 const BARRIER: &str = "UPDATE gcs_log SET barrier = barrier + 1 WHERE application = $1";
 
@@ -88,12 +71,16 @@ pub(super) enum Erasure {
 }
 
 impl Link {
-    /// Connects, creates the tables if there are none and `create` says so, and makes sure that
-    /// everything that is visible is durable.
-    pub(super) async fn connect(url: &PostgresUrl, create: bool) -> Result<Link, StoreError> {
+    /// Connects, creates the tables if there are none and `create` says so, and makes sure that they are the right
+    /// ones, and that everything that is visible is durable.
+    pub(super) async fn connect(
+        url: &PostgresUrl,
+        tables: Tables,
+        create: bool,
+    ) -> Result<Link, StoreError> {
         let mut failure = StoreError::TimedOut(HOST_PATIENCE);
         for host in &url.hosts {
-            match timeout(HOST_PATIENCE, Link::connect_to(host, url, create)).await {
+            match timeout(HOST_PATIENCE, Link::connect_to(host, url, tables, create)).await {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(error)) => failure = error,
                 Err(_) => {}
@@ -105,6 +92,7 @@ impl Link {
     async fn connect_to(
         host: &Config,
         url: &PostgresUrl,
+        tables: Tables,
         create: bool,
     ) -> Result<Link, StoreError> {
         let (client, mut connection) = host.connect(url.tls.clone()).await?;
@@ -125,9 +113,9 @@ impl Link {
         let link = Link { client, has_warned };
         link.expect_durable().await?;
         if create {
-            link.create().await?;
+            tables.create(&link.client).await?;
         }
-        link.identify().await?;
+        tables.identify(&link.client).await?;
         link.barrier().await?;
         Ok(link)
     }
@@ -184,39 +172,6 @@ impl Link {
             Ok(rows) => Ok(rows.first().and_then(|row| row.try_get(0).ok())),
             Err(error) if error.as_db_error().is_some() => Ok(None),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn create(&self) -> Result<(), StoreError> {
-        for _ in 0..3 {
-            match self.client.batch_execute(CREATE).await {
-                // Another node creates them at this moment.
-                Err(error) if is_lost_race(&error) => {}
-                created => {
-                    created?;
-                    break;
-                }
-            }
-        }
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&APPLICATION, Type::INT8), (&VERSION, Type::INT4)];
-        self.client.execute_typed(NAME, &values).await?;
-        Ok(())
-    }
-
-    /// Makes sure that the tables are a log of this version.
-    async fn identify(&self) -> Result<(), StoreError> {
-        let rows = match self.client.query_typed(IDENTITY, &[]).await {
-            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-                return Err(StoreError::Empty);
-            }
-            rows => rows?,
-        };
-        let [row] = &rows[..] else { return Err(StoreError::Empty) };
-        match (row.try_get(0)?, row.try_get(1)?) {
-            (APPLICATION, VERSION) => Ok(()),
-            (APPLICATION, found) => Err(StoreError::Newer { found, known: VERSION }),
-            (application, _) => Err(StoreError::Foreign { application }),
         }
     }
 
@@ -371,6 +326,12 @@ impl Link {
         Ok(Erasure::Done)
     }
 
+    /// Makes a log of a copy that has all of it.
+    pub(super) async fn finish(&self) -> Result<(), StoreError> {
+        tables::finish(&self.client).await?;
+        self.barrier().await
+    }
+
     pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
         Ok(self.client.batch_execute("VACUUM gcs_batch").await?)
     }
@@ -413,7 +374,7 @@ fn decode(row: &Row) -> Result<Batch, StoreError> {
 }
 
 /// Whether another transaction was in the way, and this one did nothing.
-fn is_lost_race(error: &tokio_postgres::Error) -> bool {
+pub(super) fn is_lost_race(error: &tokio_postgres::Error) -> bool {
     let races = [
         SqlState::UNIQUE_VIOLATION,
         SqlState::DUPLICATE_TABLE,

@@ -10,6 +10,7 @@
 //! that began before.
 
 mod link;
+mod tables;
 mod url;
 
 use std::error::Error as _;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::link::{Erasure, Link};
+use self::tables::Tables;
 use super::{AppendError, Batch, Store, StoreError};
 
 pub use self::url::{PostgresUrl, UrlError};
@@ -48,6 +50,7 @@ pub struct PostgresStore {
     /// `None` only while this is dropped.
     runtime: Option<Runtime>,
     url: PostgresUrl,
+    tables: Tables,
     link: Option<Link>,
     /// The id of the last batch that was seen at the end of the log. Nothing is appended behind another
     /// one: the database may have been put back to an earlier state meanwhile.
@@ -78,23 +81,45 @@ impl PostgresStore {
     /// When the server cannot be reached, refuses, is set up to lose what it has accepted, or has
     /// tables of something else under these names.
     pub fn create(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
-        PostgresStore::connect(url, true)
+        PostgresStore::connect(url, Tables::Log, true)
     }
 
     /// Opens a log whose tables are there.
     ///
     /// # Errors
-    /// As [`PostgresStore::create`]; [`StoreError::Empty`] if there are no tables.
+    /// As [`PostgresStore::create`]; [`StoreError::Empty`] if there are no tables; [`StoreError::Unfinished`].
     pub fn open(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
-        PostgresStore::connect(url, false)
+        PostgresStore::connect(url, Tables::Log, false)
     }
 
-    fn connect(url: PostgresUrl, create: bool) -> Result<PostgresStore, StoreError> {
+    /// Opens a copy of a log, to bring it up to date, or creates tables for one. Nobody can open these as a
+    /// log before [`PostgresStore::finish`].
+    ///
+    /// # Errors
+    /// As [`PostgresStore::create`].
+    pub fn create_copy(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
+        PostgresStore::connect(url, Tables::Copy, true)
+    }
+
+    /// Makes a log of a copy that has all of it. It is no error if it is one already.
+    ///
+    /// # Errors
+    /// When this is not known to be durable. It can be repeated.
+    pub fn finish(&mut self) -> Result<(), StoreError> {
+        self.with_link(PATIENCE, &async |link| link.finish().await)
+    }
+
+    fn connect(
+        url: PostgresUrl,
+        tables: Tables,
+        create: bool,
+    ) -> Result<PostgresStore, StoreError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StoreError::Io)?;
-        let link = runtime.block_on(in_time(PATIENCE, Link::connect(&url, create)))?;
+        let link = runtime.block_on(in_time(PATIENCE, Link::connect(&url, tables, create)))?;
         Ok(PostgresStore {
             runtime: Some(runtime),
             url,
+            tables,
             link: Some(link),
             before: None,
             doubt: None,
@@ -128,7 +153,7 @@ impl PostgresStore {
         work: &impl AsyncFn(&mut Link) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let Some(runtime) = &self.runtime else { return Err(StoreError::Busy) };
-        let (url, link) = (&self.url, self.link.take());
+        let (url, tables, link) = (&self.url, self.tables, self.link.take());
         let worked: Result<_, StoreError> = runtime.block_on(async {
             if let Some(mut link) = link {
                 let done = timeout(patience, work(&mut link)).await;
@@ -138,7 +163,7 @@ impl PostgresStore {
                 }
             }
             // Each host has its own time in this.
-            let mut link = Link::connect(url, false).await?;
+            let mut link = Link::connect(url, tables, false).await?;
             let done = timeout(patience, work(&mut link)).await;
             Ok((link, done.map_err(|_| StoreError::TimedOut(patience))?))
         });
