@@ -178,9 +178,11 @@ impl LogCopy {
         match &mut self.store {
             // A copy in a folder becomes a log when it is restored.
             CopyStore::File(_) => Ok(()),
-            CopyStore::Database(store) => store
-                .finish()
-                .map_err(|error| CopyError::Store { place: self.place.clone(), error }),
+            CopyStore::Database(store) => {
+                store.settle();
+                let failed = |error| CopyError::Store { place: self.place.clone(), error };
+                store.finish().map_err(failed)
+            }
         }
     }
 

@@ -11,16 +11,18 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::anchor::{self, AnchorFile};
 use super::catch_up::{CaughtUp, remake};
 use super::checkpoint::{Checkpoints, Unusable};
+use super::erasing::{Eraser, OTHERS};
 use super::folder::{DataFolder, FolderError};
 use super::repair::{OnLoss, OpenLog};
 use super::start::{Before, StartError};
 use super::ticker;
 use crate::clock::WatchedClock;
 use crate::domain::state::State;
-use crate::node::{Entry, Node, PublicationInput, Replayed, TickPosition};
+use crate::node::{Decider, Entry, Erase, Erasure, Node, PublicationInput, Replayed, TickPosition};
 use crate::publishing::{Published, Publishing, Remake, Worker};
 use crate::random::Random;
 use crate::service::Service;
+use crate::store::witness::Seen;
 use crate::store::{LogPlace, Store};
 
 /// Number of publications that may wait to be computed. No tick is made before the last one is
@@ -140,7 +142,8 @@ impl Opener {
         let ReadLog { store, caught_up, published: last, folder } = read;
         let [public, private] = urls;
         folder.announce(public, private);
-        let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
+        let CaughtUp { replayed, builder, outbox, .. } = caught_up;
+        let Replayed { state, unerased, newer } = replayed;
         // After a recovery or a recall nothing of the old series is written any more, which may be
         // older than what phones have. The first tick of the new one comes at once.
         let series = state.series;
@@ -155,7 +158,8 @@ impl Opener {
             entry.open_read_only(state);
         } else {
             let is_shared = store.is_shared();
-            entry.open(store, state, service.clock.clone(), random.clone(), inputs);
+            let erase = is_shared.then(|| self.eraser(folder.log(), unerased, &state)).flatten();
+            entry.open(store, state, service.clock.clone(), random.clone(), inputs, erase);
             following = is_shared.then(|| tokio::spawn(follow(service.node.clone())));
         }
         let remake = Remake::new(remake(folder.log().clone(), Arc::clone(&service.keys)));
@@ -175,6 +179,20 @@ impl Opener {
             clock,
             folder,
         }
+    }
+
+    /// What erases from a log that others append to, and begins with what they or an earlier run have left. Without
+    /// a thread for it, the node erases.
+    fn eraser(&self, log: &LogPlace, unerased: Vec<u64>, state: &State) -> Option<Erase> {
+        let log = log.clone();
+        let eraser = Eraser::start(move || log.reader(), self.checkpoints.clone(), OTHERS);
+        let eraser = eraser.inspect_err(|error| {
+            tracing::error!(%error, "bodies are erased by the thread that judges");
+        });
+        let eraser = eraser.ok()?;
+        let purge = Seen { position: state.position, head: state.head };
+        eraser.erase(Erasure { events: unerased, purge, decider: Decider::Another });
+        Some(eraser.into())
     }
 
     /// Waits until the log is not the one any more that the state was computed from.

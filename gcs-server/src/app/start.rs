@@ -188,7 +188,9 @@ impl Before {
         if let Some(tick) = state.published_tick().filter(|_| is_elsewhere) {
             return Err(StartError::Elsewhere { tick });
         }
+        // Where others append to the log too, this is done beside what is judged.
         if !unerased.is_empty()
+            && !store.is_shared()
             && let Err(error) = store.erase(unerased)
         {
             // The next start tries again, if nothing before does.

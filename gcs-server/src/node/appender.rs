@@ -10,13 +10,14 @@ use tokio::sync::{Notify, mpsc};
 use super::batch::{BatchBuilder, SealedBatch};
 use super::entry::{Closed, Gate};
 use super::replay::{ReplayError, end_behind, read_after};
-use super::{Job, PublicationInput, TakenScopes};
+use super::{Decider, Erase, Erasure, Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::chain::{LogError, LoggedEvent};
 use crate::domain::events::Event;
 use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
 use crate::random::{self, Ahead, Random};
+use crate::store::witness::Seen;
 use crate::store::{AppendError, Store, StoreError};
 
 /// Largest number of jobs in one batch.
@@ -47,6 +48,8 @@ pub(super) struct Appender {
     pub(super) clock: WatchedClock,
     pub(super) random: Random,
     pub(super) inputs: mpsc::Sender<PublicationInput>,
+    /// Erases beside this, if that takes its time.
+    pub(super) erase: Option<Erase>,
     pub(super) is_writable: Arc<AtomicBool>,
     pub(super) gate: Gate,
     /// Told when the log is not the one any more that the state follows from.
@@ -166,11 +169,11 @@ impl Appender {
             Ok(()) | Err(AppendError::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
-        logged.iter().for_each(|logged| self.apply(logged));
+        logged.iter().for_each(|logged| self.apply(logged, Decider::This));
         Ok(())
     }
 
-    fn apply(&mut self, logged: &LoggedEvent) {
+    fn apply(&mut self, logged: &LoggedEvent, decider: Decider) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = state.apply(logged) {
             // The event was judged against this very state, so only a fault of this program leads
@@ -190,11 +193,18 @@ impl Appender {
                 let _gone = self.inputs.blocking_send(input);
             }
             (None, Some(Event::Purge(purge))) => {
-                if let Err(error) = self.store.erase(&purge.reports) {
-                    tracing::error!(%error, "bodies that were purged are still on disk");
-                }
+                let (position, head) = (logged.header.position, logged.header.hash());
+                self.erase(&purge.reports, Seen { position, head }, decider);
             }
             _ => {}
+        }
+    }
+
+    fn erase(&mut self, events: &[u64], purge: Seen, decider: Decider) {
+        if let Some(erase) = &self.erase {
+            erase(Erasure { events: events.to_vec(), purge, decider });
+        } else if let Err(error) = self.store.erase(events) {
+            tracing::error!(%error, "bodies that were purged are still on disk");
         }
     }
 
@@ -230,7 +240,7 @@ impl Appender {
             events.push(logged);
             Ok(())
         });
-        events.iter().for_each(|logged| self.apply(logged));
+        events.iter().for_each(|logged| self.apply(logged, Decider::Another));
         match &read {
             Err(ReplayError::Log(error)) if error.is_newer() => self.gate.close(Closed::Newer),
             Err(ReplayError::Log(error)) if self.store.is_shared() => {

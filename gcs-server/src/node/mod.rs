@@ -31,6 +31,7 @@ use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::random::Random;
 use crate::store::Store;
+use crate::store::witness::Seen;
 
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
 pub use self::entry::Entry;
@@ -52,6 +53,30 @@ pub struct Node {
     gate: Gate,
     looks: Looks,
 }
+
+/// Whose decision an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// This node's.
+    This,
+    /// Another node's, or one's that ran before.
+    Another,
+}
+
+/// Bodies that a log should have no more.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    /// Positions of their events.
+    pub events: Vec<u64>,
+    /// The purge that names them, or any event behind it. Without it in the log nothing is erased: the log has lost
+    /// its end, and may have other events at these positions.
+    pub purge: Seen,
+    /// Who decided the purge.
+    pub decider: Decider,
+}
+
+/// Has bodies erased beside what is judged.
+pub type Erase = Box<dyn Fn(Erasure) + Send>;
 
 /// A view of the state that does not keep the node running.
 #[derive(Clone, Debug)]
@@ -130,7 +155,7 @@ impl Node {
         inputs: mpsc::Sender<PublicationInput>,
     ) -> std::io::Result<(Node, JoinHandle<()>)> {
         let (node, entry, thread) = Node::without_log()?;
-        entry.open(store, state, clock.into(), random, inputs);
+        entry.open(store, state, clock.into(), random, inputs, None);
         Ok((node, thread))
     }
 

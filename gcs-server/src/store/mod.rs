@@ -142,9 +142,9 @@ pub trait Store: Send {
         Ok(events.skip(behind).map(|event| event.header).collect())
     }
 
-    /// Removes the bodies and salts of events for good, in one atomic step. It is no error if a
-    /// body is erased already, so this can be repeated after any error. A position without an event
-    /// is an error: [`StoreError::Missing`].
+    /// Removes the bodies and salts of events for good. It is no error if a body is erased already, so this can
+    /// be repeated after any error, after which a part of them may be erased. A position without an event is an
+    /// error before any body is erased: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
 
     /// Whether other nodes may append to the log too.
@@ -157,8 +157,8 @@ pub trait Store: Send {
         Ok(None)
     }
 
-    /// Puts in order what a crash left, and waits until what is kept beside the log is on disk too.
-    /// Called once the log has been read and nothing is wrong with it, and before a publication.
+    /// Puts in order what a crash or erasures left, and waits until what is kept beside the log is on disk too.
+    /// Called once the log has been read and nothing is wrong with it, before a publication, and after erasures.
     fn settle(&mut self) {}
 }
 

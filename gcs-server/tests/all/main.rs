@@ -19,6 +19,7 @@ mod command_line;
 mod common;
 mod corrections;
 mod damage;
+mod erasing;
 mod file_damage;
 mod first_start;
 mod folders;

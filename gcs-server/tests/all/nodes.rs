@@ -25,7 +25,7 @@ use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, S
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-const NOW: u64 = crate::common::START + 3 * 86_400 + 12 * 3600;
+pub const NOW: u64 = crate::common::START + 3 * 86_400 + 12 * 3600;
 
 /// A node, and what it would publish.
 struct Host {
@@ -68,7 +68,7 @@ impl Host {
 }
 
 /// Another at each call within a test, as of another machine.
-fn random() -> Random {
+pub fn random() -> Random {
     thread_local! {
         static CALLS: Cell<u64> = const { Cell::new(0) };
     }
@@ -77,7 +77,7 @@ fn random() -> Random {
 }
 
 /// A log with one provider and 1,000 codes, in any store.
-fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
+pub fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
     let keys = Arc::new(crate::common::keys(1));
     let mut events = begin(&keys, &policy(), NOW);
     events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Config, Row, Transaction};
+use tokio_postgres::{AsyncMessage, Client, Config, Row};
 
 use super::PostgresUrl;
 use super::tables::{self, APPLICATION, Tables};
@@ -305,25 +305,56 @@ impl Link {
         Ok(headers)
     }
 
-    /// Erases the bodies of events at ascending positions, all or none.
-    pub(super) async fn erase(&mut self, events: &[u64]) -> Result<Erasure, StoreError> {
-        let transaction = self.client.transaction().await?;
+    /// Erases the bodies of events at ascending positions, one batch after the other.
+    pub(super) async fn erase(&self, events: &[u64]) -> Result<Erasure, StoreError> {
+        let (last, _) = self.last().await?;
+        let missing = events.iter().find(|event| !(1..=last).contains(*event));
+        if let Some(position) = missing.copied() {
+            return Err(StoreError::Missing { position });
+        }
         let mut rest = events;
         while let [event, ..] = rest {
-            match erase_in_one_batch(&transaction, *event, rest).await? {
+            match self.erase_in_one_batch(*event, rest).await? {
                 Some(others) => rest = others,
                 None => return Ok(Erasure::Raced),
             }
         }
-        self.has_warned.store(false, Ordering::Relaxed);
-        match transaction.commit().await {
-            Err(error) if is_lost_race(&error) => return Ok(Erasure::Raced),
-            committed => committed?,
-        }
-        if self.has_warned.load(Ordering::Relaxed) {
-            return Err(StoreError::Unreplicated);
-        }
+        // What another node has erased is durable then too.
+        self.barrier().await?;
         Ok(Erasure::Done)
+    }
+
+    /// Erases those of the ascending `events` that are in the first one's batch. Returns the others;
+    /// `None` if another node was quicker.
+    async fn erase_in_one_batch<'a>(
+        &self,
+        event: u64,
+        events: &'a [u64],
+    ) -> Result<Option<&'a [u64]>, StoreError> {
+        let missing = StoreError::Missing { position: event };
+        let Ok(key) = i64::try_from(event) else { return Err(missing) };
+        let rows = self.query(BODIES, &[(&key, Type::INT8)]).await?;
+        let Some(row) = rows.first() else { return Err(missing) };
+        let (key, last, bodies): (i64, i64, &[u8]) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (first, last) = (key.unsigned_abs(), last.unsigned_abs());
+        if event > last {
+            return Err(missing);
+        }
+        let (named, others) = events.split_at(events.partition_point(|event| *event <= last));
+        let mut erased = bodies.to_vec();
+        rows::erase(first, &mut erased, named)?;
+        if erased == bodies {
+            return Ok(Some(others));
+        }
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&key, Type::INT8), (&bodies, Type::BYTEA), (&erased, Type::BYTEA)];
+        match self.client.execute_typed(REPLACE, &values).await {
+            Ok(1) => Ok(Some(others)),
+            Ok(_) => Ok(None),
+            Err(error) if is_lost_race(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Makes a log of a copy that has all of it.
@@ -334,36 +365,6 @@ impl Link {
 
     pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
         Ok(self.client.batch_execute("VACUUM gcs_batch").await?)
-    }
-}
-
-/// Erases those of the ascending `events` that are in the first one's batch. Returns the others;
-/// `None` if another node was quicker.
-async fn erase_in_one_batch<'a>(
-    transaction: &Transaction<'_>,
-    event: u64,
-    events: &'a [u64],
-) -> Result<Option<&'a [u64]>, StoreError> {
-    let missing = StoreError::Missing { position: event };
-    let Ok(key) = i64::try_from(event) else { return Err(missing) };
-    let rows = transaction.query_typed(BODIES, &[(&key, Type::INT8)]).await?;
-    let Some(row) = rows.first() else { return Err(missing) };
-    let (key, last, bodies): (i64, i64, &[u8]) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let (first, last) = (key.unsigned_abs(), last.unsigned_abs());
-    if event > last {
-        return Err(missing);
-    }
-    let (named, others) = events.split_at(events.partition_point(|event| *event <= last));
-    let mut erased = bodies.to_vec();
-    rows::erase(first, &mut erased, named)?;
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&key, Type::INT8), (&bodies, Type::BYTEA), (&erased, Type::BYTEA)];
-    match transaction.execute_typed(REPLACE, &values).await {
-        Ok(1) => Ok(Some(others)),
-        Ok(_) => Ok(None),
-        Err(error) if is_lost_race(&error) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,7 +5,7 @@
 //! of several writers have a position. Whether an append is durable is the server's to say: with
 //! synchronous standbys, it says so once they have it.
 //!
-//! An erased body is replaced in its row, and the table vacuumed. How long the row as it was stays beyond
+//! An erased body is replaced in its row, one row at a time, and the table vacuumed once that is settled. How long the row as it was stays beyond
 //! that is the database's to say: in its own write-ahead log, its archive and backups, and for transactions
 //! that began before.
 
@@ -55,6 +55,8 @@ pub struct PostgresStore {
     /// The id of the last batch that was seen at the end of the log. Nothing is appended behind another
     /// one: the database may have been put back to an earlier state meanwhile.
     before: Option<Vec<u8>>,
+    /// Whether bodies were erased since the table was vacuumed.
+    has_erased: bool,
     /// An append that the server has not answered in time. No other one is sent before its answer, so
     /// that a server that does not answer is not given more and more to do.
     doubt: Option<JoinHandle<(Link, Result<(), AppendError>)>>,
@@ -122,6 +124,7 @@ impl PostgresStore {
             tables,
             link: Some(link),
             before: None,
+            has_erased: false,
             doubt: None,
         })
     }
@@ -174,6 +177,7 @@ impl PostgresStore {
 
     /// Removes rows as they were before an erasure.
     fn vacuum(&mut self) {
+        self.has_erased = false;
         if let Err(error) = self.with_link(VACUUM_PATIENCE, &async |link| link.vacuum().await) {
             tracing::warn!(%error, "bodies are erased, but stay in the table's file until it is vacuumed");
         }
@@ -286,10 +290,16 @@ impl Store for PostgresStore {
         for _ in 0..ERASE_TRIES {
             let erased = self.with_link(PATIENCE, &async |link| link.erase(&events).await)?;
             if let Erasure::Done = erased {
-                self.vacuum();
+                self.has_erased = true;
                 return Ok(());
             }
         }
         Err(StoreError::Raced)
+    }
+
+    fn settle(&mut self) {
+        if self.has_erased {
+            self.vacuum();
+        }
     }
 }
