@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io, mem};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use super::anchor::{self, AnchorFile};
 use super::catch_up::{CaughtUp, remake};
@@ -76,7 +76,7 @@ impl Opener {
         let began = Instant::now();
         folder.announce_try();
         // Both take seconds with millions of elements.
-        let opened = self.open(folder);
+        let opened = self.open(folder)?;
         let before = Before::look(&self.publishing).await;
         let opened = opened.await.map_err(io::Error::other)?;
         let before = before?;
@@ -97,7 +97,7 @@ impl Opener {
         let path = &self.data_dir;
         fs::metadata(path).map_err(|error| FolderError::Io { path: path.clone(), error })?;
         let folder = DataFolder::claim_to_try(path, self.log.clone())?;
-        let opened = self.open(folder).await.map_err(io::Error::other)??;
+        let opened = self.open(folder)?.await.map_err(io::Error::other)??;
         let before = Before::look(&self.publishing).await?;
         self.read(opened, before).await
     }
@@ -108,9 +108,12 @@ impl Opener {
     }
 
     /// Opens the log and reads its checkpoint.
-    fn open(&self, folder: DataFolder) -> JoinHandle<Result<OpenedLog, StartError>> {
+    fn open(
+        &self,
+        folder: DataFolder,
+    ) -> io::Result<oneshot::Receiver<Result<OpenedLog, StartError>>> {
         let (checkpoints, now) = (self.checkpoints.clone(), self.service.clock.now());
-        spawn_blocking(move || {
+        apart(move || {
             let OpenLog { store, repaired, .. } = folder.open_log(now, OnLoss::Refuse)?;
             if let Some(repaired) = repaired {
                 tracing::warn!("{repaired}");
@@ -125,7 +128,7 @@ impl Opener {
     async fn read(&self, opened: OpenedLog, mut before: Before) -> Result<ReadLog, StartError> {
         let published = mem::take(&mut before.published);
         let keys = Arc::clone(&self.service.keys);
-        let read = spawn_blocking(move || {
+        let read = apart(move || {
             let OpenedLog { mut store, checkpoint, folder } = opened;
             let caught_up = before.catch_up(&mut *store, &keys, checkpoint)?;
             if caught_up.replayed.newer.is_none() {
@@ -133,7 +136,7 @@ impl Opener {
             }
             Ok(ReadLog { store, caught_up, published, folder })
         });
-        read.await.map_err(io::Error::other)?
+        read?.await.map_err(io::Error::other)?
     }
 
     /// Goes on with the log: what was waiting for it begins to work.
@@ -199,6 +202,20 @@ impl Opener {
     pub(super) async fn lost(&self) {
         self.entry.lost().await;
     }
+}
+
+/// Does something that may take minutes, in a thread that does not keep the process from ending: whatever it is about,
+/// a log is whole wherever that ends.
+fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<oneshot::Receiver<T>> {
+    let (done, result) = oneshot::channel();
+    let work = move || {
+        // Perhaps nobody waits any more.
+        let _unwanted = done.send(work());
+    };
+    std::thread::Builder::new().name("opening".into()).spawn(work)?;
+    Ok(result)
 }
 
 /// Keeps the state of a node up to date with a log that other nodes append to.

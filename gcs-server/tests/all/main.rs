@@ -11,6 +11,7 @@
 mod acts;
 mod api;
 mod arrows;
+mod away;
 mod backup;
 mod behind;
 mod checkpoint;
