@@ -9,10 +9,10 @@ use tokio::sync::{Notify, mpsc};
 
 use super::batch::{BatchBuilder, SealedBatch};
 use super::entry::{Closed, Gate};
-use super::replay::{ReplayError, end_behind, read_after};
+use super::replay::{Pages, ReplayError, end_behind};
 use super::{Decider, Erase, Erasure, Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
-use crate::domain::chain::{LogError, LoggedEvent};
+use crate::domain::chain::{Chain, LogError, LoggedEvent};
 use crate::domain::events::Event;
 use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
@@ -228,6 +228,18 @@ impl Appender {
         self.state.read().unwrap_or_else(PoisonError::into_inner).position
     }
 
+    /// Applies the events after the end of a chain, as they are read: they may be many.
+    fn apply_after(&mut self, chain: Chain) -> Result<(), ReplayError> {
+        let mut pages = Pages::after(&mut *self.store, chain)?;
+        loop {
+            let (page, read) = pages.next(&mut *self.store);
+            page.iter().for_each(|logged| self.apply(logged, Decider::Another));
+            if !read? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Applies what another node appended.
     fn catch_up(&mut self, conflicts: u32) -> Result<(), ReplayError> {
         if conflicts > QUICK_TRIES {
@@ -235,12 +247,7 @@ impl Appender {
             std::thread::sleep(Duration::from_millis(u64::from(random) % 50));
         }
         let chain = self.state.read().unwrap_or_else(PoisonError::into_inner).chain();
-        let mut events = Vec::new();
-        let read = read_after(&mut *self.store, chain, |logged| {
-            events.push(logged);
-            Ok(())
-        });
-        events.iter().for_each(|logged| self.apply(logged, Decider::Another));
+        let read = self.apply_after(chain);
         match &read {
             Err(ReplayError::Log(error)) if error.is_newer() => self.gate.close(Closed::Newer),
             Err(ReplayError::Log(error)) if self.store.is_shared() => {

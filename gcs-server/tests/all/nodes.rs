@@ -462,3 +462,59 @@ async fn however_many_wait_for_a_look_the_log_is_asked_twice() {
     assert!(looks <= 3, "{looks} looks");
     assert_eq!(host.position(), other.position());
 }
+
+/// A log that others append to, which notes what of it had been applied when it was read.
+#[derive(Clone)]
+struct Watching {
+    inner: MemoryStore,
+    node: Arc<Mutex<Option<Node>>>,
+    /// From where it was read, and the position of the node then.
+    reads: Arc<Mutex<Vec<(u64, u64)>>>,
+}
+
+impl Store for Watching {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.inner.last()
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.inner.append(batch)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        if let Some(node) = &*self.node.lock().unwrap() {
+            self.reads.lock().unwrap().push((from, node.state().position));
+        }
+        self.inner.read(from, max_bytes)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.inner.erase(events)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+/// A node that slept must not have all that it missed in memory.
+#[actix_web::test]
+async fn what_others_appended_is_applied_as_it_is_read() {
+    let inner = MemoryStore::new();
+    let keys = furnish(&mut inner.clone());
+    let store = Watching { inner: inner.clone(), node: Arc::default(), reads: Arc::default() };
+    let sleeper = Host::on(Box::new(store.clone()), &keys);
+    *store.node.lock().unwrap() = Some(sleeper.node.clone());
+    let other = Host::on(Box::new(inner), &keys);
+    for serial in 0..150 {
+        let items: Vec<_> = (0..1000).map(|item| raw(2, u64::from(serial) * 1000 + item)).collect();
+        let (sent, keys) = (submission(other.code(serial), &items), Arc::clone(&keys));
+        let judge = move |state: &State, now| judge::report(state, &keys, now, &sent);
+        other.node.act_on_code(1, serial, judge).await.unwrap();
+    }
+    sleeper.node.catch_up().await.unwrap();
+    assert_eq!(sleeper.node.state().digest(), other.node.state().digest());
+    let reads = store.reads.lock().unwrap().clone();
+    assert!(reads.len() > 3, "{reads:?}");
+    assert!(reads.iter().all(|(from, applied)| from - 1 <= *applied), "{reads:?}");
+}
