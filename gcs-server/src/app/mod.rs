@@ -122,6 +122,7 @@ impl App {
     /// A [`StartError`] that says what to do.
     pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
         DataFolder::expect_unused(config)?;
+        spooling::expect_usable(config).await?;
         // Before anything is made: the token of a new deployment is shown only once.
         let certificates = Certificates::load(config)?;
         let public = listen(config.public_listen, "--public-listen")?;

@@ -66,8 +66,8 @@ pub enum StartError {
     Files(#[from] object_store::Error),
     /// The spool cannot be used.
     #[error(
-        "the spool {path} cannot be used: {error}\nA folder that --spool names must be there, and be for this \
-         server alone. Nothing has been changed.", path = .path.display()
+        "the spool {path} cannot be used: {error}\nA folder that --spool names must be there; the server must be \
+         allowed to make files in it; and it must be for this server alone. Nothing has been changed.", path = .path.display()
     )]
     Spool {
         /// Its folder.
