@@ -77,7 +77,11 @@ impl Opener {
         folder.announce_try();
         // Both take seconds with millions of elements.
         let opened = self.open(folder)?;
-        let before = Before::look(&self.publishing).await;
+        let before = futures_util::future::try_join(
+            Before::look(&self.publishing),
+            self.expect_conditions(),
+        );
+        let before = before.await.map(|(before, ())| before);
         let opened = opened.await.map_err(io::Error::other)?;
         let before = before?;
         self.published.send_replace(before.published.clone());
@@ -86,6 +90,12 @@ impl Opener {
             Err(error) => Err(error),
         };
         Ok((read, began.elapsed()))
+    }
+
+    /// Makes sure that the storage of published files does what it is told.
+    async fn expect_conditions(&self) -> Result<(), StartError> {
+        let random = self.random.bytes().map_err(io::Error::other)?;
+        Ok(self.publishing.expect_conditions(random).await?)
     }
 
     /// Reads the log once more, and whatever was published meanwhile.

@@ -208,6 +208,39 @@ fn a_start_without_storage_accepts_reports_and_serves_files_once_it_is_there() {
 }
 
 #[test]
+fn storage_that_ignores_conditions_is_refused() {
+    let Some(bucket) = TestBucket::new("prefix") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let (proxy, url) = (Proxy::to(bucket.server), bucket.url().to_string());
+    let start_in_vain = || {
+        let folder = home.path().to_str().unwrap();
+        let listen = ["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"];
+        let settings = ["--data-dir", folder, "--public-files", &url];
+        complaint(&through(&proxy).args(settings).args(listen).output().unwrap())
+    };
+    for condition in ["If-None-Match", "If-Match"] {
+        let header = if condition == "If-Match" { "if-match:" } else { "if-none-match:" };
+        proxy.always(Fate::Without(header));
+        let refused = start_in_vain();
+        assert!(refused.contains(&format!("{url} ignores the condition {condition}")), "{refused}");
+        assert!(refused.contains("AWS_CONDITIONAL_PUT=disabled"), "{refused}");
+        assert!(bucket.contents().is_empty(), "nothing is left");
+    }
+    // The operator knows, and there is no other server.
+    let mut program = through(&proxy);
+    program.env("AWS_CONDITIONAL_PUT", "disabled");
+    let flags = ["--public-files", url.as_str()];
+    let server = Process::start_program(&[], program, home.path(), &flags);
+    server.until_ready();
+    server.stop();
+    proxy.always(Fate::Pass);
+    let server = start(home.path(), &bucket, &proxy);
+    server.until_ready();
+    assert!(bucket.contents().keys().all(|name| name.starts_with("v1/")));
+    server.stop();
+}
+
+#[test]
 fn settings_of_storage_that_cannot_be_used_are_named() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().to_str().unwrap();
