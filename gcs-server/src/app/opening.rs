@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io, mem};
 
+use gcs_core::Version;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -78,7 +79,7 @@ impl Opener {
         // Both take seconds with millions of elements.
         let opened = self.open(folder)?;
         let before = futures_util::future::try_join(
-            Before::look(&self.publishing),
+            Before::look(&self.publishing, None),
             self.expect_conditions(),
         );
         let before = before.await.map(|(before, ())| before);
@@ -108,8 +109,13 @@ impl Opener {
         fs::metadata(path).map_err(|error| FolderError::Io { path: path.clone(), error })?;
         let folder = DataFolder::claim_to_try(path, self.log.clone())?;
         let opened = self.open(folder)?.await.map_err(io::Error::other)??;
-        let before = Before::look(&self.publishing).await?;
+        let before = Before::look(&self.publishing, self.last_read()).await?;
         self.read(opened, before).await
+    }
+
+    /// The last tick that was read from the log before it was lost.
+    fn last_read(&self) -> Option<Version> {
+        self.service.node.state().last_tick.map(|last| last.version)
     }
 
     /// Whether there is a publication to serve.

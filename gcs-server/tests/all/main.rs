@@ -42,6 +42,7 @@ mod restart;
 mod s3;
 mod s3_servers;
 mod salvage;
+mod same_bytes;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod several_nodes;
