@@ -28,67 +28,89 @@ struct Look {
 
 impl Looks {
     /// Looks, or waits for a look of somebody else that begins after this call: one that had begun before may
-    /// have missed what is new. Says whether the look succeeded.
-    pub(super) async fn share(&self, look: impl Future<Output = bool>) -> bool {
+    /// have missed what is new. Says whether the look succeeded. A look goes on when nobody waits for it any more,
+    /// so that a log that does not answer is not looked at again and again.
+    pub(super) async fn share(&self, look: impl Future<Output = bool> + Send + 'static) -> bool {
         let needed = self.begun.load(Ordering::SeqCst) + 1;
-        let mut last = self.last.lock().await;
+        let mut last = Arc::clone(&self.last).lock_owned().await;
         if last.number >= needed {
             return last.has_succeeded;
         }
-        if let Some(began) = last.began {
-            sleep_until(began + PAUSE).await;
-        }
-        // What is dropped from here on has no result, and the next in line begins anew.
-        last.began = Some(Instant::now());
-        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let has_succeeded = look.await;
-        (last.number, last.has_succeeded) = (number, has_succeeded);
-        has_succeeded
+        let begun = Arc::clone(&self.begun);
+        let looking = tokio::spawn(async move {
+            if let Some(began) = last.began {
+                sleep_until(began + PAUSE).await;
+            }
+            last.began = Some(Instant::now());
+            let number = begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let has_succeeded = look.await;
+            (last.number, last.has_succeeded) = (number, has_succeeded);
+            has_succeeded
+        });
+        looking.await.unwrap_or(false)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
+    use std::sync::atomic::AtomicU32;
 
     use futures_util::FutureExt as _;
     use futures_util::future::join_all;
     use tokio::time::sleep;
 
-    async fn slow(looks: &Cell<u32>) -> bool {
-        looks.set(looks.get() + 1);
-        sleep(Duration::from_millis(5)).await;
+    type Count = Arc<AtomicU32>;
+
+    async fn slow(looks: Count) -> bool {
+        looks.fetch_add(1, Ordering::SeqCst);
+        sleep(Duration::from_millis(50)).await;
         true
+    }
+
+    fn count(looks: &Count) -> u32 {
+        looks.load(Ordering::SeqCst)
+    }
+
+    /// A look that is under way.
+    async fn begun(shared: &Looks, looks: &Count) -> impl Future<Output = bool> {
+        let (shared, slow) = (shared.clone(), slow(Arc::clone(looks)));
+        let before = count(looks);
+        let mut look = Box::pin(async move { shared.share(slow).await });
+        assert!((&mut look).now_or_never().is_none());
+        while count(looks) == before {
+            sleep(Duration::from_millis(1)).await;
+        }
+        look
     }
 
     #[actix_web::test]
     async fn those_who_wait_share_a_look_that_begins_after_they_came() {
-        let (shared, looks) = (Looks::default(), Cell::new(0));
-        let look = || Box::pin(shared.share(slow(&looks)));
-        let mut first = look();
-        assert!((&mut first).now_or_never().is_none());
+        let (shared, looks) = (Looks::default(), Count::default());
+        let first = begun(&shared, &looks).await;
         // One look is under way: a second is needed, and only that.
-        let all = join_all((0..500).map(|_| look()));
+        let all = join_all((0..500).map(|_| shared.share(slow(Arc::clone(&looks)))));
         let (own, all) = futures_util::join!(first, all);
-        assert!(own && all.iter().all(|succeeded| *succeeded) && looks.get() == 2);
+        assert!(own && all.iter().all(|succeeded| *succeeded));
+        assert_eq!(count(&looks), 2);
         // One after the other they are as many as there are pauses.
         let began = Instant::now();
         for _ in 0..10 {
-            look().await;
+            assert!(!shared.share(async { false }).await);
         }
-        assert!(began.elapsed() >= 9 * PAUSE && looks.get() == 12);
+        assert!(began.elapsed() >= 9 * PAUSE, "{:?}", began.elapsed());
     }
 
     #[actix_web::test]
-    async fn a_look_that_nobody_ends_is_begun_anew() {
-        let (shared, looks) = (Looks::default(), Cell::new(0));
-        let mut gone = Box::pin(shared.share(slow(&looks)));
-        assert!((&mut gone).now_or_never().is_none());
-        let mut waits = Box::pin(shared.share(slow(&looks)));
-        assert!((&mut waits).now_or_never().is_none());
-        drop(gone);
-        assert!(waits.await && looks.get() == 2);
-        assert!(!shared.share(async { false }).await);
+    async fn a_look_that_nobody_waits_for_is_ended_before_the_next() {
+        let (shared, looks) = (Looks::default(), Count::default());
+        drop(begun(&shared, &looks).await);
+        for _ in 0..20 {
+            let look = shared.share(slow(Arc::clone(&looks)));
+            assert!(look.now_or_never().is_none());
+        }
+        assert_eq!(count(&looks), 1);
+        assert!(shared.share(slow(Arc::clone(&looks))).await);
+        assert_eq!(count(&looks), 2);
     }
 }

@@ -263,7 +263,8 @@ impl Node {
     pub async fn catch_up(&self) -> Result<(), Problem> {
         self.expect_current()?;
         // The node looks at a log that others append to before it judges anything.
-        let look = async { self.act(|_, _| Ok(Decision::nothing(()))).await.is_ok() };
+        let node = self.clone();
+        let look = async move { node.act(|_, _| Ok(Decision::nothing(()))).await.is_ok() };
         match self.looks.share(look).await {
             true => self.expect_current(),
             false => Err(self.expect_current().err().unwrap_or(Problem::StorageUnavailable)),
