@@ -29,7 +29,8 @@ use crate::time;
 /// [`Problem::TickPending`].
 const TICK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a report waits for the log if there is a spool. After that the spool takes the report.
+/// How long a request waits for the log, if it can be answered without: a report if there is a spool, and
+/// whoever only looks.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the server is not ready when ticks can be made by the clock, but reports cannot be accepted.
@@ -265,25 +266,62 @@ impl Service {
         (now, is_trusted)
     }
 
+    /// Applies what other servers have appended to the log before this call, if there can be others.
+    ///
+    /// # Errors
+    /// [`Problem::StorageUnavailable`] if the log cannot be read in time; [`Problem::ReadOnly`],
+    /// [`Problem::LogUnusable`].
+    pub async fn look(&self) -> Result<(), Problem> {
+        if !self.log.is_shared() {
+            return self.node.expect_current();
+        }
+        let looked = tokio::time::timeout(LOG_PATIENCE, self.node.catch_up()).await;
+        looked.unwrap_or(Err(Problem::StorageUnavailable))
+    }
+
+    /// As [`Service::look`], but a log that cannot be reached is no error.
+    ///
+    /// # Errors
+    /// [`Problem::ReadOnly`], [`Problem::LogUnusable`].
+    pub async fn try_look(&self) -> Result<(), Problem> {
+        // A log that is known to be away is not waited for.
+        if self.node.is_writable() {
+            let _looked_or_away = self.look().await;
+        }
+        self.node.expect_current()
+    }
+
     /// The status of the report that has a tracking id, by what phones can fetch now.
     ///
     /// # Errors
     /// [`Problem::ReportUnknown`]. [`Problem::ReadOnly`]: the report may be in the part of the log
-    /// that a newer release wrote. [`Problem::LogUnusable`].
-    pub fn report_status(&self, tracking: &str) -> Result<ReportStatus, Problem> {
+    /// that a newer release wrote. [`Problem::LogUnusable`]. [`Problem::StorageUnavailable`]: another server may
+    /// have accepted it meanwhile.
+    pub async fn report_status(&self, tracking: &str) -> Result<ReportStatus, Problem> {
         let tracking = judge::parse_tracking(tracking)?;
-        let is_held = self.spool.as_ref().is_some_and(|spool| spool.holds(&tracking));
+        match self.known_status(&tracking) {
+            Err(Problem::ReportUnknown) if self.log.is_shared() => {
+                self.look().await?;
+                self.known_status(&tracking)
+            }
+            status => status,
+        }
+    }
+
+    /// The status of a report, by what this server knows.
+    fn known_status(&self, tracking: &TrackingId) -> Result<ReportStatus, Problem> {
+        let is_held = self.spool.as_ref().is_some_and(|spool| spool.holds(tracking));
         match self.node.expect_current() {
             Err(_) if is_held => return Ok(ReportStatus::received()),
             current => current?,
         }
         let published = self.version();
         let state = self.node.state();
-        if state.is_judged(&tracking) {
-            return report_status(&state, &tracking, published);
+        if state.is_judged(tracking) {
+            return report_status(&state, tracking, published);
         }
         // Another server may hold it.
-        let is_received = is_held || is_spooled_tracking(&self.keys, &tracking, self.clock.now());
+        let is_received = is_held || is_spooled_tracking(&self.keys, tracking, self.clock.now());
         if is_received { Ok(ReportStatus::received()) } else { Err(Problem::ReportUnknown) }
     }
 

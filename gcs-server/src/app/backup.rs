@@ -97,9 +97,23 @@ pub enum CopyError {
 /// A copy of a log, in a folder of its own or in a database.
 pub struct LogCopy {
     place: LogPlace,
-    store: Box<dyn Store>,
+    store: CopyStore,
     /// The last event, with its hash.
     chain: Chain,
+}
+
+enum CopyStore {
+    File(SqliteStore),
+    Database(PostgresStore),
+}
+
+impl CopyStore {
+    fn get(&mut self) -> &mut dyn Store {
+        match self {
+            CopyStore::File(store) => store,
+            CopyStore::Database(store) => store,
+        }
+    }
 }
 
 impl fmt::Debug for LogCopy {
@@ -124,27 +138,24 @@ impl LogCopy {
             expect_undamaged(&path)?;
         }
         let store = SqliteStore::open(&path);
-        LogCopy::of(LogPlace::File(path), store.map(|store| Box::new(store) as Box<dyn Store>))
+        LogCopy::of(LogPlace::File(path), store.map(CopyStore::File))
     }
 
-    /// Opens the copy in a database, or begins one there.
+    /// Opens the copy in a database, or begins one there. One that is begun is no log before
+    /// [`LogCopy::finish`].
     ///
     /// # Errors
     /// A [`CopyError`] that says what to do.
     pub fn open_database(url: &PostgresUrl) -> Result<LogCopy, CopyError> {
-        let store = PostgresStore::create(url.clone());
-        let store = store.map(|store| Box::new(store) as Box<dyn Store>);
+        let store = PostgresStore::create_copy(url.clone()).map(CopyStore::Database);
         LogCopy::of(LogPlace::Postgres(url.clone()), store)
     }
 
-    fn of(
-        place: LogPlace,
-        store: Result<Box<dyn Store>, StoreError>,
-    ) -> Result<LogCopy, CopyError> {
+    fn of(place: LogPlace, store: Result<CopyStore, StoreError>) -> Result<LogCopy, CopyError> {
         let failed = |error| CopyError::Store { place: place.clone(), error };
         let mut store = store.map_err(failed)?;
-        let position = store.last().map_err(failed)?;
-        let last = store.read(position, 1).map_err(failed)?.pop();
+        let position = store.get().last().map_err(failed)?;
+        let last = store.get().read(position, 1).map_err(failed)?.pop();
         let head = last.as_ref().and_then(last_hash).unwrap_or_default();
         Ok(LogCopy { place, store, chain: Chain { position, head } })
     }
@@ -156,7 +167,23 @@ impl LogCopy {
 
     /// The copy itself.
     pub fn store(&mut self) -> &mut dyn Store {
-        &mut *self.store
+        self.store.get()
+    }
+
+    /// Makes a log of the copy, which has all of the other log.
+    ///
+    /// # Errors
+    /// When the database does not say that it has done so.
+    pub fn finish(&mut self) -> Result<(), CopyError> {
+        match &mut self.store {
+            // A copy in a folder becomes a log when it is restored.
+            CopyStore::File(_) => Ok(()),
+            CopyStore::Database(store) => {
+                store.settle();
+                let failed = |error| CopyError::Store { place: self.place.clone(), error };
+                store.finish().map_err(failed)
+            }
+        }
     }
 
     /// The end of the copy.
@@ -240,12 +267,12 @@ impl LogCopy {
         // Before the purge itself is kept, so that it is done again if this is cut short.
         let is_there = |event: &u64| *event < batch.first;
         let (before, within): (Vec<u64>, Vec<u64>) = erased.into_iter().partition(is_there);
-        erase(&mut *self.store, &before).map_err(failed)?;
-        self.store.append(batch).map_err(|error| match error {
+        erase(self.store.get(), &before).map_err(failed)?;
+        self.store.get().append(batch).map_err(|error| match error {
             AppendError::Failed(error) | AppendError::Unknown(error) => failed(error),
             AppendError::Conflict => failed(StoreError::Busy),
         })?;
-        erase(&mut *self.store, &within).map_err(failed)?;
+        erase(self.store.get(), &within).map_err(failed)?;
         self.chain = chain;
         Ok(true)
     }
@@ -255,7 +282,7 @@ impl LogCopy {
     /// Makes sure that the copy does not have what the server has lost.
     fn expect_without(&mut self, lost: &[u64]) -> Result<(), CopyError> {
         for position in lost.iter().copied() {
-            let batch = self.store.read(position, 1);
+            let batch = self.store.get().read(position, 1);
             let batch =
                 batch.map_err(|error| CopyError::Store { place: self.place.clone(), error })?;
             let events = batch.iter().flat_map(|batch| (batch.first..).zip(&batch.events));

@@ -17,6 +17,7 @@
 //! and if the log has exactly this event at this position. It has elements that are not published,
 //! so only its owner may read it. Before bodies are erased from the log, it is overwritten and deleted.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -87,9 +88,9 @@ struct Known {
     position: u64,
     /// How often bodies were erased. A checkpoint that was begun before is not kept.
     erasures: u64,
-    /// Whether bodies that should be erased may still be in the log. A start that replays all of it
-    /// finds them, so there must be no checkpoint.
-    is_erasing: bool,
+    /// Events whose bodies should be erased, and may still be in the log. A start that replays all of it
+    /// finds them, so there must be no later checkpoint.
+    unerased: BTreeSet<u64>,
 }
 
 impl Checkpoints {
@@ -157,7 +158,7 @@ impl Checkpoints {
         let known = self.known();
         let since = state.position.saturating_sub(known.position);
         let reports = state.reports.len() as u64;
-        !known.is_erasing && since >= LEAST_EVENTS.max(reports / PART_OF_REPORTS)
+        known.unerased.is_empty() && since >= LEAST_EVENTS.max(reports / PART_OF_REPORTS)
     }
 
     /// Writes a checkpoint of what `copy` gives, if it gives one, in place of the one
@@ -180,7 +181,7 @@ impl Checkpoints {
         file.file().write_all(&seal)?;
         file.sync()?;
         let mut known = self.known();
-        if known.erasures != erasures || known.is_erasing {
+        if known.erasures != erasures || !known.unerased.is_empty() {
             forget(&new)?;
             return Ok(false);
         }
@@ -199,11 +200,28 @@ impl Checkpoints {
         Box::new(Guarded { store, checkpoints: self.clone() })
     }
 
-    fn begin_erasing(&self) {
+    /// Lets no checkpoint be written until these bodies are erased.
+    pub(super) fn begin_erasing(&self, events: &[u64]) {
         let mut known = self.known();
         known.erasures += 1;
-        known.is_erasing = true;
-        known.position = 0;
+        known.unerased.extend(events);
+    }
+
+    /// Whatever should be erased is known from the log, which was read again.
+    pub(super) fn begin_anew(&self) {
+        self.known().unerased.clear();
+    }
+
+    pub(super) fn end_erasing(&self, events: &[u64]) {
+        let mut known = self.known();
+        events.iter().for_each(|event| {
+            known.unerased.remove(event);
+        });
+    }
+
+    /// Erases the checkpoint that is there, which may have bodies that are to be erased.
+    pub(super) fn forget(&self) {
+        self.known().position = 0;
         // One that is being written, now or when the server was killed, has them too.
         for path in [&self.path, &self.new_path()] {
             if let Err(error) = forget(path) {
@@ -315,9 +333,10 @@ impl Store for Guarded {
     }
 
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
-        self.checkpoints.begin_erasing();
+        self.checkpoints.begin_erasing(events);
+        self.checkpoints.forget();
         self.store.erase(events)?;
-        self.checkpoints.known().is_erasing = false;
+        self.checkpoints.end_erasing(events);
         Ok(())
     }
 

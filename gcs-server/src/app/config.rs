@@ -217,13 +217,15 @@ pub enum ConfigError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// The file has unknown or wrong settings.
-    #[error("configuration file {path}: {error}")]
+    /// The file has unknown or wrong settings. The line itself is not shown: it may have a password.
+    #[error("configuration file {path}, line {line}: {what}")]
     File {
         /// The file.
         path: PathBuf,
-        /// Which setting is wrong, and where.
-        error: toml::de::Error,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What is wrong there.
+        what: String,
     },
     /// The place of the log is no URL of a PostgreSQL database. The text itself is not shown: it may have a
     /// password.
@@ -364,7 +366,11 @@ fn files(certificate: &Option<PathBuf>, key: &Option<PathBuf>) -> Option<TlsFile
 fn read(path: &Path) -> Result<Options, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
-    toml::from_str(&text).map_err(|error| ConfigError::File { path: path.to_owned(), error })
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        ConfigError::File { path: path.to_owned(), line, what: error.message().to_owned() }
+    })
 }
 
 #[cfg(test)]
@@ -394,6 +400,23 @@ mod tests {
         assert_eq!(config.log().to_string(), "postgres://u@localhost/log");
         assert!(config.to_toml().contains("store = \"postgres://u@localhost/log\""));
         assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_is_named_by_its_line_and_no_password_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let options = Options { config: Some(path.clone()), ..Options::default() };
+        for (wrong, what) in [
+            ("store = postgres://u:secret@h/log", "line 3"),
+            ("store = 'postgres://u:secret@h/log", "line 3"),
+            ("stores = 'postgres://u:secret@h/log'", "stores"),
+            ("store = ['postgres://u:secret@h/log']", "line 3"),
+        ] {
+            std::fs::write(&path, format!("data_dir = 'a'\n\n{wrong}\n")).unwrap();
+            let said = Config::load(&options).unwrap_err().to_string();
+            assert!(said.contains(what) && !said.contains("secret"), "{said}");
+        }
     }
 
     #[test]

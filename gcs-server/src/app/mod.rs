@@ -7,6 +7,7 @@ mod catch_up;
 mod certificates;
 mod checkpoint;
 pub mod config;
+mod erasing;
 mod first_start;
 mod folder;
 mod folder_error;
@@ -40,6 +41,7 @@ pub use self::backup::{CopyError, LogCopy};
 pub use self::catch_up::{CaughtUp, catch_up};
 pub use self::certificates::Certificates;
 pub use self::checkpoint::{Checkpoints, Unusable};
+pub use self::erasing::Eraser;
 pub use self::folder::{DataFolder, FolderError, Opened};
 pub use self::loss::Loss;
 pub use self::moving::{MoveError, MovedLog, move_log};
@@ -120,6 +122,7 @@ impl App {
     /// A [`StartError`] that says what to do.
     pub async fn build(config: &Config, clock: Clock, random: Random) -> Result<App, StartError> {
         DataFolder::expect_unused(config)?;
+        spooling::expect_usable(config).await?;
         // Before anything is made: the token of a new deployment is shown only once.
         let certificates = Certificates::load(config)?;
         let public = listen(config.public_listen, "--public-listen")?;

@@ -132,6 +132,8 @@ pub fn move_log(
     while !end(&mut *store, &from, &copy, to, now, random)? {
         copy_rest(&mut *store, &from, &mut copy)?;
     }
+    // Not before the old log is ended: there are never two.
+    copy.finish()?;
     let (position, head) = (copy.position(), copy.head());
     drop((store, copy));
     let aside = settle(&config.data_dir, &stage, &from, to, now);

@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io, mem};
 
+use gcs_core::Version;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use super::anchor::{self, AnchorFile};
 use super::catch_up::{CaughtUp, remake};
 use super::checkpoint::{Checkpoints, Unusable};
+use super::erasing::{Eraser, OTHERS};
 use super::folder::{DataFolder, FolderError};
 use super::repair::{OnLoss, OpenLog};
 use super::start::{Before, StartError};
 use super::ticker;
 use crate::clock::WatchedClock;
 use crate::domain::state::State;
-use crate::node::{Entry, Node, PublicationInput, Replayed, TickPosition};
+use crate::node::{Decider, Entry, Erase, Erasure, Node, PublicationInput, Replayed, TickPosition};
 use crate::publishing::{Published, Publishing, Remake, Worker};
 use crate::random::Random;
 use crate::service::Service;
+use crate::store::witness::Seen;
 use crate::store::{LogPlace, Store};
 
 /// Number of publications that may wait to be computed. No tick is made before the last one is
@@ -74,8 +77,12 @@ impl Opener {
         let began = Instant::now();
         folder.announce_try();
         // Both take seconds with millions of elements.
-        let opened = self.open(folder);
-        let before = Before::look(&self.publishing).await;
+        let opened = self.open(folder)?;
+        let before = futures_util::future::try_join(
+            Before::look(&self.publishing, None),
+            self.expect_conditions(),
+        );
+        let before = before.await.map(|(before, ())| before);
         let opened = opened.await.map_err(io::Error::other)?;
         let before = before?;
         self.published.send_replace(before.published.clone());
@@ -84,6 +91,12 @@ impl Opener {
             Err(error) => Err(error),
         };
         Ok((read, began.elapsed()))
+    }
+
+    /// Makes sure that the storage of published files does what it is told.
+    async fn expect_conditions(&self) -> Result<(), StartError> {
+        let random = self.random.bytes().map_err(io::Error::other)?;
+        Ok(self.publishing.expect_conditions(random).await?)
     }
 
     /// Reads the log once more, and whatever was published meanwhile.
@@ -95,9 +108,14 @@ impl Opener {
         let path = &self.data_dir;
         fs::metadata(path).map_err(|error| FolderError::Io { path: path.clone(), error })?;
         let folder = DataFolder::claim_to_try(path, self.log.clone())?;
-        let opened = self.open(folder).await.map_err(io::Error::other)??;
-        let before = Before::look(&self.publishing).await?;
+        let opened = self.open(folder)?.await.map_err(io::Error::other)??;
+        let before = Before::look(&self.publishing, self.last_read()).await?;
         self.read(opened, before).await
+    }
+
+    /// The last tick that was read from the log before it was lost.
+    fn last_read(&self) -> Option<Version> {
+        self.service.node.state().last_tick.map(|last| last.version)
     }
 
     /// Whether there is a publication to serve.
@@ -106,9 +124,12 @@ impl Opener {
     }
 
     /// Opens the log and reads its checkpoint.
-    fn open(&self, folder: DataFolder) -> JoinHandle<Result<OpenedLog, StartError>> {
+    fn open(
+        &self,
+        folder: DataFolder,
+    ) -> io::Result<oneshot::Receiver<Result<OpenedLog, StartError>>> {
         let (checkpoints, now) = (self.checkpoints.clone(), self.service.clock.now());
-        spawn_blocking(move || {
+        apart(move || {
             let OpenLog { store, repaired, .. } = folder.open_log(now, OnLoss::Refuse)?;
             if let Some(repaired) = repaired {
                 tracing::warn!("{repaired}");
@@ -123,7 +144,7 @@ impl Opener {
     async fn read(&self, opened: OpenedLog, mut before: Before) -> Result<ReadLog, StartError> {
         let published = mem::take(&mut before.published);
         let keys = Arc::clone(&self.service.keys);
-        let read = spawn_blocking(move || {
+        let read = apart(move || {
             let OpenedLog { mut store, checkpoint, folder } = opened;
             let caught_up = before.catch_up(&mut *store, &keys, checkpoint)?;
             if caught_up.replayed.newer.is_none() {
@@ -131,7 +152,7 @@ impl Opener {
             }
             Ok(ReadLog { store, caught_up, published, folder })
         });
-        read.await.map_err(io::Error::other)?
+        read?.await.map_err(io::Error::other)?
     }
 
     /// Goes on with the log: what was waiting for it begins to work.
@@ -140,7 +161,8 @@ impl Opener {
         let ReadLog { store, caught_up, published: last, folder } = read;
         let [public, private] = urls;
         folder.announce(public, private);
-        let CaughtUp { replayed: Replayed { state, newer, .. }, builder, outbox, .. } = caught_up;
+        let CaughtUp { replayed, builder, outbox, .. } = caught_up;
+        let Replayed { state, unerased, newer } = replayed;
         // After a recovery or a recall nothing of the old series is written any more, which may be
         // older than what phones have. The first tick of the new one comes at once.
         let series = state.series;
@@ -155,7 +177,8 @@ impl Opener {
             entry.open_read_only(state);
         } else {
             let is_shared = store.is_shared();
-            entry.open(store, state, service.clock.clone(), random.clone(), inputs);
+            let erase = is_shared.then(|| self.eraser(folder.log(), unerased, &state)).flatten();
+            entry.open(store, state, service.clock.clone(), random.clone(), inputs, erase);
             following = is_shared.then(|| tokio::spawn(follow(service.node.clone())));
         }
         let remake = Remake::new(remake(folder.log().clone(), Arc::clone(&service.keys)));
@@ -177,10 +200,38 @@ impl Opener {
         }
     }
 
+    /// What erases from a log that others append to, and begins with what they or an earlier run have left. Without
+    /// a thread for it, the node erases.
+    fn eraser(&self, log: &LogPlace, unerased: Vec<u64>, state: &State) -> Option<Erase> {
+        let log = log.clone();
+        let eraser = Eraser::start(move || log.reader(), self.checkpoints.clone(), OTHERS);
+        let eraser = eraser.inspect_err(|error| {
+            tracing::error!(%error, "bodies are erased by the thread that judges");
+        });
+        let eraser = eraser.ok()?;
+        let purge = Seen { position: state.position, head: state.head };
+        eraser.erase(Erasure { events: unerased, purge, decider: Decider::Another });
+        Some(eraser.into())
+    }
+
     /// Waits until the log is not the one any more that the state was computed from.
     pub(super) async fn lost(&self) {
         self.entry.lost().await;
     }
+}
+
+/// Does something that may take minutes, in a thread that does not keep the process from ending: whatever it is about,
+/// a log is whole wherever that ends.
+fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<oneshot::Receiver<T>> {
+    let (done, result) = oneshot::channel();
+    let work = move || {
+        // Perhaps nobody waits any more.
+        let _unwanted = done.send(work());
+    };
+    std::thread::Builder::new().name("opening".into()).spawn(work)?;
+    Ok(result)
 }
 
 /// Keeps the state of a node up to date with a log that other nodes append to.

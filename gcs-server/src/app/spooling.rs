@@ -14,6 +14,18 @@ use crate::random::Random;
 use crate::service::Service;
 use crate::spool::{Drain, Folder, Limits, Spool};
 
+/// Makes sure that the folder which is named can be used, before anything is made.
+///
+/// # Errors
+/// When it is not there, no file can be made in it, or another server uses it.
+pub(super) async fn expect_usable(config: &Config) -> Result<(), StartError> {
+    let Some(path) = config.spool.clone() else { return Ok(()) };
+    let folder = path.clone();
+    let claimed = spawn_blocking(move || Folder::claim(&folder, false).map(drop)).await;
+    let claimed = claimed.map_err(io::Error::other)?;
+    claimed.map_err(|error| StartError::Spool { path, error })
+}
+
 /// Opens the spool. Where the log is in the data folder, there is one only if reports are left in it from a
 /// time when the log was in a database: it takes no others.
 ///
@@ -25,11 +37,17 @@ pub(super) async fn open(
     random: &Random,
 ) -> Result<Option<Spool>, StartError> {
     let (path, is_needed) = (config.spool_folder(), config.store.is_some());
-    if !is_needed && !path.exists() {
-        return Ok(None);
-    }
     // A folder that was named may be that of a disk which is not mounted.
     let make = config.spool.is_none();
+    if !is_needed && make && !path.exists() {
+        return Ok(None);
+    }
+    if !is_needed && !make {
+        tracing::warn!(
+            "`spool` is set, and the log is in a file: the spool takes no reports. If it has none left, as its log \
+             lines would say, take the setting out"
+        );
+    }
     let limits = if is_needed { Limits::default() } else { Limits::nothing() };
     let (folder, keys, random) = (path.clone(), Arc::clone(keys), random.clone());
     let opened = spawn_blocking(move || {

@@ -66,8 +66,8 @@ pub enum StartError {
     Files(#[from] object_store::Error),
     /// The spool cannot be used.
     #[error(
-        "the spool {path} cannot be used: {error}\nA folder that --spool names must be there, and be for this \
-         server alone. Nothing has been changed.", path = .path.display()
+        "the spool {path} cannot be used: {error}\nA folder that --spool names must be there; the server must be \
+         allowed to make files in it; and it must be for this server alone. Nothing has been changed.", path = .path.display()
     )]
     Spool {
         /// Its folder.
@@ -133,14 +133,19 @@ pub(super) struct Before {
     pub(super) published: Option<Published>,
     /// What may be left to do of the publication that was saved last.
     saved: Option<Outbox>,
-    /// Version of the newest published manifest. It is looked for only when nothing was saved.
+    /// The newest version that phones may have: of the newest published manifest, which is looked for only when
+    /// nothing was saved, or of the last tick that this process has read, which another node may have published.
     newest: Option<Version>,
     /// Whether nothing was ever published from this folder.
     is_new: bool,
 }
 
 impl Before {
-    pub(super) async fn look(publishing: &Publishing) -> Result<Before, StartError> {
+    /// What there is in the places of files, where the last tick that this process has read is `read`.
+    pub(super) async fn look(
+        publishing: &Publishing,
+        read: Option<Version>,
+    ) -> Result<Before, StartError> {
         let saved = publishing.saved().await?;
         let published = match &saved {
             Some(saved) => publishing.published(saved).await?,
@@ -148,6 +153,7 @@ impl Before {
         };
         // The saved publisher has the newest version; if it is lost, the manifests have it.
         let newest = if saved.is_some() { None } else { publishing.newest().await? };
+        let newest = newest.max(read);
         Ok(Before { published, saved, newest, is_new: publishing.is_new().await? })
     }
 
@@ -188,7 +194,9 @@ impl Before {
         if let Some(tick) = state.published_tick().filter(|_| is_elsewhere) {
             return Err(StartError::Elsewhere { tick });
         }
+        // Where others append to the log too, this is done beside what is judged.
         if !unerased.is_empty()
+            && !store.is_shared()
             && let Err(error) = store.erase(unerased)
         {
             // The next start tries again, if nothing before does.

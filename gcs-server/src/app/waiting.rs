@@ -64,7 +64,10 @@ impl Waiting {
                 () = self.pause() => {}
             }
             let began = Instant::now();
-            let tried = self.opener.again().await;
+            let tried = tokio::select! {
+                _ = &mut *stopped => return None,
+                tried = self.opener.again() => tried,
+            };
             self.took = began.elapsed();
             match tried {
                 Ok(read) => {

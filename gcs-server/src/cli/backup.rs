@@ -12,6 +12,7 @@ use super::output::{note, say};
 use super::{CommandResult, Error};
 use crate::app::{CopyError, DataFolder, LogCopy, expect_undamaged};
 use crate::http::LogPage;
+use crate::secret::Secret;
 use crate::store::{LogPlace, LogReader, Page};
 
 /// Bytes of a log that are read from a folder at a time, about.
@@ -35,7 +36,7 @@ pub(super) struct Backup {
     /// Folder of the copy, which is made if it does not exist, or a PostgreSQL database; a copy that is
     /// there is brought up to date
     #[arg(long, value_name = "FOLDER_OR_URL")]
-    to: String,
+    to: Secret,
     /// Copy the log of this data folder, whose server is stopped, instead of a running server's
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["follow", "url", "token", "ca", "proxy"])]
     from: Option<PathBuf>,
@@ -47,9 +48,9 @@ pub(super) struct Backup {
 }
 
 pub(super) fn backup(Backup { to, from, follow, server }: &Backup) -> CommandResult {
-    let mut copy = match to.contains("://") {
-        true => LogCopy::open_database(&to.parse()?)?,
-        false => LogCopy::open(Path::new(to))?,
+    let mut copy = match to.0.contains("://") {
+        true => LogCopy::open_database(&to.0.parse()?)?,
+        false => LogCopy::open(Path::new(&to.0))?,
     };
     match from {
         Some(folder) => copy_folder(&mut copy, folder)?,
@@ -94,6 +95,7 @@ fn copy_folder(copy: &mut LogCopy, folder: &Path) -> Result<(), Error> {
 fn update(copy: &mut LogCopy, read: impl FnMut(u64) -> Result<Page, Error>) -> Result<(), Error> {
     let before = copy.position();
     copy.follow(read)?;
+    copy.finish()?;
     let (place, position) = (copy.place(), copy.position());
     say(format_args!("{place} has events 1 to {position}, {} of them new", position - before))?;
     say(format_args!("head {}", HEXLOWER.encode(&copy.head())))?;

@@ -49,8 +49,8 @@ struct Transport {
 #[command(next_help_heading = "Connection")]
 pub(super) struct Private {
     /// URL of the private listener [default: as --config says, or http://127.0.0.1:8081]
-    #[arg(long, value_name = "URL", env = "GCS_SERVER_URL", hide_env_values = true, value_parser = parse_url)]
-    url: Option<String>,
+    #[arg(long, value_name = "URL", env = "GCS_SERVER_URL", hide_env_values = true)]
+    url: Option<Secret>,
     /// The operator's, a provider's or the backends' token, as the command needs
     #[arg(long, env = "GCS_SERVER_TOKEN", hide_env_values = true)]
     token: Option<Secret>,
@@ -65,8 +65,8 @@ pub(super) struct Private {
 #[command(next_help_heading = "Connection")]
 pub(super) struct Public {
     /// URL of the public listener [default: as --config says, or http://127.0.0.1:8080]
-    #[arg(long, value_name = "URL", env = "GCS_SERVER_PUBLIC_URL", hide_env_values = true, value_parser = parse_url)]
-    public_url: Option<String>,
+    #[arg(long, value_name = "URL", env = "GCS_SERVER_PUBLIC_URL", hide_env_values = true)]
+    public_url: Option<Secret>,
     #[arg(long, hide = true, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN")]
     public_listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -100,17 +100,21 @@ impl Transport {
     fn connect(
         &self,
         listener: Listener,
-        url: Option<String>,
+        url: Option<Secret>,
         listen: Options,
         token: Option<Secret>,
     ) -> Result<Client, Error> {
+        let flag = match listener {
+            Listener::Private => "--url",
+            Listener::Public => "--public-url",
+        };
         let url = match url {
-            Some(url) => url,
+            Some(Secret(url)) => parse_url(&url).map_err(|what| format!("{flag}: {what}"))?,
             None => {
                 let config = Config::load(&Options { config: self.config.clone(), ..listen })?;
                 match listener {
-                    Listener::Private => url_of(config.private_listen, "--url")?,
-                    Listener::Public => url_of(config.public_listen, "--public-url")?,
+                    Listener::Private => url_of(config.private_listen, flag)?,
+                    Listener::Public => url_of(config.public_listen, flag)?,
                 }
             }
         };
@@ -172,8 +176,13 @@ fn url_of(listen: SocketAddr, flag: &str) -> Result<String, Error> {
     Ok(format!("http://{}", SocketAddr::new(here, listen.port())))
 }
 
-/// Reads the URL of a server.
+/// Reads the URL of a server. Nothing of a text that may have a password is shown.
 fn parse_url(text: &str) -> Result<String, String> {
+    if text.contains('@') {
+        return Err("the URL of a server has no user and no password: say host and port, as in \
+                    https://health.example:8081"
+            .to_owned());
+    }
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(format!(
             "a URL begins with its scheme: http://{text}, or https://{text} if it speaks TLS"
@@ -184,7 +193,7 @@ fn parse_url(text: &str) -> Result<String, String> {
     }
     let uri: Result<ureq::http::Uri, _> = text.parse();
     let has_host = uri.is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
-    if !has_host || rest.contains(['?', '#', '@']) {
+    if !has_host || rest.contains(['?', '#']) {
         return Err(format!("say host and port, as in {scheme}://127.0.0.1:8081"));
     }
     Ok(text.trim_end_matches('/').to_owned())
@@ -324,8 +333,12 @@ mod tests {
             assert!(parse_url(bare).unwrap_err().contains(&format!("http://{bare}")), "{bare}");
         }
         assert!(parse_url("ftp://x.example").unwrap_err().contains("http or https"));
-        for bad in ["http://", "http:// x", "http://x.example/?a=b", "http://me:secret@x.example"] {
+        for bad in ["http://", "http:// x", "http://x.example/?a=b"] {
             assert!(parse_url(bad).unwrap_err().contains("host and port"), "{bad}");
+        }
+        for bad in ["http://me:secret@x.example", "me:secret@x.example", "secret://me@x"] {
+            let said = parse_url(bad).unwrap_err();
+            assert!(said.contains("host and port") && !said.contains("secret"), "{said}");
         }
     }
 

@@ -250,14 +250,23 @@ mod tests {
                 _ => format!("{shown:?}"),
             }
         };
-        for command in [&["status"][..], &["revoke-code", code], &["retract", "--code", code]] {
+        let to = ["--to", "postgres://me:secret-word@127.0.0.1/log"];
+        let backup = [&["backup"], &to[..]].concat();
+        assert!(shown(&["status"]).contains("127.0.0.1:1"));
+        for command in
+            [&["status"][..], &["revoke-code", code], &["retract", "--code", code], &backup]
+        {
             let shown = shown(command);
-            assert!(shown.contains("127.0.0.1:1"), "{shown}");
             for secret in [code, "secret-token", "secret-word"] {
                 assert!(!shown.contains(secret), "{command:?}: {shown}");
             }
         }
         let tested = Cli::parse_from(["gcs-server", "test-code", code]);
         assert!(!format!("{tested:?}").contains(code));
+        let [_, place] = to;
+        for other in [["move-log", "--to", place], ["serve", "--store", place]] {
+            let shown = format!("{:?}", Cli::parse_from([&["gcs-server"], &other[..]].concat()));
+            assert!(!shown.contains("secret-word"), "{shown}");
+        }
     }
 }

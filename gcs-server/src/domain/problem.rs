@@ -131,7 +131,7 @@ pub enum Problem {
     #[error("{message}")]
     ExactInvalid { message: String },
     #[error(
-        "the log cannot be written at the moment; try again: nothing is certain to be stored \
+        "the log cannot be read or written at the moment; try again: nothing is certain to be stored \
          before an answer of success"
     )]
     StorageUnavailable,

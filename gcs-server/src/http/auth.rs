@@ -1,18 +1,23 @@
 //! Bearer tokens (RFC 6750): which role a request has.
 
-use std::future::{Ready, ready};
-
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
 
 use crate::domain::problem::Problem;
 use crate::domain::token::{self, Holder};
 use crate::service::Service;
 
-/// The sender of a request that has a token of the role `R`.
+/// The sender of a request that has a token of the role `R`, by the log as it is now: another server may have
+/// replaced the token a moment ago. Without the log there is no caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<R>(pub(crate) R);
+
+/// The sender of a request that changes nothing and is shown no secret, who has a token of the role `R`: by the
+/// log as it is now, or, if it cannot be reached, as it was when it could be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<R>(pub(crate) R);
 
 /// What a token allows.
 pub(crate) trait Role: Sized {
@@ -61,20 +66,43 @@ impl Role for Backend {
 
 impl<R: Role> FromRequest for Caller<R> {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let role = |holder| R::of(holder).ok_or(Problem::Forbidden { role: R::WHOSE });
-        ready(holder(request).and_then(role).map(Caller))
+        let request = request.clone();
+        Box::pin(async move {
+            let (service, token) = sent(&request)?;
+            service.look().await?;
+            role(service, token).map(Caller)
+        })
     }
 }
 
-fn holder(request: &HttpRequest) -> Result<Holder, Problem> {
+impl<R: Role> FromRequest for Reader<R> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let (service, token) = sent(&request)?;
+            service.try_look().await?;
+            role(service, token).map(Reader)
+        })
+    }
+}
+
+/// What a request is judged by.
+fn sent(request: &HttpRequest) -> Result<(&Service, &str), Problem> {
     let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
     // An older state may have tokens that have been replaced since.
     service.node.expect_current()?;
-    let token = bearer_token(request).ok_or(Problem::TokenMissing)?;
-    token::holder(&service.node.state(), token).ok_or(Problem::TokenUnknown)
+    Ok((service, bearer_token(request).ok_or(Problem::TokenMissing)?))
+}
+
+fn role<R: Role>(service: &Service, token: &str) -> Result<R, Problem> {
+    let holder = token::holder(&service.node.state(), token).ok_or(Problem::TokenUnknown)?;
+    R::of(holder).ok_or(Problem::Forbidden { role: R::WHOSE })
 }
 
 /// The token of the `Authorization` header. The case of the scheme does not matter (RFC 9110, 11.1).

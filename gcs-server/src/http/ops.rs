@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::Answer;
-use super::auth::{Backend, Caller};
+use super::auth::{Backend, Reader};
 use super::body::Raw;
 use crate::domain::problem::Problem;
 use crate::service::Service;
@@ -119,7 +119,7 @@ struct ExactResponse {
 #[post("/v1/exact")]
 async fn exact(
     service: Data<Service>,
-    _: Caller<Backend>,
+    _: Reader<Backend>,
     Raw(body, _share): Raw<MAX_REQUEST_BYTES>,
 ) -> Answer {
     let request = Request::from_json(&body).map_err(Problem::from)?;

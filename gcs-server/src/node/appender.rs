@@ -10,15 +10,16 @@ use tokio::sync::{Notify, mpsc};
 
 use super::batch::{BatchBuilder, SealedBatch};
 use super::entry::{Closed, Gate};
-use super::replay::{ReplayError, end_behind, read_after};
+use super::replay::{Pages, ReplayError, end_behind};
 use super::turns::Turns;
-use super::{Job, PublicationInput, TakenScopes};
+use super::{Decider, Erase, Erasure, Job, PublicationInput, TakenScopes};
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
 use crate::domain::events::Event;
 use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
 use crate::random::{self, Ahead, Random};
+use crate::store::witness::Seen;
 use crate::store::{AppendError, Batch, News, Store, StoreError, StoredEvent};
 
 /// Largest number of jobs in one batch.
@@ -49,6 +50,8 @@ pub(super) struct Appender {
     pub(super) clock: WatchedClock,
     pub(super) random: Random,
     pub(super) inputs: mpsc::Sender<PublicationInput>,
+    /// Erases beside this, if that takes its time.
+    pub(super) erase: Option<Erase>,
     pub(super) is_writable: Arc<AtomicBool>,
     pub(super) gate: Gate,
     /// Told when the log is not the one any more that the state follows from.
@@ -186,11 +189,11 @@ impl Appender {
             Ok(()) | Err(AppendError::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
-        logged.iter().for_each(|logged| self.apply(logged));
+        logged.iter().for_each(|logged| self.apply(logged, Decider::This));
         Ok(())
     }
 
-    fn apply(&mut self, logged: &LoggedEvent) {
+    fn apply(&mut self, logged: &LoggedEvent, decider: Decider) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = state.apply(logged) {
             // The event was judged against this very state, so only a fault of this program leads
@@ -210,11 +213,18 @@ impl Appender {
                 let _gone = self.inputs.blocking_send(input);
             }
             (None, Some(Event::Purge(purge))) => {
-                if let Err(error) = self.store.erase(&purge.reports) {
-                    tracing::error!(%error, "bodies that were purged are still on disk");
-                }
+                let (position, head) = (logged.header.position, logged.header.hash());
+                self.erase(&purge.reports, Seen { position, head }, decider);
             }
             _ => {}
+        }
+    }
+
+    fn erase(&mut self, events: &[u64], purge: Seen, decider: Decider) {
+        if let Some(erase) = &self.erase {
+            erase(Erasure { events: events.to_vec(), purge, decider });
+        } else if let Err(error) = self.store.erase(events) {
+            tracing::error!(%error, "bodies that were purged are still on disk");
         }
     }
 
@@ -240,14 +250,15 @@ impl Appender {
     /// Applies the next batches of other nodes, in as few questions to the store as can be. `false` if the log does not
     /// simply go on from where this node is, or that cannot be told at once.
     fn follow(&mut self) -> Result<bool, StoreError> {
-        while let Some(News { batches, is_all }) = self.store.news()? {
+        while let Some(News { batches, end }) = self.store.news()? {
             for batch in batches {
                 let Some(events) = next(self.chain(), batch) else { return Ok(false) };
-                events.iter().for_each(|logged| self.apply(logged));
+                events.iter().for_each(|logged| self.apply(logged, Decider::Another));
                 self.turns.others_appended();
             }
-            if is_all {
-                return Ok(true);
+            if let Some(end) = end {
+                // The store may know an end that this node could not follow to.
+                return Ok(end == self.chain().position);
             }
         }
         Ok(false)
@@ -258,6 +269,18 @@ impl Appender {
         self.state.read().unwrap_or_else(PoisonError::into_inner).chain()
     }
 
+    /// Applies the events after the end of a chain, as they are read: they may be many.
+    fn apply_after(&mut self, chain: Chain) -> Result<(), ReplayError> {
+        let mut pages = Pages::after(&mut *self.store, chain)?;
+        loop {
+            let (page, read) = pages.next(&mut *self.store);
+            page.iter().for_each(|logged| self.apply(logged, Decider::Another));
+            if !read? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Applies what another node appended.
     fn catch_up(&mut self) -> Result<(), ReplayError> {
         if self.follow()? { Ok(()) } else { self.read_again() }
@@ -266,12 +289,7 @@ impl Appender {
     /// Reads and applies what comes behind the last event that was applied, and finds out why, if nothing does.
     fn read_again(&mut self) -> Result<(), ReplayError> {
         let chain = self.chain();
-        let mut events = Vec::new();
-        let read = read_after(&mut *self.store, chain, |logged| {
-            events.push(logged);
-            Ok(())
-        });
-        events.iter().for_each(|logged| self.apply(logged));
+        let read = self.apply_after(chain);
         match &read {
             Err(ReplayError::Log(error)) if error.is_newer() => self.gate.close(Closed::Newer),
             Err(ReplayError::Log(error)) if self.store.is_shared() => {

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::appender::Appender;
 use super::turns::Turns;
-use super::{Node, PublicationInput};
+use super::{Erase, Node, PublicationInput};
 use crate::clock::WatchedClock;
 use crate::domain::state::State;
 use crate::random::Random;
@@ -67,7 +67,8 @@ impl Entry {
         self.lost.notified().await;
     }
 
-    /// Lets the node go on from a state that is up to date with the store.
+    /// Lets the node go on from a state that is up to date with the store. Where others append to the log too,
+    /// `erase` erases; without it the node does so between two batches.
     pub fn open(
         &self,
         store: Box<dyn Store>,
@@ -75,6 +76,7 @@ impl Entry {
         clock: WatchedClock,
         random: Random,
         inputs: mpsc::Sender<PublicationInput>,
+        erase: Option<Erase>,
     ) {
         let Entry { node, appender, lost } = self;
         node.replace_state(state);
@@ -85,6 +87,7 @@ impl Entry {
             clock,
             random,
             inputs,
+            erase,
             is_writable: Arc::clone(&node.is_writable),
             gate: node.gate.clone(),
             lost: Arc::clone(lost),

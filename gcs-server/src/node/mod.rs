@@ -9,6 +9,7 @@
 mod appender;
 mod batch;
 mod entry;
+mod looks;
 mod replay;
 mod survey;
 mod turns;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::appender::Appender;
 use self::entry::{Closed, Gate};
+use self::looks::Looks;
 use crate::clock::WatchedClock;
 use crate::domain::events::Event;
 use crate::domain::judge::{Decision, Judgement, RequestContext};
@@ -30,6 +32,7 @@ use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::random::Random;
 use crate::store::Store;
+use crate::store::witness::Seen;
 
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
 pub use self::entry::Entry;
@@ -49,7 +52,32 @@ pub struct Node {
     /// Whether the last append succeeded.
     is_writable: Arc<AtomicBool>,
     gate: Gate,
+    looks: Looks,
 }
+
+/// Whose decision an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// This node's.
+    This,
+    /// Another node's, or one's that ran before.
+    Another,
+}
+
+/// Bodies that a log should have no more.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    /// Positions of their events.
+    pub events: Vec<u64>,
+    /// The purge that names them, or any event behind it. Without it in the log nothing is erased: the log has lost
+    /// its end, and may have other events at these positions.
+    pub purge: Seen,
+    /// Who decided the purge.
+    pub decider: Decider,
+}
+
+/// Has bodies erased beside what is judged.
+pub type Erase = Box<dyn Fn(Erasure) + Send>;
 
 /// A view of the state that does not keep the node running.
 #[derive(Clone, Debug)]
@@ -128,7 +156,7 @@ impl Node {
         inputs: mpsc::Sender<PublicationInput>,
     ) -> std::io::Result<(Node, JoinHandle<()>)> {
         let (node, entry, thread) = Node::without_log()?;
-        entry.open(store, state, clock.into(), random, inputs);
+        entry.open(store, state, clock.into(), random, inputs, None);
         Ok((node, thread))
     }
 
@@ -141,7 +169,8 @@ impl Node {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(RwLock::new(State::new(FillerKey::new([0; 32]))));
         let is_writable = Arc::default();
-        let node = Node { state, jobs, is_writable, gate: Gate::default() };
+        let node =
+            Node { state, jobs, is_writable, gate: Gate::default(), looks: Looks::default() };
         let (appender, given) = std::sync::mpsc::sync_channel::<Appender>(1);
         let work = move || {
             let mut queue = Some(queue);
@@ -227,13 +256,20 @@ impl Node {
         self.submit(Scope::Code(provider, serial), judge).await
     }
 
-    /// Applies what other nodes have appended to the log.
+    /// Applies what other nodes have appended to the log before this call. All who wait for this share it, and
+    /// it is done at most fifty times a second.
     ///
     /// # Errors
     /// [`Problem::StorageUnavailable`] if the log cannot be read; those of [`Node::expect_current`].
     pub async fn catch_up(&self) -> Result<(), Problem> {
+        self.expect_current()?;
         // The node looks at a log that others append to before it judges anything.
-        self.act(|_, _| Ok(Decision::nothing(()))).await
+        let node = self.clone();
+        let look = async move { node.act(|_, _| Ok(Decision::nothing(()))).await.is_ok() };
+        match self.looks.share(look).await {
+            true => self.expect_current(),
+            false => Err(self.expect_current().err().unwrap_or(Problem::StorageUnavailable)),
+        }
     }
 
     async fn submit<T: Send + 'static>(

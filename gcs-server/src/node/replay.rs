@@ -136,24 +136,21 @@ pub(super) fn read_after(
     mut each: impl FnMut(LoggedEvent) -> Result<(), LogError>,
 ) -> Result<(), ReplayError> {
     std::thread::scope(|scope| {
-        let (pages, read) = std::sync::mpsc::sync_channel(PAGES_AHEAD);
+        let (given, pages) = std::sync::mpsc::sync_channel(PAGES_AHEAD);
         let reader = std::thread::Builder::new().name("log".into());
         let reader = reader.spawn_scoped(scope, move || {
-            let mut page = Vec::new();
-            // Whoever takes the pages may have found an error; then nobody wants more.
-            let give = |page: &mut Vec<LoggedEvent>| pages.send(std::mem::take(page)).is_ok();
-            let read = read_pages(store, chain, |logged| match logged {
-                Some(logged) => {
-                    page.push(logged);
-                    true
+            let mut read_ahead = Pages::after(store, chain)?;
+            loop {
+                let (page, read) = read_ahead.next(store);
+                // Whoever takes the pages may have found an error; then nobody wants more.
+                let is_wanted = given.send(page).is_ok();
+                if !read? || !is_wanted {
+                    return Ok(());
                 }
-                None => give(&mut page),
-            });
-            give(&mut page);
-            read
+            }
         });
         let reader = reader.map_err(StoreError::Io)?;
-        for logged in read.into_iter().flatten() {
+        for logged in pages.into_iter().flatten() {
             each(logged)?;
         }
         match reader.join() {
@@ -183,17 +180,48 @@ pub(super) fn end_behind(store: &mut dyn Store, chain: Chain) -> Result<u64, Rep
     Ok(last)
 }
 
-/// Reads and verifies the events after the end of a chain, and calls `each` for every event, and
-/// with none after every page, as long as it gives `true`.
-fn read_pages(
-    store: &mut dyn Store,
-    mut chain: Chain,
-    mut each: impl FnMut(Option<LoggedEvent>) -> bool,
-) -> Result<(), ReplayError> {
-    let last = end_behind(store, chain)?;
-    let mut newer: Option<LogError> = None;
-    while chain.position < last {
-        let next = chain.position + 1;
+/// Reads and verifies the events after the end of a chain, page by page.
+pub(super) struct Pages {
+    chain: Chain,
+    /// Position of the log's last event when the reading began.
+    last: u64,
+    /// The first event that a newer release wrote, once there is one.
+    newer: Option<LogError>,
+}
+
+impl Pages {
+    /// # Errors
+    /// As [`end_behind`].
+    pub(super) fn after(store: &mut dyn Store, chain: Chain) -> Result<Pages, ReplayError> {
+        Ok(Pages { chain, last: end_behind(store, chain)?, newer: None })
+    }
+
+    /// The next events, before the first that is wrong or that a newer release wrote; and whether there is
+    /// more, or what is wrong.
+    pub(super) fn next(
+        &mut self,
+        store: &mut dyn Store,
+    ) -> (Vec<LoggedEvent>, Result<bool, ReplayError>) {
+        let mut page = Vec::new();
+        let read = self.read(store, &mut page).and_then(|()| {
+            let is_more = self.chain.position < self.last;
+            match self.newer.take_if(|_| !is_more) {
+                Some(newer) => Err(newer.into()),
+                None => Ok(is_more),
+            }
+        });
+        (page, read)
+    }
+
+    fn read(
+        &mut self,
+        store: &mut dyn Store,
+        page: &mut Vec<LoggedEvent>,
+    ) -> Result<(), ReplayError> {
+        let next = self.chain.position + 1;
+        if next > self.last {
+            return Ok(());
+        }
         let batches = store.read(next, PAGE_BYTES)?;
         match batches.first() {
             Some(batch) if batch.first == next => {}
@@ -204,31 +232,25 @@ fn read_pages(
             None => return Err(LogError::broken(next, "missing: the log has a gap").into()),
         }
         for stored in batches.into_iter().flat_map(|batch| batch.events) {
-            if let Some(newer) = &newer {
-                chain.link(&stored.header).map_err(|error| error.behind(newer))?;
+            if let Some(newer) = &self.newer {
+                self.chain.link(&stored.header).map_err(|error| error.behind(newer))?;
                 continue;
             }
             let body = stored.body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
-            match chain.verify(&stored.header, body) {
+            match self.chain.verify(&stored.header, body) {
                 Ok(LoggedEvent { header, event: Some(Event::LogMoved(LogMoved { to })) }) => {
-                    each(None);
                     return Err(LogError::Moved { position: header.position, to }.into());
                 }
-                Ok(logged) => {
-                    each(Some(logged));
-                }
+                Ok(logged) => page.push(logged),
                 Err(error) if error.is_newer() => {
-                    chain.link(&stored.header)?;
-                    newer = Some(error);
+                    self.chain.link(&stored.header)?;
+                    self.newer = Some(error);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        if !each(None) {
-            break;
-        }
+        Ok(())
     }
-    newer.map_or(Ok(()), |newer| Err(newer.into()))
 }
 
 /// Reads the whole log, applies its events, and calls `each` right after an event was applied.

@@ -19,12 +19,13 @@ mod write;
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use gcs_core::files::{Manifest, Path};
 use gcs_core::{PublicKey, Version};
 use thiserror::Error;
 
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
-pub use self::files::{Bucket, Files, LocalFolder, NotABucket};
+pub use self::files::{Bucket, Files, Ignored, LocalFolder, NotABucket};
 pub use self::mender::Remake;
 pub use self::mirror::{Mirror, MirrorError, Origin, Pulled};
 pub use self::shelf::{Damaged, Memory, Sealed, Shelf, Shelved};
@@ -56,6 +57,18 @@ pub enum PublishingError {
          Each deployment needs a place of its own: another bucket, or another prefix"
     )]
     Foreign(String),
+    /// The storage writes over what it should not, and says nothing.
+    #[error(
+        "{place} ignores the condition {condition} of a write, so that a server which was paused could put an older \
+         manifest in the place of a newer one. Use storage that honours conditional writes; or, if this is the only \
+         server that writes there, set AWS_CONDITIONAL_PUT=disabled"
+    )]
+    Unconditional {
+        /// The place of the files.
+        place: String,
+        /// What is ignored.
+        condition: Ignored,
+    },
 }
 
 /// The media type of a file.
@@ -84,6 +97,26 @@ impl Publishing {
     pub fn new(public: Files, private: LocalFolder, root: PublicKey, memory: u64) -> Publishing {
         let shelf = Arc::new(Shelf::new(public.clone(), root, memory));
         Publishing { public, private, root, shelf }
+    }
+
+    /// Makes sure that storage honours the conditions of a write, if it can be reached: by an object whose name ends with
+    /// these random bytes, and which is deleted again.
+    ///
+    /// # Errors
+    /// [`PublishingError::Unconditional`].
+    pub async fn expect_conditions(&self, random: [u8; 16]) -> Result<(), PublishingError> {
+        let name = format!("/conditions-{}", HEXLOWER.encode(&random));
+        match self.public.ignored_condition(&name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(condition)) => {
+                Err(PublishingError::Unconditional { place: self.public.to_string(), condition })
+            }
+            Err(error) => {
+                let place = self.public.to_string();
+                tracing::warn!(%error, place, "not known whether the storage honours conditional writes");
+                Ok(())
+            }
+        }
     }
 
     /// What may be left to do of the publication that was saved last. `None` if nothing was saved,

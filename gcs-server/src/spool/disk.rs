@@ -53,6 +53,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
 const LOCK: &str = "lock";
 
+/// A file by which it is tried whether files may be made.
+const TRY: &str = "try";
+
 /// How long to wait for another server that ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -71,7 +74,8 @@ impl Folder {
     /// Takes a folder, and makes it if `make` says so, readable by its owner only.
     ///
     /// # Errors
-    /// [`ErrorKind::ResourceBusy`] when another server uses it; or an error of the system.
+    /// [`ErrorKind::ResourceBusy`] when another server uses it; or an error of the system, as when no file may be
+    /// made there. That a disk is full is none: there may be room later.
     pub fn claim(path: &Path, make: bool) -> io::Result<Folder> {
         if make && !path.exists() {
             let mut folder = fs::DirBuilder::new();
@@ -84,7 +88,11 @@ impl Folder {
         let began = Instant::now();
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(Folder { path: path.to_owned(), _lock: lock }),
+                Ok(()) => {
+                    let folder = Folder { path: path.to_owned(), _lock: lock };
+                    folder.expect_writable()?;
+                    return Ok(folder);
+                }
                 Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
                     std::thread::sleep(LOOK);
                 }
@@ -96,6 +104,21 @@ impl Folder {
             }
         }
     }
+}
+
+impl Folder {
+    /// Makes sure that files may be made in the folder, unless its disk is full.
+    fn expect_writable(&self) -> io::Result<()> {
+        let place = self.path.join(TRY);
+        match File::create(&place).and_then(|_| fs::remove_file(&place)) {
+            Err(error) if is_full(&error) => Ok(()),
+            tried => tried,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl Disk for Folder {

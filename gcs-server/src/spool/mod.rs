@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lock                 locked by the server that uses the folder
+//! try                  empty, for a moment at the start: whether files may be made
 //! TIME-….spool         reports that wait, written together: see `sealed`
 //! TIME-….new           one that is being written; nobody has been told of its reports
 //! TIME-….drained       one whose reports are judged, and which is being deleted

@@ -117,8 +117,8 @@ impl Batch {
 pub struct News {
     /// The next batches.
     pub batches: Vec<Batch>,
-    /// Whether there were no more of them.
-    pub is_all: bool,
+    /// Position of the last event of all, if there were no more of them.
+    pub end: Option<u64>,
 }
 
 /// An append-only log whose bodies can be erased.
@@ -151,9 +151,9 @@ pub trait Store: Send {
         Ok(events.skip(behind).map(|event| event.header).collect())
     }
 
-    /// Removes the bodies and salts of events for good, in one atomic step. It is no error if a
-    /// body is erased already, so this can be repeated after any error. A position without an event
-    /// is an error: [`StoreError::Missing`].
+    /// Removes the bodies and salts of events for good. It is no error if a body is erased already, so this can
+    /// be repeated after any error, after which a part of them may be erased. A position without an event is an
+    /// error before any body is erased: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
 
     /// Whether other nodes may append to the log too.
@@ -172,8 +172,8 @@ pub trait Store: Send {
         Ok(None)
     }
 
-    /// Puts in order what a crash left, and waits until what is kept beside the log is on disk too.
-    /// Called once the log has been read and nothing is wrong with it, and before a publication.
+    /// Puts in order what a crash or erasures left, and waits until what is kept beside the log is on disk too.
+    /// Called once the log has been read and nothing is wrong with it, before a publication, and after erasures.
     fn settle(&mut self) {}
 }
 
@@ -227,6 +227,11 @@ pub enum StoreError {
         /// The latest version that this server knows.
         known: i32,
     },
+    /// The database has a copy of a log that is being made, or was cut short.
+    #[error(
+        "the database has a copy of a log that is not finished: it is being made, or was cut short"
+    )]
+    Unfinished,
     /// The batch is not one that a store accepts.
     #[error("the batch cannot be stored: {0}")]
     Invalid(&'static str),
@@ -287,6 +292,10 @@ impl StoreError {
             | StoreError::Empty
             | StoreError::Foreign { .. } => DAMAGED,
             StoreError::Newer { .. } => "This release leaves the log as it is.",
+            StoreError::Unfinished => {
+                "Run the command that makes it again, `backup --to` or `move-log --to`: it goes on, and finishes the \
+                 copy. Or name another database."
+            }
             StoreError::Busy | StoreError::Lingering => {
                 "Stop what else uses the log: a running gcs-server, a command, or sqlite3."
             }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, S
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-const NOW: u64 = crate::common::START + 3 * 86_400 + 12 * 3600;
+pub const NOW: u64 = crate::common::START + 3 * 86_400 + 12 * 3600;
 
 /// A node, and what it would publish.
 struct Host {
@@ -67,7 +68,7 @@ impl Host {
 }
 
 /// Another at each call within a test, as of another machine.
-fn random() -> Random {
+pub fn random() -> Random {
     thread_local! {
         static CALLS: Cell<u64> = const { Cell::new(0) };
     }
@@ -76,7 +77,7 @@ fn random() -> Random {
 }
 
 /// A log with one provider and 1,000 codes, in any store.
-fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
+pub fn furnish(store: &mut dyn Store) -> Arc<DeploymentKeys> {
     let keys = Arc::new(crate::common::keys(1));
     let mut events = begin(&keys, &policy(), NOW);
     events.push(ProviderAdded { provider: 1, name: "a clinic".into(), token: [1; 32] }.into());
@@ -413,4 +414,107 @@ async fn whoever_does_not_wait_for_the_answer_changes_nothing() {
     let position = host.position();
     host.node.act(|_, _| Ok(Decision { events: Vec::new(), answer: () })).await.unwrap();
     assert_eq!((host.position(), store.clone().last().unwrap()), (position, position));
+}
+
+/// A log that others append to, which counts how often its end is asked for.
+#[derive(Clone)]
+struct Counting {
+    inner: MemoryStore,
+    looks: Arc<AtomicU64>,
+}
+
+impl Store for Counting {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.inner.last()
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.inner.append(batch)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        self.inner.read(from, max_bytes)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.inner.erase(events)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+#[actix_web::test]
+async fn however_many_wait_for_a_look_the_log_is_asked_twice() {
+    let store = Counting { inner: MemoryStore::new(), looks: Arc::default() };
+    let keys = furnish(&mut store.clone());
+    let host = Host::on(Box::new(store.clone()), &keys);
+    let other = Host::on(Box::new(store.clone()), &keys);
+    other.report(0, 1).await.unwrap();
+    store.looks.store(0, Ordering::SeqCst);
+    // More than there is room for in the node's queue.
+    let looked = join_all((0..5000).map(|_| host.node.catch_up())).await;
+    assert!(looked.iter().all(Result::is_ok));
+    // The end of the log is looked at, and once more to read what is new.
+    let looks = store.looks.load(Ordering::SeqCst);
+    assert!(looks <= 3, "{looks} looks");
+    assert_eq!(host.position(), other.position());
+}
+
+/// A log that others append to, which notes what of it had been applied when it was read.
+#[derive(Clone)]
+struct Watching {
+    inner: MemoryStore,
+    node: Arc<Mutex<Option<Node>>>,
+    /// From where it was read, and the position of the node then.
+    reads: Arc<Mutex<Vec<(u64, u64)>>>,
+}
+
+impl Store for Watching {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.inner.last()
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.inner.append(batch)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        if let Some(node) = &*self.node.lock().unwrap() {
+            self.reads.lock().unwrap().push((from, node.state().position));
+        }
+        self.inner.read(from, max_bytes)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.inner.erase(events)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+/// A node that slept must not have all that it missed in memory.
+#[actix_web::test]
+async fn what_others_appended_is_applied_as_it_is_read() {
+    let inner = MemoryStore::new();
+    let keys = furnish(&mut inner.clone());
+    let store = Watching { inner: inner.clone(), node: Arc::default(), reads: Arc::default() };
+    let sleeper = Host::on(Box::new(store.clone()), &keys);
+    *store.node.lock().unwrap() = Some(sleeper.node.clone());
+    let other = Host::on(Box::new(inner), &keys);
+    for serial in 0..150 {
+        let items: Vec<_> = (0..1000).map(|item| raw(2, u64::from(serial) * 1000 + item)).collect();
+        let (sent, keys) = (submission(other.code(serial), &items), Arc::clone(&keys));
+        let judge = move |state: &State, now| judge::report(state, &keys, now, &sent);
+        other.node.act_on_code(1, serial, judge).await.unwrap();
+    }
+    sleeper.node.catch_up().await.unwrap();
+    assert_eq!(sleeper.node.state().digest(), other.node.state().digest());
+    let reads = store.reads.lock().unwrap().clone();
+    assert!(reads.len() > 3, "{reads:?}");
+    assert!(reads.iter().all(|(from, applied)| from - 1 <= *applied), "{reads:?}");
 }

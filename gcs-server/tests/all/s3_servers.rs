@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+use std::io::{Read as _, Write as _};
 use std::ops::Deref as _;
 use std::path::Path;
 use std::process::Command;
@@ -10,8 +11,9 @@ use std::time::SystemTime;
 use crate::common::api::{ask, seed};
 use crate::common::home::files;
 use crate::common::process::{Process, complaint, program, text};
-use crate::common::s3::{TestBucket, variables};
+use crate::common::s3::{TestBucket, variables, with_tls};
 use crate::common::s3_proxy::{Fate, Proxy};
+use crate::tls::Authority;
 use gcs_core::Date;
 
 /// The program, which reaches the storage through a proxy.
@@ -208,6 +210,39 @@ fn a_start_without_storage_accepts_reports_and_serves_files_once_it_is_there() {
 }
 
 #[test]
+fn storage_that_ignores_conditions_is_refused() {
+    let Some(bucket) = TestBucket::new("prefix") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let (proxy, url) = (Proxy::to(bucket.server), bucket.url().to_string());
+    let start_in_vain = || {
+        let folder = home.path().to_str().unwrap();
+        let listen = ["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"];
+        let settings = ["--data-dir", folder, "--public-files", &url];
+        complaint(&through(&proxy).args(settings).args(listen).output().unwrap())
+    };
+    for condition in ["If-None-Match", "If-Match"] {
+        let header = if condition == "If-Match" { "if-match:" } else { "if-none-match:" };
+        proxy.always(Fate::Without(header));
+        let refused = start_in_vain();
+        assert!(refused.contains(&format!("{url} ignores the condition {condition}")), "{refused}");
+        assert!(refused.contains("AWS_CONDITIONAL_PUT=disabled"), "{refused}");
+        assert!(bucket.contents().is_empty(), "nothing is left");
+    }
+    // The operator knows, and there is no other server.
+    let mut program = through(&proxy);
+    program.env("AWS_CONDITIONAL_PUT", "disabled");
+    let flags = ["--public-files", url.as_str()];
+    let server = Process::start_program(&[], program, home.path(), &flags);
+    server.until_ready();
+    server.stop();
+    proxy.always(Fate::Pass);
+    let server = start(home.path(), &bucket, &proxy);
+    server.until_ready();
+    assert!(bucket.contents().keys().all(|name| name.starts_with("v1/")));
+    server.stop();
+}
+
+#[test]
 fn settings_of_storage_that_cannot_be_used_are_named() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().to_str().unwrap();
@@ -225,4 +260,46 @@ fn settings_of_storage_that_cannot_be_used_are_named() {
         "{}",
         text(&shown.stdout)
     );
+}
+
+/// Storage that speaks TLS, with a certificate of an authority that only this server trusts.
+#[test]
+fn storage_is_reached_over_https_and_its_certificate_is_verified() {
+    let authority = Authority::new();
+    authority.issue();
+    let Some(storage) = with_tls(&authority.path("cert.pem"), &authority.path("key.pem")) else {
+        return;
+    };
+    let ask = |request: &str| {
+        let mut stream = authority.connect(storage);
+        let head = "host: localhost\r\ncontent-length: 0\r\nconnection: close";
+        write!(stream, "{request} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        // It may end without a word.
+        let _ended = stream.read_to_end(&mut answer);
+        text(&answer)
+    };
+    assert!(ask("PUT /files").contains(" 200 "));
+    let home = tempfile::tempdir().unwrap();
+    let endpoint = format!("https://localhost:{}", storage.port());
+    let program = |trusted: &Authority| {
+        let mut program = program();
+        program.envs(variables(storage)).env("AWS_ENDPOINT_URL", &endpoint);
+        program.env("SSL_CERT_FILE", trusted.path("ca.pem")).env("AWS_TIMEOUT", "5s");
+        program
+    };
+    // Another authority.
+    let mut refused = program(&Authority::new());
+    refused.args(["--public-files", "s3://files"]);
+    refused.arg("--data-dir").arg(home.path().join("refused"));
+    refused.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+    let refused = complaint(&refused.output().unwrap());
+    assert!(refused.contains("the published files cannot be used"), "{refused}");
+
+    let flags = ["--public-files", "s3://files"];
+    let server = Process::start_program(&[], program(&authority), &home.path().join("a"), &flags);
+    server.until_ready();
+    server.tick();
+    assert!(ask("GET /files?list-type=2").contains("<Key>v1/manifest</Key>"));
+    server.stop();
 }

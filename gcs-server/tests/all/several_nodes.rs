@@ -2,20 +2,16 @@
 
 #![cfg(unix)]
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::common::api::{ask, seed};
-use crate::common::home::files;
+use crate::common::authority::{Authority, day, now, position, tick, until_level, until_published};
 use crate::common::postgres::{Postgres, execute, postgres, url};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
 use crate::common::{begin, fold, keys, policy, seal};
 use data_encoding::BASE64URL_NOPAD;
-use gcs_core::Date;
 use gcs_server::clock::{Clock, Machine};
 use gcs_server::domain::judge::{self, Decision};
 use gcs_server::domain::problem::Problem;
@@ -23,87 +19,7 @@ use gcs_server::node::Node;
 use gcs_server::random::Random;
 use gcs_server::store::{PostgresStore, Store as _};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::sync::mpsc;
-
-/// An authority whose log is in a database of its own.
-struct Authority {
-    folders: TempDir,
-    place: String,
-}
-
-impl Authority {
-    fn new(server: &Postgres) -> Authority {
-        Authority { folders: tempfile::tempdir().unwrap(), place: server.database() }
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        self.folders.path().join(name)
-    }
-
-    fn start(&self, name: &str) -> Process {
-        Process::start(&self.folder(name), &["--store", &self.place])
-    }
-
-    /// A command on the folder of a node.
-    fn alone(&self, name: &str, command: &[&str]) -> std::process::Output {
-        alone(&self.folder(name), &[command, &["--store", &self.place]].concat())
-    }
-
-    /// Another node of the authority that `of` began.
-    fn join(&self, name: &str, of: &Process) -> Process {
-        self.give_keys(name);
-        self.start(name).with_tokens(&of.operator, &of.backend)
-    }
-
-    fn give_keys(&self, name: &str) {
-        fs::create_dir_all(self.folder(name)).unwrap();
-        fs::copy(self.folder("a").join("keys.json"), self.folder(name).join("keys.json")).unwrap();
-    }
-
-    fn public(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
-        files(&self.folder(name).join("public"))
-    }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-/// The day before yesterday.
-fn day() -> Date {
-    Date::from_days((now() / 86_400 - 2) as u32).unwrap()
-}
-
-/// Waits until a node has applied as much of the log as another.
-fn until_level(node: &Process, other: &Process) {
-    while position(node) < position(other) {
-        std::thread::yield_now();
-    }
-}
-
-/// How much of the log a node has applied; `None` while it reads it again.
-fn position(node: &Process) -> Option<u64> {
-    node.operate("GET", "/v1/admin/status", Value::Null).json()["position"].as_u64()
-}
-
-/// Makes a tick by hand, once the one is published that may just have come by itself, and the log is read.
-fn tick(node: &Process) -> Value {
-    loop {
-        let answer = node.operate("POST", "/v1/admin/tick", Value::Null);
-        if ![409, 503].contains(&answer.status) {
-            return answer.ok();
-        }
-        std::thread::yield_now();
-    }
-}
-
-/// Waits until phones can fetch the same publication from both.
-fn until_published(node: &Process, other: &Process) {
-    while node.get("/v1/manifest").body != other.get("/v1/manifest").body {
-        std::thread::yield_now();
-    }
-}
 
 #[test]
 fn what_one_node_accepts_every_node_knows_and_publishes() {

@@ -282,7 +282,7 @@ fn of_two_handles_one_wins_each_position() {
 }
 
 #[test]
-fn erasing_is_idempotent_atomic_and_lasting() {
+fn erasing_is_idempotent_and_lasting_and_what_is_missing_stops_it() {
     let (_folder, logs) = logs();
     for log in logs {
         let mut store = (log.handle)();

@@ -12,14 +12,14 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// An authority, and where the files are.
-struct Authority {
+pub struct Authority {
     folder: tempfile::TempDir,
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
     client: Arc<ClientConfig>,
 }
 
 impl Authority {
-    fn new() -> Authority {
+    pub fn new() -> Authority {
         let folder = tempfile::tempdir().unwrap();
         let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -40,12 +40,12 @@ impl Authority {
         Authority { folder, issuer, client: Arc::new(client) }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a new certificate for localhost, and its key.
-    fn issue(&self) -> CertificateDer<'static> {
+    pub fn issue(&self) -> CertificateDer<'static> {
         let key = rcgen::KeyPair::generate().unwrap();
         let names = vec!["localhost".to_owned()];
         let new =
@@ -55,7 +55,7 @@ impl Authority {
         new.der().clone()
     }
 
-    fn connect(&self, address: SocketAddr) -> StreamOwned<ClientConnection, TcpStream> {
+    pub fn connect(&self, address: SocketAddr) -> StreamOwned<ClientConnection, TcpStream> {
         let name = ServerName::try_from("localhost").unwrap();
         let session = ClientConnection::new(Arc::clone(&self.client), name).unwrap();
         StreamOwned::new(session, tcp(address))

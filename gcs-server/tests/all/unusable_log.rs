@@ -315,7 +315,7 @@ fn a_log_is_recovered_while_its_published_files_are_served() {
 }
 
 /// The program where any user may run it.
-fn program_for_all(folder: &Path) -> PathBuf {
+pub fn program_for_all(folder: &Path) -> PathBuf {
     let copy = folder.join("gcs-server");
     fs::copy(program().get_program(), &copy).unwrap();
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
@@ -323,7 +323,7 @@ fn program_for_all(folder: &Path) -> PathBuf {
 }
 
 /// What runs a program as nobody; `None` if this user may not.
-fn nobody() -> Option<[&'static str; 4]> {
+pub fn nobody() -> Option<[&'static str; 4]> {
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let mut command = Command::new(nobody[0]);
     if command.args(&nobody[1..]).arg("true").status().is_ok_and(|status| status.success()) {
@@ -333,7 +333,7 @@ fn nobody() -> Option<[&'static str; 4]> {
     None
 }
 
-fn owned_by_nobody(folder: &Path) {
+pub fn owned_by_nobody(folder: &Path) {
     let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(folder).status();
     assert!(owned.unwrap().success());
 }

@@ -12,7 +12,7 @@ use crate::domain::events::ProviderStatus;
 use crate::domain::judge;
 use crate::domain::problem::Problem;
 use crate::domain::token::Token;
-use crate::http::auth::{Caller, Operator};
+use crate::http::auth::{Caller, Operator, Reader};
 use crate::http::body::Json;
 use crate::http::{Answer, not_stored};
 use crate::service::Service;
@@ -113,7 +113,7 @@ enum StatusName {
     responses((status = 200, description = "All providers", body = ProviderList)),
 )]
 #[get("/v1/admin/providers")]
-pub(super) async fn list_providers(service: Data<Service>, _: Caller<Operator>) -> HttpResponse {
+pub(super) async fn list_providers(service: Data<Service>, _: Reader<Operator>) -> HttpResponse {
     let now = service.clock.now();
     let state = service.node.state();
     let providers = state.providers.iter().map(|(number, provider)| {

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::judge;
 use crate::domain::policy::Policy;
-use crate::http::auth::{Caller, Operator};
+use crate::http::auth::{Caller, Operator, Reader};
 use crate::http::body::Json;
 use crate::http::{Answer, PublishedVersion};
 use crate::service::Service;
@@ -150,7 +150,7 @@ struct PolicyFields {
     responses((status = 200, description = "All settings", body = PolicyFields)),
 )]
 #[get("/v1/admin/policy")]
-pub(super) async fn get_policy(service: Data<Service>, _: Caller<Operator>) -> HttpResponse {
+pub(super) async fn get_policy(service: Data<Service>, _: Reader<Operator>) -> HttpResponse {
     HttpResponse::Ok().json(&service.node.state().policy)
 }
 

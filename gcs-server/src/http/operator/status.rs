@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::problem::Problem;
-use crate::http::auth::{Caller, Operator};
+use crate::http::auth::{Operator, Reader};
 use crate::http::{Answer, PublishedVersion};
 use crate::service::Service;
 use crate::spool::SpoolStatus;
@@ -32,7 +32,7 @@ struct DigestAnswer {
     responses((status = 200, description = "The digest and its position in the log", body = DigestAnswer)),
 )]
 #[get("/v1/admin/digest")]
-pub(super) async fn state_digest(service: Data<Service>, _: Caller<Operator>) -> Answer {
+pub(super) async fn state_digest(service: Data<Service>, _: Reader<Operator>) -> Answer {
     let digest = web::block(move || {
         let state = service.node.state().clone();
         DigestAnswer { position: state.position, digest: state.digest().to_string() }
@@ -124,7 +124,7 @@ impl From<(Date, &LiveDate)> for DateEntry {
     responses((status = 200, description = "The state of the server", body = StatusAnswer)),
 )]
 #[get("/v1/admin/status")]
-pub(super) async fn server_status(service: Data<Service>, _: Caller<Operator>) -> HttpResponse {
+pub(super) async fn server_status(service: Data<Service>, _: Reader<Operator>) -> HttpResponse {
     let published = service.version();
     let state = service.node.state();
     HttpResponse::Ok().json(StatusAnswer {

@@ -224,10 +224,10 @@ struct DateStatus {
     responses(
         (status = 200, description = "The report's status", body = ReportStatus),
         (status = 404, description = "report_unknown"),
-        (status = 503, description = "read_only, log_unusable"),
+        (status = 503, description = "storage_unavailable: another server may know the report; read_only, log_unusable"),
     ),
 )]
 #[get("/v1/reports/{tracking_id}")]
 pub(super) async fn get_report(service: Data<Service>, tracking: web::Path<String>) -> Answer {
-    Ok(not_stored(HttpResponse::Ok(), &service.report_status(&tracking)?))
+    Ok(not_stored(HttpResponse::Ok(), &service.report_status(&tracking).await?))
 }

@@ -4,6 +4,7 @@
 //! own. No write goes by what was there a moment ago: it changes exactly what it has read, or begins anew.
 
 mod bucket;
+mod conditions;
 mod folder;
 
 use std::fmt;
@@ -16,11 +17,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gcs_core::files::Path;
 use object_store::{
     Attributes, Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-    UpdateVersion,
+    PutResult, UpdateVersion,
 };
 
 use self::bucket::Connection;
 pub use self::bucket::{Bucket, NotABucket};
+pub use self::conditions::Ignored;
 pub use self::folder::LocalFolder;
 
 /// How often a file is written, when something else is there afterwards.
@@ -208,7 +210,7 @@ impl Files {
         match &self.place {
             Place::Folder(folder) => {
                 folder.prepare().await?;
-                self.put_opts(name, bytes, mode, Attributes::new()).await
+                self.put_opts(name, bytes, mode, Attributes::new()).await.map(drop)
             }
             Place::Bucket(connection) => {
                 let attributes = bucket::attributes(path);
@@ -220,7 +222,7 @@ impl Files {
                     }
                     written => written,
                 };
-                connection.wrote(written)
+                connection.wrote(written).map(drop)
             }
         }
     }
@@ -231,10 +233,10 @@ impl Files {
         bytes: &[u8],
         mode: PutMode,
         attributes: Attributes,
-    ) -> Result<(), Error> {
+    ) -> Result<PutResult, Error> {
         let payload = PutPayload::from(bytes.to_vec());
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
-        self.store.put_opts(&object(name)?, payload, options).await.map(drop)
+        self.store.put_opts(&object(name)?, payload, options).await
     }
 
     /// Waits until a file that is there already is on disk.

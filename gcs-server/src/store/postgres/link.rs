@@ -8,32 +8,15 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Config, Row, Transaction};
+use tokio_postgres::{AsyncMessage, Client, Config, Row};
 
 use super::PostgresUrl;
+use super::tables::{self, APPLICATION, Tables};
 use crate::store::rows::{self, BatchRow, NO_BATCH};
 use crate::store::{AppendError, Batch, News, StoreError};
 
 /// How long one of several hosts may take until its connection can be used.
 const HOST_PATIENCE: Duration = Duration::from_secs(5);
-
-/// "gcsl", as in the header of an SQLite log.
-const APPLICATION: i64 = 0x6763_736c;
-
-/// Version of the tables.
-const VERSION: i32 = 1;
-
-const CREATE: &str = "
-    CREATE TABLE IF NOT EXISTS gcs_log(
-        application BIGINT PRIMARY KEY, version INTEGER NOT NULL, barrier BIGINT NOT NULL);
-    CREATE TABLE IF NOT EXISTS gcs_batch(
-        first BIGINT PRIMARY KEY, last BIGINT NOT NULL, id BYTEA NOT NULL,
-        headers BYTEA NOT NULL, bodies BYTEA NOT NULL)";
-
-const NAME: &str = "
-    INSERT INTO gcs_log(application, version, barrier) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
-
-const IDENTITY: &str = "SELECT application, version FROM gcs_log ORDER BY application LIMIT 2";
 
 const BARRIER: &str = "UPDATE gcs_log SET barrier = barrier + 1 WHERE application = $1";
 
@@ -112,12 +95,16 @@ pub(super) enum Erasure {
 }
 
 impl Link {
-    /// Connects, creates the tables if there are none and `create` says so, and makes sure that
-    /// everything that is visible is durable.
-    pub(super) async fn connect(url: &PostgresUrl, create: bool) -> Result<Link, StoreError> {
+    /// Connects, creates the tables if there are none and `create` says so, and makes sure that they are the right
+    /// ones, and that everything that is visible is durable.
+    pub(super) async fn connect(
+        url: &PostgresUrl,
+        tables: Tables,
+        create: bool,
+    ) -> Result<Link, StoreError> {
         let mut failure = StoreError::TimedOut(HOST_PATIENCE);
         for host in &url.hosts {
-            match timeout(HOST_PATIENCE, Link::connect_to(host, url, create)).await {
+            match timeout(HOST_PATIENCE, Link::connect_to(host, url, tables, create)).await {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(error)) => failure = error,
                 Err(_) => {}
@@ -129,6 +116,7 @@ impl Link {
     async fn connect_to(
         host: &Config,
         url: &PostgresUrl,
+        tables: Tables,
         create: bool,
     ) -> Result<Link, StoreError> {
         let (client, mut connection) = host.connect(url.tls.clone()).await?;
@@ -149,9 +137,9 @@ impl Link {
         let link = Link { client, has_warned };
         link.expect_durable().await?;
         if create {
-            link.create().await?;
+            tables.create(&link.client).await?;
         }
-        link.identify().await?;
+        tables.identify(&link.client).await?;
         link.barrier().await?;
         Ok(link)
     }
@@ -211,39 +199,6 @@ impl Link {
         }
     }
 
-    async fn create(&self) -> Result<(), StoreError> {
-        for _ in 0..3 {
-            match self.client.batch_execute(CREATE).await {
-                // Another node creates them at this moment.
-                Err(error) if is_lost_race(&error) => {}
-                created => {
-                    created?;
-                    break;
-                }
-            }
-        }
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&APPLICATION, Type::INT8), (&VERSION, Type::INT4)];
-        self.client.execute_typed(NAME, &values).await?;
-        Ok(())
-    }
-
-    /// Makes sure that the tables are a log of this version.
-    async fn identify(&self) -> Result<(), StoreError> {
-        let rows = match self.client.query_typed(IDENTITY, &[]).await {
-            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-                return Err(StoreError::Empty);
-            }
-            rows => rows?,
-        };
-        let [row] = &rows[..] else { return Err(StoreError::Empty) };
-        match (row.try_get(0)?, row.try_get(1)?) {
-            (APPLICATION, VERSION) => Ok(()),
-            (APPLICATION, found) => Err(StoreError::Newer { found, known: VERSION }),
-            (application, _) => Err(StoreError::Foreign { application }),
-        }
-    }
-
     /// Commits something, and waits until it is durable, on the standbys too. So is then everything
     /// that was committed before, even if whoever committed it did not wait.
     pub(super) async fn barrier(&self) -> Result<(), StoreError> {
@@ -274,8 +229,12 @@ impl Link {
         if known.try_get::<_, i64>(0)? != seen.first || known.try_get::<_, &[u8]>(2)? != seen.id {
             return Ok(None);
         }
-        let batches = new.iter().map(decode).collect::<Result<_, _>>()?;
-        Ok(Some(News { batches, is_all: rows.len() < NEWS_ROWS }))
+        let batches: Vec<Batch> = new.iter().map(decode).collect::<Result<_, _>>()?;
+        let last = batches.last().map_or_else(
+            || known.try_get(1).map(i64::unsigned_abs).map_err(StoreError::from),
+            |batch| Ok(batch.last()),
+        )?;
+        Ok(Some(News { batches, end: (rows.len() < NEWS_ROWS).then_some(last) }))
     }
 
     /// Unix time in seconds by the server's clock, 0 before 1970.
@@ -385,59 +344,66 @@ impl Link {
         Ok(headers)
     }
 
-    /// Erases the bodies of events at ascending positions, all or none.
-    pub(super) async fn erase(&mut self, events: &[u64]) -> Result<Erasure, StoreError> {
-        let transaction = self.client.transaction().await?;
+    /// Erases the bodies of events at ascending positions, one batch after the other.
+    pub(super) async fn erase(&self, events: &[u64]) -> Result<Erasure, StoreError> {
+        let (last, _) = self.last().await?;
+        let missing = events.iter().find(|event| !(1..=last).contains(*event));
+        if let Some(position) = missing.copied() {
+            return Err(StoreError::Missing { position });
+        }
         let mut rest = events;
         while let [event, ..] = rest {
-            match erase_in_one_batch(&transaction, *event, rest).await? {
+            match self.erase_in_one_batch(*event, rest).await? {
                 Some(others) => rest = others,
                 None => return Ok(Erasure::Raced),
             }
         }
-        self.has_warned.store(false, Ordering::Relaxed);
-        match transaction.commit().await {
-            Err(error) if is_lost_race(&error) => return Ok(Erasure::Raced),
-            committed => committed?,
-        }
-        if self.has_warned.load(Ordering::Relaxed) {
-            return Err(StoreError::Unreplicated);
-        }
+        // What another node has erased is durable then too.
+        self.barrier().await?;
         Ok(Erasure::Done)
+    }
+
+    /// Erases those of the ascending `events` that are in the first one's batch. Returns the others;
+    /// `None` if another node was quicker.
+    async fn erase_in_one_batch<'a>(
+        &self,
+        event: u64,
+        events: &'a [u64],
+    ) -> Result<Option<&'a [u64]>, StoreError> {
+        let missing = StoreError::Missing { position: event };
+        let Ok(key) = i64::try_from(event) else { return Err(missing) };
+        let rows = self.query(BODIES, &[(&key, Type::INT8)]).await?;
+        let Some(row) = rows.first() else { return Err(missing) };
+        let (key, last, bodies): (i64, i64, &[u8]) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (first, last) = (key.unsigned_abs(), last.unsigned_abs());
+        if event > last {
+            return Err(missing);
+        }
+        let (named, others) = events.split_at(events.partition_point(|event| *event <= last));
+        let mut erased = bodies.to_vec();
+        rows::erase(first, &mut erased, named)?;
+        if erased == bodies {
+            return Ok(Some(others));
+        }
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&key, Type::INT8), (&bodies, Type::BYTEA), (&erased, Type::BYTEA)];
+        match self.client.execute_typed(REPLACE, &values).await {
+            Ok(1) => Ok(Some(others)),
+            Ok(_) => Ok(None),
+            Err(error) if is_lost_race(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes a log of a copy that has all of it.
+    pub(super) async fn finish(&self) -> Result<(), StoreError> {
+        tables::finish(&self.client).await?;
+        self.barrier().await
     }
 
     pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
         Ok(self.client.batch_execute("VACUUM gcs_batch").await?)
-    }
-}
-
-/// Erases those of the ascending `events` that are in the first one's batch. Returns the others;
-/// `None` if another node was quicker.
-async fn erase_in_one_batch<'a>(
-    transaction: &Transaction<'_>,
-    event: u64,
-    events: &'a [u64],
-) -> Result<Option<&'a [u64]>, StoreError> {
-    let missing = StoreError::Missing { position: event };
-    let Ok(key) = i64::try_from(event) else { return Err(missing) };
-    let rows = transaction.query_typed(BODIES, &[(&key, Type::INT8)]).await?;
-    let Some(row) = rows.first() else { return Err(missing) };
-    let (key, last, bodies): (i64, i64, &[u8]) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let (first, last) = (key.unsigned_abs(), last.unsigned_abs());
-    if event > last {
-        return Err(missing);
-    }
-    let (named, others) = events.split_at(events.partition_point(|event| *event <= last));
-    let mut erased = bodies.to_vec();
-    rows::erase(first, &mut erased, named)?;
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&key, Type::INT8), (&bodies, Type::BYTEA), (&erased, Type::BYTEA)];
-    match transaction.execute_typed(REPLACE, &values).await {
-        Ok(1) => Ok(Some(others)),
-        Ok(_) => Ok(None),
-        Err(error) if is_lost_race(&error) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -448,7 +414,7 @@ fn decode(row: &Row) -> Result<Batch, StoreError> {
 }
 
 /// Whether another transaction was in the way, and this one did nothing.
-fn is_lost_race(error: &tokio_postgres::Error) -> bool {
+pub(super) fn is_lost_race(error: &tokio_postgres::Error) -> bool {
     let races = [
         SqlState::UNIQUE_VIOLATION,
         SqlState::DUPLICATE_TABLE,

@@ -5,11 +5,12 @@
 //! of several writers have a position. Whether an append is durable is the server's to say: with
 //! synchronous standbys, it says so once they have it.
 //!
-//! An erased body is replaced in its row, and the table vacuumed. How long the row as it was stays beyond
+//! An erased body is replaced in its row, one row at a time, and the table vacuumed once that is settled. How long the row as it was stays beyond
 //! that is the database's to say: in its own write-ahead log, its archive and backups, and for transactions
 //! that began before.
 
 mod link;
+mod tables;
 mod url;
 
 use std::error::Error as _;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::link::{Erasure, Link, Seen};
+use self::tables::Tables;
 use super::{AppendError, Batch, News, Store, StoreError};
 
 pub use self::url::{PostgresUrl, UrlError};
@@ -48,10 +50,13 @@ pub struct PostgresStore {
     /// `None` only while this is dropped.
     runtime: Option<Runtime>,
     url: PostgresUrl,
+    tables: Tables,
     link: Option<Link>,
     /// The last batch that was seen at the end of the log. Nothing is appended behind another one: the
     /// database may have been put back to an earlier state meanwhile.
     seen: Option<Seen>,
+    /// Whether bodies were erased since the table was vacuumed.
+    has_erased: bool,
     /// An append that the server has not answered in time. No other one is sent before its answer, so
     /// that a server that does not answer is not given more and more to do.
     doubt: Option<JoinHandle<(Link, Result<(), AppendError>)>>,
@@ -78,21 +83,50 @@ impl PostgresStore {
     /// When the server cannot be reached, refuses, is set up to lose what it has accepted, or has
     /// tables of something else under these names.
     pub fn create(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
-        PostgresStore::connect(url, true)
+        PostgresStore::connect(url, Tables::Log, true)
     }
 
     /// Opens a log whose tables are there.
     ///
     /// # Errors
-    /// As [`PostgresStore::create`]; [`StoreError::Empty`] if there are no tables.
+    /// As [`PostgresStore::create`]; [`StoreError::Empty`] if there are no tables; [`StoreError::Unfinished`].
     pub fn open(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
-        PostgresStore::connect(url, false)
+        PostgresStore::connect(url, Tables::Log, false)
     }
 
-    fn connect(url: PostgresUrl, create: bool) -> Result<PostgresStore, StoreError> {
+    /// Opens a copy of a log, to bring it up to date, or creates tables for one. Nobody can open these as a
+    /// log before [`PostgresStore::finish`].
+    ///
+    /// # Errors
+    /// As [`PostgresStore::create`].
+    pub fn create_copy(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
+        PostgresStore::connect(url, Tables::Copy, true)
+    }
+
+    /// Makes a log of a copy that has all of it. It is no error if it is one already.
+    ///
+    /// # Errors
+    /// When this is not known to be durable. It can be repeated.
+    pub fn finish(&mut self) -> Result<(), StoreError> {
+        self.with_link(PATIENCE, &async |link| link.finish().await)
+    }
+
+    fn connect(
+        url: PostgresUrl,
+        tables: Tables,
+        create: bool,
+    ) -> Result<PostgresStore, StoreError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StoreError::Io)?;
-        let link = runtime.block_on(in_time(PATIENCE, Link::connect(&url, create)))?;
-        Ok(PostgresStore { runtime: Some(runtime), url, link: Some(link), seen: None, doubt: None })
+        let link = runtime.block_on(in_time(PATIENCE, Link::connect(&url, tables, create)))?;
+        Ok(PostgresStore {
+            runtime: Some(runtime),
+            url,
+            tables,
+            link: Some(link),
+            seen: None,
+            has_erased: false,
+            doubt: None,
+        })
     }
 
     /// Waits for the answer to an append that has not come in time, until `patience` is over. Where there is a
@@ -122,7 +156,7 @@ impl PostgresStore {
         work: &impl AsyncFn(&mut Link) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let Some(runtime) = &self.runtime else { return Err(StoreError::Busy) };
-        let (url, link) = (&self.url, self.link.take());
+        let (url, tables, link) = (&self.url, self.tables, self.link.take());
         let worked: Result<_, StoreError> = runtime.block_on(async {
             if let Some(mut link) = link {
                 let done = timeout(patience, work(&mut link)).await;
@@ -132,7 +166,7 @@ impl PostgresStore {
                 }
             }
             // Each host has its own time in this.
-            let mut link = Link::connect(url, false).await?;
+            let mut link = Link::connect(url, tables, false).await?;
             let done = timeout(patience, work(&mut link)).await;
             Ok((link, done.map_err(|_| StoreError::TimedOut(patience))?))
         });
@@ -143,6 +177,7 @@ impl PostgresStore {
 
     /// Removes rows as they were before an erasure.
     fn vacuum(&mut self) {
+        self.has_erased = false;
         if let Err(error) = self.with_link(VACUUM_PATIENCE, &async |link| link.vacuum().await) {
             tracing::warn!(%error, "bodies are erased, but stay in the table's file until it is vacuumed");
         }
@@ -264,10 +299,16 @@ impl Store for PostgresStore {
         for _ in 0..ERASE_TRIES {
             let erased = self.with_link(PATIENCE, &async |link| link.erase(&events).await)?;
             if let Erasure::Done = erased {
-                self.vacuum();
+                self.has_erased = true;
                 return Ok(());
             }
         }
         Err(StoreError::Raced)
+    }
+
+    fn settle(&mut self) {
+        if self.has_erased {
+            self.vacuum();
+        }
     }
 }

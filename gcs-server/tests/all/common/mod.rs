@@ -2,6 +2,8 @@
 //! a data folder and the servers on it, over HTTP or not, in this process or one of their own, below.
 
 pub mod api;
+#[cfg(unix)]
+pub mod authority;
 pub mod foreign;
 pub mod home;
 #[allow(dead_code, reason = "the tests of faults use the rest")]

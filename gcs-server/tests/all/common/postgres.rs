@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use std::{env, fs, thread};
 
 use gcs_server::store::PostgresUrl;
@@ -128,6 +129,10 @@ impl Postgres {
         let children = Command::new("pkill").args(["-KILL", "-P", &process]).status().unwrap();
         let killed = Command::new("kill").args(signals[1]).status().unwrap();
         assert!(stopped.success() && children.success() && killed.success());
+        // Until it is gone, no other may use its data.
+        while Path::new("/proc").join(&process).exists() {
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Makes a standby the primary.

@@ -29,6 +29,9 @@ fn without_settings(mut command: Command) -> Command {
     command
 }
 
+/// Ports that are free.
+const ANY_PORTS: [&str; 4] = ["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"];
+
 /// A server in a process of its own, with the system's clock.
 pub struct Process {
     pub child: Child,
@@ -73,7 +76,7 @@ impl Process {
         }
         let mut child = command
             .args(["--data-dir", folder.to_str().unwrap()])
-            .args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
+            .args(ANY_PORTS)
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(log.try_clone().unwrap())
@@ -185,10 +188,13 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs the program on a folder, without a server.
+/// Runs the program on a folder, without a server. One that serves listens where it may.
 pub fn alone(folder: &Path, command: &[&str]) -> Output {
     let folder = ["--data-dir", folder.to_str().unwrap()];
-    program().args(command).args(folder).output().unwrap()
+    let serves = command.first().is_none_or(|first| first.starts_with("--"));
+    let listens = command.iter().any(|argument| argument.ends_with("-listen"));
+    let ports: &[&str] = if serves && !listens { &ANY_PORTS } else { &[] };
+    program().args(command).args(folder).args(ports).output().unwrap()
 }
 
 /// Runs a command that has no data folder.

@@ -17,7 +17,13 @@ use super::s3_proxy::Proxy;
 /// Where moto's server listens; `None`, said aloud, where it is not installed. It ends with this program.
 fn moto() -> Option<SocketAddr> {
     static SHARED: OnceLock<Option<SocketAddr>> = OnceLock::new();
-    *SHARED.get_or_init(|| program().map(|program| start(&program)))
+    *SHARED.get_or_init(|| program().map(|program| start(&program, &[])))
+}
+
+/// Another server, which speaks TLS with these files; `None`, said aloud, where it is not installed.
+pub fn with_tls(cert: &Path, key: &Path) -> Option<SocketAddr> {
+    let [cert, key] = [cert, key].map(|file| file.to_str().unwrap());
+    program().map(|program| start(&program, &["--ssl", "-c", cert, "-k", key]))
 }
 
 /// The program, as `.ci/python` installs it, or in the path.
@@ -40,9 +46,10 @@ fn program() -> Option<PathBuf> {
     program
 }
 
-fn start(program: &Path) -> SocketAddr {
+fn start(program: &Path, flags: &[&str]) -> SocketAddr {
     let mut server = Command::new("setpriv");
     server.args(["--pdeathsig", "KILL", "--"]).arg(program).args(["-H", "127.0.0.1", "-p", "0"]);
+    server.args(flags);
     server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let (ready, is_ready) = std::sync::mpsc::channel();
     // A thread that does not end before the server does.
@@ -50,7 +57,8 @@ fn start(program: &Path) -> SocketAddr {
         let mut child = server.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.find_map(|line| {
-            let (_, address) = line.split_once("Running on http://")?;
+            let (_, address) = line.split_once("Running on ")?;
+            let (_, address) = address.split_once("://")?;
             address.trim().trim_end_matches('/').parse().ok()
         });
         ready.send(address).unwrap();

@@ -26,6 +26,8 @@ pub enum Fate {
     Feign,
     /// The first byte of the answer's body is another one.
     Lie,
+    /// The storage does not see this condition of it.
+    Without(&'static str),
     /// It waits until this ends, and passes then.
     Hold(Arc<Mutex<mpsc::Receiver<()>>>),
 }
@@ -115,7 +117,7 @@ fn serve(
     script: &Mutex<Script>,
     seen: &AtomicUsize,
 ) -> io::Result<()> {
-    let (head, body) = read(client)?;
+    let (mut head, body) = read(client)?;
     let beginning = head.lines().next().unwrap_or_default();
     let number = seen.fetch_add(1, Ordering::SeqCst) + 1;
     let fate = (script.lock().unwrap())(beginning, number);
@@ -141,7 +143,11 @@ fn serve(
             );
         }
         Fate::Hold(released) => drop(released.lock().unwrap().recv()),
-        Fate::Pass | Fate::Half | Fate::Lie => {}
+        Fate::Pass | Fate::Half | Fate::Lie | Fate::Without(_) => {}
+    }
+    if let Fate::Without(condition) = fate {
+        let keeps = |line: &&str| !line.to_ascii_lowercase().starts_with(condition);
+        head = head.split_inclusive('\n').filter(keeps).collect();
     }
     let mut answer = forward(storage, &head, &body)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);

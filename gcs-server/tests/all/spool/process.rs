@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -23,6 +25,7 @@ use crate::common::postgres::Postgres;
 use crate::common::process::{Process, alone, complaint, text, until_ticked};
 use crate::common::small_disk::SmallDisk;
 use crate::common::{raw, submission};
+use crate::unusable_log::{nobody, owned_by_nobody, program_for_all};
 
 /// An authority whose database is killed, and its one node.
 struct Authority {
@@ -134,7 +137,7 @@ fn nothing_that_a_202_promised_is_lost_by_kills_while_the_database_is_away() {
         let range = 30 * round..30 * (round + 1);
         let kill = || {
             if count.fetch_add(1, Ordering::Relaxed) == 10 {
-                std::process::Command::new("kill").args(["-KILL", &process]).status().unwrap();
+                Command::new("kill").args(["-KILL", &process]).status().unwrap();
             }
         };
         send_all(&authority.codes, &node, range, &acknowledged, kill);
@@ -265,4 +268,43 @@ fn a_spool_is_one_servers_and_a_folder_that_is_named_must_be_there() {
     let refused = start(&authority.folder("a").join("spool"));
     assert!(refused.contains("another server uses this spool"), "{refused}");
     node.stop();
+}
+
+#[test]
+fn a_spool_in_which_no_file_can_be_made_is_refused() {
+    let Some(nobody) = nobody() else { return };
+    let Some(server) = Postgres::start_one() else { return };
+    let (authority, node) = Authority::new(&server, 1);
+    let (folder, spool) = (authority.folder("b"), authority.folder("held"));
+    for path in [&folder, &spool] {
+        fs::create_dir_all(path).unwrap();
+    }
+    fs::copy(authority.folder("a").join("keys.json"), folder.join("keys.json")).unwrap();
+    fs::write(spool.join("lock"), "").unwrap();
+    let program = program_for_all(authority.folders.path());
+    owned_by_nobody(authority.folders.path());
+    fs::set_permissions(&spool, fs::Permissions::from_mode(0o500)).unwrap();
+    let mut start = Command::new(nobody[0]);
+    start.args(&nobody[1..]).arg(program).args(["--store", &authority.place]);
+    start.arg("--data-dir").arg(folder).arg("--spool").arg(&spool);
+    start.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+    let refused = complaint(&start.output().unwrap());
+    assert!(refused.contains("must be allowed to make files"), "{refused}");
+    assert!(refused.contains(&spool.display().to_string()), "{refused}");
+    node.stop();
+}
+
+#[test]
+fn a_spool_beside_a_log_in_a_file_must_be_there_and_is_warned_of() {
+    let folders = tempfile::tempdir().unwrap();
+    let [folder, spool] = ["a", "spool"].map(|name| folders.path().join(name));
+    let flags = ["--spool", spool.to_str().unwrap()];
+    let refused = complaint(&alone(&folder, &flags));
+    assert!(refused.contains("must be there") && !spool.exists(), "{refused}");
+    assert!(!folder.exists(), "nothing was made");
+    fs::create_dir(&spool).unwrap();
+    let node = Process::start(&folder, &flags);
+    let logged = node.stop();
+    assert!(logged.contains("`spool` is set, and the log is in a file"), "{logged}");
+    assert!(!Process::start(&folder, &[]).stop().contains("`spool` is set"));
 }

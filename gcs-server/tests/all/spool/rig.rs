@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use futures_util::FutureExt as _;
 use gcs_core::report::{Code, Item};
 use gcs_server::clock::Clock;
 use gcs_server::domain::events::{ProviderAdded, TrackingId};
@@ -397,7 +398,9 @@ impl Server {
     }
 
     pub fn status(&self, tracking: &TrackingId) -> Result<ReportStatus, Problem> {
-        self.service.report_status(&data_encoding::HEXLOWER.encode(tracking))
+        let tracking = data_encoding::HEXLOWER.encode(tracking);
+        // No other server appends to this log, so nothing is waited for.
+        self.service.report_status(&tracking).now_or_never().unwrap()
     }
 
     /// The status of a report in words, with the code of its refusal.

@@ -1,0 +1,211 @@
+//! What a purge names is erased from a database beside what its nodes judge.
+
+#![cfg(unix)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gcs_core::report::Code;
+use gcs_server::app::{Checkpoints, Eraser};
+use gcs_server::clock::Clock;
+use gcs_server::domain::events::Purge;
+use gcs_server::domain::judge::{self, Decision};
+use gcs_server::domain::keys::DeploymentKeys;
+use gcs_server::domain::state::State;
+use gcs_server::node::{Decider, Erasure, Node, PublicationInput};
+use gcs_server::store::witness::Seen;
+use gcs_server::store::{PostgresStore, Store, StoreError};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::common::postgres::{execute, postgres, url};
+use crate::common::{fold, raw, submission};
+use crate::nodes::{NOW, furnish, random};
+
+/// Long enough for a node to do something, and short enough to wait for.
+const OTHERS: Duration = Duration::from_secs(2);
+
+/// A node on a log in a database, which erases.
+struct Host {
+    node: Node,
+    keys: Arc<DeploymentKeys>,
+    checkpoints: Checkpoints,
+    _folder: TempDir,
+    _inputs: mpsc::Receiver<PublicationInput>,
+}
+
+fn open(place: &str) -> PostgresStore {
+    PostgresStore::open(url(place)).unwrap()
+}
+
+impl Host {
+    fn on(place: &str, keys: &Arc<DeploymentKeys>) -> Host {
+        let of = place.to_owned();
+        Host::erasing(place, keys, move || Ok(Box::new(PostgresStore::open(url(&of))?)))
+    }
+
+    fn erasing(
+        place: &str,
+        keys: &Arc<DeploymentKeys>,
+        opened: impl Fn() -> Result<Box<dyn Store>, StoreError> + Send + 'static,
+    ) -> Host {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), Arc::clone(keys));
+        let eraser = Eraser::start(opened, checkpoints.clone(), OTHERS).unwrap();
+        let mut store = open(place);
+        let state = fold(&mut store, keys);
+        let (inputs, queue) = mpsc::channel(10);
+        let (node, entry, _thread) = Node::without_log().unwrap();
+        let clock = Clock::Manual(Arc::new(NOW.into())).into();
+        entry.open(Box::new(store), state, clock, random(), inputs, Some(eraser.into()));
+        Host { node, keys: Arc::clone(keys), checkpoints, _folder: folder, _inputs: queue }
+    }
+
+    /// Reports by codes of provider 1, one batch each.
+    async fn report(&self, serials: std::ops::Range<u32>) -> Vec<u64> {
+        let mut positions = Vec::new();
+        for serial in serials {
+            let code = Code::issue(&self.keys.provider(1, 1), 1, serial).unwrap();
+            let (sent, keys) = (submission(code, &[raw(2, serial.into())]), Arc::clone(&self.keys));
+            let judge = move |state: &State, now| judge::report(state, &keys, now, &sent);
+            self.node.act_on_code(1, serial, judge).await.unwrap();
+            positions.push(self.node.state().position);
+        }
+        positions
+    }
+
+    /// A purge of reports, whether or not they are old.
+    async fn purge(&self, reports: &[u64]) {
+        let purge = Purge { reports: reports.to_vec(), used: Vec::new() };
+        let judge =
+            move |_: &State, _| Ok(Decision { events: vec![purge.clone().into()], answer: () });
+        self.node.act(judge).await.unwrap();
+    }
+
+    /// Whether a checkpoint is written.
+    fn keeps(&self) -> bool {
+        self.checkpoints.write(|| Some(self.node.state().image())).unwrap()
+    }
+}
+
+/// A log with codes.
+fn log() -> Option<(String, Arc<DeploymentKeys>)> {
+    let place = postgres()?.database();
+    let keys = furnish(&mut PostgresStore::create(url(&place)).unwrap());
+    Some((place, keys))
+}
+
+/// How many of these events have bodies.
+fn bodies(place: &str, events: &[u64]) -> usize {
+    let batches = open(place).read(1, usize::MAX).unwrap();
+    let all = batches.iter().flat_map(|batch| (batch.first..).zip(&batch.events));
+    all.filter(|(position, event)| events.contains(position) && event.body.is_some()).count()
+}
+
+fn until(mut is_done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_done() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A row that another program has locked, as long as this is there.
+struct Locked(tokio::runtime::Runtime, tokio_postgres::Client);
+
+impl Locked {
+    fn new(place: &str, first: u64) -> Locked {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (client, connection) =
+            runtime.block_on(tokio_postgres::connect(place, tokio_postgres::NoTls)).unwrap();
+        runtime.spawn(connection);
+        let lock = format!("BEGIN; SELECT FROM gcs_batch WHERE first = {first} FOR UPDATE");
+        runtime.block_on(client.batch_execute(&lock)).unwrap();
+        Locked(runtime, client)
+    }
+
+    fn unlock(self) {
+        self.0.block_on(self.1.batch_execute("COMMIT")).unwrap();
+    }
+}
+
+#[test]
+fn a_purge_keeps_nobody_waiting() {
+    let Some((place, keys)) = log() else { return };
+    let system = actix_web::rt::System::new();
+    let host = Host::on(&place, &keys);
+    let reports = system.block_on(host.report(0..200));
+    assert!(host.keeps());
+    let locked = Locked::new(&place, reports[150]);
+    let begun = Instant::now();
+    system.block_on(host.purge(&reports));
+    system.block_on(host.report(200..210));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    // What comes before the row that cannot be changed is erased, in pieces.
+    until(|| bodies(&place, &reports) <= 50);
+    assert_eq!(bodies(&place, &reports), 50);
+    assert!(!host.keeps(), "bodies are still there");
+    locked.unlock();
+    until(|| bodies(&place, &reports) == 0);
+    until(|| host.keeps());
+}
+
+#[test]
+fn one_node_erases_and_the_others_find_nothing_left() {
+    let Some((place, keys)) = log() else { return };
+    let system = actix_web::rt::System::new();
+    let [a, b] = [0, 1].map(|_| Host::on(&place, &keys));
+    let reports = system.block_on(a.report(0..100));
+    // The server counts how often a row is changed.
+    let watch = "CREATE TABLE changed(first BIGINT);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO changed VALUES (NEW.first); RETURN NEW; END $$;
+        CREATE TRIGGER note BEFORE UPDATE ON gcs_batch FOR EACH ROW EXECUTE FUNCTION note()";
+    execute(&place, watch);
+    system.block_on(a.purge(&reports));
+    system.block_on(b.node.catch_up()).unwrap();
+    assert!(!b.keeps(), "it has not looked yet");
+    until(|| a.keeps() && b.keeps());
+    assert_eq!(bodies(&place, &reports), 0);
+    let check =
+        "DO $$ BEGIN ASSERT (SELECT COUNT(*) = 100 AND COUNT(DISTINCT first) = 100 FROM changed);
+        END $$";
+    execute(&place, check);
+}
+
+#[test]
+fn what_a_node_leaves_undone_another_does() {
+    let Some((place, keys)) = log() else { return };
+    let system = actix_web::rt::System::new();
+    let stuck = Host::erasing(&place, &keys, || Err(StoreError::Busy));
+    let other = Host::on(&place, &keys);
+    let reports = system.block_on(stuck.report(0..70));
+    system.block_on(stuck.purge(&reports));
+    system.block_on(other.node.catch_up()).unwrap();
+    until(|| other.keeps());
+    assert_eq!(bodies(&place, &reports), 0);
+    assert!(!stuck.keeps(), "it does not know");
+}
+
+/// The log was put back to an earlier state, and has other events now where a purge named some.
+#[test]
+fn nothing_is_erased_by_a_purge_that_the_log_has_lost() {
+    let Some((place, keys)) = log() else { return };
+    let system = actix_web::rt::System::new();
+    let host = Host::on(&place, &keys);
+    let reports = system.block_on(host.report(0..10));
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path(), Arc::clone(&keys));
+    let of = place.clone();
+    let opened = move || Ok(Box::new(PostgresStore::open(url(&of))?) as Box<dyn Store>);
+    let eraser = Eraser::start(opened, checkpoints.clone(), OTHERS).unwrap();
+    let position = *reports.last().unwrap();
+    let lost = Seen { position, head: [7; 32] };
+    eraser.erase(Erasure { events: reports.clone(), purge: lost, decider: Decider::This });
+    let state = fold(&mut open(&place), &keys);
+    until(|| checkpoints.write(|| Some(state.image())).unwrap());
+    assert_eq!(bodies(&place, &reports), 10);
+    let there = Seen { position, head: state.head };
+    eraser.erase(Erasure { events: reports.clone(), purge: there, decider: Decider::This });
+    until(|| bodies(&place, &reports) == 0);
+}

@@ -1,0 +1,102 @@
+//! Copies of a log in a database that were cut short.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::api::seed;
+use crate::common::authority::{Authority, day};
+use crate::common::postgres::{execute, postgres, url};
+use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
+use gcs_server::app::{CopyError, LogCopy};
+use gcs_server::store::{LogPlace, LogReader, PostgresStore, StoreError};
+
+/// Copies the next batch of a log into a database, and is cut short then.
+fn copy_one_batch(log: &Path, place: &str) {
+    let reader = LogReader::new(LogPlace::File(log.to_owned()));
+    let mut copy = LogCopy::open_database(&url(place)).unwrap();
+    let next = copy.position() + 1;
+    let read = |from| match from {
+        from if from <= next => Ok(reader.page(from, 1).unwrap()),
+        position => Err(CopyError::Gap { position }),
+    };
+    copy.follow(read).unwrap_err();
+    assert!(copy.position() >= next);
+}
+
+#[test]
+fn a_copy_that_was_cut_short_is_no_log_until_it_is_finished() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let folder = authority.folder("a");
+    let a = Process::start(&folder, &[]);
+    until_ticked(&a);
+    let (_, provider) = a.provider("City hospital");
+    a.codes(&provider, 3);
+    let operator = a.operator.clone();
+    a.stop();
+    let place = url(&authority.place).to_string();
+    copy_one_batch(&folder.join("log.sqlite"), &authority.place);
+
+    authority.give_keys("b");
+    let is_refused = |command: &[&str]| {
+        let said = complaint(&authority.alone("b", command));
+        assert!(said.contains("a copy of a log that is not finished"), "{said}");
+        assert!(said.contains("again") && said.contains("move-log --to"), "{said}");
+    };
+    [&["verify-log"][..], &["rebuild"], &["reset-token"], &["recover", "--yes"], &[]]
+        .into_iter()
+        .for_each(is_refused);
+    // Nor does anybody begin a new deployment in it.
+    let said = complaint(&authority.alone("new", &[]));
+    assert!(said.contains("a copy of a log that is not finished"), "{said}");
+    assert!(!authority.folder("new").join("keys.json").exists());
+
+    // The same command goes on, and ends it.
+    let source = folder.to_str().unwrap();
+    let copied = program().args(["backup", "--from", source, "--to", &place]).output().unwrap();
+    assert!(copied.status.success(), "{}", text(&copied.stderr));
+    assert!(authority.alone("b", &["verify-log"]).status.success());
+    // A copy that was whole once stays a log while it is brought up to date.
+    let a = Process::start(&folder, &[]).with_tokens(&operator, "");
+    a.codes(&provider, 1);
+    a.codes(&provider, 1);
+    a.stop();
+    copy_one_batch(&folder.join("log.sqlite"), &authority.place);
+    assert!(authority.alone("b", &["verify-log"]).status.success());
+}
+
+#[test]
+fn a_move_that_was_cut_short_is_no_log_until_it_is_finished() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let folder = authority.folder("a");
+    let a = Process::start(&folder, &[]);
+    until_ticked(&a);
+    let (_, provider) = a.provider("City hospital");
+    let codes = a.codes(&provider, 2);
+    a.report(&codes[0], vec![seed(day(), 1)]).ok();
+    let operator = a.operator.clone();
+    a.stop();
+    // An empty log, which a first start elsewhere has left.
+    drop(PostgresStore::create(url(&authority.place)).unwrap());
+    copy_one_batch(&folder.join("log.sqlite"), &authority.place);
+    let opened = PostgresStore::open(url(&authority.place));
+    assert!(matches!(opened, Err(StoreError::Unfinished)));
+
+    let move_log = ["move-log", "--to", &authority.place];
+    let moved = alone(&folder, &move_log);
+    assert!(moved.status.success(), "{}", text(&moved.stderr));
+    // As if it had been killed right behind the end of the old log.
+    let old = fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path());
+    let old = old.into_iter().find(|path| path.display().to_string().contains("/moved-")).unwrap();
+    fs::copy(old.join("log.sqlite"), folder.join("log.sqlite")).unwrap();
+    execute(&authority.place, "UPDATE gcs_log SET version = 0");
+    let moved = alone(&folder, &move_log);
+    assert!(moved.status.success(), "{}", text(&moved.stderr));
+
+    let a = authority.start("a").with_tokens(&operator, "");
+    a.report(&codes[1], vec![seed(day(), 2)]).ok();
+    a.stop();
+}
