@@ -252,7 +252,7 @@ impl Service {
         let report =
             SpooledReport { tracking, arrived: now, is_time_trusted, code, was_open, report };
         let held = spool.hold(report).await;
-        self.metrics.count_spooled(if held.is_ok() { "held" } else { "not_held" });
+        self.metrics.count_spooled(if held.is_ok() { "received" } else { "not_received" });
         held.map(Reception::Held).map_err(|_| Problem::StorageUnavailable)
     }
 
