@@ -46,3 +46,4 @@ mod spool;
 mod store;
 mod tls;
 mod unusable_log;
+mod upgrade;
