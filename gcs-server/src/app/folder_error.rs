@@ -69,6 +69,15 @@ pub enum FolderError {
         /// The key file.
         keys: PathBuf,
     },
+    /// There is neither a log nor a key file.
+    #[error(
+        "there is neither a log nor a key file in {path}: name the data folder with --data-dir. Nothing has been \
+         changed."
+    )]
+    Nothing {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// There is a log, but no key file.
     #[error(
         "there is a log in {log}, but no key file {keys}. Put the key file there that was made \

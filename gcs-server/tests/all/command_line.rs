@@ -11,7 +11,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use crate::common::foreign::server_of;
-use crate::common::process::{Process, complaint, program, pure, text, until_ticked};
+use crate::common::process::{Process, alone, complaint, program, pure, text, until_ticked};
 use rustls::pki_types::PrivateKeyDer;
 
 // ---- help ----
@@ -164,6 +164,53 @@ fn what_is_missing_or_mistaken_is_told_before_anything_is_sent() {
     let mirror = ["mirror", "--root-key", &root, "--to", "s3://bucket/prefix"];
     case(&mirror, None, &["--to s3://bucket/prefix is a URL", "a mirror is a folder"]);
     assert!(!Path::new("s3:").exists());
+}
+
+/// A mistyped data folder is told, and not made.
+#[test]
+fn a_data_folder_without_a_deployment_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let to_database = ["move-log", "--to", "postgres://u@127.0.0.1:1/log"];
+    let commands: [&[&str]; 6] = [
+        &["rebuild"],
+        &["recover"],
+        &["recover", "--salvage"],
+        &["reset-token"],
+        &to_database,
+        &["verify-log"],
+    ];
+    for command in commands {
+        let said = complaint(&alone(&data, command));
+        assert!(said.contains("--data-dir") && said.contains("no"), "{command:?}: {said}");
+        assert!(!data.exists(), "{command:?}");
+    }
+    // The log of this one is in a database, and the setting was forgotten.
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("keys.json"), "{}").unwrap();
+    for command in &commands[..5] {
+        let said = complaint(&alone(&data, command));
+        assert!(said.contains("setting `store`"), "{command:?}: {said}");
+    }
+    let elsewhere = ["rebuild", "--store", "postgres://u@127.0.0.1:1/log"];
+    fs::remove_file(data.join("keys.json")).unwrap();
+    let said = complaint(&alone(&data, &elsewhere));
+    assert!(said.contains("no key file") && said.contains("keys.json"), "{said}");
+}
+
+/// The variables that commands read are set for good in many shells.
+#[test]
+fn a_stopped_folder_is_copied_whatever_variables_are_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    Process::start(&folder.path().join("data"), &[]).stop();
+    let (to, from) = (path("copy"), path("data"));
+    let mut command = program();
+    command.args(["backup", "--to", &to, "--from", &from]);
+    command.env("GCS_SERVER_TOKEN", "t").env("GCS_SERVER_URL", "http://127.0.0.1:1");
+    let output = command.env("GCS_SERVER_CA", "/no/such/file").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(Path::new(&to).join("log.sqlite").exists());
 }
 
 // ---- servers that are not ours ----
