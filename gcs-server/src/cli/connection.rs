@@ -30,7 +30,7 @@ pub(super) const SMALL: usize = 4 << 10;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 struct Transport {
-    /// The server's configuration file, which may name its listeners
+    /// The server's configuration file, for the addresses and the TLS of its listeners
     #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// For https: trust the certificates in this PEM file instead of the system's
