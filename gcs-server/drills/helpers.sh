@@ -78,7 +78,7 @@ reports() { gcs-server status | sed -n 's/^  "reports": *\([0-9]*\).*/\1/p'; }
 # Sends reports from number $1 on, one after the other, as apps behind a load balancer do: to any of the servers, each
 # report again until it is taken. Every line of `taken` has the time, the status (201 or 202) and the number of one. The
 # file `enough` ends it.
-traffic() (
+traffic() {
     { set +x; } 2> /dev/null
     number=$1
     until [ -e enough ]; do
@@ -95,13 +95,14 @@ traffic() (
         echo "$(date +%s.%N) $status $number" >> taken
         number=$((number + 1))
     done
-)
+}
 
 # Ends the traffic, and says how many reports were taken, and the longest time between two of them. With too few
 # reports the drill has shown nothing, and fails.
 end_traffic() {
     touch enough
     wait "$TRAFFIC"
+    TRAFFIC=''
     rm enough
     awk 'NR > 1 && $1 - last > most { most = $1 - last } { last = $1 }
          END { printf "%d reports taken, the longest pause was %.1f s\n", NR, most; exit NR < 10 }' taken
@@ -186,7 +187,7 @@ store_on() {
 
 # Ends whatever the drill has started, and removes the folders of the database servers.
 clean_up() {
-    touch enough
+    if [ -n "${TRAFFIC:-}" ]; then kill "$TRAFFIC" || :; fi
     for file in *.pid; do if [ -e "$file" ]; then kill -9 "$(cat "$file")" || :; fi; done
     for file in *.folder; do
         if [ -e "$file" ]; then
