@@ -131,8 +131,8 @@ pub enum Problem {
     #[error("{message}")]
     ExactInvalid { message: String },
     #[error(
-        "the log cannot be reached or written at the moment: try again. Only an answer of success says that \
-         something is stored"
+        "the log cannot be written at the moment; try again: nothing is certain to be stored \
+         before an answer of success"
     )]
     StorageUnavailable,
     #[error(
