@@ -54,7 +54,7 @@ impl Default for ReportSeconds {
 }
 
 impl Metrics {
-    /// Counts a report that a spool was to hold: `held` or `not_held` when it came; `accepted`, `known` or
+    /// Counts a report that a spool was to hold: `received` or `not_received` when it came; `accepted`, `known` or
     /// `refused` when it was judged.
     pub fn count_spooled(&self, outcome: &'static str) {
         self.spooled.get_or_create(&vec![("outcome", outcome)]).inc();
@@ -69,7 +69,7 @@ impl Metrics {
     ) -> String {
         let mut registry = Registry::with_prefix("gcs");
         registry.register("http_requests", "Requests answered", self.requests.clone());
-        let help = "Reports that came while the log could not be reached, by what became of them";
+        let help = "Reports for the spool: received or not_received when they came, accepted, known or refused when they were judged";
         registry.register("spooled_reports", help, self.spooled.clone());
         registry.register("problems", "Problems answered, by code", self.problems.clone());
         let help = "Published files that were damaged or missing on disk, and were written again";

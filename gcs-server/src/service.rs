@@ -70,7 +70,7 @@ pub enum Reception {
     /// It is in the log.
     Accepted(ReportAnswer),
     /// It is in the spool, under this tracking id.
-    Held(TrackingId),
+    Received(TrackingId),
 }
 
 impl Service {
@@ -198,10 +198,11 @@ impl Service {
             return self.report_to_log(&received).await.map(Reception::Accepted);
         };
         if let Some(tracking) = spool.tracking_of(&received) {
-            return Ok(Reception::Held(tracking));
+            return Ok(Reception::Received(tracking));
         }
-        // As long as the log is known to be away, only the reports of the spool try it.
-        if spool.is_empty() || self.node.is_writable() {
+        // As long as the log is known to be away, only the reports of the spool try it. A log of a newer release
+        // is not away.
+        if spool.is_empty() || self.node.is_writable() || self.node.is_read_only() {
             let judged = tokio::time::timeout(LOG_PATIENCE, self.report_to_log(&received)).await;
             match judged {
                 Ok(Ok(answer)) => return Ok(Reception::Accepted(answer)),
@@ -253,8 +254,8 @@ impl Service {
         let report =
             SpooledReport { tracking, arrived: now, is_time_trusted, code, was_open, report };
         let held = spool.hold(report).await;
-        self.metrics.count_spooled(if held.is_ok() { "held" } else { "not_held" });
-        held.map(Reception::Held).map_err(|_| Problem::StorageUnavailable)
+        self.metrics.count_spooled(if held.is_ok() { "received" } else { "not_received" });
+        held.map(Reception::Received).map_err(|_| Problem::StorageUnavailable)
     }
 
     /// The time, and whether it can be trusted. The log has nothing newer to compare it with while it cannot

@@ -132,20 +132,28 @@ impl DataFolder {
     /// # Errors
     /// As [`DataFolder::open`], and when there is no deployment in the folder.
     pub fn open_existing(config: &Config, on_loss: OnLoss) -> Result<Opened, FolderError> {
-        let present = match config.log() {
-            LogPlace::File(log) => log,
-            LogPlace::Postgres(_) => config.key_file.clone(),
-        };
         if first_start::is_unfinished(&config.data_dir) {
             return Err(FolderError::CutShort { path: config.data_dir.clone() });
         }
-        if !present.exists() {
-            let error = io::Error::from(ErrorKind::NotFound);
-            return Err(FolderError::Io { path: present, error });
-        }
+        DataFolder::expect_deployment(config)?;
         let folder = DataFolder::claim(&config.data_dir, config.log())?;
         let keys = folder.keys(&config.key_file)?;
         folder.existing(keys, config.clock().now(), on_loss)
+    }
+
+    /// Makes sure that there is a deployment for a command to work on, before anything is made.
+    ///
+    /// # Errors
+    /// [`FolderError::Nothing`], [`FolderError::NoLog`] or [`FolderError::NoKeys`].
+    pub(super) fn expect_deployment(config: &Config) -> Result<(), FolderError> {
+        let keys = config.key_file.clone();
+        match config.log() {
+            LogPlace::File(log) if log.exists() => Ok(()),
+            LogPlace::File(log) if keys.exists() => Err(FolderError::NoLog { log }),
+            LogPlace::File(_) => Err(FolderError::Nothing { path: config.data_dir.clone() }),
+            LogPlace::Postgres(_) if keys.exists() => Ok(()),
+            log => Err(FolderError::NoKeys { log, keys }),
+        }
     }
 
     /// The secret keys of the deployment that is there.

@@ -46,9 +46,8 @@ pub enum FolderError {
     },
     /// Another server uses it.
     #[error(
-        "data folder {path} is in use by another gcs-server{}: use or stop that server, or give \
-         this one another folder and other addresses (--data-dir, --public-listen, \
-         --private-listen)",
+        "data folder {path} is in use by another gcs-server{}: stop that one first. A second server needs \
+         another folder and other addresses (--data-dir, --public-listen, --private-listen)",
         by(.user)
     )]
     InUse {
@@ -70,6 +69,15 @@ pub enum FolderError {
         /// The key file.
         keys: PathBuf,
     },
+    /// There is neither a log nor a key file.
+    #[error(
+        "there is neither a log nor a key file in {path}: name the data folder with --data-dir. Nothing has been \
+         changed."
+    )]
+    Nothing {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// There is a log, but no key file.
     #[error(
         "there is a log in {log}, but no key file {keys}. Put the key file there that was made \
@@ -83,9 +91,9 @@ pub enum FolderError {
     },
     /// There is a key file, but no log.
     #[error(
-        "there is a key file, but no log {log}. Is a disk not mounted? Put log.sqlite there, and \
-         log.sqlite-wal if there was one: from where they were moved to, or from a copy. To begin a new \
-         deployment, take another folder and key file; apps of the old deployment will not accept it."
+        "there is a key file, but no log {log}. Is a disk not mounted? If the log is in a database, name it with the \
+         setting `store`. Otherwise put log.sqlite back, and log.sqlite-wal if there was one, or run \
+         `gcs-server restore COPY`. To begin a new deployment, take another folder and key file; apps of the old deployment will not accept it."
     )]
     NoLog {
         /// The log.
@@ -125,8 +133,7 @@ pub enum FolderError {
     /// Events that were acknowledged are not in the log any more.
     #[error(
         "log {path}: {loss}\
-         If another copy of the log has what is lost, move log.sqlite and log.sqlite-wal to another \
-         folder, and put that copy in their place.\n\
+         If there is a copy, `gcs-server restore COPY` says whether it has what is lost.\n\
          If there is none, `gcs-server recover --yes` goes on without it in a new series: reports have \
          to be sent again, and corrections, revocations, rotated keys, suspensions and new tokens to be \
          done again. With --void-codes, codes that are out bring no reports any more, in case a lost event \
@@ -143,8 +150,7 @@ pub enum FolderError {
         "log {path}: {what}\n\
          It cannot be repaired. A copy of the damaged files is in {copy}: keep it. Nothing else has \
          been changed.\n\
-         Move log.sqlite and log.sqlite-wal to another folder, put a copy of the log in their place, and \
-         run `gcs-server recover`, which says what the copy lacks."
+         `gcs-server restore COPY` says what a copy of the log has, and puts it in its place with --yes."
     )]
     Unreadable {
         /// The log.

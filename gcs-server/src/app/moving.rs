@@ -114,6 +114,7 @@ pub fn move_log(
     {
         return Err(MoveError::Same { place: from });
     }
+    DataFolder::expect_deployment(config)?;
     let folder = DataFolder::claim(&config.data_dir, from.clone())?;
     let OpenLog { mut store, .. } = folder.open_log(now, OnLoss::Refuse)?;
     let keys = key_file::read(&config.key_file)?;

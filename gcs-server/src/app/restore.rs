@@ -16,7 +16,7 @@ use crate::app::key_file;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
 use crate::new_file::{NewFile, Readers, sync_folder, sync_folder_of};
-use crate::node::{ReplayError, replay};
+use crate::node::{ReplayError, Survey, replay};
 use crate::store::{SqliteStore, Store as _, StoreError};
 use crate::time::utc;
 
@@ -184,34 +184,59 @@ fn read(copy: &Path, keys: &DeploymentKeys) -> Result<State, RestoreError> {
     state.map_err(|error| RestoreError::Replay { path: copy.to_owned(), error })
 }
 
-/// What a data folder has in the place of the log, compared with a copy.
+/// What a data folder has in the place of the log, compared with a copy, for people.
 fn describe(log: &Path, copy: &State) -> String {
     let place = log.display();
     if !log.exists() {
         return format!("{place} is not there");
     }
-    let read = || -> Result<(u64, bool), String> {
+    let Present { last, has_copy, damage } = match Present::look(log, copy) {
+        Ok(present) => present,
+        Err(error) => return format!("{place} cannot be used: {error}"),
+    };
+    let next = copy.position + 1;
+    match damage {
+        Some(damage) if has_copy && last > copy.position => format!(
+            "{place} is damaged: {damage}. It has events {next} to {last}, which the copy lacks: first see what \
+             `gcs-server recover --salvage` can keep"
+        ),
+        Some(damage) => format!("{place} is damaged: {damage}"),
+        None if !has_copy => {
+            format!("{place} ends with event {last}, and does not have the copy's last event")
+        }
+        None if last == copy.position => format!("{place} has the same events"),
+        None => format!(
+            "{place} is whole and has more than the copy: events {next} to {last} would be lost. If the \
+             server starts on it, do not restore"
+        ),
+    }
+}
+
+/// What a data folder has in the place of the log.
+struct Present {
+    /// Position of its last event.
+    last: u64,
+    /// Whether it has the last event of the copy.
+    has_copy: bool,
+    /// What is wrong with it first.
+    damage: Option<String>,
+}
+
+impl Present {
+    /// Reads the log as a whole.
+    fn look(log: &Path, copy: &State) -> Result<Present, String> {
         expect_undamaged(log).map_err(|error| error.to_string())?;
-        let mut store = SqliteStore::open_read_only(log).map_err(|error| error.to_string())?;
-        let last = store.last().map_err(|error| error.to_string())?;
-        let batches = store.read(copy.position, 1).map_err(|error| error.to_string())?;
+        let failed = |error: StoreError| error.to_string();
+        let mut store = SqliteStore::open_read_only(log).map_err(failed)?;
+        let last = store.last().map_err(failed)?;
+        let batches = store.read(copy.position, 1).map_err(failed)?;
         let events = batches.iter().flat_map(|batch| (batch.first..).zip(&batch.events));
         let has_copy = events.into_iter().any(|(position, event)| {
             position == copy.position && Digest::of(&event.header).0 == copy.head
         });
-        Ok((last, has_copy))
-    };
-    match read() {
-        Err(error) => format!("{place} cannot be used: {error}"),
-        Ok((last, true)) if last == copy.position => format!("{place} has the same events"),
-        Ok((last, true)) => format!(
-            "{place} is whole and has more than the copy: events {} to {last} would be lost. If the \
-             server starts on it, do not restore",
-            copy.position + 1
-        ),
-        Ok((last, false)) => {
-            format!("{place} ends with event {last}, and does not have the copy's last event")
-        }
+        let Survey { damaged, end, .. } = Survey::of(&mut store);
+        let first = damaged.first().map(ToString::to_string);
+        Ok(Present { last, has_copy, damage: first.or_else(|| end.map(|end| end.to_string())) })
     }
 }
 

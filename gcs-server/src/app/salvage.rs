@@ -148,6 +148,7 @@ impl Salvage {
             let path = path.to_owned();
             move |error| SalvageError::Io { path, error }
         };
+        DataFolder::expect_deployment(config)?;
         let log = fs::canonicalize(&log).map_err(io(&log))?;
         let folder = DataFolder::claim(&path, config.log())?;
         let keys = Arc::new(key_file::read(&config.key_file)?);

@@ -214,6 +214,14 @@ fn tls_hint(error: &rustls::Error, other: String) -> String {
             | Certificate::NotValidYet
             | Certificate::NotValidYetContext { .. },
         ) => "Renew the certificate, or correct this machine's clock.".to_owned(),
+        // rustls hands this one on as the verifier names it.
+        rustls::Error::InvalidCertificate(Certificate::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "The server shows the certificate of an authority (CA:TRUE), and it needs one of its own (CA:FALSE): the \
+             handbook, section TLS, says how to make one."
+                .to_owned()
+        }
         rustls::Error::InvalidCertificate(_) => {
             "This machine does not trust the authority that signed the certificate. If it is your \
              own authority, name its certificate with --ca FILE."

@@ -38,7 +38,7 @@ pub(super) struct Backup {
     #[arg(long, value_name = "FOLDER_OR_URL")]
     to: Secret,
     /// Copy the log of this data folder, whose server is stopped, instead of a running server's
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["follow", "url", "token", "ca", "proxy"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["follow", "proxy"])]
     from: Option<PathBuf>,
     /// Do not end: copy what comes every few seconds
     #[arg(long)]

@@ -30,7 +30,7 @@ pub(super) const SMALL: usize = 4 << 10;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 struct Transport {
-    /// The server's configuration file, which may name its listeners
+    /// The server's configuration file, for the addresses and the TLS of its listeners
     #[arg(long, value_name = "FILE", env = "GCS_SERVER_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// For https: trust the certificates in this PEM file instead of the system's
@@ -56,6 +56,10 @@ pub(super) struct Private {
     token: Option<Secret>,
     #[arg(long, hide = true, value_name = "ADDRESS", env = "GCS_SERVER_PRIVATE_LISTEN")]
     private_listen: Option<SocketAddr>,
+    #[arg(long, hide = true, value_name = "FILE", env = "GCS_SERVER_PRIVATE_TLS_CERT")]
+    private_tls_cert: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "FILE", env = "GCS_SERVER_PRIVATE_TLS_KEY")]
+    private_tls_key: Option<PathBuf>,
     #[command(flatten)]
     transport: Transport,
 }
@@ -69,29 +73,41 @@ pub(super) struct Public {
     public_url: Option<Secret>,
     #[arg(long, hide = true, value_name = "ADDRESS", env = "GCS_SERVER_PUBLIC_LISTEN")]
     public_listen: Option<SocketAddr>,
+    #[arg(long, hide = true, value_name = "FILE", env = "GCS_SERVER_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "FILE", env = "GCS_SERVER_TLS_KEY")]
+    tls_key: Option<PathBuf>,
     #[command(flatten)]
     transport: Transport,
 }
 
 impl Private {
     pub(super) fn connect(&self) -> Result<Client, Error> {
-        let Private { url, token, private_listen, transport } = self;
-        let token = token.clone().ok_or("a token is needed: --token, or GCS_SERVER_TOKEN")?;
+        let token = self.token.clone().ok_or("a token is needed: --token, or GCS_SERVER_TOKEN")?;
         if token.0.trim().is_empty() {
             return Err("the token is empty: what gave --token or GCS_SERVER_TOKEN its value, a \
                         file perhaps, has nothing in it"
                 .into());
         }
-        let listen = Options { private_listen: *private_listen, ..Options::default() };
-        transport.connect(Listener::Private, url.clone(), listen, Some(token))
+        let listen = Options {
+            private_listen: self.private_listen,
+            private_tls_cert: self.private_tls_cert.clone(),
+            private_tls_key: self.private_tls_key.clone(),
+            ..Options::default()
+        };
+        self.transport.connect(Listener::Private, self.url.clone(), listen, Some(token))
     }
 }
 
 impl Public {
     pub(super) fn connect(&self) -> Result<Client, Error> {
-        let Public { public_url, public_listen, transport } = self;
-        let listen = Options { public_listen: *public_listen, ..Options::default() };
-        transport.connect(Listener::Public, public_url.clone(), listen, None)
+        let listen = Options {
+            public_listen: self.public_listen,
+            tls_cert: self.tls_cert.clone(),
+            tls_key: self.tls_key.clone(),
+            ..Options::default()
+        };
+        self.transport.connect(Listener::Public, self.public_url.clone(), listen, None)
     }
 }
 
@@ -112,10 +128,11 @@ impl Transport {
             Some(Secret(url)) => parse_url(&url).map_err(|what| format!("{flag}: {what}"))?,
             None => {
                 let config = Config::load(&Options { config: self.config.clone(), ..listen })?;
-                match listener {
-                    Listener::Private => url_of(config.private_listen, flag)?,
-                    Listener::Public => url_of(config.public_listen, flag)?,
-                }
+                let (listen, tls) = match listener {
+                    Listener::Private => (config.private_listen, config.private_tls()),
+                    Listener::Public => (config.public_listen, config.public_tls()),
+                };
+                url_of(listen, tls.is_some(), flag)?
             }
         };
         Ok(Client { agent: self.agent()?, url, token, listener })
@@ -160,7 +177,7 @@ fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
 }
 
 /// The URL of a listener on its own machine.
-fn url_of(listen: SocketAddr, flag: &str) -> Result<String, Error> {
+fn url_of(listen: SocketAddr, is_tls: bool, flag: &str) -> Result<String, Error> {
     if listen.port() == 0 {
         return Err(format!(
             "the server is configured to take any free port: give {flag} the URL that the server \
@@ -173,7 +190,8 @@ fn url_of(listen: SocketAddr, flag: &str) -> Result<String, Error> {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    Ok(format!("http://{}", SocketAddr::new(here, listen.port())))
+    let scheme = if is_tls { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", SocketAddr::new(here, listen.port())))
 }
 
 /// Reads the URL of a server. Nothing of a text that may have a password is shown.
@@ -344,10 +362,41 @@ mod tests {
 
     #[test]
     fn a_listener_on_every_address_is_reached_on_loopback() {
-        let url = |listen: &str| url_of(listen.parse().unwrap(), "--url");
+        let url = |listen: &str| url_of(listen.parse().unwrap(), false, "--url");
         assert_eq!(url("0.0.0.0:81").unwrap(), "http://127.0.0.1:81");
         assert_eq!(url("[::]:81").unwrap(), "http://[::1]:81");
         assert_eq!(url("192.0.2.7:81").unwrap(), "http://192.0.2.7:81");
         assert!(url("127.0.0.1:0").unwrap_err().to_string().contains("--url"));
+    }
+
+    /// Options of the private listener, or of the public one, after the name of a command.
+    #[derive(clap::Parser)]
+    enum Command {
+        Private(Private),
+        Public(Public),
+    }
+
+    fn url_after(arguments: &[&str]) -> String {
+        let connected = match clap::Parser::parse_from([&["x"], arguments].concat()) {
+            Command::Private(server) => server.connect(),
+            Command::Public(server) => server.connect(),
+        };
+        connected.unwrap().url
+    }
+
+    #[test]
+    fn a_listener_with_tls_in_the_configuration_is_asked_by_tls() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let config = path.to_str().unwrap();
+        let private = || url_after(&["private", "--token", "t", "--config", config]);
+        let public = || url_after(&["public", "--config", config]);
+        std::fs::write(&path, "private_tls_cert = \"c\"\nprivate_tls_key = \"k\"\n").unwrap();
+        assert_eq!([private(), public()], ["https://127.0.0.1:8081", "http://127.0.0.1:8080"]);
+        std::fs::write(&path, "tls_cert = \"c\"\ntls_key = \"k\"\n").unwrap();
+        assert_eq!([private(), public()], ["http://127.0.0.1:8081", "https://127.0.0.1:8080"]);
+        let files = ["--private-tls-cert", "c", "--private-tls-key", "k"];
+        let variables = [&["private", "--token", "t"], &files[..]].concat();
+        assert_eq!(url_after(&variables), "https://127.0.0.1:8081");
     }
 }

@@ -13,9 +13,11 @@ use crate::time;
 
 /// Which reports to correct, and whether to do it or only to show what would change.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: first look, then do what was shown:\n  \
+#[command(
+    after_help = "Example: first look, then do what was shown; `reinstate` takes the same options:\n  \
     gcs-server retract --provider 1 --received-from 2026-01-31\n  \
-    gcs-server retract --provider 1 --received-from 2026-01-31 --position 1234 --yes")]
+    gcs-server retract --provider 1 --received-from 2026-01-31 --position 1234 --yes"
+)]
 pub(super) struct CorrectionArgs {
     /// The report of this tracking id
     #[arg(long, value_name = "ID")]

@@ -44,6 +44,13 @@ pub(super) struct MirrorCommand {
 
 pub(super) fn mirror(command: &MirrorCommand) -> CommandResult {
     let MirrorCommand { to, root_key, follow, server } = command;
+    if to.to_string_lossy().contains("://") {
+        let to = to.display();
+        return Err(format!(
+            "--to {to} is a URL, and a mirror is a folder: name one, and let another program copy it"
+        )
+        .into());
+    }
     let mut client = server.connect()?;
     let folder = Folder::open(to).map_err(|error| format!("{}: {error}", to.display()))?;
     let mut mirror = Mirror::open(folder, *root_key)?;

@@ -113,7 +113,7 @@ enum Command {
     /// Anyone: fetch what a server publishes, verify it, and keep a folder of it up to date
     Mirror(mirror::MirrorCommand),
 
-    /// Offline: verify a log, and name the first bad event
+    /// Offline: verify a log, and name every event that is damaged
     VerifyLog(offline::VerifyLog),
     /// Offline: compute state and files from the log, and compare them with what is there
     Rebuild(offline::Rebuild),

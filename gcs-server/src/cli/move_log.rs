@@ -18,7 +18,7 @@ use crate::store::LogPlace;
 #[command(after_help = "Examples:\n  \
     gcs-server move-log --to postgres://gcs@db.example/log            # from log.sqlite\n  \
     gcs-server move-log --store postgres://gcs@db.example/log --to-file  # back\n\n\
-    Nothing can be written while this runs. `backup --to postgres://…` copies most of a large log\n\
+    No report is taken while this runs. `backup --to postgres://…` copies most of a large log\n\
     while the server still runs; then this has little left to do.")]
 pub(super) struct MoveLog {
     /// PostgreSQL database in which the log goes on

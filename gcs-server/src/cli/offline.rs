@@ -114,9 +114,8 @@ pub(super) fn verify_log(VerifyLog { file, settings }: VerifyLog) -> CommandResu
             DataFolder::expect_unused(&config)?;
         }
         if !path.exists() {
-            return Err(
-                named(&"there is no such file; name the data folder with --data-dir").into()
-            );
+            let advice = "there is no such file; name the data folder with --data-dir, or the file of a copy";
+            return Err(named(&advice).into());
         }
         expect_undamaged(path)?;
     }
@@ -264,7 +263,9 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         return Ok(ExitCode::FAILURE);
     }
     let series = begin_series(&config, (&folder, &keys), &mut *store, &state, allow)?;
-    say_done(&format!("series {series} begins with the next tick; start the server"))?;
+    say_done(&format!(
+        "series {series} begins with the next tick; start the server if it does not run"
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

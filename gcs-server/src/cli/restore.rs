@@ -73,7 +73,7 @@ pub(super) fn restore(options: Restore) -> CommandResult {
         format!("what was there is in {}: keep it. ", aside.display())
     });
     say_done(&format!(
-        "the copy is in place. {aside}Series {series} begins with the next tick; start the server"
+        "the copy is in place. {aside}Series {series} begins with the next tick; start the server if it does not run"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

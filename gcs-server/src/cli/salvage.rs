@@ -62,7 +62,7 @@ pub(super) fn salvage(config: &Config, yes: bool, allow: Allow) -> CommandResult
     });
     let series = series
         .map_or_else(String::new, |series| format!("Series {series} begins with the next tick; "));
-    say_done(&format!("the log can be used. {aside}{series}start the server"))?;
+    say_done(&format!("the log can be used. {aside}{series}start the server if it does not run"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -130,7 +130,7 @@ async fn reload_at(mut hangups: Signal, settings: Options, changeable: Changeabl
                 tracing::warn!(
                     ?level,
                     ?requests,
-                    "settings of the log and certificates read again; others need a restart"
+                    "log level, logged requests and certificates read again; other settings need a restart"
                 );
                 if let Err(error) = certificates.reload(&config) {
                     tracing::error!(%error, "certificate not read again; the one before stays");

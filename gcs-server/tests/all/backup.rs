@@ -367,6 +367,31 @@ fn a_restore_deletes_nothing_and_begins_a_new_series() {
     said(&copies.of_server(&server, &operator));
 }
 
+/// A log with a damaged event is not called whole, and what it has beyond the copy is said.
+#[test]
+fn a_restore_tells_a_damaged_log_from_a_whole_one() {
+    let home = tempfile::tempdir().unwrap();
+    let (server, operator, codes) = begun(home.path());
+    let copies = Copies::new();
+    said(&copies.of_server(&server, &operator));
+    report(&agent(), &server, &codes[0], 1).unwrap();
+    server.stop();
+    let log = home.path().join("log.sqlite");
+    let mut bytes = fs::read(&log).unwrap();
+    let last = batches(&log).last().unwrap().events.last().unwrap().body.clone().unwrap();
+    let body = last.bytes;
+    let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
+    for byte in &mut bytes[at..at + 4] {
+        *byte ^= 0x5a;
+    }
+    fs::write(&log, bytes).unwrap();
+    let place = copies.path();
+    let shown = alone(home.path(), &["restore", place.to_str().unwrap()]);
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("log.sqlite is damaged: event "), "{shown}");
+    assert!(shown.contains("recover --salvage") && !shown.contains("whole"), "{shown}");
+}
+
 /// What comes is verified as it comes.
 #[test]
 fn pages_that_are_damaged_or_foreign_are_not_kept() {

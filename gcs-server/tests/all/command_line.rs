@@ -11,7 +11,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use crate::common::foreign::server_of;
-use crate::common::process::{Process, complaint, program, pure, text, until_ticked};
+use crate::common::process::{Process, alone, complaint, program, pure, text, until_ticked};
 use rustls::pki_types::PrivateKeyDer;
 
 // ---- help ----
@@ -160,6 +160,57 @@ fn what_is_missing_or_mistaken_is_told_before_anything_is_sent() {
         let date = ["retract", "--provider", "1", option, "20260131"];
         case(&date, Some("t"), &[option, "write the date as 2026-01-31"]);
     }
+    let root = "0".repeat(64);
+    let mirror = ["mirror", "--root-key", &root, "--to", "s3://bucket/prefix"];
+    case(&mirror, None, &["--to s3://bucket/prefix is a URL", "a mirror is a folder"]);
+    assert!(!Path::new("s3:").exists());
+}
+
+/// A mistyped data folder is told, and not made.
+#[test]
+fn a_data_folder_without_a_deployment_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let to_database = ["move-log", "--to", "postgres://u@127.0.0.1:1/log"];
+    let commands: [&[&str]; 6] = [
+        &["rebuild"],
+        &["recover"],
+        &["recover", "--salvage"],
+        &["reset-token"],
+        &to_database,
+        &["verify-log"],
+    ];
+    for command in commands {
+        let said = complaint(&alone(&data, command));
+        assert!(said.contains("--data-dir") && said.contains("no"), "{command:?}: {said}");
+        assert!(!data.exists(), "{command:?}");
+    }
+    // The log of this one is in a database, and the setting was forgotten.
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("keys.json"), "{}").unwrap();
+    for command in &commands[..5] {
+        let said = complaint(&alone(&data, command));
+        assert!(said.contains("setting `store`"), "{command:?}: {said}");
+    }
+    let elsewhere = ["rebuild", "--store", "postgres://u@127.0.0.1:1/log"];
+    fs::remove_file(data.join("keys.json")).unwrap();
+    let said = complaint(&alone(&data, &elsewhere));
+    assert!(said.contains("no key file") && said.contains("keys.json"), "{said}");
+}
+
+/// The variables that commands read are set for good in many shells.
+#[test]
+fn a_stopped_folder_is_copied_whatever_variables_are_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    Process::start(&folder.path().join("data"), &[]).stop();
+    let (to, from) = (path("copy"), path("data"));
+    let mut command = program();
+    command.args(["backup", "--to", &to, "--from", &from]);
+    command.env("GCS_SERVER_TOKEN", "t").env("GCS_SERVER_URL", "http://127.0.0.1:1");
+    let output = command.env("GCS_SERVER_CA", "/no/such/file").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(Path::new(&to).join("log.sqlite").exists());
 }
 
 // ---- servers that are not ours ----
@@ -252,8 +303,8 @@ fn what_is_no_server_of_ours_is_named_with_the_next_step() {
 
 // ---- TLS ----
 
-/// A TLS server for `localhost` that answers every request; its port, and the authority's
-/// certificate.
+/// A TLS server for `localhost` that answers every request, with a certificate of its own; its port, and the
+/// authority's certificate.
 fn tls_server(folder: &Path) -> (u16, String) {
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -265,7 +316,11 @@ fn tls_server(folder: &Path) -> (u16, String) {
     let own = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
     let file = folder.join("ca.pem");
     fs::write(&file, certificate.pem()).unwrap();
+    (tls_server_with(&own, &key), file.to_str().unwrap().to_owned())
+}
 
+/// A TLS server that shows a certificate and answers every request; its port.
+fn tls_server_with(own: &rcgen::Certificate, key: &rcgen::KeyPair) -> u16 {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -290,7 +345,7 @@ fn tls_server(folder: &Path) -> (u16, String) {
             }
         }
     });
-    (port, file.to_str().unwrap().to_owned())
+    port
 }
 
 #[test]
@@ -311,6 +366,25 @@ fn tls_is_spoken_and_its_mistakes_are_named() {
     let (plain, _) = server_of(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     let tls = ask(&format!("https://localhost:{plain}"), &["--ca", &ca]);
     assert!(complaint(&tls).contains(&format!("say http://localhost:{plain}")));
+
+    // One that was signed by itself, as most examples make it, and with the mark of an authority.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut itself = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    for (is_ca, wanted) in [
+        (rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained), Some("CA:FALSE")),
+        (rcgen::IsCa::ExplicitNoCa, None),
+    ] {
+        itself.is_ca = is_ca;
+        let own = itself.self_signed(&key).unwrap();
+        let file = folder.path().join("own.pem");
+        fs::write(&file, own.pem()).unwrap();
+        let url = format!("https://localhost:{}", tls_server_with(&own, &key));
+        let output = ask(&url, &["--ca", file.to_str().unwrap()]);
+        match wanted {
+            Some(wanted) => assert!(complaint(&output).contains(wanted), "{}", complaint(&output)),
+            None => assert!(output.status.success(), "{}", text(&output.stderr)),
+        }
+    }
 
     let empty = folder.path().join("empty.pem");
     fs::write(&empty, "nothing").unwrap();

@@ -51,3 +51,4 @@ mod store;
 mod tls;
 mod unfinished;
 mod unusable_log;
+mod upgrade;

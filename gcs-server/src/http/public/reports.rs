@@ -92,9 +92,9 @@ struct ReportAnswer {
     problems: Vec<ProblemItem>,
 }
 
-/// The answer to a report that is held until it can be judged.
+/// The answer to a report that is received, and not judged yet.
 #[derive(Serialize, ToSchema)]
-struct HeldAnswer {
+struct ReceivedAnswer {
     /// The number with which the report's status is asked for: 32 hexadecimal digits.
     #[schema(pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")]
     tracking_id: String,
@@ -121,7 +121,7 @@ struct HeldAnswer {
     responses(
         (status = 201, description = "The report is accepted and on disk", body = ReportAnswer,
          headers(("Location" = String, description = "Path at which the report's status can be asked for"))),
-        (status = 202, description = "The report is on the disk of one server, and not judged yet: ask for its status", body = HeldAnswer,
+        (status = 202, description = "The report is on the disk of one server, and not judged yet: ask for its status", body = ReceivedAnswer,
          headers(("Location" = String, description = "Path at which the report's status can be asked for"))),
         (status = 403, description = "code_invalid, code_suspended, code_not_open"),
         (status = 409, description = "code_used: another report was made with this code"),
@@ -145,12 +145,12 @@ pub(super) async fn post_report(
             let location = location(&answer.tracking_id);
             not_stored(at(HttpResponse::Created(), location), &answer)
         }
-        Reception::Held(tracking) => {
-            let held = HeldAnswer {
+        Reception::Received(tracking) => {
+            let answer = ReceivedAnswer {
                 tracking_id: HEXLOWER.encode(&tracking),
                 status: report_status::Status::Received,
             };
-            not_stored(at(HttpResponse::Accepted(), location(&held.tracking_id)), &held)
+            not_stored(at(HttpResponse::Accepted(), location(&answer.tracking_id)), &answer)
         }
     })
 }
@@ -215,7 +215,7 @@ struct DateStatus {
 /// Get the status of a report
 ///
 /// The tracking id of a 202 is known to every server of the deployment. As long as the log has no verdict,
-/// all of them answer `received` for three days; after that only the server that holds the report does, and
+/// all of them answer `received` for three days; after that only the server that has the report in its spool does, and
 /// the others answer 404.
 #[utoipa::path(
     tag = "reports",

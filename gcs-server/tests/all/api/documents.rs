@@ -1,10 +1,11 @@
 //! What is written about the server is true of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
+use crate::common::process::text;
 use crate::common::server::{Server, ago, ask, bearer, seed};
 
 fn committed() -> Value {
@@ -307,4 +308,101 @@ fn answers_are_what_the_document_says() {
         let declared = &document["components"]["schemas"][schema];
         assert!(answer.is_object() && fits(&document, declared, answer), "{schema}: {answer:#}");
     }
+}
+
+/// The rows of a table of the handbook between two marks, as cells.
+fn rows(mark: &str) -> Vec<Vec<String>> {
+    let handbook =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let table = handbook.split(&format!("<!-- {mark}:begin -->")).nth(1).unwrap();
+    let table = table.split(&format!("<!-- {mark}:end -->")).next().unwrap().trim();
+    let cells =
+        |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    table.lines().skip(2).map(cells).collect()
+}
+
+/// The words in backticks.
+fn quoted(cell: &str) -> BTreeSet<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// What the handbook says to watch is there, and nothing else is.
+#[test]
+fn the_handbook_names_every_metric() {
+    let server = Server::new();
+    // A counter of problems is there once there was one.
+    assert_eq!(server.get("/v1/nothing").status, 404);
+    let metrics = ask(server.private, "GET", "/metrics", &[], "").body;
+    let served = text(&metrics)
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.rsplit_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            _ => name.to_owned(),
+        })
+        .collect::<BTreeSet<_>>();
+    let told: BTreeSet<String> = rows("metrics").iter().flat_map(|row| quoted(&row[0])).collect();
+    // Only a server with its log in a database has a spool.
+    let of_spool = [
+        "spool_waiting",
+        "spool_waiting_bytes",
+        "spool_waiting_since_timestamp_seconds",
+        "spool_files_wrong",
+        "spooled_reports_total",
+    ];
+    let of_spool = of_spool.map(|name| format!("gcs_{name}"));
+    let served: BTreeSet<String> = served.into_iter().chain(of_spool).collect();
+    assert_eq!(told, served);
+}
+
+/// The table for apps has every status and every code that the document has for their requests.
+#[test]
+fn the_handbook_names_every_answer_to_an_app() {
+    let document = committed();
+    let mut request = String::new();
+    let mut told: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
+    for row in rows("apps") {
+        if !row[0].is_empty() {
+            request = row[0].replace('`', "");
+        }
+        for status in row[1].split(", ") {
+            let codes = quoted(&row[2]);
+            let codes = if codes.is_empty() { BTreeSet::from([String::new()]) } else { codes };
+            let answers = codes.into_iter().map(|code| (status.to_owned(), code));
+            told.entry(request.clone()).or_default().extend(answers);
+        }
+    }
+    let mut declared: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
+    for (path, method, operation) in operations(&document) {
+        let request = match (method, path) {
+            ("post", "/v1/reports") => "POST /v1/reports",
+            ("get", "/v1/reports/{tracking_id}") => "GET /v1/reports/{tracking_id}",
+            ("get", path)
+                if operation["responses"]["206"].is_object() && path != "/v1/openapi.json" =>
+            {
+                "GET of a published file"
+            }
+            _ => continue,
+        };
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let text = response["description"].as_str().unwrap_or_default();
+            let known = |code: &str| declared_codes(&document).contains(code);
+            let words = text.split(|symbol: char| !(symbol.is_ascii_lowercase() || symbol == '_'));
+            let codes: BTreeSet<String> = match status.as_str() {
+                "default" => continue,
+                status if status < "400" => BTreeSet::from([String::new()]),
+                _ => words.filter(|word| known(word)).map(str::to_owned).collect(),
+            };
+            assert!(!codes.is_empty(), "{path} {status}: {text}");
+            let answers = codes.into_iter().map(|code| (status.clone(), code));
+            declared.entry(request.to_owned()).or_default().extend(answers);
+        }
+    }
+    assert_eq!(told, declared);
+}
+
+/// The codes of all problems.
+fn declared_codes(document: &Value) -> BTreeSet<&str> {
+    let codes = document["components"]["schemas"]["ProblemCode"]["enum"].as_array().unwrap();
+    codes.iter().filter_map(Value::as_str).collect()
 }

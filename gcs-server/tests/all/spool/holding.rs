@@ -458,7 +458,7 @@ async fn a_report_that_may_be_in_the_log_is_held_and_found_there() {
     machine.steps().stop_at(i64::MAX, false);
     machine.away(true);
     let held = server.service.report(sent).await;
-    let Ok(Reception::Held(tracking)) = held else { panic!("{held:?}") };
+    let Ok(Reception::Received(tracking)) = held else { panic!("{held:?}") };
     machine.away(false);
     assert_eq!(server.drained().await, Drained { known: 1, ..Drained::default() });
     assert_eq!((rig.folded().reports.len(), server.verdict(&tracking).as_str()), (1, "held"));

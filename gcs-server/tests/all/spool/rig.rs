@@ -361,7 +361,7 @@ impl Server {
     pub async fn send(&self, code: Code, items: &[Item]) -> Answer {
         match self.service.report(submission(code, items)).await {
             Ok(Reception::Accepted(answer)) => Answer::Accepted(answer.tracking_id),
-            Ok(Reception::Held(tracking)) => Answer::Held(tracking),
+            Ok(Reception::Received(tracking)) => Answer::Held(tracking),
             Err(problem) => Answer::Refused(problem.code()),
         }
     }
