@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use gcs_core::Digest;
 use tokio::sync::{Notify, mpsc};
 
 use super::batch::{BatchBuilder, SealedBatch};
 use super::entry::{Closed, Gate};
+use super::news::events_behind;
 use super::replay::{Pages, ReplayError, end_behind};
 use super::turns::Turns;
 use super::{Decider, Erase, Erasure, Job, PublicationInput, TakenScopes};
@@ -20,7 +20,7 @@ use crate::domain::judge::{RequestContext, agrees_with_log};
 use crate::domain::state::State;
 use crate::random::{self, Ahead, Random};
 use crate::store::witness::Seen;
-use crate::store::{AppendError, Batch, News, Store, StoreError, StoredEvent};
+use crate::store::{AppendError, News, Store, StoreError};
 
 /// Largest number of jobs in one batch.
 const BATCH_JOBS: usize = 256;
@@ -252,7 +252,7 @@ impl Appender {
     fn follow(&mut self) -> Result<bool, StoreError> {
         while let Some(News { batches, end }) = self.store.news()? {
             for batch in batches {
-                let Some(events) = next(self.chain(), batch) else { return Ok(false) };
+                let Some(events) = events_behind(self.chain(), batch) else { return Ok(false) };
                 events.iter().for_each(|logged| self.apply(logged, Decider::Another));
                 self.turns.others_appended();
             }
@@ -305,29 +305,6 @@ impl Appender {
         }
         read
     }
-}
-
-/// The events of the batch that follows the end of a chain, none if the chain has them already; `None` if it does not
-/// follow, or is nothing that this release can apply.
-fn next(mut chain: Chain, batch: Batch) -> Option<Vec<LoggedEvent>> {
-    if batch.last() <= chain.position {
-        let is_end = batch.last() == chain.position;
-        let head = batch.events.last().map(|event| Digest::of(&event.header).0);
-        return (!is_end || head == Some(chain.head)).then(Vec::new);
-    }
-    if batch.first != chain.position + 1 {
-        return None;
-    }
-    let mut events = Vec::new();
-    for StoredEvent { header, body } in batch.events {
-        let body = body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
-        let logged = chain.verify(&header, body).ok()?;
-        if matches!(logged.event, Some(Event::LogMoved(_))) {
-            return None;
-        }
-        events.push(logged);
-    }
-    Some(events)
 }
 
 fn judge_one(

@@ -10,6 +10,7 @@ mod appender;
 mod batch;
 mod entry;
 mod looks;
+mod news;
 mod replay;
 mod survey;
 mod turns;
