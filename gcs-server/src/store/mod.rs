@@ -279,9 +279,9 @@ pub enum StoreError {
 
 /// What an operator does about a log that is damaged.
 pub const DAMAGED: &str = "First copy the log to another place and keep it (log.sqlite and, if it is there, log.sqlite-wal; or \
-     the database): it may have events that no other copy has. Then restore the log from a copy, and run \
-     `gcs-server recover`, which says what the copy lacks. If there is no copy, `gcs-server recover --salvage` says \
-     what can be kept of the log.";
+     the database): it may have events that no other copy has. If there is a copy of a log in a file, \
+     `gcs-server restore COPY` says whether it has what is damaged. If there is none, `gcs-server recover --salvage` says \
+     what can be kept. A log in a database is put back from the database's backup, or from a copy into an empty database.";
 
 impl StoreError {
     /// What an operator does about a log that cannot be used.
