@@ -63,6 +63,9 @@ pub(super) struct Appender {
     pub(super) postponed: Option<Box<dyn Job>>,
     /// Whose turn it is on a shared log.
     pub(super) turns: Turns,
+    /// Whether the end of the log that the store knows is that of the events which were applied. Only then does a
+    /// store's news follow them.
+    pub(super) is_at_end: bool,
 }
 
 impl Appender {
@@ -180,6 +183,11 @@ impl Appender {
     fn append(&mut self, sealed: SealedBatch) -> Result<(), AppendError> {
         let SealedBatch { logged, batch } = sealed;
         let appended = self.store.append(&batch);
+        if appended.is_ok() {
+            self.is_at_end = true;
+        } else if !matches!(appended, Err(AppendError::Conflict)) {
+            self.is_at_end = false;
+        }
         let is_writable = matches!(appended, Ok(()) | Err(AppendError::Conflict));
         self.is_writable.store(is_writable, Ordering::Relaxed);
         match appended {
@@ -241,6 +249,7 @@ impl Appender {
         }
         let chain = self.chain();
         if matches!(end_behind(&mut *self.store, chain), Ok(last) if last == chain.position) {
+            self.is_at_end = true;
             self.is_writable.store(true, Ordering::Relaxed);
             return Ok(());
         }
@@ -248,20 +257,21 @@ impl Appender {
     }
 
     /// Applies the next batches of other nodes, in as few questions to the store as can be. `false` if the log does not
-    /// simply go on from where this node is, or that cannot be told at once.
+    /// simply go on from where this node is, if that cannot be told at once, or if there is much to read.
     fn follow(&mut self) -> Result<bool, StoreError> {
-        while let Some(News { batches, end }) = self.store.news()? {
-            for batch in batches {
-                let Some(events) = events_behind(self.chain(), batch) else { return Ok(false) };
-                events.iter().for_each(|logged| self.apply(logged, Decider::Another));
+        if !std::mem::take(&mut self.is_at_end) {
+            return Ok(false);
+        }
+        let Some(News { batches, end }) = self.store.news()? else { return Ok(false) };
+        for batch in batches {
+            let Some(events) = events_behind(self.chain(), batch) else { return Ok(false) };
+            if !events.is_empty() {
                 self.turns.others_appended();
             }
-            if let Some(end) = end {
-                // The store may know an end that this node could not follow to.
-                return Ok(end == self.chain().position);
-            }
+            events.iter().for_each(|logged| self.apply(logged, Decider::Another));
         }
-        Ok(false)
+        self.is_at_end = end == Some(self.chain().position);
+        Ok(self.is_at_end)
     }
 
     /// The end of what was applied.

@@ -95,6 +95,7 @@ impl Entry {
             looked: None,
             postponed: None,
             turns: Turns::default(),
+            is_at_end: false,
         });
         // The thread waits for this, and for nothing else.
         if given.is_ok() {

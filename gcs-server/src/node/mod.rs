@@ -95,6 +95,8 @@ impl StateView {
 /// before it, so no two of them may depend on the same part.
 #[derive(Clone, Copy)]
 enum Scope {
+    /// None of it.
+    Nothing,
     /// All of it.
     Everything,
     /// One code, by its provider and serial number.
@@ -266,7 +268,9 @@ impl Node {
         self.expect_current()?;
         // The node looks at a log that others append to before it judges anything.
         let node = self.clone();
-        let look = async move { node.act(|_, _| Ok(Decision::nothing(()))).await.is_ok() };
+        let look = async move {
+            node.submit(Scope::Nothing, |_, _| Ok(Decision::nothing(()))).await.is_ok()
+        };
         match self.looks.share(look).await {
             true => self.expect_current(),
             false => Err(self.expect_current().err().unwrap_or(Problem::StorageUnavailable)),
@@ -304,6 +308,7 @@ impl TakenScopes {
     /// of the batch.
     fn take(&mut self, scope: Scope) -> bool {
         match scope {
+            Scope::Nothing => true,
             _ if self.everything => false,
             Scope::Everything if self.codes.is_empty() => {
                 self.everything = true;

@@ -21,7 +21,9 @@ use gcs_server::domain::problem::Problem;
 use gcs_server::domain::state::State;
 use gcs_server::node::{Node, PublicationInput};
 use gcs_server::random::Random;
-use gcs_server::store::{AppendError, Batch, Failure, MemoryStore, SqliteStore, Store, StoreError};
+use gcs_server::store::{
+    AppendError, Batch, Failure, MemoryStore, News, SqliteStore, Store, StoreError,
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -306,6 +308,116 @@ async fn a_log_that_lost_its_end_is_told_and_not_waited_for() {
     store.faults.lock().unwrap().cut = Some(position - 1);
     assert!(matches!(host.report(1, 1).await, Err(Problem::StorageUnavailable)));
     assert_eq!(host.position(), position);
+}
+
+/// A shared log that tells its news, as a database does, and that can be put back to another state.
+#[derive(Clone, Default)]
+struct Replaced {
+    log: Arc<Mutex<MemoryStore>>,
+    /// The last batch that was found or made at the end.
+    seen: Option<Batch>,
+    /// Questions for headers that fail from now on.
+    silent: Arc<AtomicU64>,
+    news: Arc<AtomicU64>,
+}
+
+impl Replaced {
+    fn log(&self) -> MemoryStore {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Store for Replaced {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        let last = self.log().last()?;
+        self.seen = self.log().read(last, 1)?.pop();
+        Ok(last)
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        let last = self.log().last().unwrap();
+        if self.seen.is_some() && self.log().read(last, 1).unwrap().pop() != self.seen {
+            return Err(AppendError::Conflict);
+        }
+        self.log().append(batch)?;
+        self.seen = Some(batch.clone());
+        Ok(())
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        self.log().read(from, max_bytes)
+    }
+
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let silent = self.silent.load(Ordering::SeqCst);
+        if silent > 0 {
+            self.silent.store(silent - 1, Ordering::SeqCst);
+            return Err(StoreError::Busy);
+        }
+        self.log().headers(from)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.log().erase(events)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn news(&mut self) -> Result<Option<News>, StoreError> {
+        self.news.fetch_add(1, Ordering::SeqCst);
+        let Some(seen) = &self.seen else { return Ok(None) };
+        let mut batches = self.log().read(seen.first, usize::MAX)?;
+        if batches.first() != Some(seen) {
+            return Ok(None);
+        }
+        self.seen = batches.last().cloned();
+        batches.remove(0);
+        Ok(Some(News { batches, end: Some(self.log().last()?) }))
+    }
+}
+
+#[actix_web::test]
+async fn news_of_others_are_applied_as_they_are_told() {
+    let mut store = Replaced::default();
+    let keys = furnish(&mut store);
+    let [one, two] = [0, 1].map(|_| Host::on(Box::new(store.clone()), &keys));
+    for serial in 0..6 {
+        let (host, other) = if serial % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        let first = host.report(serial, serial.into()).await.unwrap();
+        assert_eq!(other.report(serial, serial.into()).await.unwrap(), first);
+        assert!(is_used(&other.report(serial, 99).await));
+    }
+    assert_eq!(one.node.state().digest(), two.node.state().digest());
+    assert!(store.news.load(Ordering::SeqCst) > 12);
+}
+
+/// A database that lost its end, and went on to the same length before it was looked at; and a connection that fails
+/// while the node finds that out.
+#[actix_web::test]
+async fn a_log_that_went_on_otherwise_is_not_followed_whatever_fails_meanwhile() {
+    for failures in 0..6 {
+        let mut store = Replaced::default();
+        let keys = furnish(&mut store);
+        let mut fork = MemoryStore::new();
+        for batch in store.read(1, usize::MAX).unwrap() {
+            fork.append(&batch).unwrap();
+        }
+        let host = Host::on(Box::new(store.clone()), &keys);
+        host.report(0, 1).await.unwrap();
+        let other = Host::on(Box::new(fork.clone()), &keys);
+        other.report(1, 2).await.unwrap();
+        *store.log.lock().unwrap() = fork.clone();
+        store.silent.store(failures, Ordering::SeqCst);
+        let length = fork.last().unwrap();
+        for serial in 2..10 {
+            // Neither a new report, nor what only the lost end says.
+            assert!(host.report(serial, 1).await.is_err(), "{failures} {serial}");
+            assert!(host.report(0, 1).await.is_err(), "{failures} {serial}");
+        }
+        assert_eq!(fork.last().unwrap(), length, "{failures}");
+    }
 }
 
 #[actix_web::test]

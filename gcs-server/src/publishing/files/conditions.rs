@@ -46,7 +46,8 @@ impl Files {
             Err(late) => Err(Error::Generic { store: "conditions", source: late.into() }),
         };
         // It is small, and nobody reads it.
-        let _left_behind = self.delete(&[name.to_owned()]).await;
+        let name = [name.to_owned()];
+        let _left_behind = tokio::time::timeout(PATIENCE, self.delete(&name)).await;
         tried
     }
 
