@@ -151,13 +151,20 @@ impl Service {
         judge::expect_right_clock(&state, RequestContext { now, leap, random: [0; 32] })
     }
 
-    /// Trusts the clock as it is, on the operator's word.
+    /// Trusts the clock as it is, on the operator's word, if `expect` still allows it.
     ///
     /// # Errors
     /// When dates would be dropped, unless `drop_dates` allows it. [`Problem::ClockBehind`]: then it is
     /// trusted, and ticks wait until it is as late as the last one.
-    pub async fn resume_clock(&self, drop_dates: bool) -> Result<(), Problem> {
-        let judge = move |state: &State, context| judge::resume_clock(state, context, drop_dates);
+    pub async fn resume_clock(
+        &self,
+        expect: impl Fn(&State) -> Result<(), Problem> + Send + 'static,
+        drop_dates: bool,
+    ) -> Result<(), Problem> {
+        let judge = move |state: &State, context| {
+            expect(state)?;
+            judge::resume_clock(state, context, drop_dates)
+        };
         let resumed = self.node.act(judge).await;
         if matches!(resumed, Ok(()) | Err(Problem::ClockBehind { .. })) {
             self.clock.trust();

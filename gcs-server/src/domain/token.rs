@@ -73,11 +73,10 @@ pub enum Holder {
     Backend,
 }
 
-/// The holder of a token; `None` if the token is unknown. It is compared with all known tokens in
+/// The holder of the token with a [`hash`]; `None` if the token is unknown. It is compared with all known tokens in
 /// constant time, so that the duration reveals nothing.
-pub fn holder(state: &State, token: &str) -> Option<Holder> {
-    let hash = hash(token);
-    let held = |known: &[u8; 32], holder| bool::from(known.ct_eq(&hash)).then_some(holder);
+pub fn holder(state: &State, hash: &[u8; 32]) -> Option<Holder> {
+    let held = |known: &[u8; 32], holder| bool::from(known.ct_eq(hash)).then_some(holder);
     let operator = held(&state.operator, Holder::Operator);
     let backend = state.backend.as_ref().and_then(|known| held(known, Holder::Backend));
     let providers = state.providers.iter();

@@ -5,14 +5,40 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
+use crate::domain::judge::{Judgement, RequestContext};
 use crate::domain::problem::Problem;
+use crate::domain::state::State;
 use crate::domain::token::{self, Holder};
 use crate::service::Service;
 
 /// The sender of a request that has a token of the role `R`, by the log as it is now: another server may have
 /// replaced the token a moment ago. Without the log there is no caller.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller<R>(pub(crate) R);
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<R> {
+    pub(crate) role: R,
+    /// SHA-256 of the token.
+    token: [u8; 32],
+}
+
+impl<R: Role + Copy + Send + 'static> Caller<R> {
+    /// Makes sure that the token still has its role: it may have been replaced while the request arrived.
+    pub(crate) fn expect(&self, state: &State) -> Result<(), Problem> {
+        role::<R>(state, &self.token).map(drop)
+    }
+
+    /// As [`Node::act`](crate::node::Node::act), if the token still has its role when the request is judged.
+    pub(crate) async fn act<T: Send + 'static>(
+        self,
+        service: &Service,
+        mut judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let judge = move |state: &State, context| {
+            self.expect(state)?;
+            judge(state, context)
+        };
+        service.node.act(judge).await
+    }
+}
 
 /// The sender of a request that changes nothing and is shown no secret, who has a token of the role `R`: by the
 /// log as it is now, or, if it cannot be reached, as it was when it could be.
@@ -73,7 +99,8 @@ impl<R: Role> FromRequest for Caller<R> {
         Box::pin(async move {
             let (service, token) = sent(&request)?;
             service.look().await?;
-            role(service, token).map(Caller)
+            let role = role(&service.node.state(), &token)?;
+            Ok(Caller { role, token })
         })
     }
 }
@@ -87,21 +114,21 @@ impl<R: Role> FromRequest for Reader<R> {
         Box::pin(async move {
             let (service, token) = sent(&request)?;
             service.try_look().await?;
-            role(service, token).map(Reader)
+            role(&service.node.state(), &token).map(Reader)
         })
     }
 }
 
-/// What a request is judged by.
-fn sent(request: &HttpRequest) -> Result<(&Service, &str), Problem> {
+/// What a request is judged by, and SHA-256 of its token.
+fn sent(request: &HttpRequest) -> Result<(&Service, [u8; 32]), Problem> {
     let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
     // An older state may have tokens that have been replaced since.
     service.node.expect_current()?;
-    Ok((service, bearer_token(request).ok_or(Problem::TokenMissing)?))
+    Ok((service, token::hash(bearer_token(request).ok_or(Problem::TokenMissing)?)))
 }
 
-fn role<R: Role>(service: &Service, token: &str) -> Result<R, Problem> {
-    let holder = token::holder(&service.node.state(), token).ok_or(Problem::TokenUnknown)?;
+fn role<R: Role>(state: &State, token: &[u8; 32]) -> Result<R, Problem> {
+    let holder = token::holder(state, token).ok_or(Problem::TokenUnknown)?;
     R::of(holder).ok_or(Problem::Forbidden { role: R::WHOSE })
 }
 

@@ -75,12 +75,13 @@ pub(crate) struct OpenedRange {
 #[post("/v1/provider/ranges")]
 async fn open_range(
     service: Data<Service>,
-    Caller(ProviderRole(provider)): Caller<ProviderRole>,
+    caller: Caller<ProviderRole>,
     Json(RangeRequest { count, valid_days }): Json<RangeRequest>,
 ) -> Answer {
+    let ProviderRole(provider) = caller.role;
     let judge =
         move |state: &_, context| judge::open_range(state, context, provider, count, valid_days);
-    Ok(HttpResponse::Created().json(service.node.act(judge).await?))
+    Ok(HttpResponse::Created().json(caller.act(&service, judge).await?))
 }
 
 /// The ranges of a provider.
@@ -121,10 +122,8 @@ struct RangeEntry {
     ),
 )]
 #[get("/v1/provider/ranges")]
-async fn list_ranges(
-    service: Data<Service>,
-    Caller(ProviderRole(number)): Caller<ProviderRole>,
-) -> Answer {
+async fn list_ranges(service: Data<Service>, caller: Caller<ProviderRole>) -> Answer {
+    let ProviderRole(number) = caller.role;
     let now = service.clock.now();
     let state = service.node.state();
     let ranges = judge::active(&state, number)?.counted_ranges(now);
@@ -192,14 +191,18 @@ static SHEETS: Semaphore = Semaphore::const_new(1);
 #[get("/v1/provider/ranges/{first}/codes")]
 async fn print_codes(
     service: Data<Service>,
-    Caller(ProviderRole(number)): Caller<ProviderRole>,
+    caller: Caller<ProviderRole>,
     first: web::Path<u32>,
     web::Query(SheetQuery { generation, format }): web::Query<SheetQuery>,
 ) -> Answer {
     // One sheet at a time: the codes of many large ones would keep reports waiting.
     let _turn = SHEETS.acquire().await;
-    let unspent =
-        judge::unspent_codes(&service.node.state(), &service.keys, number, generation, *first)?;
+    let ProviderRole(number) = caller.role;
+    let unspent = {
+        let state = service.node.state();
+        caller.expect(&state)?;
+        judge::unspent_codes(&state, &service.keys, number, generation, *first)?
+    };
     let format = format.unwrap_or_default();
     let sheet =
         web::block(move || Sheet::new(unspent.codes(), unspent.expires).print(format)).await;
@@ -233,11 +236,12 @@ async fn print_codes(
 #[post("/v1/provider/ranges/{first}/close")]
 async fn close_range(
     service: Data<Service>,
-    Caller(ProviderRole(provider)): Caller<ProviderRole>,
+    caller: Caller<ProviderRole>,
     first: web::Path<u32>,
     web::Query(KeyQuery { generation }): web::Query<KeyQuery>,
 ) -> Answer {
+    let ProviderRole(provider) = caller.role;
     let close = move |state: &_, _| judge::close_range(state, provider, generation, *first);
-    service.node.act(close).await?;
+    caller.act(&service, close).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -55,11 +55,12 @@ impl From<(u16, Token)> for NewProvider {
 #[post("/v1/admin/providers")]
 pub(super) async fn add_provider(
     service: Data<Service>,
-    _: Caller<Operator>,
+    caller: Caller<Operator>,
     Json(ProviderRequest { name }): Json<ProviderRequest>,
 ) -> Answer {
-    let added =
-        service.node.act(move |state, context| judge::add_provider(state, context, &name)).await?;
+    let added = caller
+        .act(&service, move |state, context| judge::add_provider(state, context, &name))
+        .await?;
     Ok(not_stored(HttpResponse::Created(), &NewProvider::from(added)))
 }
 
@@ -192,28 +193,28 @@ enum ShownProvider {
 #[post("/v1/admin/providers/{provider}/{act}")]
 pub(super) async fn change_provider(
     service: Data<Service>,
-    _: Caller<Operator>,
+    caller: Caller<Operator>,
     path: web::Path<(u16, String)>,
 ) -> Answer {
     let (provider, act) = path.into_inner();
     let act: ProviderAct = serde_json::from_value(act.into()).map_err(|_| Problem::NotFound)?;
-    let node = &service.node;
-    let set = |status| node.act(move |state, _| judge::set_status(state, provider, status));
+    let set =
+        |status| caller.act(&service, move |state, _| judge::set_status(state, provider, status));
     match act {
         ProviderAct::Suspend => set(ProviderStatus::Suspended).await?,
         ProviderAct::Resume => set(ProviderStatus::Active).await?,
         ProviderAct::Revoke => set(ProviderStatus::Revoked).await?,
         ProviderAct::Token => {
-            let set = node
-                .act(move |state, context| judge::set_provider_token(state, context, provider))
-                .await?;
+            let judge =
+                move |state: &_, context| judge::set_provider_token(state, context, provider);
+            let set = caller.act(&service, judge).await?;
             return Ok(not_stored(HttpResponse::Ok(), &NewProvider::from(set)));
         }
         ProviderAct::Rotate => {
-            node.act(move |state, _| judge::raise_key(state, provider)).await?;
+            caller.act(&service, move |state, _| judge::raise_key(state, provider)).await?;
         }
         ProviderAct::Key => {
-            let generation = judge::provider(&node.state(), provider)?.generation;
+            let generation = judge::provider(&service.node.state(), provider)?.generation;
             let key = service.keys.provider(provider, generation).to_bytes();
             let key = data_encoding::HEXLOWER.encode(&key);
             let exported = ExportedKey { provider, generation, key };
@@ -245,14 +246,13 @@ struct CodeRequest {
 #[post("/v1/admin/codes/revoke")]
 pub(super) async fn revoke_code(
     service: Data<Service>,
-    _: Caller<Operator>,
+    caller: Caller<Operator>,
     Json(CodeRequest { code }): Json<CodeRequest>,
 ) -> Answer {
     let code: Code = code.parse().map_err(|_| Problem::CodeInvalid)?;
     let keys = Arc::clone(&service.keys);
-    service
-        .node
-        .act(move |state, context| judge::revoke_code(state, &keys, context, &code))
+    caller
+        .act(&service, move |state, context| judge::revoke_code(state, &keys, context, &code))
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -47,10 +47,10 @@ pub(super) async fn tick(service: Data<Service>, _: Caller<Operator>) -> Answer 
 #[post("/v1/admin/clock/resume")]
 pub(super) async fn resume_clock(
     service: Data<Service>,
-    _: Caller<Operator>,
+    caller: Caller<Operator>,
     web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
 ) -> Answer {
-    service.resume_clock(drop_dates).await?;
+    service.resume_clock(move |state| caller.expect(state), drop_dates).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -88,11 +88,11 @@ struct Series {
 #[post("/v1/admin/series")]
 pub(super) async fn start_series(
     service: Data<Service>,
-    _: Caller<Operator>,
+    caller: Caller<Operator>,
     web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
 ) -> Answer {
     let start = move |state: &_, context| judge::start_series(state, context, drop_dates);
-    let series = service.node.act(start).await?;
+    let series = caller.act(&service, start).await?;
     Ok(HttpResponse::Ok().json(Series { series }))
 }
 
@@ -171,14 +171,13 @@ pub(super) async fn get_policy(service: Data<Service>, _: Reader<Operator>) -> H
 #[put("/v1/admin/policy")]
 pub(super) async fn set_policy(
     service: Data<Service>,
-    _: Caller<Operator>,
+    caller: Caller<Operator>,
     web::Query(DropQuery { drop_dates }): web::Query<DropQuery>,
     Json(policy): Json<Policy>,
 ) -> Answer {
     let wanted = policy.clone();
-    service
-        .node
-        .act(move |state, context| judge::set_policy(state, context, &wanted, drop_dates))
+    caller
+        .act(&service, move |state, context| judge::set_policy(state, context, &wanted, drop_dates))
         .await?;
     Ok(HttpResponse::Ok().json(policy))
 }

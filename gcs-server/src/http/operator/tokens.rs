@@ -31,8 +31,8 @@ fn shown(token: &Token) -> HttpResponse {
     responses((status = 200, description = "The new token", body = NewToken)),
 )]
 #[post("/v1/admin/token")]
-pub(super) async fn new_token(service: Data<Service>, _: Caller<Operator>) -> Answer {
-    Ok(shown(&service.node.act(|_, context| judge::replace_operator_token(context)).await?))
+pub(super) async fn new_token(service: Data<Service>, caller: Caller<Operator>) -> Answer {
+    Ok(shown(&caller.act(&service, |_, context| judge::replace_operator_token(context)).await?))
 }
 
 /// Replace the token of backends and back offices
@@ -44,6 +44,6 @@ pub(super) async fn new_token(service: Data<Service>, _: Caller<Operator>) -> An
     responses((status = 200, description = "The new token", body = NewToken)),
 )]
 #[post("/v1/admin/backend-token")]
-pub(super) async fn new_backend_token(service: Data<Service>, _: Caller<Operator>) -> Answer {
-    Ok(shown(&service.node.act(|_, context| judge::replace_backend_token(context)).await?))
+pub(super) async fn new_backend_token(service: Data<Service>, caller: Caller<Operator>) -> Answer {
+    Ok(shown(&caller.act(&service, |_, context| judge::replace_backend_token(context)).await?))
 }

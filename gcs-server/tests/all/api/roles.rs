@@ -1,5 +1,9 @@
 //! Who may do what, and where.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::common::server::{Server, ask, bearer};
@@ -150,4 +154,71 @@ fn a_replaced_token_is_void() {
         let secret = &server.operator.as_bytes()[20..];
         assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name}");
     }
+}
+
+/// A request as it is sent: its head and a part of its body now, the rest later.
+struct Halved {
+    stream: TcpStream,
+    rest: String,
+}
+
+impl Halved {
+    fn begin(server: &Server, token: &str, (method, path): (&str, &str), body: &Value) -> Halved {
+        let body = body.to_string();
+        let (now, rest) = body.split_at(1);
+        let mut stream = TcpStream::connect(server.private).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{now}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        Halved { stream, rest: rest.to_owned() }
+    }
+
+    /// The status of the answer.
+    fn end(mut self) -> u16 {
+        self.stream.write_all(self.rest.as_bytes()).unwrap();
+        let mut answer = String::new();
+        self.stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// The token is looked at when a request begins to arrive. What it asks for is judged when all of it is there.
+#[test]
+fn a_token_that_is_replaced_while_a_request_arrives_is_void() {
+    let server = Server::new();
+    let (provider, token) = server.provider("City hospital");
+    let select = json!({ "provider": provider });
+    let add = json!({ "name": "Intruder" });
+    let policy = server.operate("GET", "/v1/admin/policy", Value::Null).ok();
+    let open = json!({ "count": 1, "valid_days": 20 });
+    let range = ("POST", "/v1/provider/ranges");
+    let asked = [
+        (("POST", "/v1/admin/providers"), add.clone()),
+        (("PUT", "/v1/admin/policy"), policy),
+        (
+            ("POST", "/v1/admin/corrections"),
+            json!({ "act": "retract", "select": select, "position": 1 }),
+        ),
+        (("POST", "/v1/admin/corrections/preview"), json!({ "act": "retract", "select": select })),
+        (("POST", "/v1/admin/codes/revoke"), json!({ "code": "01A0-0Z92-6H3S-GEV5" })),
+    ];
+    // While the token is right, a request may take its time.
+    assert_eq!(Halved::begin(&server, &server.operator, asked[0].0, &add).end(), 201);
+    assert_eq!(Halved::begin(&server, &token, range, &open).end(), 201);
+
+    let begin = |(route, body): &(_, Value)| Halved::begin(&server, &server.operator, *route, body);
+    let begun: Vec<Halved> = asked.iter().map(begin).collect();
+    let of_provider = Halved::begin(&server, &token, range, &open);
+    // They have arrived, as far as they go.
+    std::thread::sleep(Duration::from_millis(300));
+    let path = format!("/v1/admin/providers/{provider}/token");
+    server.operate("POST", &path, Value::Null).ok();
+    server.operate("POST", "/v1/admin/token", Value::Null).ok();
+    for (halved, (route, _)) in begun.into_iter().zip(asked) {
+        assert_eq!(halved.end(), 401, "{route:?}");
+    }
+    assert_eq!(of_provider.end(), 401);
 }
