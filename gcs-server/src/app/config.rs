@@ -369,7 +369,14 @@ fn read(path: &Path) -> Result<Options, ConfigError> {
     toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        ConfigError::File { path: path.to_owned(), line, what: error.message().to_owned() }
+        // The message may show a value that is in the wrong place.
+        let what = match error.message() {
+            message if message.contains('@') => {
+                "the value does not fit this setting (it may have a password, so it is not shown)"
+            }
+            message => message,
+        };
+        ConfigError::File { path: path.to_owned(), line, what: what.to_owned() }
     })
 }
 
@@ -412,6 +419,8 @@ mod tests {
             ("store = 'postgres://u:secret@h/log", "line 3"),
             ("stores = 'postgres://u:secret@h/log'", "stores"),
             ("store = ['postgres://u:secret@h/log']", "line 3"),
+            ("file_memory = 'postgres://u:secret@h/log'", "line 3"),
+            ("workers = 'postgres://u:secret@h/log'", "line 3"),
         ] {
             std::fs::write(&path, format!("data_dir = 'a'\n\n{wrong}\n")).unwrap();
             let said = Config::load(&options).unwrap_err().to_string();

@@ -25,7 +25,7 @@ pub(super) const OTHERS: Duration = Duration::from_secs(60);
 /// Gives a connection to the log of its own.
 type Open = Box<dyn Fn() -> Result<Box<dyn Store>, StoreError> + Send>;
 
-/// What erases bodies from a log, in a thread of its own. Once this is dropped, it ends what it is about.
+/// What erases bodies from a log, in a thread of its own. Once this is dropped, the thread ends the piece that it is at; a start finds the rest.
 #[derive(Debug)]
 pub struct Eraser {
     checkpoints: Checkpoints,

@@ -133,7 +133,7 @@ pub fn move_log(
     while !end(&mut *store, &from, &copy, to, now, random)? {
         copy_rest(&mut *store, &from, &mut copy)?;
     }
-    // Not before the old log is ended: there are never two.
+    // Not before the old log is ended. A copy that was finished earlier stays one that can be used.
     copy.finish()?;
     let (position, head) = (copy.position(), copy.head());
     drop((store, copy));

@@ -301,7 +301,10 @@ impl Appender {
         let chain = self.chain();
         let read = self.apply_after(chain);
         match &read {
-            Err(ReplayError::Log(error)) if error.is_newer() => self.gate.close(Closed::Newer),
+            Err(ReplayError::Log(error)) if error.is_newer() => {
+                tracing::error!(%error, "this server accepts nothing until it is upgraded");
+                self.gate.close(Closed::Newer);
+            }
             Err(ReplayError::Log(error)) if self.store.is_shared() => {
                 let position = chain.position;
                 if !matches!(error, LogError::Moved { .. }) {
