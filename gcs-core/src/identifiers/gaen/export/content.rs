@@ -10,6 +10,7 @@ use super::error::ExportError;
 use super::proto::{self, ALGORITHM, KeyExport, SignatureInfo, SignatureList};
 use super::signing::{ExportPublicKey, ExportSigningKey};
 use super::{MAX_CONTENT_BYTES, MAX_KEYS, MAX_SIGNATURES};
+use crate::digest::Digest;
 use crate::identifiers::gaen::{ExposureKey, INTERVALS_A_DAY};
 
 /// What `export.bin` begins with.
@@ -182,10 +183,11 @@ impl Export {
 
 /// The batch that a signature of the key names.
 fn batch_of(list: &SignatureList, key: &ExportPublicKey, content: &[u8]) -> Option<(u32, u32)> {
+    let digest = Digest::of(content); // Once, however many signatures there are.
     let of_key = list.signatures.iter().find(|signature| {
         let algorithm = signature.info.as_ref().and_then(|info| info.algorithm.as_deref());
         let bytes = signature.signature.as_deref().unwrap_or_default();
-        algorithm == Some(ALGORITHM) && key.verifies(content, bytes)
+        algorithm == Some(ALGORITHM) && key.verifies(&digest, bytes)
     })?;
     read_batch(of_key.batch_num, of_key.batch_size).ok()
 }

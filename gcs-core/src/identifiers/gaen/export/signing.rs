@@ -4,12 +4,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use p256::ecdsa::signature::{Signer as _, Verifier as _};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use p256::pkcs8::{DecodePublicKey as _, EncodePublicKey as _, LineEnding};
 
 use super::error::ExportError;
 use super::proto::{ALGORITHM, SignatureInfo};
+use crate::digest::Digest;
 
 /// Most characters of a key's id or version.
 const MAX_NAME: usize = 64;
@@ -106,8 +108,9 @@ impl ExportPublicKey {
         }
     }
 
-    pub(super) fn verifies(&self, content: &[u8], signature: &[u8]) -> bool {
+    /// Whether a signature is that of the content with this SHA-256 digest.
+    pub(super) fn verifies(&self, content: &Digest, signature: &[u8]) -> bool {
         let Ok(signature) = DerSignature::from_bytes(signature) else { return false };
-        self.0.verify(content, &signature).is_ok()
+        self.0.verify_prehash(&content.0, &signature).is_ok()
     }
 }
