@@ -104,9 +104,24 @@ fn any_changed_byte_is_refused() {
         s.info.as_mut().unwrap().algorithm = Some("1.2.840.10045.4.3.4".to_string());
     };
     assert_eq!(with(&other_algorithm), Err(ExportError::Signature));
-    assert!(matches!(with(&|s| s.batch_size = Some(2)), Err(ExportError::Field { .. })));
+    let error = ExportError::Batch { signed: (1, 2), got: (1, 1) };
+    assert_eq!(with(&|s| s.batch_size = Some(2)), Err(error));
     assert_eq!(of(&content, &[]), Err(ExportError::Signature));
     assert!(matches!(of(&content, &[7]), Err(ExportError::Protobuf { .. })));
+}
+
+/// `openssl ecparam -genkey` writes the name of the curve first.
+#[test]
+fn a_key_behind_the_name_of_its_curve_is_read() {
+    let curve = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let sec1 = p256::SecretKey::from_slice(&[9; 32]).unwrap();
+    let sec1 = sec1.to_sec1_pem(p256::pkcs8::LineEnding::LF).unwrap();
+    let public = ExportSigningKey::from_bytes(&[9; 32], "1", "1").unwrap().public();
+    for pem in [sec1.to_string(), [curve, &sec1].concat()] {
+        assert_eq!(ExportSigningKey::from_pem(&pem, "1", "1").unwrap().public(), public);
+    }
+    let error = ExportSigningKey::from_pem(curve, "1", "1").map(|_| ());
+    assert_eq!(error, Err(ExportError::NotAKey));
 }
 
 #[test]
@@ -119,7 +134,7 @@ fn one_of_several_signatures_is_enough() {
     let eleven = vec![new; 11];
     let error = ExportError::TooMany { what: "signatures", max: 10, got: 11 };
     assert_eq!(sample().to_zip(&eleven), Err(error));
-    assert_eq!(sample().to_zip(&[]), Err(ExportError::KeyName));
+    assert_eq!(sample().to_zip(&[]), Err(ExportError::NoSigningKey));
     for (id, version) in [("", "1"), ("1", ""), ("a b", "1"), ("1", "v-1"), (&*"x".repeat(65), "1")]
     {
         let key = ExportSigningKey::from_bytes(&[9; 32], id, version);
