@@ -196,15 +196,15 @@ pub(crate) mod seeds {
         let nested = ["[".repeat(130), "]".repeat(130)].concat();
         let nested = format!(r#"{{"v":2,"id":"x","o":"A","mp":"P","z":{nested}}}"#);
         let texts = [
-            &nested,
-            r#"{"v":2,"id":"x","o":"A","mp":"P","z":1e999}"#,
-            r#"{"v":2,"id":"x","o":"A","mp":"P","z":"\ud800"}"#,
-            r#"{"v":2,"id":"x","o":"A","md":"P","rs":-60}"#,
             r#"{"v":2,"id":"dGVtcA==","o":"SG_OTC","mp":"Phone"}"#,
             r#"{"v":2,"id":"dGVtcA==","o":"SG_OTC","mc":"Phone","rs":-60.5}"#,
             r#"{"id":"dGVtcA==","md":"Phone","rc":-60,"o":"SG_OTC","v":2}"#,
             r#"{"v":1,"msg":"dGVtcA==","org":"AU_DTA","modelP":"Phone"}"#,
             r#"{"v":1,"msg":"dGVtcA==","org":"AU_DTA","modelC":"Phone","rssi":-60,"txPower":7}"#,
+            r#"{"v":2,"id":"x","o":"A","mp":"P","z":1e999}"#,
+            r#"{"v":2,"id":"x","o":"A","mp":"P","z":"\ud800"}"#,
+            r#"{"v":2,"id":"x","o":"A","md":"P","rs":-60}"#,
+            &nested,
         ];
         texts.map(|text| text.as_bytes().to_vec()).to_vec()
     }
