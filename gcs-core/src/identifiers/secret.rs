@@ -3,7 +3,7 @@
 use core::fmt;
 
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, ZeroizeOnDrop};
 
 /// Secret bytes: wiped when dropped, compared in the same time whatever they are, hidden in
 /// `Debug`.
@@ -15,6 +15,8 @@ impl<const N: usize> Drop for Secret<N> {
         self.0.zeroize();
     }
 }
+
+impl<const N: usize> ZeroizeOnDrop for Secret<N> {}
 
 impl<const N: usize> PartialEq for Secret<N> {
     fn eq(&self, other: &Secret<N>) -> bool {
@@ -53,6 +55,10 @@ pub(super) fn hkdf<const N: usize>(key: &[u8], info: &[&[u8]]) -> Secret<N> {
     }
 }
 
+/// Compiles only for what is wiped when dropped.
+#[cfg(test)]
+pub(super) fn wiped<T: ZeroizeOnDrop>(_: &T) {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +74,16 @@ mod tests {
             assert_ne!(secret, other);
         }
         assert_eq!(format!("{secret:?}"), "..");
+        wiped(&secret);
+    }
+
+    /// What hashes secrets holds them, or what follows from them.
+    #[test]
+    #[cfg(any(feature = "bluetrace", feature = "dp3t", feature = "gaen"))]
+    fn hashers_are_wiped() {
+        use hmac::{KeyInit as _, Mac as _};
+        wiped(&sha2::Sha256::default());
+        let hmac = hmac::Hmac::<sha2::Sha256>::new_from_slice(b"key").unwrap();
+        wiped(&hmac.finalize());
     }
 }

@@ -181,8 +181,8 @@ impl fmt::Debug for ReportAuthorizationKey {
     }
 }
 
-/// A report whose signature was verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A report whose signature was verified. `Debug` shows only its span and what its memo is about.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Report {
     verifying_key: [u8; 32],
     /// tck of the number before the first.
@@ -260,6 +260,12 @@ impl Report {
     }
 }
 
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Report({:?}, {:?})", self.first..=self.last, self.memo_type)
+    }
+}
+
 /// The numbers from `first` on, given the key before.
 fn numbers(
     verifying_key: [u8; 32],
@@ -326,6 +332,7 @@ mod tests {
         assert_eq!((read.memo_type(), read.memo()), (MemoType::CoEpi, &b"symptom data"[..]));
         assert!(read.numbers().eq(key.numbers().skip(1).take(9)));
         assert_eq!(read.len(), 9);
+        assert_eq!(format!("{read:?}"), "Report(2..=10, CoEpi)");
     }
 
     #[test]
@@ -386,6 +393,11 @@ mod tests {
         assert_eq!(key.number(0), None);
         assert_eq!(key.number(65_535), key.numbers().last());
         assert_eq!(format!("{key:?}"), "ReportAuthorizationKey(..)");
+    }
+
+    #[test]
+    fn a_key_is_wiped() {
+        crate::identifiers::secret::wiped(&ReportAuthorizationKey::new([1; 32]).0);
     }
 
     /// A key of low order verifies a signature of anything by the lax rules.

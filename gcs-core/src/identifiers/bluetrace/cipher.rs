@@ -45,3 +45,11 @@ impl Cipher {
         Some(plaintext)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_cipher_is_wiped() {
+        crate::identifiers::secret::wiped(&super::Cipher::new(&[1; 32]).0);
+    }
+}

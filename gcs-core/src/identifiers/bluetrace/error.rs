@@ -52,13 +52,21 @@ pub struct NoDayKey {
     pub got: Date,
 }
 
-/// Bytes that are not an upload token of this authority, or one that is too old.
+/// A text that is not an upload token of this authority, or one that is too long or too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// It was not made with this key, or was changed.
     #[error("this is not an upload token of this authority")]
     Foreign,
+    /// Its text is, or would be, too long.
+    #[error("an upload token has at most {max} characters, got {got}")]
+    TooLong {
+        /// The limit.
+        max: usize,
+        /// Its length in bytes.
+        got: usize,
+    },
     /// It was made too long ago.
     #[error("an upload token is good for {max} ms, this one is {got} ms old")]
     Expired {
@@ -116,7 +124,8 @@ pub enum UploadError {
     /// It is not JSON.
     #[error("the upload file is not JSON at byte {position}")]
     Syntax {
-        /// The first byte that cannot be there, from 0.
+        /// The byte that cannot be there, from 0. If that is within a name or value, the byte at
+        /// which this ends: its last one, or the one behind a number or word.
         position: u64,
     },
     /// A member has a value of another type, or is there twice.
@@ -128,11 +137,11 @@ pub enum UploadError {
         expected: &'static str,
     },
     /// A name or a value outside of the lists is too long.
-    #[error("a value has at most {max} bytes, the one that ends at byte {position} has more")]
+    #[error("a value has at most {max} bytes, byte {position} is one too many")]
     TooLong {
         /// The limit in bytes.
         max: usize,
-        /// Its last byte, from 0.
+        /// The first byte that is too many, from 0.
         position: u64,
     },
     /// It ended too early.

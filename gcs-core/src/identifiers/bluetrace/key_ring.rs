@@ -7,7 +7,7 @@ use super::cipher::Cipher;
 use super::error::NoDayKey;
 use super::record::UploadRecord;
 use super::temp_id::{TempId, TempIdContent};
-use super::user::UserId;
+use super::user::{Hai, UserId};
 use super::{LAST_WINDOW, WINDOW_SECONDS, date_of, window_of};
 use crate::date::Date;
 use crate::identifiers::secret::{Secret, hkdf, hmac};
@@ -91,18 +91,22 @@ pub enum Verdict {
     /// The TempID is real, and was not valid at the record's time. OpenTrace's iOS app goes on
     /// broadcasting the first TempID of a batch, so this happens to honest phones.
     ExpiredId(TempIdContent),
-    /// No key opens the TempID. It may be another authority's.
+    /// The record names another authority. Nothing was opened: what it heard is for that
+    /// authority to judge.
+    OtherAuthority,
+    /// No key opens the TempID.
     FailedDecryption,
 }
 
 impl Verdict {
     /// The name that OpenTrace gives it as `invalidReason`; `None` if the record is valid.
+    /// OpenTrace tries its own keys on a record of another authority, and so they fail.
     pub fn invalid_reason(&self) -> Option<&'static str> {
         match self {
             Verdict::Valid(_) => None,
             Verdict::NoMsg => Some("no_msg"),
             Verdict::ExpiredId(_) => Some("expired_id"),
-            Verdict::FailedDecryption => Some("failed_decryption"),
+            Verdict::OtherAuthority | Verdict::FailedDecryption => Some("failed_decryption"),
         }
     }
 }
@@ -127,11 +131,14 @@ impl KeyRing {
             self.oldest = after(self.oldest);
         }
         let mut secret = self.secret.clone();
-        self.days.clear();
-        for day in self.oldest.days()..=newest.max(self.oldest.days()) {
-            self.days.push(DayKeys::new(&secret, day));
+        let dates = self.oldest.days()..=newest.max(self.oldest.days());
+        // A vector that grows leaves copies of keys behind.
+        let mut days = Vec::with_capacity(dates.clone().count());
+        for day in dates {
+            days.push(DayKeys::new(&secret, day));
             secret = ratchet(&secret);
         }
+        self.days = days;
     }
 
     /// The first date that has a key.
@@ -171,7 +178,8 @@ impl KeyRing {
     /// window give the same.
     ///
     /// # Errors
-    /// [`NoDayKey`] if `now` is not on a date that the ring was advanced to.
+    /// [`NoDayKey`] if the ring has no key for some of the 25 hours. On the date that it was
+    /// advanced to, it has all.
     pub fn batch(&self, user: &UserId, now: u64) -> Result<Batch, NoDayKey> {
         let first = window_of(now).ok_or_else(|| self.no_key(Date::of_time(now)))?;
         let minted = |window| {
@@ -192,12 +200,16 @@ impl KeyRing {
         order.filter_map(|at| self.days.get(at)).find_map(|keys| temp_id.open(&keys.enc))
     }
 
-    /// What an authority finds in a record. One trial for most records, and one for each day that
-    /// is kept for a record that no key opens.
-    pub fn judge(&self, record: &UploadRecord) -> Verdict {
+    /// What an authority, `own`, finds in a record. A record that names no authority counts as
+    /// its own. One trial for most records, and one for each day that is kept for a record that no
+    /// key opens.
+    pub fn judge(&self, own: &Hai, record: &UploadRecord) -> Verdict {
         let Some(msg) = record.msg.as_deref().filter(|msg| !msg.is_empty()) else {
             return Verdict::NoMsg;
         };
+        if record.org.as_deref().is_some_and(|org| org != own.as_str()) {
+            return Verdict::OtherAuthority;
+        }
         let near = Date::of_time(record.time_ms / 1000);
         match msg.parse().ok().and_then(|temp_id| self.open(&temp_id, near)) {
             None => Verdict::FailedDecryption,
@@ -258,6 +270,10 @@ mod tests {
     const DAY: u32 = 18_400;
     const USER: UserId = UserId([5; 21]);
 
+    fn own() -> Hai {
+        "SG_OTC".parse().unwrap()
+    }
+
     fn record(time_ms: u64, msg: Option<&str>) -> UploadRecord {
         let msg = msg.map(ToString::to_string);
         let (org, model_p, model_c, rssi, tx_power) = (None, None, None, None, None);
@@ -285,7 +301,21 @@ mod tests {
         // A clock that goes back changes nothing.
         ring.advance(date(3));
         assert_eq!((ring.oldest(), ring.newest()), (date(DAY + 1), date(DAY + 25)));
-        assert!(!format!("{ring:?}").contains("7, 7"));
+    }
+
+    #[test]
+    fn debug_shows_dates_alone() {
+        let ring = KeyRing::new(date(DAY), [7; 32], date(DAY));
+        assert_eq!(format!("{ring:?}"), "KeyRing(2020-05-18 to 2020-05-20)");
+    }
+
+    /// A vector that grew has room to spare.
+    #[test]
+    fn no_copies_of_keys_are_left_behind() {
+        let mut ring = KeyRing::new(date(DAY), [7; 32], date(DAY));
+        assert_eq!((ring.days.len(), ring.days.capacity()), (3, 3));
+        ring.advance(date(DAY + 22));
+        assert_eq!((ring.days.len(), ring.days.capacity()), (25, 25));
     }
 
     #[test]
@@ -320,7 +350,8 @@ mod tests {
         let id = ring.mint(&USER, window).unwrap();
         let (start, expiry) = times(window);
         let content = TempIdContent { user: USER, start, expiry };
-        let verdict = |time_ms| ring.judge(&record(time_ms, Some(&id.to_string())));
+        let own = own();
+        let verdict = |time_ms| ring.judge(&own, &record(time_ms, Some(&id.to_string())));
         let (from, to) = (u64::from(start) * 1000, u64::from(expiry) * 1000);
         assert_eq!(verdict(from - 1), Verdict::ExpiredId(content));
         assert_eq!(verdict(from), Verdict::Valid(content));
@@ -329,16 +360,36 @@ mod tests {
         for far in [0, to + 10 * 86_400_000, u64::MAX] {
             assert_eq!(verdict(far), Verdict::ExpiredId(content));
         }
-        assert_eq!(ring.judge(&record(from, None)), Verdict::NoMsg);
-        assert_eq!(ring.judge(&record(from, Some(""))), Verdict::NoMsg);
+        assert_eq!(ring.judge(&own, &record(from, None)), Verdict::NoMsg);
+        assert_eq!(ring.judge(&own, &record(from, Some(""))), Verdict::NoMsg);
         let other = KeyRing::new(date(DAY), [8; 32], date(DAY + 5)).mint(&USER, window).unwrap();
         for msg in [other.to_string(), "text".to_string(), id.to_string().replace('=', "")] {
-            assert_eq!(ring.judge(&record(from, Some(&msg))), Verdict::FailedDecryption);
+            assert_eq!(ring.judge(&own, &record(from, Some(&msg))), Verdict::FailedDecryption);
         }
         let reasons = [Verdict::Valid(content), Verdict::NoMsg, Verdict::ExpiredId(content)];
         let reasons = reasons.map(|verdict| verdict.invalid_reason());
         assert_eq!(reasons, [None, Some("no_msg"), Some("expired_id")]);
         assert_eq!(Verdict::FailedDecryption.invalid_reason(), Some("failed_decryption"));
+    }
+
+    #[test]
+    fn what_is_of_another_authority_is_never_opened() {
+        let ring = KeyRing::new(date(DAY), [7; 32], date(DAY));
+        let window = windows_of(date(DAY)).start;
+        let id = ring.mint(&USER, window).unwrap().to_string();
+        let time_ms = u64::from(window) * 900_000;
+        let judged = |org: Option<&str>, msg| {
+            let org = org.map(ToString::to_string);
+            ring.judge(&own(), &UploadRecord { org, ..record(time_ms, msg) })
+        };
+        for org in [Some("SG_OTC"), None] {
+            assert!(matches!(judged(org, Some(&id)), Verdict::Valid(_)), "{org:?}");
+        }
+        for org in ["AU_DTA", "sg_otc", "SG_OTC ", ""] {
+            assert_eq!(judged(Some(org), Some(&id)), Verdict::OtherAuthority, "{org:?}");
+        }
+        assert_eq!(judged(Some("AU_DTA"), None), Verdict::NoMsg);
+        assert_eq!(Verdict::OtherAuthority.invalid_reason(), Some("failed_decryption"));
     }
 
     #[test]

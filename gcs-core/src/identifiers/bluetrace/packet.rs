@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +19,12 @@ pub const MAX_PACKET_BYTES: usize = 512;
 /// | spelling | both | peripheral, read from it | central, written to the peripheral |
 /// |---|---|---|---|
 /// | version 2 | `v`, `id`, `o` | `mp` | `mc`, `rs` |
-/// | version 2, other names | `v`, `id`, `o` | `md` | `md`, `rc` |
+/// | version 2, other names | `v`, `id`, `o` | `md` | `md`, `rc` or `rs` |
 /// | version 1 | `v`, `msg`, `org` | `modelP` | `modelC`, `rssi`, `txPower` or not |
 ///
-/// All three are read; version 2 is written. Other members are ignored.
+/// All three are read; version 2 is written. Other members are ignored. Signal strength and
+/// transmission power are whole numbers of dBm in 8 bits, as in Bluetooth: a fraction is rounded,
+/// and what does not fit is an error.
 ///
 /// ```
 /// use gcs_core::identifiers::bluetrace::{Packet, Role};
@@ -37,7 +40,9 @@ pub const MAX_PACKET_BYTES: usize = 512;
 /// assert_eq!(Packet::from_json(&json)?, packet);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows only the authority and the role.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Packet {
     /// The TempID as text. Of another authority it may be anything.
     pub id: String,
@@ -49,6 +54,12 @@ pub struct Packet {
     pub role: Role,
 }
 
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Packet({}, {:?})", self.org, self.role)
+    }
+}
+
 /// Which of two phones sends a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -57,9 +68,9 @@ pub enum Role {
     /// The one that scans and connects. It tells the other what it measured.
     Central {
         /// Signal strength in dBm.
-        rssi: i32,
+        rssi: i8,
         /// Transmission power in dBm; only packets of version 1 have it.
-        tx_power: Option<i32>,
+        tx_power: Option<i8>,
     },
 }
 
@@ -77,9 +88,9 @@ struct Version1 {
     #[serde(rename = "modelC")]
     model_c: Option<String>,
     #[serde(default, deserialize_with = "whole")]
-    rssi: Option<i32>,
+    rssi: Option<i8>,
     #[serde(default, rename = "txPower", deserialize_with = "whole")]
-    tx_power: Option<i32>,
+    tx_power: Option<i8>,
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -95,9 +106,9 @@ struct Version2 {
     #[serde(skip_serializing)]
     md: Option<String>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    rs: Option<i32>,
+    rs: Option<i8>,
     #[serde(default, deserialize_with = "whole", skip_serializing)]
-    rc: Option<i32>,
+    rc: Option<i8>,
 }
 
 impl Packet {
@@ -150,8 +161,12 @@ impl Version1 {
 impl Version2 {
     fn read(self) -> Result<Packet, PacketError> {
         let Version2 { v: _, id, o, mp, mc, md, rs, rc } = self;
-        let is_central = mc.is_some() || md.is_some() && rc.is_some();
-        let (rssi, member) = if md.is_some() { (rc, "rc") } else { (rs, "rs") };
+        let member = "one of rs and rc";
+        if rs.is_some() && rc.is_some() {
+            return Err(PacketError::Rssi { member });
+        }
+        let rssi = rs.or(rc);
+        let is_central = mc.is_some() || md.is_some() && rssi.is_some();
         let model = only([mp, mc, md], "mp, mc and md")?;
         Ok(Packet { id, org: o.parse()?, model, role: role(is_central, rssi, None, member)? })
     }
@@ -169,8 +184,8 @@ fn only<const N: usize>(
 
 fn role(
     is_central: bool,
-    rssi: Option<i32>,
-    tx_power: Option<i32>,
+    rssi: Option<i8>,
+    tx_power: Option<i8>,
     member: &'static str,
 ) -> Result<Role, PacketError> {
     match (is_central, rssi) {
@@ -183,6 +198,7 @@ fn role(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use proptest::prelude::*;
 
     fn packet(role: Role) -> Packet {
@@ -199,6 +215,8 @@ mod tests {
             (r#"{"id":"dGVtcA==","mc":"Phone 1","rs":-59.5,"o":"SG_OTC","v":2}"#, central(None)),
             (r#"{"id":"dGVtcA==","md":"Phone 1","o":"SG_OTC","v":2}"#, packet(Role::Peripheral)),
             (r#"{"id":"dGVtcA==","md":"Phone 1","rc":-60,"o":"SG_OTC","v":2}"#, central(None)),
+            (r#"{"id":"dGVtcA==","md":"Phone 1","rs":-60,"o":"SG_OTC","v":2}"#, central(None)),
+            (r#"{"id":"dGVtcA==","mc":"Phone 1","rc":-60,"o":"SG_OTC","v":2}"#, central(None)),
             (
                 r#"{"v":1,"msg":"dGVtcA==","org":"SG_OTC","modelP":"Phone 1"}"#,
                 packet(Role::Peripheral),
@@ -222,8 +240,15 @@ mod tests {
         let good = r#"{"v":2,"id":"x","o":"A","mc":"m","rs":-60}"#;
         assert!(Packet::from_json(good.as_bytes()).is_ok());
         assert_eq!(of(&good.replace("2", "3")), PacketError::Version { got: 3 });
-        assert_eq!(of(&good.replace(",\"rs\":-60", "")), PacketError::Rssi { member: "rs" });
-        assert_eq!(of(&good.replace("mc", "mp")), PacketError::Rssi { member: "rs" });
+        for json in [
+            good.replace(",\"rs\":-60", ""),
+            good.replace("mc", "mp"),
+            good.replace("mc", "mp").replace("rs", "rc"),
+            good.replace('}', ",\"rc\":-60}"),
+            good.replace('}', ",\"rc\":-60}").replace("mc", "md"),
+        ] {
+            assert_eq!(of(&json), PacketError::Rssi { member: "one of rs and rc" }, "{json}");
+        }
         assert_eq!(of(&good.replace("\"mc\":\"m\",", "")), model("mp, mc and md", 0));
         assert_eq!(of(&good.replace("mc", "mp\":\"a\",\"md")), model("mp, mc and md", 2));
         assert!(matches!(of(&good.replace("\"A\"", "\"a\"")), PacketError::Hai(_)));
@@ -241,13 +266,38 @@ mod tests {
         assert!(matches!(long.to_json(), Err(PacketError::TooLong { .. })));
     }
 
+    #[test]
+    fn debug_shows_nothing_that_tells_a_phone_from_others() {
+        let central = packet(Role::Central { rssi: -60, tx_power: None });
+        let text = "Packet(SG_OTC, Central { rssi: -60, tx_power: None })";
+        assert_eq!(format!("{central:?}"), text);
+    }
+
+    #[test]
+    fn a_signal_strength_that_is_none_is_refused() {
+        let read = |rssi: &str| {
+            let json = format!(r#"{{"v":2,"id":"x","o":"A","mc":"m","rs":{rssi}}}"#);
+            Packet::from_json(json.as_bytes()).map(|packet| match packet.role {
+                Role::Central { rssi, .. } => rssi,
+                Role::Peripheral => 0,
+            })
+        };
+        for (text, rssi) in [("127.49", 127), ("-128.49", -128), ("-0.5", -1), ("0.4", 0)] {
+            assert_eq!(read(text), Ok(rssi), "{text}");
+        }
+        for text in ["127.5", "-128.5", "1e300", "-1e300", "2147483648"] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with("`rs` is of another type or has a value that"), "{error}");
+        }
+    }
+
     fn model(expected: &'static str, got: usize) -> PacketError {
         PacketError::Model { expected, got }
     }
 
     proptest! {
         #[test]
-        fn packets_round_trip(id in "\\PC{0,30}", org in "[A-Z0-9_]{1,32}", model in "\\PC{0,20}", rssi: Option<i32>) {
+        fn packets_round_trip(id in "\\PC{0,30}", org in "[A-Z0-9_]{1,32}", model in "\\PC{0,20}", rssi: Option<i8>) {
             let role = rssi.map_or(Role::Peripheral, |rssi| Role::Central { rssi, tx_power: None });
             let packet = Packet { id, org: org.parse().unwrap(), model, role };
             prop_assert_eq!(Packet::from_json(&packet.to_json().unwrap()), Ok(packet));

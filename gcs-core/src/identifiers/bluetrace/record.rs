@@ -1,7 +1,10 @@
 //! One record or event of an upload file.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
+use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 
 use super::error::RecordError;
@@ -11,8 +14,9 @@ use crate::json;
 const LARGEST_SECONDS: u64 = 10_000_000_000;
 
 /// A meeting as a phone recorded it. Both apps of OpenTrace write these members; any but the time
-/// may be missing or null, and other members are ignored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// may be missing or null, and other members are ignored. `Debug` shows only the time, and which
+/// members are there.
+#[derive(Clone, PartialEq, Eq)]
 pub struct UploadRecord {
     /// Unix time in milliseconds. In the file it is an integer in seconds; above 10^10 it is
     /// milliseconds.
@@ -25,10 +29,11 @@ pub struct UploadRecord {
     pub model_p: Option<String>,
     /// Model of the phone that was the central.
     pub model_c: Option<String>,
-    /// Signal strength in dBm. iOS writes a fraction, which is rounded.
-    pub rssi: Option<i32>,
-    /// Transmission power in dBm.
-    pub tx_power: Option<i32>,
+    /// Signal strength in dBm, in 8 bits as in Bluetooth: a record with another is refused. iOS
+    /// writes a fraction, which is rounded.
+    pub rssi: Option<i8>,
+    /// Transmission power in dBm, likewise.
+    pub tx_power: Option<i8>,
 }
 
 /// What a phone's scanner did and when, as the phone recorded it.
@@ -50,9 +55,9 @@ struct Members {
     #[serde(rename = "modelC")]
     model_c: Option<String>,
     #[serde(default, deserialize_with = "whole")]
-    rssi: Option<i32>,
+    rssi: Option<i8>,
     #[serde(default, rename = "txPower", deserialize_with = "whole")]
-    tx_power: Option<i32>,
+    tx_power: Option<i8>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +75,22 @@ impl UploadRecord {
     }
 }
 
+impl fmt::Debug for UploadRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UploadRecord { time_ms, msg, org, model_p, model_c, rssi, tx_power } = self;
+        let members = [
+            ("msg", msg.is_some()),
+            ("org", org.is_some()),
+            ("model_p", model_p.is_some()),
+            ("model_c", model_c.is_some()),
+            ("rssi", rssi.is_some()),
+            ("tx_power", tx_power.is_some()),
+        ];
+        let there: Vec<_> = members.iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
+        write!(f, "UploadRecord({time_ms} ms, {there:?})")
+    }
+}
+
 impl UploadEvent {
     pub(super) fn from_json(json: &[u8]) -> Result<UploadEvent, RecordError> {
         let EventMembers { timestamp, msg } = json::from_slice(json)?;
@@ -81,9 +102,11 @@ fn milliseconds(timestamp: u64) -> u64 {
     if timestamp > LARGEST_SECONDS { timestamp } else { timestamp * 1000 }
 }
 
-/// A number rounded to a whole one, halves away from zero; null is none.
-pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
-    let number = Option::<f64>::deserialize(deserializer)?;
-    // A cast cuts the fraction off, and ends at the ends of the range.
-    Ok(number.map(|number| (number + if number < 0.0 { -0.5 } else { 0.5 }) as i32))
+/// A number rounded to a whole one of 8 bits, halves away from zero; null is none.
+pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i8>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    // Casts cut the fraction off, and end at the ends of the range.
+    let rounded = (number + if number < 0.0 { -0.5 } else { 0.5 }) as i64;
+    let whole = i8::try_from(rounded).map(Some);
+    whole.map_err(|_| D::Error::invalid_value(Unexpected::Float(number), &"-128 to 127"))
 }

@@ -16,7 +16,7 @@ use crate::{base64, json};
 /// How long an upload token is good for, in seconds.
 pub const TOKEN_SECONDS: u64 = 7200;
 
-/// Most characters of a token that is read.
+/// Most characters of a token.
 const MAX_TEXT: usize = 1024;
 
 /// What allows a phone to upload, for two hours: who may, since when, and by which upload code.
@@ -36,9 +36,10 @@ const MAX_TEXT: usize = 1024;
 ///     created_ms: 1_586_000_000_123,
 ///     upload_code: "123456".to_string(),
 /// };
-/// let text = token.seal(&key, [9; 16]); // In a real server: a random IV, never twice.
+/// let text = token.seal(&key, [9; 16])?; // In a real server: a random IV, never twice.
 /// assert_eq!(UploadToken::open(&key, &text, 1_586_007_200_123), Ok(token));
 /// # assert!(UploadToken::open(&key, &text, 1_586_007_200_124).is_err());
+/// # Ok::<(), gcs_core::identifiers::bluetrace::TokenError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct UploadToken {
@@ -61,27 +62,33 @@ struct Members {
 
 impl UploadToken {
     /// Its text. Under one key, no IV may be used for two tokens.
-    pub fn seal(&self, key: &AuthorityKey, iv: [u8; 16]) -> String {
+    ///
+    /// # Errors
+    /// [`TokenError::TooLong`] if its upload code makes it longer than 1024 characters.
+    pub fn seal(&self, key: &AuthorityKey, iv: [u8; 16]) -> Result<String, TokenError> {
         let uid = self.user;
         let created_at = seconds(self.created_ms);
         let upload = serde_json::Value::from(self.upload_code.as_str());
         let json = format!(r#"{{"uid":"{uid}","createdAt":{created_at},"upload":{upload}}}"#);
-        BASE64.encode(&Cipher::new(&key.0.0).seal(iv, json.as_bytes()))
+        let text = BASE64.encode(&Cipher::new(&key.0.0).seal(iv, json.as_bytes()));
+        expect_length(&text).map(|()| text)
     }
 
     /// The token of a text that comes at a Unix time in milliseconds.
     ///
     /// # Errors
-    /// [`TokenError::Foreign`] if it was not sealed with this key; [`TokenError::Expired`] if it
-    /// is older than [`TOKEN_SECONDS`]. A token from the future, by another node's clock, is new.
+    /// [`TokenError::TooLong`] if it has more than 1024 characters; [`TokenError::Foreign`] if it
+    /// was not sealed with this key; [`TokenError::Expired`] if it is older than
+    /// [`TOKEN_SECONDS`]. A token from the future, by another node's clock, is new.
     pub fn open(key: &AuthorityKey, text: &str, now_ms: u64) -> Result<UploadToken, TokenError> {
+        expect_length(text)?;
         let token = UploadToken::decrypt(key, text).ok_or(TokenError::Foreign)?;
         let (max, got) = (TOKEN_SECONDS * 1000, now_ms.saturating_sub(token.created_ms));
         if got > max { Err(TokenError::Expired { max, got }) } else { Ok(token) }
     }
 
     fn decrypt(key: &AuthorityKey, text: &str) -> Option<UploadToken> {
-        let sealed = base64::decode(text).filter(|_| text.len() <= MAX_TEXT)?;
+        let sealed = base64::decode(text)?;
         let json = Cipher::new(&key.0.0).open(&sealed)?;
         let members: Members = json::from_slice(&json).ok()?;
         Some(UploadToken {
@@ -91,6 +98,11 @@ impl UploadToken {
             upload_code: members.upload,
         })
     }
+}
+
+fn expect_length(text: &str) -> Result<(), TokenError> {
+    let (max, got) = (MAX_TEXT, text.len());
+    if got > max { Err(TokenError::TooLong { max, got }) } else { Ok(()) }
 }
 
 /// Seconds as JavaScript writes them: without zeros at their end.
@@ -120,7 +132,7 @@ mod tests {
         #[test]
         fn tokens_round_trip(user: [u8; 21], created_ms in 0..1u64 << 45, upload_code in "\\PC{0,12}", iv: [u8; 16]) {
             let token = UploadToken { user: UserId(user), created_ms, upload_code };
-            let text = token.seal(&key(), iv);
+            let text = token.seal(&key(), iv).unwrap();
             prop_assert_eq!(UploadToken::open(&key(), &text, created_ms), Ok(token.clone()));
             prop_assert_eq!(UploadToken::open(&key(), &text, 0), Ok(token));
             prop_assert_eq!(UploadToken::open(&AuthorityKey::new([9; 32]), &text, 0), Err(TokenError::Foreign));
@@ -131,12 +143,34 @@ mod tests {
     fn a_token_is_good_for_7200_seconds_and_no_millisecond_more() {
         let created_ms = 1_586_000_000_123;
         let token = UploadToken { user: UserId([1; 21]), created_ms, upload_code: "A".to_string() };
-        let text = token.seal(&key(), [3; 16]);
+        let text = token.seal(&key(), [3; 16]).unwrap();
         assert_eq!(UploadToken::open(&key(), &text, created_ms + 7_200_000), Ok(token));
         assert_eq!(
             UploadToken::open(&key(), &text, created_ms + 7_200_001),
             Err(TokenError::Expired { max: 7_200_000, got: 7_200_001 })
         );
+    }
+
+    #[test]
+    fn a_token_has_at_most_1024_characters() {
+        let of = |length: usize| {
+            let json = r#"{"uid":"AbCdEfGhIjKlMnOpQrStUvWxYz01","createdAt":1,"upload":"1"}"#;
+            let padded = [json, &" ".repeat(length - json.len())].concat();
+            let text = BASE64.encode(&Cipher::new(&key().0.0).seal([1; 16], padded.as_bytes()));
+            UploadToken::open(&key(), &text, 0).map(|token| token.upload_code)
+        };
+        assert_eq!(of(736), Ok("1".to_string()));
+        let error = TokenError::TooLong { max: 1024, got: 1028 };
+        assert_eq!(of(737), Err(error));
+        // What is sealed can be opened. Its JSON has 64 characters besides the code.
+        let sealed = |length| {
+            let upload_code = "x".repeat(length);
+            let token = UploadToken { user: UserId([1; 21]), created_ms: 1000, upload_code };
+            (token.clone(), token.seal(&key(), [3; 16]))
+        };
+        let (token, text) = sealed(736 - 64);
+        assert_eq!(UploadToken::open(&key(), &text.unwrap(), 0), Ok(token));
+        assert_eq!(sealed(736 - 63).1, Err(error));
     }
 
     #[test]
@@ -165,7 +199,7 @@ mod tests {
                 "{json}"
             );
         }
-        for text in ["", "AAAA", "x", &sealed(good)[1..], &sealed(&"1".repeat(2000))] {
+        for text in ["", "AAAA", "x", &sealed(good)[1..]] {
             assert_eq!(UploadToken::open(&key(), text, 0), Err(TokenError::Foreign));
         }
         for created_at in ["-1", "1e300"] {

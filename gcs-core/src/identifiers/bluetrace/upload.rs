@@ -150,6 +150,10 @@ impl UploadReader {
     fn step(&mut self, byte: u8) -> Result<Option<UploadPart>, UploadError> {
         let inside = matches!(self.place, Place::InName | Place::InMember | Place::InElement);
         let fed = if inside { self.value.feed(byte) } else { Fed::Behind };
+        let is_listed = self.place == Place::InElement;
+        if inside && !is_listed && self.value.bytes().is_err() {
+            return Err(self.too_long());
+        }
         let part = match (inside, fed) {
             (true, Fed::Last | Fed::Behind) => self.complete()?,
             _ => None,
@@ -194,8 +198,7 @@ impl UploadReader {
             self.place = Place::AfterElement;
             return Ok(Some(self.element()));
         }
-        let (max, position) = (MAX_VALUE_BYTES, self.position);
-        let bytes = self.value.bytes().map_err(|_| UploadError::TooLong { max, position })?;
+        let bytes = self.value.bytes().map_err(|_| self.too_long())?;
         let json = str::from_utf8(bytes).map_err(|_| self.syntax())?;
         if self.place == Place::InName {
             let name: String = serde_json::from_str(json).map_err(|_| self.syntax())?;
@@ -245,6 +248,10 @@ impl UploadReader {
             Member::Events => UploadError::Member { member: "events", expected: "a list" },
             _ => UploadError::Member { member: "records", expected: "a list" },
         }
+    }
+
+    fn too_long(&self) -> UploadError {
+        UploadError::TooLong { max: MAX_VALUE_BYTES, position: self.position }
     }
 
     fn syntax(&self) -> UploadError {

@@ -77,6 +77,9 @@ fn a_bad_record_leaves_the_others() {
         r#"{"timestamp":1e400}"#,
         r#"{"timestamp":1,"msg":7}"#,
         r#"{"timestamp":1,"rssi":"x"}"#,
+        r#"{"timestamp":1,"rssi":128}"#,
+        r#"{"timestamp":1,"rssi":-129}"#,
+        r#"{"timestamp":1,"txPower":1e300}"#,
         r#"{"timestamp":1,"timestamp":1}"#,
         r#"{"timestamp":1,"msg":"\ud800"}"#,
         r#"{"timestamp":1]"#,
@@ -133,8 +136,30 @@ fn what_is_no_upload_file_is_refused() {
     }
     assert_eq!(read(b"{\"other\":\"\xff\"}", 9).1, Err(syntax(11)));
     let long = format!(r#"{{"other":"{}"}}"#, "x".repeat(MAX_VALUE_BYTES));
-    let error = UploadError::TooLong { max: 4096, position: 9 + 4097 };
-    assert_eq!(read(long.as_bytes(), 100).1, Err(error));
+    let error = Err(UploadError::TooLong { max: 4096, position: 9 + 4096 });
+    assert_eq!(read(long.as_bytes(), 100).1, error);
+    let longest = format!(r#"{{"other":"{}"}}"#, "x".repeat(MAX_VALUE_BYTES - 2));
+    let missing = Err(UploadError::Missing { member: "token" });
+    assert_eq!(read(longest.as_bytes(), 100).1, missing);
+    // Names and values that do not end are refused as soon as they are too long.
+    for begin in [r#"{"token":""#, r#"{"other":["#, r#"{"other":1"#, r#"{""#] {
+        let value_at = begin.rfind(['"', '[', '1']).unwrap();
+        let endless = [begin, &"1".repeat(MAX_VALUE_BYTES)].concat();
+        let mut reader = UploadReader::new();
+        let read: Vec<_> = reader.read(endless.as_bytes()).collect();
+        let position = (value_at + MAX_VALUE_BYTES) as u64;
+        assert_eq!(read, [Err(UploadError::TooLong { max: 4096, position })], "{begin}");
+    }
+}
+
+#[test]
+fn debug_of_a_record_shows_nothing_that_was_heard() {
+    let record = record(5000, "secret");
+    let text = r#"UploadRecord(5000 ms, ["msg", "org", "model_p", "model_c", "rssi"])"#;
+    assert_eq!(format!("{record:?}"), text);
+    let record = UploadRecord { msg: None, tx_power: Some(1), rssi: None, ..record };
+    let text = r#"UploadRecord(5000 ms, ["org", "model_p", "model_c", "tx_power"])"#;
+    assert_eq!(format!("{record:?}"), text);
 }
 
 /// 100 people every quarter of an hour for three weeks.

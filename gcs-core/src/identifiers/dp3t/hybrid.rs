@@ -39,7 +39,8 @@ impl HybridWindow {
         (self.seconds() / EPOCH_SECONDS) as u32
     }
 
-    /// The window of a Unix time in seconds, counted from 1970; `None` beyond the year 980000.
+    /// The window of a Unix time in seconds, counted from 1970; `None` beyond the
+    /// year 980000, or 1960000 for windows of four hours.
     pub fn of_time(self, time: u64) -> Option<u32> {
         u32::try_from(time / self.seconds()).ok()
     }

@@ -99,7 +99,7 @@ pub fn unlinkable_element(seed: &[u8; 32], epoch: u32) -> [u8; 32] {
 fn expand(secret: &[u8], label: &[u8], count: usize) -> impl Iterator<Item = [u8; 16]> + use<> {
     use aes::cipher::{KeyIvInit as _, StreamCipher as _};
     let key = hmac(secret, &[label]);
-    let mut stream = ctr::Ctr128BE::<aes::Aes256>::new(&key.0.into(), &[0; 16].into());
+    let mut stream = ctr::Ctr128BE::<aes::Aes256>::new((&key.0).into(), &[0; 16].into());
     (0..count).map(move |_| {
         let mut id = [0; 16];
         stream.apply_keystream(&mut id);

@@ -97,7 +97,7 @@ impl ExposureKey {
     pub fn rolling_keys(&self) -> RollingKeys {
         let rpik: Secret<16> = hkdf(&self.data.0, &[b"EN-RPIK"]);
         let metadata = hkdf(&self.data.0, &[b"EN-AEMK"]);
-        RollingKeys { identifiers: Aes128::new(&rpik.0.into()), metadata }
+        RollingKeys { identifiers: Aes128::new((&rpik.0).into()), metadata }
     }
 
     /// The rolling proximity identifiers of all its intervals, in their order: the elements that
@@ -129,8 +129,8 @@ impl RollingKeys {
     /// The associated encrypted metadata (AEM) of [`metadata`](super::metadata), or the other way
     /// round: AES-128-CTR under AEMK, with the identifier as the first counter.
     pub fn crypt_metadata(&self, identifier: &[u8; 16], mut metadata: [u8; 4]) -> [u8; 4] {
-        let mut stream =
-            ctr::Ctr128BE::<Aes128>::new(&self.metadata.0.into(), &(*identifier).into());
+        let key = (&self.metadata.0).into();
+        let mut stream = ctr::Ctr128BE::<Aes128>::new(key, identifier.into());
         stream.apply_keystream(&mut metadata);
         metadata
     }
@@ -235,6 +235,16 @@ mod tests {
         assert_eq!(new(max + 1, 1), Err(ExposureKeyError::RollingStart { max, got: max + 1 }));
         assert_eq!(new(max, 144), Ok(max..u32::MAX));
         assert_eq!(interval_of(u64::MAX), None);
+    }
+
+    #[test]
+    fn keys_are_wiped() {
+        use crate::identifiers::secret::wiped;
+        let keys = ExposureKey::new([1; 16], 0, 1).unwrap().rolling_keys();
+        let RollingKeys { identifiers, metadata } = &keys;
+        wiped(identifiers);
+        wiped(metadata);
+        wiped(&ctr::Ctr128BE::<Aes128>::new(&[0; 16].into(), &[0; 16].into()));
     }
 
     #[test]

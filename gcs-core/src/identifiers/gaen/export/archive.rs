@@ -8,6 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::MAX_CONTENT_BYTES;
+use super::directory::expect_two_files;
 use super::error::ExportError;
 
 const CONTENT: &str = "export.bin";
@@ -31,10 +32,8 @@ impl Files {
         if zip.len() > MAX_ARCHIVE_BYTES {
             return Err(ExportError::TooLong { part: "the archive", max: MAX_ARCHIVE_BYTES });
         }
+        expect_two_files(zip)?;
         let mut archive = ZipArchive::new(Cursor::new(zip)).map_err(|e| unreadable(&e))?;
-        if archive.len() != 2 {
-            return Err(ExportError::Files { got: archive.len() });
-        }
         let content = take(&mut archive, CONTENT, MAX_CONTENT_BYTES)?;
         let signatures = take(&mut archive, SIGNATURES, MAX_SIGNATURE_BYTES)?;
         Ok(Files { content, signatures })

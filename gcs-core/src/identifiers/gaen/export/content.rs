@@ -10,6 +10,7 @@ use super::error::ExportError;
 use super::proto::{self, ALGORITHM, KeyExport, SignatureInfo, SignatureList};
 use super::signing::{ExportPublicKey, ExportSigningKey};
 use super::{MAX_CONTENT_BYTES, MAX_KEYS, MAX_SIGNATURES};
+use crate::digest::Digest;
 use crate::identifiers::gaen::{ExposureKey, INTERVALS_A_DAY};
 
 /// What `export.bin` begins with.
@@ -93,12 +94,10 @@ impl Export {
     pub fn from_zip(zip: &[u8], key: &ExportPublicKey) -> Result<Export, ExportError> {
         let Files { content, signatures } = Files::unpack(zip)?;
         let list = SignatureList::read(&signatures)?;
-        let batch = batch_of(&list, key, &content).ok_or(ExportError::Signature)?;
+        let signed = batch_of(&list, key, &content).ok_or(ExportError::Signature)?;
         let export = Export::from_bin(&content)?;
-        if batch != (export.batch, export.batches) {
-            return Err(ExportError::Field { field: "batch of a signature", got: None });
-        }
-        Ok(export)
+        let got = (export.batch, export.batches);
+        if signed == got { Ok(export) } else { Err(ExportError::Batch { signed, got }) }
     }
 
     /// Reads `export.bin`. Its signature must have been verified: this reads what anyone wrote.
@@ -130,12 +129,12 @@ impl Export {
     /// order does not tell who sent them together.
     ///
     /// # Errors
-    /// [`ExportError::KeyName`] without a signing key; [`ExportError::TooMany`],
+    /// [`ExportError::NoSigningKey`]; [`ExportError::TooMany`],
     /// [`ExportError::TooLong`] and [`ExportError::Field`] if no phone could read it.
     pub fn to_zip(&self, signing_keys: &[ExportSigningKey]) -> Result<Vec<u8>, ExportError> {
         let (max, got) = (MAX_SIGNATURES, signing_keys.len());
         if got == 0 {
-            return Err(ExportError::KeyName);
+            return Err(ExportError::NoSigningKey);
         } else if got > max {
             return Err(ExportError::TooMany { what: "signatures", max, got });
         }
@@ -182,10 +181,11 @@ impl Export {
 
 /// The batch that a signature of the key names.
 fn batch_of(list: &SignatureList, key: &ExportPublicKey, content: &[u8]) -> Option<(u32, u32)> {
+    let digest = Digest::of(content); // Once, however many signatures there are.
     let of_key = list.signatures.iter().find(|signature| {
         let algorithm = signature.info.as_ref().and_then(|info| info.algorithm.as_deref());
         let bytes = signature.signature.as_deref().unwrap_or_default();
-        algorithm == Some(ALGORITHM) && key.verifies(content, bytes)
+        algorithm == Some(ALGORITHM) && key.verifies(&digest, bytes)
     })?;
     read_batch(of_key.batch_num, of_key.batch_size).ok()
 }

@@ -68,7 +68,18 @@ pub enum ExportError {
     /// No signature was made with the key that it was verified with.
     #[error("no signature of the export is of this key")]
     Signature,
-    /// There is no signing key, or a signing key has a name that is not allowed.
+    /// A signature names another batch than `export.bin`.
+    #[error("a signature is of batch {signed:?} (number, of how many), export.bin is {got:?}")]
+    Batch {
+        /// The number of the file, and how many there are, by the signature.
+        signed: (u32, u32),
+        /// The same by `export.bin`.
+        got: (u32, u32),
+    },
+    /// There is no key to sign with.
+    #[error("an export is signed with at least one key, got none")]
+    NoSigningKey,
+    /// A signing key has a name that is not allowed.
     #[error("a signing key's id and version are 1 to 64 of A-Z, a-z, 0-9 and _")]
     KeyName,
     /// Bytes or text that are not a P-256 key.

@@ -36,6 +36,7 @@
 
 mod archive;
 mod content;
+mod directory;
 mod error;
 mod proto;
 mod signing;

@@ -1,6 +1,7 @@
 //! The messages of export.proto. Fields that this library does not know are ignored, as protobuf
-//! has it.
+//! has it; groups are refused.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -78,49 +79,70 @@ pub(super) struct Signature {
 
 impl KeyExport {
     pub(super) fn read(bytes: &[u8]) -> Result<KeyExport, ExportError> {
-        expect_at_most(bytes, "signatures", &[6], MAX_SIGNATURES)?;
-        expect_at_most(bytes, "keys", &[7, 8], MAX_KEYS)?;
+        expect_at_most("export.bin", bytes, "signatures", &[6], MAX_SIGNATURES)?;
+        expect_at_most("export.bin", bytes, "keys", &[7, 8], MAX_KEYS)?;
         decode("export.bin", bytes)
     }
 }
 
 impl SignatureList {
     pub(super) fn read(bytes: &[u8]) -> Result<SignatureList, ExportError> {
-        expect_at_most(bytes, "signatures", &[1], MAX_SIGNATURES)?;
+        expect_at_most("export.sig", bytes, "signatures", &[1], MAX_SIGNATURES)?;
         decode("export.sig", bytes)
     }
 }
 
 fn decode<M: prost::Message + Default>(part: &'static str, bytes: &[u8]) -> Result<M, ExportError> {
-    M::decode(bytes)
-        .map_err(|error| ExportError::Protobuf { part, what: alloc::format!("{error}") })
+    M::decode(bytes).map_err(|error| ExportError::Protobuf { part, what: format!("{error}") })
 }
 
 /// Fails if there are more than `max` of some repeated fields: before they are decoded, since two
-/// bytes on the wire can become seventy in memory. What is not protobuf is left to the decoder.
+/// bytes on the wire can become seventy in memory. What it cannot skip, the decoder may not see
+/// either: it would go on where the counting ended.
 fn expect_at_most(
-    mut bytes: &[u8],
+    part: &'static str,
+    bytes: &[u8],
     what: &'static str,
-    fields: &[usize],
+    fields: &[u64],
     max: usize,
 ) -> Result<(), ExportError> {
-    let mut got = 0;
-    while let Some(field) = skip_field(&mut bytes) {
+    let (mut rest, mut got) = (bytes, 0);
+    while !rest.is_empty() {
+        let at = bytes.len() - rest.len();
+        let field = skip_field(&mut rest).ok_or_else(|| ExportError::Protobuf {
+            part,
+            what: format!("no field that can be skipped begins at byte {at} of the message"),
+        })?;
         got += usize::from(fields.contains(&field));
     }
     if got > max { Err(ExportError::TooMany { what, max, got }) } else { Ok(()) }
 }
 
-/// Takes a field off the begin of a message; its number.
-fn skip_field(bytes: &mut &[u8]) -> Option<usize> {
-    let tag = prost::decode_length_delimiter(&mut *bytes).ok()?;
+/// Takes a field off the begin of a message; its number. Groups, which no version of the message
+/// ever had, are not taken.
+fn skip_field(bytes: &mut &[u8]) -> Option<u64> {
+    let tag = take_varint(bytes)?;
     let length = match tag & 7 {
-        0 => prost::decode_length_delimiter(&mut *bytes).ok().map(|_| 0)?,
+        0 => take_varint(bytes).map(|_| 0)?,
         1 => 8,
-        2 => prost::decode_length_delimiter(&mut *bytes).ok()?,
+        2 => take_varint(bytes)?,
         5 => 4,
         _ => return None,
     };
-    *bytes = bytes.get(length..)?;
+    *bytes = bytes.get(usize::try_from(length).ok()?..)?;
     Some(tag >> 3)
+}
+
+/// Takes a varint of 64 bits, at most ten bytes, on targets of 32 bits too.
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
 }

@@ -4,15 +4,20 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use p256::ecdsa::signature::{Signer as _, Verifier as _};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use p256::pkcs8::{DecodePublicKey as _, EncodePublicKey as _, LineEnding};
 
 use super::error::ExportError;
 use super::proto::{ALGORITHM, SignatureInfo};
+use crate::digest::Digest;
 
 /// Most characters of a key's id or version.
 const MAX_NAME: usize = 64;
+
+/// What a key in SEC 1 begins with. The block that names its curve may be before it.
+const SEC1: &str = "-----BEGIN EC PRIVATE KEY-----";
 
 /// A P-256 key that signs export files, with the id and version by which phones know it. Its
 /// memory is wiped when dropped; `Debug` shows only how it is called.
@@ -40,12 +45,14 @@ impl ExportSigningKey {
         ExportSigningKey::named(key, id, version)
     }
 
-    /// The key of a PEM text, PKCS #8 or SEC 1, as OpenSSL writes it.
+    /// The key of a PEM text, PKCS #8 or SEC 1, as OpenSSL writes it: the name of the curve may
+    /// come first.
     ///
     /// # Errors
     /// [`ExportError::NotAKey`]; [`ExportError::KeyName`].
     pub fn from_pem(pem: &str, id: &str, version: &str) -> Result<ExportSigningKey, ExportError> {
-        let key = p256::SecretKey::from_pem(pem).map_err(|_| ExportError::NotAKey)?;
+        let key = p256::SecretKey::from_pem(&pem[pem.find(SEC1).unwrap_or(0)..])
+            .map_err(|_| ExportError::NotAKey)?;
         ExportSigningKey::named(key.into(), id, version)
     }
 
@@ -106,8 +113,9 @@ impl ExportPublicKey {
         }
     }
 
-    pub(super) fn verifies(&self, content: &[u8], signature: &[u8]) -> bool {
+    /// Whether a signature is that of the content with this SHA-256 digest.
+    pub(super) fn verifies(&self, content: &Digest, signature: &[u8]) -> bool {
         let Ok(signature) = DerSignature::from_bytes(signature) else { return false };
-        self.0.verify(content, &signature).is_ok()
+        self.0.verify_prehash(&content.0, &signature).is_ok()
     }
 }
