@@ -211,7 +211,7 @@ async fn a_log_that_is_missing_empty_or_no_log_is_refused() {
     let bytes = fs::read(&log).unwrap();
     fs::remove_file(&log).unwrap();
     let refusal = home.refusal().await;
-    assert!(refusal.contains("no log") && refusal.contains("from a copy"), "{refusal}");
+    assert!(refusal.contains("no log") && refusal.contains("restore COPY"), "{refusal}");
 
     for garbage in [vec![], b"not a database".to_vec(), vec![0x5a; 100_000], vec![0; 8192]] {
         fs::write(&log, &garbage).unwrap();
@@ -254,7 +254,7 @@ async fn a_log_cut_off_in_the_middle_is_refused() {
     for length in [bytes.len() - 1, bytes.len() - 4096, bytes.len() / 2, 4096, 100] {
         fs::write(&log, &bytes[..length]).unwrap();
         let refusal = home.refusal().await;
-        assert!(refusal.contains("estore the log from a copy"), "{length}: {refusal}");
+        assert!(refusal.contains("gcs-server restore COPY"), "{length}: {refusal}");
         assert!(refusal.contains("Nothing has been changed"), "{length}: {refusal}");
     }
     fs::write(&log, bytes).unwrap();
