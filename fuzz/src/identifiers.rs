@@ -2,8 +2,8 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use gcs_core::identifiers::bluetrace::{
-    AuthorityKey, Hai, Packet, Role, TempId, UploadError, UploadPart, UploadReader, UploadToken,
-    UserId,
+    Hai, Packet, Role, TempId, TempIdKey, TokenKey, UploadError, UploadPart, UploadReader,
+    UploadToken, UserId,
 };
 use gcs_core::identifiers::gaen::export::{Export, ExportKey, ExportSigningKey, ReportType};
 use gcs_core::identifiers::gaen::{ExposureKey, INTERVALS_A_DAY};
@@ -18,7 +18,7 @@ use crate::reader::Reader;
 /// are a TempID that is read back. A token that nobody sealed is refused.
 pub fn temp_id(data: &[u8]) {
     if let Ok(text) = str::from_utf8(data) {
-        let token = UploadToken::open(&AuthorityKey::new([7; 32]), text, 0);
+        let token = UploadToken::open(&TokenKey::new([7; 32]), text, 0);
         assert!(token.is_err(), "{token:?}");
         if let Ok(temp_id) = text.parse::<TempId>() {
             assert_eq!(temp_id.to_string(), text);
@@ -31,7 +31,7 @@ pub fn temp_id(data: &[u8]) {
     let mut reader = Reader::new(data);
     let temp_id = TempId(std::array::from_fn(|_| reader.u8()));
     assert_eq!(temp_id.to_string().parse(), Ok(temp_id));
-    assert_eq!(temp_id.decrypt(&AuthorityKey::new([7; 32])), None);
+    assert_eq!(temp_id.decrypt(&TempIdKey::new([7; 32])), None);
 }
 
 /// The input is a packet. A packet that can be read is JSON, and is the same after it is written

@@ -42,6 +42,7 @@
 //! | [`UploadReader`] | reads an upload file piece by piece |
 //! | [`UploadToken`] | what allows a phone to upload |
 //! | [`HandshakePin`], [`PseudoId`] | what a user verifies a caller by, and what other authorities know a user by |
+//! | [`TempIdKey`], [`TokenKey`], [`PinKey`], [`PseudoIdKey`] | a key for each purpose |
 //!
 //! Source: the behaviour of OpenTrace's apps and cloud functions (2020). Minting without storage, the element and the PseudoID's formula are this
 //! library's; OpenTrace opens TempIDs minted here when it is given the key of the day.
@@ -49,6 +50,7 @@
 mod cipher;
 mod error;
 mod key_ring;
+mod keys;
 mod packet;
 mod pseudonyms;
 mod record;
@@ -66,10 +68,11 @@ pub use self::error::{
 pub use self::key_ring::{
     BATCH_LEN, Batch, KEPT_DAYS, KeyRing, MintedTempId, REFRESH_SECONDS, Verdict,
 };
+pub use self::keys::{PinKey, PseudoIdKey, TempIdKey, TokenKey};
 pub use self::packet::{MAX_PACKET_BYTES, Packet, Role};
 pub use self::pseudonyms::{HandshakePin, PseudoId};
 pub use self::record::{UploadEvent, UploadRecord};
-pub use self::temp_id::{AuthorityKey, TempId, TempIdContent};
+pub use self::temp_id::{TempId, TempIdContent};
 pub use self::token::{TOKEN_SECONDS, UploadToken};
 pub use self::upload::{MAX_VALUE_BYTES, UploadPart, UploadReader};
 pub use self::user::{Hai, UserId};

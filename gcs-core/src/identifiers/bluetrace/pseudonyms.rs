@@ -4,7 +4,7 @@ use core::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::temp_id::AuthorityKey;
+use super::keys::{PinKey, PseudoIdKey};
 use super::user::UserId;
 use crate::identifiers::secret::{Secret, hmac};
 
@@ -19,9 +19,9 @@ const PIN_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// base 32.
 ///
 /// ```
-/// use gcs_core::identifiers::bluetrace::{AuthorityKey, HandshakePin, UserId};
+/// use gcs_core::identifiers::bluetrace::{PinKey, HandshakePin, UserId};
 ///
-/// let pin = HandshakePin::of(&AuthorityKey::new([7; 32]), &UserId([1; 21]));
+/// let pin = HandshakePin::of(&PinKey::new([7; 32]), &UserId([1; 21]));
 /// assert_eq!(pin.as_str().len(), 6);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct HandshakePin(Secret<6>);
 
 impl HandshakePin {
     /// The PIN of a user.
-    pub fn of(key: &AuthorityKey, user: &UserId) -> HandshakePin {
+    pub fn of(key: &PinKey, user: &UserId) -> HandshakePin {
         let mac = hmac(&key.0.0, &[b"bt-pin/v1", &user.0]);
         let bits = mac.0[..4].iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
         let symbol = |at: usize| PIN_ALPHABET[(bits >> (27 - 5 * at) & 31) as usize];
@@ -49,9 +49,9 @@ impl HandshakePin {
 /// for each asking authority, two of them cannot join what they know.
 ///
 /// ```
-/// use gcs_core::identifiers::bluetrace::{AuthorityKey, PseudoId, UserId};
+/// use gcs_core::identifiers::bluetrace::{PseudoIdKey, PseudoId, UserId};
 ///
-/// let pseudo_id = PseudoId::of(&AuthorityKey::new([7; 32]), &UserId([1; 21]));
+/// let pseudo_id = PseudoId::of(&PseudoIdKey::new([7; 32]), &UserId([1; 21]));
 /// assert_eq!(pseudo_id.to_string().len(), 22);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ pub struct PseudoId(pub [u8; 16]);
 
 impl PseudoId {
     /// The PseudoID of a user.
-    pub fn of(key: &AuthorityKey, user: &UserId) -> PseudoId {
+    pub fn of(key: &PseudoIdKey, user: &UserId) -> PseudoId {
         let mac = hmac(&key.0.0, &[b"bt-pseudo/v1", &user.0]);
         PseudoId(core::array::from_fn(|at| mac.0[at]))
     }
@@ -86,14 +86,14 @@ mod tests {
 
     #[test]
     fn a_pin_is_stable_and_shows_nothing_of_the_user_id() {
-        let (key, other) = (AuthorityKey::new([7; 32]), AuthorityKey::new([8; 32]));
+        let (key, other) = (PinKey::new([7; 32]), PinKey::new([8; 32]));
         let user: UserId = "AbCdEfGhIjKlMnOpQrStUvWxYz01".parse().unwrap();
         let pin = HandshakePin::of(&key, &user);
         assert_eq!(pin, HandshakePin::of(&key, &user));
         assert_ne!(pin, HandshakePin::of(&other, &user));
         assert!(!user.to_string().to_uppercase().contains(pin.as_str()));
         assert!(pin.as_str().bytes().all(|byte| PIN_ALPHABET.contains(&byte)));
-        assert_eq!(format!("{pin:?} {key:?}"), "HandshakePin(..) AuthorityKey(..)");
+        assert_eq!(format!("{pin:?} {key:?}"), "HandshakePin(..) PinKey(..)");
         let users = (0..1000u32).map(|number| {
             let mut user = [0; 21];
             user[..4].copy_from_slice(&number.to_be_bytes());

@@ -7,24 +7,12 @@ use data_encoding::BASE64;
 
 use super::cipher::{Cipher, IV_LEN, TAG_LEN};
 use super::error::TempIdError;
+use super::keys::TempIdKey;
 use super::user::UserId;
 use crate::base64;
-use crate::identifiers::secret::Secret;
 
 /// Length of a TempID's content in bytes.
 const CONTENT_LEN: usize = 29;
-
-/// A secret of an authority, 32 bytes from a cryptographic source of randomness. Each purpose
-/// needs a key of its own. Its memory is wiped when dropped; `Debug` shows nothing of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthorityKey(pub(super) Secret<32>);
-
-impl AuthorityKey {
-    /// The key of these secret bytes.
-    pub fn new(secret: [u8; 32]) -> AuthorityKey {
-        AuthorityKey(Secret(secret))
-    }
-}
 
 /// A TempID as it is broadcast, 61 bytes:
 ///
@@ -52,9 +40,9 @@ pub struct TempId(pub [u8; TempId::LEN]);
 /// are read as unsigned here, and last until 2106.
 ///
 /// ```
-/// use gcs_core::identifiers::bluetrace::{AuthorityKey, TempIdContent, UserId};
+/// use gcs_core::identifiers::bluetrace::{TempIdKey, TempIdContent, UserId};
 ///
-/// let key = AuthorityKey::new([7; 32]);
+/// let key = TempIdKey::new([7; 32]);
 /// let content =
 ///     TempIdContent { user: UserId([1; 21]), start: 1_585_999_940, expiry: 1_586_000_840 };
 /// let temp_id = content.encrypt(&key, [9; 16]); // In a real server: a random IV, never twice.
@@ -74,7 +62,7 @@ pub struct TempIdContent {
 impl TempIdContent {
     /// The TempID of this content, encrypted with AES-256-GCM. Under one key, no IV may be used
     /// for two contents. ([`KeyRing`](super::KeyRing) chooses keys and IVs itself.)
-    pub fn encrypt(&self, key: &AuthorityKey, iv: [u8; 16]) -> TempId {
+    pub fn encrypt(&self, key: &TempIdKey, iv: [u8; 16]) -> TempId {
         self.seal(&Cipher::new(&key.0.0), iv)
     }
 
@@ -117,7 +105,7 @@ impl TempId {
     pub const TEXT_LEN: usize = TempId::LEN.div_ceil(3) * 4;
 
     /// Its content; `None` if it was not made with this key.
-    pub fn decrypt(&self, key: &AuthorityKey) -> Option<TempIdContent> {
+    pub fn decrypt(&self, key: &TempIdKey) -> Option<TempIdContent> {
         self.open(&Cipher::new(&key.0.0))
     }
 
@@ -157,8 +145,8 @@ mod tests {
     use alloc::string::{String, ToString};
     use proptest::prelude::*;
 
-    fn key() -> AuthorityKey {
-        AuthorityKey::new(core::array::from_fn(|at| at as u8))
+    fn key() -> TempIdKey {
+        TempIdKey::new(core::array::from_fn(|at| at as u8))
     }
 
     const TEXT: &str =
@@ -215,12 +203,12 @@ mod tests {
     proptest! {
         #[test]
         fn contents_round_trip(user: [u8; 21], start: u32, expiry: u32, iv: [u8; 16], key: [u8; 32]) {
-            let (content, key) = (TempIdContent { user: UserId(user), start, expiry }, AuthorityKey::new(key));
+            let (content, key) = (TempIdContent { user: UserId(user), start, expiry }, TempIdKey::new(key));
             let id = content.encrypt(&key, iv);
             prop_assert_eq!(&id.0[29..45], &iv);
             prop_assert_eq!(id.decrypt(&key), Some(content));
             prop_assert_eq!(id.to_string().parse(), Ok(id));
-            prop_assert_eq!(id.decrypt(&AuthorityKey::new([0; 32])), None);
+            prop_assert_eq!(id.decrypt(&TempIdKey::new([0; 32])), None);
         }
 
         #[test]

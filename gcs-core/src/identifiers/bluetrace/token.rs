@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::cipher::Cipher;
 use super::error::TokenError;
-use super::temp_id::AuthorityKey;
+use super::keys::TokenKey;
 use super::user::UserId;
 use crate::{base64, json};
 
@@ -28,9 +28,9 @@ const MAX_TEXT: usize = 1024;
 /// once must remember it.
 ///
 /// ```
-/// use gcs_core::identifiers::bluetrace::{AuthorityKey, UploadToken, UserId};
+/// use gcs_core::identifiers::bluetrace::{TokenKey, UploadToken, UserId};
 ///
-/// let key = AuthorityKey::new([7; 32]);
+/// let key = TokenKey::new([7; 32]);
 /// let token = UploadToken {
 ///     user: UserId([1; 21]),
 ///     created_ms: 1_586_000_000_123,
@@ -65,7 +65,7 @@ impl UploadToken {
     ///
     /// # Errors
     /// [`TokenError::TooLong`] if its upload code makes it longer than 1024 characters.
-    pub fn seal(&self, key: &AuthorityKey, iv: [u8; 16]) -> Result<String, TokenError> {
+    pub fn seal(&self, key: &TokenKey, iv: [u8; 16]) -> Result<String, TokenError> {
         let uid = self.user;
         let created_at = seconds(self.created_ms);
         let upload = serde_json::Value::from(self.upload_code.as_str());
@@ -80,14 +80,14 @@ impl UploadToken {
     /// [`TokenError::TooLong`] if it has more than 1024 characters; [`TokenError::Foreign`] if it
     /// was not sealed with this key; [`TokenError::Expired`] if it is older than
     /// [`TOKEN_SECONDS`]. A token from the future, by another node's clock, is new.
-    pub fn open(key: &AuthorityKey, text: &str, now_ms: u64) -> Result<UploadToken, TokenError> {
+    pub fn open(key: &TokenKey, text: &str, now_ms: u64) -> Result<UploadToken, TokenError> {
         expect_length(text)?;
         let token = UploadToken::decrypt(key, text).ok_or(TokenError::Foreign)?;
         let (max, got) = (TOKEN_SECONDS * 1000, now_ms.saturating_sub(token.created_ms));
         if got > max { Err(TokenError::Expired { max, got }) } else { Ok(token) }
     }
 
-    fn decrypt(key: &AuthorityKey, text: &str) -> Option<UploadToken> {
+    fn decrypt(key: &TokenKey, text: &str) -> Option<UploadToken> {
         let sealed = base64::decode(text)?;
         let json = Cipher::new(&key.0.0).open(&sealed)?;
         let members: Members = json::from_slice(&json).ok()?;
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn key() -> AuthorityKey {
-        AuthorityKey::new(core::array::from_fn(|at| at as u8))
+    fn key() -> TokenKey {
+        TokenKey::new(core::array::from_fn(|at| at as u8))
     }
 
     proptest! {
@@ -135,7 +135,7 @@ mod tests {
             let text = token.seal(&key(), iv).unwrap();
             prop_assert_eq!(UploadToken::open(&key(), &text, created_ms), Ok(token.clone()));
             prop_assert_eq!(UploadToken::open(&key(), &text, 0), Ok(token));
-            prop_assert_eq!(UploadToken::open(&AuthorityKey::new([9; 32]), &text, 0), Err(TokenError::Foreign));
+            prop_assert_eq!(UploadToken::open(&TokenKey::new([9; 32]), &text, 0), Err(TokenError::Foreign));
         }
     }
 

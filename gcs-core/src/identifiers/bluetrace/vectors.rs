@@ -24,7 +24,7 @@ fn iv(label: &str) -> [u8; 16] {
 fn temp_id(c: u32, user: &str, now: u32, i: u32) -> (TempIdContent, TempId) {
     let start = now - 60 + 900 * i;
     let content = TempIdContent { user: user.parse().unwrap(), start, expiry: start + 900 };
-    (content, content.encrypt(&AuthorityKey::new(count_up()), iv(&format!("iv {c} {i}"))))
+    (content, content.encrypt(&TempIdKey::new(count_up()), iv(&format!("iv {c} {i}"))))
 }
 
 const BATCHES: [(&str, u32); 3] = [
@@ -77,7 +77,7 @@ fn tempids_are_those_of_opentrace() {
         let (content, id) = temp_id(c, user, now, i);
         assert_eq!((content.start, id.to_string().as_str()), (start, text));
         let read: TempId = text.parse().unwrap();
-        assert_eq!(read.decrypt(&AuthorityKey::new(count_up())), Some(content));
+        assert_eq!(read.decrypt(&TempIdKey::new(count_up())), Some(content));
     }
 }
 
@@ -101,7 +101,7 @@ fn the_upload_token_is_that_of_opentrace() {
         created_ms: 1_586_000_000_123,
         upload_code: "123456".to_string(),
     };
-    let key = AuthorityKey::new(count_up());
+    let key = TokenKey::new(count_up());
     assert_eq!(token.seal(&key, iv("iv token")).as_deref(), Ok(text));
     assert_eq!(UploadToken::open(&key, text, 1_586_000_000_123), Ok(token));
 }
@@ -186,7 +186,7 @@ fn a_batch_is_the_same_twice_in_a_window_and_uses_two_keys_across_midnight() {
             crate::identifiers::secret::hmac(&secret, &[b"bt-det/v1/ratchet"]).0
         });
         let day = day.to_be_bytes();
-        AuthorityKey(crate::identifiers::secret::hkdf(&secret, &[b"bt-det/v1/enc", &day]))
+        TempIdKey(crate::identifiers::secret::hkdf(&secret, &[b"bt-det/v1/enc", &day]))
     };
     let (today, tomorrow) = (day_ring(18_357), day_ring(18_358));
     for minted in &batch.temp_ids {
@@ -199,6 +199,6 @@ fn a_batch_is_the_same_twice_in_a_window_and_uses_two_keys_across_midnight() {
 
 #[test]
 fn the_pseudo_id_is_that_of_two_other_programs() {
-    let key = AuthorityKey::new(Digest::of(b"pseudo test key").0);
+    let key = PseudoIdKey::new(Digest::of(b"pseudo test key").0);
     assert_eq!(PseudoId::of(&key, &USER.parse().unwrap()).to_string(), "GWZ92PM27AAwFsqbJz3G2Q");
 }
