@@ -44,8 +44,8 @@ impl Turns {
 /// others.
 fn rest(others: u32, took: Duration) -> Option<Duration> {
     // One more than were seen: the one that has lost is not among them. Half of the time, since a part of it was
-    // spent on waiting for them. Measured with three nodes on two cores, `load`: of 0, 1/4, 1/2 and 1, with and
-    // without that one more, this gives the most reports a second and the shortest waits.
+    // spent on waiting for them. Of six ways that were tried with three nodes on two cores (`load`), this one gave the
+    // most reports a second.
     let given = took * (others.min(MOST_OTHERS) + 1) / 2;
     (others > 0).then(|| given.min(MOST_REST))
 }

@@ -17,10 +17,10 @@ const EACH: usize = 40;
 /// Servers that work on one log together.
 const NODES: usize = 3;
 
-/// Reports a second, and how long each took.
+/// One way to keep the log: its reports a second, and how long each took.
 pub(crate) struct Side {
     pub(crate) name: String,
-    /// What is wanted of the rate: this share of that of another side, by its place.
+    /// The share of another side's rate that is wanted, and the place of that side in the list.
     pub(crate) wanted: Option<(f64, usize)>,
     /// Reports a second of each turn.
     pub(crate) rates: Vec<f64>,
@@ -34,7 +34,7 @@ impl Side {
     }
 }
 
-/// What was measured.
+/// Rates of reports with the log in a file and in PostgreSQL.
 pub(crate) struct Several {
     /// Version of PostgreSQL.
     pub(crate) version: String,

@@ -17,7 +17,7 @@ const PAGE_BYTES: usize = 4 << 20;
 /// Files of a data folder that its log needs.
 const NEEDED: [&str; 3] = ["log.sqlite", "keys.json", "clock"];
 
-/// What was measured.
+/// Times of moving a log to PostgreSQL and back, and of coming back from there.
 #[derive(Default)]
 pub(crate) struct InDatabase {
     /// Version of PostgreSQL.
