@@ -70,8 +70,7 @@ fn open_part(url: &PostgresUrl) -> Result<(PostgresStore, Option<Loss>), StoreEr
     let mut store = PostgresStore::open_copy(url.clone())?;
     let last = store.last()?;
     let what = StoreError::Unfinished.to_string();
-    let loss =
-        Loss { what, kept: last, last, readable: Vec::new(), may_be_more: true, copy: None };
+    let loss = Loss { what, kept: last, last, readable: Vec::new(), may_be_more: true, copy: None };
     Ok((store, Some(loss)))
 }
 

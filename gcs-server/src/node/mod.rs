@@ -127,7 +127,7 @@ where
     T: Send + 'static,
     F: FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
 {
-    fn new(scope: Scope, judge: F) -> (Box<dyn Job>, Answered<T>) {
+    fn of(scope: Scope, judge: F) -> (Box<dyn Job>, Answered<T>) {
         let (reply, answer) = oneshot::channel();
         let act = PendingAct { scope, judge, judged: Err(Problem::Unavailable), reply };
         (Box::new(act), answer)
@@ -285,7 +285,7 @@ impl Node {
         // it can wait where the queue is full.
         let node = self.clone();
         let look = async move {
-            let (job, answer) = PendingAct::new(Scope::Nothing, |_, _| Ok(Decision::nothing(())));
+            let (job, answer) = PendingAct::of(Scope::Nothing, |_, _| Ok(Decision::nothing(())));
             node.jobs.send(job).await.is_ok() && matches!(answer.await, Ok(Ok(())))
         };
         match self.looks.share(look).await {
@@ -310,7 +310,7 @@ impl Node {
         judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.expect_current()?;
-        let (job, answer) = PendingAct::new(scope, judge);
+        let (job, answer) = PendingAct::of(scope, judge);
         self.jobs.try_send(job).map_err(|_| Problem::Unavailable)?;
         match answer.await.unwrap_or(Err(Problem::Unavailable)) {
             Err(Problem::StorageUnavailable) => Err(self.why_not()),

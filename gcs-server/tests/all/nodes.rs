@@ -588,7 +588,8 @@ async fn a_look_waits_where_the_queue_is_full() {
     assert!(futures_util::poll!(&mut reported).is_pending());
     let mut waiting = Vec::new();
     loop {
-        let mut act = Box::pin(host.node.act(|_, _| Ok(Decision { events: Vec::new(), answer: () })));
+        let mut act =
+            Box::pin(host.node.act(|_, _| Ok(Decision { events: Vec::new(), answer: () })));
         match futures_util::poll!(&mut act) {
             Poll::Pending => waiting.push(act),
             Poll::Ready(refused) => {

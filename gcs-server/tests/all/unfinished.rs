@@ -9,8 +9,8 @@ use crate::common::api::seed;
 use crate::common::authority::{Authority, day};
 use crate::common::postgres::{execute, postgres, url};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
-use gcs_server::app::{CopyError, LogCopy};
 use crate::nodes::furnish;
+use gcs_server::app::{CopyError, LogCopy};
 use gcs_server::store::{
     AppendError, Batch, LogPlace, LogReader, PostgresStore, Store as _, StoreError, StoredEvent,
 };
@@ -121,7 +121,10 @@ fn a_log_whose_source_is_lost_goes_on_with_what_was_copied() {
     let recovered = authority.alone("b", &["recover", "--yes"]);
     let said = text(&recovered.stdout);
     assert!(recovered.status.success(), "{said}{}", text(&recovered.stderr));
-    assert!(said.contains("is not finished") && said.contains("begins with the next tick"), "{said}");
+    assert!(
+        said.contains("is not finished") && said.contains("begins with the next tick"),
+        "{said}"
+    );
     let b = authority.start("b").with_tokens(&operator, "");
     until_ticked(&b);
     let (_, provider) = b.provider("City hospital");

@@ -225,7 +225,9 @@ impl PostgresStore {
                 self.link = Some(link);
                 match appended {
                     Ok(()) => (self.seen, self.conflicts) = (appending, 0),
-                    Err(AppendError::Conflict) => self.doubt_tables().map_err(AppendError::Failed)?,
+                    Err(AppendError::Conflict) => {
+                        self.doubt_tables().map_err(AppendError::Failed)?;
+                    }
                     Err(_) => {}
                 }
                 appended
