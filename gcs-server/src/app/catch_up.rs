@@ -10,7 +10,7 @@ use crate::domain::events::Event;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
 use crate::node::{PublicationInput, ReplayError, Replayed, TickPosition, replay_from};
-use crate::publishing::{Outbox, PublicationBuilder, PublicationError};
+use crate::publishing::{Cores, Outbox, PublicationBuilder, PublicationError};
 use crate::store::witness::Seen;
 use crate::store::{LogPlace, Store};
 
@@ -45,7 +45,7 @@ impl CaughtUp {
 }
 
 /// Replays the log, and computes the publications after the last one in an outbox. If it is empty,
-/// all are computed on which a published file depends.
+/// all are computed on which a published file depends. Several dates of a publication are computed at once, on all cores.
 ///
 /// # Errors
 /// A log that is damaged, or that does not have the last publication.
@@ -54,7 +54,7 @@ pub fn catch_up(
     keys: &DeploymentKeys,
     outbox: Outbox,
 ) -> Result<CaughtUp, StartError> {
-    catch_up_from(State::new(keys.filler()), store, keys, outbox)
+    catch_up_from(State::new(keys.filler()), store, keys, outbox, Cores::All)
 }
 
 /// Goes on from a state that the log has already led to. Its last tick must not be later than the
@@ -67,6 +67,7 @@ pub(super) fn catch_up_from(
     store: &mut dyn Store,
     keys: &DeploymentKeys,
     mut outbox: Outbox,
+    cores: Cores,
 ) -> Result<CaughtUp, StartError> {
     let (published, publisher) = (outbox.position(), outbox.plan().publisher().cloned());
     let mut builder = Some(PublicationBuilder::new(keys, publisher));
@@ -104,7 +105,8 @@ pub(super) fn catch_up_from(
         let began = Instant::now();
         let Some(input) = PublicationInput::of(state, logged) else { return Ok(()) };
         let is_needed = position >= needed.first;
-        let built = if is_needed { open.build(&input, &mut outbox) } else { open.skip(&input) };
+        let built =
+            if is_needed { open.build_on(cores, &input, &mut outbox) } else { open.skip(&input) };
         if let Err(error) = built {
             failed = Some((position, error));
             builder = None;
@@ -133,7 +135,8 @@ pub(super) fn remake(
 ) -> impl Fn() -> Result<Outbox, String> + Send + Sync {
     move || {
         let mut store = log.reader().map_err(|error| error.to_string())?;
-        let caught_up = catch_up(&mut *store, &keys, Outbox::default());
+        let (state, outbox) = (State::new(keys.filler()), Outbox::default());
+        let caught_up = catch_up_from(state, &mut *store, &keys, outbox, Cores::One);
         let caught_up = caught_up.map_err(|error| error.to_string())?;
         caught_up.expect_computed().map_err(|error| error.to_string())?;
         Ok(caught_up.outbox)

@@ -88,6 +88,9 @@ struct Known {
     position: u64,
     /// How often bodies were erased. A checkpoint that was begun before is not kept.
     erasures: u64,
+    /// How often the log was read from its beginning on, to erase from it. What was to be erased from the log as
+    /// it was before says nothing of it.
+    logs: u64,
     /// Events whose bodies should be erased, and may still be in the log. A start that replays all of it
     /// finds them, so there must be no later checkpoint.
     unerased: BTreeSet<u64>,
@@ -200,23 +203,33 @@ impl Checkpoints {
         Box::new(Guarded { store, checkpoints: self.clone() })
     }
 
-    /// Lets no checkpoint be written until these bodies are erased.
-    pub(super) fn begin_erasing(&self, events: &[u64]) {
+    /// Lets no checkpoint be written until these bodies are erased. Gives a number that stands for the log as it is
+    /// now.
+    pub(super) fn begin_erasing(&self, events: &[u64]) -> u64 {
         let mut known = self.known();
         known.erasures += 1;
         known.unerased.extend(events);
+        known.logs
     }
 
-    /// Whatever should be erased is known from the log, which was read again.
-    pub(super) fn begin_anew(&self) {
-        self.known().unerased.clear();
-    }
-
-    pub(super) fn end_erasing(&self, events: &[u64]) {
+    /// Notes what should be erased from a log that was read anew: these bodies, and nothing that was to be erased
+    /// before. Gives the number of the log.
+    pub(super) fn begin_anew(&self, events: &[u64]) -> u64 {
         let mut known = self.known();
-        events.iter().for_each(|event| {
-            known.unerased.remove(event);
-        });
+        known.unerased.clear();
+        known.logs += 1;
+        drop(known);
+        self.begin_erasing(events)
+    }
+
+    /// Notes that bodies are erased from the log with this number.
+    pub(super) fn end_erasing(&self, log: u64, events: &[u64]) {
+        let mut known = self.known();
+        if known.logs == log {
+            events.iter().for_each(|event| {
+                known.unerased.remove(event);
+            });
+        }
     }
 
     /// Erases the checkpoint that is there, which may have bodies that are to be erased.
@@ -333,10 +346,10 @@ impl Store for Guarded {
     }
 
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
-        self.checkpoints.begin_erasing(events);
+        let log = self.checkpoints.begin_erasing(events);
         self.checkpoints.forget();
         self.store.erase(events)?;
-        self.checkpoints.end_erasing(events);
+        self.checkpoints.end_erasing(log, events);
         Ok(())
     }
 

@@ -42,20 +42,24 @@ struct Task {
 }
 
 impl Eraser {
-    /// Erases from the log that `open` opens. What other nodes decided is left to them for so long.
+    /// Erases from the log that `open` opens, first what is `left` in it. What other nodes decided is left to them
+    /// for so long.
     ///
     /// # Errors
-    /// When the system cannot start a thread.
+    /// When the system cannot start a thread. No checkpoint is written then that would forget what is left.
     pub fn start(
         open: impl Fn() -> Result<Box<dyn Store>, StoreError> + Send + 'static,
+        left: Erasure,
         checkpoints: Checkpoints,
         others: Duration,
     ) -> io::Result<Eraser> {
-        checkpoints.begin_anew();
+        let log = checkpoints.begin_anew(&left.events);
         let (queue, tasks) = channel();
-        let work = Work { open: Box::new(open), checkpoints: checkpoints.clone(), tasks };
+        let work = Work { open: Box::new(open), checkpoints: checkpoints.clone(), log, tasks };
         std::thread::Builder::new().name("eraser".into()).spawn(move || work.run())?;
-        Ok(Eraser { checkpoints, queue, others })
+        let eraser = Eraser { checkpoints, queue, others };
+        eraser.erase(left);
+        Ok(eraser)
     }
 
     /// Has bodies erased. No checkpoint is written until they are.
@@ -82,6 +86,8 @@ impl From<Eraser> for Erase {
 struct Work {
     open: Open,
     checkpoints: Checkpoints,
+    /// Stands for the log as it was when this began.
+    log: u64,
     tasks: Receiver<Task>,
 }
 
@@ -118,11 +124,11 @@ impl Work {
             for piece in task.events.chunks(PIECE) {
                 if !task.purge.is_in(&mut *store)? {
                     tracing::warn!("the log has lost a purge: nothing is erased by it");
-                    self.checkpoints.end_erasing(&task.events);
+                    self.checkpoints.end_erasing(self.log, &task.events);
                     break;
                 }
                 store.erase(piece)?;
-                self.checkpoints.end_erasing(piece);
+                self.checkpoints.end_erasing(self.log, piece);
                 done += piece.len();
             }
             store.settle();

@@ -30,7 +30,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::token::Token;
 use crate::random::Random;
-use crate::store::{LogPlace, PostgresStore, Store, StoreError};
+use crate::store::{LogPlace, PostgresStore, PostgresUrl, Store, StoreError};
 
 /// A data folder that no other process uses.
 #[derive(Debug)]
@@ -63,6 +63,15 @@ impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opened").field("folder", &self.folder).finish_non_exhaustive()
     }
+}
+
+/// Opens a copy of a log that is not finished, and says what of the log may be lost.
+fn open_part(url: &PostgresUrl) -> Result<(PostgresStore, Option<Loss>), StoreError> {
+    let mut store = PostgresStore::open_copy(url.clone())?;
+    let last = store.last()?;
+    let what = StoreError::Unfinished.to_string();
+    let loss = Loss { what, kept: last, last, readable: Vec::new(), may_be_more: true, copy: None };
+    Ok((store, Some(loss)))
 }
 
 impl DataFolder {
@@ -189,9 +198,26 @@ impl DataFolder {
             LogPlace::File(log) if !log.exists() => Err(FolderError::NoLog { log: log.clone() }),
             LogPlace::File(_) => repair::open(&self.path, now, on_loss),
             LogPlace::Postgres(url) => {
-                let store = PostgresStore::open(url.clone());
-                let store = store.map_err(|error| self.unopened(error))?;
-                Ok(OpenLog { store: Box::new(store), loss: None, repaired: None })
+                let opened = match (PostgresStore::open(url.clone()), on_loss) {
+                    (Err(StoreError::Unfinished), OnLoss::Accept) => open_part(url),
+                    (opened, _) => opened.map(|store| (store, None)),
+                };
+                let (store, loss) = opened.map_err(|error| self.unopened(error))?;
+                Ok(OpenLog { store: Box::new(store), loss, repaired: None })
+            }
+        }
+    }
+
+    /// Makes a log of what was opened without the events that it has lost, and goes on without them.
+    ///
+    /// # Errors
+    /// When the database does not say that it has done so. The call can be repeated.
+    pub fn accept_loss(&self) -> Result<(), FolderError> {
+        match &self.log {
+            LogPlace::File(_) => Ok(()),
+            LogPlace::Postgres(url) => {
+                let finished = PostgresStore::open_copy(url.clone()).and_then(|mut it| it.finish());
+                finished.map_err(|error| self.unopened(error))
             }
         }
     }

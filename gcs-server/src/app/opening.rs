@@ -204,14 +204,13 @@ impl Opener {
     /// a thread for it, the node erases.
     fn eraser(&self, log: &LogPlace, unerased: Vec<u64>, state: &State) -> Option<Erase> {
         let log = log.clone();
-        let eraser = Eraser::start(move || log.reader(), self.checkpoints.clone(), OTHERS);
+        let purge = Seen { position: state.position, head: state.head };
+        let left = Erasure { events: unerased, purge, decider: Decider::Another };
+        let eraser = Eraser::start(move || log.reader(), left, self.checkpoints.clone(), OTHERS);
         let eraser = eraser.inspect_err(|error| {
             tracing::error!(%error, "bodies are erased by the thread that judges");
         });
-        let eraser = eraser.ok()?;
-        let purge = Seen { position: state.position, head: state.head };
-        eraser.erase(Erasure { events: unerased, purge, decider: Decider::Another });
-        Some(eraser.into())
+        Some(eraser.ok()?.into())
     }
 
     /// Waits until the log is not the one any more that the state was computed from.

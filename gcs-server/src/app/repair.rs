@@ -30,7 +30,7 @@ pub(super) const WITNESS: &str = "witness";
 pub enum OnLoss {
     /// The log is not opened.
     Refuse,
-    /// The log is opened without them.
+    /// The log is opened without them. So is a copy of a log that is not finished.
     Accept,
 }
 

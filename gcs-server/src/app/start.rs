@@ -17,7 +17,9 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
 use crate::http::TlsError;
 use crate::node::{ReplayError, Replayed};
-use crate::publishing::{Files, LocalFolder, Outbox, Published, Publishing, PublishingError};
+use crate::publishing::{
+    Cores, Files, LocalFolder, Outbox, Published, Publishing, PublishingError,
+};
 use crate::store::Store;
 
 /// Why the server does not start.
@@ -169,7 +171,7 @@ impl Before {
         let state = usable(checkpoint, &saved);
         let state = state.unwrap_or_else(|| State::new(keys.filler()));
         let published = saved.position();
-        let mut caught_up = match catch_up_from(state, store, keys, saved) {
+        let mut caught_up = match catch_up_from(state, store, keys, saved, Cores::All) {
             Err(StartError::Behind { tick }) if store.is_shared() => {
                 // After a recovery by another node, what was published here before counts no more.
                 let anew = catch_up(store, keys, Outbox::default())?;

@@ -25,7 +25,7 @@ use crate::domain::token::{Role, Token};
 use crate::node::{ReplayError, Survey, replay, seal};
 use crate::publishing::{Comparison, Outbox, Publishing};
 use crate::random::Random;
-use crate::store::{LogPlace, SqliteStore, Store};
+use crate::store::{LogPlace, SqliteStore, Store, StoreError};
 use crate::time::utc;
 
 /// Options of `verify-log`.
@@ -263,6 +263,10 @@ pub(super) fn recover(options: Recover) -> CommandResult {
         return Ok(ExitCode::FAILURE);
     }
     let series = begin_series(&config, (&folder, &keys), &mut *store, &state, allow)?;
+    if loss.is_some() {
+        // Not before the log says that it goes on without what is lost.
+        folder.accept_loss()?;
+    }
     say_done(&format!(
         "series {series} begins with the next tick; start the server if it does not run"
     ))?;
@@ -389,6 +393,11 @@ fn open_to_recover(config: &Config, accept: bool, allow: Allow) -> Result<Opened
             expect_recoverable_as_it_is(config, &path, allow)?;
             say(loss.to_string().trim_end())?;
             Ok(open(config, OnLoss::Accept)?)
+        }
+        Err(FolderError::Store { error: StoreError::Unfinished, .. }) if accept => {
+            let opened = open(config, OnLoss::Accept)?;
+            opened.loss.iter().try_for_each(|loss| say(loss.to_string().trim_end()))?;
+            Ok(opened)
         }
         opened => Ok(opened?),
     }

@@ -1,5 +1,7 @@
 //! Bearer tokens (RFC 6750): which role a request has.
 
+use std::marker::PhantomData;
+
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
@@ -42,8 +44,19 @@ impl<R: Role + Copy + Send + 'static> Caller<R> {
 
 /// The sender of a request that changes nothing and is shown no secret, who has a token of the role `R`: by the
 /// log as it is now, or, if it cannot be reached, as it was when it could be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<R>(pub(crate) R);
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<R> {
+    /// SHA-256 of the token.
+    token: [u8; 32],
+    role: PhantomData<R>,
+}
+
+impl<R: Role> Reader<R> {
+    /// Makes sure that the token still has its role: it may have been replaced while the request arrived.
+    pub(crate) fn expect(&self, state: &State) -> Result<(), Problem> {
+        role::<R>(state, &self.token).map(drop)
+    }
+}
 
 /// What a token allows.
 pub(crate) trait Role: Sized {
@@ -114,7 +127,9 @@ impl<R: Role> FromRequest for Reader<R> {
         Box::pin(async move {
             let (service, token) = sent(&request)?;
             service.try_look().await?;
-            role(&service.node.state(), &token).map(Reader)
+            let reader = Reader { token, role: PhantomData };
+            reader.expect(&service.node.state())?;
+            Ok(reader)
         })
     }
 }

@@ -119,11 +119,12 @@ struct ExactResponse {
 #[post("/v1/exact")]
 async fn exact(
     service: Data<Service>,
-    _: Reader<Backend>,
+    reader: Reader<Backend>,
     Raw(body, _share): Raw<MAX_REQUEST_BYTES>,
 ) -> Answer {
     let request = Request::from_json(&body).map_err(Problem::from)?;
     let state = service.node.state();
+    reader.expect(&state)?;
     let response = request.answer(|date, element| state.live.is_published(date, element));
     Ok(HttpResponse::Ok().json(response))
 }

@@ -209,6 +209,12 @@ impl Appender {
             tracing::error!(%error, "an event that this server wrote does not fit; stopping");
             std::process::abort();
         }
+        if let (Some(erase), Some(Event::Purge(purge))) = (&self.erase, &logged.event) {
+            // Before anyone can copy this state: a copy that has the purge must not pass for one of a log
+            // from which nothing is to be erased.
+            let seen = Seen { position: logged.header.position, head: logged.header.hash() };
+            erase(Erasure { events: purge.reports.clone(), purge: seen, decider });
+        }
         drop(state);
         // Nobody else writes, so this is the same state; and others may read it meanwhile.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -220,19 +226,12 @@ impl Appender {
                 // The publisher is only gone when the server stops; the tick is in the log.
                 let _gone = self.inputs.blocking_send(input);
             }
-            (None, Some(Event::Purge(purge))) => {
-                let (position, head) = (logged.header.position, logged.header.hash());
-                self.erase(&purge.reports, Seen { position, head }, decider);
+            (None, Some(Event::Purge(purge))) if self.erase.is_none() => {
+                if let Err(error) = self.store.erase(&purge.reports) {
+                    tracing::error!(%error, "bodies that were purged are still on disk");
+                }
             }
             _ => {}
-        }
-    }
-
-    fn erase(&mut self, events: &[u64], purge: Seen, decider: Decider) {
-        if let Some(erase) = &self.erase {
-            erase(Erasure { events: events.to_vec(), purge, decider });
-        } else if let Err(error) = self.store.erase(events) {
-            tracing::error!(%error, "bodies that were purged are still on disk");
         }
     }
 

@@ -119,6 +119,21 @@ struct PendingAct<T, F> {
     reply: oneshot::Sender<Result<T, Problem>>,
 }
 
+/// Where a job is answered.
+type Answered<T> = oneshot::Receiver<Result<T, Problem>>;
+
+impl<T, F> PendingAct<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
+{
+    fn of(scope: Scope, judge: F) -> (Box<dyn Job>, Answered<T>) {
+        let (reply, answer) = oneshot::channel();
+        let act = PendingAct { scope, judge, judged: Err(Problem::Unavailable), reply };
+        (Box::new(act), answer)
+    }
+}
+
 impl<T: Send, F: FnMut(&State, RequestContext) -> Judgement<T> + Send> Job for PendingAct<T, F> {
     fn scope(&self) -> Scope {
         self.scope
@@ -266,14 +281,26 @@ impl Node {
     /// [`Problem::StorageUnavailable`] if the log cannot be read; those of [`Node::expect_current`].
     pub async fn catch_up(&self) -> Result<(), Problem> {
         self.expect_current()?;
-        // The node looks at a log that others append to before it judges anything.
+        // The node looks at a log that others append to before it judges anything. There is one look at a time, so that
+        // it can wait where the queue is full.
         let node = self.clone();
         let look = async move {
-            node.submit(Scope::Nothing, |_, _| Ok(Decision::nothing(()))).await.is_ok()
+            let (job, answer) = PendingAct::of(Scope::Nothing, |_, _| Ok(Decision::nothing(())));
+            node.jobs.send(job).await.is_ok() && matches!(answer.await, Ok(Ok(())))
         };
         match self.looks.share(look).await {
             true => self.expect_current(),
-            false => Err(self.expect_current().err().unwrap_or(Problem::StorageUnavailable)),
+            false => Err(self.why_not()),
+        }
+    }
+
+    /// Why nothing could be judged.
+    fn why_not(&self) -> Problem {
+        // A newer release may have begun to write only now.
+        match self.expect_current() {
+            Err(problem) => problem,
+            Ok(()) if self.jobs.is_closed() => Problem::Unavailable,
+            Ok(()) => Problem::StorageUnavailable,
         }
     }
 
@@ -283,14 +310,10 @@ impl Node {
         judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.expect_current()?;
-        let (reply, answer) = oneshot::channel();
-        let request = PendingAct { scope, judge, judged: Err(Problem::Unavailable), reply };
-        self.jobs.try_send(Box::new(request)).map_err(|_| Problem::Unavailable)?;
+        let (job, answer) = PendingAct::of(scope, judge);
+        self.jobs.try_send(job).map_err(|_| Problem::Unavailable)?;
         match answer.await.unwrap_or(Err(Problem::Unavailable)) {
-            // A newer release may have begun to write only now.
-            Err(Problem::StorageUnavailable) => {
-                Err(self.expect_current().err().unwrap_or(Problem::StorageUnavailable))
-            }
+            Err(Problem::StorageUnavailable) => Err(self.why_not()),
             answer => answer,
         }
     }

@@ -106,6 +106,15 @@ impl Saved {
     }
 }
 
+/// How many cores of the machine a computation may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// One: requests are answered beside it.
+    One,
+    /// All of them.
+    All,
+}
+
 /// Computes publications.
 #[derive(Debug)]
 pub struct PublicationBuilder {
@@ -132,7 +141,20 @@ impl PublicationBuilder {
         input: &PublicationInput,
         outbox: &mut Outbox,
     ) -> Result<(), PublicationError> {
-        let publication = self.compute(input)?;
+        self.build_on(Cores::One, input, outbox)
+    }
+
+    /// As [`PublicationBuilder::build`], on as many cores of the machine as it may use.
+    ///
+    /// # Errors
+    /// As [`PublicationBuilder::build`].
+    pub(crate) fn build_on(
+        &mut self,
+        cores: Cores,
+        input: &PublicationInput,
+        outbox: &mut Outbox,
+    ) -> Result<(), PublicationError> {
+        let publication = self.compute(cores, input)?;
         let count = publication.left_out.len();
         if count > 0 {
             tracing::warn!(
@@ -158,7 +180,11 @@ impl PublicationBuilder {
         Ok(())
     }
 
-    fn compute(&self, input: &PublicationInput) -> Result<Publication, PublicationError> {
+    fn compute(
+        &self,
+        cores: Cores,
+        input: &PublicationInput,
+    ) -> Result<Publication, PublicationError> {
         let keys = Keys {
             root: self.root,
             key_list: SignedKeyList::from_json(&input.key_list)?,
@@ -167,7 +193,10 @@ impl PublicationBuilder {
         };
         let TickPosition { version, time, .. } = input.tick;
         let publisher = self.publisher_for(input);
-        Ok(publisher.publish(version.tick, time, &input.days, &keys)?)
+        Ok(match cores {
+            Cores::One => publisher.publish(version.tick, time, &input.days, &keys),
+            Cores::All => publisher.publish_parallel(version.tick, time, &input.days, &keys),
+        }?)
     }
 
     fn publisher_for(&self, input: &PublicationInput) -> Publisher {

@@ -24,6 +24,7 @@ use gcs_core::files::{Manifest, Path};
 use gcs_core::{PublicKey, Version};
 use thiserror::Error;
 
+pub(crate) use self::builder::Cores;
 pub use self::builder::{Outbox, PublicationBuilder, PublicationError};
 pub use self::files::{Bucket, Files, Ignored, LocalFolder, NotABucket};
 pub use self::mender::Remake;

@@ -294,7 +294,8 @@ impl StoreError {
             StoreError::Newer { .. } => "This release leaves the log as it is.",
             StoreError::Unfinished => {
                 "Run the command that makes it again, `backup --to` or `move-log --to`: it goes on, and finishes the \
-                 copy. Or name another database."
+                 copy. Or name another database. Only if the log that was copied is lost, and no other copy has more \
+                 of it: `gcs-server recover --yes` goes on with what is here."
             }
             StoreError::Busy | StoreError::Lingering => {
                 "Stop what else uses the log: a running gcs-server, a command, or sqlite3."

@@ -2,9 +2,11 @@
 
 #![cfg(unix)]
 
-use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use gcs_core::live::FillerKey;
 use gcs_core::report::Code;
 use gcs_server::app::{Checkpoints, Eraser};
 use gcs_server::clock::Clock;
@@ -14,7 +16,7 @@ use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::state::State;
 use gcs_server::node::{Decider, Erasure, Node, PublicationInput};
 use gcs_server::store::witness::Seen;
-use gcs_server::store::{PostgresStore, Store, StoreError};
+use gcs_server::store::{MemoryStore, PostgresStore, Store, StoreError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -51,7 +53,7 @@ impl Host {
     ) -> Host {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::new(folder.path(), Arc::clone(keys));
-        let eraser = Eraser::start(opened, checkpoints.clone(), OTHERS).unwrap();
+        let eraser = Eraser::start(opened, nothing(), checkpoints.clone(), OTHERS).unwrap();
         let mut store = open(place);
         let state = fold(&mut store, keys);
         let (inputs, queue) = mpsc::channel(10);
@@ -86,6 +88,15 @@ impl Host {
     fn keeps(&self) -> bool {
         self.checkpoints.write(|| Some(self.node.state().image())).unwrap()
     }
+}
+
+fn erasure(events: &[u64], state: &State) -> Erasure {
+    let purge = Seen { position: state.position, head: state.head };
+    Erasure { events: events.to_vec(), purge, decider: Decider::This }
+}
+
+fn nothing() -> Erasure {
+    erasure(&[], &State::new(FillerKey::new([0; 32])))
 }
 
 /// A log with codes.
@@ -198,14 +209,68 @@ fn nothing_is_erased_by_a_purge_that_the_log_has_lost() {
     let checkpoints = Checkpoints::new(folder.path(), Arc::clone(&keys));
     let of = place.clone();
     let opened = move || Ok(Box::new(PostgresStore::open(url(&of))?) as Box<dyn Store>);
-    let eraser = Eraser::start(opened, checkpoints.clone(), OTHERS).unwrap();
+    let eraser = Eraser::start(opened, nothing(), checkpoints.clone(), OTHERS).unwrap();
     let position = *reports.last().unwrap();
     let lost = Seen { position, head: [7; 32] };
     eraser.erase(Erasure { events: reports.clone(), purge: lost, decider: Decider::This });
     let state = fold(&mut open(&place), &keys);
     until(|| checkpoints.write(|| Some(state.image())).unwrap());
     assert_eq!(bodies(&place, &reports), 10);
-    let there = Seen { position, head: state.head };
-    eraser.erase(Erasure { events: reports.clone(), purge: there, decider: Decider::This });
+    eraser.erase(erasure(&reports, &state));
     until(|| bodies(&place, &reports) == 0);
+}
+
+/// The log was lost, and read again, while its bodies were erased.
+#[test]
+fn what_was_erased_before_a_log_was_read_anew_does_not_count() {
+    let Some((place, keys)) = log() else { return };
+    let system = actix_web::rt::System::new();
+    let host = Host::on(&place, &keys);
+    let reports = system.block_on(host.report(0..10));
+    let state = fold(&mut open(&place), &keys);
+    let (begun, begins) = channel();
+    let (go, goes) = channel::<()>();
+    let goes = Mutex::new(goes);
+    let of = place.clone();
+    let slow = move || {
+        begun.send(()).unwrap();
+        goes.lock().unwrap().recv().unwrap();
+        Ok(Box::new(PostgresStore::open(url(&of))?) as Box<dyn Store>)
+    };
+    let left = || erasure(&reports, &state);
+    let before = Eraser::start(slow, left(), host.checkpoints.clone(), OTHERS).unwrap();
+    begins.recv().unwrap();
+    let cannot = || Err(StoreError::Busy);
+    let now = Eraser::start(cannot, left(), host.checkpoints.clone(), OTHERS).unwrap();
+    go.send(()).unwrap();
+    until(|| bodies(&place, &reports) == 0);
+    // It ends with this, and has said before what it erased.
+    drop(before);
+    until(|| go.send(()).is_err());
+    assert!(!host.keeps(), "whoever reads the log now does not know");
+    drop(now);
+}
+
+/// Otherwise a checkpoint could be made that has the purge, and pass for one behind which nothing is to be erased.
+#[actix_web::test]
+async fn a_purge_is_announced_before_its_state_can_be_copied() {
+    let mut store = MemoryStore::new();
+    let keys = furnish(&mut store);
+    let state = fold(&mut store, &keys);
+    let (node, entry, _thread) = Node::without_log().unwrap();
+    let (inputs, _queue) = mpsc::channel(10);
+    let (announced, is_announced) = channel();
+    let view = node.view();
+    let erase = move |_| {
+        let (read, is_read) = channel();
+        let view = view.clone();
+        std::thread::spawn(move || read.send(view.read().position));
+        announced.send(is_read.recv_timeout(Duration::from_millis(200)).ok()).unwrap();
+    };
+    let clock = Clock::Manual(Arc::new(NOW.into())).into();
+    entry.open(Box::new(store), state, clock, random(), inputs, Some(Box::new(erase)));
+    let purge = Purge { reports: vec![1], used: Vec::new() };
+    let judge = move |_: &State, _| Ok(Decision { events: vec![purge.clone().into()], answer: () });
+    node.act(judge).await.unwrap();
+    assert_eq!(is_announced.recv().unwrap(), None, "a state that was read meanwhile");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::common::{ALL, begin, fold, make_newer, policy, raw, seal, submission};
@@ -573,6 +574,41 @@ async fn however_many_wait_for_a_look_the_log_is_asked_twice() {
     let looks = store.looks.load(Ordering::SeqCst);
     assert!(looks <= 3, "{looks} looks");
     assert_eq!(host.position(), other.position());
+}
+
+/// A queue that is full says nothing of the log.
+#[test]
+fn a_look_waits_where_the_queue_is_full() {
+    let system = actix_web::rt::System::new();
+    let store = Counting { inner: MemoryStore::new(), looks: Arc::default() };
+    let keys = furnish(&mut store.clone());
+    let host = Host::on(Box::new(store), &keys);
+    // Nothing is applied while the state is read.
+    let state = host.node.state();
+    let mut reported = Box::pin(host.report(0, 1));
+    let mut acts = Vec::new();
+    let mut look = Box::pin(host.node.catch_up());
+    system.block_on(async {
+        assert!(futures_util::poll!(&mut reported).is_pending());
+        let refused = loop {
+            let nothing = |_: &State, _| Ok(Decision { events: Vec::new(), answer: () });
+            let mut act = Box::pin(host.node.act(nothing));
+            match futures_util::poll!(&mut act) {
+                Poll::Pending => acts.push(act),
+                Poll::Ready(answer) => break answer,
+            }
+        };
+        assert!(matches!(refused, Err(Problem::Unavailable)));
+        assert!(futures_util::poll!(&mut look).is_pending());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(futures_util::poll!(&mut look).is_pending());
+    });
+    drop(state);
+    system.block_on(async {
+        look.await.unwrap();
+        reported.await.unwrap();
+        assert!(join_all(acts).await.iter().all(Result::is_ok));
+    });
 }
 
 /// A log that others append to, which notes what of it had been applied when it was read.

@@ -9,8 +9,11 @@ use crate::common::api::seed;
 use crate::common::authority::{Authority, day};
 use crate::common::postgres::{execute, postgres, url};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
+use crate::nodes::furnish;
 use gcs_server::app::{CopyError, LogCopy};
-use gcs_server::store::{LogPlace, LogReader, PostgresStore, StoreError};
+use gcs_server::store::{
+    AppendError, Batch, LogPlace, LogReader, PostgresStore, Store as _, StoreError, StoredEvent,
+};
 
 /// Copies the next batch of a log into a database, and is cut short then.
 fn copy_one_batch(log: &Path, place: &str) {
@@ -45,7 +48,7 @@ fn a_copy_that_was_cut_short_is_no_log_until_it_is_finished() {
         assert!(said.contains("a copy of a log that is not finished"), "{said}");
         assert!(said.contains("again") && said.contains("move-log --to"), "{said}");
     };
-    [&["verify-log"][..], &["rebuild"], &["reset-token"], &["recover", "--yes"], &[]]
+    [&["verify-log"][..], &["rebuild"], &["reset-token"], &["recover"], &[]]
         .into_iter()
         .for_each(is_refused);
     // Nor does anybody begin a new deployment in it.
@@ -99,4 +102,69 @@ fn a_move_that_was_cut_short_is_no_log_until_it_is_finished() {
     let a = authority.start("a").with_tokens(&operator, "");
     a.report(&codes[1], vec![seed(day(), 2)]).ok();
     a.stop();
+}
+
+#[test]
+fn a_log_whose_source_is_lost_goes_on_with_what_was_copied() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let folder = authority.folder("a");
+    let a = Process::start(&folder, &[]);
+    until_ticked(&a);
+    let operator = a.operator.clone();
+    a.stop();
+    let place = url(&authority.place).to_string();
+    copy_one_batch(&folder.join("log.sqlite"), &authority.place);
+
+    authority.give_keys("b");
+    assert!(complaint(&authority.alone("b", &["recover"])).contains("recover --yes"));
+    let recovered = authority.alone("b", &["recover", "--yes"]);
+    let said = text(&recovered.stdout);
+    assert!(recovered.status.success(), "{said}{}", text(&recovered.stderr));
+    assert!(
+        said.contains("is not finished") && said.contains("begins with the next tick"),
+        "{said}"
+    );
+    let b = authority.start("b").with_tokens(&operator, "");
+    until_ticked(&b);
+    let (_, provider) = b.provider("City hospital");
+    let codes = b.codes(&provider, 1);
+    b.report(&codes[0], vec![seed(day(), 1)]).ok();
+    b.stop();
+    // It is another log now than the one that was copied.
+    let source = folder.to_str().unwrap();
+    let copied = program().args(["backup", "--from", source, "--to", &place]).output().unwrap();
+    let said = complaint(&copied);
+    assert!(said.contains("of another deployment, or the server went on"), "{said}");
+}
+
+/// A first start beside a copy that is begun in the same database.
+#[test]
+fn nobody_appends_to_tables_that_are_not_a_log_any_more() {
+    let Some(server) = postgres() else { return };
+    let place = server.database();
+    let mut store = PostgresStore::create(url(&place)).unwrap();
+    furnish(&mut store);
+    let next = Batch { first: store.last().unwrap() + 1, id: [7; 16], events: vec![event()] };
+    for (version, newer) in [(0, false), (2, true)] {
+        execute(&place, &format!("UPDATE gcs_log SET version = {version}"));
+        let is_refused = |error: &AppendError| match error {
+            AppendError::Failed(StoreError::Unfinished) => !newer,
+            AppendError::Failed(StoreError::Newer { found: 2, .. }) => newer,
+            _ => false,
+        };
+        let mut tries = (0..4).map(|_| store.append(&next).unwrap_err());
+        assert!(tries.any(|error| is_refused(&error)));
+    }
+    execute(&place, "UPDATE gcs_log SET version = 0");
+    PostgresStore::open_copy(url(&place)).unwrap().append(&next).unwrap();
+    execute(&place, "UPDATE gcs_log SET version = 1");
+    let after = Batch { first: next.first + 1, id: [8; 16], ..next };
+    store.append(&after).unwrap_err();
+    assert_eq!(store.last().unwrap(), next.first);
+    store.append(&after).unwrap();
+}
+
+fn event() -> StoredEvent {
+    StoredEvent { header: vec![1; 64], body: None }
 }

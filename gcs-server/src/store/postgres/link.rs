@@ -35,9 +35,11 @@ const NEWS: &str = "
 /// Most rows of [`NEWS`].
 const NEWS_ROWS: usize = 5;
 
+/// Not where another release has changed the tables meanwhile, or a copy of another log was begun in them.
 const APPEND: &str = "
     INSERT INTO gcs_batch(first, last, id, headers, bodies) SELECT $1, $2, $3, $4, $5
-    WHERE COALESCE((SELECT last FROM gcs_batch ORDER BY first DESC LIMIT 1), 0) = $1 - 1
+    WHERE EXISTS (SELECT 1 FROM gcs_log WHERE application = $7 AND version BETWEEN $8 AND $9)
+    AND COALESCE((SELECT last FROM gcs_batch ORDER BY first DESC LIMIT 1), 0) = $1 - 1
     AND ($6 IS NULL OR (SELECT id FROM gcs_batch ORDER BY first DESC LIMIT 1) = $6)
     ON CONFLICT DO NOTHING";
 
@@ -68,6 +70,8 @@ const REPLACE: &str = "UPDATE gcs_batch SET bodies = $3 WHERE first = $1 AND bod
 /// A connection on which everything that is committed is durable.
 pub(super) struct Link {
     client: Client,
+    /// What the tables have to be.
+    tables: Tables,
     /// Whether the server has warned of something since this was last set to false.
     has_warned: Arc<AtomicBool>,
 }
@@ -134,14 +138,19 @@ impl Link {
                 }
             }
         });
-        let link = Link { client, has_warned };
+        let link = Link { client, tables, has_warned };
         link.expect_durable().await?;
         if create {
             tables.create(&link.client).await?;
         }
-        tables.identify(&link.client).await?;
+        link.identify().await?;
         link.barrier().await?;
         Ok(link)
+    }
+
+    /// Makes sure that the tables are what they have to be.
+    pub(super) async fn identify(&self) -> Result<(), StoreError> {
+        self.tables.identify(&self.client).await
     }
 
     /// Whether the connection has ended, perhaps with this result.
@@ -257,13 +266,17 @@ impl Link {
         };
         let (headers, bodies) = rows::encode(&batch.events).map_err(AppendError::Failed)?;
         let id = &batch.id[..];
-        let values: [(&(dyn ToSql + Sync), Type); 6] = [
+        let (oldest, newest) = self.tables.versions().into_inner();
+        let values: [(&(dyn ToSql + Sync), Type); 9] = [
             (&first, Type::INT8),
             (&last, Type::INT8),
             (&id, Type::BYTEA),
             (&headers, Type::BYTEA),
             (&bodies, Type::BYTEA),
             (&before, Type::BYTEA),
+            (&APPLICATION, Type::INT8),
+            (&oldest, Type::INT4),
+            (&newest, Type::INT4),
         ];
         self.has_warned.store(false, Ordering::Relaxed);
         match self.client.execute_typed(APPEND, &values).await {

@@ -40,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the table is vacuumed at most after an erasure.
 const VACUUM_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Number of conflicts in a row after which the tables are looked at: perhaps they are not this log's any more.
+const CONFLICTS: u32 = 4;
+
 /// Number of times that an erasure is tried against other nodes.
 const ERASE_TRIES: u32 = 10;
 
@@ -55,6 +58,8 @@ pub struct PostgresStore {
     /// The last batch that was seen at the end of the log. Nothing is appended behind another one: the
     /// database may have been put back to an earlier state meanwhile.
     seen: Option<Seen>,
+    /// Number of conflicts since the last append.
+    conflicts: u32,
     /// Whether bodies were erased since the table was vacuumed.
     has_erased: bool,
     /// An append that the server has not answered in time. No other one is sent before its answer, so
@@ -103,6 +108,14 @@ impl PostgresStore {
         PostgresStore::connect(url, Tables::Copy, true)
     }
 
+    /// Opens a log, or a copy of one that is not finished, whose tables are there.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`], but not [`StoreError::Unfinished`].
+    pub fn open_copy(url: PostgresUrl) -> Result<PostgresStore, StoreError> {
+        PostgresStore::connect(url, Tables::Copy, false)
+    }
+
     /// Makes a log of a copy that has all of it. It is no error if it is one already.
     ///
     /// # Errors
@@ -124,6 +137,7 @@ impl PostgresStore {
             tables,
             link: Some(link),
             seen: None,
+            conflicts: 0,
             has_erased: false,
             doubt: None,
         })
@@ -183,6 +197,15 @@ impl PostgresStore {
         }
     }
 
+    /// Looks at the tables after some conflicts in a row.
+    fn doubt_tables(&mut self) -> Result<(), StoreError> {
+        self.conflicts += 1;
+        if !self.conflicts.is_multiple_of(CONFLICTS) {
+            return Ok(());
+        }
+        self.with_link(LOOK_PATIENCE, &async |link| link.identify().await)
+    }
+
     /// Sends a batch once.
     fn try_append(&mut self, batch: &Batch) -> Result<(), AppendError> {
         self.end_doubt(APPEND_PATIENCE).map_err(AppendError::Failed)?;
@@ -200,8 +223,12 @@ impl PostgresStore {
         match runtime.block_on(async { timeout(APPEND_PATIENCE, &mut task).await }) {
             Ok(Ok((link, appended))) => {
                 self.link = Some(link);
-                if appended.is_ok() {
-                    self.seen = appending;
+                match appended {
+                    Ok(()) => (self.seen, self.conflicts) = (appending, 0),
+                    Err(AppendError::Conflict) => {
+                        self.doubt_tables().map_err(AppendError::Failed)?;
+                    }
+                    Err(_) => {}
                 }
                 appended
             }

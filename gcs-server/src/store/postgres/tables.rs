@@ -1,5 +1,7 @@
 //! The tables of a log in PostgreSQL, and what they say of it.
 
+use std::ops::RangeInclusive;
+
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -66,6 +68,14 @@ impl Tables {
         Ok(())
     }
 
+    /// The versions that the tables may have.
+    pub(super) fn versions(self) -> RangeInclusive<i32> {
+        match self {
+            Tables::Log => VERSION..=VERSION,
+            Tables::Copy => UNFINISHED..=VERSION,
+        }
+    }
+
     /// Makes sure that the tables are what they have to be.
     pub(super) async fn identify(self, client: &Client) -> Result<(), StoreError> {
         let rows = match client.query_typed(IDENTITY, &[]).await {
@@ -76,8 +86,7 @@ impl Tables {
         };
         let [row] = &rows[..] else { return Err(StoreError::Empty) };
         match (row.try_get(0)?, row.try_get(1)?) {
-            (APPLICATION, VERSION) => Ok(()),
-            (APPLICATION, UNFINISHED) if self == Tables::Copy => Ok(()),
+            (APPLICATION, version) if self.versions().contains(&version) => Ok(()),
             (APPLICATION, UNFINISHED) => Err(StoreError::Unfinished),
             (APPLICATION, found) => Err(StoreError::Newer { found, known: VERSION }),
             (application, _) => Err(StoreError::Foreign { application }),

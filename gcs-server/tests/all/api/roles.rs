@@ -212,13 +212,20 @@ fn a_token_that_is_replaced_while_a_request_arrives_is_void() {
     let begin = |(route, body): &(_, Value)| Halved::begin(&server, &server.operator, *route, body);
     let begun: Vec<Halved> = asked.iter().map(begin).collect();
     let of_provider = Halved::begin(&server, &token, range, &open);
+    let exact = ("POST", "/v1/exact");
+    let backend = server.backend_token();
+    let none = json!({ "queries": [] });
+    assert_eq!(Halved::begin(&server, &backend, exact, &none).end(), 200);
+    let of_backend = Halved::begin(&server, &backend, exact, &none);
     // They have arrived, as far as they go.
     std::thread::sleep(Duration::from_millis(300));
     let path = format!("/v1/admin/providers/{provider}/token");
     server.operate("POST", &path, Value::Null).ok();
+    server.backend_token();
     server.operate("POST", "/v1/admin/token", Value::Null).ok();
     for (halved, (route, _)) in begun.into_iter().zip(asked) {
         assert_eq!(halved.end(), 401, "{route:?}");
     }
     assert_eq!(of_provider.end(), 401);
+    assert_eq!(of_backend.end(), 401);
 }
