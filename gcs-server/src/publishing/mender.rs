@@ -16,7 +16,10 @@ use super::{Outbox, put_manifest, version_in};
 /// Pause between two looks at published files. A thousand files are looked at in some three minutes.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The same for files in a bucket, where each look costs money. The storage itself looks for damage.
+/// Most bytes that are read and hashed in a second, beside the requests.
+const PACE: u64 = 32 << 20;
+
+/// The pause for files in a bucket, where each look costs money. The storage itself looks for damage.
 const REMOTE_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many looks there are between two lists of the files in a bucket.
@@ -53,6 +56,8 @@ pub(super) struct Mender {
     queue: VecDeque<Arc<str>>,
     /// Number of looks at a bucket.
     looks: u32,
+    /// Bytes that the last step has read.
+    read: u64,
     /// Files that the log does not give any more.
     hopeless: HashSet<Arc<str>>,
 }
@@ -60,12 +65,12 @@ pub(super) struct Mender {
 impl Mender {
     pub(super) fn new(shelf: Arc<Shelf>, remake: Option<Remake>) -> Mender {
         let (queue, hopeless) = (VecDeque::new(), HashSet::new());
-        Mender { shelf, remake, remaking: None, queue, looks: 0, hopeless }
+        Mender { shelf, remake, remaking: None, queue, looks: 0, read: 0, hopeless }
     }
 
     /// How long to wait between two steps.
     pub(super) fn pause(&self) -> Duration {
-        if self.shelf.files.is_remote() { REMOTE_PAUSE } else { PAUSE }
+        if self.shelf.files.is_remote() { REMOTE_PAUSE } else { pause_after(self.read) }
     }
 
     /// Looks at the doubtful files at once.
@@ -78,6 +83,7 @@ impl Mender {
 
     /// Goes on with the round.
     pub(super) async fn step(&mut self) {
+        self.read = 0;
         if self.remaking.as_ref().is_some_and(JoinHandle::is_finished) {
             self.take_remade().await;
         }
@@ -164,6 +170,7 @@ impl Mender {
             }
         }
         let present = present.ok().flatten();
+        self.read += present.as_ref().map_or(0, Bytes::len) as u64;
         if let Some(bytes) = &present
             && self.accept(&place, bytes)
         {
@@ -277,5 +284,23 @@ impl Mender {
             Ok(()) => self.shelf.forget(&name),
             Err(error) => tracing::error!(%name, %error, "a damaged file cannot be deleted"),
         }
+    }
+}
+
+/// How long to wait after so many bytes in a folder.
+fn pause_after(read: u64) -> Duration {
+    PAUSE.max(Duration::from_millis(read.saturating_mul(1000) / PACE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_files_are_read_no_faster_than_the_pace() {
+        assert_eq!(pause_after(0), PAUSE);
+        assert_eq!(pause_after(PACE / 5), PAUSE);
+        assert_eq!(pause_after(20 << 20), Duration::from_millis(625));
+        assert!(pause_after(u64::MAX) > Duration::from_secs(3600));
     }
 }
