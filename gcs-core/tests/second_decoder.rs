@@ -217,7 +217,7 @@ fn foreign_rice_codes_are_read() {
             values.iter().map(|value| u128::from(value.as_u64().unwrap())).collect();
         let parameter = vector["k"].as_u64().unwrap() as u8;
         let end = 8 * code.len() as u64;
-        let (gaps, taken) = bits::gaps(parameter, values.len() as u32, end, &code).unwrap();
+        let (gaps, taken) = bits::gaps(parameter, values.len() as u32, 0, end, &code).unwrap();
         assert_eq!(gaps, values);
         assert!(end - taken < 8);
     }
