@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p gcs-core --features gaen-export --example seed_sizes`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::Instant;
 
@@ -122,25 +122,33 @@ fn measure<S: Seed>(list: &SeedList<S>) -> Measured {
     }
 }
 
-fn print_row(name: &str, patients: u64, measured: &Measured) {
+fn print_row(name: &str, patients: usize, measured: &Measured) {
     let Measured { seeds, raw, bound, list } = measured;
     println!("| {name} | {patients} | {seeds} | {raw:.0} | {bound:.1} | {list:.1} |");
 }
 
 fn megabytes(bytes: usize) -> String {
-    format!("{:.2}", bytes as f64 / 1e6)
+    if bytes == 0 { String::new() } else { format!("{:.2}", bytes as f64 / 1e6) }
 }
 
-/// Bytes of a set of elements at a rate below 2^-32, at which nothing has to be confirmed.
-fn set_bytes<E: AsRef<[u8]>>(elements: impl Iterator<Item = E>) -> Outcome<usize> {
-    let elements: Vec<E> = elements.collect();
-    let range = HashRange::for_expected(elements.len() as u32, 32);
-    // The limit of a publication, where more is asked for.
-    let range = range.unwrap_or(HashRange::MAX).min(HashRange::MAX);
-    Ok(Set::build(Salt([7; 16]), range, elements)?.as_bytes().len())
+/// Bytes of the sets of elements, one for each of 14 dates with equally many, at rates below 2^-20
+/// and below 2^-32, at which nothing has to be confirmed.
+fn set_bytes<E: AsRef<[u8]>>(
+    count: usize,
+    elements: impl Iterator<Item = E>,
+) -> Outcome<[usize; 2]> {
+    let (mut elements, mut bytes) = (elements.peekable(), [0; 2]);
+    while elements.peek().is_some() {
+        let of_date: Vec<E> = elements.by_ref().take(count.div_ceil(14)).collect();
+        for (bytes, rate_bits) in bytes.iter_mut().zip([20, 32]) {
+            let range = HashRange::for_expected(of_date.len() as u32, rate_bits)?;
+            *bytes += Set::build(Salt([7; 16]), range, &of_date)?.as_bytes().len();
+        }
+    }
+    Ok(bytes)
 }
 
-fn export_bytes(keys: Vec<ExportKey>) -> Outcome<usize> {
+fn export_bytes(keys: &[ExportKey]) -> Outcome<usize> {
     let (start, end) = (1_762_560_000, 1_762_574_400);
     let export = |keys| Export {
         start,
@@ -156,71 +164,109 @@ fn export_bytes(keys: Vec<ExportKey>) -> Outcome<usize> {
     files.map(|file| Ok(file?.len())).sum()
 }
 
-/// TCN reports of six hours each: they are signed, and no list holds them.
-fn tcn_reports(patient: u64) -> Outcome<(usize, Vec<[u8; 16]>)> {
-    let (mut bytes, mut numbers) = (0, Vec::new());
-    for report in 0..u64::from(4 * DAYS) {
-        let key = ReportAuthorizationKey::new(noise("tcn", patient * 1_000 + report));
-        bytes += key.report(1, 24, MemoType::CoEpi, &[])?.len();
-        numbers.extend(key.numbers().take(24));
-    }
-    Ok((bytes, numbers))
+/// A TCN report of six hours: it is signed, and no list holds it.
+fn tcn_report(number: u64) -> Outcome<(usize, Vec<[u8; 16]>)> {
+    let key = ReportAuthorizationKey::new(noise("tcn", number));
+    let report = key.report(1, 24, MemoType::CoEpi, &[])?;
+    Ok((report.len(), key.numbers().take(24).collect()))
 }
 
 fn main() -> Outcome<()> {
-    println!("| seeds | patients | seeds | raw | bound | list |\n|---|---|---|---|---|---|");
     let mut rows = Vec::new();
+    println!("| list of | patients | seeds | raw | bound | list |\n|---|---|---|---|---|---|");
     for count in [1_000, 10_000, 40_000] {
-        let patients: Vec<Patient> = (0..count).map(Patient::new).collect();
-        let day_keys: Vec<DayKey> =
-            patients.iter().map(Patient::day_key).collect::<Outcome<_>>()?;
-        let list = SeedList::build(&day_keys)?;
-        print_row("DP-3T low-cost", count, &measure(&list));
-        let elements = day_keys.iter().flat_map(|first| {
-            let days = std::iter::successors(Some(first.clone()), DayKey::next);
-            days.take(DAYS as usize).flat_map(|key| key.elements().collect::<Vec<_>>())
-        });
-        let set = set_bytes(elements)?;
-        rows.push((count, "DP-3T low-cost", list.as_bytes().len(), None, set));
-
-        let list = SeedList::<WindowSeed>::build(patients.iter().flat_map(Patient::window_seeds))?;
-        print_row("DP-3T hybrid, 4 h", count, &measure(&list));
-        let set = set_bytes(list.iter().flat_map(|seed| seed.elements().collect::<Vec<_>>()))?;
-        rows.push((count, "DP-3T hybrid, 4 h", list.as_bytes().len(), None, set));
-
-        let keys = patients.iter().map(Patient::export_keys).collect::<Outcome<Vec<_>>>()?;
-        let keys = keys.concat();
-        let list = SeedList::<ExportKey>::build(&keys)?;
-        print_row("Exposure Notification", count, &measure(&list));
-        let set = set_bytes(keys.iter().flat_map(|key| key.key.identifiers()))?;
-        times(&keys, &list)?;
-        let export = export_bytes(keys)?;
-        rows.push((count, "Exposure Notification", list.as_bytes().len(), Some(export), set));
-
-        let seeds = patients.iter().flat_map(|patient| {
-            let first = u64::from(patient.reported - DAYS) * 96;
-            (first..first + 96 * u64::from(DAYS)).map(move |epoch| {
-                let seed = noise("unlinkable", patient.number * 1_000_000 + epoch);
-                dp3t::unlinkable_element(&seed, epoch as u32)
-            })
-        });
-        let raw = count as usize * 96 * DAYS as usize * 36;
-        rows.push((count, "DP-3T unlinkable, raw", raw, None, set_bytes(seeds)?));
-
-        let mut bytes = 0;
-        let mut numbers = Vec::new();
-        for patient in 0..count {
-            let (reports, of_patient) = tcn_reports(patient)?;
-            bytes += reports;
-            numbers.extend(of_patient);
-        }
-        rows.push((count, "TCN, reports of 6 h, raw", bytes, None, set_bytes(numbers.into_iter())?));
+        rows.extend(compared((0..count).map(Patient::new).collect())?);
     }
-    println!("\n| patients | protocol | seeds, MB | export file, MB | set, MB |\n|---|---|---|---|---|");
-    for (count, name, list, export, set) in rows {
-        let export = export.map_or("".to_string(), megabytes);
-        println!("| {count} | {name} | {} | {export} | {} |", megabytes(list), megabytes(set));
+    println!("\n| patients | protocol | seeds, raw | list | export file | sets, 2^-20 | 2^-32 |");
+    println!("|---|---|---|---|---|---|---|");
+    for (count, name, [raw, list, export], [low, high]) in rows {
+        let [raw, list, export, low, high] = [raw, list, export, low, high].map(megabytes);
+        println!("| {count} | {name} | {raw} | {list} | {export} | {low} | {high} |");
     }
+    Ok(())
+}
+
+/// Patients, protocol; bytes of the seeds raw, as a list, as an export file; bytes of the sets.
+type Row = (usize, &'static str, [usize; 3], [usize; 2]);
+
+fn compared(patients: Vec<Patient>) -> Outcome<Vec<Row>> {
+    let count = patients.len();
+    let elements = count * 96 * DAYS as usize;
+    let mut rows = Vec::new();
+
+    let keys = patients.iter().map(Patient::day_key).collect::<Outcome<Vec<DayKey>>>()?;
+    let list = SeedList::<DayKey>::build(&keys)?;
+    print_row("DP-3T low-cost", count, &measure(&list));
+    let set = keys.into_iter().flat_map(|first| {
+        let days = std::iter::successors(Some(first), DayKey::next).take(DAYS as usize);
+        days.flat_map(|key| key.elements())
+    });
+    let (raw, list) = (36 * count, list.as_bytes().len());
+    rows.push((count, "DP-3T low-cost", [raw, list, 0], set_bytes(elements, set)?));
+
+    let list = SeedList::<WindowSeed>::build(patients.iter().flat_map(Patient::window_seeds))?;
+    print_row("DP-3T hybrid, 4 h", count, &measure(&list));
+    let set = set_bytes(elements, list.iter().flat_map(|seed| seed.elements()))?;
+    let (raw, list) = (20 * list.len() as usize, list.as_bytes().len());
+    rows.push((count, "DP-3T hybrid, 4 h", [raw, list, 0], set));
+
+    let keys = patients.iter().map(Patient::export_keys).collect::<Outcome<Vec<_>>>()?.concat();
+    let list = SeedList::<ExportKey>::build(&keys)?;
+    print_row("Exposure Notification", count, &measure(&list));
+    times(&keys, &list)?;
+    other_ways(&list)?;
+    let identifiers = keys.iter().map(|key| key.key.rolling_period() as usize).sum();
+    let set = set_bytes(identifiers, keys.iter().flat_map(|key| key.key.identifiers()))?;
+    let (raw, list) = (25 * keys.len(), list.as_bytes().len());
+    let export = export_bytes(&keys)?;
+    rows.push((count, "Exposure Notification", [raw, list, export], set));
+
+    let seeds = (0..elements as u64).map(|epoch| {
+        dp3t::unlinkable_element(&noise("unlinkable", epoch), 2_000_000 + epoch as u32 / 96)
+    });
+    rows.push((count, "DP-3T unlinkable", [36 * elements, 0, 0], set_bytes(elements, seeds)?));
+
+    let reports = (0..elements as u64 / 24).map(tcn_report).collect::<Outcome<Vec<_>>>()?;
+    let raw = reports.iter().map(|report| report.0).sum();
+    let numbers = reports.into_iter().flat_map(|report| report.1);
+    rows.push((count, "TCN, reports of 6 h", [raw, 0, 0], set_bytes(elements, numbers)?));
+    Ok(rows)
+}
+
+/// What other ways to code the notes would take, in bits a key, on standard error.
+fn other_ways(list: &SeedList<ExportKey>) -> Outcome<()> {
+    let n = f64::from(list.len());
+    let notes = list.iter().map(|key| Ok(key.to_parts()?.0)).collect::<Outcome<Vec<_>>>()?;
+    let distinct: BTreeSet<[u8; 9]> = notes.iter().copied().collect();
+    // All keys as one group, and beside each the number of its note or of each field.
+    let alone = SeedList::<WindowSeed>::build(list.iter().map(|key| WindowSeed {
+        windows: HybridWindow::TwoHours,
+        window: 0,
+        seed: HybridSeed::new(key.key.to_bytes()),
+    }))?;
+    let alone = 8.0 * alone.as_bytes().len() as f64;
+    let column = |bytes: usize, distinct: usize| {
+        let width = distinct.next_power_of_two().ilog2();
+        8.0 * (bytes * distinct) as f64 + n * f64::from(width)
+    };
+    let fields = [0..4, 4..5, 5..6, 6..7, 7..8, 8..9].map(|field| {
+        let values: BTreeSet<&[u8]> = distinct.iter().map(|note| &note[field.clone()]).collect();
+        column(field.len(), values.len())
+    });
+    // Groups, each with a whole note and a length of four bytes.
+    let groups = distinct.len();
+    let file = list.as_bytes();
+    let bits = u64::from_le_bytes(*file[16..].first_chunk().ok_or("a list has a header")?);
+    let others = bits.div_ceil(8) as usize + 10 * list.len() as usize + 24 + 32;
+    let whole = 8.0 * (others + groups * (9 + 4)) as f64;
+    eprintln!(
+        "{n} keys, {groups} notes, bits each: a column for each field {:.1}, one for numbers of notes {:.1}, groups with whole notes {:.1}, the list {:.1}; the directory has {} bytes",
+        (alone + fields.iter().sum::<f64>()) / n,
+        (alone + column(9, groups)) / n,
+        whole / n,
+        8.0 * file.len() as f64 / n,
+        file.len() - others,
+    );
     Ok(())
 }
 
