@@ -12,6 +12,7 @@ mod manifest;
 mod naive;
 mod publisher;
 mod reader;
+mod seed_lists;
 pub mod seeds;
 mod server;
 mod set_index;
@@ -26,6 +27,7 @@ pub use files::{bundle, bundle_resealed, index, record, table};
 pub use identifiers::{export, export_zip, packet, tcn_report, temp_id, upload};
 pub use manifest::{manifest, manifest_resealed};
 pub use publisher::publisher;
+pub use seed_lists::{seed_delta, seed_list};
 pub use server::{code, event, report};
 pub use set_index::set_index;
 pub use sets::{delta, delta_of_sets, delta_resealed, set, set_resealed};
@@ -36,13 +38,15 @@ pub use text::{date, exact, path};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 29] = [
     ("set", set),
     ("set_resealed", set_resealed),
     ("set_index", set_index),
     ("delta", delta),
     ("delta_resealed", delta_resealed),
     ("delta_of_sets", delta_of_sets),
+    ("seed_list", seed_list),
+    ("seed_delta", seed_delta),
     ("table", table),
     ("index", index),
     ("bundle", bundle),

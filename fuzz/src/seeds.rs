@@ -14,6 +14,7 @@ use gcs_server::domain::policy::{FirstPolicy, Policy};
 use crate::history::{History, Tick, before, keys};
 use crate::identifiers;
 use crate::reader::join;
+use crate::seed_lists;
 use crate::world::{Days, date, element};
 
 /// A name and an input.
@@ -32,6 +33,8 @@ pub fn of(target: &str) -> Vec<Seed> {
             named(deltas().iter().map(parts))
         }
         "delta_of_sets" => named(numbers().chain(runs())),
+        "seed_list" => named(seed_lists::seeds::lists()),
+        "seed_delta" => named(seed_lists::seeds::deltas()),
         "table" => {
             let tables = History::get().ticks.iter().step_by(10).map(|tick| tick.table.to_bytes());
             named(tables.chain([Table::default().to_bytes()]))

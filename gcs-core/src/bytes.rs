@@ -79,6 +79,16 @@ impl<'a> Cursor<'a> {
         Ok(Digest(self.array()?))
     }
 
+    /// How many bytes were taken.
+    pub(crate) fn position(&self) -> u64 {
+        self.at as u64
+    }
+
+    /// Bytes not taken yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
     /// A reserved field of `len` bytes, all zero.
     pub(crate) fn zeros(&mut self, len: u64) -> Result<(), ParseError> {
         let zero = self.take(len)?.iter().all(|&byte| byte == 0);
@@ -96,16 +106,6 @@ impl<'a> Cursor<'a> {
             max: u64::from(Date::MAX.days()),
             got: u64::from(days),
         })
-    }
-
-    /// Bytes not taken yet.
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.at..]
-    }
-
-    /// How many bytes were taken.
-    pub(crate) fn position(&self) -> u64 {
-        self.at as u64
     }
 
     /// Fails unless everything was taken.

@@ -32,6 +32,7 @@
 //! | [`files`] | reads the published files, for other clients and tools |
 //! | [`identifiers`] | turns the identifiers of protocols into elements |
 //! | [`exact`] | answers exact-match queries, for back offices |
+//! | [`seeds`] | keeps what phones expand themselves, exactly: lists of seeds, and deltas between them |
 //! | [`set`] | holds the types of the first table; needs nothing else of this crate |
 
 #![no_std]
@@ -59,6 +60,8 @@ mod version;
 
 // Each of these knows only those above it.
 pub mod set;
+
+pub mod seeds;
 
 #[cfg(feature = "protocol")]
 pub mod files;

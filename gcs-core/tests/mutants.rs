@@ -71,7 +71,7 @@ fn every_usual_mistake_shows() {
 
 /// Rules that the other rules imply: a reader without one refuses the same files, most under another
 /// class.
-const IMPLIED: [&str; 15] = [
+const IMPLIED: [&str; 17] = [
     // Section 3: more values than there may be do not ascend; what a code takes bounds its length.
     r#"expect(u64::from(self.count) <= self.bound, "Limit")?;"#,
     r#"expect((least..=most).contains(&u128::from(self.bits)), "BitLength")"#,
@@ -91,6 +91,9 @@ const IMPLIED: [&str; 15] = [
     r#"expect(self.row.salt == base.salt && self.row.range == base.range, "Row")?;"#,
     r#"expect(set.identity == self.row.identity, "Part.Digest")?;"#,
     r#"expect(dropped <= 32 && changed <= 32, "Limit")?;"#,
+    // Section 21: more seeds than there may be have no bytes; the codes bound their length.
+    r#"expect(total < 1 << 32, "Limit")?;"#,
+    r#"expect((least..=most).contains(&bits.into()), "BitLength")?;"#,
     // Section 9: the date of the row is a date.
     "let date = reader.date()?;",
 ];

@@ -8,6 +8,9 @@ mod reading;
 
 use std::collections::BTreeSet;
 
+use gcs_core::identifiers::dp3t::{DayKey, WindowSeed};
+use gcs_core::identifiers::gaen::ExportKey;
+use gcs_core::seeds::{Seed, SeedDelta, SeedList};
 use gcs_core::{Delta, HashRange, Salt, Set};
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::test_runner::Config;
@@ -16,6 +19,7 @@ use proptest::{collection, prop_assert_eq, sample};
 use serde_json::Value;
 
 use golden::{Case, all_cases};
+use naive::seeds::{self, Pair};
 use naive::{bits, class, delta, resealed, sealed, set};
 use reading::{accept, read};
 
@@ -122,6 +126,72 @@ fn library_set(range: u64, fingerprints: &BTreeSet<u64>) -> Set {
     Set::from_fingerprints(Salt([7; 16]), range, fingerprints.iter().copied()).expect("a legal set")
 }
 
+/// Pairs of a kind, in few groups or in many, evenly spread or with heads in common.
+fn pairs(kind: u16) -> impl Strategy<Value = Vec<BTreeSet<Pair>>> {
+    let (_, len) = seeds::lengths(kind);
+    let number = prop_oneof![3 => 18_360..18_364u32, 1 => 0..2_000_000u32];
+    let small = |most: u8| prop_oneof![3 => 0..=most, 1 => Just(255)];
+    let rest = (1..=144u8, small(5), small(4), small(8), any::<u8>());
+    let note =
+        (number, 1..=2u8, rest, any::<bool>()).prop_map(move |(number, length, rest, often)| {
+            let (period, report_type, variant, risk, days) = rest;
+            let number = number.to_be_bytes();
+            match (kind, often) {
+                (1, _) => number.to_vec(),
+                (2, _) => [&[length][..], &number].concat(),
+                (_, true) => [&number[..], &[144, 1, 255, 8, 128]].concat(),
+                _ => [&number[..], &[period, report_type, variant, risk, days]].concat(),
+            }
+        });
+    let seed = prop_oneof![
+        4 => collection::vec(any::<u8>(), len),
+        1 => any::<u8>().prop_map(move |last| [vec![0xab; len - 1], vec![last]].concat()),
+        1 => prop_oneof![Just(0), Just(0xff)].prop_map(move |byte| vec![byte; len]),
+    ];
+    collection::vec(collection::btree_set((note, seed), 0..80), 3)
+}
+
+/// Reads lists and a delta with both readers, as they are and damaged.
+fn read_seeds_alike<S: Seed>(sets: &[BTreeSet<Pair>], damages: &[(Vec<Damage>, bool)]) {
+    let kind = S::KIND;
+    // The third set joins both, so that base and target share something.
+    let base: BTreeSet<Pair> = sets[0].union(&sets[2]).cloned().collect();
+    let target: BTreeSet<Pair> = sets[1].union(&sets[2]).cloned().collect();
+    let library = |pairs: &BTreeSet<Pair>| {
+        let written = seeds::SeedList::write(kind, pairs);
+        let list = SeedList::<S, _>::parse(written).unwrap();
+        let built = SeedList::<S>::build(list.iter()).unwrap();
+        assert_eq!(built.as_bytes(), list.as_bytes());
+        assert_eq!(seeds::SeedList::parse(built.as_bytes(), kind).unwrap().pairs, *pairs);
+        built
+    };
+    let (base, target) = (library(&base), library(&target));
+    let delta = SeedDelta::between(&base, &target);
+    let read = seeds::SeedDelta::parse(delta.as_bytes(), kind).unwrap();
+    let applied = read.apply(&seeds::SeedList::parse(base.as_bytes(), kind).unwrap()).unwrap();
+    assert_eq!(&applied[..], target.as_bytes());
+
+    for (damages, seal) in damages {
+        let file = damage(base.as_bytes(), 40, damages, *seal);
+        let naive = seeds::SeedList::parse(&file, kind).map(drop);
+        assert_eq!(naive, class(&SeedList::<S, _>::parse(&file)), "{damages:?} {seal}");
+        let file = damage(delta.as_bytes(), 130, damages, *seal);
+        let naive = seeds::SeedDelta::parse(&file, kind).map(drop);
+        assert_eq!(naive, class(&SeedDelta::<S, _>::parse(&file)), "{damages:?} {seal}");
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 64, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn lists_of_seeds_are_read_alike(days in pairs(1), windows in pairs(2), keys in pairs(3), damages in damages()) {
+        read_seeds_alike::<DayKey>(&days, &damages);
+        read_seeds_alike::<WindowSeed>(&windows, &damages);
+        read_seeds_alike::<ExportKey>(&keys, &damages);
+    }
+}
+
 proptest! {
     #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
 
@@ -217,7 +287,7 @@ fn foreign_rice_codes_are_read() {
             values.iter().map(|value| u128::from(value.as_u64().unwrap())).collect();
         let parameter = vector["k"].as_u64().unwrap() as u8;
         let end = 8 * code.len() as u64;
-        let (gaps, taken) = bits::gaps(parameter, values.len() as u32, end, &code).unwrap();
+        let (gaps, taken) = bits::gaps(parameter, values.len() as u32, 0, end, &code).unwrap();
         assert_eq!(gaps, values);
         assert!(end - taken < 8);
     }

@@ -97,6 +97,16 @@ fn set_indexes() {
 }
 
 #[test]
+fn seed_lists() {
+    decode_all("seed_list", outcome::seed_lists);
+}
+
+#[test]
+fn seed_deltas() {
+    decode_all("seed_delta", outcome::seed_deltas);
+}
+
+#[test]
 fn matches() {
     decode_all("match", outcome::matches);
 }
@@ -160,8 +170,12 @@ fn every_kind_and_class_has_a_case() {
         &[&file[..], &["Mismatch", "Padding", "OtherSet", "Header", "Block"]].concat(),
     );
     has("set_index", &["Set.Digest", "Digest"]);
+    for kind in ["seed_list", "seed_delta"] {
+        has(kind, &[&file[..], &code, &["Order"]].concat());
+    }
+    has("seed_delta", &["Base", "BaseLength", "AlreadyPresent", "Target"]);
     let kinds = ["hash", "parameter", "path", "set", "match", "delta", "table", "index", "bundle"];
-    let others = ["record", "manifest", "set_index"];
+    let others = ["record", "manifest", "set_index", "seed_list", "seed_delta"];
     let known = |case: &Case| kinds.contains(&case.kind()) || others.contains(&case.kind());
     assert!(all_cases().iter().all(known));
 }
@@ -183,7 +197,7 @@ fn examples_of_the_format_are_the_files() {
             assert!(json.split('…').all(|part| example.contains(part)), "{line}");
         }
     }
-    assert_eq!(shown, 8, "one example of each kind of file");
+    assert_eq!(shown, 10, "one example of each kind of file");
 }
 
 /// Offset and bytes of a line such as `    0040  00 17 ff  a field`.

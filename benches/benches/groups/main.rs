@@ -7,6 +7,7 @@ use gcs_benches::bits::Bits;
 use gcs_benches::settings::Settings;
 
 mod changes;
+mod seeds;
 mod size;
 mod structures;
 
@@ -22,6 +23,7 @@ fn main() {
     changes::delta(&mut criterion, &settings);
     changes::algebra(&mut criterion, &settings);
     changes::publish(&mut criterion, &settings);
+    seeds::seeds(&mut criterion, &settings);
     criterion.final_summary();
     size::size(&mut configured(Criterion::default().with_measurement(Bits)), &settings);
 }

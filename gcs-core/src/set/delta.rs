@@ -8,7 +8,7 @@ use super::hash::Salt;
 use super::hash_range::HashRange;
 #[cfg(feature = "std")]
 use super::info::SetInfo;
-use super::rice::{self, RiceReader, RiceWriter, Shape, Values};
+use super::rice::{self, RiceReader, Shape, Values};
 use super::set::{Set, SetWriter};
 use super::spans;
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
@@ -336,8 +336,9 @@ fn append_changes(
 ) -> (Shape, Shape) {
     let fixed = data.len();
     data.resize(fixed + BODY_LEN, 0);
-    let ranks = encode(data, u64::from(base_len), removed);
-    let values = encode(data, hash_range.get(), added);
+    // A difference has no more entries than the larger set, whose length is a u32.
+    let ranks = rice::append(data, u64::from(base_len), removed);
+    let values = rice::append(data, hash_range.get(), added);
     let mut header = Vec::with_capacity(BODY_LEN);
     header
         .put_u32(ranks.len)
@@ -349,17 +350,6 @@ fn append_changes(
         .put_u64(values.bits);
     data[fixed..fixed + BODY_LEN].copy_from_slice(&header);
     (ranks, values)
-}
-
-/// Appends the code of ascending `values` below `bound`.
-fn encode(data: &mut Vec<u8>, bound: u64, values: &[u64]) -> Shape {
-    // A difference has no more entries than the larger set, whose length is a u32.
-    let mut shape = Shape { bound, len: values.len() as u32, parameter: 0, bits: 0 };
-    shape.parameter = shape.canonical_parameter();
-    let mut writer = RiceWriter::append_to(core::mem::take(data), shape.parameter, shape.len);
-    writer.extend(values);
-    (*data, _, shape.bits) = writer.finish();
-    shape
 }
 
 impl<'a> Body<'a> {

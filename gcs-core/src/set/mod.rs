@@ -157,6 +157,9 @@ pub use self::sink::{SetSink, SinkError};
 #[cfg(feature = "std")]
 pub use self::streams::{CombinedReader, StreamError};
 
+pub(crate) use self::rice::{CHUNK, Overrun, RiceReader, RiceWriter, Shape, Values};
+pub(crate) use self::rice::{append as append_code, expect_padding, validate as validate_code};
+
 #[cfg(feature = "protocol")]
 pub(crate) use self::delta::{Body as DeltaBody, append_body as append_delta_body};
 #[cfg(feature = "protocol")]

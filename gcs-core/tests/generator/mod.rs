@@ -19,6 +19,7 @@ mod orders;
 mod out;
 mod raw;
 mod records;
+mod seeds;
 mod sessions;
 mod set_indexes;
 mod sets;
@@ -51,6 +52,7 @@ pub(crate) fn make() -> Vectors {
     manifests::add(&mut vectors, &world);
     sessions::add(&mut vectors);
     set_indexes::add(&mut vectors);
+    seeds::add(&mut vectors);
     vectors
 }
 

@@ -45,7 +45,7 @@ impl Shape {
 
     /// The code checks of section 3, of bytes that are all there; then the values, ascending.
     pub(crate) fn decode(self, code: &[u8]) -> Outcome<Vec<u64>> {
-        let (gaps, taken) = gaps(self.parameter, self.count, self.bits, code)?;
+        let (gaps, taken) = gaps(self.parameter, self.count, 0, self.bits, code)?;
         expect(taken == self.bits, "Mismatch")?;
 
         let mut values: Vec<u128> = Vec::new();
@@ -60,10 +60,16 @@ impl Shape {
     }
 }
 
-/// `count` gaps from the first `end` bits of a code, and the number of bits that they took.
-pub(crate) fn gaps(parameter: u8, count: u32, end: u64, code: &[u8]) -> Outcome<(Vec<u128>, u64)> {
+/// `count` gaps from the bits of a code from `start` to before `end`, and where they end.
+pub(crate) fn gaps(
+    parameter: u8,
+    count: u32,
+    start: u64,
+    end: u64,
+    code: &[u8],
+) -> Outcome<(Vec<u128>, u64)> {
     let bits: &BitSlice<u8, Lsb0> = code.view_bits();
-    let mut at: u64 = 0;
+    let mut at = start;
     let mut next = || {
         expect(at < end, "Overrun")?;
         let bit = usize::try_from(at).ok().and_then(|at| bits.get(at)).ok_or("Overrun")?;

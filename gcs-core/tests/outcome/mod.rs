@@ -12,6 +12,9 @@ use std::{borrow::ToOwned, format};
 
 use gcs_core::files::{Bundle, FileHash, Manifest, Path, PublicationIndex, Row, Table};
 use gcs_core::files::{BundleError, CheckRecord, Verdict};
+use gcs_core::identifiers::dp3t::{DayKey, WindowSeed};
+use gcs_core::identifiers::gaen::ExportKey;
+use gcs_core::seeds::{Seed, SeedDelta, SeedList};
 use gcs_core::{Date, Delta, Digest, ElementHasher, HashRange, ParseError, PublicKey, Salt, Set};
 use serde_json::{Map, Value, json};
 
@@ -25,7 +28,7 @@ pub(crate) type Decode = fn(&Case) -> Outcome;
 
 /// The kinds of cases that need no std, each with what decodes it.
 #[allow(dead_code, reason = "the tests of this crate name them one by one")]
-pub(crate) const KINDS: [(&str, Decode); 11] = [
+pub(crate) const KINDS: [(&str, Decode); 13] = [
     ("hash", hashes),
     ("parameter", parameters),
     ("path", paths),
@@ -37,6 +40,8 @@ pub(crate) const KINDS: [(&str, Decode); 11] = [
     ("bundle", bundles),
     ("record", records),
     ("manifest", manifests),
+    ("seed_list", seed_lists),
+    ("seed_delta", seed_deltas),
 ];
 
 /// Panics unless the case ends as it must.
@@ -153,6 +158,66 @@ pub(crate) fn deltas(case: &Case) -> Outcome {
         "target": delta.target(), "target_count": target.len(),
         "removed": delta.removed().collect::<Vec<_>>(),
         "added": delta.added().collect::<Vec<_>>(),
+        "target_file": target_file,
+    }))
+}
+
+/// Note and seed of each, in order.
+fn pairs<S: Seed>(seeds: impl Iterator<Item = S>) -> Vec<Value> {
+    let pair = |seed: S| {
+        let (note, bytes) = seed.to_parts().unwrap();
+        json!([hex(note.as_ref()), hex(bytes.as_ref())])
+    };
+    seeds.map(pair).collect()
+}
+
+/// Decodes a case that is about one kind of seed.
+macro_rules! of_kind {
+    ($decode:ident, $case:expr) => {
+        match $case.number("seed_kind") {
+            1 => $decode::<DayKey>($case),
+            2 => $decode::<WindowSeed>($case),
+            3 => $decode::<ExportKey>($case),
+            kind => panic!("seeds of kind {kind}"),
+        }
+    };
+}
+
+pub(crate) fn seed_lists(case: &Case) -> Outcome {
+    of_kind!(seed_list, case)
+}
+
+fn seed_list<S: Seed>(case: &Case) -> Outcome {
+    let list = SeedList::<S, _>::parse(case.bytes()).map_err(|error| class(&error))?;
+    let again = SeedList::<S>::build(list.iter()).unwrap();
+    assert_eq!(again.as_bytes(), list.as_bytes(), "{} is canonical", case.name());
+    let pairs = pairs(list.iter());
+    Ok(json!({
+        "count": list.len(),
+        "identity": list.identity(),
+        "first": pairs.first(),
+        "last": pairs.last(),
+        "pairs": pairs,
+    }))
+}
+
+pub(crate) fn seed_deltas(case: &Case) -> Outcome {
+    of_kind!(seed_delta, case)
+}
+
+fn seed_delta<S: Seed>(case: &Case) -> Outcome {
+    let delta = SeedDelta::<S, _>::parse(case.bytes()).map_err(|error| class(&error))?;
+    let base = SeedList::<S, _>::parse(case.file("base")).unwrap();
+    let target = delta.apply(&base).map_err(|error| class(&error))?;
+    let again = SeedDelta::between(&base, &target);
+    assert_eq!(again.as_bytes(), delta.as_bytes(), "{} is canonical", case.name());
+    let target_file = case.expect("target_file");
+    assert_eq!(target.as_bytes(), file(target_file.as_str().unwrap()), "{}", case.name());
+    Ok(json!({
+        "base": delta.base(), "base_count": delta.base_len(),
+        "target": delta.target(), "target_count": delta.target_len(),
+        "removed": delta.removed().collect::<Vec<_>>(),
+        "added": pairs(delta.added()),
         "target_file": target_file,
     }))
 }

@@ -12,6 +12,7 @@ use crate::naive::bundle::{Bundle, State};
 use crate::naive::manifest::{Known, Manifest};
 use crate::naive::paths::{Path, date, date_text};
 use crate::naive::records::{CheckRecord, verdict};
+use crate::naive::seeds::{Pair, SeedDelta, SeedList};
 use crate::naive::set_index::SetIndex;
 use crate::naive::table::{Index, Row, Table};
 use crate::naive::{self, Outcome, bits, delta, paths, records, set};
@@ -27,6 +28,8 @@ pub(crate) fn read(case: &Case) -> Outcome<Value> {
         "path" => read_path(case.text("path")),
         "set" => read_set(case),
         "set_index" => read_set_index(case),
+        "seed_list" => read_seed_list(case),
+        "seed_delta" => read_seed_delta(case),
         "match" => read_match(case),
         "delta" => read_delta(case),
         "table" => Ok(table_json(&Table::parse(&case.bytes())?)),
@@ -102,6 +105,44 @@ fn read_set_index(case: &Case) -> Outcome<Value> {
     let entry = |&(bit, next, rank, check): &(u64, u64, u32, u64)| json!({ "bit": bit, "next": next, "rank": rank, "check": check_text(check) });
     let entries: Vec<_> = index.entries.iter().map(entry).collect();
     Ok(json!({ "identity": hex(&index.identity), "entries": entries }))
+}
+
+fn seed_pairs<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> Vec<Value> {
+    pairs.into_iter().map(|(note, seed)| json!([hex(note), hex(seed)])).collect()
+}
+
+fn read_seed_list(case: &Case) -> Outcome<Value> {
+    let (file, kind) = (case.bytes(), case.number("seed_kind") as u16);
+    let list = SeedList::parse(&file, kind)?;
+    assert_eq!(SeedList::write(kind, &list.pairs), file, "{}", case.name());
+    let pairs = seed_pairs(&list.pairs);
+    let mut json = json!({
+        "count": pairs.len(),
+        "identity": hex(&list.identity),
+        "first": pairs.first(),
+        "last": pairs.last(),
+    });
+    if pairs.len() <= 100 {
+        json["pairs"] = pairs.into();
+    }
+    Ok(json)
+}
+
+fn read_seed_delta(case: &Case) -> Outcome<Value> {
+    let kind = case.number("seed_kind") as u16;
+    let delta = SeedDelta::parse(&case.bytes(), kind);
+    // A base is named where the delta itself is in order, and only there.
+    assert_eq!(case.get("base").is_some(), delta.is_ok(), "{}: {delta:?}", case.name());
+    let (delta, base) = (delta?, SeedList::parse(&case.file("base"), kind)?);
+    let target = delta.apply(&base)?;
+    assert_eq!(target, golden::file(case.expect("target_file").as_str().unwrap()));
+    let target_list = SeedList::parse(&target, kind)?;
+    Ok(json!({
+        "base": hex(&delta.base), "base_count": base.pairs.len(),
+        "target": hex(&delta.target), "target_count": target_list.pairs.len(),
+        "removed": delta.removed, "added": seed_pairs(&delta.added),
+        "target_file": case.expect("target_file"),
+    }))
 }
 
 fn read_match(case: &Case) -> Outcome<Value> {
@@ -271,6 +312,13 @@ pub(crate) fn accept(case: &Case, bytes: &[u8]) -> Outcome<()> {
     match case.kind() {
         "set" | "match" => set::Set::parse(bytes).map(drop),
         "set_index" => SetIndex::parse(bytes, &case.file("set")).map(drop),
+        "seed_list" => SeedList::parse(bytes, case.number("seed_kind") as u16).map(drop),
+        "seed_delta" => {
+            let kind = case.number("seed_kind") as u16;
+            let delta = SeedDelta::parse(bytes, kind)?;
+            let Some(_) = case.get("base") else { return Ok(()) };
+            delta.apply(&SeedList::parse(&case.file("base"), kind)?).map(drop)
+        }
         "delta" => {
             let delta = delta::Delta::parse(bytes)?;
             let Some(_) = case.get("base") else { return Ok(()) };

@@ -27,9 +27,11 @@
 
 mod hybrid;
 mod low_cost;
+mod seed;
 
 pub use self::hybrid::{HybridSeed, HybridWindow};
 pub use self::low_cost::{DayKey, low_cost_element, low_cost_sighting_elements};
+pub use self::seed::WindowSeed;
 
 use super::secret::hmac;
 use crate::digest::Digest;

@@ -22,12 +22,14 @@
 //! Sources: Exposure Notification, Bluetooth Specification and Cryptography Specification, v1.2
 //! (April 2020); google/exposure-notifications-server for `tekmac` and the export file.
 
+mod export_key;
 mod key;
 mod tekmac;
 
 #[cfg(feature = "gaen-export")]
 pub mod export;
 
+pub use self::export_key::{ExportKey, ReportType};
 pub use self::key::{ExposureKey, ExposureKeyError, RollingKeys};
 pub use self::tekmac::{ReportedKey, is_tekmac, tekmac};
 

@@ -14,15 +14,17 @@ mod reader;
 mod values;
 mod writer;
 
+use alloc::vec::Vec;
+
 use super::hash_range::HashRange;
 use crate::error::ParseError;
 
-use reader::{Overrun, load_padded};
+use reader::load_padded;
 
 pub(super) use codes::Codes;
-pub(super) use reader::{Code, Decoded, RiceReader};
-pub(super) use values::Values;
-pub(super) use writer::RiceWriter;
+pub(crate) use reader::{Code, Decoded, Overrun, RiceReader};
+pub(crate) use values::Values;
+pub(crate) use writer::RiceWriter;
 
 /// Bits of a load that count whatever its bit offset within the first byte.
 const LOAD_BITS: u32 = 57;
@@ -121,11 +123,23 @@ pub(crate) fn validate_with<T: Decoded>(
         let got = reader.next_least() - 1;
         return Err(ParseError::Limit { field: "last value", max: shape.bound - 1, got });
     }
-    let padding = load_padded(bytes, shape.bits) & ((1 << (shape.bits.wrapping_neg() & 7)) - 1);
-    if padding != 0 {
-        return Err(ParseError::Padding);
-    }
-    Ok(())
+    expect_padding(bytes, shape.bits)
+}
+
+/// Fails unless the bits behind a code of `bits` bits are zero to the end of its last byte.
+pub(crate) fn expect_padding(bytes: &[u8], bits: u64) -> Result<(), ParseError> {
+    let padding = load_padded(bytes, bits) & ((1 << (bits.wrapping_neg() & 7)) - 1);
+    if padding == 0 { Ok(()) } else { Err(ParseError::Padding) }
+}
+
+/// Appends the code of ascending `values` below `bound`, at most `2^32 - 1` of them.
+pub(crate) fn append(data: &mut Vec<u8>, bound: u64, values: &[u64]) -> Shape {
+    let mut shape = Shape { bound, len: values.len() as u32, parameter: 0, bits: 0 };
+    shape.parameter = shape.canonical_parameter();
+    let mut writer = RiceWriter::append_to(core::mem::take(data), shape.parameter, shape.len);
+    writer.extend(values);
+    (*data, _, shape.bits) = writer.finish();
+    shape
 }
 
 #[cfg(test)]

@@ -45,6 +45,11 @@ impl RiceWriter {
         }
     }
 
+    /// Begins another sequence with another P, behind the bits of the one before.
+    pub(crate) fn restart(&mut self, parameter: u32) {
+        (self.parameter, self.next) = (parameter, 0);
+    }
+
     /// Codes `value`, which must exceed every value before it.
     #[inline]
     pub(crate) fn push(&mut self, value: u64) {

@@ -11,7 +11,8 @@ use super::proto::{self, ALGORITHM, KeyExport, SignatureInfo, SignatureList};
 use super::signing::{ExportPublicKey, ExportSigningKey};
 use super::{MAX_CONTENT_BYTES, MAX_KEYS, MAX_SIGNATURES};
 use crate::digest::Digest;
-use crate::identifiers::gaen::{ExposureKey, INTERVALS_A_DAY};
+use crate::identifiers::gaen::export_key::{MAX_RISK, MAX_VARIANT};
+use crate::identifiers::gaen::{ExportKey, ExposureKey, INTERVALS_A_DAY, ReportType};
 
 /// What `export.bin` begins with.
 const HEADER: &[u8; 16] = b"EK Export v1    ";
@@ -33,56 +34,6 @@ pub struct Export {
     pub keys: Vec<ExportKey>,
     /// Keys that were published before and have another type of report now, or are revoked.
     pub revised_keys: Vec<ExportKey>,
-}
-
-/// A key of an export file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExportKey {
-    /// The key.
-    pub key: ExposureKey,
-    /// The transmission risk, 0 to 8.
-    pub transmission_risk: Option<u8>,
-    /// Why it was published.
-    pub report_type: Option<ReportType>,
-    /// Days from the begin of symptoms to the key's use.
-    pub days_since_onset: Option<i32>,
-    /// The variant of concern, 0 to 4.
-    pub variant: Option<u8>,
-}
-
-/// Why a key was published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ReportType {
-    /// Not known.
-    Unknown,
-    /// A test was positive.
-    ConfirmedTest,
-    /// A physician diagnosed it.
-    ConfirmedClinicalDiagnosis,
-    /// The patient says so.
-    SelfReport,
-    /// A contact of a patient.
-    Recursive,
-    /// It should not have been published.
-    Revoked,
-}
-
-const REPORT_TYPES: [ReportType; 6] = [
-    ReportType::Unknown,
-    ReportType::ConfirmedTest,
-    ReportType::ConfirmedClinicalDiagnosis,
-    ReportType::SelfReport,
-    ReportType::Recursive,
-    ReportType::Revoked,
-];
-
-impl From<ExposureKey> for ExportKey {
-    /// The key, and nothing more about it.
-    fn from(key: ExposureKey) -> ExportKey {
-        let (transmission_risk, report_type) = (None, None);
-        ExportKey { key, transmission_risk, report_type, days_since_onset: None, variant: None }
-    }
 }
 
 impl Export {
@@ -228,13 +179,17 @@ impl ExportKey {
         let start = whole("rolling_start_interval_number", message.rolling_start, 0, i32::MAX)?;
         let period = message.rolling_period.unwrap_or(INTERVALS_A_DAY as i32);
         let period = whole("rolling_period", Some(period), 1, INTERVALS_A_DAY as i32)?;
-        let report_type = small("report_type", message.report_type, REPORT_TYPES.len() as u8 - 1)?;
+        let report_type = small("report_type", message.report_type, ReportType::Revoked as u8)?;
         Ok(ExportKey {
             key: ExposureKey::new(data.try_into().map_err(|_| length)?, start, period)?,
-            transmission_risk: small("transmission_risk_level", message.transmission_risk, 8)?,
-            report_type: report_type.map(|number| REPORT_TYPES[usize::from(number)]),
+            transmission_risk: small(
+                "transmission_risk_level",
+                message.transmission_risk,
+                MAX_RISK,
+            )?,
+            report_type: report_type.and_then(ReportType::of_number),
             days_since_onset: message.days_since_onset,
-            variant: small("variant_of_concern", message.variant, 4)?,
+            variant: small("variant_of_concern", message.variant, MAX_VARIANT)?,
         })
     }
 
@@ -245,8 +200,8 @@ impl ExportKey {
             got: Some(i64::from(start)),
         })?;
         let (risk, variant) = (self.transmission_risk.map(i32::from), self.variant.map(i32::from));
-        small("transmission_risk_level", risk, 8)?;
-        small("variant_of_concern", variant, 4)?;
+        small("transmission_risk_level", risk, MAX_RISK)?;
+        small("variant_of_concern", variant, MAX_VARIANT)?;
         Ok(proto::Key {
             data: Some(self.key.to_bytes().to_vec()),
             transmission_risk: risk,

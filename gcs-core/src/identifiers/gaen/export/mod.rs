@@ -41,9 +41,10 @@ mod error;
 mod proto;
 mod signing;
 
-pub use self::content::{Export, ExportKey, ReportType};
+pub use self::content::Export;
 pub use self::error::ExportError;
 pub use self::signing::{ExportPublicKey, ExportSigningKey};
+pub use super::{ExportKey, ReportType};
 
 /// Most keys of a file, revised ones included.
 pub const MAX_KEYS: usize = 500_000;
