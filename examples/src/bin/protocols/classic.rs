@@ -2,7 +2,7 @@
 //! patients, and what phones find in what it publishes of them.
 
 use gcs_core::identifiers::bluetrace::{
-    self, UploadPart, UploadReader, UploadToken, UserId, Verdict,
+    self, UploadPart, UploadReader, UploadRecord, UploadToken, UserId, Verdict,
 };
 use gcs_core::sync::Heard;
 use gcs_examples::{Checked, ensure};
@@ -15,15 +15,32 @@ use crate::trial::{LATER, Report, Trial, elsewhere, in_town, recorded};
 use crate::truth::{self, Judged};
 
 /// What the authority learns in classic mode.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Learned {
     /// Bytes that a patient's phone uploads, on average.
     pub(crate) sent: u64,
-    /// Records that it opened, and those of them whose TempID was not valid at the time.
+    /// Records that it opened.
     pub(crate) records: usize,
-    pub(crate) expired: usize,
+    /// Records whose TempID was not valid at the time, and why.
+    pub(crate) expired: Expired,
     /// For each patient, who was heard and when by the patient's clock, if the TempID was valid.
     pub(crate) heard: Vec<(usize, Vec<(u64, usize)>)>,
+    /// Contacts with somebody who was not there.
+    pub(crate) false_alarms: usize,
+    /// Of how many replayed TempIDs of people who met no patient the authority makes contacts, and
+    /// how many there were.
+    pub(crate) replayed: (usize, usize),
+}
+
+/// Why TempIDs were not valid when they were heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Expired {
+    /// The app for iOS goes on with the first of a batch.
+    pub(crate) ios: usize,
+    /// The phone had no network, and its batch had come to an end.
+    pub(crate) offline: usize,
+    /// Two clocks differ, and a window had just begun or ended.
+    pub(crate) clocks: usize,
 }
 
 /// Every patient uploads, and the authority opens what came.
@@ -36,7 +53,7 @@ pub(crate) fn uploads(
     authority: &Authority,
     phones: &Phones<'_>,
 ) -> Checked<Learned> {
-    let mut learned = Learned { sent: 0, records: 0, expired: 0, heard: Vec::new() };
+    let mut learned = Learned::default();
     let patients = in_town(town).filter(|(person, _)| town.people[*person].is_patient());
     for (patient, now) in patients {
         let file = phones.upload(patient, &phones.token(patient, now)?)?;
@@ -48,12 +65,56 @@ pub(crate) fn uploads(
             format!("the upload of {patient} was judged otherwise: {wrong:?}")
         })?;
         learned.records += judged.len();
-        learned.expired += judged.iter().filter(|(.., reason)| reason.is_some()).count();
+        learned.expired.count(town, patient, &judged);
         let valid = judged.iter().filter(|(.., reason)| reason.is_none());
-        learned.heard.push((patient, valid.map(|(clock, person, _)| (*clock, *person)).collect()));
+        let valid: Vec<_> = valid.map(|(clock, person, _)| (*clock, *person)).collect();
+        let is_false = |(clock, person): &&(u64, usize)| {
+            let time = town.people[patient].time_of(*clock);
+            !town.meetings.iter().any(|meeting| meeting.is_of([patient, *person], time))
+        };
+        learned.false_alarms += valid.iter().filter(is_false).count();
+        learned.heard.push((patient, valid));
     }
     learned.sent /= learned.heard.len() as u64;
+    learned.replayed = replayed(town, authority, phones)?;
+    ensure(learned.false_alarms + learned.replayed.0 == 0, || format!("false: {learned:?}"))?;
     Ok(learned)
+}
+
+impl Expired {
+    fn count(&mut self, town: &Town, patient: usize, judged: &[Judged]) {
+        for (clock, person, _) in judged.iter().filter(|(.., reason)| reason.is_some()) {
+            let time = town.people[patient].time_of(*clock);
+            *(if town.people[*person].is_ios {
+                &mut self.ios
+            } else if !truth::is_current(town, *person, time) {
+                &mut self.offline
+            } else {
+                &mut self.clocks
+            }) += 1;
+        }
+    }
+}
+
+/// Replays to a patient's phone what people broadcast who met no patient.
+fn replayed(town: &Town, authority: &Authority, phones: &Phones<'_>) -> Checked<(usize, usize)> {
+    let (patient, time) = recorded(town);
+    let (mut believed, mut all) = (0, 0);
+    for person in town.strangers() {
+        let record = UploadRecord {
+            time_ms: town.people[patient].clock(time + LATER) * 1000,
+            msg: Some(phones.temp_id(person, time)?.to_string()),
+            org: Some(authority.hai.to_string()),
+            model_p: None,
+            model_c: None,
+            rssi: Some(-60),
+            tx_power: None,
+        };
+        let verdict = authority.ring.judge(&authority.hai, &record);
+        believed += usize::from(verdict.invalid_reason().is_none());
+        all += 1;
+    }
+    Ok((believed, all))
 }
 
 /// Reads an upload file in pieces, as they come over the network, and judges its records.
@@ -147,7 +208,7 @@ pub(crate) fn agreement(
     let mut agreement = Agreement::default();
     for (patient, heard) in &learned.heard {
         let long = |meeting: &&crate::town::Meeting| {
-            meeting.people.contains(patient) && meeting.time.end - meeting.time.start >= seconds
+            meeting.people.contains(patient) && meeting.seconds() >= seconds
         };
         for meeting in town.meetings.iter().filter(long) {
             let [one, two] = meeting.people;

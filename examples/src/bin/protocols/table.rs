@@ -1,8 +1,11 @@
 //! What the simulation prints: a table of the protocols beside each other, and what was measured
 //! of BlueTrace alone.
 
-use crate::checks::COARSE_BITS;
-use crate::classic::{Agreement, Learned};
+use std::collections::BTreeSet;
+
+use gcs_examples::traffic::Traffic;
+
+use crate::classic::{Agreement, Expired, Learned};
 use crate::handset::Spans;
 use crate::town::{DAYS, Meeting, PEOPLE, Town};
 use crate::trial::{ELSEWHERE, Figures};
@@ -20,112 +23,157 @@ pub(crate) struct BlueTrace {
 
 /// The whole text.
 pub(crate) fn text(town: &Town, figures: &[Figures], bluetrace: &BlueTrace) -> String {
-    let head = "| protocol | a patient sends | a phone fetches a day, hourly | every 6 hours | \
-                the same day as secrets, raw | elements | meetings found | false alarms | \
-                alarms by a replay | false hits at 2^-8 |";
-    let mut lines = vec![head.to_owned(), format!("|{}", "---|".repeat(10))];
-    lines.push(classic(town, figures, bluetrace));
-    lines.extend(figures.iter().map(|of| row(town, of, bluetrace)));
+    let mut lines = head(&[
+        "protocol",
+        "meetings found",
+        "false alarms",
+        "alarms by a replay",
+        "false hits at 2^-8",
+        "the server learns",
+    ]);
+    lines.push(classic_found(town, bluetrace));
+    lines.extend(figures.iter().map(|of| found(town, of)));
+    lines.push(String::new());
+    lines.extend(head(&[
+        "protocol",
+        "a patient sends",
+        "a phone fetches a day",
+        "of it TempIDs, manifests, bundles, check records",
+        "if it syncs every 6 hours",
+        "elements published",
+        "the day's secrets, raw",
+    ]));
+    let temp_ids = bluetrace.temp_ids;
+    let (sent, fetched) = (bytes(bluetrace.learned.sent), bytes(temp_ids));
+    lines.push(format!(
+        "| {CLASSIC} | {sent} | {fetched} | {fetched}, 0 B, 0 B, 0 B | {fetched} | none | - |"
+    ));
+    lines.extend(figures.iter().map(|of| sizes(of, temp_ids)));
     lines.push(String::new());
     lines.extend(notes(town, bluetrace));
     lines.join("\n") + "\n"
 }
 
+const CLASSIC: &str = "BlueTrace, classic";
+
+fn head(columns: &[&str]) -> Vec<String> {
+    vec![format!("| {} |", columns.join(" | ")), format!("|{}", "---|".repeat(columns.len()))]
+}
+
 /// The meetings with patients that last long enough, with the person who met the patient.
 fn long_meetings(town: &Town) -> impl Iterator<Item = (usize, &Meeting)> {
     let of = |person| town.with_patients(person).map(move |meeting| (person, meeting));
-    let is_long = |(_, meeting): &(_, &Meeting)| meeting.time.end - meeting.time.start >= LONG;
-    (0..PEOPLE).flat_map(of).filter(is_long)
+    (0..PEOPLE).flat_map(of).filter(|(_, meeting)| meeting.seconds() >= LONG)
 }
 
-fn row(town: &Town, figures: &Figures, bluetrace: &BlueTrace) -> String {
-    let is_bluetrace = figures.name.starts_with("BlueTrace");
-    let more = if is_bluetrace { bluetrace.temp_ids } else { 0 };
-    let meetings = long_meetings(town).count();
-    let found = long_meetings(town)
-        .filter(|(person, meeting)| overlap(town, *person, meeting, &figures.contacts[*person]));
-    let (alarmed, strangers) = figures.replayed;
+fn found(town: &Town, figures: &Figures) -> String {
+    let found = long_meetings(town).filter(|(person, meeting)| {
+        figures.contacts[*person].iter().any(|contact| covers(town, *person, meeting, contact))
+    });
     let (hits, expected) = figures.coarse;
-    let secrets = if is_bluetrace { "-".into() } else { bytes(figures.sent_by_all) };
+    let learns = if is_bluetrace(figures) {
+        "no contacts; which of its users are patients"
+    } else {
+        "no contacts; which identifiers one patient had"
+    };
     format!(
-        "| {} | {} | {} | {} | {secrets} | {} | {} of {meetings} | {} | {alarmed} of {strangers} \
-         | {hits}, {expected:.0} expected |",
+        "| {} | {} of {} | {} | {} of {} | {hits}, {expected:.0} expected | {learns} |",
         figures.name,
-        bytes(figures.sent),
-        bytes(figures.eager + more),
-        bytes(figures.seldom + more),
-        count(figures.elements),
         found.count(),
+        long_meetings(town).count(),
         false_alarms(town, &figures.contacts),
+        figures.replayed.0,
+        figures.replayed.1,
     )
 }
 
-fn classic(town: &Town, figures: &[Figures], bluetrace: &BlueTrace) -> String {
-    let BlueTrace { learned, temp_ids, .. } = bluetrace;
-    let meetings = long_meetings(town).count();
+fn classic_found(town: &Town, bluetrace: &BlueTrace) -> String {
+    let Learned { heard, false_alarms, replayed, .. } = &bluetrace.learned;
     let found = long_meetings(town).filter(|(person, meeting)| {
-        learned.heard.iter().any(|(patient, heard)| {
-            let clock = |time| town.people[*patient].clock(time);
-            let time = clock(meeting.time.start)..=clock(meeting.time.end);
-            meeting.people.contains(patient)
-                && heard.iter().any(|(at, heard)| heard == person && time.contains(at))
+        heard.iter().any(|(patient, heard)| {
+            let at = |clock| town.people[*patient].time_of(clock);
+            heard
+                .iter()
+                .any(|(clock, who)| who == person && meeting.is_of([*patient, *who], at(*clock)))
         })
     });
-    let strangers = figures.first().map_or(0, |figures| figures.replayed.1);
+    let met = |heard: &Vec<(u64, usize)>| {
+        heard.iter().map(|(_, person)| person).collect::<BTreeSet<_>>().len()
+    };
+    let met: usize = heard.iter().map(|(_, heard)| met(heard)).sum();
     format!(
-        "| BlueTrace, classic | {} | {} | {} | - | - | {} of {meetings} | 0 | 0 of {strangers} | - |",
-        bytes(learned.sent),
-        bytes(*temp_ids),
-        bytes(*temp_ids),
+        "| {CLASSIC} | {} of {} | {false_alarms} | {} of {} | - | whom each patient met, and when: \
+         {} people on average |",
         found.count(),
+        long_meetings(town).count(),
+        replayed.0,
+        replayed.1,
+        met / heard.len(),
+    )
+}
+
+fn is_bluetrace(figures: &Figures) -> bool {
+    figures.name.starts_with("BlueTrace")
+}
+
+fn sizes(figures: &Figures, temp_ids: u64) -> String {
+    let temp_ids = if is_bluetrace(figures) { temp_ids } else { 0 };
+    let Traffic { manifests, bundles, sets, confirmations, .. } = figures.eager;
+    let parts = [temp_ids, manifests, bundles + sets, confirmations].map(bytes);
+    let secrets = if is_bluetrace(figures) { "-".into() } else { bytes(figures.sent_by_all) };
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {secrets} |",
+        figures.name,
+        bytes(figures.sent),
+        bytes(figures.eager.total() + temp_ids),
+        parts.join(", "),
+        bytes(figures.seldom.total() + temp_ids),
+        count(figures.elements),
     )
 }
 
 fn notes(town: &Town, bluetrace: &BlueTrace) -> Vec<String> {
-    let BlueTrace { learned, agreement, temp_ids } = bluetrace;
-    let Agreement { both, only_classic, only_published, neither } = agreement;
-    let patients = learned.heard.len();
+    let Learned { records, expired, heard, .. } = &bluetrace.learned;
+    let Agreement { both, only_classic, only_published, neither } = bluetrace.agreement;
+    let Expired { ios, offline, clocks } = *expired;
+    let number = |number| count(number as u64);
     vec![
         format!(
-            "{PEOPLE} people and their phones for {DAYS} days, {patients} patients among them; \
-             {ELSEWHERE} patients a day elsewhere report to the same authority; a tick each hour.",
+            "{PEOPLE} people with phones for {DAYS} days, {} of them patients; {ELSEWHERE} patients \
+             a day elsewhere report to the same authority. A tick each hour.",
+            heard.len(),
         ),
         format!(
-            "BlueTrace, classic: the authority opened {} records of whom patients met and when, {} \
-             of them of {} TempIDs.",
-            count(learned.records as u64),
-            count(learned.expired as u64),
-            "expired",
+            "BlueTrace's authority opened {} records of the patients. In {} the TempID was not \
+             valid: {} of the app for iOS, {} of phones that had long had no network, {} because \
+             clocks differ.",
+            number(*records),
+            number(ios + offline + clocks),
+            number(ios),
+            number(offline),
+            number(clocks),
         ),
         format!(
             "BlueTrace's two modes, over {} meetings: {both} found by both, {only_classic} by \
              classic alone, {only_published} by published alone, {neither} by neither.",
-            both + only_classic + only_published + neither,
-        ),
-        format!("A BlueTrace phone fetches {} of TempIDs a day in both modes.", bytes(*temp_ids)),
-        format!(
-            "False hits at 2^-{COARSE_BITS}: of phones that met no patient, before a check record \
-             refutes them. Meetings: of {} minutes or more, by person, {} of them.",
-            LONG / 60,
-            long_meetings(town).count()
+            long_meetings(town).count(),
         ),
     ]
 }
 
 /// Whether a contact covers some of a meeting.
-fn overlap(town: &Town, person: usize, meeting: &Meeting, contacts: &Spans) -> bool {
-    let clock = |time| town.people[person].clock(time);
-    let (start, end) = (clock(meeting.time.start), clock(meeting.time.end));
-    contacts.iter().any(|(first, last)| *first <= end && start <= *last)
+fn covers(town: &Town, person: usize, meeting: &Meeting, contact: &(u64, u64)) -> bool {
+    let at = |clock| town.people[person].time_of(clock);
+    at(contact.0) < meeting.time.end && meeting.time.start <= at(contact.1)
 }
 
 /// Contacts of people who were not near a patient then.
 fn false_alarms(town: &Town, contacts: &[Spans]) -> usize {
-    let is_false = |person: usize, contact: &(u64, u64)| {
-        !town.with_patients(person).any(|meeting| overlap(town, person, meeting, &vec![*contact]))
-    };
     let of = |(person, contacts): (usize, &Spans)| {
-        contacts.iter().filter(|contact| is_false(person, contact)).count()
+        let is_true = |contact: &&(u64, u64)| {
+            town.with_patients(person).any(|meeting| covers(town, person, meeting, contact))
+        };
+        contacts.len() - contacts.iter().filter(is_true).count()
     };
     contacts.iter().enumerate().map(of).sum()
 }

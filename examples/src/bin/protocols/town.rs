@@ -80,6 +80,19 @@ pub(crate) struct Meeting {
     pub(crate) time: Range<u64>,
 }
 
+impl Meeting {
+    /// Whether these two meet at a time.
+    pub(crate) fn is_of(&self, people: [usize; 2], time: u64) -> bool {
+        let [one, other] = people;
+        [people, [other, one]].contains(&self.people) && self.time.contains(&time)
+    }
+
+    /// How long it lasts, in seconds.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.time.end - self.time.start
+    }
+}
+
 /// The people, and every meeting of two of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Town {
@@ -130,6 +143,11 @@ impl Town {
     /// When the mistaken report is retracted.
     pub(crate) fn corrected(&self) -> u64 {
         self.first.start() + CORRECTED * HOUR
+    }
+
+    /// The people who met no patient.
+    pub(crate) fn strangers(&self) -> impl Iterator<Item = usize> {
+        (0..self.people.len()).filter(|person| self.with_patients(*person).next().is_none())
     }
 
     /// The meetings of a person with patients.
@@ -227,4 +245,42 @@ fn overlaps(one: &[Stay], other: &[Stay]) -> impl Iterator<Item = Range<u64>> {
         (one.place == other.place && !time.is_empty()).then_some(time)
     };
     one.iter().flat_map(move |one| other.iter().filter_map(move |other| overlap(one, other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise the simulation would show less than it says.
+    #[test]
+    fn the_town_has_everything_that_the_protocols_are_tried_with() {
+        let town = Town::new().unwrap();
+        let long = |person: usize| {
+            let of = |meeting: &&Meeting| meeting.people.contains(&person);
+            town.meetings.iter().filter(of).filter(|meeting| meeting.seconds() > 900).count()
+        };
+        let count = |is: fn(&Person) -> bool| town.people.iter().filter(|one| is(one)).count();
+        assert!(town.strangers().count() >= 5);
+        assert!(long(MISTAKEN.0) > 5);
+        assert!(PATIENTS.iter().all(|(patient, _)| long(*patient) > 5));
+        assert!(count(|one| one.is_patient() && one.is_ios) > 0);
+        assert!(count(|one| one.is_patient() && one.offline.is_some()) > 0);
+        let hours = |range: &Range<u64>| (range.end - range.start) / HOUR;
+        let offline = town.people.iter().filter_map(|one| one.offline.as_ref()).map(hours);
+        assert!(offline.clone().count() > 10 && offline.clone().all(|hours| hours >= 12));
+        assert!(offline.clone().any(|hours| hours > 20) && offline.clone().max() <= Some(24));
+        assert!(count(|one| one.ahead > 40) > 3 && count(|one| one.ahead < -40) > 3);
+        assert!(town.people.iter().all(|one| one.ahead.unsigned_abs() <= MOST_SKEW));
+    }
+
+    #[test]
+    fn nobody_is_in_two_places_and_patients_meet_nobody_after_their_report() {
+        let town = Town::new().unwrap();
+        for (number, person) in town.people.iter().enumerate() {
+            let stays = stays(number, person, town.first);
+            assert!(stays.windows(2).all(|two| two[0].time.end <= two[1].time.start));
+            let mut meetings = town.meetings.iter().filter(|one| one.people.contains(&number));
+            assert!(meetings.all(|one| person.reports.is_none_or(|time| one.time.end <= time)));
+        }
+    }
 }

@@ -17,6 +17,9 @@ use crate::{checks, truth};
 /// Patients a day who live elsewhere and report to the same authority.
 pub(crate) const ELSEWHERE: u64 = 100;
 
+/// Longest time by which a phone's poll comes after a tick, in seconds.
+const JITTER: u64 = 300;
+
 /// One phone in so many syncs at every tick; the others seldom have the chance to.
 const EAGER: usize = 10;
 
@@ -66,11 +69,9 @@ pub(crate) struct Figures {
     /// Elements published at the end.
     pub(crate) elements: u64,
     /// What a phone fetches on the last day if it syncs at every tick, on average.
-    pub(crate) eager: u64,
+    pub(crate) eager: Traffic,
     /// The same for a phone that syncs seldom.
-    pub(crate) seldom: u64,
-    /// Elements that a phone tests for a day, on average.
-    pub(crate) tested: u64,
+    pub(crate) seldom: Traffic,
     /// Contacts, as the phones tell them.
     pub(crate) contacts: Vec<Spans>,
     /// Phones that take a replayed identifier for a contact, of those that met no patient.
@@ -196,10 +197,10 @@ impl<'t> Trial<'t> {
         let (eager, seldom): (Vec<_>, Vec<_>) = phones
             .iter()
             .enumerate()
-            .map(|(number, phone)| (number.is_multiple_of(EAGER), phone.traffic.total()))
+            .map(|(number, phone)| (number.is_multiple_of(EAGER), phone.traffic))
             .partition(|(is_eager, _)| *is_eager);
-        let fetched =
-            |of: &[(bool, u64)]| of.iter().map(|(_, bytes)| bytes).sum::<u64>() / of.len() as u64;
+        // By now every phone's next poll is due.
+        let end = end + 2 * JITTER;
         let contacts = self.decide(&mut phones, end, &authority)?;
         checks::same_state(&phones, &behind, &authority, end)?;
         checks::wrong_files_are_refused(&self, &phones[0], &behind, &authority, end)?;
@@ -208,9 +209,8 @@ impl<'t> Trial<'t> {
             sent: self.mean_sent(),
             sent_by_all: self.sent_since(counted),
             elements: authority.days().iter().map(|day| day.len() as u64).sum(),
-            eager: fetched(&eager),
-            seldom: fetched(&seldom),
-            tested: checks::tested_a_day(&self),
+            eager: mean(&eager),
+            seldom: mean(&seldom),
             replayed: checks::replayed(&self, &phones, &authority, end)?,
             coarse: checks::coarse(&self, &authority)?,
             contacts,
@@ -259,7 +259,7 @@ impl<'t> Trial<'t> {
     ) -> Checked<Vec<Spans>> {
         let mut contacts = Vec::new();
         for (number, (phone, expected)) in phones.iter_mut().zip(&self.expected).enumerate() {
-            let found = phone.decide(end + 300, &authority.files)?;
+            let found = phone.decide(end, &authority.files)?;
             ensure(found == *expected, || {
                 format!("{}: phone {number} found {found:?}, not {expected:?}", self.name)
             })?;
@@ -277,5 +277,19 @@ impl<'t> Trial<'t> {
     fn sent_since(&self, time: u64) -> u64 {
         let sent = self.reports.iter().filter(|report| report.time >= time);
         sent.map(|report| report.bytes).sum()
+    }
+}
+
+/// The mean of what some phones fetched.
+fn mean(of: &[(bool, Traffic)]) -> Traffic {
+    let mean = |part: fn(&Traffic) -> u64| {
+        of.iter().map(|(_, traffic)| part(traffic)).sum::<u64>() / of.len() as u64
+    };
+    Traffic {
+        requests: mean(|traffic| traffic.requests),
+        manifests: mean(|traffic| traffic.manifests),
+        bundles: mean(|traffic| traffic.bundles),
+        sets: mean(|traffic| traffic.sets),
+        confirmations: mean(|traffic| traffic.confirmations),
     }
 }

@@ -122,3 +122,89 @@ pub(crate) fn episodes(times: &BTreeSet<u64>) -> Spans {
 pub(crate) fn replay_is_found(span: u64, time: u64, later: u64) -> bool {
     time / span == (time + later) / span
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::town::DAYS;
+
+    /// Midnight of the first date, which is the begin of a window.
+    const START: u64 = 20_500 * 86_400;
+
+    fn town(people: Vec<Person>) -> Town {
+        let first = gcs_core::Date::of_time(START);
+        Town { first, people, meetings: Vec::new() }
+    }
+
+    fn phone(ahead: i64, is_ios: bool) -> Person {
+        let (offline, reports, is_mistaken, registered) = (None, None, false, START);
+        Person { ahead, offline, reports, is_mistaken, registered, is_ios }
+    }
+
+    fn windows(person: Person, hours: &[u64]) -> Vec<u64> {
+        let town = town(vec![person]);
+        let window = |hour: &u64| window(&town, 0, START + hour * 3600) - START / WINDOW;
+        hours.iter().map(window).collect()
+    }
+
+    #[test]
+    fn a_phone_with_a_network_broadcasts_the_tempid_of_now_on_android() {
+        assert_eq!(windows(phone(0, false), &[0, 1, 11, 12, 71]), [0, 4, 44, 48, 284]);
+        assert_eq!(windows(phone(0, true), &[0, 1, 11, 12, 23, 71]), [0, 0, 0, 48, 48, 240]);
+        // Its clock is ahead or behind.
+        assert_eq!(windows(phone(60, false), &[1]), [4]);
+        assert_eq!(windows(phone(-60, false), &[1]), [3]);
+        assert!(DAYS * 24 > 71);
+    }
+
+    #[test]
+    fn a_phone_without_a_network_goes_on_until_its_batch_ends() {
+        let offline = Some(START + 2 * 3600..START + 40 * 3600);
+        let person = Person { offline, ..phone(0, false) };
+        assert_eq!(windows(person, &[12, 24, 25, 30, 39, 40]), [48, 96, 99, 99, 99, 160]);
+    }
+
+    #[test]
+    fn records_are_judged_by_the_clock_of_the_phone_that_has_them() {
+        let time = START + 900;
+        let patient = |ahead| Person { reports: Some(u64::MAX), ..phone(ahead, false) };
+        let exchange = |is_written| {
+            let (central, peripheral, rssi) = (1, 0, -60);
+            Exchange { time, central, peripheral, rssi, is_written }
+        };
+        let reason = |ahead, other| {
+            let town = town(vec![patient(ahead), phone(other, false)]);
+            assert_eq!(classic(&town, &[exchange(false)], 0), []);
+            let judged = classic(&town, &[exchange(true)], 0);
+            assert_eq!((judged.len(), judged[0].1), (1, 1));
+            judged[0].2
+        };
+        assert_eq!(reason(0, 0), None);
+        // Expiry is inclusive, start as well.
+        assert_eq!(reason(0, -1), None);
+        assert_eq!(reason(1, -1), Some("expired_id"));
+        assert_eq!(reason(-1, 0), Some("expired_id"));
+    }
+
+    #[test]
+    fn in_published_mode_clocks_may_differ_by_a_minute() {
+        let found = |ahead, other| {
+            let patient = Person { reports: Some(u64::MAX), ..phone(ahead, false) };
+            let town = town(vec![patient, phone(other, false)]);
+            let (time, rssi) = (START + 900, -60);
+            let exchange = Exchange { time, central: 1, peripheral: 0, rssi, is_written: false };
+            let times = published(&town, &[exchange]);
+            assert!(times[0].is_empty());
+            times[1].len()
+        };
+        assert_eq!([found(0, 0), found(-1, 59), found(-1, 60), found(0, -60)], [1, 1, 0, 1]);
+        assert_eq!([found(0, -61), found(-1, -60)], [0, 1]);
+    }
+
+    #[test]
+    fn episodes_end_after_half_an_hour() {
+        let times = [10, 1810, 3611, 3700].into();
+        assert_eq!(episodes(&times), [(10, 1810), (3611, 3700)]);
+        assert!(replay_is_found(3600, 7200, 1800) && !replay_is_found(900, 7200, 1800));
+    }
+}
