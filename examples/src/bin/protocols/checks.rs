@@ -1,0 +1,185 @@
+//! What must hold at the end of every trial besides the contacts.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::ops::Range;
+
+use gcs_core::sync::{Fetch, Heard};
+use gcs_core::{Date, HashRange, Salt, Set};
+use gcs_examples::memory::{Files, MemoryFetch};
+use gcs_examples::{Checked, ensure};
+
+use crate::handset::Handset;
+use crate::health::Authority;
+use crate::random::secret;
+use crate::town::DAYS;
+use crate::trial::Trial;
+
+/// The coarse rate is 2 to the power of minus this.
+pub(crate) const COARSE_BITS: u32 = 8;
+
+/// Phones that came by bundles, early or late, end with the same bytes as one that fetches all
+/// sets whole: so the deltas, removals included, make the full sets.
+pub(crate) fn same_state(
+    phones: &[Handset<'_>],
+    behind: &[Handset<'_>],
+    authority: &Authority,
+    end: u64,
+) -> Checked<()> {
+    let fresh = fresh(&phones[0], authority, end)?;
+    let mut late = behind.to_vec();
+    for phone in &mut late {
+        phone.wake(end, &authority.files)?;
+    }
+    for phone in phones.iter().chain(&late) {
+        let (got, expected) = (phone.state(), &fresh);
+        ensure(got == *expected, || {
+            format!("a phone has {:?}, a fresh one {:?}", got.keys(), expected.keys())
+        })?;
+    }
+    ensure(fresh.len() as u64 > DAYS, || "there are no sets".into())
+}
+
+/// The state of a phone that fetches everything anew.
+fn fresh(phone: &Handset<'_>, authority: &Authority, end: u64) -> Checked<Files> {
+    let mut fresh = phone.anew(end);
+    fresh.wake(end, &authority.files)?;
+    Ok(fresh.state())
+}
+
+/// A mirror that alters every file of a kind.
+struct Mirror<'f> {
+    files: MemoryFetch<'f>,
+    kind: &'static str,
+    alter: fn(&mut Vec<u8>),
+    /// How many files it altered.
+    altered: &'f mut u64,
+}
+
+impl Fetch for Mirror<'_> {
+    type Error = Infallible;
+
+    fn fetch(
+        &mut self,
+        path: &str,
+        part: Option<Range<u64>>,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Infallible> {
+        let mut fetched = self.files.fetch(path, part, limit)?;
+        if let Some(bytes) = fetched.as_mut().filter(|_| path.split('/').nth(2) == Some(self.kind))
+        {
+            (self.alter)(bytes);
+            *self.altered += 1;
+        }
+        Ok(fetched)
+    }
+}
+
+fn flip(bytes: &mut Vec<u8>) {
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+}
+
+fn cut(bytes: &mut Vec<u8>) {
+    bytes.truncate(bytes.len() / 2);
+}
+
+/// Files with a wrong bit, or cut short, are noticed: a phone gets what it needs in another way, or
+/// stays as it was and says so, and an honest server helps it afterwards.
+pub(crate) fn wrong_files_are_refused(
+    trial: &Trial<'_>,
+    phone: &Handset<'_>,
+    behind: &[Handset<'_>],
+    authority: &Authority,
+    end: u64,
+) -> Checked<()> {
+    let honest = fresh(phone, authority, end)?;
+    for kind in ["manifest", "index", "bundles", "sets"] {
+        for alter in [flip as fn(&mut Vec<u8>), cut] {
+            let mut altered = 0;
+            for phone in behind.iter().cloned().chain([phone.anew(end)]) {
+                let (mut phone, was) = (phone.clone(), phone.state());
+                let (files, before) = (MemoryFetch(&authority.files), altered);
+                let mirror = Mirror { files, kind, alter, altered: &mut altered };
+                let outcome = phone.wake_with(end, mirror);
+                let is_told = outcome.error.is_some() || !outcome.incidents.is_empty();
+                let is_right = !outcome.up_to_date || [&honest, &was].contains(&&phone.state());
+                ensure(altered == before || is_told && is_right, || {
+                    format!("{}: a wrong {kind} was believed: {outcome:?}", trial.name)
+                })?;
+                let again = phone.next_wake.max(end);
+                phone.wake(again, &authority.files)?;
+                ensure(phone.state() == honest, || format!("a wrong {kind} left traces"))?;
+            }
+            ensure(altered > 0, || format!("no {kind} was fetched"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The phones that met no patient, and what they heard.
+fn strangers<'a>(trial: &'a Trial<'_>) -> impl Iterator<Item = (usize, &'a [Heard])> {
+    trial.town.strangers().map(|number| (number, &trial.heard[number][..]))
+}
+
+/// Replays an identifier of a patient to every phone that met none. Returns how many of them
+/// took it for a contact.
+pub(crate) fn replayed(
+    trial: &Trial<'_>,
+    phones: &[Handset<'_>],
+    authority: &Authority,
+    end: u64,
+) -> Checked<(usize, usize)> {
+    let (mut alarmed, mut all) = (0, 0);
+    for (number, heard) in strangers(trial) {
+        let mut heard = [heard, &trial.replayed].concat();
+        heard.sort_by_key(|heard| heard.time);
+        let mut phone = phones[number].with_heard(&heard);
+        let now = phone.next_wake.max(end);
+        let found = phone.decide(now, &authority.files)?;
+        ensure(found.is_empty() != trial.replay_is_found, || {
+            format!("{}: a replay was taken for {found:?}", trial.name)
+        })?;
+        alarmed += usize::from(!found.is_empty());
+        all += 1;
+    }
+    ensure(all > 0, || "everybody met a patient".into())?;
+    Ok((alarmed, all))
+}
+
+/// The dates and elements that a phone tests. Within two hours of midnight it tests the other
+/// date too.
+fn tests(heard: &[Heard]) -> BTreeSet<(Date, &[u8])> {
+    let around = |heard: &Heard| [heard.time - 7200, heard.time, heard.time + 7199];
+    let dated = |heard| around(heard).map(|time| (Date::of_time(time), &heard.element[..]));
+    heard.iter().flat_map(dated).collect()
+}
+
+/// Counts the hits of phones that met no patient, in sets of the same elements at a coarse rate.
+/// Returns how many there are, and how many are expected: more than chance explains are an error.
+pub(crate) fn coarse(trial: &Trial<'_>, authority: &Authority) -> Checked<(u64, f64)> {
+    let (mut hits, mut expected) = (0, 0.0);
+    for day in authority.days() {
+        let count = u32::try_from(day.len())?;
+        let [salt @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            secret("coarse", &[day.date().start()]);
+        let set = Set::build(
+            Salt(salt),
+            HashRange::for_expected(count, COARSE_BITS)?,
+            day.elements().map(<[u8]>::to_vec),
+        )?;
+        for (_, heard) in strangers(trial) {
+            let tests = tests(heard).into_iter().filter(|(date, _)| *date == day.date());
+            let elements: Vec<&[u8]> = tests.map(|(_, element)| element).collect();
+            expected += elements.len() as f64 * set.false_positive_rate();
+            hits += set.matches(&elements).len() as u64;
+        }
+    }
+    // Hits are independent and rare: four standard deviations are the square root of 16 times as
+    // many.
+    let most = expected + 4.0 * expected.sqrt();
+    ensure((hits as f64) < most, || {
+        format!("{}: {hits} false hits, {expected:.0} expected", trial.name)
+    })?;
+    Ok((hits, expected))
+}
