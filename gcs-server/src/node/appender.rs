@@ -214,17 +214,13 @@ impl Appender {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let input = PublicationInput::of(&state, logged);
         drop(state);
-        match (input, &logged.event) {
-            (Some(input), _) => {
-                self.store.settle();
-                // The publisher is only gone when the server stops; the tick is in the log.
-                let _gone = self.inputs.blocking_send(input);
-            }
-            (None, Some(Event::Purge(purge))) => {
-                let (position, head) = (logged.header.position, logged.header.hash());
-                self.erase(&purge.reports, Seen { position, head }, decider);
-            }
-            _ => {}
+        if let Some(input) = input {
+            self.store.settle();
+            // The publisher is only gone when the server stops; the tick is in the log.
+            let _gone = self.inputs.blocking_send(input);
+        } else if let Some(erased) = logged.event.as_ref().and_then(Event::erased) {
+            let (position, head) = (logged.header.position, logged.header.hash());
+            self.erase(erased, Seen { position, head }, decider);
         }
     }
 
