@@ -9,6 +9,7 @@
 //!   the [`judge`](domain::judge) decides what is accepted.
 //! - [`store`]: where the log is kept. [`spool`]: where reports wait while it cannot be reached.
 //! - [`node`]: the one thread that judges, appends and applies.
+//! - [`bluetrace`]: the BlueTrace authority, over the same log.
 //! - [`publishing`]: from a tick to files that phones fetch.
 //! - [`http`]: the public and the private listener.
 //! - [`app`]: starting and stopping the server, and its data folder. [`cli`]: the commands.
@@ -21,6 +22,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;
+pub mod bluetrace;
 pub mod cli;
 pub mod clock;
 pub mod code_sheet;

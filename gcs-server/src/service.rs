@@ -8,6 +8,7 @@ use gcs_core::files::Path;
 use gcs_core::report::{ReceivedReport, ReportAnswer};
 use tokio::sync::watch;
 
+use crate::bluetrace::Authority;
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::events::TrackingId;
 use crate::domain::judge::{self, Arrival, Decision, Known, RequestContext};
@@ -60,8 +61,10 @@ pub struct Service {
     pub metrics: Arc<Metrics>,
     /// Where reports wait while the log cannot be reached, if the log is elsewhere.
     pub spool: Option<Spool>,
-    /// Where random bytes for tracking ids come from.
+    /// Where random bytes for tracking ids, passwords and upload tokens come from.
     pub random: Random,
+    /// The BlueTrace authority, if that is on.
+    pub bluetrace: Option<Arc<Authority>>,
 }
 
 /// What is answered to a report that is not refused.

@@ -250,14 +250,14 @@ impl LogCopy {
         for event in &batch.events {
             let body = event.body.as_ref().map(|body| (&body.salt, body.bytes.as_slice()));
             match chain.verify(&event.header, body) {
-                Ok(LoggedEvent { event: Some(Event::Purge(purge)), .. }) => {
-                    erased.extend(purge.reports);
-                }
                 Ok(LoggedEvent { event: Some(Event::LogMoved(_)), .. }) => return Ok(false),
                 Ok(LoggedEvent { event: Some(Event::BodiesLost(lost)), .. }) => {
                     self.expect_without(&lost.events)?;
                 }
-                Ok(_) => {}
+                Ok(logged) => {
+                    erased
+                        .extend(logged.event.as_ref().and_then(Event::erased).unwrap_or_default());
+                }
                 Err(error) => {
                     return Err(CopyError::Broken { error, kept: self.chain.position });
                 }

@@ -8,10 +8,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use gcs_core::identifiers::bluetrace::{Hai, HaiError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::repair::LOG;
+use crate::bluetrace::SenderSetting;
 use crate::clock::Clock;
 use crate::http::TlsFiles;
 use crate::publishing::Bucket;
@@ -98,6 +100,17 @@ pub struct Options {
     /// Where the published files are kept, not the log: s3://BUCKET/PREFIX [default: the folder public in the data folder]
     #[arg(long, value_name = "BUCKET", env = "GCS_SERVER_PUBLIC_FILES", hide_env_values = true)]
     pub public_files: Option<Bucket>,
+    /// Serve BlueTrace, as the authority with this HAI, such as SG_OTC [default: none]
+    #[arg(long, value_name = "HAI", env = "GCS_SERVER_BLUETRACE", hide_env_values = true)]
+    pub bluetrace: Option<String>,
+    /// Who sends BlueTrace's one-time passwords: command:PROGRAM, or file:FILE to try out [default: none]
+    #[arg(
+        long,
+        value_name = "SENDER",
+        env = "GCS_SERVER_BLUETRACE_SENDER",
+        hide_env_values = true
+    )]
+    pub bluetrace_sender: Option<SenderSetting>,
     /// For demonstrations: read the time from this file, and make ticks only on command
     #[arg(long, hide = true, value_name = "FILE")]
     #[serde(skip)]
@@ -201,6 +214,12 @@ pub struct Config {
     /// Bucket of the published files; `None` if they are in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_files: Option<Bucket>,
+    /// The HAI of the BlueTrace authority; `None` if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bluetrace: Option<String>,
+    /// Who sends BlueTrace's one-time passwords.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bluetrace_sender: Option<SenderSetting>,
     /// File with the Unix time in seconds; `None` if the time comes from the system.
     #[serde(skip)]
     pub clock_file: Option<PathBuf>,
@@ -243,6 +262,17 @@ pub enum ConfigError {
         /// The setting that has a file.
         given: &'static str,
         /// The setting that has none.
+        missing: &'static str,
+    },
+    /// The HAI is none.
+    #[error("bluetrace: {0}")]
+    Hai(#[from] HaiError),
+    /// Nobody sends BlueTrace's passwords, or there are none to send.
+    #[error("{given} is set, but not {missing}: BlueTrace needs both")]
+    HalfBlueTrace {
+        /// The setting that is set.
+        given: &'static str,
+        /// The setting that is not.
         missing: &'static str,
     },
     /// The time comes from a file, and other machines can reach a listener.
@@ -288,6 +318,8 @@ impl Config {
             body_seconds: options.body_seconds.or(file.body_seconds).unwrap_or(10),
             file_memory: options.file_memory.or(file.file_memory).unwrap_or(256),
             public_files: options.public_files.clone().or(file.public_files),
+            bluetrace: options.bluetrace.clone().or(file.bluetrace),
+            bluetrace_sender: options.bluetrace_sender.clone().or(file.bluetrace_sender),
             clock_file: options.clock_file.clone(),
         };
         config.expect_consistent()?;
@@ -311,6 +343,7 @@ impl Config {
                 return Err(ConfigError::HalfTls { given, missing });
             }
         }
+        self.bluetrace()?;
         if self.clock_file.is_some() && !self.is_loopback() {
             return Err(ConfigError::ClockFile);
         }
@@ -318,6 +351,20 @@ impl Config {
             return Err(ConfigError::SameListener { address: self.public_listen });
         }
         Ok(())
+    }
+
+    /// The HAI of the BlueTrace authority and who sends its passwords, if BlueTrace is on.
+    ///
+    /// # Errors
+    /// What is wrong with the two settings.
+    pub fn bluetrace(&self) -> Result<Option<(Hai, &SenderSetting)>, ConfigError> {
+        let (hai, sender) = ("bluetrace", "bluetrace_sender");
+        match (&self.bluetrace, &self.bluetrace_sender) {
+            (None, None) => Ok(None),
+            (Some(hai), Some(sender)) => Ok(Some((hai.parse()?, sender))),
+            (Some(_), None) => Err(ConfigError::HalfBlueTrace { given: hai, missing: sender }),
+            (None, Some(_)) => Err(ConfigError::HalfBlueTrace { given: sender, missing: hai }),
+        }
     }
 
     /// Whether only this machine can reach the server.

@@ -53,6 +53,7 @@ use self::start::{Bound, listen};
 pub use self::start::{StartError, publishing};
 use self::waiting::Waiting;
 use crate::app::config::Config;
+use crate::bluetrace::{Authority, keeper};
 use crate::clock::{Clock, WatchedClock};
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
@@ -139,6 +140,14 @@ impl App {
         let checkpoints = Checkpoints::new(&folder.private(), Arc::clone(&keys));
         let clock = WatchedClock::new(clock, anchor::read(&folder.anchor()));
         let spool = spooling::open(config, &keys, &random).await?;
+        let bluetrace = match config.bluetrace().map_err(io::Error::other)? {
+            Some((hai, sender)) => {
+                let now = clock.now();
+                let opened = Authority::open(&config.data_dir, hai, sender, now, &random)?;
+                Some(Arc::new(opened))
+            }
+            None => None,
+        };
         let (node, entry, node_thread) = Node::without_log()?;
         let (sender, published) = watch::channel(None);
         let service = Service {
@@ -153,6 +162,7 @@ impl App {
             metrics: Arc::default(),
             spool,
             random: random.clone(),
+            bluetrace,
         };
         let opener = Opener {
             service: service.clone(),
@@ -269,15 +279,19 @@ impl App {
         let (stop, stopped) = oneshot::channel::<()>();
         let work = tokio::spawn(log.until_stopped(hurry, stopped));
         let draining = spooling::drain(&service).map(|drain| tokio::spawn(drain.run()));
+        let keeping = service
+            .bluetrace
+            .clone()
+            .map(|authority| tokio::spawn(keeper::run(authority, service.node.clone())));
         let listened = futures_util::future::try_join(public.1, private.1).await;
         drop(stop);
         let mut work = work.await.ok().flatten();
         if let Some(work) = &mut work {
             work.stop_acting().await;
         }
-        if let Some(draining) = draining {
-            draining.abort();
-            let _aborted = draining.await;
+        for beside in draining.into_iter().chain(keeping) {
+            beside.abort();
+            let _aborted = beside.await;
         }
         drop(service);
         let joined = spawn_blocking(move || node_thread.join()).await;

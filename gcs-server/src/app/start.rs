@@ -13,6 +13,7 @@ use super::catch_up::{CaughtUp, can_go_on_from, catch_up, catch_up_from};
 use super::checkpoint::Unusable;
 use super::config::Config;
 use super::folder::{DataFolder, FolderError};
+use crate::bluetrace::KeysError;
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::State;
 use crate::http::TlsError;
@@ -87,6 +88,9 @@ pub enum StartError {
         /// The likely cause, and what to do about it.
         advice: String,
     },
+    /// The keys of BlueTrace cannot be used.
+    #[error("BlueTrace cannot be used: {0}\nNothing has been changed.")]
+    BlueTrace(#[from] KeysError),
     /// A certificate cannot be used.
     #[error("TLS cannot be used: {0}")]
     Tls(#[from] TlsError),

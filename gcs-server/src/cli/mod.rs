@@ -2,6 +2,7 @@
 
 mod ask_error;
 mod backup;
+mod bluetrace;
 mod codes;
 mod connection;
 mod corrections;
@@ -101,6 +102,12 @@ enum Command {
     /// Anyone: find a typing mistake in a code, without a server
     TestCode(codes::TestCode),
 
+    /// BlueTrace: who traces contacts, and whom cases have met
+    #[command(subcommand)]
+    Tracer(bluetrace::TracerCommand),
+    /// Provider: make a short code for one user of BlueTrace
+    ShortCode(bluetrace::ShortCode),
+
     /// Try out: make a random seed, and the element that other phones hear
     Element(report::ElementArgs),
     /// Try out: report a seed with a code, as a patient's app does
@@ -188,6 +195,8 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Codes(command) => codes::run(command),
         Command::PrintCodes(codes) => codes::print_offline(&codes),
         Command::TestCode(code) => codes::test(&code),
+        Command::Tracer(command) => bluetrace::tracer(command),
+        Command::ShortCode(short) => bluetrace::short_code(&short),
         Command::Element(element) => report::element(&element),
         Command::Report(patient) => report::report(&patient),
         Command::ReportStatus(status) => report::report_status(&status),

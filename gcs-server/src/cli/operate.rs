@@ -60,9 +60,9 @@ pub(super) struct StartSeries {
 #[derive(Args, Debug)]
 pub(super) struct NewToken {
     #[command(flatten)]
-    output: OutputArgs,
+    pub(super) output: OutputArgs,
     #[command(flatten)]
-    server: Private,
+    pub(super) server: Private,
 }
 
 const POLICY: &str = "/v1/admin/policy";

@@ -9,10 +9,12 @@ use super::{CommandResult, Error};
 use crate::app::config::Config;
 use crate::app::{DamagedEvent, Salvage, publishing};
 use crate::domain::events::{
-    BackendTokenSet, ClockResumed, CodeRevoked, Correction, Deployment, FirstPolicySet,
-    FirstSeriesStarted, KeyListSet, KeyRenewed, LogRecovered, OperatorTokenSet, PolicySet,
-    PresentRangeClosed, ProviderAdded, ProviderKeyRaised, ProviderStatusSet, ProviderTokenSet,
-    Purge, RangeClosed, RangeOpened, ReportAccepted, SeriesStarted, TickMade,
+    BackendTokenSet, BlueTraceBegun, BlueTracePurge, ClockResumed, CodeBound, CodeRevoked,
+    Correction, Deployment, FirstPolicySet, FirstSeriesStarted, KeyListSet, KeyRenewed,
+    LogRecovered, OperatorTokenSet, PolicySet, PresentRangeClosed, ProviderAdded,
+    ProviderKeyRaised, ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed, RangeOpened,
+    ReportAccepted, SeriesStarted, TickMade, TracerTokenSet, UploadAccepted, UploadUndone,
+    UserRegistered, UserTokenSet, UserWithdrawn,
 };
 use crate::domain::judge::{self, Decision, LostBody, RequestContext};
 use crate::time::utc;
@@ -174,6 +176,28 @@ fn words(kind: u16) -> (&'static str, &'static str) {
         ClockResumed::KIND => ("a clock that is right again", "nothing is lost"),
         Purge::KIND => ("a purge", VOID),
         LogRecovered::KIND => ("a recovery", VOID),
+        BlueTraceBegun::KIND => ("the beginning of BlueTrace", NEEDED),
+        UserRegistered::KIND => {
+            ("a user of BlueTrace", "the user's phone has to register again, with another UserID")
+        }
+        UserTokenSet::KIND => (
+            "a user's new token",
+            "the token before it is good again, and the new one is not: the user's phone has to register again",
+        ),
+        UserWithdrawn::KIND => (
+            "a user who has withdrawn",
+            "the user is registered again: whoever withdrew has to do it again",
+        ),
+        CodeBound::KIND | UploadAccepted::KIND => (
+            "a code or an upload of BlueTrace",
+            "what was uploaded with it is lost, and needs another code",
+        ),
+        UploadUndone::KIND => ("a revoked upload", "it counts again: revoke its code again"),
+        TracerTokenSet::KIND => (
+            "a new token for tracers",
+            "the tracers' token is void: give them another one with `gcs-server tracer token`",
+        ),
+        BlueTracePurge::KIND => ("a purge of BlueTrace", VOID),
         _ => ("an event", "what it did is lost"),
     }
 }

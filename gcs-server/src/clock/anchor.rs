@@ -99,6 +99,12 @@ impl WatchedClock {
         self.by_store(self.clock.now())
     }
 
+    /// As [`WatchedClock::now`], in milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        let now = self.clock.now_ms();
+        self.by_store(now / 1000).saturating_mul(1000) + now % 1000
+    }
+
     /// The time of the store when this clock says `now`, if they agree.
     fn by_store(&self, now: u64) -> u64 {
         match self.ahead.load(Ordering::Relaxed) {

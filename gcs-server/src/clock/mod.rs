@@ -52,6 +52,16 @@ impl Clock {
         }
     }
 
+    /// Unix time in milliseconds. Other clocks than the system's tell no parts of a second.
+    pub fn now_ms(&self) -> u64 {
+        match self {
+            Clock::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as u64),
+            _ => self.now().saturating_mul(1000),
+        }
+    }
+
     /// Seconds since the machine booted, those in which it was suspended among them. Nobody can set
     /// them. `None` where a clock moves as it is told to, and on systems other than Linux.
     fn uptime(&self) -> Option<u64> {

@@ -5,10 +5,17 @@
 //! structs never change their meaning: a new meaning gets a new kind. Tests compare them with
 //! stored bytes.
 
+mod bluetrace;
+
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 use thiserror::Error;
 
+pub use self::bluetrace::{
+    BlueTraceBegun, BlueTracePurge, CaseSeen, CodeBound, DayKeysAdvanced, ForeignSighting,
+    ShortCodeMade, Sighting, TracerTokenSet, UploadAccepted, UploadUndone, UserRegistered,
+    UserTokenSet, UserWithdrawn, VerdictCounts,
+};
 pub use gcs_core::live::Act;
 use gcs_core::report::{Item, ItemProblem};
 
@@ -134,10 +141,55 @@ events! {
     25 BodiesLost;
     /// The end of this log: it goes on in another place.
     26 LogMoved;
+    /// BlueTrace is on from here.
+    27 BlueTraceBegun;
+    /// A new user of BlueTrace.
+    28 UserRegistered;
+    /// A new token for a user.
+    29 UserTokenSet;
+    /// A user who has withdrawn.
+    30 UserWithdrawn;
+    /// A short code for one user.
+    31 ShortCodeMade;
+    /// A one-time code that a user has used for an upload.
+    32 CodeBound;
+    /// A piece of an upload.
+    33 UploadAccepted;
+    /// An upload that counts no more.
+    34 UploadUndone;
+    /// A new token for tracers.
+    35 TracerTokenSet;
+    /// A tracer has looked at a case.
+    36 CaseSeen;
+    /// Day keys that are too old are destroyed.
+    37 DayKeysAdvanced;
+    /// Bodies of BlueTrace's events that were erased.
+    38 BlueTracePurge;
 }
 
-/// The kind of events whose bodies a purge erases: reports.
-pub const ERASABLE: u16 = ReportAccepted::KIND;
+impl Event {
+    /// Positions of the events whose bodies this one has erased, if it is a purge.
+    pub fn erased(&self) -> Option<&[u64]> {
+        match self {
+            Event::Purge(purge) => Some(&purge.reports),
+            Event::BlueTracePurge(purge) => Some(&purge.events),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a purge erases bodies of a kind: those of reports, and those that name a person.
+pub fn is_erasable(kind: u16) -> bool {
+    matches!(
+        kind,
+        ReportAccepted::KIND
+            | UserRegistered::KIND
+            | UserTokenSet::KIND
+            | ShortCodeMade::KIND
+            | CodeBound::KIND
+            | UploadAccepted::KIND
+    )
+}
 
 /// Bytes that are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -493,7 +545,7 @@ mod tests {
             "010704",
         ]
         .concat();
-        assert_eq!(Event::from(report.clone()).kind(), ERASABLE);
+        assert!(is_erasable(Event::from(report.clone()).kind()));
         round_trip(&report.into(), &golden);
         round_trip(&TickMade { series: 1, number: 200 }.into(), "01c801");
         round_trip(&BodiesLost { events: vec![2, 300] }.into(), "0202ac02");
@@ -535,7 +587,7 @@ mod tests {
             round_trip(&of_spool(Verdict::Refused(refusal)), &golden);
         }
         let names = Event::KINDS.iter().map(|kind| Event::name_of(*kind));
-        assert!(names.clone().all(|name| name.is_some()) && names.count() == 26);
+        assert!(names.clone().all(|name| name.is_some()) && names.count() == 38);
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }
 }

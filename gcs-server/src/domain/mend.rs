@@ -6,7 +6,7 @@
 //! a body.
 
 use super::chain::{Chain, EventHeader, LogError};
-use super::events::{ERASABLE, Event};
+use super::events::{Event, is_erasable};
 
 /// An event as it is stored: its header, and salt and body if they have not been erased.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ pub fn mend(
     let whole = if is_header_whole { Found::Whole } else { Found::Mended };
     let (body, found) = match event.body {
         // A purge erases no others.
-        None if header.kind != ERASABLE => (None, Found::BodyLost),
+        None if !is_erasable(header.kind) => (None, Found::BodyLost),
         None => (None, whole),
         Some((salt, body)) if header.commitment_to(salt, body) == header.commitment => {
             (Some((*salt, body.to_vec())), whole)

@@ -151,6 +151,40 @@ pub enum Problem {
         "the server's clock may be wrong, and nothing is judged by a wrong clock; try again later"
     )]
     ClockDoubt,
+    #[error(
+        "a phone number is a plus and 7 to 15 digits, of which the first is not 0, without spaces"
+    )]
+    NumberInvalid,
+    /// One answer, whatever is wrong.
+    #[error(
+        "the password is not the one that was sent, or it is too old or was tried too often; ask for another one"
+    )]
+    PasswordInvalid,
+    #[error("too many requests; try again after {seconds} seconds")]
+    LimitReached { seconds: u64 },
+    #[error("the password cannot be sent at the moment; try again")]
+    SenderFailed,
+    /// One answer, whatever is wrong.
+    #[error("this is not an upload code that you can use now; ask for another one")]
+    UploadCodeInvalid,
+    /// One answer, whatever is wrong.
+    #[error(
+        "the upload needs a token for an upload code of yours, not older than two hours and not used"
+    )]
+    UploadTokenInvalid,
+    #[error("{message}")]
+    UploadInvalid { message: String },
+    #[error("nobody is registered with this phone number")]
+    UserUnknown,
+    #[error("a user may have {max} short codes at once, and has {got}")]
+    TooManyShortCodes { max: usize, got: usize },
+    #[error("there is no case with this number, or nothing was uploaded for it")]
+    CaseUnknown,
+    #[error(
+        "bluetrace.key in the data folder is not the one that this log was begun with, or `bluetrace` names another \
+         authority: put the right file in its place, and start again"
+    )]
+    BluetraceKeys,
     #[error("not everything works: {}", .reasons.join("; "))]
     NotReady { reasons: Vec<String> },
     #[error("the server has a fault; its log lines say more")]

@@ -18,6 +18,10 @@ pub enum Role {
     Provider,
     /// Backends and back offices.
     Backend,
+    /// Tracers of contacts.
+    Tracer,
+    /// A user of BlueTrace.
+    User,
 }
 
 impl Role {
@@ -26,6 +30,8 @@ impl Role {
             Role::Operator => "gcs_operator_",
             Role::Provider => "gcs_provider_",
             Role::Backend => "gcs_backend_",
+            Role::Tracer => "gcs_tracer_",
+            Role::User => "gcs_user_",
         }
     }
 }
@@ -71,6 +77,8 @@ pub enum Holder {
     Provider(u16),
     /// Backends and back offices.
     Backend,
+    /// Tracers of contacts.
+    Tracer,
 }
 
 /// The holder of the token with a [`hash`]; `None` if the token is unknown. It is compared with all known tokens in
@@ -79,7 +87,9 @@ pub fn holder(state: &State, hash: &[u8; 32]) -> Option<Holder> {
     let held = |known: &[u8; 32], holder| bool::from(known.ct_eq(hash)).then_some(holder);
     let operator = held(&state.operator, Holder::Operator);
     let backend = state.backend.as_ref().and_then(|known| held(known, Holder::Backend));
+    let tracer = state.bluetrace.as_ref().and_then(|bluetrace| bluetrace.tracer.as_ref());
+    let tracer = tracer.and_then(|known| held(known, Holder::Tracer));
     let providers = state.providers.iter();
     let providers = providers.map(|(number, known)| held(&known.token, Holder::Provider(*number)));
-    providers.fold(operator.or(backend), Option::or)
+    providers.fold(operator.or(backend).or(tracer), Option::or)
 }

@@ -103,6 +103,18 @@ impl Role for Backend {
     }
 }
 
+/// The role of tracers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tracer;
+
+impl Role for Tracer {
+    const WHOSE: &'static str = "the tracers'";
+
+    fn of(holder: Holder) -> Option<Tracer> {
+        (holder == Holder::Tracer).then_some(Tracer)
+    }
+}
+
 impl<R: Role> FromRequest for Caller<R> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
@@ -135,7 +147,7 @@ impl<R: Role> FromRequest for Reader<R> {
 }
 
 /// What a request is judged by, and SHA-256 of its token.
-fn sent(request: &HttpRequest) -> Result<(&Service, [u8; 32]), Problem> {
+pub(super) fn sent(request: &HttpRequest) -> Result<(&Service, [u8; 32]), Problem> {
     let service = request.app_data::<web::Data<Service>>().ok_or(Problem::Internal)?;
     // An older state may have tokens that have been replaced since.
     service.node.expect_current()?;

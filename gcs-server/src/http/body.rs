@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -85,65 +86,118 @@ fn read(
     payload: &mut Payload,
     max: usize,
 ) -> impl Future<Output = Result<(Bytes, Share), Problem>> + use<> {
-    let budget = request.app_data::<web::Data<Budget>>().cloned();
-    let declared = request.headers().get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    let service = request.app_data::<web::Data<Service>>();
-    let patience = service.map_or(Duration::ZERO, |service| service.body_patience);
-    let connection = request.conn_data::<Rc<Connection>>().cloned();
-    let payload = web::Payload::from_request(request, payload);
+    let (arrival, payload) = (Arrival::of(request), web::Payload::from_request(request, payload));
     async move {
-        if declared.is_some_and(|length| length > max) {
-            return Err(Problem::TooLarge { max });
-        }
         let payload = payload.await.map_err(|_| Problem::Internal)?;
-        let share = budget.ok_or(Problem::Internal)?.into_inner().share();
-        let collected = collect(payload, max, Pace { patience, rate: LEAST_RATE }, &share);
-        let body = tokio::select! {
-            body = collected => body?,
-            () = share.ended() => return Err(Problem::Unavailable),
-        };
-        share.complete()?;
-        if let Some(connection) = connection {
-            connection.body_done();
-        }
-        Ok((body, share))
+        let mut body = BytesMut::new();
+        let share = arrival?.take(payload, max, |bytes| Ok(extend(&mut body, &bytes))).await?;
+        Ok((body.freeze(), share))
     }
 }
 
-async fn collect(
+/// Takes a body piece by piece as it comes: at most `max` bytes in all. `take` says how much memory
+/// is taken by what it keeps. Returns the body's share of the memory for bodies.
+pub(super) async fn take_pieces(
+    request: &HttpRequest,
+    payload: web::Payload,
+    max: usize,
+    mut take: impl FnMut(Bytes) -> Result<usize, Problem>,
+) -> Result<Share, Problem> {
+    Arrival::of(request)?.take(payload, max, |bytes| Ok(take(bytes)? + READ_BUFFER)).await
+}
+
+/// What the arrival of a body depends on.
+struct Arrival {
+    budget: Arc<Budget>,
+    /// The length that the head declares.
+    declared: Option<usize>,
+    pace: Pace,
+    connection: Option<Rc<Connection>>,
+}
+
+impl Arrival {
+    fn of(request: &HttpRequest) -> Result<Arrival, Problem> {
+        let budget = request.app_data::<web::Data<Budget>>().cloned().ok_or(Problem::Internal)?;
+        let declared = request.headers().get(header::CONTENT_LENGTH);
+        let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let service = request.app_data::<web::Data<Service>>();
+        let patience = service.map_or(Duration::ZERO, |service| service.body_patience);
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        let pace = Pace { patience, rate: LEAST_RATE };
+        Ok(Arrival { budget: budget.into_inner(), declared, pace, connection })
+    }
+
+    async fn take(
+        self,
+        payload: web::Payload,
+        max: usize,
+        take: impl FnMut(Bytes) -> Result<usize, Problem>,
+    ) -> Result<Share, Problem> {
+        if self.declared.is_some_and(|length| length > max) {
+            return Err(Problem::TooLarge { max });
+        }
+        let share = self.budget.share();
+        tokio::select! {
+            taken = each(payload, max, self.pace, &share, take) => taken?,
+            () = share.ended() => return Err(Problem::Unavailable),
+        }
+        share.complete()?;
+        if let Some(connection) = self.connection {
+            connection.body_done();
+        }
+        Ok(share)
+    }
+}
+
+/// Adds bytes to a body, and says how much memory it takes.
+fn extend(body: &mut BytesMut, bytes: &[u8]) -> usize {
+    body.extend_from_slice(bytes);
+    let read_buffer = if body.len() < SMALL { 0 } else { READ_BUFFER };
+    body.capacity() + read_buffer
+}
+
+async fn each(
     mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     max: usize,
     pace: Pace,
     share: &Share,
-) -> Result<Bytes, Problem> {
-    let mut body = BytesMut::new();
-    let began = Instant::now();
+    mut take: impl FnMut(Bytes) -> Result<usize, Problem>,
+) -> Result<(), Problem> {
+    let (mut received, began) = (0, Instant::now());
     let mut last = began;
     loop {
-        let deadline = pace.deadline(began, last, body.len());
+        let deadline = pace.deadline(began, last, received);
         let Ok(next) = timeout_at(deadline, payload.next()).await else {
             let Pace { patience, rate } = pace;
             return Err(Problem::Timeout { seconds: patience.as_secs(), rate });
         };
-        let Some(bytes) = next else { return Ok(body.freeze()) };
+        let Some(bytes) = next else { return Ok(()) };
         let bytes = bytes.map_err(|_| Problem::BodyIncomplete)?;
-        if body.len() + bytes.len() > max {
+        let length = bytes.len();
+        received += length;
+        if received > max {
             return Err(Problem::TooLarge { max });
         }
-        body.extend_from_slice(&bytes);
-        let read_buffer = if body.len() < SMALL { 0 } else { READ_BUFFER };
-        share.grow(body.capacity() + read_buffer, bytes.len())?;
+        share.grow(take(bytes)?, length)?;
         last = Instant::now();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use futures_util::stream;
+
+    async fn collect(
+        payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+        max: usize,
+        pace: Pace,
+        share: &Share,
+    ) -> Result<Bytes, Problem> {
+        let mut body = BytesMut::new();
+        each(payload, max, pace, share, |bytes| Ok(extend(&mut body, &bytes))).await?;
+        Ok(body.freeze())
+    }
 
     fn after(began: Instant, milliseconds: u64) -> Instant {
         began + Duration::from_millis(milliseconds)

@@ -6,12 +6,14 @@
 //! | private | `provider` | `/v1/provider` |
 //! | private | `operator` | `/v1/admin` |
 //! | private | `ops` | `/v1/exact`, `/healthz`, `/readyz`, `/metrics` |
+//! | both | `bluetrace` | `/bluetrace`, if that is on |
 //!
 //! A handler reads the request, asks the judge or the state, and writes the answer; what is
 //! accepted is decided in [`crate::domain`]. Types beside a handler are the JSON of its requests
 //! and answers and their description in the OpenAPI document.
 
 mod auth;
+mod bluetrace;
 mod body;
 mod budget;
 mod connection;
@@ -86,14 +88,22 @@ const PUBLIC_BODIES: usize = 64 << 20;
 /// Bytes of memory for bodies of requests to the private listener.
 const PRIVATE_BODIES: usize = 16 << 20;
 
-/// Every route of a listener.
-fn routes(listener: Listener) -> impl FnOnce(&mut ServiceConfig<'_>) {
+/// Every route of a listener, with those of BlueTrace or without.
+fn routes(listener: Listener, with_bluetrace: bool) -> impl FnOnce(&mut ServiceConfig<'_>) {
     move |config| match listener {
-        Listener::Public => public::routes(config),
+        Listener::Public => {
+            if with_bluetrace {
+                bluetrace::public_routes(config);
+            }
+            public::routes(config);
+        }
         Listener::Private => {
             ops::routes(config);
             provider::routes(config);
             operator::routes(config);
+            if with_bluetrace {
+                bluetrace::private_routes(config);
+            }
         }
     }
 }
@@ -116,7 +126,8 @@ pub fn serve(
         Listener::Private => PRIVATE_BODIES,
     }));
     listen::listen(socket, places, tls, move || {
-        let (app, _) = App::new().into_utoipa_app().configure(routes(listener)).split_for_parts();
+        let routes = routes(listener, data.bluetrace.is_some());
+        let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
         let app = match listener {
             Listener::Public => app.app_data(Shortcut(Arc::clone(&data.shelf))),
             Listener::Private => app,

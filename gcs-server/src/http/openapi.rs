@@ -20,7 +20,7 @@ use super::problem::ProblemDetails;
 use super::public::signed::{KeyListPayload, ManifestPayload};
 use super::{Listener, etag};
 
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 8] = [
     (
         "files",
         "The files that phones fetch. Every file is signed or named by its hash, so any cache may \
@@ -32,13 +32,25 @@ const TAGS: [(&str, &str); 5] = [
         "What healthcare providers do with their token: open, print and close ranges of one-time codes.",
     ),
     ("operator", "What the operator does with the operator's token."),
+    (
+        "bluetrace",
+        "Phones of BlueTrace, on the public listener. Paths below `/bluetrace` are there only if the setting \
+         `bluetrace` is set.",
+    ),
+    (
+        "opentrace",
+        "What OpenTrace's apps call, on the public listener. The answers are those of Firebase's callable functions.",
+    ),
+    ("tracers", "What tracers do with their token: see whom cases of BlueTrace have met."),
     ("operations", "For programs that watch the server, and exact match for backends."),
 ];
 
-const ROLES: [(&str, &str); 3] = [
+const ROLES: [(&str, &str); 5] = [
     ("backend", "The token of backends and back offices, from `POST /v1/admin/backend-token`."),
     ("operator", "The operator's token. The first start of the server prints it, once."),
     ("provider", "A provider's token, from `POST /v1/admin/providers`."),
+    ("tracer", "The tracers' token, from `POST /bluetrace/v1/admin/tracer-token`."),
+    ("user", "The token of a user of BlueTrace, from `POST /bluetrace/v1/users`."),
 ];
 
 /// The document of both listeners.
@@ -84,9 +96,11 @@ fn described(listener: Listener) -> OpenApi {
 
 /// Declares the tag and the token of the paths of operators and providers.
 fn add_role(path: &str, operation: &mut Operation) {
+    let path = path.strip_prefix("/bluetrace").unwrap_or(path);
     let (tag, role) = match path.split('/').nth(2) {
         Some("admin") => ("operator", "operator"),
         Some("provider") => ("providers", "provider"),
+        Some("tracer") => ("tracers", "tracer"),
         _ => return,
     };
     operation.tags = Some(vec![tag.to_owned()]);
@@ -95,6 +109,9 @@ fn add_role(path: &str, operation: &mut Operation) {
 
 /// Declares the problems that are the same for many operations, and the form of all problems.
 fn add_problems(operation: &mut Operation) {
+    if operation.tags.as_ref().is_some_and(|tags| tags == &["opentrace"]) {
+        return;
+    }
     let responses = &mut operation.responses.responses;
     let mut declare = |status: &str, description: &str| {
         let problem = || RefOr::T(ResponseBuilder::new().description(description).build());
@@ -177,7 +194,7 @@ fn of(listener: Listener) -> OpenApi {
     let (_, document) = App::new()
         .into_utoipa_app()
         .openapi(OpenApiBuilder::new().info(info).build())
-        .configure(super::routes(listener))
+        .configure(super::routes(listener, true))
         .split_for_parts();
     document
 }

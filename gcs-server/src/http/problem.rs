@@ -14,8 +14,30 @@ use crate::domain::problem::Problem;
 const STATUSES: &[(u16, &[&str])] = &[
     (400, &["json_invalid", "json_shape", "parameter_invalid", "body_incomplete"]),
     (401, &["unauthorized"]),
-    (403, &["forbidden", "code_invalid", "code_suspended", "code_not_open", "provider_inactive"]),
-    (404, &["not_found", "report_unknown", "provider_unknown", "range_unknown"]),
+    (
+        403,
+        &[
+            "forbidden",
+            "code_invalid",
+            "code_suspended",
+            "code_not_open",
+            "provider_inactive",
+            "password_invalid",
+            "upload_code_invalid",
+            "upload_token_invalid",
+        ],
+    ),
+    (
+        404,
+        &[
+            "not_found",
+            "report_unknown",
+            "provider_unknown",
+            "range_unknown",
+            "user_unknown",
+            "case_unknown",
+        ],
+    ),
     (405, &["method_not_allowed"]),
     (408, &["timeout"]),
     (
@@ -32,6 +54,7 @@ const STATUSES: &[(u16, &[&str])] = &[
             "clock_behind",
             "clock_moved",
             "dates_dropped",
+            "too_many_short_codes",
         ],
     ),
     (410, &["code_expired", "code_revoked"]),
@@ -50,8 +73,11 @@ const STATUSES: &[(u16, &[&str])] = &[
             "selection_range",
             "selection_none",
             "exact_invalid",
+            "number_invalid",
+            "upload_invalid",
         ],
     ),
+    (429, &["limit_reached"]),
     (500, &["internal"]),
     (
         503,
@@ -62,6 +88,8 @@ const STATUSES: &[(u16, &[&str])] = &[
             "read_only",
             "log_unusable",
             "unavailable",
+            "sender_failed",
+            "bluetrace_keys",
         ],
     ),
 ];
@@ -81,6 +109,8 @@ const RETRY: &[&str] = &[
     "read_only",
     "log_unusable",
     "unavailable",
+    "limit_reached",
+    "sender_failed",
 ];
 
 /// Stable name of a problem, kept with the answer for log lines and counters.
@@ -219,6 +249,9 @@ impl ResponseError for Problem {
             | Problem::LogUnusable
             | Problem::Unavailable => {
                 response.insert_header((header::RETRY_AFTER, "10"));
+            }
+            Problem::LimitReached { seconds } => {
+                response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
             Problem::RangeNotSatisfiable { length } => {
                 response.insert_header((header::CONTENT_RANGE, format!("bytes */{length}")));

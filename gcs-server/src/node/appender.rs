@@ -209,29 +209,26 @@ impl Appender {
             tracing::error!(%error, "an event that this server wrote does not fit; stopping");
             std::process::abort();
         }
-        if let (Some(erase), Some(Event::Purge(purge))) = (&self.erase, &logged.event) {
+        let erased = logged.event.as_ref().and_then(Event::erased);
+        if let (Some(erase), Some(events)) = (&self.erase, erased) {
             // Before anyone can copy this state: a copy that has the purge must not pass for one of a log
             // from which nothing is to be erased.
-            let seen = Seen { position: logged.header.position, head: logged.header.hash() };
-            erase(Erasure { events: purge.reports.clone(), purge: seen, decider });
+            let purge = Seen { position: logged.header.position, head: logged.header.hash() };
+            erase(Erasure { events: events.to_vec(), purge, decider });
         }
         drop(state);
         // Nobody else writes, so this is the same state; and others may read it meanwhile.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let input = PublicationInput::of(&state, logged);
         drop(state);
-        match (input, &logged.event) {
-            (Some(input), _) => {
-                self.store.settle();
-                // The publisher is only gone when the server stops; the tick is in the log.
-                let _gone = self.inputs.blocking_send(input);
-            }
-            (None, Some(Event::Purge(purge))) if self.erase.is_none() => {
-                if let Err(error) = self.store.erase(&purge.reports) {
-                    tracing::error!(%error, "bodies that were purged are still on disk");
-                }
-            }
-            _ => {}
+        if let Some(input) = input {
+            self.store.settle();
+            // The publisher is only gone when the server stops; the tick is in the log.
+            let _gone = self.inputs.blocking_send(input);
+        } else if let (None, Some(events)) = (&self.erase, erased)
+            && let Err(error) = self.store.erase(events)
+        {
+            tracing::error!(%error, "bodies that were purged are still on disk");
         }
     }
 

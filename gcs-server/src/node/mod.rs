@@ -29,6 +29,7 @@ use self::looks::Looks;
 use crate::clock::WatchedClock;
 use crate::domain::events::Event;
 use crate::domain::judge::{Decision, Judgement, RequestContext};
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::random::Random;
@@ -101,6 +102,8 @@ enum Scope {
     Everything,
     /// One code, by its provider and serial number.
     Code(u16, u32),
+    /// One user of BlueTrace, by phone number.
+    Number(PhoneNumber),
 }
 
 /// A request to judge, append and answer.
@@ -274,6 +277,18 @@ impl Node {
         self.submit(Scope::Code(provider, serial), judge).await
     }
 
+    /// Like [`Node::act`], for a request that depends on the user with a phone number only.
+    ///
+    /// # Errors
+    /// As [`Node::act`].
+    pub async fn act_on_number<T: Send + 'static>(
+        &self,
+        number: PhoneNumber,
+        judge: impl FnMut(&State, RequestContext) -> Judgement<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.submit(Scope::Number(number), judge).await
+    }
+
     /// Applies what other nodes have appended to the log before this call. All who wait for this share it, and
     /// it is done at most fifty times a second.
     ///
@@ -324,6 +339,7 @@ impl Node {
 struct TakenScopes {
     everything: bool,
     codes: BTreeSet<(u16, u32)>,
+    numbers: BTreeSet<PhoneNumber>,
 }
 
 impl TakenScopes {
@@ -333,12 +349,13 @@ impl TakenScopes {
         match scope {
             Scope::Nothing => true,
             _ if self.everything => false,
-            Scope::Everything if self.codes.is_empty() => {
+            Scope::Everything if self.codes.is_empty() && self.numbers.is_empty() => {
                 self.everything = true;
                 true
             }
             Scope::Everything => false,
             Scope::Code(provider, serial) => self.codes.insert((provider, serial)),
+            Scope::Number(number) => self.numbers.insert(number),
         }
     }
 }

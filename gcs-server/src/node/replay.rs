@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
-use crate::domain::events::{Deployment, ERASABLE, Event, LogMoved};
+use crate::domain::events::{Deployment, Event, LogMoved, is_erasable};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::policy::Policy;
 use crate::domain::state::{LastTick, State};
@@ -281,7 +281,7 @@ pub fn replay_from(
     let (replayed, missing) = fold(state, store, keys, each)?;
     // The event that names them may be in the part that cannot be read.
     match missing.into_iter().next().filter(|_| replayed.newer.is_none()) {
-        Some((position, ERASABLE)) => Err(ReplayError::Missing { position }),
+        Some((position, kind)) if is_erasable(kind) => Err(ReplayError::Missing { position }),
         Some((position, _)) => Err(no_body(position).into()),
         None => Ok(replayed),
     }
@@ -358,11 +358,6 @@ impl Bodies {
             None => {
                 self.missing.insert(logged.header.position, logged.header.kind);
             }
-            Some(Event::Purge(purge)) => {
-                let named = purge.reports.iter().copied();
-                let unerased = named.filter(|report| self.missing.remove(report).is_none());
-                self.unerased.extend(unerased);
-            }
             Some(Event::BodiesLost(lost)) => {
                 let there = lost.events.iter().find(|event| self.missing.remove(*event).is_none());
                 if let Some(position) = there {
@@ -370,14 +365,18 @@ impl Bodies {
                     return Err(LogError::broken(*position, what));
                 }
             }
-            Some(_) => {}
+            Some(event) => {
+                let named = event.erased().unwrap_or_default().iter().copied();
+                let unerased = named.filter(|event| self.missing.remove(event).is_none());
+                self.unerased.extend(unerased);
+            }
         }
         Ok(())
     }
 
     /// The first missing body that no purge can have erased.
     fn why(&self) -> Option<LogError> {
-        let missing = self.missing.iter().find(|(_, kind)| **kind != ERASABLE);
+        let missing = self.missing.iter().find(|(_, kind)| !is_erasable(**kind));
         missing.map(|(position, _)| no_body(*position))
     }
 }

@@ -14,6 +14,7 @@ mod arrows;
 mod away;
 mod backup;
 mod behind;
+mod bluetrace;
 mod checkpoint;
 mod clocks;
 mod command_line;

@@ -3,6 +3,7 @@
 //! Its functions read an up-to-date state and change nothing: the caller appends the events to
 //! the log and applies them to the state.
 
+mod bluetrace;
 mod corrections;
 mod providers;
 mod publication;
@@ -11,6 +12,11 @@ mod salvage;
 mod spooled;
 mod tokens;
 
+pub use bluetrace::{
+    AuthorityIdentity, KEPT_DAYS, ReceivedUpload, Registered, TypedCode, bind, expect_authority,
+    make_short_code, purge_bluetrace, register, replace_tracer_token, see_case, upload, user,
+    withdraw,
+};
 pub(crate) use corrections::parse_tracking;
 pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};
 pub use providers::{

@@ -6,8 +6,8 @@ use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
 use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
-    CodeRevoked, KeyRenewed, ProviderAdded, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
-    ProviderTokenSet, RangeClosed, RangeOpened,
+    CodeId, CodeRevoked, KeyRenewed, ProviderAdded, ProviderKeyRaised, ProviderStatus,
+    ProviderStatusSet, ProviderTokenSet, RangeClosed, RangeOpened, UploadUndone,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -230,10 +230,10 @@ pub fn close_range(
     Ok(Decision::one(RangeClosed { provider: number, generation, first }, ()))
 }
 
-/// Revokes one unused code.
+/// Revokes one unused code; or one that was used for an upload of BlueTrace, which is undone.
 ///
 /// # Errors
-/// A code that is not authentic, not open yet, used or expired.
+/// A code that is not authentic, not open yet, used for a report, or expired.
 pub fn revoke_code(
     state: &State,
     keys: &DeploymentKeys,
@@ -244,11 +244,21 @@ pub fn revoke_code(
     match state.code_status(code, context.now) {
         CodeStatus::Open | CodeStatus::Suspended => Ok(Decision::one(CodeRevoked { code }, ())),
         CodeStatus::Revoked => Ok(Decision::nothing(())),
-        CodeStatus::Used => Err(Problem::CodeSpent),
+        CodeStatus::Used => undo_upload(state, code),
         CodeStatus::Expired => {
             expect_trusted_clock(state, context)?;
             Err(Problem::CodeExpired)
         }
         CodeStatus::NotOpen => Err(Problem::CodeNotOpen),
+    }
+}
+
+/// Undoes the upload that a code was used for, or keeps it from coming.
+fn undo_upload(state: &State, code: CodeId) -> Judgement<()> {
+    let bluetrace = state.bluetrace.as_ref();
+    match bluetrace.and_then(|bluetrace| bluetrace.cases.by_code(code)) {
+        Some((_, case)) if case.undone => Ok(Decision::nothing(())),
+        Some((case, _)) => Ok(Decision::one(UploadUndone { case }, ())),
+        None => Err(Problem::CodeSpent),
     }
 }

@@ -9,9 +9,10 @@ use thiserror::Error;
 
 use super::{Decision, Recovery, RequestContext, recover};
 use crate::domain::events::{
-    BackendTokenSet, BodiesLost, CodeRevoked, Deployment, Event, FirstPolicySet, KeyListSet,
-    LogMoved, LogRecovered, OperatorTokenSet, PolicySet, PresentRangeClosed, ProviderKeyRaised,
-    ProviderStatus, ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed,
+    BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost, CodeRevoked, Deployment, Event,
+    FirstPolicySet, KeyListSet, LogMoved, LogRecovered, OperatorTokenSet, PolicySet,
+    PresentRangeClosed, ProviderKeyRaised, ProviderStatus, ProviderStatusSet, ProviderTokenSet,
+    Purge, RangeClosed, TracerTokenSet,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -42,7 +43,11 @@ impl LostBody {
     pub fn is_needed(&self) -> bool {
         matches!(
             self.kind,
-            Deployment::KIND | FirstPolicySet::KIND | PolicySet::KIND | LogMoved::KIND
+            Deployment::KIND
+                | FirstPolicySet::KIND
+                | PolicySet::KIND
+                | LogMoved::KIND
+                | BlueTraceBegun::KIND
         )
     }
 
@@ -55,6 +60,7 @@ impl LostBody {
                 | RangeClosed::KIND
                 | CodeRevoked::KIND
                 | Purge::KIND
+                | BlueTracePurge::KIND
                 | LogRecovered::KIND
         )
     }
@@ -141,6 +147,9 @@ fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
     }
     if has(BackendTokenSet::KIND) {
         events.push(BackendTokenSet { token: NO_TOKEN }.into());
+    }
+    if has(TracerTokenSet::KIND) {
+        events.push(TracerTokenSet { token: NO_TOKEN }.into());
     }
     for (number, provider) in &state.providers {
         if has(ProviderTokenSet::KIND) {

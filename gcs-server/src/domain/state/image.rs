@@ -6,7 +6,7 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{State, Verdicts};
+use super::State;
 
 /// Number of the layout of [`State::write`]. It is raised when the same bytes would mean something
 /// else, or when the same log would add up to another state: a test compares the bytes.
@@ -41,7 +41,7 @@ impl StateImage {
     pub fn write<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         serialize(&self.rest, &mut write)?;
         serialize(&self.live, &mut write)?;
-        self.rest.verdicts.write(&mut write)
+        self.rest.write_if_any(&mut write)
     }
 }
 
@@ -53,14 +53,39 @@ impl State {
     }
 
     /// Gives the whole state as bytes to `write`, block by block: its fields, then the live elements, then
-    /// the verdicts if there are any.
+    /// the verdicts and what BlueTrace adds up to, if there is any.
     ///
     /// # Errors
     /// The first error of `write`.
     pub fn write<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         serialize(self, &mut write)?;
         serialize(&self.live, &mut write)?;
-        self.verdicts.write(&mut write)
+        self.write_if_any(&mut write)
+    }
+
+    /// Gives what comes behind the live elements: a log without it gives the same bytes as it did
+    /// before there could be such a thing.
+    fn write_if_any<E>(&self, write: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        if !self.verdicts.is_empty() || self.bluetrace.is_some() {
+            serialize(&self.verdicts, write)?;
+        }
+        self.bluetrace.iter().try_for_each(|bluetrace| serialize(bluetrace, write))
+    }
+
+    fn read_if_any(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let (verdicts, rest) = postcard::take_from_bytes(bytes)?;
+        self.verdicts = verdicts;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        match postcard::take_from_bytes(rest)? {
+            (bluetrace, []) => self.bluetrace = Some(bluetrace),
+            _ => return Err(postcard::Error::DeserializeBadEncoding),
+        }
+        Ok(())
     }
 
     /// A state from the bytes that [`State::write`] gave, and the key that it was made with.
@@ -71,7 +96,7 @@ impl State {
         let (mut state, rest): (State, _) = postcard::take_from_bytes(bytes)?;
         let mut reader = postcard::Deserializer::from_bytes(rest);
         state.live = Live::restore(&mut reader, filler)?;
-        state.verdicts = Verdicts::read(reader.finalize()?)?;
+        state.read_if_any(reader.finalize()?)?;
         Ok(state)
     }
 
@@ -89,23 +114,6 @@ impl State {
 /// What a state has in place of its elements while it is read.
 pub(super) fn nothing_live() -> Live {
     Live::new(FillerKey::new([0; 32]))
-}
-
-impl Verdicts {
-    /// A log of before there were verdicts gives the same bytes as it did then.
-    fn write<E>(&self, write: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        if self.is_empty() { Ok(()) } else { serialize(self, write) }
-    }
-
-    fn read(bytes: &[u8]) -> Result<Verdicts, postcard::Error> {
-        if bytes.is_empty() {
-            return Ok(Verdicts::default());
-        }
-        match postcard::take_from_bytes(bytes)? {
-            (verdicts, []) => Ok(verdicts),
-            _ => Err(postcard::Error::DeserializeBadEncoding),
-        }
-    }
 }
 
 fn serialize<E>(

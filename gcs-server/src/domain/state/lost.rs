@@ -8,7 +8,7 @@ use gcs_core::Version;
 use super::{InconsistentEvent, LastTick, Provider, State};
 use crate::domain::events::{
     ClockResumed, FirstSeriesStarted, KeyRenewed, LogRecovered, ProviderAdded, ProviderKeyRaised,
-    RangeOpened, SeriesStarted, TickMade,
+    RangeOpened, SeriesStarted, TickMade, UserRegistered,
 };
 
 impl State {
@@ -38,6 +38,7 @@ impl State {
                 let provider = Provider::new(name, [0; 32], self.first_generation);
                 self.providers.insert(number, provider);
             }
+            UserRegistered::KIND => self.register_nobody(),
             _ => {}
         }
         self.lacks_ranges |= matches!(

@@ -4,6 +4,7 @@
 //! computes the same state from the same log. It needs neither the clock nor random bytes: filler
 //! is derived from a key and the tick.
 
+pub mod bluetrace;
 mod image;
 mod lost;
 mod providers;
@@ -17,6 +18,7 @@ use gcs_core::live::{FillerKey, Live};
 use gcs_core::{Date, Version};
 use serde::{Deserialize, Serialize};
 
+use self::bluetrace::BlueTrace;
 use self::image::nothing_live;
 pub use self::image::{LAYOUT, StateImage};
 pub use self::providers::{CodeRange, CodeStatus, Provider, RangeCounts};
@@ -76,6 +78,10 @@ pub struct State {
     /// They come behind the elements when a state is serialised, if there are any.
     #[serde(skip)]
     pub verdicts: Verdicts,
+    /// What BlueTrace adds up to; `None` where it was never on. It comes last when a state is
+    /// serialised, if it is there.
+    #[serde(skip)]
+    pub bluetrace: Option<Box<BlueTrace>>,
     /// The elements of these reports, by date, and which of them are published. They come last
     /// when a state is serialised: see [`State::write`].
     #[serde(skip, default = "nothing_live")]
@@ -113,6 +119,7 @@ impl State {
             first_generation: 1,
             reports: Reports::default(),
             verdicts: Verdicts::default(),
+            bluetrace: None,
             live: Live::new(filler),
             dropped: BTreeMap::new(),
             series: 1,
@@ -240,6 +247,18 @@ impl State {
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
             Event::SpooledReportJudged(judged) => self.verdicts.add(judged, time),
             Event::BodiesLost(_) => self.lacks_ranges = false,
+            Event::BlueTraceBegun(_)
+            | Event::UserRegistered(_)
+            | Event::UserTokenSet(_)
+            | Event::UserWithdrawn(_)
+            | Event::ShortCodeMade(_)
+            | Event::CodeBound(_)
+            | Event::UploadAccepted(_)
+            | Event::UploadUndone(_)
+            | Event::TracerTokenSet(_)
+            | Event::CaseSeen(_)
+            | Event::DayKeysAdvanced(_)
+            | Event::BlueTracePurge(_) => self.apply_bluetrace(event, position, time)?,
         }
         Ok(())
     }
@@ -273,11 +292,8 @@ impl State {
     fn purge(&mut self, reports: &[u64], used: &[CodeId]) -> Result<(), InconsistentEvent> {
         for report in reports {
             self.live.forget(*report);
-            // A replay of the log without the erased bodies knows of no codes but `used`.
             let code = self.reports.remove(*report);
-            if let Some(code) = code.filter(|code| used.binary_search(code).is_err()) {
-                self.provider(code.provider)?.set_used(code, false);
-            }
+            self.forget_code(code, used)?;
         }
         // A replay of the log without the erased bodies has never seen their dates.
         let mut unseen: BTreeSet<Date> = self.dropped.keys().copied().collect();
@@ -296,7 +312,21 @@ impl State {
         Ok(())
     }
 
+    /// Forgets that a code was used, unless it is one of these: a replay of the log without the
+    /// erased bodies knows of no others.
+    fn forget_code(
+        &mut self,
+        code: Option<CodeId>,
+        used: &[CodeId],
+    ) -> Result<(), InconsistentEvent> {
+        if let Some(code) = code.filter(|code| used.binary_search(code).is_err()) {
+            self.provider(code.provider)?.set_used(code, false);
+        }
+        Ok(())
+    }
+
     fn tick(&mut self, tick: LastTick) {
+        self.tick_bluetrace(self.last_tick.map(|last| last.time), tick.time);
         let expired = self.live.tick(tick.version, tick.time, &self.policy.live());
         for date in expired {
             self.dropped.insert(date, Dropped { tick, settled: None });

@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
+use crate::bluetrace::Authority;
 use crate::common::process::text;
 use crate::common::server::{Server, ago, ask, bearer, seed};
+
+/// The tags of what is on the public listener.
+const PUBLIC_TAGS: [&str; 4] = ["files", "reports", "bluetrace", "opentrace"];
 
 fn committed() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
@@ -58,14 +62,14 @@ fn the_committed_document_is_the_one_that_is_served() {
 /// path that is not there.
 #[test]
 fn the_document_and_the_routes_are_the_same() {
-    let server = Server::new();
+    let server = Authority::new();
     let document = committed();
     let operations = operations(&document);
     for &(path, method, operation) in &operations {
         let filled: Vec<&str> =
             path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect();
         let tag = operation["tags"][0].as_str().unwrap();
-        let is_public = ["files", "reports"].contains(&tag);
+        let is_public = PUBLIC_TAGS.contains(&tag);
         let address = if is_public { server.public } else { server.private };
         let answer = ask(address, &method.to_uppercase(), &filled.join("/"), &[], "");
         let code = answer.json()["code"].as_str().unwrap_or("none").to_owned();
@@ -90,15 +94,22 @@ fn the_document_and_the_routes_are_the_same() {
 /// HEAD is answered like GET, without the body.
 #[test]
 fn head_is_answered_wherever_get_is() {
-    let server = Server::new();
+    let server = Authority::new();
+    let (user, tracer) = (server.register("+6591234567").token, server.tracer());
     let (_, token) = server.provider("City");
     server.codes(&token, 1);
     server.tick();
     let mut answered = 0;
     for (path, _, operation) in operations(&committed()).iter().filter(|row| row.1 == "get") {
-        let is_public = ["files", "reports"].contains(&operation["tags"][0].as_str().unwrap());
+        let is_public = PUBLIC_TAGS.contains(&operation["tags"][0].as_str().unwrap());
         let address = if is_public { server.public } else { server.private };
-        let token = if path.contains("provider/") { &token } else { &server.operator };
+        let token = match operation["security"][0].as_object().and_then(|roles| roles.keys().next())
+        {
+            Some(role) if role == "provider" => &token,
+            Some(role) if role == "tracer" => &tracer,
+            Some(role) if role == "user" => &user,
+            _ => &server.operator,
+        };
         let filled = path.replace("{first}", "0").replace("{version}", "1-1");
         let ask = |method| ask(address, method, &filled, &[bearer(token)], "");
         let (get, head) = (ask("GET"), ask("HEAD"));
@@ -173,7 +184,7 @@ fn every_operation_is_named_and_described() {
             assert!(tags.iter().any(|told| told["name"] == *tag), "{method} {path}: {tag}");
         }
         let server = document["paths"][path]["servers"][0]["url"].as_str().unwrap();
-        let is_public = ["files", "reports"].contains(&operation["tags"][0].as_str().unwrap());
+        let is_public = PUBLIC_TAGS.contains(&operation["tags"][0].as_str().unwrap());
         assert_eq!(server.ends_with(":8080"), is_public, "{method} {path}");
     }
 }
@@ -183,6 +194,11 @@ fn every_operation_is_named_and_described() {
 fn problems_are_declared_as_they_are_sent() {
     let never_a_problem = ["/healthz", "/metrics", "/v1/openapi.json"];
     for (path, method, operation) in operations(&committed()) {
+        // What these answer is Firebase's.
+        if operation["tags"][0] == "opentrace" {
+            assert!(operation["responses"]["401"]["content"]["application/json"].is_object());
+            continue;
+        }
         let responses = operation["responses"].as_object().unwrap();
         for (status, response) in responses {
             let content = response["content"].as_object();
@@ -304,10 +320,50 @@ fn answers_are_what_the_document_says() {
         ("ExportedKey", &post(&key, Value::Null)),
         ("NewToken", &post("/v1/admin/backend-token", Value::Null)),
         ("Series", &post("/v1/admin/series", Value::Null)),
-    ] {
+    ]
+    .into_iter()
+    .map(|(schema, answer)| (schema, answer.clone()))
+    .chain(answers_of_bluetrace())
+    {
         let declared = &document["components"]["schemas"][schema];
-        assert!(answer.is_object() && fits(&document, declared, answer), "{schema}: {answer:#}");
+        assert!(answer.is_object() && fits(&document, declared, &answer), "{schema}: {answer:#}");
     }
+}
+
+fn answers_of_bluetrace() -> Vec<(&'static str, Value)> {
+    let authority = Authority::new();
+    let challenge = authority.challenge("+6591234567").ok();
+    let secret = challenge["challenge"].as_str().unwrap();
+    let password = authority.password("+6591234567");
+    let registered = authority.confirm("+6591234567", secret, &password).ok();
+    let phone = authority.register("+6591234568");
+    let (provider, codes) = authority.upload_codes(2);
+    let short = json!({ "number": "+6591234568", "code": codes[0] });
+    let short = authority.provide(&provider, "POST", "/bluetrace/v1/provider/short-codes", short);
+    let token = authority.upload_token(&phone, &codes[0]).ok();
+    let heard = json!([{ "timestamp": authority.home.now(), "msg": authority.heard(&phone) }]);
+    let uploaded = authority.upload(&phone, token["token"].as_str().unwrap(), &heard).ok();
+    authority.upload_token(&phone, &codes[1]).ok();
+    let tracer = authority.operate("POST", "/bluetrace/v1/admin/tracer-token", Value::Null).ok();
+    let trace = |method: &str, path: &str| {
+        authority.provide(tracer["token"].as_str().unwrap(), method, path, Value::Null).ok()
+    };
+    let cases = trace("GET", "/bluetrace/v1/tracer/cases");
+    let path = format!("/bluetrace/v1/tracer/cases/{}/encounters", cases["cases"][0]["case"]);
+    let called = ask(authority.public, "POST", "/bluetrace/callable/getTempIDs", &[], "").json();
+    vec![
+        ("PasswordAnswer", challenge.clone()),
+        ("RegistrationAnswer", registered),
+        ("TempIds", authority.of(&phone, "GET", "/bluetrace/v1/temp-ids", "").ok()),
+        ("Pin", authority.of(&phone, "GET", "/bluetrace/v1/pin", "").ok()),
+        ("ShortCodeAnswer", short.ok()),
+        ("UploadTokenAnswer", token.clone()),
+        ("UploadAnswer", uploaded),
+        ("NewTracerToken", tracer.clone()),
+        ("EncounterList", trace("POST", &path)),
+        ("CaseList", cases),
+        ("CallableError", called),
+    ]
 }
 
 /// The rows of a table of the handbook between two marks, as cells.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::bluetrace::Authority;
 use crate::common::server::{Server, ask, bearer};
 
 /// Every path of the private listener that needs a token: method, path, role.
-const PROTECTED: [(&str, &str, &str); 20] = [
+const PROTECTED: [(&str, &str, &str); 24] = [
     ("POST", "/v1/exact", "backend"),
     ("POST", "/v1/provider/ranges", "provider"),
     ("GET", "/v1/provider/ranges", "provider"),
@@ -30,11 +31,16 @@ const PROTECTED: [(&str, &str, &str); 20] = [
     ("GET", "/v1/admin/log", "operator"),
     ("POST", "/v1/admin/corrections/preview", "operator"),
     ("POST", "/v1/admin/corrections", "operator"),
+    ("POST", "/bluetrace/v1/admin/tracer-token", "operator"),
+    ("POST", "/bluetrace/v1/provider/short-codes", "provider"),
+    ("GET", "/bluetrace/v1/tracer/cases", "tracer"),
+    ("POST", "/bluetrace/v1/tracer/cases/1/encounters", "tracer"),
 ];
 
 #[test]
 fn wrong_missing_and_other_roles_tokens_are_refused() {
-    let server = Server::new();
+    let server = Authority::new();
+    let tracer = server.tracer();
     let (_, provider) = server.provider("City");
     let before = server.status();
     for (method, path, role) in PROTECTED {
@@ -46,9 +52,12 @@ fn wrong_missing_and_other_roles_tokens_are_refused() {
         assert_eq!(ask(&[bearer("gcs_operator_x")]), unauthorized, "{path}");
         let basic = ("authorization", format!("Basic {}", server.operator));
         assert_eq!(ask(&[basic]), unauthorized, "{path}");
-        for (other, token) in
-            [("operator", &server.operator), ("provider", &provider), ("backend", &server.backend)]
-        {
+        for (other, token) in [
+            ("operator", &server.operator),
+            ("provider", &provider),
+            ("backend", &server.backend),
+            ("tracer", &tracer),
+        ] {
             if other != role {
                 assert_eq!(ask(&[bearer(token)]), (403, "forbidden".to_owned()), "{path}");
             }
@@ -66,6 +75,10 @@ fn the_list_above_is_whole() {
         for (method, operation) in methods.as_object().unwrap() {
             let Some(security) = operation.get("security") else { continue };
             let role = security[0].as_object().unwrap().keys().next().unwrap().clone();
+            // Their paths are on the public listener.
+            if role == "user" {
+                continue;
+            }
             protected += 1;
             let fits = |entry: &&(&str, &str, &str)| {
                 let pattern: Vec<&str> = path.split('/').collect();
@@ -86,7 +99,7 @@ fn the_list_above_is_whole() {
 
 #[test]
 fn the_public_listener_has_only_what_apps_need() {
-    let server = Server::new();
+    let server = Authority::new();
     for (method, path, _) in PROTECTED {
         let answer = ask(server.public, method, path, &[bearer(&server.operator)], "{}");
         assert_eq!(answer.refused(), (404, "not_found".to_owned()), "{path}");

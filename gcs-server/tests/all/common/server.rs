@@ -32,6 +32,7 @@ pub fn ago(days: u32) -> Date {
 pub struct Server {
     pub home: Arc<Home>,
     pub api: Api,
+    config: Config,
     handles: [ServerHandle; 2],
     thread: Option<JoinHandle<()>>,
 }
@@ -54,26 +55,33 @@ impl Server {
 
     /// On a folder that may have a deployment, whose operator's token this is.
     pub fn start(home: Arc<Home>, operator: &str) -> Server {
-        let config = Config { body_seconds: 1, ..home.config() };
-        let of = Arc::clone(&home);
+        let config = home.config();
+        Server::start_with(home, operator, config)
+    }
+
+    /// With these settings.
+    pub fn start_with(home: Arc<Home>, operator: &str, config: Config) -> Server {
+        let config = Config { body_seconds: 1, ..config };
+        let (of, its) = (Arc::clone(&home), config.clone());
         let operator = operator.to_owned();
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let running = of.start_with(&config).await.unwrap();
+                let running = of.start_with(&its).await.unwrap();
                 let api = running.api(&operator);
                 started.send((api, running.handles.clone())).unwrap();
                 running.until_stopped().await;
             });
         });
         let (api, handles) = start.recv().unwrap();
-        Server { home, api, handles, thread: Some(thread) }
+        Server { home, api, config, handles, thread: Some(thread) }
     }
 
     /// Stops and starts again on the same folder.
     pub fn restart(mut self) -> Server {
         self.stop();
-        let mut started = Server::start(Arc::clone(&self.home), &self.operator);
+        let (home, config) = (Arc::clone(&self.home), self.config.clone());
+        let mut started = Server::start_with(home, &self.operator, config);
         started.api.backend.clone_from(&self.backend);
         started
     }

@@ -348,6 +348,7 @@ impl Rig {
             metrics: Arc::new(Metrics::default()),
             spool: Some(spool),
             random,
+            bluetrace: None,
         };
         Server { service, keys, _inputs: queue }
     }

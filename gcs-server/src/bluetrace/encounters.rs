@@ -1,0 +1,100 @@
+//! Whom a case met, by person and date.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use gcs_core::Date;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::events::Sighting;
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::state::bluetrace::Users;
+use crate::time;
+
+/// Seconds without a sighting after which a meeting is over.
+const PAUSE: u32 = 300;
+
+/// A person whom a case met on a date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Encounter {
+    /// The person's phone number.
+    #[schema(example = "+6591234567")]
+    pub number: String,
+    /// The UTC date, as YYYY-MM-DD.
+    #[schema(value_type = String, format = Date, example = "2026-01-05")]
+    pub date: Date,
+    /// UTC time of the first sighting, in RFC 3339.
+    #[schema(example = "2026-01-05T09:00:00Z")]
+    pub first: String,
+    /// UTC time of the last sighting, in RFC 3339.
+    #[schema(example = "2026-01-05T09:30:00Z")]
+    pub last: String,
+    /// Seconds that they were together: from the first to the last sighting of each meeting, which is over when
+    /// nothing was heard for five minutes. One sighting alone counts 0.
+    #[schema(example = 1800)]
+    pub seconds: u32,
+    /// Number of sightings.
+    #[schema(example = 45)]
+    pub sightings: u32,
+    /// Those of them whose TempID was not valid any more, or not yet: phones of some makes do that, and others may
+    /// have sent it again.
+    #[schema(example = 0)]
+    pub expired: u32,
+    /// Strongest signal in dBm, if any was recorded.
+    #[schema(example = -58)]
+    pub strongest_rssi: Option<i8>,
+    /// Mean signal in dBm, rounded, if any was recorded.
+    #[schema(example = -67)]
+    pub mean_rssi: Option<i8>,
+}
+
+/// The encounters of sightings, by date and then number. Who has withdrawn is left out.
+pub fn encounters(sightings: &[Sighting], users: &Users) -> Vec<Encounter> {
+    let mut days: BTreeMap<(Date, u64), Vec<&Sighting>> = BTreeMap::new();
+    for sighting in sightings {
+        let Some(user) = users.get(sighting.user) else { continue };
+        let date = Date::of_time(sighting.time.into());
+        days.entry((date, user.number)).or_default().push(sighting);
+    }
+    let of = |((date, number), heard)| encounter(date, number, heard);
+    days.into_iter().map(of).collect()
+}
+
+fn encounter(date: Date, number: u64, mut heard: Vec<&Sighting>) -> Encounter {
+    heard.sort_unstable_by_key(|sighting| sighting.time);
+    let times = || heard.iter().map(|sighting| sighting.time);
+    let gaps = times().zip(times().skip(1)).map(|(one, next)| next - one);
+    let signals: Vec<i64> =
+        heard.iter().filter_map(|sighting| sighting.rssi).map(i64::from).collect();
+    let mean = signals.iter().sum::<i64>().checked_div(signals.len() as i64);
+    let [first, last] = [times().next(), times().next_back()];
+    Encounter {
+        number: PhoneNumber::from_digits(number).to_string(),
+        date,
+        first: time::utc(first.unwrap_or_default().into()),
+        last: time::utc(last.unwrap_or_default().into()),
+        seconds: gaps.filter(|gap| *gap <= PAUSE).sum(),
+        sightings: heard.len() as u32,
+        expired: heard.iter().filter(|sighting| sighting.expired).count() as u32,
+        strongest_rssi: signals.iter().max().map(|rssi| *rssi as i8),
+        mean_rssi: mean.map(|rssi| rssi as i8),
+    }
+}
+
+/// Encounters as CSV (RFC 4180), with a line of names.
+pub fn to_csv(encounters: &[Encounter]) -> String {
+    let mut csv =
+        "number,date,first,last,seconds,sightings,expired,strongest_rssi,mean_rssi\r\n".to_owned();
+    for one in encounters {
+        let Encounter { number, date, first, last, seconds, sightings, expired, .. } = one;
+        let [strongest, mean] = [one.strongest_rssi, one.mean_rssi]
+            .map(|rssi| rssi.map_or(String::new(), |rssi| rssi.to_string()));
+        // Writing to a string does not fail.
+        let _infallible = write!(
+            csv,
+            "{number},{date},{first},{last},{seconds},{sightings},{expired},{strongest},{mean}\r\n"
+        );
+    }
+    csv
+}

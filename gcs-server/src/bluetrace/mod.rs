@@ -1,0 +1,249 @@
+//! The BlueTrace authority, over the same log: its keys, its passwords, and what it makes of
+//! uploads. What is accepted and refused is judged in [`crate::domain`], and the routes are in
+//! `http`.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Keys`] | the day keys, their file, and how they are destroyed; all other keys |
+//! | [`Authority`] | sends passwords, checks them, makes upload tokens, within limits |
+//! | [`UploadJudge`] | judges an upload while it comes |
+//! | [`encounters()`] | whom a case met, for tracers |
+//! | [`keeper`] | erases what is over |
+
+mod encounters;
+pub mod keeper;
+mod key_file;
+mod keys;
+mod limits;
+mod password;
+mod sender;
+mod upload;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gcs_core::Date;
+use gcs_core::identifiers::bluetrace::{Hai, HandshakePin, UploadToken, UserId};
+
+pub use self::encounters::{Encounter, encounters, to_csv};
+pub use self::key_file::KeysError;
+pub use self::keys::Keys;
+use self::limits::Limit;
+pub use self::password::PASSWORD_SECONDS;
+use self::password::{Challenge, Nonce, Passwords};
+pub use self::sender::{Sender, SenderSetting};
+pub use self::upload::{JudgedUpload, MAX_UPLOAD_BYTES, MAX_UPLOAD_RECORDS, UploadJudge};
+use crate::domain::events::CodeId;
+use crate::domain::judge::AuthorityIdentity;
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::problem::Problem;
+use crate::random::{self, Random};
+
+/// Seconds after which another password is sent to the same number.
+pub const RESEND_SECONDS: u64 = 60;
+
+/// The authority while the server runs.
+pub struct Authority {
+    hai: Hai,
+    identity: AuthorityIdentity,
+    keys: Keys,
+    passwords: Passwords,
+    sender: Arc<dyn Sender>,
+    limits: Mutex<Limits>,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("hai", &self.hai).finish_non_exhaustive()
+    }
+}
+
+/// What this node counts.
+#[derive(Debug)]
+struct Limits {
+    /// Passwords in a minute, to all numbers together.
+    all: Limit<()>,
+    /// Passwords in an hour, by number.
+    hour: Limit<PhoneNumber>,
+    /// Passwords in [`RESEND_SECONDS`], by number.
+    minute: Limit<PhoneNumber>,
+    /// Tries of a password, by challenge.
+    tries: Limit<Nonce>,
+    /// Wrong upload codes in an hour, by user.
+    codes: Limit<u32>,
+}
+
+impl Default for Limits {
+    /// The places are as many as the passwords of all take, so that nobody can fill them.
+    fn default() -> Limits {
+        Limits {
+            all: Limit::new(12_000, 60, 1),
+            hour: Limit::new(5, 3600, 1 << 20),
+            minute: Limit::new(1, RESEND_SECONDS, 1 << 16),
+            tries: Limit::new(5, PASSWORD_SECONDS, 1 << 18),
+            codes: Limit::new(5, 3600, 1 << 20),
+        }
+    }
+}
+
+impl Authority {
+    /// The authority of a data folder, whose keys are made if there are none.
+    ///
+    /// # Errors
+    /// When the key file cannot be read or made.
+    pub fn open(
+        folder: &Path,
+        hai: Hai,
+        sender: &SenderSetting,
+        now: u64,
+        random: &Random,
+    ) -> Result<Authority, KeysError> {
+        let keys = Keys::open(folder, Date::of_time(now), random)?;
+        Ok(Authority {
+            hai,
+            identity: keys.identity(&hai),
+            passwords: Passwords(keys.password()),
+            keys,
+            sender: sender.sender(),
+            limits: Mutex::default(),
+        })
+    }
+
+    /// Whose BlueTrace this is, as the log says it.
+    pub fn identity(&self) -> &AuthorityIdentity {
+        &self.identity
+    }
+
+    /// Its keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The judge of an upload that begins at a Unix time.
+    pub fn upload_judge(&self, now: u64) -> UploadJudge {
+        UploadJudge::new(self.keys.ring().clone(), self.hai, now)
+    }
+
+    /// The PIN by which a user knows a caller.
+    pub fn pin(&self, user: &UserId) -> HandshakePin {
+        HandshakePin::of(&self.keys.pin, user)
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a password to a number. Returns the challenge that the phone shows with it.
+    ///
+    /// # Errors
+    /// [`Problem::LimitReached`], [`Problem::SenderFailed`].
+    pub async fn send_password(
+        &self,
+        number: PhoneNumber,
+        now: u64,
+        random: &Random,
+    ) -> Result<String, Problem> {
+        self.limits().expect_password(number, now)?;
+        let nonce = random.bytes().map_err(|_| Problem::Internal)?;
+        let challenge = Challenge { nonce, expiry: now.saturating_add(PASSWORD_SECONDS) };
+        let (text, password) = self.passwords.make(number, challenge);
+        self.sender.send(number, password).await.map_err(|error| {
+            tracing::error!(%error, "a password cannot be sent");
+            Problem::SenderFailed
+        })?;
+        Ok(text)
+    }
+
+    /// Makes sure that a password is the one that was sent with a challenge to a number. Five tries,
+    /// right or wrong.
+    ///
+    /// # Errors
+    /// [`Problem::PasswordInvalid`], whatever is wrong.
+    pub fn expect_password(
+        &self,
+        number: PhoneNumber,
+        challenge: &str,
+        password: &str,
+        now: u64,
+    ) -> Result<(), Problem> {
+        let challenge = self.passwords.open(number, challenge).ok_or(Problem::PasswordInvalid)?;
+        let mut limits = self.limits();
+        let tried = limits.tries.expect(&challenge.nonce, now);
+        tried.map_err(|_| Problem::PasswordInvalid)?;
+        limits.tries.count(challenge.nonce, now);
+        drop(limits);
+        let is_right = self.passwords.is_right(number, challenge, password);
+        let is_young = now < challenge.expiry;
+        if is_right && is_young { Ok(()) } else { Err(Problem::PasswordInvalid) }
+    }
+
+    /// Makes sure that a user may try an upload code, and counts the try.
+    ///
+    /// # Errors
+    /// [`Problem::LimitReached`] after five wrong ones in an hour.
+    pub fn try_code(&self, user: u32, now: u64) -> Result<(), Problem> {
+        let mut limits = self.limits();
+        limits.codes.expect(&user, now)?;
+        limits.codes.count(user, now);
+        Ok(())
+    }
+
+    /// Takes back a try of an upload code that was not wrong.
+    pub fn take_back_try(&self, user: u32) {
+        self.limits().codes.take_back(&user);
+    }
+
+    /// The upload token of a user for a code.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn upload_token(
+        &self,
+        user: UserId,
+        code: CodeId,
+        now_ms: u64,
+        random: &Random,
+    ) -> Result<String, random::Error> {
+        let CodeId { provider, generation, serial } = code;
+        let upload_code = format!("{provider}.{generation}.{serial}");
+        let token = UploadToken { user, created_ms: now_ms, upload_code };
+        let sealed = token.seal(&self.keys.token, random.bytes()?);
+        Ok(sealed.expect("a code is short"))
+    }
+
+    /// The code that a user's upload token is for.
+    ///
+    /// # Errors
+    /// [`Problem::UploadTokenInvalid`] if it is another user's, or none, or too old.
+    pub fn open_upload_token(
+        &self,
+        user: UserId,
+        text: &str,
+        now_ms: u64,
+    ) -> Result<CodeId, Problem> {
+        let token = UploadToken::open(&self.keys.token, text, now_ms).ok();
+        let token = token.filter(|token| token.user == user);
+        let code = token.and_then(|token| {
+            let mut parts = token.upload_code.split('.');
+            let provider = parts.next()?.parse().ok()?;
+            let generation = parts.next()?.parse().ok()?;
+            let serial = parts.next()?.parse().ok()?;
+            Some(CodeId { provider, generation, serial })
+        });
+        code.ok_or(Problem::UploadTokenInvalid)
+    }
+}
+
+impl Limits {
+    /// Makes sure that a password may be sent to a number, and counts it.
+    fn expect_password(&mut self, number: PhoneNumber, now: u64) -> Result<(), Problem> {
+        self.minute.expect(&number, now)?;
+        self.hour.expect(&number, now)?;
+        self.all.expect(&(), now)?;
+        self.minute.count(number, now);
+        self.hour.count(number, now);
+        self.all.count((), now);
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! What a phone uploads, judged as it comes: what is kept of a file is far less than the file.
+
+use std::collections::HashSet;
+
+use gcs_core::identifiers::bluetrace::{
+    Hai, KeyRing, TempIdContent, UploadError, UploadPart, UploadReader, UploadRecord, UserId,
+    Verdict,
+};
+use gcs_core::{DAY_SECONDS, Digest};
+
+use crate::domain::events::{ForeignSighting, Sighting, VerdictCounts};
+use crate::domain::judge::ReceivedUpload;
+use crate::domain::problem::Problem;
+use crate::domain::state::bluetrace::Users;
+
+/// Largest upload in bytes. Three weeks among a hundred people at any time take 45 MB.
+pub const MAX_UPLOAD_BYTES: usize = 64 << 20;
+
+/// Largest number of records of an upload, without duplicates.
+pub const MAX_UPLOAD_RECORDS: usize = 300_000;
+
+/// Most characters of what another authority has to judge.
+const MAX_FOREIGN_MSG: usize = 512;
+
+/// Days before today of which meetings are kept, with one for the clocks of phones.
+const KEPT_DAYS: u64 = 22;
+
+/// Reads an upload, and judges its records.
+pub struct UploadJudge {
+    reader: UploadReader,
+    ring: KeyRing,
+    hai: Hai,
+    /// Unix time in seconds.
+    now: u64,
+    token: Option<String>,
+    counts: VerdictCounts,
+    /// The first half of each record's SHA-256.
+    known: HashSet<[u8; 16]>,
+    heard: Vec<Heard>,
+    foreign: Vec<ForeignSighting>,
+    foreign_bytes: usize,
+}
+
+/// A user who was heard.
+struct Heard {
+    user: UserId,
+    sighting: Sighting,
+}
+
+impl std::fmt::Debug for UploadJudge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UploadJudge").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+impl UploadJudge {
+    /// The judge of an upload that begins at a Unix time.
+    pub fn new(ring: KeyRing, hai: Hai, now: u64) -> UploadJudge {
+        UploadJudge {
+            reader: UploadReader::new(),
+            ring,
+            hai,
+            now,
+            token: None,
+            counts: VerdictCounts::default(),
+            known: HashSet::new(),
+            heard: Vec::new(),
+            foreign: Vec::new(),
+            foreign_bytes: 0,
+        }
+    }
+
+    /// Reads the next bytes of the file.
+    ///
+    /// # Errors
+    /// A file of another form; too many records.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        let mut reader = std::mem::take(&mut self.reader);
+        let read = reader
+            .read(bytes)
+            .try_for_each(|part| self.take(part.map_err(|error| invalid(&error))?));
+        self.reader = reader;
+        read
+    }
+
+    /// Bytes of memory that it takes, about.
+    pub fn memory(&self) -> usize {
+        self.known.capacity() * size_of::<[u8; 16]>() * 9 / 8
+            + self.heard.capacity() * size_of::<Heard>()
+            + self.foreign_bytes
+    }
+
+    /// What was uploaded, and the token in it.
+    ///
+    /// # Errors
+    /// When the file is cut short, or has no token.
+    pub fn finish(self) -> Result<JudgedUpload, Problem> {
+        self.reader.finish().map_err(|error| invalid(&error))?;
+        let token = self.token.ok_or(Problem::UploadTokenInvalid)?;
+        let mut known: Vec<[u8; 16]> = self.known.into_iter().collect();
+        known.sort_unstable();
+        let unreadable = self.counts.unreadable.to_le_bytes();
+        let digest = Digest::of(&[known.as_flattened(), &unreadable].concat()).0;
+        let (counts, heard, foreign) = (self.counts, self.heard, self.foreign);
+        Ok(JudgedUpload { token, digest, counts, heard, foreign })
+    }
+
+    fn take(&mut self, part: UploadPart) -> Result<(), Problem> {
+        match part {
+            UploadPart::Token(token) => self.token = Some(token),
+            UploadPart::Record(Ok(record)) => self.record(&record)?,
+            UploadPart::Record(Err(_)) => self.counts.unreadable += 1,
+            // What the phone's scanner did is nothing that anybody here needs.
+            UploadPart::Event(_) => {}
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: &UploadRecord) -> Result<(), Problem> {
+        if !self.known.insert(fingerprint(record)) {
+            return Ok(());
+        }
+        if self.known.len() > MAX_UPLOAD_RECORDS {
+            let message = format!("an upload has at most {MAX_UPLOAD_RECORDS} records");
+            return Err(Problem::UploadInvalid { message });
+        }
+        let counts = &mut self.counts;
+        match self.ring.judge(&self.hai, record) {
+            Verdict::Valid(content) => {
+                counts.valid += 1;
+                self.hear(&content, record, false);
+            }
+            Verdict::ExpiredId(content) => {
+                counts.expired_id += 1;
+                self.hear(&content, record, true);
+            }
+            Verdict::NoMsg => counts.no_msg += 1,
+            Verdict::FailedDecryption => counts.failed_decryption += 1,
+            Verdict::OtherAuthority => {
+                counts.other_authority += 1;
+                self.hear_foreign(record);
+            }
+        }
+        Ok(())
+    }
+
+    /// The record's time in seconds, if it is of the days that are kept.
+    fn time(&self, record: &UploadRecord) -> Option<u32> {
+        let time = record.time_ms / 1000;
+        let first = self.now.saturating_sub(KEPT_DAYS * DAY_SECONDS);
+        let kept = first..=self.now.saturating_add(DAY_SECONDS);
+        u32::try_from(time).ok().filter(|_| kept.contains(&time))
+    }
+
+    fn hear(&mut self, content: &TempIdContent, record: &UploadRecord, expired: bool) {
+        let Some(time) = self.time(record) else { return };
+        let UploadRecord { rssi, tx_power, .. } = *record;
+        let sighting = Sighting { user: 0, time, rssi, tx_power, expired };
+        self.heard.push(Heard { user: content.user, sighting });
+    }
+
+    /// Keeps what another authority has to judge, if it can be one.
+    fn hear_foreign(&mut self, record: &UploadRecord) {
+        let (Some(time), Some(msg), Some(hai)) = (self.time(record), &record.msg, &record.org)
+        else {
+            return;
+        };
+        if hai.parse::<Hai>().is_err() || msg.len() > MAX_FOREIGN_MSG {
+            return;
+        }
+        self.foreign_bytes += size_of::<ForeignSighting>() + hai.len() + msg.len();
+        let (hai, msg, rssi) = (hai.clone(), msg.clone(), record.rssi);
+        self.foreign.push(ForeignSighting { hai, msg, time, rssi });
+    }
+}
+
+/// An upload whose records are judged.
+pub struct JudgedUpload {
+    /// The upload token, as text.
+    pub token: String,
+    digest: [u8; 32],
+    counts: VerdictCounts,
+    heard: Vec<Heard>,
+    foreign: Vec<ForeignSighting>,
+}
+
+impl std::fmt::Debug for JudgedUpload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JudgedUpload").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+impl JudgedUpload {
+    /// The upload with the users that are known. TempIDs of others are of nobody any more.
+    pub fn resolve(self, users: &Users) -> ReceivedUpload {
+        let JudgedUpload { digest, counts, heard, foreign, .. } = self;
+        let known = heard.into_iter().filter_map(|Heard { user, sighting }| {
+            let (user, _) = users.by_id(&user)?;
+            Some(Sighting { user, ..sighting })
+        });
+        let mut sightings: Vec<Sighting> = known.collect();
+        sightings.sort_unstable();
+        ReceivedUpload { digest, counts, sightings, foreign }
+    }
+}
+
+fn invalid(error: &UploadError) -> Problem {
+    Problem::UploadInvalid { message: error.to_string() }
+}
+
+/// Equal for equal records, and for no others.
+fn fingerprint(record: &UploadRecord) -> [u8; 16] {
+    let UploadRecord { time_ms, msg, org, model_p, model_c, rssi, tx_power } = record;
+    let members = (time_ms, msg, org, model_p, model_c, rssi, tx_power);
+    let bytes = postcard::to_allocvec(&members).expect("writing to memory does not fail");
+    let digest = Digest::of(&bytes).0;
+    std::array::from_fn(|at| digest[at])
+}

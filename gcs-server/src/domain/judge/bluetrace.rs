@@ -1,0 +1,371 @@
+//! BlueTrace: users, codes, uploads and looks at cases.
+
+use std::fmt;
+
+use gcs_core::identifiers::bluetrace::UserId;
+use gcs_core::report::Code;
+use gcs_core::{DAY_SECONDS, Date, Digest};
+
+use super::publication::expect_trusted_clock;
+use super::reports::authenticate;
+use super::spooled::LONGEST_WAIT;
+use super::{Decision, Judgement, RequestContext, active};
+use crate::domain::events::{
+    BlueTraceBegun, BlueTracePurge, CaseSeen, CodeBound, CodeId, DayKeysAdvanced, Event,
+    ForeignSighting, ShortCodeMade, Sighting, TracerTokenSet, UploadAccepted, UserRegistered,
+    UserTokenSet, UserWithdrawn, VerdictCounts,
+};
+use crate::domain::keys::DeploymentKeys;
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::problem::Problem;
+use crate::domain::short_code::{ShortCodeKey, typed_short_code};
+use crate::domain::state::bluetrace::{BlueTrace, Case, Upload, User};
+use crate::domain::state::{CodeStatus, State};
+use crate::domain::token::{Role, Token};
+
+/// Days for which cases, their uploads and their codes are kept.
+pub const KEPT_DAYS: u64 = 21;
+
+/// Seconds for which a short code can be used: a day.
+const SHORT_CODE_SECONDS: u64 = DAY_SECONDS;
+
+/// Largest number of short codes that a user has at once.
+const MOST_SHORT_CODES: usize = 3;
+
+/// Largest number of sightings in a piece of an upload: some 230 kB.
+const PIECE: usize = 16 << 10;
+
+/// Largest number of foreign sightings in a piece: some 250 kB.
+const FOREIGN_PIECE: usize = 2 << 10;
+
+/// Largest number of bodies that one purge erases.
+const PURGE_EVENTS: usize = 10_000;
+
+/// Whose BlueTrace this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorityIdentity {
+    /// The authority's HAI.
+    pub hai: String,
+    /// A value derived from its keys.
+    pub keys: [u8; 32],
+}
+
+/// A user who has registered.
+pub struct Registered {
+    /// The UserID.
+    pub user: UserId,
+    /// The token.
+    pub token: Token,
+}
+
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registered(..)")
+    }
+}
+
+/// Registers whoever has shown to have a phone number. Whoever is registered keeps the UserID, and
+/// the token of before is void.
+///
+/// # Errors
+/// [`Problem::BluetraceKeys`].
+pub fn register(
+    state: &State,
+    context: RequestContext,
+    authority: &AuthorityIdentity,
+    number: PhoneNumber,
+) -> Judgement<Registered> {
+    let derived = |label: &str| Digest::of(&[label.as_bytes(), &context.random].concat()).0;
+    let token = Token::new(Role::User, &derived("gcs bluetrace token v1"));
+    let hash = token.hash();
+    let mut events = begin(state, authority)?;
+    let bluetrace = state.bluetrace.as_ref();
+    if let Some((place, user)) = bluetrace.and_then(|known| known.users.by_number(number.digits()))
+    {
+        events.push(UserTokenSet { user: place, token: hash }.into());
+        let answer = Registered { user: UserId(user.id), token };
+        return Ok(Decision { events, answer });
+    }
+    let [id @ .., _, _, _, _, _, _, _, _, _, _, _] = derived("gcs bluetrace user id v1");
+    events.push(UserRegistered { number: number.digits(), id, token: hash }.into());
+    Ok(Decision { events, answer: Registered { user: UserId(id), token } })
+}
+
+/// The event that begins BlueTrace, if it has not begun.
+fn begin(state: &State, authority: &AuthorityIdentity) -> Result<Vec<Event>, Problem> {
+    expect_authority(state, authority)?;
+    let AuthorityIdentity { hai, keys } = authority.clone();
+    let begun = state.bluetrace.is_none().then(|| BlueTraceBegun { hai, keys }.into());
+    Ok(begun.into_iter().collect())
+}
+
+/// Makes sure that the log's BlueTrace, if it has begun, is this one.
+///
+/// # Errors
+/// [`Problem::BluetraceKeys`].
+pub fn expect_authority(state: &State, authority: &AuthorityIdentity) -> Result<(), Problem> {
+    let is_it = |known: &BlueTrace| known.hai == authority.hai && known.keys == authority.keys;
+    let is_it = state.bluetrace.as_ref().is_none_or(|known| is_it(known));
+    if is_it { Ok(()) } else { Err(Problem::BluetraceKeys) }
+}
+
+/// The user who has a token with a hash.
+///
+/// # Errors
+/// [`Problem::TokenUnknown`].
+pub fn user<'s>(state: &'s State, token: &[u8; 32]) -> Result<(u32, &'s User), Problem> {
+    let known = state.bluetrace.as_ref().and_then(|bluetrace| bluetrace.users.by_token(token));
+    known.ok_or(Problem::TokenUnknown)
+}
+
+/// Forgets the user who has a token.
+///
+/// # Errors
+/// [`Problem::TokenUnknown`].
+pub fn withdraw(state: &State, token: &[u8; 32]) -> Judgement<()> {
+    let (user, _) = user(state, token)?;
+    Ok(Decision::one(UserWithdrawn { user }, ()))
+}
+
+/// Replaces the tracers' token; the one before is void.
+///
+/// # Errors
+/// [`Problem::BluetraceKeys`].
+pub fn replace_tracer_token(
+    state: &State,
+    context: RequestContext,
+    authority: &AuthorityIdentity,
+) -> Judgement<Token> {
+    let token = Token::new(Role::Tracer, &context.random);
+    let mut events = begin(state, authority)?;
+    events.push(TracerTokenSet { token: token.hash() }.into());
+    Ok(Decision { events, answer: token })
+}
+
+/// Makes a short code for the user with a phone number, which stands for a code of a provider.
+///
+/// # Errors
+/// [`Problem::UserUnknown`]; a code that is not the provider's, or cannot be used; too many short
+/// codes.
+pub fn make_short_code(
+    state: &State,
+    keys: &DeploymentKeys,
+    short_codes: &ShortCodeKey,
+    context: RequestContext,
+    provider: u16,
+    (number, code): (PhoneNumber, &Code),
+) -> Judgement<(String, u64)> {
+    active(state, provider)?;
+    expect_trusted_clock(state, context)?;
+    let code = authenticate(state, keys, code).filter(|code| code.provider == provider);
+    let code = code.ok_or(Problem::CodeInvalid)?;
+    match state.code_status(code, context.now) {
+        CodeStatus::Open => {}
+        CodeStatus::Used => return Err(Problem::CodeUsed),
+        CodeStatus::Expired => return Err(Problem::CodeExpired),
+        CodeStatus::Revoked => return Err(Problem::CodeRevoked),
+        CodeStatus::Suspended => return Err(Problem::CodeSuspended),
+        CodeStatus::NotOpen => return Err(Problem::CodeNotOpen),
+    }
+    let bluetrace = state.bluetrace.as_ref().ok_or(Problem::UserUnknown)?;
+    let user = bluetrace.users.by_number(number.digits());
+    let (place, user) = user.ok_or(Problem::UserUnknown)?;
+    let short = short_codes.short_code(&UserId(user.id), code);
+    let mut open = 0;
+    for made in short_codes_of(bluetrace, place, context.now) {
+        if made.code == code {
+            return Ok(Decision::nothing((short, made.expires)));
+        }
+        open += 1;
+    }
+    if open >= MOST_SHORT_CODES {
+        return Err(Problem::TooManyShortCodes { max: MOST_SHORT_CODES, got: open });
+    }
+    let expires = context.now.saturating_add(SHORT_CODE_SECONDS);
+    Ok(Decision::one(ShortCodeMade { user: place, code, expires }, (short, expires)))
+}
+
+fn short_codes_of(
+    bluetrace: &BlueTrace,
+    user: u32,
+    now: u64,
+) -> impl Iterator<Item = &ShortCodeMade> {
+    let made = bluetrace.short_codes.values();
+    made.filter(move |made| made.user == user && made.expires > now)
+}
+
+/// What was typed as an upload code, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct TypedCode<'a> {
+    /// SHA-256 of the user's token.
+    pub token: &'a [u8; 32],
+    /// The text.
+    pub text: &'a str,
+}
+
+/// Binds an upload code to the user who types it, if it is a code or a short code of this user. The
+/// same again, until something is uploaded.
+///
+/// # Errors
+/// [`Problem::UploadCodeInvalid`], whatever is wrong with the code: unknown, used, revoked or
+/// another user's.
+pub fn bind(
+    state: &State,
+    keys: &DeploymentKeys,
+    short_codes: &ShortCodeKey,
+    context: RequestContext,
+    typed: TypedCode<'_>,
+) -> Judgement<(UserId, CodeId)> {
+    let (place, user) = user(state, typed.token)?;
+    expect_trusted_clock(state, context)?;
+    let user = UserId(user.id);
+    let bluetrace = state.bluetrace.as_ref().ok_or(Problem::TokenUnknown)?;
+    let code = match typed_short_code(typed.text) {
+        Some(short) => short_codes_of(bluetrace, place, context.now)
+            .map(|made| made.code)
+            .find(|code| short_codes.is(&short, &user, *code)),
+        None => typed.text.parse().ok().and_then(|code| authenticate(state, keys, &code)),
+    };
+    let code = code.ok_or(Problem::UploadCodeInvalid)?;
+    if bluetrace.cases.by_code(code).is_some_and(|(_, case)| is_open(case, place)) {
+        return Ok(Decision::nothing((user, code)));
+    }
+    match state.code_status(code, context.now) {
+        CodeStatus::Open => Ok(Decision::one(CodeBound { user: place, code }, (user, code))),
+        _ => Err(Problem::UploadCodeInvalid),
+    }
+}
+
+/// Whether a user may upload for a case.
+fn is_open(case: &Case, user: u32) -> bool {
+    case.user == user && case.upload.is_none() && !case.undone
+}
+
+/// What a phone has uploaded, without duplicates, each part in order.
+#[derive(Clone, Debug, Default)]
+pub struct ReceivedUpload {
+    /// SHA-256 of the set of records.
+    pub digest: [u8; 32],
+    /// The verdicts.
+    pub counts: VerdictCounts,
+    /// Who was heard.
+    pub sightings: Vec<Sighting>,
+    /// What other authorities have to judge.
+    pub foreign: Vec<ForeignSighting>,
+}
+
+/// Accepts what the user who has a token uploads for a code. The same again gets the same answer.
+///
+/// # Errors
+/// [`Problem::UploadTokenInvalid`] if it is not the user's code, or it has brought another upload.
+pub fn upload(
+    state: &State,
+    token: &[u8; 32],
+    code: CodeId,
+    received: &ReceivedUpload,
+) -> Judgement<VerdictCounts> {
+    let (place, _) = user(state, token)?;
+    let bluetrace = state.bluetrace.as_ref().ok_or(Problem::TokenUnknown)?;
+    let case = bluetrace.cases.by_code(code).filter(|(_, case)| case.user == place);
+    let (position, case) = case.ok_or(Problem::UploadTokenInvalid)?;
+    match &case.upload {
+        Some(Upload { digest, counts, .. }) if *digest == received.digest => {
+            Ok(Decision::nothing(*counts))
+        }
+        None if !case.undone => {
+            Ok(Decision { events: pieces(position, received), answer: received.counts })
+        }
+        _ => Err(Problem::UploadTokenInvalid),
+    }
+}
+
+/// The events of an upload.
+fn pieces(case: u64, received: &ReceivedUpload) -> Vec<Event> {
+    let ReceivedUpload { digest, counts, sightings, foreign } = received;
+    let mut sightings = sightings.chunks(PIECE);
+    let mut foreign = foreign.chunks(FOREIGN_PIECE);
+    let pieces = sightings.len().max(foreign.len()).max(1) as u32;
+    let piece = |piece| UploadAccepted {
+        case,
+        digest: *digest,
+        piece,
+        pieces,
+        counts: *counts,
+        sightings: sightings.next().unwrap_or_default().to_vec(),
+        foreign: foreign.next().unwrap_or_default().to_vec(),
+    };
+    (0..pieces).map(piece).map(Event::from).collect()
+}
+
+/// Records that a tracer looks at a case, whose upload is given.
+///
+/// # Errors
+/// [`Problem::CaseUnknown`].
+pub fn see_case(state: &State, position: u64) -> Judgement<Upload> {
+    let case = state.bluetrace.as_ref().and_then(|bluetrace| bluetrace.cases.get(position));
+    let upload = case.and_then(|case| case.upload.clone()).ok_or(Problem::CaseUnknown)?;
+    Ok(Decision::one(CaseSeen { case: position }, upload))
+}
+
+/// Erases bodies that are not needed any more, and destroys day keys that are too old. What is
+/// erased for its age waits until the ticks of a day have shown that the clock is steady. Says how
+/// many bodies are erased.
+pub fn purge_bluetrace(state: &State) -> Judgement<usize> {
+    let nothing = Ok(Decision::nothing(0));
+    let Some(bluetrace) = &state.bluetrace else { return nothing };
+    let mut events: Vec<Event> = Vec::new();
+    let steady = steady_time(state, bluetrace);
+    let over = erasable(bluetrace, steady);
+    if !over.is_empty() {
+        let is_in_force = |code: &CodeId| {
+            let provider = state.providers.get(&code.provider);
+            // A report may still wait in a spool that arrived before its code expired.
+            let last = state.last_tick.map_or(0, |last| last.time);
+            let since = last.saturating_sub(LONGEST_WAIT);
+            provider.is_some_and(|provider| provider.is_in_force(*code, since))
+        };
+        let mut used: Vec<CodeId> =
+            over.iter().filter_map(|(_, code)| *code).filter(is_in_force).collect();
+        used.sort_unstable();
+        used.dedup();
+        let mut positions: Vec<u64> = over.iter().map(|(position, _)| *position).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        events.push(BlueTracePurge { events: positions, used }.into());
+    }
+    if let Some(date) = steady.map(Date::of_time).filter(|date| Some(*date) > bluetrace.keys_date) {
+        events.push(DayKeysAdvanced { date }.into());
+    }
+    Ok(Decision { events, answer: over.len() })
+}
+
+/// The time of the last tick, if there have been ticks for a day without a leap of the clock.
+fn steady_time(state: &State, bluetrace: &BlueTrace) -> Option<u64> {
+    let (last, since) = (state.last_tick?.time, bluetrace.steady_since?);
+    (last.saturating_sub(since) >= DAY_SECONDS).then_some(last)
+}
+
+/// Positions of bodies to erase, with the codes in them.
+fn erasable(bluetrace: &BlueTrace, steady: Option<u64>) -> Vec<(u64, Option<CodeId>)> {
+    let unneeded = bluetrace.unneeded.iter().map(|(position, code)| (*position, *code));
+    let mut over: Vec<_> = unneeded.take(PURGE_EVENTS).collect();
+    let Some(now) = steady else { return over };
+    let is_old = |time: u64| time.saturating_add(KEPT_DAYS * DAY_SECONDS) <= now;
+    for (position, made) in &bluetrace.short_codes {
+        if over.len() >= PURGE_EVENTS {
+            return over;
+        }
+        if made.expires.saturating_add((KEPT_DAYS - 1) * DAY_SECONDS) <= now {
+            over.push((*position, None));
+        }
+    }
+    for (position, case) in bluetrace.cases.iter() {
+        if over.len() >= PURGE_EVENTS || !is_old(case.since) {
+            return over;
+        }
+        over.push((position, Some(case.code)));
+        let pieces = case.upload.iter().flat_map(Upload::positions);
+        over.extend(pieces.map(|piece| (piece, None)));
+    }
+    over
+}

@@ -1,0 +1,177 @@
+//! What the events of BlueTrace add up to.
+//!
+//! Events about a user or case that is not there change nothing: its body may have been erased.
+
+mod cases;
+mod index;
+mod users;
+
+use std::collections::BTreeMap;
+
+use gcs_core::{DAY_SECONDS, Date};
+use serde::{Deserialize, Serialize};
+
+pub use self::cases::{Case, Cases, Upload};
+pub use self::users::{User, Users};
+use super::{InconsistentEvent, State};
+use crate::domain::events::{
+    BlueTraceBegun, BlueTracePurge, CodeBound, CodeId, Event, ShortCodeMade, UserRegistered,
+};
+
+/// The state of BlueTrace.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BlueTrace {
+    /// The authority's HAI.
+    pub hai: String,
+    /// A value derived from the keys, by which the right key file is recognised.
+    pub keys: [u8; 32],
+    /// The users.
+    pub users: Users,
+    /// Users who have used a code.
+    pub cases: Cases,
+    /// Short codes that nobody has used, by the positions of their events.
+    pub short_codes: BTreeMap<u64, ShortCodeMade>,
+    /// SHA-256 of the tracers' token, if there is one.
+    pub tracer: Option<[u8; 32]>,
+    /// Unix time, in seconds, of the first tick since which the clock has not leapt.
+    pub steady_since: Option<u64>,
+    /// The date on which day keys were last destroyed.
+    pub keys_date: Option<Date>,
+    /// Positions of events whose bodies are not needed any more, with the codes in them.
+    pub unneeded: BTreeMap<u64, Option<CodeId>>,
+}
+
+impl BlueTrace {
+    fn new(begun: &BlueTraceBegun) -> BlueTrace {
+        BlueTrace {
+            hai: begun.hai.clone(),
+            keys: begun.keys,
+            users: Users::default(),
+            cases: Cases::default(),
+            short_codes: BTreeMap::new(),
+            tracer: None,
+            steady_since: None,
+            keys_date: None,
+            unneeded: BTreeMap::new(),
+        }
+    }
+
+    fn register(&mut self, user: &UserRegistered, position: u64) {
+        let UserRegistered { number, id, token } = *user;
+        self.users.add(User { number, id, token, registered: position, token_set: position });
+    }
+
+    fn withdraw(&mut self, user: u32) {
+        let Some(gone) = self.users.remove(user) else { return };
+        self.unneeded.extend([(gone.registered, None), (gone.token_set, None)]);
+        for position in self.cases.of_user(user) {
+            self.end_case(position);
+        }
+        self.end_short_codes(|made| made.user == user);
+    }
+
+    /// Ends a case before its time.
+    fn end_case(&mut self, position: u64) {
+        let Some(case) = self.cases.remove(position) else { return };
+        self.unneeded.insert(position, Some(case.code));
+        let pieces = case.upload.iter().flat_map(Upload::positions);
+        self.unneeded.extend(pieces.map(|piece| (piece, None)));
+    }
+
+    fn end_short_codes(&mut self, is_over: impl Fn(&ShortCodeMade) -> bool) {
+        let over = self.short_codes.extract_if(.., |_, made| is_over(made));
+        self.unneeded.extend(over.map(|(position, _)| (position, None)));
+    }
+
+    fn bind(&mut self, bound: &CodeBound, position: u64, time: u64) {
+        let CodeBound { user, code } = *bound;
+        self.cases.add(position, Case { user, code, since: time, upload: None, undone: false });
+        self.end_short_codes(|made| made.code == code);
+    }
+
+    fn undo(&mut self, case: u64) {
+        let pieces = self.cases.undo(case).into_iter().flat_map(|upload| upload.positions());
+        self.unneeded.extend(pieces.map(|piece| (piece, None)));
+    }
+
+    /// Forgets an event. Returns the code in it.
+    fn forget(&mut self, position: u64) -> Option<CodeId> {
+        self.short_codes.remove(&position);
+        let unneeded = self.unneeded.remove(&position).flatten();
+        self.cases.remove(position).map(|case| case.code).or(unneeded)
+    }
+
+    /// A tick a day or less after the one before shows that the clock is steady.
+    fn tick(&mut self, before: Option<u64>, time: u64) {
+        let is_steady = before.is_some_and(|before| time.wrapping_sub(before) <= DAY_SECONDS);
+        if !is_steady || self.steady_since.is_none() {
+            self.steady_since = Some(time);
+        }
+    }
+}
+
+impl State {
+    /// Applies an event of BlueTrace.
+    pub(super) fn apply_bluetrace(
+        &mut self,
+        event: &Event,
+        position: u64,
+        time: u64,
+    ) -> Result<(), InconsistentEvent> {
+        if let Event::BlueTraceBegun(begun) = event {
+            self.bluetrace.get_or_insert_with(|| Box::new(BlueTrace::new(begun)));
+            return Ok(());
+        }
+        if let Event::CodeBound(bound) = event {
+            self.provider(bound.code.provider)?.set_used(bound.code, true);
+        }
+        let begun = InconsistentEvent("an event of BlueTrace before it began");
+        let bluetrace = self.bluetrace.as_mut().ok_or(begun)?;
+        match event {
+            Event::UserRegistered(user) => bluetrace.register(user, position),
+            Event::UserTokenSet(set) => {
+                let before = bluetrace.users.set_token(set.user, set.token, position);
+                bluetrace.unneeded.extend(before.map(|before| (before, None)));
+            }
+            Event::UserWithdrawn(withdrawn) => bluetrace.withdraw(withdrawn.user),
+            Event::ShortCodeMade(made) => {
+                bluetrace.short_codes.insert(position, made.clone());
+            }
+            Event::CodeBound(bound) => bluetrace.bind(bound, position, time),
+            Event::UploadAccepted(piece) => bluetrace.cases.upload(piece, position, time),
+            Event::UploadUndone(undone) => bluetrace.undo(undone.case),
+            Event::TracerTokenSet(set) => bluetrace.tracer = Some(set.token),
+            Event::DayKeysAdvanced(advanced) => {
+                bluetrace.keys_date = bluetrace.keys_date.max(Some(advanced.date));
+            }
+            Event::BlueTracePurge(purge) => self.purge_bluetrace(purge)?,
+            // Who looked is for people to read.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn purge_bluetrace(&mut self, purge: &BlueTracePurge) -> Result<(), InconsistentEvent> {
+        for position in &purge.events {
+            let code = self.bluetrace.as_mut().and_then(|bluetrace| bluetrace.forget(*position));
+            self.forget_code(code, &purge.used)?;
+        }
+        purge.used.iter().try_for_each(|code| {
+            self.provider(code.provider)?.set_used(*code, true);
+            Ok(())
+        })
+    }
+
+    pub(super) fn tick_bluetrace(&mut self, before: Option<u64>, time: u64) {
+        if let Some(bluetrace) = &mut self.bluetrace {
+            bluetrace.tick(before, time);
+        }
+    }
+
+    /// Applies a registration without its body.
+    pub(super) fn register_nobody(&mut self) {
+        if let Some(bluetrace) = &mut self.bluetrace {
+            bluetrace.users.add_nobody();
+        }
+    }
+}

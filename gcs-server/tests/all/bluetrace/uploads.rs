@@ -1,0 +1,250 @@
+//! Upload codes, tokens and uploads.
+
+use serde_json::{Value, json};
+
+use super::{Authority, Phone};
+
+const REFUSED: (u16, &str) = (403, "upload_code_invalid");
+
+fn token(authority: &Authority, phone: &Phone, code: &str) -> String {
+    let made = authority.upload_token(phone, code).ok();
+    made["token"].as_str().unwrap().to_owned()
+}
+
+/// Research check 7.
+#[test]
+fn whatever_is_wrong_with_an_upload_code_has_one_answer() {
+    let authority = Authority::new();
+    let [phone, other, third] = authority.phones();
+    let (_, codes) = authority.upload_codes(5);
+    token(&authority, &other, &codes[0]);
+    let revoke =
+        |code: &str| authority.operate("POST", "/v1/admin/codes/revoke", json!({ "code": code }));
+    assert!(revoke(&codes[1]).status < 300);
+    let report = authority
+        .report(&codes[2], vec![crate::common::api::seed(crate::common::server::ago(1), 7)]);
+    report.ok();
+    let unknown = "0000-0000-0000-0000";
+    let mut texts = Vec::new();
+    // Another user's, revoked, used for a report, unknown, and no code.
+    for code in [&codes[0], &codes[1], &codes[2], unknown, "nonsense"] {
+        let answer = authority.upload_token(&phone, code);
+        let (status, name) = answer.refused();
+        assert_eq!((status, name.as_str()), REFUSED, "{code}");
+        texts.push(answer.body);
+    }
+    assert!(texts.iter().all(|text| *text == texts[0]));
+    // After five wrong ones even the right one waits for an hour.
+    let limited = authority.upload_token(&phone, &codes[3]);
+    assert_eq!(limited.refused(), (429, "limit_reached".into()));
+    let called = authority.call(&phone, "getUploadToken", json!(codes[3]));
+    assert_eq!(called.json()["error"]["status"], "RESOURCE_EXHAUSTED");
+    token(&authority, &third, &codes[4]);
+    authority.pass(3600);
+    token(&authority, &phone, &codes[3]);
+    // Right ones do not count, and give a token as often as that is asked for.
+    for _ in 0..7 {
+        token(&authority, &phone, &codes[3]);
+    }
+    let called = authority.call(&third, "getUploadToken", json!(codes[4])).ok();
+    assert_eq!(called["result"]["status"], "SUCCESS");
+    let wrong = authority.call(&third, "getUploadToken", json!(codes[3]));
+    assert_eq!(
+        (wrong.status, &wrong.json()["error"]["status"]),
+        (403, &json!("PERMISSION_DENIED"))
+    );
+    // What brought an upload code cannot bring a report.
+    let seed = crate::common::api::seed(crate::common::server::ago(1), 9);
+    assert_eq!(authority.report(&codes[3], vec![seed]).refused().1, "code_used");
+}
+
+#[test]
+fn a_short_code_stands_for_a_code_of_one_user() {
+    let authority = Authority::new();
+    let [phone, other] = authority.phones();
+    let (provider, codes) = authority.upload_codes(6);
+    let (_, stranger) = authority.provider("another clinic");
+    let path = "/bluetrace/v1/provider/short-codes";
+    let make = |token: &str, number: &str, code: &str| {
+        authority.provide(token, "POST", path, json!({ "number": number, "code": code }))
+    };
+    let number = "+6591230000";
+    let made = make(&provider, number, &codes[0]).ok();
+    let short = made["short_code"].as_str().unwrap();
+    assert_eq!((short.len(), &made["expires"]), (6, &json!(authority.home.now() + 86_400)));
+    assert_eq!(make(&provider, number, &codes[0]).ok(), made);
+    assert_eq!(make(&stranger, number, &codes[1]).refused(), (403, "code_invalid".into()));
+    assert_eq!(make(&provider, "+6500000000", &codes[1]).refused(), (404, "user_unknown".into()));
+    assert_eq!(make(&provider, "6591230000", &codes[1]).refused(), (422, "number_invalid".into()));
+    // Nobody else's, and as it is typed.
+    let refused = authority.upload_token(&other, short).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+    let typed = format!("{} {}", short[..3].to_lowercase(), &short[3..]);
+    let upload = token(&authority, &phone, &typed);
+    authority.upload(&phone, &upload, &json!([])).ok();
+    let refused = authority.upload_token(&phone, short).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+    // Three at once, for a day.
+    for code in &codes[1..4] {
+        make(&provider, number, code).ok();
+    }
+    assert_eq!(make(&provider, number, &codes[4]).refused(), (409, "too_many_short_codes".into()));
+    let late = make(&provider, number, &codes[3]).ok();
+    authority.tick();
+    authority.pass(86_400);
+    let refused = authority.upload_token(&phone, late["short_code"].as_str().unwrap()).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+    token(&authority, &phone, &codes[3]);
+    make(&provider, number, &codes[4]).ok();
+}
+
+/// Research check 8. The milliseconds are in gcs-core's tests of upload tokens: the clock of a test
+/// tells seconds.
+#[test]
+fn an_upload_token_is_good_for_two_hours_one_user_and_one_upload() {
+    let authority = Authority::new();
+    let [phone, other] = authority.phones();
+    let (_, codes) = authority.upload_codes(3);
+    let refused = (403, "upload_token_invalid".to_owned());
+    let records = json!([{ "timestamp": authority.home.now(), "msg": authority.heard(&other) }]);
+    let upload =
+        |phone: &Phone, token: &str, records: &Value| authority.upload(phone, token, records);
+    let first = token(&authority, &phone, &codes[0]);
+    assert_eq!(upload(&other, &first, &records).refused(), refused);
+    assert_eq!(upload(&phone, "made-up", &records).refused(), refused);
+    authority.pass(7200);
+    let done = upload(&phone, &first, &records);
+    assert_eq!(done.status, 201);
+    // The same again, in another order and with duplicates, is the same upload; another is not.
+    let twice = json!([records[0], records[0]]);
+    assert_eq!(upload(&phone, &first, &twice).body, done.body);
+    let another = json!([records[0], { "timestamp": 1, "msg": null }]);
+    assert_eq!(upload(&phone, &first, &another).refused(), refused);
+    assert_eq!(upload(&phone, &first, &json!([])).refused(), refused);
+    let second = token(&authority, &phone, &codes[1]);
+    authority.pass(7201);
+    assert_eq!(upload(&phone, &second, &records).refused(), refused);
+    // The code gives another one.
+    let third = token(&authority, &phone, &codes[1]);
+    upload(&phone, &third, &records).ok();
+    let refused = authority.upload_token(&phone, &codes[1]).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+}
+
+/// Research check 7: a code that is revoked afterwards.
+#[test]
+fn a_revoked_code_undoes_an_upload() {
+    let authority = Authority::new();
+    let [phone, met] = authority.phones();
+    let (_, codes) = authority.upload_codes(2);
+    let tracer = authority.tracer();
+    let upload = token(&authority, &phone, &codes[0]);
+    let records = json!([{ "timestamp": authority.home.now(), "msg": authority.heard(&met) }]);
+    authority.upload(&phone, &upload, &records).ok();
+    let cases =
+        || authority.provide(&tracer, "GET", "/bluetrace/v1/tracer/cases", Value::Null).ok();
+    let case = cases()["cases"][0]["case"].as_u64().unwrap();
+    let path = format!("/bluetrace/v1/tracer/cases/{case}/encounters");
+    let encounters = || authority.provide(&tracer, "POST", &path, Value::Null);
+    assert_eq!(encounters().ok()["encounters"].as_array().unwrap().len(), 1);
+    let revoke =
+        |code: &str| authority.operate("POST", "/v1/admin/codes/revoke", json!({ "code": code }));
+    assert!(revoke(&codes[0]).status < 300 && revoke(&codes[0]).status < 300);
+    assert_eq!(encounters().refused(), (404, "case_unknown".into()));
+    assert_eq!(cases()["cases"][0]["undone"], true);
+    assert_eq!(authority.upload(&phone, &upload, &records).refused().1, "upload_token_invalid");
+    let uploads = || authority.events().into_iter().filter(|(kind, _)| *kind == 33);
+    super::until(|| uploads().all(|(_, body)| body.is_none()));
+    // Before an upload comes.
+    let early = token(&authority, &phone, &codes[1]);
+    assert!(revoke(&codes[1]).status < 300);
+    assert_eq!(authority.upload(&phone, &early, &records).refused().1, "upload_token_invalid");
+    let refused = authority.upload_token(&phone, &codes[1]).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+}
+
+fn verdicts(answer: &Value) -> [u64; 6] {
+    let names =
+        ["valid", "no_msg", "expired_id", "failed_decryption", "other_authority", "unreadable"];
+    names.map(|name| answer[name].as_u64().unwrap())
+}
+
+/// Research check 9.
+#[test]
+fn files_of_android_and_ios_get_the_same_verdicts() {
+    let authority = Authority::new();
+    let [phone, met] = authority.phones();
+    let (_, codes) = authority.upload_codes(2);
+    let entry = &authority.of(&met, "GET", "/bluetrace/v1/temp-ids", "").ok()["tempIDs"][0];
+    let (msg, start) = (entry["tempID"].clone(), entry["startTime"].as_u64().unwrap());
+    let end = start + 900;
+    let failed = format!("A{}", &msg.as_str().unwrap()[1..]);
+    let failed = if failed == msg { failed.replacen('A', "B", 1) } else { failed };
+    let android = |timestamp: u64, msg: &Value, org: &str| {
+        json!({ "timestamp": timestamp, "msg": msg, "org": org, "modelP": "Pixel 3", "modelC": "SM-G970F",
+            "rssi": -70, "v": 2, "id": 7 })
+    };
+    let ios = |timestamp: u64, msg: &Value, org: &str| {
+        json!({ "timestamp": timestamp, "msg": msg, "org": org, "modelP": "iPhone 11", "modelC": "iPhone X",
+            "rssi": -70.4, "txPower": null, "v": 2 })
+    };
+    let meetings: [(u64, Value, &str); 8] = [
+        (start, msg.clone(), "SG_OTC"),
+        (end, msg.clone(), "SG_OTC"),
+        (start * 1000 + 500, msg.clone(), "SG_OTC"),
+        (end + 1, msg.clone(), "SG_OTC"),
+        (start - 1, msg.clone(), "SG_OTC"),
+        (start, Value::Null, "SG_OTC"),
+        (start, json!(failed), "SG_OTC"),
+        (start, msg.clone(), "NZ_MOH"),
+    ];
+    let records = |shape: &dyn Fn(u64, &Value, &str) -> Value| -> Value {
+        meetings.iter().map(|(time, msg, org)| shape(*time, msg, org)).chain([json!(7)]).collect()
+    };
+    let answers = [records(&android), records(&ios)].map(|records| {
+        let code = if records[0]["id"].is_null() { &codes[0] } else { &codes[1] };
+        let upload = token(&authority, &phone, code);
+        verdicts(&authority.upload(&phone, &upload, &records).ok())
+    });
+    assert_eq!(answers, [[3, 1, 2, 1, 1, 1]; 2]);
+}
+
+/// A file of which every record is a duplicate, in pieces, with the token behind them.
+#[test]
+fn times_of_every_kind_and_files_that_are_wrong() {
+    let authority = Authority::new();
+    let [phone, met] = authority.phones();
+    let (_, codes) = authority.upload_codes(1);
+    let upload = token(&authority, &phone, &codes[0]);
+    let msg = authority.heard(&met);
+    let path = "/bluetrace/v1/uploads";
+    let wrong = |body: &str| authority.of(&phone, "POST", path, body).refused();
+    for body in [
+        "",
+        "{",
+        "[]",
+        r#"{"records":7,"token":"t"}"#,
+        r#"{"token":"t"}"#,
+        r#"{"token":"t","records":[}"#,
+    ] {
+        assert_eq!(wrong(body), (422, "upload_invalid".into()), "{body}");
+    }
+    assert_eq!(wrong(r#"{"records":[]}"#), (422, "upload_invalid".into()));
+    let cut = format!(r#"{{"token":"{upload}","records":[{{"timestamp":1"#);
+    assert_eq!(wrong(&cut), (422, "upload_invalid".into()));
+    let record =
+        |time: u64| format!(r#"{{"timestamp":{time},"msg":"{msg}","org":"SG_OTC","rssi":-60}}"#);
+    let now = authority.home.now();
+    let times = [now, now, now, 0, 2_177_452_800, u64::MAX, 99_999_999_999_999];
+    let list: Vec<String> = times.into_iter().map(record).collect();
+    let body = format!(r#"{{"events":[],"records":[{}],"token":"{upload}"}}"#, list.join(","));
+    let answer = authority.of(&phone, "POST", path, &body).ok();
+    assert_eq!(verdicts(&answer), [1, 0, 4, 0, 0, 0]);
+    // Only the meeting of these days is kept, once.
+    let tracer = authority.tracer();
+    let cases = authority.provide(&tracer, "GET", "/bluetrace/v1/tracer/cases", Value::Null).ok();
+    let path = format!("/bluetrace/v1/tracer/cases/{}/encounters", cases["cases"][0]["case"]);
+    let seen = authority.provide(&tracer, "POST", &path, Value::Null).ok();
+    assert_eq!(seen["encounters"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["encounters"][0]["sightings"], 1);
+}
