@@ -160,7 +160,8 @@ fn export_bytes(keys: &[ExportKey]) -> Outcome<usize> {
         revised_keys: Vec::new(),
     };
     let key = ExportSigningKey::from_bytes(&[7; 32], "310", "v1")?;
-    let files = keys.chunks(500_000).map(|keys| export(keys.to_vec()).to_zip(&[key.clone()]));
+    let signers = [key];
+    let files = keys.chunks(500_000).map(|keys| export(keys.to_vec()).to_zip(&signers));
     files.map(|file| Ok(file?.len())).sum()
 }
 
@@ -175,7 +176,7 @@ fn main() -> Outcome<()> {
     let mut rows = Vec::new();
     println!("| list of | patients | seeds | raw | bound | list |\n|---|---|---|---|---|---|");
     for count in [1_000, 10_000, 40_000] {
-        rows.extend(compared((0..count).map(Patient::new).collect())?);
+        rows.extend(compared(&(0..count).map(Patient::new).collect::<Vec<_>>())?);
     }
     println!("\n| patients | protocol | seeds, raw | list | export file | sets, 2^-20 | 2^-32 |");
     println!("|---|---|---|---|---|---|---|");
@@ -189,7 +190,7 @@ fn main() -> Outcome<()> {
 /// Patients, protocol; bytes of the seeds raw, as a list, as an export file; bytes of the sets.
 type Row = (usize, &'static str, [usize; 3], [usize; 2]);
 
-fn compared(patients: Vec<Patient>) -> Outcome<Vec<Row>> {
+fn compared(patients: &[Patient]) -> Outcome<Vec<Row>> {
     let count = patients.len();
     let elements = count * 96 * DAYS as usize;
     let mut rows = Vec::new();

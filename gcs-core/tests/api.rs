@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use gcs_core::seeds::{NoteError, SeedBuildError, SeedDelta, SeedDeltaError, SeedList, Seeds};
 use gcs_core::set::algebra::{AlgebraError, Combined, Operation};
 use gcs_core::set::{
     BuildError, CombinedReader, DeltaError, ExternalBuilder, ExternalError, Fingerprints,
@@ -44,7 +45,19 @@ fn auto_traits_and_common_traits_stay() {
     can_go_to_any_thread::<IndexedFile<File, File>>();
     can_go_to_any_thread::<IndexedFile<std::sync::Arc<File>, Box<[u8]>>>();
 
+    #[cfg(feature = "dp3t")]
+    {
+        use gcs_core::identifiers::dp3t::DayKey;
+        can_go_to_any_thread::<SeedList<DayKey>>();
+        can_go_to_any_thread::<SeedDelta<DayKey, &[u8]>>();
+        can_go_to_any_thread::<Seeds<'_, DayKey>>();
+        is_a_value::<SeedList<DayKey>>();
+        is_a_value::<SeedDelta<DayKey>>();
+        has_bytes::<SeedList<DayKey>>();
+    }
+
     is_a_value::<Set>();
+    is_a_value::<(NoteError, SeedBuildError, SeedDeltaError)>();
     is_a_value::<Delta>();
     is_a_value::<(Match, Matches, Method, HashRange, Salt, Digest)>();
     is_a_value::<(ParamsError, BuildError, DeltaError, SaltError, ParseError, AlgebraError)>();
@@ -60,6 +73,9 @@ fn auto_traits_and_common_traits_stay() {
     is_an_error::<StreamError>();
     is_an_error::<ExternalError>();
     is_an_error::<IndexError>();
+    is_an_error::<NoteError>();
+    is_an_error::<SeedBuildError>();
+    is_an_error::<SeedDeltaError>();
 
     has_bytes::<Set>();
     has_bytes::<Delta<&[u8]>>();

@@ -61,9 +61,9 @@
 //! # The idea
 //!
 //! The seeds of one note are a group, sorted. Of each, the first 6 bytes are Rice-coded as the
-//! distance from the one before, and the others follow as they are: of n seeds of b bits this
-//! takes n·(b - log2(n) + 1.5) bits, and no list of random seeds takes fewer than n·(b - log2(n)
-//! + 1.44). Groups need no code for notes: that n·log2(n) is smaller for each group than for all seeds
+//! distance from the one before, and the others follow as they are. Of n seeds of b bits this
+//! takes about 1.5 - log2(n) + b bits each, and no list of random seeds takes fewer than
+//! 1.44 - log2(n) + b. Groups need no code for notes: that n·log2(n) is smaller for each group than for all seeds
 //! together costs just the entropy of the notes. Besides, each group has an entry of a few bytes,
 //! its note less what it shares with the one before.
 //!

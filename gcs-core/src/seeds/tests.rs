@@ -242,7 +242,7 @@ fn directories_have_one_spelling() {
     assert_eq!(long, Err(ParseError::Padding));
     let huge = |count: &'static [u8]| {
         parse_changed(&seeds, |bytes| {
-            drop(bytes.splice(DIRECTORY + 10..=DIRECTORY + 10, count.iter().copied()))
+            drop(bytes.splice(DIRECTORY + 10..=DIRECTORY + 10, count.iter().copied()));
         })
     };
     let max = u32::MAX.into();

@@ -502,7 +502,7 @@ fn wrong_deltas(vectors: &mut Vectors) {
     let bytes = right.bytes();
     let (least, most) = (3 * 2, 3 * 2 + (12 >> 1));
     assert_eq!(bits::parameter(12, 3), 1);
-    assert!(right.bits % 8 > 0, "the ranks have padding");
+    assert!(!right.bits.is_multiple_of(8), "the ranks have padding");
     let with_bits = |bits: u64| {
         changed_delta(|delta| {
             delta.bits = bits;
@@ -669,7 +669,7 @@ fn wrong_bases(vectors: &mut Vectors) {
             "seeddelta-adds-present",
             "adds what the base has",
             file(&base()),
-            to_base(&[], &[first.clone()]),
+            to_base(&[], std::slice::from_ref(&first)),
             "AlreadyPresent",
         ),
         (

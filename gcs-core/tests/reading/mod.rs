@@ -135,7 +135,7 @@ fn read_seed_delta(case: &Case) -> Outcome<Value> {
     assert_eq!(case.get("base").is_some(), delta.is_ok(), "{}: {delta:?}", case.name());
     let (delta, base) = (delta?, SeedList::parse(&case.file("base"), kind)?);
     let target = delta.apply(&base)?;
-    assert_eq!(target, golden::file(case.expect("target_file").as_str().unwrap()));
+    assert_eq!(target, file(case.expect("target_file").as_str().unwrap()));
     let target_list = SeedList::parse(&target, kind)?;
     Ok(json!({
         "base": hex(&delta.base), "base_count": base.pairs.len(),

@@ -22,6 +22,7 @@
 //! Sources: Exposure Notification, Bluetooth Specification and Cryptography Specification, v1.2
 //! (April 2020); google/exposure-notifications-server for `tekmac` and the export file.
 
+mod changes;
 mod export_key;
 mod key;
 mod tekmac;
@@ -29,6 +30,7 @@ mod tekmac;
 #[cfg(feature = "gaen-export")]
 pub mod export;
 
+pub use self::changes::KeyChanges;
 pub use self::export_key::{ExportKey, ReportType};
 pub use self::key::{ExposureKey, ExposureKeyError, RollingKeys};
 pub use self::tekmac::{ReportedKey, is_tekmac, tekmac};
