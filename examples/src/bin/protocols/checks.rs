@@ -75,29 +75,28 @@ impl Fetch for Mirror<'_> {
     }
 }
 
-fn flip(bytes: &mut Vec<u8>) {
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-}
-
-fn cut(bytes: &mut Vec<u8>) {
-    bytes.truncate(bytes.len() / 2);
-}
+/// A wrong bit, or half of the file.
+const ALTERATIONS: [fn(&mut Vec<u8>); 2] = [
+    |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    },
+    |bytes| bytes.truncate(bytes.len() / 2),
+];
 
 /// Files with a wrong bit, or cut short, are noticed: a phone gets what it needs in another way, or
 /// stays as it was and says so, and an honest server helps it afterwards.
 pub(crate) fn wrong_files_are_refused(
-    trial: &Trial<'_>,
-    phone: &Handset<'_>,
     behind: &[Handset<'_>],
     authority: &Authority,
     end: u64,
 ) -> Checked<()> {
-    let honest = fresh(phone, authority, end)?;
+    let anew = behind[0].anew(end);
+    let honest = fresh(&anew, authority, end)?;
     for kind in ["manifest", "index", "bundles", "sets"] {
-        for alter in [flip as fn(&mut Vec<u8>), cut] {
+        for alter in ALTERATIONS {
             let mut altered = 0;
-            for phone in behind.iter().cloned().chain([phone.anew(end)]) {
+            for phone in behind.iter().chain([&anew]) {
                 let (mut phone, was) = (phone.clone(), phone.state());
                 let (files, before) = (MemoryFetch(&authority.files), altered);
                 let mirror = Mirror { files, kind, alter, altered: &mut altered };
@@ -105,7 +104,7 @@ pub(crate) fn wrong_files_are_refused(
                 let is_told = outcome.error.is_some() || !outcome.incidents.is_empty();
                 let is_right = !outcome.up_to_date || [&honest, &was].contains(&&phone.state());
                 ensure(altered == before || is_told && is_right, || {
-                    format!("{}: a wrong {kind} was believed: {outcome:?}", trial.name)
+                    format!("a wrong {kind} was believed: {outcome:?}")
                 })?;
                 let again = phone.next_wake.max(end);
                 phone.wake(again, &authority.files)?;
@@ -138,7 +137,7 @@ pub(crate) fn replayed(
         let now = phone.next_wake.max(end);
         let found = phone.decide(now, &authority.files)?;
         ensure(found.is_empty() != trial.replay_is_found, || {
-            format!("{}: a replay was taken for {found:?}", trial.name)
+            format!("a replay was taken for {found:?}")
         })?;
         alarmed += usize::from(!found.is_empty());
         all += 1;
@@ -178,8 +177,6 @@ pub(crate) fn coarse(trial: &Trial<'_>, authority: &Authority) -> Checked<(u64, 
     // Hits are independent and rare: four standard deviations are the square root of 16 times as
     // many.
     let most = expected + 4.0 * expected.sqrt();
-    ensure((hits as f64) < most, || {
-        format!("{}: {hits} false hits, {expected:.0} expected", trial.name)
-    })?;
+    ensure((hits as f64) < most, || format!("{hits} false hits, {expected:.0} expected"))?;
     Ok((hits, expected))
 }
