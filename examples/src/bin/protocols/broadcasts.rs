@@ -59,7 +59,7 @@ pub(crate) fn trial<'t>(
         town,
         heard,
         reports: reports(town, design)?,
-        expected: truth::beacons(town, receptions).iter().map(truth::episodes).collect(),
+        expected: truth::beacons(town, receptions),
         replayed: keep(&broadcasts.at(who, time), time + LATER).collect(),
         replay_is_found: truth::replay_is_found(span, time, LATER),
     })

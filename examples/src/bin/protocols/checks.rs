@@ -18,6 +18,22 @@ use crate::trial::Trial;
 /// The coarse rate is 2 to the power of minus this.
 pub(crate) const COARSE_BITS: u32 = 8;
 
+/// Everything that should be found is published, and nothing else of what phones heard. Contacts
+/// alone do not show it: one sighting is enough for a contact of hours.
+pub(crate) fn every_sighting(trial: &Trial<'_>, authority: &Authority) -> Checked<()> {
+    for (number, (heard, expected)) in trial.heard.iter().zip(&trial.expected).enumerate() {
+        let is_found = |heard: &&Heard| {
+            dates(heard.time).any(|date| authority.is_published(date, &heard.element))
+        };
+        let found: BTreeSet<u64> = heard.iter().filter(is_found).map(|heard| heard.time).collect();
+        ensure(found == *expected, || {
+            let wrong = found.symmetric_difference(expected).next();
+            format!("phone {number} should and should not find what it heard at {wrong:?}")
+        })?;
+    }
+    Ok(())
+}
+
 /// Phones that came by bundles, early or late, end with the same bytes as one that fetches all
 /// sets whole: so the deltas, removals included, make the full sets.
 pub(crate) fn same_state(
@@ -146,12 +162,18 @@ pub(crate) fn replayed(
     Ok((alarmed, all))
 }
 
-/// The dates and elements that a phone tests. Within two hours of midnight it tests the other
-/// date too.
+/// The dates whose sets a phone tests: within two hours of midnight the other date too.
+fn dates(time: u64) -> impl Iterator<Item = Date> {
+    [time - 7200, time, time + 7199].map(Date::of_time).into_iter()
+}
+
+/// The dates and elements that a phone tests.
 fn tests(heard: &[Heard]) -> BTreeSet<(Date, &[u8])> {
-    let around = |heard: &Heard| [heard.time - 7200, heard.time, heard.time + 7199];
-    let dated = |heard| around(heard).map(|time| (Date::of_time(time), &heard.element[..]));
-    heard.iter().flat_map(dated).collect()
+    let mut tests = BTreeSet::new();
+    for Heard { time, element } in heard {
+        tests.extend(dates(*time).map(|date| (date, &element[..])));
+    }
+    tests
 }
 
 /// Counts the hits of phones that met no patient, in sets of the same elements at a coarse rate.

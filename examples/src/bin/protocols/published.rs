@@ -26,7 +26,6 @@ pub(crate) fn trial<'t>(
     let of_town = in_town(town).map(|(person, time)| report(person as u64, time, Some(person)));
     let others = elsewhere(town).map(|(person, time)| report(person, time, None));
     let reports = of_town.chain(others).collect::<Checked<_>>()?;
-    let expected = truth::published(town, exchanges).iter().map(truth::episodes).collect();
     let (who, time) = recorded(town);
     let (temp_id, clock) = (phones.temp_id(who, time)?, time + LATER);
     let elements = bluetrace::sighting_elements(&authority.hai, &temp_id, clock);
@@ -36,7 +35,7 @@ pub(crate) fn trial<'t>(
         town,
         heard: phones.heard(),
         reports,
-        expected,
+        expected: truth::published(town, exchanges),
         replayed,
         replay_is_found: truth::replay_is_found(bluetrace::WINDOW_SECONDS, time, LATER),
     })

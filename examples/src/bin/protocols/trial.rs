@@ -1,17 +1,19 @@
 //! One protocol for four days: the three of the meetings, and the next, on which its bytes are
 //! counted.
 
+use std::collections::BTreeSet;
+
 use gcs_core::DAY_SECONDS;
 use gcs_core::sync::Heard;
 use gcs_examples::traffic::Traffic;
 use gcs_examples::{Checked, ensure};
 
-use crate::checks;
 use crate::handset::{Handset, Spans};
 use crate::health::{Authority, INTERVAL};
 use crate::random::Random;
 use crate::reports::{Inbox, Report};
 use crate::town::{DAYS, Town};
+use crate::{checks, truth};
 
 /// Longest time by which a phone's poll comes after a tick, in seconds.
 const JITTER: u64 = 300;
@@ -29,8 +31,8 @@ pub(crate) struct Trial<'t> {
     /// Of each phone.
     pub(crate) heard: Vec<Vec<Heard>>,
     pub(crate) reports: Vec<Report>,
-    /// The contacts that each phone should find.
-    pub(crate) expected: Vec<Spans>,
+    /// When each phone heard what it should find, by its clock.
+    pub(crate) expected: Vec<BTreeSet<u64>>,
     /// What a phone keeps of an identifier of a patient that somebody replays.
     pub(crate) replayed: Vec<Heard>,
     /// Whether a phone should take it for a contact.
@@ -91,6 +93,7 @@ impl<'t> Trial<'t> {
         // Some missed the last tick, some the last six; by now all of them want to sync.
         let (behind, end) = (phones[..2].to_vec(), end + 2 * JITTER);
         let contacts = self.decide(&mut phones, end, &authority)?;
+        checks::every_sighting(self, &authority)?;
         checks::same_state(&phones, &behind, &authority, end)?;
         checks::wrong_files_are_refused(&behind, &authority, end)?;
         Ok(Figures {
@@ -149,7 +152,8 @@ impl<'t> Trial<'t> {
         let mut contacts = Vec::new();
         for (number, (phone, expected)) in phones.iter_mut().zip(&self.expected).enumerate() {
             let found = phone.decide(end, &authority.files)?;
-            ensure(found == *expected, || {
+            let expected = truth::episodes(expected);
+            ensure(found == expected, || {
                 format!("phone {number} found {found:?}, not {expected:?}")
             })?;
             contacts.push(found);
