@@ -1,4 +1,4 @@
-//! Parts that the demo, an app without a screen and a backend share: people, phones, and the
+//! Parts that the demo, a simulation, an app without a screen and a backend share: people, phones, and the
 //! I/O that gcs-core leaves to its users.
 //!
 //! | module | shows how to |
@@ -9,7 +9,8 @@
 //! | [`people`] | make identifiers as DP-3T and Exposure Notification do |
 //! | [`phone`] | wake a client, and tell whether it found the right contacts |
 //!
-//! The programs are in `src/bin`: the demo, an app client, an embedding backend.
+//! The programs are in `src/bin`: the demo, protocols beside each other, an app client, an
+//! embedding backend.
 
 pub mod http;
 pub mod memory;

@@ -18,6 +18,22 @@ use crate::trial::Trial;
 /// The coarse rate is 2 to the power of minus this.
 pub(crate) const COARSE_BITS: u32 = 8;
 
+/// Everything that should be found is published, and nothing else of what phones heard. Contacts
+/// alone do not show it: one sighting is enough for a contact of hours.
+pub(crate) fn every_sighting(trial: &Trial<'_>, authority: &Authority) -> Checked<()> {
+    for (number, (heard, expected)) in trial.heard.iter().zip(&trial.expected).enumerate() {
+        let is_found = |heard: &&Heard| {
+            dates(heard.time).any(|date| authority.is_published(date, &heard.element))
+        };
+        let found: BTreeSet<u64> = heard.iter().filter(is_found).map(|heard| heard.time).collect();
+        ensure(found == *expected, || {
+            let wrong = found.symmetric_difference(expected).next();
+            format!("phone {number} should and should not find what it heard at {wrong:?}")
+        })?;
+    }
+    Ok(())
+}
+
 /// Phones that came by bundles, early or late, end with the same bytes as one that fetches all
 /// sets whole: so the deltas, removals included, make the full sets.
 pub(crate) fn same_state(
@@ -75,29 +91,28 @@ impl Fetch for Mirror<'_> {
     }
 }
 
-fn flip(bytes: &mut Vec<u8>) {
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-}
-
-fn cut(bytes: &mut Vec<u8>) {
-    bytes.truncate(bytes.len() / 2);
-}
+/// A wrong bit, or half of the file.
+const ALTERATIONS: [fn(&mut Vec<u8>); 2] = [
+    |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    },
+    |bytes| bytes.truncate(bytes.len() / 2),
+];
 
 /// Files with a wrong bit, or cut short, are noticed: a phone gets what it needs in another way, or
 /// stays as it was and says so, and an honest server helps it afterwards.
 pub(crate) fn wrong_files_are_refused(
-    trial: &Trial<'_>,
-    phone: &Handset<'_>,
     behind: &[Handset<'_>],
     authority: &Authority,
     end: u64,
 ) -> Checked<()> {
-    let honest = fresh(phone, authority, end)?;
+    let anew = behind[0].anew(end);
+    let honest = fresh(&anew, authority, end)?;
     for kind in ["manifest", "index", "bundles", "sets"] {
-        for alter in [flip as fn(&mut Vec<u8>), cut] {
+        for alter in ALTERATIONS {
             let mut altered = 0;
-            for phone in behind.iter().cloned().chain([phone.anew(end)]) {
+            for phone in behind.iter().chain([&anew]) {
                 let (mut phone, was) = (phone.clone(), phone.state());
                 let (files, before) = (MemoryFetch(&authority.files), altered);
                 let mirror = Mirror { files, kind, alter, altered: &mut altered };
@@ -105,7 +120,7 @@ pub(crate) fn wrong_files_are_refused(
                 let is_told = outcome.error.is_some() || !outcome.incidents.is_empty();
                 let is_right = !outcome.up_to_date || [&honest, &was].contains(&&phone.state());
                 ensure(altered == before || is_told && is_right, || {
-                    format!("{}: a wrong {kind} was believed: {outcome:?}", trial.name)
+                    format!("a wrong {kind} was believed: {outcome:?}")
                 })?;
                 let again = phone.next_wake.max(end);
                 phone.wake(again, &authority.files)?;
@@ -138,7 +153,7 @@ pub(crate) fn replayed(
         let now = phone.next_wake.max(end);
         let found = phone.decide(now, &authority.files)?;
         ensure(found.is_empty() != trial.replay_is_found, || {
-            format!("{}: a replay was taken for {found:?}", trial.name)
+            format!("a replay was taken for {found:?}")
         })?;
         alarmed += usize::from(!found.is_empty());
         all += 1;
@@ -147,12 +162,18 @@ pub(crate) fn replayed(
     Ok((alarmed, all))
 }
 
-/// The dates and elements that a phone tests. Within two hours of midnight it tests the other
-/// date too.
+/// The dates whose sets a phone tests: within two hours of midnight the other date too.
+fn dates(time: u64) -> impl Iterator<Item = Date> {
+    [time - 7200, time, time + 7199].map(Date::of_time).into_iter()
+}
+
+/// The dates and elements that a phone tests.
 fn tests(heard: &[Heard]) -> BTreeSet<(Date, &[u8])> {
-    let around = |heard: &Heard| [heard.time - 7200, heard.time, heard.time + 7199];
-    let dated = |heard| around(heard).map(|time| (Date::of_time(time), &heard.element[..]));
-    heard.iter().flat_map(dated).collect()
+    let mut tests = BTreeSet::new();
+    for Heard { time, element } in heard {
+        tests.extend(dates(*time).map(|date| (date, &element[..])));
+    }
+    tests
 }
 
 /// Counts the hits of phones that met no patient, in sets of the same elements at a coarse rate.
@@ -178,8 +199,6 @@ pub(crate) fn coarse(trial: &Trial<'_>, authority: &Authority) -> Checked<(u64, 
     // Hits are independent and rare: four standard deviations are the square root of 16 times as
     // many.
     let most = expected + 4.0 * expected.sqrt();
-    ensure((hits as f64) < most, || {
-        format!("{}: {hits} false hits, {expected:.0} expected", trial.name)
-    })?;
+    ensure((hits as f64) < most, || format!("{hits} false hits, {expected:.0} expected"))?;
     Ok((hits, expected))
 }

@@ -1,17 +1,16 @@
-//! BlueTrace's two modes over the same exchanges: what the authority reads in the uploads of
-//! patients, and what phones find in what it publishes of them.
+//! BlueTrace's classic mode: what the authority reads in the uploads of patients.
+
+use std::collections::BTreeSet;
 
 use gcs_core::identifiers::bluetrace::{
-    self, UploadPart, UploadReader, UploadRecord, UploadToken, UserId, Verdict,
+    UploadPart, UploadReader, UploadRecord, UploadToken, UserId, Verdict,
 };
-use gcs_core::sync::Heard;
 use gcs_examples::{Checked, ensure};
 
 use crate::bluetrace::{Authority, Phones, user};
-use crate::handset::Spans;
 use crate::radio::Exchange;
-use crate::town::Town;
-use crate::trial::{LATER, Report, Trial, elsewhere, in_town, recorded};
+use crate::reports::{LATER, in_town, recorded};
+use crate::town::{Meeting, Town};
 use crate::truth::{self, Judged};
 
 /// What the authority learns in classic mode.
@@ -30,6 +29,25 @@ pub(crate) struct Learned {
     /// Of how many replayed TempIDs of people who met no patient the authority makes contacts, and
     /// how many there were.
     pub(crate) replayed: (usize, usize),
+}
+
+impl Learned {
+    /// Whether the authority knows of a person's meeting with a patient.
+    pub(crate) fn knows(&self, town: &Town, person: usize, meeting: &Meeting) -> bool {
+        self.heard.iter().any(|(patient, heard)| {
+            let at = |clock| town.people[*patient].time_of(clock);
+            let is_it = |clock: u64| meeting.is_of([*patient, person], at(clock));
+            heard.iter().any(|(clock, who)| *who == person && is_it(*clock))
+        })
+    }
+
+    /// How many people the authority learns of that a patient met, on average.
+    pub(crate) fn people(&self) -> usize {
+        let people = |(_, heard): &(usize, Vec<(u64, usize)>)| {
+            heard.iter().map(|(_, person)| person).collect::<BTreeSet<_>>().len()
+        };
+        self.heard.iter().map(people).sum::<usize>() / self.heard.len()
+    }
 }
 
 /// Why TempIDs were not valid when they were heard.
@@ -152,90 +170,4 @@ fn read(
     ensure(uploader == Some(patient), || format!("{uploader:?} uploaded for {patient}"))?;
     judged.sort_unstable();
     Ok(judged)
-}
-
-/// The trial of published mode, over the same exchanges.
-pub(crate) fn published<'t>(
-    town: &'t Town,
-    exchanges: &[Exchange],
-    authority: &Authority,
-    phones: &Phones<'_>,
-) -> Checked<Trial<'t>> {
-    let report = |person: u64, time: u64, who: Option<usize>| {
-        let elements = authority.publish(person, town.first, time)?;
-        // The patient's phone sends nothing: the authority knows the keys.
-        Ok(Report { time, bytes: 0, elements, person: who })
-    };
-    let of_town = in_town(town).map(|(person, time)| report(person as u64, time, Some(person)));
-    let others = elsewhere(town).map(|(person, time)| report(person, time, None));
-    let reports = of_town.chain(others).collect::<Checked<_>>()?;
-    let expected = truth::published(town, exchanges).iter().map(truth::episodes).collect();
-    let (who, time) = recorded(town);
-    let (temp_id, clock) = (phones.temp_id(who, time)?, time + LATER);
-    let elements = bluetrace::sighting_elements(&authority.hai, &temp_id, clock);
-    let replayed = elements.map(|element| Heard { time: clock, element: element.into() }).collect();
-    Ok(Trial {
-        name: "BlueTrace, published",
-        town,
-        heard: phones.heard(),
-        reports,
-        expected,
-        replayed,
-        replay_is_found: truth::replay_is_found(bluetrace::WINDOW_SECONDS, time, LATER),
-    })
-}
-
-/// How the two modes compare over the meetings of at least so many seconds of a patient and
-/// another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Agreement {
-    pub(crate) both: usize,
-    pub(crate) only_classic: usize,
-    pub(crate) only_published: usize,
-    pub(crate) neither: usize,
-}
-
-/// Compares the modes.
-///
-/// # Errors
-/// If they disagree about a meeting in which both phones broadcast TempIDs that were valid.
-pub(crate) fn agreement(
-    town: &Town,
-    learned: &Learned,
-    contacts: &[Spans],
-    seconds: u64,
-) -> Checked<Agreement> {
-    let mut agreement = Agreement::default();
-    for (patient, heard) in &learned.heard {
-        let long = |meeting: &&crate::town::Meeting| {
-            meeting.people.contains(patient) && meeting.seconds() >= seconds
-        };
-        for meeting in town.meetings.iter().filter(long) {
-            let [one, two] = meeting.people;
-            let other = if one == *patient { two } else { one };
-            let by = |person: usize| {
-                let person = &town.people[person];
-                person.clock(meeting.time.start)..=person.clock(meeting.time.end)
-            };
-            let (by_patient, by_other) = (by(*patient), by(other));
-            let classic =
-                heard.iter().any(|(clock, person)| *person == other && by_patient.contains(clock));
-            let published = contacts[other]
-                .iter()
-                .any(|(first, last)| first <= by_other.end() && by_other.start() <= last);
-            *(match (classic, published) {
-                (true, true) => &mut agreement.both,
-                (true, false) => &mut agreement.only_classic,
-                (false, true) => &mut agreement.only_published,
-                (false, false) => &mut agreement.neither,
-            }) += 1;
-            let mut times = meeting.time.clone().step_by(60);
-            let is_current = times
-                .all(|time| [one, two].iter().all(|person| truth::is_current(town, *person, time)));
-            ensure(!is_current || classic && published, || {
-                format!("a meeting of {one} and {two} was missed: {classic}, {published}")
-            })?;
-        }
-    }
-    Ok(agreement)
 }

@@ -1,6 +1,6 @@
 //! What a protocol whose phones make their own identifiers has to say for the simulation.
 
-use gcs_core::{DAY_SECONDS, Date, Element};
+use gcs_core::{Date, Element};
 use gcs_examples::Checked;
 
 /// Elements and the dates on which they were broadcast.
@@ -29,12 +29,6 @@ pub(crate) trait Design: Sync {
     /// # Errors
     /// If it cannot be read.
     fn expand(&self, message: &[u8], received: Date) -> Checked<Dated>;
-}
-
-/// Which of a date's identifiers a phone broadcasts when its clock shows `clock`.
-pub(crate) fn at(identifiers: &[[u8; 16]], clock: u64) -> [u8; 16] {
-    let part = DAY_SECONDS / identifiers.len() as u64;
-    identifiers[(clock % DAY_SECONDS / part) as usize]
 }
 
 /// The dates from the first to the last, both included.

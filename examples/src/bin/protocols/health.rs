@@ -3,7 +3,7 @@
 use gcs_core::live::{FillerKey, Live, LiveDay, LiveSettings};
 use gcs_core::publish::{Keys, Publisher, PublisherSettings};
 use gcs_core::sync::ClientSettings;
-use gcs_core::{DAY_SECONDS, Version};
+use gcs_core::{DAY_SECONDS, Date, Version};
 use gcs_examples::Checked;
 use gcs_examples::memory::Files;
 
@@ -64,6 +64,11 @@ impl Authority {
         self.files.extend(files.map(|file| (file.path.to_string(), file.bytes)));
         self.publisher = publication.publisher;
         Ok(())
+    }
+
+    /// Whether an element is published for a date, without false positives.
+    pub(crate) fn is_published(&self, date: Date, element: &[u8]) -> bool {
+        self.live.is_published(date, element)
     }
 
     /// What was published last.

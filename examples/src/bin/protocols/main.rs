@@ -10,23 +10,27 @@
 //! |---|---|
 //! | `town`, `radio` | who is near whom, and what their phones exchange |
 //! | `design`, `dp3t`, `tcn`, `gaen` | protocols whose phones make their identifiers |
-//! | `bluetrace`, `classic` | BlueTrace in its two modes |
+//! | `bluetrace`, `classic`, `published` | BlueTrace in its two modes |
 //! | `health`, `handset` | an authority that publishes, and a phone that syncs and matches |
-//! | `trial` | one protocol from beginning to end |
+//! | `broadcasts`, `reports`, `trial` | one protocol from beginning to end |
 //! | `truth` | what should be found, from the specifications alone |
 //! | `checks` | what must hold besides: deltas, wrong files, replays, false hits |
-//! | `table` | what is printed |
+//! | `contacts`, `table` | which meetings were found, and what is printed |
 
 mod bluetrace;
+mod broadcasts;
 mod checks;
 mod classic;
+mod contacts;
 mod design;
 mod dp3t;
 mod gaen;
 mod handset;
 mod health;
+mod published;
 mod radio;
 mod random;
+mod reports;
 mod table;
 mod tcn;
 mod town;
@@ -37,7 +41,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use gcs_core::DAY_SECONDS;
-use gcs_examples::Checked;
+use gcs_examples::{Checked, ensure};
 
 use self::design::Design;
 use self::table::BlueTrace;
@@ -76,23 +80,29 @@ fn simulate() -> Checked<String> {
         (&tcn::Tcn, DAY_SECONDS),
         (&gaen::Gaen, DAY_SECONDS),
     ];
-    let mut trials = vec![classic::published(&town, &exchanges, &authority, &phones)?];
+    let mut trials = vec![published::trial(&town, &exchanges, &authority, &phones)?];
     for (design, span) in designs {
-        trials.push(Trial::of_design(&town, &receptions, design, span)?);
+        trials.push(broadcasts::trial(&town, &receptions, design, span)?);
     }
-    let figures = run(trials)?;
-    let agreement = classic::agreement(&town, &learned, &figures[0].contacts, table::LONG)?;
+    let figures = run(&trials)?;
+    let agreement = contacts::agreement(&town, &learned, &figures[0].contacts)?;
     let bluetrace = BlueTrace { learned, agreement, temp_ids: 2 * phones.batch_bytes()? };
     Ok(table::text(&town, &figures, &bluetrace))
 }
 
-/// Runs the trials side by side.
-fn run(trials: Vec<Trial<'_>>) -> Checked<Vec<Figures>> {
-    thread::scope(|scope| {
+/// Runs the trials side by side. The error has those of all that fail.
+fn run(trials: &[Trial<'_>]) -> Checked<Vec<Figures>> {
+    let ended: Vec<_> = thread::scope(|scope| {
         let running: Vec<_> =
-            trials.into_iter().map(|trial| scope.spawn(move || trial.run())).collect();
-        let finished =
-            running.into_iter().map(|trial| trial.join().map_err(|_| "a trial panicked")?);
-        finished.collect()
-    })
+            trials.iter().map(|trial| (trial.name, scope.spawn(|| trial.run()))).collect();
+        let end = |(name, trial): (_, thread::ScopedJoinHandle<'_, Checked<Figures>>)| {
+            let ended = trial.join().unwrap_or_else(|_| Err("panicked".into()));
+            ended.map_err(|error| format!("{name}: {error}"))
+        };
+        running.into_iter().map(end).collect()
+    });
+    let (figures, errors): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
+    let errors: Vec<String> = errors.into_iter().filter_map(Result::err).collect();
+    ensure(errors.is_empty(), || errors.join("\n"))?;
+    Ok(figures.into_iter().flatten().collect())
 }

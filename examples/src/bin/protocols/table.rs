@@ -1,17 +1,13 @@
 //! What the simulation prints: a table of the protocols beside each other, and what was measured
 //! of BlueTrace alone.
 
-use std::collections::BTreeSet;
-
 use gcs_examples::traffic::Traffic;
 
-use crate::classic::{Agreement, Expired, Learned};
-use crate::handset::Spans;
-use crate::town::{DAYS, Meeting, PEOPLE, Town};
-use crate::trial::{ELSEWHERE, Figures};
-
-/// Seconds of a meeting that counts.
-pub(crate) const LONG: u64 = 15 * 60;
+use crate::classic::{Expired, Learned};
+use crate::contacts::{Agreement, false_alarms, is_found, long_meetings};
+use crate::reports::ELSEWHERE;
+use crate::town::{DAYS, PEOPLE, Town};
+use crate::trial::Figures;
 
 /// What was measured of BlueTrace alone.
 pub(crate) struct BlueTrace {
@@ -31,7 +27,7 @@ pub(crate) fn text(town: &Town, figures: &[Figures], bluetrace: &BlueTrace) -> S
         "false hits at 2^-8",
         "the server learns",
     ]);
-    lines.push(classic_found(town, bluetrace));
+    lines.push(classic_found(town, &bluetrace.learned));
     lines.extend(figures.iter().map(|of| found(town, of)));
     lines.push(String::new());
     lines.extend(head(&[
@@ -60,16 +56,9 @@ fn head(columns: &[&str]) -> Vec<String> {
     vec![format!("| {} |", columns.join(" | ")), format!("|{}", "---|".repeat(columns.len()))]
 }
 
-/// The meetings with patients that last long enough, with the person who met the patient.
-fn long_meetings(town: &Town) -> impl Iterator<Item = (usize, &Meeting)> {
-    let of = |person| town.with_patients(person).map(move |meeting| (person, meeting));
-    (0..PEOPLE).flat_map(of).filter(|(_, meeting)| meeting.seconds() >= LONG)
-}
-
 fn found(town: &Town, figures: &Figures) -> String {
-    let found = long_meetings(town).filter(|(person, meeting)| {
-        figures.contacts[*person].iter().any(|contact| covers(town, *person, meeting, contact))
-    });
+    let found = long_meetings(town)
+        .filter(|(person, meeting)| is_found(town, *person, meeting, &figures.contacts[*person]));
     let (hits, expected) = figures.coarse;
     let learns = if is_bluetrace(figures) {
         "no contacts; which of its users are patients"
@@ -87,28 +76,18 @@ fn found(town: &Town, figures: &Figures) -> String {
     )
 }
 
-fn classic_found(town: &Town, bluetrace: &BlueTrace) -> String {
-    let Learned { heard, false_alarms, replayed, .. } = &bluetrace.learned;
-    let found = long_meetings(town).filter(|(person, meeting)| {
-        heard.iter().any(|(patient, heard)| {
-            let at = |clock| town.people[*patient].time_of(clock);
-            heard
-                .iter()
-                .any(|(clock, who)| who == person && meeting.is_of([*patient, *who], at(*clock)))
-        })
-    });
-    let met = |heard: &Vec<(u64, usize)>| {
-        heard.iter().map(|(_, person)| person).collect::<BTreeSet<_>>().len()
-    };
-    let met: usize = heard.iter().map(|(_, heard)| met(heard)).sum();
+fn classic_found(town: &Town, learned: &Learned) -> String {
+    let found =
+        long_meetings(town).filter(|(person, meeting)| learned.knows(town, *person, meeting));
     format!(
-        "| {CLASSIC} | {} of {} | {false_alarms} | {} of {} | - | whom each patient met, and when: \
-         {} people on average |",
+        "| {CLASSIC} | {} of {} | {} | {} of {} | - | whom each patient met, and when: {} people on \
+         average |",
         found.count(),
         long_meetings(town).count(),
-        replayed.0,
-        replayed.1,
-        met / heard.len(),
+        learned.false_alarms,
+        learned.replayed.0,
+        learned.replayed.1,
+        learned.people(),
     )
 }
 
@@ -159,23 +138,6 @@ fn notes(town: &Town, bluetrace: &BlueTrace) -> Vec<String> {
             long_meetings(town).count(),
         ),
     ]
-}
-
-/// Whether a contact covers some of a meeting.
-fn covers(town: &Town, person: usize, meeting: &Meeting, contact: &(u64, u64)) -> bool {
-    let at = |clock| town.people[person].time_of(clock);
-    at(contact.0) < meeting.time.end && meeting.time.start <= at(contact.1)
-}
-
-/// Contacts of people who were not near a patient then.
-fn false_alarms(town: &Town, contacts: &[Spans]) -> usize {
-    let of = |(person, contacts): (usize, &Spans)| {
-        let is_true = |contact: &&(u64, u64)| {
-            town.with_patients(person).any(|meeting| covers(town, person, meeting, contact))
-        };
-        contacts.len() - contacts.iter().filter(is_true).count()
-    };
-    contacts.iter().enumerate().map(of).sum()
 }
 
 /// A number of bytes in a unit that fits.
