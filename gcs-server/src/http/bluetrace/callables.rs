@@ -21,10 +21,10 @@ use crate::http::not_stored;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
-        .service(get_temp_ids)
-        .service(get_broadcast_message)
-        .service(get_handshake_pin)
-        .service(get_upload_token)
+        .service(call_get_temp_ids)
+        .service(call_get_broadcast_message)
+        .service(call_get_handshake_pin)
+        .service(call_get_upload_token)
         .service(any_origin);
 }
 
@@ -133,13 +133,13 @@ macro_rules! callables {
 
 callables! {
     /// Get your TempIDs, as OpenTrace's apps do
-    get_temp_ids "getTempIDs" "/bluetrace/callable/getTempIDs";
+    call_get_temp_ids "getTempIDs" "/bluetrace/callable/getTempIDs";
     /// Get the TempID of now, as early apps for iOS do
-    get_broadcast_message "getBroadcastMessage" "/bluetrace/callable/getBroadcastMessage";
+    call_get_broadcast_message "getBroadcastMessage" "/bluetrace/callable/getBroadcastMessage";
     /// Get your PIN, as OpenTrace's apps do
-    get_handshake_pin "getHandshakePin" "/bluetrace/callable/getHandshakePin";
+    call_get_handshake_pin "getHandshakePin" "/bluetrace/callable/getHandshakePin";
     /// Get a token for an upload, as OpenTrace's apps do
-    get_upload_token "getUploadToken" "/bluetrace/callable/getUploadToken";
+    call_get_upload_token "getUploadToken" "/bluetrace/callable/getUploadToken";
 }
 
 /// Call a function, as an app does whose origin for functions was replaced
