@@ -24,7 +24,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gcs_core::Date;
-use gcs_core::identifiers::bluetrace::{Hai, HandshakePin, UploadToken, UserId};
+use gcs_core::identifiers::bluetrace::{
+    Hai, HandshakePin, UploadToken, UserId, element, window_of, windows_of,
+};
 
 pub use self::encounters::{Encounter, encounters, to_csv};
 pub use self::key_file::KeysError;
@@ -35,7 +37,7 @@ use self::password::{Challenge, Nonce, Passwords};
 pub use self::sender::{Sender, SenderSetting};
 pub use self::upload::{JudgedUpload, MAX_UPLOAD_BYTES, MAX_UPLOAD_RECORDS, UploadJudge};
 use crate::domain::events::CodeId;
-use crate::domain::judge::AuthorityIdentity;
+use crate::domain::judge::{AuthorityIdentity, DerivedDate};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::problem::Problem;
 use crate::random::{self, Random};
@@ -128,6 +130,15 @@ impl Authority {
     /// The PIN by which a user knows a caller.
     pub fn pin(&self, user: &UserId) -> HandshakePin {
         HandshakePin::of(&self.keys.pin, user)
+    }
+
+    /// What a user's phone has broadcast on a date until now, as the elements that phones test.
+    pub fn derive(&self, user: &UserId, date: Date, now: u64) -> DerivedDate {
+        let ring = self.keys.ring();
+        let until = window_of(now).unwrap_or_default();
+        let windows = windows_of(date).filter(|window| *window <= until);
+        let element = |window| Some(element(&self.hai, window, &ring.mint(user, window).ok()?));
+        DerivedDate { date, elements: windows.filter_map(element).collect() }
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {

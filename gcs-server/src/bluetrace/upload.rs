@@ -216,3 +216,96 @@ fn fingerprint(record: &UploadRecord) -> [u8; 16] {
     let digest = Digest::of(&bytes).0;
     std::array::from_fn(|at| digest[at])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gcs_core::Date;
+    use gcs_core::identifiers::bluetrace::windows_of;
+
+    const NOW: u64 = 20_000 * DAY_SECONDS + 43_200;
+
+    fn ring() -> KeyRing {
+        let date = Date::from_days(20_000 - 21).unwrap();
+        KeyRing::new(date, [7; 32], Date::of_time(NOW))
+    }
+
+    fn judge() -> UploadJudge {
+        UploadJudge::new(ring(), "SG_OTC".parse().unwrap(), NOW)
+    }
+
+    /// A record as Android writes it, of a user who is heard in a window of some day.
+    fn record(number: u64, ring: &KeyRing) -> String {
+        let mut user = [0; 21];
+        user[..8].copy_from_slice(&(number % 100).to_le_bytes());
+        let date = Date::from_days(20_000 - (number / 100 % 21) as u32).unwrap();
+        let window = windows_of(date).start + (number / 2100 % 96) as u32;
+        let msg = ring.mint(&UserId(user), window).unwrap();
+        let timestamp = u64::from(window) * 900 + number % 900;
+        format!(
+            r#"{{"id":{number},"modelC":"Samsung SM-G970F","modelP":"Google Pixel 3 XL","msg":"{msg}","org":"SG_OTC","rssi":-{},"timestamp":{timestamp},"txPower":-12,"v":2}}"#,
+            40 + number % 60
+        )
+    }
+
+    /// Research check 9: three weeks among a hundred people.
+    #[test]
+    fn an_upload_of_45_megabytes_takes_20_of_memory() {
+        let (ring, mut judge) = (ring(), judge());
+        let (mut bytes, mut most) = (0, 0);
+        let mut feed = |text: &str| {
+            bytes += text.len();
+            judge.read(text.as_bytes()).unwrap();
+            most = most.max(judge.memory());
+        };
+        feed(r#"{"records":["#);
+        for number in 0..201_600 {
+            if number > 0 {
+                feed(",");
+            }
+            feed(&record(number, &ring));
+        }
+        feed(r#"],"token":"the token"}"#);
+        assert!(bytes > 45_000_000, "{bytes}");
+        assert!(most < 20 << 20, "{most}");
+        let judged = judge.finish().unwrap();
+        assert_eq!((judged.token.as_str(), judged.counts.valid), ("the token", 201_600));
+        assert_eq!(judged.heard.len(), 201_600);
+    }
+
+    #[test]
+    fn duplicates_take_no_memory_and_what_is_too_much_is_refused() {
+        let (ring, mut judge) = (ring(), judge());
+        let one = format!("{},", record(5, &ring));
+        judge.read(br#"{"token":"t","records":["#).unwrap();
+        (0..50_000).for_each(|_| judge.read(one.as_bytes()).unwrap());
+        assert!(judge.memory() < 1000, "{}", judge.memory());
+        let more = (0..=MAX_UPLOAD_RECORDS as u64)
+            .find_map(|time| judge.read(format!(r#"{{"timestamp":{time}}},"#).as_bytes()).err());
+        let Some(Problem::UploadInvalid { message }) = more else { panic!("{more:?}") };
+        assert_eq!(message, "an upload has at most 300000 records");
+    }
+
+    /// Of another authority, what another can judge is kept.
+    #[test]
+    fn the_same_records_are_the_same_upload_in_any_order() {
+        let ring = ring();
+        let [one, two] = [3, 4].map(|number| record(number, &ring));
+        let foreign = one.replace("SG_OTC", "NZ_MOH");
+        let bad = one.replace("SG_OTC", "nz moh");
+        let long = foreign.replace("\"msg\":\"", &format!("\"msg\":\"{}", "A".repeat(500)));
+        let read = |records: &[&str]| {
+            let mut judge = judge();
+            let text = format!(r#"{{"token":"t","records":[{}]}}"#, records.join(","));
+            judge.read(text.as_bytes()).unwrap();
+            let judged = judge.finish().unwrap();
+            (judged.digest, judged.counts, judged.foreign)
+        };
+        let all = read(&[&one, &two, &foreign, &bad, &long]);
+        assert_eq!(all, read(&[&long, &bad, &two, &foreign, &one, &two]).clone());
+        assert_eq!((all.1.valid, all.1.other_authority, all.2.len()), (2, 3, 1));
+        assert_eq!((all.2[0].hai.as_str(), all.2[0].rssi), ("NZ_MOH", Some(-43)));
+        assert_ne!(all.0, read(&[&one, &two, &foreign, &bad]).0);
+        assert_ne!(all.0, read(&[&one, &two, &foreign, &bad, &long, "7"]).0);
+    }
+}

@@ -3,23 +3,23 @@
 use std::fmt;
 
 use gcs_core::identifiers::bluetrace::UserId;
-use gcs_core::report::Code;
-use gcs_core::{DAY_SECONDS, Date, Digest};
+use gcs_core::report::{Code, Item, ItemProblem, ItemRules, ReportAnswer};
+use gcs_core::{DAY_SECONDS, Date, Digest, Element};
 
 use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
 use super::spooled::LONGEST_WAIT;
 use super::{Decision, Judgement, RequestContext, active};
 use crate::domain::events::{
-    BlueTraceBegun, BlueTracePurge, CaseSeen, CodeBound, CodeId, DayKeysAdvanced, Event,
-    ForeignSighting, ShortCodeMade, Sighting, TracerTokenSet, UploadAccepted, UserRegistered,
-    UserTokenSet, UserWithdrawn, VerdictCounts,
+    Act, BlueTraceBegun, BlueTracePurge, CaseSeen, CodeBound, CodeId, Correction, DayKeysAdvanced,
+    Event, ForeignSighting, ReportAccepted, ShortCodeMade, Sighting, TracerTokenSet, TrackingId,
+    UploadAccepted, UserRegistered, UserTokenSet, UserWithdrawn, VerdictCounts,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::problem::Problem;
 use crate::domain::short_code::{ShortCodeKey, typed_short_code};
-use crate::domain::state::bluetrace::{BlueTrace, Case, Upload, User};
+use crate::domain::state::bluetrace::{BlueTrace, Upload, User};
 use crate::domain::state::{CodeStatus, State};
 use crate::domain::token::{Role, Token};
 
@@ -118,13 +118,16 @@ pub fn user<'s>(state: &'s State, token: &[u8; 32]) -> Result<(u32, &'s User), P
     known.ok_or(Problem::TokenUnknown)
 }
 
-/// Forgets the user who has a token.
+/// Forgets the user who has a token. What was published of the user is retracted.
 ///
 /// # Errors
 /// [`Problem::TokenUnknown`].
 pub fn withdraw(state: &State, token: &[u8; 32]) -> Judgement<()> {
     let (user, _) = user(state, token)?;
-    Ok(Decision::one(UserWithdrawn { user }, ()))
+    let cases = state.bluetrace.iter().flat_map(|bluetrace| bluetrace.cases.of_user(user));
+    let retraction = retraction(state, cases.map(|case| case.code));
+    let events = retraction.into_iter().chain([UserWithdrawn { user }.into()]).collect();
+    Ok(Decision { events, answer: () })
 }
 
 /// Replaces the tracers' token; the one before is void.
@@ -203,19 +206,38 @@ pub struct TypedCode<'a> {
     pub text: &'a str,
 }
 
-/// Binds an upload code to the user who types it, if it is a code or a short code of this user. The
-/// same again, until something is uploaded.
-///
-/// # Errors
-/// [`Problem::UploadCodeInvalid`], whatever is wrong with the code: unknown, used, revoked or
-/// another user's.
-pub fn bind(
+/// What an upload code is judged by, besides the state.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeKeys<'a> {
+    /// The keys of providers.
+    pub keys: &'a DeploymentKeys,
+    /// The key of short codes.
+    pub short_codes: &'a ShortCodeKey,
+}
+
+/// A code that a user may use: whose it is, and whether it is bound already.
+struct Usable {
+    place: u32,
+    user: UserId,
+    code: CodeId,
+    is_bound: bool,
+}
+
+impl Usable {
+    /// The event that binds the code, unless it is bound.
+    fn binding(&self) -> impl Iterator<Item = Event> + use<> {
+        let bound = CodeBound { user: self.place, code: self.code };
+        (!self.is_bound).then(|| bound.into()).into_iter()
+    }
+}
+
+/// Judges what was typed as an upload code.
+fn usable(
     state: &State,
-    keys: &DeploymentKeys,
-    short_codes: &ShortCodeKey,
+    CodeKeys { keys, short_codes }: CodeKeys<'_>,
     context: RequestContext,
     typed: TypedCode<'_>,
-) -> Judgement<(UserId, CodeId)> {
+) -> Result<Usable, Problem> {
     let (place, user) = user(state, typed.token)?;
     expect_trusted_clock(state, context)?;
     let user = UserId(user.id);
@@ -227,18 +249,101 @@ pub fn bind(
         None => typed.text.parse().ok().and_then(|code| authenticate(state, keys, &code)),
     };
     let code = code.ok_or(Problem::UploadCodeInvalid)?;
-    if bluetrace.cases.by_code(code).is_some_and(|(_, case)| is_open(case, place)) {
-        return Ok(Decision::nothing((user, code)));
-    }
+    let case = bluetrace.cases.by_code(code).map(|(_, case)| case);
+    let is_bound = case.is_some_and(|case| case.user == place && !case.undone);
     match state.code_status(code, context.now) {
-        CodeStatus::Open => Ok(Decision::one(CodeBound { user: place, code }, (user, code))),
+        _ if is_bound => Ok(Usable { place, user, code, is_bound }),
+        CodeStatus::Open => Ok(Usable { place, user, code, is_bound }),
         _ => Err(Problem::UploadCodeInvalid),
     }
 }
 
-/// Whether a user may upload for a case.
-fn is_open(case: &Case, user: u32) -> bool {
-    case.user == user && case.upload.is_none() && !case.undone
+/// Binds an upload code to the user who types it, if it is a code or a short code of this user. The
+/// same again, until something is uploaded.
+///
+/// # Errors
+/// [`Problem::UploadCodeInvalid`], whatever is wrong with the code: unknown, used, revoked or
+/// another user's.
+pub fn bind(
+    state: &State,
+    keys: CodeKeys<'_>,
+    context: RequestContext,
+    typed: TypedCode<'_>,
+) -> Judgement<(UserId, CodeId)> {
+    let usable = usable(state, keys, context, typed)?;
+    let case = state.bluetrace.as_ref().and_then(|known| known.cases.by_code(usable.code));
+    if case.is_some_and(|(_, case)| case.upload.is_some()) {
+        return Err(Problem::UploadCodeInvalid);
+    }
+    let events = usable.binding().collect();
+    Ok(Decision { events, answer: (usable.user, usable.code) })
+}
+
+/// What a user's phone broadcast on a date, as elements that the authority has derived. There are
+/// none of a date whose key is gone.
+#[derive(Clone, Debug)]
+pub struct DerivedDate {
+    /// The UTC date.
+    pub date: Date,
+    /// The elements.
+    pub elements: Vec<[u8; 32]>,
+}
+
+/// Accepts a report of what a user's phone broadcast, by an upload code of the user. The same dates
+/// again get the first answer.
+///
+/// # Errors
+/// As [`bind`]; [`Problem::NoItems`], by the index of each date, if none can be published.
+pub fn publish_ids(
+    state: &State,
+    keys: CodeKeys<'_>,
+    context: RequestContext,
+    typed: TypedCode<'_>,
+    derived: &[DerivedDate],
+) -> Judgement<ReportAnswer> {
+    let usable = usable(state, keys, context, typed)?;
+    let dates: Vec<u8> =
+        derived.iter().flat_map(|derived| derived.date.days().to_be_bytes()).collect();
+    let payload = Digest::of(&dates).0;
+    if let Some((_, first)) = state.reports.by_code(usable.code) {
+        return match first.payload == payload {
+            true => Ok(Decision::nothing(ReportAnswer::new(
+                &first.tracking,
+                first.accepted,
+                &first.problems,
+            ))),
+            false => Err(Problem::UploadCodeInvalid),
+        };
+    }
+    // Whether others may report raw elements is another question.
+    let rules = ItemRules { raw: true, ..state.policy.items() };
+    let (mut items, mut problems) = (Vec::new(), Vec::new());
+    for (index, DerivedDate { date, elements }) in (0..).zip(derived) {
+        let raw = |element: &[u8; 32]| Item::Raw { date: *date, element: Element::from(*element) };
+        let of_date = elements.first().map(raw).ok_or(ItemProblem::DateTooOld);
+        match of_date.and_then(|item| item.validate(&rules, context.now)) {
+            Ok(()) => items.extend(elements.iter().map(raw)),
+            Err(problem) => problems.push((index, problem)),
+        }
+    }
+    if items.is_empty() {
+        return Err(Problem::NoItems { problems });
+    }
+    let mut tracking = TrackingId::default();
+    tracking.copy_from_slice(&context.random[..16]);
+    let answer = ReportAnswer::new(&tracking, items.len() as u32, &problems);
+    let code = usable.code;
+    let report = ReportAccepted { code, payload, tracking, items, problems };
+    let events = usable.binding().chain([report.into()]).collect();
+    Ok(Decision { events, answer })
+}
+
+/// The event that retracts what was published by codes.
+pub(super) fn retraction(state: &State, codes: impl Iterator<Item = CodeId>) -> Option<Event> {
+    let reports: Vec<u64> = codes.filter_map(|code| Some(state.reports.by_code(code)?.0)).collect();
+    let selection = "a user of BlueTrace withdrew, or a code was revoked".to_owned();
+    let retract = Correction { act: Act::Retract, reports, selection };
+    (!retract.reports.is_empty()).then(|| retract.into())
 }
 
 /// What a phone has uploaded, without duplicates, each part in order.
@@ -317,15 +422,16 @@ pub fn purge_bluetrace(state: &State) -> Judgement<usize> {
     let steady = steady_time(state, bluetrace);
     let over = erasable(bluetrace, steady);
     if !over.is_empty() {
-        let is_in_force = |code: &CodeId| {
+        let stays_used = |code: &CodeId| {
             let provider = state.providers.get(&code.provider);
             // A report may still wait in a spool that arrived before its code expired.
             let last = state.last_tick.map_or(0, |last| last.time);
             let since = last.saturating_sub(LONGEST_WAIT);
             provider.is_some_and(|provider| provider.is_in_force(*code, since))
+                || state.reports.by_code(*code).is_some()
         };
         let mut used: Vec<CodeId> =
-            over.iter().filter_map(|(_, code)| *code).filter(is_in_force).collect();
+            over.iter().filter_map(|(_, code)| *code).filter(stays_used).collect();
         used.sort_unstable();
         used.dedup();
         let mut positions: Vec<u64> = over.iter().map(|(position, _)| *position).collect();

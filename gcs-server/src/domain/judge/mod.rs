@@ -13,9 +13,9 @@ mod spooled;
 mod tokens;
 
 pub use bluetrace::{
-    AuthorityIdentity, KEPT_DAYS, ReceivedUpload, Registered, TypedCode, bind, expect_authority,
-    make_short_code, purge_bluetrace, register, replace_tracer_token, see_case, upload, user,
-    withdraw,
+    AuthorityIdentity, CodeKeys, DerivedDate, KEPT_DAYS, ReceivedUpload, Registered, TypedCode,
+    bind, expect_authority, make_short_code, publish_ids, purge_bluetrace, register,
+    replace_tracer_token, see_case, upload, user, withdraw,
 };
 pub(crate) use corrections::parse_tracking;
 pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};

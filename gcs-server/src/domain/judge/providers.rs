@@ -2,6 +2,7 @@
 
 use gcs_core::report::{Code, MAX_PROVIDER, ProviderKey};
 
+use super::bluetrace::retraction;
 use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
 use super::{Decision, Judgement, RequestContext};
@@ -230,7 +231,8 @@ pub fn close_range(
     Ok(Decision::one(RangeClosed { provider: number, generation, first }, ()))
 }
 
-/// Revokes one unused code; or one that was used for an upload of BlueTrace, which is undone.
+/// Revokes one unused code; or one that was used in BlueTrace, whose upload is undone, and whose
+/// publication retracted.
 ///
 /// # Errors
 /// A code that is not authentic, not open yet, used for a report, or expired.
@@ -258,7 +260,11 @@ fn undo_upload(state: &State, code: CodeId) -> Judgement<()> {
     let bluetrace = state.bluetrace.as_ref();
     match bluetrace.and_then(|bluetrace| bluetrace.cases.by_code(code)) {
         Some((_, case)) if case.undone => Ok(Decision::nothing(())),
-        Some((case, _)) => Ok(Decision::one(UploadUndone { case }, ())),
+        Some((position, case)) => {
+            let retraction = retraction(state, std::iter::once(case.code));
+            let undone = UploadUndone { case: position }.into();
+            Ok(Decision { events: retraction.into_iter().chain([undone]).collect(), answer: () })
+        }
         None => Err(Problem::CodeSpent),
     }
 }

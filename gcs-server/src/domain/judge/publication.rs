@@ -256,7 +256,9 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
     let since = last.time.saturating_sub(LONGEST_WAIT);
     let counts = |code: &CodeId| {
         let provider = state.providers.get(&code.provider);
+        let is_bound = |state: &State| state.bluetrace.as_ref()?.cases.by_code(*code).map(drop);
         provider.is_some_and(|provider| provider.is_in_force(*code, since))
+            || is_bound(state).is_some()
     };
     let mut used: Vec<CodeId> = old.into_iter().map(|(_, code)| code).filter(counts).collect();
     used.sort_unstable();

@@ -6,25 +6,30 @@
 //! are found below any project and region too.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _, post, web};
+use actix_web::{
+    FromRequest as _, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _, post, web,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::uploads::upload_token;
+use super::unwrap::Envelope;
+use super::uploads::{accept, upload_token};
 use super::users::{Pin, temp_ids};
 use super::{Phone, Services};
+use crate::bluetrace::MAX_UPLOAD_BYTES;
 use crate::domain::problem::Problem;
-use crate::http::body::Json;
+use crate::http::body::{Json, take_pieces};
 use crate::http::not_stored;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
-        .service(get_temp_ids)
-        .service(get_broadcast_message)
-        .service(get_handshake_pin)
-        .service(get_upload_token)
+        .service(call_get_temp_ids)
+        .service(call_get_broadcast_message)
+        .service(call_get_handshake_pin)
+        .service(call_get_upload_token)
+        .service(call_process_uploaded_data)
         .service(any_origin);
 }
 
@@ -133,13 +138,55 @@ macro_rules! callables {
 
 callables! {
     /// Get your TempIDs, as OpenTrace's apps do
-    get_temp_ids "getTempIDs" "/bluetrace/callable/getTempIDs";
+    call_get_temp_ids "getTempIDs" "/bluetrace/callable/getTempIDs";
     /// Get the TempID of now, as early apps for iOS do
-    get_broadcast_message "getBroadcastMessage" "/bluetrace/callable/getBroadcastMessage";
+    call_get_broadcast_message "getBroadcastMessage" "/bluetrace/callable/getBroadcastMessage";
     /// Get your PIN, as OpenTrace's apps do
-    get_handshake_pin "getHandshakePin" "/bluetrace/callable/getHandshakePin";
+    call_get_handshake_pin "getHandshakePin" "/bluetrace/callable/getHandshakePin";
     /// Get a token for an upload, as OpenTrace's apps do
-    get_upload_token "getUploadToken" "/bluetrace/callable/getUploadToken";
+    call_get_upload_token "getUploadToken" "/bluetrace/callable/getUploadToken";
+}
+
+/// Upload what your phone has recorded, in an envelope
+///
+/// In OpenTrace a file that an app puts into a bucket triggers the function of this name.
+#[utoipa::path(
+    operation_id = "call_process_uploaded_data",
+    tag = "opentrace",
+    security(("user" = [])),
+    request_body = CallableRequest,
+    responses(
+        (status = 200, description = "The result", body = CallableAnswer<serde_json::Value>),
+        (status = 401, description = "UNAUTHENTICATED", body = CallableError),
+    ),
+)]
+#[post("/bluetrace/callable/processUploadedData")]
+async fn call_process_uploaded_data(
+    request: HttpRequest,
+    service: Services,
+    phone: Result<Phone, Problem>,
+    payload: web::Payload,
+) -> HttpResponse {
+    envelope(process(&request, &service, phone, payload).await)
+}
+
+async fn process(
+    request: &HttpRequest,
+    service: &Services,
+    phone: Result<Phone, Problem>,
+    payload: web::Payload,
+) -> Result<serde_json::Value, Problem> {
+    let phone = phone?;
+    let mut judge = phone.authority.upload_judge(service.clock.now());
+    let mut envelope = Envelope::default();
+    let _share = take_pieces(request, payload, MAX_UPLOAD_BYTES, |bytes| {
+        envelope.read(&bytes, |bytes| judge.read(bytes))?;
+        Ok(judge.memory())
+    })
+    .await?;
+    envelope.finish()?;
+    let verdicts = accept(service, &phone, judge.finish()?).await?;
+    Ok(json!({ "status": "SUCCESS", "verdicts": verdicts }))
 }
 
 /// Call a function, as an app does whose origin for functions was replaced
@@ -149,7 +196,7 @@ callables! {
     params(
         ("project" = String, Path, description = "Any name"),
         ("region" = String, Path, description = "Any name"),
-        ("name" = String, Path, description = "`getTempIDs`, `getBroadcastMessage`, `getHandshakePin` or `getUploadToken`"),
+        ("name" = String, Path, description = "`getTempIDs`, `getBroadcastMessage`, `getHandshakePin`, `getUploadToken` or `processUploadedData`"),
     ),
     security(("user" = [])),
     request_body = CallableRequest,
@@ -161,11 +208,15 @@ callables! {
 )]
 #[post("/bluetrace/callable/{project}/{region}/{name}")]
 async fn any_origin(
-    _: HttpRequest,
+    request: HttpRequest,
     service: Services,
     path: web::Path<(String, String, String)>,
     phone: Result<Phone, Problem>,
-    request: Result<Json<CallableRequest>, Problem>,
+    payload: web::Payload,
 ) -> HttpResponse {
-    envelope(call(&path.2, &service, (phone, request)).await)
+    if path.2 == "processUploadedData" {
+        return envelope(process(&request, &service, phone, payload).await);
+    }
+    let json = Json::from_request(&request, &mut payload.into_inner()).await;
+    envelope(call(&path.2, &service, (phone, json)).await)
 }

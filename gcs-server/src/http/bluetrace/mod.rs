@@ -3,7 +3,7 @@
 //! | listener | module | paths |
 //! |---|---|---|
 //! | public | `users` | `/bluetrace/v1/passwords`, `users`, `withdrawal`, `temp-ids`, `pin` |
-//! | public | `uploads` | `/bluetrace/v1/upload-tokens`, `uploads` |
+//! | public | `uploads` | `/bluetrace/v1/upload-tokens`, `uploads`, `publications` |
 //! | public | `callables` | `/bluetrace/callable`: what OpenTrace's apps call |
 //! | private | `codes` | `/bluetrace/v1/provider` |
 //! | private | `tracers` | `/bluetrace/v1/tracer`, `/bluetrace/v1/admin/tracer-token` |
@@ -11,6 +11,7 @@
 mod callables;
 mod codes;
 mod tracers;
+mod unwrap;
 mod uploads;
 mod users;
 

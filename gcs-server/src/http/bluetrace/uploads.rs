@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
+use gcs_core::Date;
 use gcs_core::identifiers::bluetrace::TOKEN_SECONDS;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,13 +12,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::{Phone, Services};
 use crate::bluetrace::{JudgedUpload, MAX_UPLOAD_BYTES};
 use crate::domain::events::VerdictCounts;
-use crate::domain::judge::{self, TypedCode};
+use crate::domain::judge::{self, CodeKeys, DerivedDate, Judgement, RequestContext, TypedCode};
 use crate::domain::problem::Problem;
+use crate::domain::state::State;
 use crate::http::body::{Json, take_pieces};
 use crate::http::{Answer, not_stored};
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(new_upload_token).service(upload);
+    config.service(new_upload_token).service(upload).service(publish);
 }
 
 /// An upload code.
@@ -39,26 +41,36 @@ struct UploadTokenAnswer {
     valid_seconds: u64,
 }
 
+/// Judges what was typed as an upload code, within the limits of its user.
+async fn use_code<T: Send + 'static>(
+    service: &Services,
+    phone: &Phone,
+    typed: String,
+    judge: impl Fn(&State, CodeKeys<'_>, RequestContext, TypedCode<'_>) -> Judgement<T> + Send + 'static,
+) -> Result<T, Problem> {
+    let Phone { authority, token, place, .. } = phone;
+    authority.try_code(*place, service.clock.now())?;
+    let (keys, token, of) = (Arc::clone(&service.keys), *token, Arc::clone(authority));
+    let judge = move |state: &State, context| {
+        let keys = CodeKeys { keys: &keys, short_codes: &of.keys().short_code };
+        judge(state, keys, context, TypedCode { token: &token, text: &typed })
+    };
+    let judged = service.node.act(judge).await;
+    if !matches!(judged, Err(Problem::UploadCodeInvalid)) {
+        authority.take_back_try(*place);
+    }
+    judged
+}
+
 /// The upload token of a phone's user, for a code that was typed.
 pub(super) async fn upload_token(
     service: &Services,
     phone: &Phone,
     typed: String,
 ) -> Result<String, Problem> {
-    let Phone { authority, token, place, .. } = phone;
-    authority.try_code(*place, service.clock.now())?;
-    let (keys, token, of) = (Arc::clone(&service.keys), *token, Arc::clone(authority));
-    let bind = move |state: &_, context| {
-        let typed = TypedCode { token: &token, text: &typed };
-        judge::bind(state, &keys, &of.keys().short_code, context, typed)
-    };
-    let bound = service.node.act(bind).await;
-    if !matches!(bound, Err(Problem::UploadCodeInvalid)) {
-        authority.take_back_try(*place);
-    }
-    let (user, code) = bound?;
+    let (user, code) = use_code(service, phone, typed, judge::bind).await?;
     let now_ms = service.clock.now_ms();
-    let made = authority.upload_token(user, code, now_ms, &service.random);
+    let made = phone.authority.upload_token(user, code, now_ms, &service.random);
     made.map_err(|_| Problem::Internal)
 }
 
@@ -195,5 +207,64 @@ async fn upload(
     })
     .await?;
     let answer = accept(&service, &phone, judge.finish()?).await?;
+    Ok(not_stored(HttpResponse::Created(), &answer))
+}
+
+/// What to publish of a user, and by which code.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PublicationRequest {
+    /// An upload code, as it was typed.
+    #[schema(example = "01A0-0Z92-6H3S-GEV5")]
+    code: String,
+    /// The UTC dates, as YYYY-MM-DD: 1 to 21 of them, each once.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 21, example = json!(["2026-01-05"]))]
+    dates: Vec<Date>,
+}
+
+/// Largest number of dates of a publication.
+const MOST_DATES: usize = 21;
+
+/// Publish what your phone has broadcast
+///
+/// Nothing that your phone heard is sent: the authority derives your TempIDs of these dates, until now, and publishes
+/// them as a report. Phones that heard them find that out themselves. With this you consent to that. When you withdraw,
+/// or the code is revoked, they are retracted. The same code and dates get the same answer; the same code may bring one upload too.
+/// `problems` names dates by their index.
+#[utoipa::path(
+    operation_id = "publish_ids",
+    tag = "bluetrace",
+    security(("user" = [])),
+    request_body = PublicationRequest,
+    responses(
+        (status = 201, description = "It is accepted and on disk; `GET /v1/reports/{tracking_id}` says when it is published",
+         body = crate::http::public::reports::ReportAnswer),
+        (status = 400, description = "json_invalid, json_shape, body_incomplete; parameter_invalid: none, too many, or a date twice"),
+        (status = 403, description = "upload_code_invalid"),
+        (status = 422, description = "no_items: none of the dates can be published, and `problems` says why"),
+        (status = 429, description = "limit_reached: `Retry-After` says when to try again"),
+        (status = 503, description = "storage_unavailable, clock_doubt, bluetrace_keys, read_only, log_unusable, unavailable"),
+    ),
+)]
+#[post("/bluetrace/v1/publications")]
+async fn publish(
+    service: Services,
+    phone: Phone,
+    Json(PublicationRequest { code, mut dates }): Json<PublicationRequest>,
+) -> Answer {
+    let sent = dates.len();
+    dates.sort_unstable();
+    dates.dedup();
+    if dates.is_empty() || dates.len() != sent || sent > MOST_DATES {
+        let what = "`dates` has 1 to 21 dates, each once";
+        return Err(Problem::ParameterInvalid { what });
+    }
+    let now = service.clock.now();
+    let derive = |date| phone.authority.derive(&phone.user, date, now);
+    let derived: Vec<DerivedDate> = dates.into_iter().map(derive).collect();
+    let publish = move |state: &State, keys: CodeKeys<'_>, context, typed: TypedCode<'_>| {
+        judge::publish_ids(state, keys, context, typed, &derived)
+    };
+    let answer = use_code(&service, &phone, code, publish).await?;
     Ok(not_stored(HttpResponse::Created(), &answer))
 }

@@ -82,7 +82,7 @@ enum WireItem {
 /// The answer to a report.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "for the document: gcs-core writes it")]
-struct ReportAnswer {
+pub(crate) struct ReportAnswer {
     /// The number with which the report's status is asked for: 32 hexadecimal digits.
     #[schema(pattern = "^[0-9a-f]{32}$", example = "6f1ed002ab5595859014ebf0951522d9")]
     tracking_id: String,

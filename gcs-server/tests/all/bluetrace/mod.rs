@@ -1,6 +1,7 @@
 //! BlueTrace over HTTP, on the real server.
 
 mod off;
+mod publishing;
 mod retention;
 mod temp_ids;
 mod tracers;

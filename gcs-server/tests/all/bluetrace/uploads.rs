@@ -248,3 +248,64 @@ fn times_of_every_kind_and_files_that_are_wrong() {
     assert_eq!(seen["encounters"].as_array().unwrap().len(), 1);
     assert_eq!(seen["encounters"][0]["sightings"], 1);
 }
+
+#[test]
+fn a_callable_takes_an_upload_in_its_envelope() {
+    let authority = Authority::new();
+    let [phone, met] = authority.phones();
+    let (_, codes) = authority.upload_codes(2);
+    let records = json!([{ "timestamp": authority.home.now(), "msg": authority.heard(&met) }]);
+    for (name, code) in [("processUploadedData", &codes[0]), ("p/r/processUploadedData", &codes[1])]
+    {
+        let token = authority.call(&phone, "getUploadToken", json!(code)).ok();
+        let data = json!({ "token": token["result"]["token"], "records": records, "events": [] });
+        let answer = authority.call(&phone, name, data.clone()).ok();
+        assert_eq!(answer["result"]["status"], "SUCCESS");
+        assert_eq!(verdicts(&answer["result"]["verdicts"]), [1, 0, 0, 0, 0, 0]);
+        assert_eq!(authority.call(&phone, name, data).ok(), answer);
+        let bare = authority.of(&phone, "POST", &format!("/bluetrace/callable/{name}"), "{}");
+        assert_eq!(
+            (bare.status, &bare.json()["error"]["status"]),
+            (400, &json!("INVALID_ARGUMENT"))
+        );
+        let wrong = authority.call(&phone, name, json!({ "token": "t", "records": [] }));
+        assert_eq!(
+            (wrong.status, &wrong.json()["error"]["status"]),
+            (403, &json!("PERMISSION_DENIED"))
+        );
+    }
+}
+
+/// Nothing is stored by halves: what is too large, or is cut short on its way, has changed nothing.
+#[test]
+fn an_upload_that_is_too_large_or_cut_short_changes_nothing() {
+    use std::io::{Read as _, Write as _};
+    let authority = Authority::new();
+    let [phone] = authority.phones();
+    let (_, codes) = authority.upload_codes(1);
+    let upload = token(&authority, &phone, &codes[0]);
+    let before = authority.events().len();
+    let send = |length: usize, body: &str| {
+        let mut stream = std::net::TcpStream::connect(authority.public).unwrap();
+        let head = format!(
+            "POST /bluetrace/v1/uploads HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {length}\r\n\r\n{body}",
+            phone.token
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        let _cut = stream.read_to_string(&mut answer);
+        answer
+    };
+    let answer = send(65 << 20, "");
+    assert!(answer.contains("413") && answer.contains("too_large"), "{answer}");
+    let body = format!(r#"{{"token":"{upload}","records":[]}}"#);
+    let answer = send(body.len() + 10, &body);
+    assert!(!answer.contains(" 201 "), "{answer}");
+    let many: Vec<String> = (0..300_001).map(|time| format!(r#"{{"timestamp":{time}}}"#)).collect();
+    let body = format!(r#"{{"token":"{upload}","records":[{}]}}"#, many.join(","));
+    let refused = authority.of(&phone, "POST", "/bluetrace/v1/uploads", &body).refused();
+    assert_eq!(refused, (422, "upload_invalid".into()));
+    assert_eq!(authority.events().len(), before);
+    authority.upload(&phone, &upload, &json!([])).ok();
+}

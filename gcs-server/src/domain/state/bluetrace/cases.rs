@@ -79,6 +79,16 @@ impl Cases {
         self.by_position.iter().map(|(position, case)| (*position, case))
     }
 
+    /// The cases of a user.
+    pub fn of_user(&self, user: u32) -> impl Iterator<Item = &Case> {
+        self.positions_of(user).filter_map(|position| self.by_position.get(&position))
+    }
+
+    /// Positions of a user's cases.
+    pub(super) fn positions_of(&self, user: u32) -> impl Iterator<Item = u64> {
+        self.by_user.range((user, 0)..=(user, u64::MAX)).map(|(_, position)| *position)
+    }
+
     pub(super) fn add(&mut self, position: u64, case: Case) {
         self.by_code.insert(case.code, position);
         self.by_user.insert((case.user, position));
@@ -90,11 +100,6 @@ impl Cases {
         self.by_code.remove(&case.code);
         self.by_user.remove(&(case.user, position));
         Some(case)
-    }
-
-    /// Positions of a user's cases.
-    pub(super) fn of_user(&self, user: u32) -> Vec<u64> {
-        self.by_user.range((user, 0)..=(user, u64::MAX)).map(|(_, position)| *position).collect()
     }
 
     /// Adds an upload with its first piece.

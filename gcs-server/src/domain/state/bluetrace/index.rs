@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Number of parts. A copy shares all of them, and a change afterwards copies one.
 const PARTS: usize = 1024;
 
-/// Users by a key that each has for itself: about 20 bytes a user.
+/// Users by a key that each has for itself: about 25 bytes a user.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index(Vec<Arc<BTreeMap<u64, u32>>>);
 

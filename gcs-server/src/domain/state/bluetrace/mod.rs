@@ -64,7 +64,7 @@ impl BlueTrace {
     fn withdraw(&mut self, user: u32) {
         let Some(gone) = self.users.remove(user) else { return };
         self.unneeded.extend([(gone.registered, None), (gone.token_set, None)]);
-        for position in self.cases.of_user(user) {
+        for position in self.cases.positions_of(user).collect::<Vec<_>>() {
             self.end_case(position);
         }
         self.end_short_codes(|made| made.user == user);

@@ -28,7 +28,8 @@ pub struct User {
 }
 
 /// All users, by their places among the registrations of the log, from 0. A user takes 80 bytes,
-/// and some 60 in the indexes; whoever has withdrawn, 80.
+/// and some 75 in the indexes: 154 bytes were measured with 2 million users. Whoever has withdrawn
+/// takes 80.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
     chunks: Vec<Arc<Vec<User>>>,
