@@ -12,6 +12,7 @@ pub mod mend;
 pub mod policy;
 pub mod problem;
 pub mod report_status;
+pub mod revision;
 pub mod spooled;
 pub mod state;
 pub mod token;

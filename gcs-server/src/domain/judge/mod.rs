@@ -4,6 +4,7 @@
 //! the log and applies them to the state.
 
 mod corrections;
+mod exposures;
 mod providers;
 mod publication;
 mod reports;
@@ -13,6 +14,7 @@ mod tokens;
 
 pub(crate) use corrections::parse_tracking;
 pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};
+pub use exposures::{PublishAnswer, publish_keys};
 pub use providers::{
     MAX_RANGE, UnspentCodes, active, add_provider, close_range, open_range, provider, raise_key,
     revoke_code, set_provider_token, set_status, unspent_codes,

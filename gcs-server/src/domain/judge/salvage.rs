@@ -11,7 +11,7 @@ use super::{Decision, Recovery, RequestContext, recover};
 use crate::domain::events::{
     BackendTokenSet, BodiesLost, CodeRevoked, Deployment, Event, FirstPolicySet, KeyListSet,
     LogMoved, LogRecovered, OperatorTokenSet, PolicySet, PresentRangeClosed, ProviderKeyRaised,
-    ProviderStatus, ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed,
+    ProviderStatus, ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed, SecondPolicySet,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -42,7 +42,11 @@ impl LostBody {
     pub fn is_needed(&self) -> bool {
         matches!(
             self.kind,
-            Deployment::KIND | FirstPolicySet::KIND | PolicySet::KIND | LogMoved::KIND
+            Deployment::KIND
+                | FirstPolicySet::KIND
+                | SecondPolicySet::KIND
+                | PolicySet::KIND
+                | LogMoved::KIND
         )
     }
 
