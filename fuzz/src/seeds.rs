@@ -2,14 +2,16 @@
 
 use data_encoding::BASE64;
 use gcs_core::files::{Path, Table};
+use gcs_core::identifiers::dp3t::HybridWindow;
+use gcs_core::identifiers::tcn::{MemoType, ReportAuthorizationKey};
 use gcs_core::publish::{Publisher, PublisherSettings};
-use gcs_core::report::{Code, ProviderKey};
+use gcs_core::report::{Code, GaenKey, ProviderKey};
 use gcs_core::report::{Item, ItemProblem};
 use gcs_core::{Delta, HashRange, Salt, Set};
 use gcs_server::domain::events;
 use gcs_server::domain::events::CodeId;
 use gcs_server::domain::events::Event;
-use gcs_server::domain::policy::{FirstPolicy, Policy};
+use gcs_server::domain::policy::{FirstPolicy, Policy, SecondPolicy};
 
 use crate::history::{History, Tick, before, keys};
 use crate::identifiers;
@@ -281,15 +283,67 @@ fn code() -> String {
     Code::issue(&key, 300, 77).expect("small numbers").to_string()
 }
 
-/// Bodies of reports: both kinds of items, and every kind of value that is no item.
+/// An item of each kind.
+fn items() -> [Item; 6] {
+    let key = ReportAuthorizationKey::new([4; 32]);
+    let report = key.report(2, 9, MemoType::CoEpi, b"memo").expect("a short memo");
+    let key = GaenKey { days_since_onset: Some(-3), ..GaenKey::new([3; 16], 2_946_240, 144) };
+    let windows = HybridWindow::FourHours;
+    [
+        Item::Dp3tUnlinkable { epoch: 1_965_000, seed: [5; 32] },
+        Item::Raw { date: date(0), element: vec![6; 16].into() },
+        Item::Dp3tLowCost { date: date(0), key: [1; 32] },
+        Item::Dp3tHybrid { windows, window: 122_760, seed: [2; 16] },
+        Item::Tcn { date: date(0), report },
+        Item::Gaen(key),
+    ]
+}
+
+/// Bodies of reports: every kind of item, and every kind of value that is no item.
 fn reports() -> impl Iterator<Item = String> {
     let code = code();
     let seed = BASE64.encode(&[5; 32]);
     let seed = format!(r#"{{"kind":"dp3t-unlinkable","epoch":1965000,"seed":"{seed}"}}"#);
     let raw =
         format!(r#"{{"kind":"raw","date":"2026-01-05","element":"{}"}}"#, BASE64.encode(&[6; 16]));
-    let items = ["".to_owned(), seed.clone(), raw.clone(), format!("{seed},{raw},null,[[1]],{{}}")];
-    items.into_iter().map(move |items| format!(r#"{{"code":"{code}","items":[{items}]}}"#))
+    let of_kind = |item: &Item| serde_json::to_string(item).expect("an item");
+    let mut items =
+        vec!["".to_owned(), seed.clone(), raw.clone(), format!("{seed},{raw},null,[[1]],{{}}")];
+    items.extend(self::items()[2..].iter().map(of_kind));
+    let published = publication(&code);
+    let reports =
+        items.into_iter().map(move |items| format!(r#"{{"code":"{code}","items":[{items}]}}"#));
+    reports.chain([published])
+}
+
+/// A body as apps send it to Apple's and Google's key server.
+fn publication(code: &str) -> String {
+    let key = |byte, start| {
+        let key = BASE64.encode(&[byte; 16]);
+        format!(
+            r#"{{"key":"{key}","rollingStartNumber":{start},"rollingPeriod":144,"transmissionRisk":3}}"#
+        )
+    };
+    let keys = [key(1, 2_946_240), key(2, 2_946_384), key(3, 2_946_384)].join(",");
+    format!(
+        r#"{{"temporaryExposureKeys":[{keys}],"healthAuthorityID":"x","verificationPayload":"{code}","hmacKey":"","symptomOnsetInterval":2946000,"traveler":false,"revisionToken":"AAAA","padding":"AAAA","reportType":"likely"}}"#
+    )
+}
+
+fn second_policy() -> SecondPolicy {
+    SecondPolicy {
+        rate_bits: 20,
+        expected_per_date: 1000,
+        interval: 900,
+        min_reports: 10,
+        max_hold: 7200,
+        retention_days: 14,
+        raw: false,
+        max_items_per_date: 256,
+        max_code_days: 400,
+        max_open_codes: 100_000,
+        max_filler: 100_000,
+    }
 }
 
 fn first_policy() -> FirstPolicy {
@@ -310,8 +364,7 @@ fn first_policy() -> FirstPolicy {
 /// An event of every kind.
 fn events() -> impl Iterator<Item = Event> {
     let code = CodeId { provider: 300, generation: 2, serial: 77 };
-    let raw = Item::Raw { date: date(0), element: vec![6; 16].into() };
-    let items = vec![Item::Dp3tUnlinkable { epoch: 1_965_000, seed: [5; 32] }, raw];
+    let items = items().to_vec();
     let problems = vec![(3, ItemProblem::DateTooOld)];
     let token = [8; 32];
     let signed = "{}".to_owned();
@@ -345,6 +398,7 @@ fn events() -> impl Iterator<Item = Event> {
         events::KeyRenewed { provider: 300, generation: 2 }.into(),
         events::RangeClosed { provider: 300, generation: 2, first: 0 }.into(),
         events::FirstPolicySet { policy: first_policy() }.into(),
+        events::SecondPolicySet { policy: second_policy() }.into(),
         events::SeriesStarted { series: 2 }.into(),
     ]
     .into_iter()

@@ -1,6 +1,13 @@
 //! Inputs of the server from apps and from its own log: codes, reports, events.
 
-use gcs_core::report::{Code, MAX_ITEMS, ReceivedReport};
+use std::collections::BTreeMap;
+
+use gcs_core::Date;
+use gcs_core::identifiers::dp3t::HybridWindow;
+use gcs_core::report::{
+    Code, Item, ItemProblem, ItemRules, Kinds, MAX_ITEMS, MAX_PUBLISH_KEYS, PublishRequest,
+    ReceivedReport,
+};
 use gcs_server::domain::events::Event;
 
 /// The input is a text. If it is a code, the text that shows it is the same code, however it is
@@ -29,10 +36,39 @@ pub fn event(data: &[u8]) {
     assert_eq!(Event::decode(kind, &event.encode()), Ok(event));
 }
 
-/// The input is the body of a report. Limits hold, and the same JSON written differently is the
-/// same report.
+/// When reports arrive: the sixth of January 2026, at noon.
+const NOW: u64 = 1_767_700_800;
+
+/// What is accepted brings no more elements than it may, and those that were counted.
+fn accepted(items: &[Result<Item, ItemProblem>]) {
+    let rules = ItemRules {
+        kinds: Kinds::ALL,
+        hybrid: HybridWindow::FourHours,
+        retention_days: 14,
+        publication_delay: 9000,
+        max_elements_per_date: 300,
+    };
+    let accepted = rules.accept(items, NOW);
+    assert!(accepted.items.len() + accepted.problems.len() <= items.len());
+    let (mut counted, mut derived) = (BTreeMap::<Date, u32>::new(), BTreeMap::new());
+    for item in &accepted.items {
+        item.counts(NOW).for_each(|(date, count)| *counted.entry(date).or_default() += count);
+        item.elements(NOW).for_each(|(date, _)| *derived.entry(date).or_default() += 1);
+    }
+    counted.retain(|_, count| *count > 0);
+    assert_eq!(counted, derived);
+    assert!(derived.values().all(|count| *count <= rules.max_elements_per_date));
+}
+
+/// The input is the body of a report, or of keys that are published. Limits hold, and the same JSON
+/// written differently is the same report.
 pub fn report(data: &[u8]) {
+    if let Ok(publication) = PublishRequest::from_json(data) {
+        assert!(publication.report.items.len() <= MAX_PUBLISH_KEYS);
+        accepted(&publication.report.items);
+    }
     let Ok(submission) = ReceivedReport::from_json(data) else { return };
+    accepted(&submission.items);
     assert!(submission.items.len() <= MAX_ITEMS);
     // A value that is nested too deep for this reader is no item, and is not tested further.
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };

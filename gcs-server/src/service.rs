@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use gcs_core::Version;
 use gcs_core::files::Path;
-use gcs_core::report::{ReceivedReport, ReportAnswer};
+use gcs_core::report::{PublishRequest, ReceivedReport, ReportAnswer};
 use tokio::sync::watch;
 
 use crate::bluetrace::Authority;
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::events::TrackingId;
-use crate::domain::judge::{self, Arrival, Decision, Known, RequestContext};
+use crate::domain::judge::{self, Arrival, Decision, Known, PublishAnswer, RequestContext};
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
 use crate::domain::report_status::{ReportStatus, report_status};
+use crate::domain::revision::RevisionProblem;
 use crate::domain::spooled::{SpooledReport, is_spooled_tracking, spooled_tracking};
 use crate::domain::state::State;
 use crate::metrics::Metrics;
@@ -238,6 +240,36 @@ impl Service {
         let (provider, serial) = (received.code.provider(), received.code.serial());
         let judge = move |state: &_, context| judge::report(state, &keys, context, &received);
         self.node.act_on_code(provider, serial, judge).await
+    }
+
+    /// Accepts keys that an app publishes, while the log can be reached.
+    ///
+    /// # Errors
+    /// As [`judge::publish_keys`].
+    pub async fn publish_keys(
+        &self,
+        request: PublishRequest,
+    ) -> Result<Result<PublishAnswer, RevisionProblem>, Problem> {
+        let keys = Arc::clone(&self.keys);
+        let (provider, serial) = (request.report.code.provider(), request.report.code.serial());
+        let judge = move |state: &_, context| judge::publish_keys(state, &keys, context, &request);
+        self.node.act_on_code(provider, serial, judge).await
+    }
+
+    /// Random bytes in base64, 1024 to 2047 of them, to hide how long an answer is.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn padding(&self) -> Result<String, Problem> {
+        let mut random = self.random.ahead(2048 / 32);
+        let mut draw = || random.bytes::<32>().map_err(|_| Problem::Internal);
+        let [low, high, ..] = draw()?;
+        let length = 1024 + usize::from(u16::from_le_bytes([low, high]) % 1024);
+        let mut bytes = Vec::with_capacity(2048);
+        while bytes.len() < length {
+            bytes.extend_from_slice(&draw()?);
+        }
+        Ok(BASE64.encode(&bytes[..length]))
     }
 
     /// Holds a report in the spool.

@@ -210,6 +210,15 @@ impl LiveDate {
             || self.filler.find(element).is_some()
     }
 
+    pub(super) fn find(&self, element: &[u8]) -> Option<u32> {
+        self.elements.find(element)
+    }
+
+    pub(super) fn is_supported(&self, element: &[u8]) -> bool {
+        let support = self.find(element).and_then(|index| self.elements.support(index));
+        support.is_some_and(|support| support.reports() > 0)
+    }
+
     /// Counts what a correction of reports with these elements would change.
     pub(super) fn preview(&self, act: Act, reports: &[&[u32]]) -> Change {
         let mut times: BTreeMap<u32, u32> = BTreeMap::new();

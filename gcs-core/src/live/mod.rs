@@ -307,6 +307,22 @@ impl Live {
         self.dates.get(&date).is_some_and(|live| live.is_published(element))
     }
 
+    /// Whether a report that is not retracted has an element of a date. O(1) time.
+    pub fn is_supported(&self, date: Date, element: &[u8]) -> bool {
+        self.dates.get(&date).is_some_and(|live| live.is_supported(element))
+    }
+
+    /// Whether a report brought an element of a date, retracted or not. O(n) time for n elements of the
+    /// report.
+    pub fn brought(&self, report: u64, date: Date, element: &[u8]) -> bool {
+        let live = self.dates.get(&date).filter(|live| live.knows(report));
+        let index = live.and_then(|live| live.find(element));
+        let dates = self.reports.get(report).into_iter().flat_map(|report| &report.dates);
+        index.is_some_and(|index| {
+            dates.filter(|brought| brought.date == date).any(|of| of.elements.contains(&index))
+        })
+    }
+
     /// The dates that have not expired.
     pub fn dates(&self) -> impl Iterator<Item = (Date, &LiveDate)> + Clone {
         self.dates.iter().map(|(date, live)| (*date, live))

@@ -19,19 +19,25 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Code`], [`ProviderKey`] | one-time codes, and the key that makes them |
-//! | [`Item`] | what is reported: a seed, or an element as it was broadcast |
+//! | [`Item`], [`Kind`] | what is reported: a seed or key of some protocol, or an element as it was broadcast |
 //! | [`ReportBody`] | a report as an app sends it |
 //! | [`ReceivedReport`], [`ItemRules`] | a report as a backend reads it, and which items the backend accepts |
 //! | [`ReportAnswer`] | the answer to the app |
+//! | [`PublishRequest`] | a report as apps send it to Apple's and Google's key server |
 
 mod body;
 mod code;
 mod item;
+mod publication;
 
 pub use self::body::{
     MAX_ITEMS, MAX_REPORT_BYTES, ProblemItem, ReceivedReport, ReportAnswer, ReportBody, ReportError,
 };
 pub use self::code::{Code, CodeError, MAX_PROVIDER, MAX_SERIAL, ProviderKey};
 pub use self::item::{
-    AcceptedItems, CLOCK_SKEW, Item, ItemProblem, ItemRules, MAX_SEEDS_PER_EPOCH,
+    AcceptedItems, CLOCK_SKEW, Diagnosis, GaenKey, Item, ItemProblem, ItemRules, Kind, KindError,
+    Kinds, MAX_PER_UNIT, MAX_TCN_NUMBERS, MAX_TCN_REPORTS,
+};
+pub use self::publication::{
+    MAX_PUBLISH_BYTES, MAX_PUBLISH_KEYS, PublishRequest, PublishRequestError, ReportType,
 };

@@ -1,7 +1,9 @@
 //! The operator's commands about policy, clock, ticks, series and tokens.
 
 use clap::{Args, Subcommand};
+use gcs_core::report::{Kind, KindError};
 use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::CommandResult;
 use super::connection::{Ask, Private};
@@ -13,7 +15,9 @@ pub(super) enum PolicyCommand {
     /// Show all settings of the policy
     Show(Private),
     /// Change settings of the policy
-    #[command(after_help = "Example:\n  gcs-server policy set min_reports=10 raw=false")]
+    #[command(
+        after_help = "Example:\n  gcs-server policy set min_reports=10 kinds=dp3t-unlinkable,gaen"
+    )]
     Set(SetPolicy),
 }
 
@@ -83,14 +87,13 @@ fn set_policy(SetPolicy { settings, drop_dates, yes, server }: &SetPolicy) -> Co
         let known = policy.get_mut(name);
         let known =
             known.ok_or_else(|| format!("there is no setting {name}; see `policy show`"))?;
-        *known = serde_json::from_str(value)
-            .map_err(|_| format!("{name}: {value} is neither a number nor true or false"))?;
+        *known = like(known, value).map_err(|wrong| format!("{name}: {wrong}"))?;
     }
     let filler = filler_of_one_report(&policy);
     if filler > before.max(MUCH_FILLER) && !yes {
         return Err(format!(
             "with these settings, one report alone can bring up to {filler} random filler elements to \
-             each of its dates (before: {before}): min_reports - 1 times max_items_per_date, at most \
+             each of its dates (before: {before}): min_reports - 1 times max_elements_per_date, at most \
              max_filler. They stay until the date expires, and every phone fetches them. If that is \
              meant, add --yes"
         )
@@ -100,11 +103,24 @@ fn set_policy(SetPolicy { settings, drop_dates, yes, server }: &SetPolicy) -> Co
     client.act(&set, "The policy has been changed; `gcs-server policy show` shows it.")
 }
 
+/// A value as it is typed, of the type that the setting has.
+fn like(known: &Value, typed: &str) -> Result<Value, String> {
+    let kind = |name: &str| {
+        name.trim().parse().map(Kind::name).map_err(|wrong: KindError| wrong.to_string())
+    };
+    match known {
+        Value::String(_) => Ok(typed.into()),
+        // The only list is that of kinds.
+        Value::Array(_) => typed.split(',').map(kind).collect(),
+        _ => serde_json::from_str(typed).map_err(|_| format!("{typed} is no number")),
+    }
+}
+
 /// Filler of one report for one date that is not worth a question.
 const MUCH_FILLER: u64 = 10_000;
 
 /// See [`Policy::filler_of_one_report`]. Settings that are none bring no filler: the server refuses them.
-fn filler_of_one_report(policy: &serde_json::Value) -> u64 {
+fn filler_of_one_report(policy: &Value) -> u64 {
     Policy::deserialize(policy).map_or(0, |policy| policy.filler_of_one_report())
 }
 

@@ -1,6 +1,10 @@
 //! The commands to try a server by hand as an app or a back office does: `element`, `report`,
 //! `report-status` and `exact`.
 
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -8,7 +12,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use data_encoding::BASE64;
 use gcs_core::identifiers::dp3t;
-use gcs_core::report::{Code, Item, ReportBody};
+use gcs_core::report::{Code, Item, MAX_REPORT_BYTES};
 use gcs_core::{Date, exact};
 use serde_json::{Value, json};
 
@@ -34,11 +38,13 @@ pub(super) struct ElementArgs {
     output: OutputArgs,
 }
 
-/// A patient's report of one seed.
+/// A patient's report of one seed, or of items of any kind.
 #[derive(Args, Debug)]
 #[command(
-    group = ArgGroup::new("what").args(["seed", "random"]).required(true),
-    after_help = "Example:\n  gcs-server report --code 01A0-0Z92-6H3S-GEV5 --random",
+    group = ArgGroup::new("what").args(["seed", "random", "items"]).required(true),
+    after_help = "Examples:\n  \
+        gcs-server report --code 01A0-0Z92-6H3S-GEV5 --random\n  \
+        gcs-server report --code 01A0-0Z92-6H3S-GEV5 --items items.json",
 )]
 pub(super) struct ReportArgs {
     /// The one-time code
@@ -53,6 +59,9 @@ pub(super) struct ReportArgs {
     /// Report a random seed of two days ago
     #[arg(long, conflicts_with = "time")]
     random: bool,
+    /// Report the items of this file: a JSON list of them, as the API has it
+    #[arg(long, value_name = "FILE")]
+    items: Option<PathBuf>,
     #[command(flatten)]
     server: Public,
 }
@@ -117,8 +126,11 @@ pub(super) fn report(report: &ReportArgs) -> CommandResult {
     let client = report.server.connect()?;
     let broadcast = Broadcast::new(report.time, report.seed)?;
     let Broadcast { epoch, seed, .. } = broadcast;
-    let items = vec![Item::Dp3tUnlinkable { epoch, seed }];
-    let body = serde_json::from_slice(&ReportBody { code: report.code, items }.to_json())?;
+    let items = match &report.items {
+        Some(file) => items_of(file)?,
+        None => serde_json::to_value([Item::Dp3tUnlinkable { epoch, seed }])?,
+    };
+    let body = json!({ "code": report.code.to_string(), "items": items });
     let output = Output::stdout(SMALL)?;
     let mut answer = send(&client, &body)?;
     if answer["status"] == "received" {
@@ -136,6 +148,23 @@ pub(super) fn report(report: &ReportArgs) -> CommandResult {
     };
     output.write_after(&format!("{answer:#}\n"), done)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The items of a file, whatever they are: the server says what is wrong with them.
+fn items_of(file: &Path) -> Result<Value, Error> {
+    let named = |what: &dyn Display| format!("{}: {what}", file.display());
+    let open = File::open(file).map_err(|error| named(&error))?;
+    let mut json = Vec::new();
+    let limit = MAX_REPORT_BYTES as u64 + 1;
+    open.take(limit).read_to_end(&mut json).map_err(|error| named(&error))?;
+    if json.len() > MAX_REPORT_BYTES {
+        return Err(named(&format_args!("a report has at most {MAX_REPORT_BYTES} bytes")).into());
+    }
+    match serde_json::from_slice(&json) {
+        Ok(items @ Value::Array(_)) => Ok(items),
+        Ok(_) => Err(named(&"no list of items").into()),
+        Err(error) => Err(named(&error).into()),
+    }
 }
 
 /// Sends a report, again if no answer came: the same report gets the first answer.

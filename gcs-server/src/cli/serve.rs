@@ -5,6 +5,7 @@ use std::process::ExitCode;
 #[cfg(unix)]
 use std::sync::Arc;
 
+use gcs_core::report::Kind;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(unix)]
@@ -190,7 +191,7 @@ fn warn(config: &Config, app: &App) {
              gcs-server policy set min_reports=10"
         );
     }
-    if policy.raw {
+    if policy.kinds.has(Kind::Raw) {
         tracing::warn!("raw elements are accepted: anyone who heard an identifier can report it");
     }
     if !config.private_listen.ip().is_loopback() && config.private_tls().is_none() {

@@ -19,7 +19,7 @@ pub use self::bluetrace::{
 pub use gcs_core::live::Act;
 use gcs_core::report::{Item, ItemProblem};
 
-use crate::domain::policy::{FirstPolicy, Policy};
+use crate::domain::policy::{FirstPolicy, Policy, SecondPolicy};
 
 /// Random number of a report, by which its sender asks for its status.
 pub type TrackingId = [u8; 16];
@@ -131,8 +131,8 @@ events! {
     20 KeyRenewed;
     /// A range whose unused codes are void.
     21 RangeClosed;
-    /// New settings.
-    22 PolicySet;
+    /// New settings, as they were before `kinds`.
+    22 SecondPolicySet;
     /// A new series.
     23 SeriesStarted;
     /// What became of a report that was answered with 202, if it is no report of its own.
@@ -165,6 +165,8 @@ events! {
     37 DayKeysAdvanced;
     /// Bodies of BlueTrace's events that were erased.
     38 BlueTracePurge;
+    /// New settings.
+    40 PolicySet;
 }
 
 impl Event {
@@ -236,7 +238,15 @@ pub struct FirstPolicySet {
     pub policy: FirstPolicy,
 }
 
-/// New settings.
+/// New settings, as they were before `kinds`. New events are a [`PolicySet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondPolicySet {
+    /// All settings, changed or not.
+    pub policy: SecondPolicy,
+}
+
+/// New settings. A log that has one is read by this release and later ones only, as are the kinds of items
+/// that it lets a report have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicySet {
     /// All settings, changed or not.
@@ -563,8 +573,23 @@ mod tests {
             expires: 1_800_000_000,
         };
         round_trip(&range.into(), "0102006480a4a7da06");
+        let second = SecondPolicy {
+            rate_bits: 20,
+            expected_per_date: 1000,
+            interval: 900,
+            min_reports: 10,
+            max_hold: 7200,
+            retention_days: 14,
+            raw: false,
+            max_items_per_date: 256,
+            max_code_days: 400,
+            max_open_codes: 100_000,
+            max_filler: 100_000,
+        };
+        let second = SecondPolicySet { policy: second };
+        round_trip(&second.into(), "14e80784070aa0380e0080029003a08d06a08d06");
         let policy = PolicySet { policy: Policy::default() };
-        round_trip(&policy.into(), "14e80784070aa0380e0080029003a08d06a08d06");
+        round_trip(&policy.into(), "14e80784070aa0380e010480049003a08d06a08d0600");
         let recovered = LogRecovered { series: 300, generation: 301, void_codes: true };
         round_trip(&recovered.into(), "ac02ad0201");
         round_trip(&KeyRenewed { provider: 300, generation: 2 }.into(), "ac0202");
@@ -587,7 +612,7 @@ mod tests {
             round_trip(&of_spool(Verdict::Refused(refusal)), &golden);
         }
         let names = Event::KINDS.iter().map(|kind| Event::name_of(*kind));
-        assert!(names.clone().all(|name| name.is_some()) && names.count() == 38);
+        assert!(names.clone().all(|name| name.is_some()) && names.count() == 39);
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }
 }

@@ -127,6 +127,11 @@ impl DeploymentKeys {
         self.expand(&[b"gcs spool tracking v1", beginning])
     }
 
+    /// A value for what a revision token says that only this master key gives.
+    pub fn revision_check(&self, said: &[u8]) -> [u8; 32] {
+        self.expand(&[b"gcs revision token v1", said])
+    }
+
     fn derive(&self, label: &str) -> [u8; 32] {
         self.expand(&[label.as_bytes()])
     }

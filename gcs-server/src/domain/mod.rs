@@ -13,6 +13,7 @@ pub mod phone_number;
 pub mod policy;
 pub mod problem;
 pub mod report_status;
+pub mod revision;
 pub mod short_code;
 pub mod spooled;
 pub mod state;

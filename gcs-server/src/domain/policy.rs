@@ -1,8 +1,9 @@
 //! The policy: every setting that changes a published byte or what is accepted. It is in the
 //! log, so that every node that has the log does the same.
 
+use gcs_core::identifiers::dp3t::HybridWindow;
 use gcs_core::live::LiveSettings;
-use gcs_core::report::ItemRules;
+use gcs_core::report::{ItemRules, Kind, Kinds};
 use gcs_core::{DAY_SECONDS, ENTRY_DELAY, HashRange, publish};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -24,10 +25,12 @@ pub struct Policy {
     pub max_hold: u64,
     /// Days for which a date is published after its end; 1 to 28.
     pub retention_days: u32,
-    /// Whether raw elements are accepted. Anyone who heard one could report it.
-    pub raw: bool,
-    /// Number of items of one date in one report, at most; 1 to 4096.
-    pub max_items_per_date: u32,
+    /// The kinds of items that are accepted, at least one. Anyone who heard a raw element could report it.
+    pub kinds: Kinds,
+    /// Length of the windows of DP-3T's hybrid design in hours, 2 or 4.
+    pub hybrid_hours: u32,
+    /// Number of elements of one date in one report, at most; 1 to 4096.
+    pub max_elements_per_date: u32,
     /// Days for which a new range of codes may be valid, at most; 1 to 730.
     pub max_code_days: u32,
     /// Number of unused codes that a provider may have at once, at most; 1 to 1000000.
@@ -35,6 +38,48 @@ pub struct Policy {
     /// Number of filler elements that a date may have, at most; 0 to 10 million. Once it has them,
     /// elements that have waited for `max_hold` are published without more filler.
     pub max_filler: u32,
+    /// The health authority whose apps publish keys as they do to the key server of Apple and Google; none
+    /// does if it is empty. At most 100 bytes.
+    pub gaen_authority: String,
+}
+
+/// The settings as they were before `kinds`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "they are those of `Policy`")]
+pub struct SecondPolicy {
+    pub rate_bits: u32,
+    pub expected_per_date: u32,
+    pub interval: u64,
+    pub min_reports: u32,
+    pub max_hold: u64,
+    pub retention_days: u32,
+    pub raw: bool,
+    pub max_items_per_date: u32,
+    pub max_code_days: u32,
+    pub max_open_codes: u32,
+    pub max_filler: u32,
+}
+
+impl From<SecondPolicy> for Policy {
+    /// Every item had one element then.
+    fn from(second: SecondPolicy) -> Policy {
+        let seeds = Kinds::of(&[Kind::Dp3tUnlinkable]);
+        let all = Kinds::of(&[Kind::Dp3tUnlinkable, Kind::Raw]);
+        Policy {
+            rate_bits: second.rate_bits,
+            expected_per_date: second.expected_per_date,
+            interval: second.interval,
+            min_reports: second.min_reports,
+            max_hold: second.max_hold,
+            retention_days: second.retention_days,
+            kinds: if second.raw { all } else { seeds },
+            max_elements_per_date: second.max_items_per_date,
+            max_code_days: second.max_code_days,
+            max_open_codes: second.max_open_codes,
+            max_filler: second.max_filler,
+            ..Policy::default()
+        }
+    }
 }
 
 /// The settings as they were before `max_filler`.
@@ -55,7 +100,7 @@ pub struct FirstPolicy {
 
 impl From<FirstPolicy> for Policy {
     fn from(first: FirstPolicy) -> Policy {
-        Policy {
+        SecondPolicy {
             rate_bits: first.rate_bits,
             expected_per_date: first.expected_per_date,
             interval: first.interval,
@@ -69,6 +114,7 @@ impl From<FirstPolicy> for Policy {
             // What was published then must be computed again byte for byte.
             max_filler: u32::MAX,
         }
+        .into()
     }
 }
 
@@ -95,11 +141,13 @@ impl Default for Policy {
             min_reports: 10,
             max_hold: 2 * 3600,
             retention_days: 14,
-            raw: false,
-            max_items_per_date: 256,
+            kinds: Kinds::of(&[Kind::Dp3tUnlinkable]),
+            hybrid_hours: HybridWindow::FourHours.hours(),
+            max_elements_per_date: 512,
             max_code_days: 400,
             max_open_codes: 100_000,
             max_filler: 100_000,
+            gaen_authority: String::new(),
         }
     }
 }
@@ -110,20 +158,29 @@ impl Policy {
     /// # Errors
     /// The first setting that is out of its bounds.
     pub fn validate(&self) -> Result<(), PolicyError> {
-        let bounds: [(&'static str, u64, u64, u64); 10] = [
+        let kinds = self.kinds.iter().count() as u64;
+        let authority = self.gaen_authority.len() as u64;
+        let bounds: [(&'static str, u64, u64, u64); 13] = [
             ("rate_bits", self.rate_bits.into(), 1, 32),
             ("expected_per_date", self.expected_per_date.into(), 1, 100_000_000),
             ("interval", self.interval, 60, 21_600),
             ("min_reports", self.min_reports.into(), 1, 1000),
             ("max_hold", self.max_hold, 0, 86_400),
             ("retention_days", self.retention_days.into(), 1, 28),
-            ("max_items_per_date", self.max_items_per_date.into(), 1, 4096),
+            ("kinds (their number)", kinds, 1, Kind::ALL.len() as u64),
+            ("hybrid_hours (2 or 4)", self.hybrid_hours.into(), 2, 4),
+            ("max_elements_per_date", self.max_elements_per_date.into(), 1, 4096),
             ("max_code_days", self.max_code_days.into(), 1, 730),
             ("max_open_codes", self.max_open_codes.into(), 1, 1_000_000),
             ("max_filler", self.max_filler.into(), 0, 10_000_000),
+            ("gaen_authority (its length)", authority, 0, 100),
         ];
         match bounds.into_iter().find(|(_, got, least, most)| !(least..=most).contains(&got)) {
             Some((setting, got, least, most)) => Err(PolicyError { setting, least, most, got }),
+            None if self.hybrid_hours == 3 => {
+                let setting = "hybrid_hours (2 or 4)";
+                Err(PolicyError { setting, least: 2, most: 4, got: 3 })
+            }
             None => self.validate_plan().and_then(|()| self.validate_delay()),
         }
     }
@@ -172,8 +229,12 @@ impl Policy {
         ItemRules {
             retention_days: self.retention_days,
             publication_delay: self.publication_delay(),
-            raw: self.raw,
-            max_items_per_date: self.max_items_per_date,
+            kinds: self.kinds,
+            hybrid: match self.hybrid_hours {
+                2 => HybridWindow::TwoHours,
+                _ => HybridWindow::FourHours,
+            },
+            max_elements_per_date: self.max_elements_per_date,
         }
     }
 
@@ -190,7 +251,7 @@ impl Policy {
     /// Number of filler elements that one report alone can bring to a date, at most.
     pub fn filler_of_one_report(&self) -> u64 {
         let missing = u64::from(self.min_reports.saturating_sub(1));
-        (missing * u64::from(self.max_items_per_date)).min(self.max_filler.into())
+        (missing * u64::from(self.max_elements_per_date)).min(self.max_filler.into())
     }
 
     /// The settings that the publisher needs.
@@ -212,6 +273,14 @@ mod tests {
         assert_eq!(Policy::default().validate(), Ok(()));
         let error = Policy { retention_days: 29, ..Policy::default() }.validate().unwrap_err();
         assert_eq!(error.to_string(), "retention_days is 29; it must be 1 to 28");
+        for hybrid_hours in [0, 1, 3, 5] {
+            let error = Policy { hybrid_hours, ..Policy::default() }.validate().unwrap_err();
+            assert_eq!(error.got, u64::from(hybrid_hours));
+        }
+        assert!(Policy { kinds: Kinds::default(), ..Policy::default() }.validate().is_err());
+        assert!(
+            Policy { gaen_authority: "x".repeat(101), ..Policy::default() }.validate().is_err()
+        );
         let fine = Policy { rate_bits: 32, expected_per_date: 500_000, ..Policy::default() };
         assert_eq!(fine.validate(), Ok(()));
         let error = Policy { expected_per_date: 1_500_000, ..fine }.validate().unwrap_err();

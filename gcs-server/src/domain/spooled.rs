@@ -114,6 +114,7 @@ pub fn is_spooled_tracking(keys: &DeploymentKeys, tracking: &TrackingId, now: u6
 mod tests {
     use super::*;
     use crate::domain::keys::Secrets;
+    use gcs_core::report::GaenKey;
 
     const NOW: u64 = 1_767_571_200;
 
@@ -124,8 +125,15 @@ mod tests {
     #[test]
     fn a_report_is_read_as_it_was_kept() {
         let code = Code::issue(&keys(3).provider(300, 1), 300, 5).unwrap();
-        let item = Item::Dp3tUnlinkable { epoch: 1_762_781, seed: [2; 32] };
-        let report = ReceivedReport::new(code, vec![Ok(item), Err(ItemProblem::SeedLength)]);
+        let items = vec![
+            Ok(Item::Dp3tUnlinkable { epoch: 1_762_781, seed: [2; 32] }),
+            Err(ItemProblem::SeedLength),
+            Ok(Item::Dp3tLowCost { date: gcs_core::Date::of_time(NOW), key: [3; 32] }),
+            Ok(Item::Tcn { date: gcs_core::Date::of_time(NOW), report: vec![4; 134] }),
+            Ok(Item::Gaen(GaenKey::new([5; 16], 2_946_240, 144))),
+            Err(ItemProblem::DaysSinceOnsetInvalid),
+        ];
+        let report = ReceivedReport::new(code, items);
         let spooled = SpooledReport {
             tracking: [4; 16],
             arrived: NOW,

@@ -17,6 +17,7 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
 use super::problem::ProblemDetails;
+use super::public::publish;
 use super::public::signed::{KeyListPayload, ManifestPayload};
 use super::{Listener, etag};
 
@@ -88,7 +89,10 @@ fn described(listener: Listener) -> OpenApi {
         let operations = [&mut item.get, &mut item.put, &mut item.post];
         for operation in operations.into_iter().flatten() {
             add_role(path, operation);
-            add_problems(operation);
+            // What is sent as to another server is answered as that one answers.
+            if path != publish::PATH {
+                add_problems(operation);
+            }
         }
     }
     document

@@ -171,13 +171,20 @@ pub(super) struct ProblemItem {
 }
 
 /// What is wrong with an item: `shape` (it is no object, or has members that its kind does not
-/// have), `kind_unknown`, `epoch_invalid`, `seed_invalid`, `date_invalid`, `element_invalid` (that
-/// member is missing or is not what it must be), `seed_length` (the seed is not 32 bytes),
-/// `element_length` (the element is not 16 to 64 bytes), `raw_not_allowed` (this server does not
-/// accept items of kind `raw`), `date_too_old` (its date is not published any more, or may not be
-/// by the time at which the item would be), `date_in_future` (or its epoch is), `too_many_for_date`
-/// (the report has more items for the date than `max_items_per_date`), `too_many_for_epoch` (the
-/// report has more than 3 seeds for the epoch).
+/// have), `kind_unknown`, `epoch_invalid`, `seed_invalid`, `date_invalid`, `element_invalid`, `key_invalid`,
+/// `window_invalid`, `hours_invalid`, `report_invalid`, `rolling_start_invalid`, `rolling_period_invalid`,
+/// `transmission_risk_invalid`, `diagnosis_invalid`, `days_since_onset_invalid` (that
+/// member is missing or is not what it must be), `seed_length`, `key_length` (it is not as long as a seed or
+/// key of its kind),
+/// `element_length` (the element is not 16 to 64 bytes), `kind_not_allowed` (this server does not
+/// accept items of this kind; `raw_not_allowed` in answers of earlier releases), `hours_not_allowed` (it
+/// accepts windows of another length), `date_too_old` (its date is not published any more, or may not be
+/// by the time at which the item would be), `date_in_future` (it begins in the future), `window_open` (the
+/// window is not over), `too_many_for_date`
+/// (the report would bring more elements of the date than `max_elements_per_date`, or has more than 24 TCN
+/// reports for it), `too_many_for_epoch`, `too_many_for_window`, `too_many_keys` (the
+/// report has more than 3 seeds for the epoch or window, or keys for one date, or keys with one start),
+/// `span_too_long` (the TCN report is of more than 72 numbers), `signature_wrong`.
 #[derive(ToSchema)]
 #[schema(as = ItemProblem, rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the document: gcs-core writes it")]
@@ -195,6 +202,23 @@ enum ItemProblemName {
     SeedInvalid,
     DateInvalid,
     ElementInvalid,
+    KindNotAllowed,
+    KeyInvalid,
+    KeyLength,
+    WindowInvalid,
+    HoursInvalid,
+    HoursNotAllowed,
+    WindowOpen,
+    TooManyForWindow,
+    TooManyKeys,
+    ReportInvalid,
+    SpanTooLong,
+    SignatureWrong,
+    RollingStartInvalid,
+    RollingPeriodInvalid,
+    TransmissionRiskInvalid,
+    DiagnosisInvalid,
+    DaysSinceOnsetInvalid,
 }
 
 impl From<&Problem> for ProblemDetails {

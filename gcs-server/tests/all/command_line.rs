@@ -462,7 +462,7 @@ fn a_report_is_made_and_followed_on_the_command_line() {
     let operator = server.operator.clone();
     let provider = server.json(&operator, &["provider", "add", "City hospital"]);
     let provider = provider["token"].as_str().unwrap();
-    let sheet = server.command(provider, &["codes", "open", "--count", "2"]).output().unwrap();
+    let sheet = server.command(provider, &["codes", "open", "--count", "3"]).output().unwrap();
     let sheet = text(&sheet.stdout);
     let codes: Vec<&str> = sheet.lines().skip(1).collect();
 
@@ -483,6 +483,21 @@ fn a_report_is_made_and_followed_on_the_command_line() {
     assert!(complaint(&output.unwrap()).contains("16 symbols"));
     let random = server.json("", &["report", "--code", codes[1], "--random"]);
     assert_eq!(random["accepted"], 1);
+    // Items of any kind, as an app would send them.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("items.json");
+    let of_file = ["report", "--code", codes[2], "--items", file.to_str().unwrap()];
+    let said = || complaint(&server.command("", &of_file).output().unwrap());
+    assert!(said().contains("items.json"));
+    fs::write(&file, "{}").unwrap();
+    assert!(said().contains("no list of items"));
+    let key = broadcast["seed"].as_str().unwrap();
+    let item =
+        serde_json::json!({ "kind": "dp3t-low-cost", "date": broadcast["date"], "key": key });
+    fs::write(&file, serde_json::json!([item]).to_string()).unwrap();
+    assert!(said().contains("(422, no_items)"), "{}", said());
+    server.json(&operator, &["policy", "set", "kinds=dp3t-unlinkable,dp3t-low-cost"]);
+    assert_eq!(server.json("", &of_file)["accepted"], 1);
 
     server.json(&operator, &["tick"]);
     let id = answer["tracking_id"].as_str().unwrap();

@@ -233,7 +233,7 @@ async fn whatever_fits_into_the_memory_the_same_is_served() {
     // Check records of 100 kB and more, in several slices.
     running
         .set_policy(gcs_server::domain::policy::Policy {
-            max_items_per_date: 4096,
+            max_elements_per_date: 4096,
             ..crate::common::policy()
         })
         .await;

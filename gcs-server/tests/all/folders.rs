@@ -97,7 +97,7 @@ fn make_the_folder_of_this_release() {
     let place = folders().join(env!("CARGO_PKG_VERSION"));
     assert!(!place.exists(), "{} is there, and never changes", place.display());
     let server = Server::new();
-    server.set("max_items_per_date", json!(300));
+    server.set("max_elements_per_date", json!(300));
     let (city, village) = (server.provider("City hospital"), server.provider("Village clinic"));
     let (codes, others) = (server.codes(&city.1, 12), server.codes(&village.1, 4));
     let mut sent = Vec::new();

@@ -177,7 +177,7 @@ fn nothing_good_spends_nothing_and_one_bad_item_drops_no_other() {
 
 #[test]
 fn duplicates_are_no_error_and_the_bound_per_date_is_exact() {
-    let limit = Policy { max_items_per_date: 3, ..policy() };
+    let limit = Policy { max_elements_per_date: 3, ..policy() };
     let mut ledger = Ledger::with_codes(&limit, 10);
     let same = vec![raw(2, 1); 1000];
     let answer = ledger.submit(&submission(ledger.code(0), &same)).unwrap();
@@ -202,10 +202,11 @@ fn duplicates_are_no_error_and_the_bound_per_date_is_exact() {
 fn an_element_brought_as_seed_and_raw_goes_with_its_only_report() {
     let mut ledger = ledger();
     let seed = Item::Dp3tUnlinkable { epoch: (date(2).start() / 900) as u32, seed: [9; 32] };
-    let both = [seed.clone(), Item::Raw { date: date(2), element: seed.element() }];
+    let element = seed.elements(0).next().unwrap().1;
+    let both = [seed, Item::Raw { date: date(2), element: element.clone() }];
     let position = ledger.report(0, &both);
     ledger.tick();
-    assert_eq!(ledger.published(2).unwrap(), [seed.element()]);
+    assert_eq!(ledger.published(2).unwrap(), [element]);
     let select = judge::Selection { provider: Some(1), ..judge::Selection::default() };
     let retract = gcs_server::domain::events::Act::Retract;
     let answer =

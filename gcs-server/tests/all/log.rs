@@ -14,7 +14,7 @@ use gcs_server::domain::chain::{EventHeader, HEADER_LEN, LogError, RULES};
 use gcs_server::domain::events;
 use gcs_server::domain::events::Event;
 use gcs_server::domain::events::{Act, CodeId, ProviderStatus};
-use gcs_server::domain::policy::{FirstPolicy, Policy};
+use gcs_server::domain::policy::{FirstPolicy, SecondPolicy};
 use gcs_server::domain::state::LAYOUT;
 use gcs_server::node::{ReplayError, Replayed, Survey, TickPosition, replay};
 use gcs_server::publishing::Outbox;
@@ -301,6 +301,19 @@ fn every_kind() -> Vec<Event> {
         max_code_days: 400,
         max_open_codes: 100_000,
     };
+    let second_policy = SecondPolicy {
+        rate_bits: 20,
+        expected_per_date: 1000,
+        interval: 900,
+        min_reports: 10,
+        max_hold: 7200,
+        retention_days: 14,
+        raw: false,
+        max_items_per_date: 256,
+        max_code_days: 400,
+        max_open_codes: 100_000,
+        max_filler: 100_000,
+    };
     let of_spool = |verdict| events::SpooledReportJudged { tracking: [13; 16], verdict };
     let reinstate = events::Correction { act: Act::Reinstate, ..correction.clone() };
     let registered =
@@ -361,7 +374,7 @@ fn every_kind() -> Vec<Event> {
         status(ProviderStatus::Revoked).into(),
         events::BackendTokenSet { token: [12; 32] }.into(),
         later.into(),
-        events::PolicySet { policy: Policy::default() }.into(),
+        events::SecondPolicySet { policy: second_policy }.into(),
         events::RangeClosed { provider: 300, generation, first }.into(),
         events::KeyRenewed { provider: 300, generation: 3 }.into(),
         events::LogRecovered { series: 3, generation: 4, void_codes: false }.into(),
@@ -432,7 +445,8 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     }
     let is_known = |kind: &u16| Event::decode(*kind, &[]) != Err(events::DecodeError::UnknownKind);
     let known: BTreeSet<u16> = (0..=u16::MAX).filter(is_known).collect();
-    let kinds: BTreeSet<u16> = every_kind().iter().map(Event::kind).collect();
+    let kinds: BTreeSet<u16> =
+        every_kind().iter().chain(&crate::kinds::log::events()).map(Event::kind).collect();
     assert_eq!(kinds, known, "a kind of event is missing here");
     let mut batch = Batch { first: 1, id: [0; 16], events };
     let moved = replay(&mut Tampered(vec![batch.clone()]), None, |_, _| Ok(())).unwrap_err();
@@ -450,7 +464,7 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     assert_eq!(
         (LAYOUT, digests[31].as_str(), digests[44].as_str()),
         (
-            1,
+            2,
             "77b5a751f2433b4434d00466bc0682b980a1bb1036fe4f5ace8779011a029f45",
             "e283d46c960dedc34fcabaf9c24476e09de04d6993f21131cb8f7a44a89bd651"
         ),

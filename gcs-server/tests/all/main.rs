@@ -28,6 +28,7 @@ mod folders;
 mod full_disk;
 mod hostile;
 mod judging;
+mod kinds;
 mod large_files;
 mod ledger;
 mod log;

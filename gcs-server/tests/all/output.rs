@@ -134,7 +134,7 @@ const SPENDING: [(bool, &[&str], bool); 9] = [
     (false, &["operator-token"], true),
     (false, &["backend-token"], true),
     (false, &["provider", "rotate", "1"], false),
-    (false, &["policy", "set", "raw=true"], false),
+    (false, &["policy", "set", "kinds=raw"], false),
     (false, &["start-series", "--yes"], false),
 ];
 
@@ -235,8 +235,7 @@ fn nothing_is_spent_when_a_full_disk_leaves_no_room_for_the_answer() {
 fn what_was_done_is_named_when_its_answer_is_lost() {
     // An answer so long that there is no room for it, which no server of ours gives.
     let long = "x".repeat(40_000);
-    let answer =
-        format!(r#"{{"provider":7,"generation":2,"first":3,"raw":false,"long":"{long}"}}"#);
+    let answer = format!(r#"{{"provider":7,"generation":2,"first":3,"kinds":[],"long":"{long}"}}"#);
     let (port, _requests) = server_of(json(200, &answer));
     let url = format!("http://127.0.0.1:{port}");
     let seed = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -256,7 +255,7 @@ fn what_was_done_is_named_when_its_answer_is_lost() {
         (&["provider", "rotate", "1"], false, &["provider list"]),
         (&["operator-token"], true, &["old token is void", "reset-token"]),
         (&["backend-token"], true, &["old token is void", "backend-token"]),
-        (&["policy", "set", "raw=true"], false, &["policy show"]),
+        (&["policy", "set", "kinds=raw"], false, &["policy show"]),
         (&["tick"], false, &["status"]),
         (&["clock", "resume"], false, &["status"]),
         (&["start-series", "--yes"], false, &["status"]),

@@ -53,8 +53,13 @@ fn an_operators_day_on_the_command_line() {
     assert!(!mistyped.status.success() && text(&mistyped.stderr).contains("16 symbols, got 15"));
 
     assert_eq!(report(&agent(), &server, &sheet[0], 1).unwrap().status, 201);
-    let set = server.json(&operator, &["policy", "set", "min_reports=1", "raw=true"]);
-    assert_eq!(set["raw"], true);
+    let set =
+        server.json(&operator, &["policy", "set", "min_reports=1", "kinds=raw,dp3t-unlinkable"]);
+    assert_eq!(set["kinds"], json!(["dp3t-unlinkable", "raw"]));
+    let wrong = server.run(&operator, &["policy", "set", "kinds=tcn,blue"]);
+    assert!(complaint(&wrong).contains("dp3t-unlinkable, raw, dp3t-low-cost"), "{wrong:?}");
+    let authority = server.json(&operator, &["policy", "set", "gaen_authority=nl.example"]);
+    assert_eq!(authority["gaen_authority"], "nl.example");
     let much = ["policy", "set", "min_reports=1000"];
     let asked = complaint(&server.run(&operator, &much));
     assert!(asked.contains("up to 100000 random filler elements"), "{asked}");

@@ -68,9 +68,8 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         1 => (0..300 * DAY_SECONDS as i64).prop_map(Step::Leap),
         1 => (-20 * DAY_SECONDS as i64..DAY_SECONDS as i64).prop_map(Step::Series),
         2 => numbers.prop_map(|(rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days)| {
-            let raw = true;
-            let rest = Policy::default();
-            Policy { rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days, raw, ..rest }
+            let rest = policy();
+            Policy { rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days, ..rest }
         }).prop_filter("in bounds", |policy| policy.validate().is_ok()).prop_map(Step::Policy),
     ]
 }

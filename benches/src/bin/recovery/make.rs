@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use gcs_benches::{SEEDS, SplitMix64};
-use gcs_core::report::{Code, Item, ItemProblem, ReceivedReport};
+use gcs_core::report::{Code, Item, ItemProblem, Kind as ItemKind, Kinds, ReceivedReport};
 use gcs_core::{DAY_SECONDS, Date, Element};
 use gcs_server::app::config::{Config, Options};
 use gcs_server::app::{DataFolder, Opened};
@@ -114,7 +114,11 @@ pub(crate) fn make(
     let mut log = Log::begin(folder, kind, clock)?;
     let mut seeds = SplitMix64::new(SEEDS.base);
     log.act(|state, _, context| {
-        let policy = Policy { raw: kind == Kind::Raw, ..state.policy.clone() };
+        let kinds = match kind {
+            Kind::Raw => Kinds::of(&[ItemKind::Raw]),
+            _ => state.policy.kinds,
+        };
+        let policy = Policy { kinds, ..state.policy.clone() };
         judge::set_policy(state, context, &policy, false)
     })?;
     log.act(|state, _, context| judge::add_provider(state, context, "a clinic"))?;

@@ -154,7 +154,9 @@ impl Story {
         let ticked = server.tick()?;
         say(format!("  tick {} is out: nothing yet, but signed", ticked.tick))?;
         let interval = scale.interval();
-        server.change_policy(&json!({ "raw": true, "interval": interval, "min_reports": 1 }))?;
+        server.change_policy(
+            &json!({ "kinds": ["dp3t-unlinkable", "raw"], "interval": interval, "min_reports": 1 }),
+        )?;
         let desk = |name, counts: &[usize]| -> Checked<Desk> {
             let provider = server.add_provider(name)?;
             let codes: Checked<Vec<_>> =

@@ -17,7 +17,7 @@ use crate::identifiers::secret::Secret;
 /// assert_eq!(published.len(), 16);
 /// assert!(windows.sighting_elements(&heard, time).any(|probe| published.contains(&probe)));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HybridWindow {
     /// Two hours: 8 EphIDs a seed.
     TwoHours,
@@ -32,6 +32,11 @@ impl HybridWindow {
             HybridWindow::TwoHours => 7_200,
             HybridWindow::FourHours => 14_400,
         }
+    }
+
+    /// Its length in hours: 2 or 4.
+    pub const fn hours(self) -> u32 {
+        (self.seconds() / 3_600) as u32
     }
 
     /// Number of epochs in it, and so of EphIDs of a seed.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use gcs_core::identifiers::bluetrace::UserId;
-use gcs_core::report::{Code, Item, ItemProblem, ItemRules, ReportAnswer};
+use gcs_core::report::{Code, Item, ItemProblem, ItemRules, Kind, Kinds, ReportAnswer};
 use gcs_core::{DAY_SECONDS, Date, Digest, Element};
 
 use super::publication::expect_trusted_clock;
@@ -316,7 +316,7 @@ pub fn publish_ids(
         };
     }
     // Whether others may report raw elements is another question.
-    let rules = ItemRules { raw: true, ..state.policy.items() };
+    let rules = ItemRules { kinds: Kinds::of(&[Kind::Raw]), ..state.policy.items() };
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     for (index, DerivedDate { date, elements }) in (0..).zip(derived) {
         let raw = |element: &[u8; 32]| Item::Raw { date: *date, element: Element::from(*element) };

@@ -5,6 +5,7 @@
 
 mod bluetrace;
 mod corrections;
+mod exposures;
 mod providers;
 mod publication;
 mod reports;
@@ -19,6 +20,7 @@ pub use bluetrace::{
 };
 pub(crate) use corrections::parse_tracking;
 pub use corrections::{CorrectionAnswer, DateChange, Selection, correct, preview};
+pub use exposures::{PublishAnswer, publish_keys};
 pub use providers::{
     MAX_RANGE, UnspentCodes, active, add_provider, close_range, open_range, provider, raise_key,
     revoke_code, set_provider_token, set_status, unspent_codes,

@@ -265,8 +265,12 @@ pub fn purge(state: &State) -> Judgement<Vec<u64>> {
     Ok(Decision::one(Purge { reports: reports.clone(), used }, reports))
 }
 
-/// Whether all dates of a report were dropped, long enough ago.
+/// Whether all dates of a report were dropped, long enough ago. One that took keys back has none, and is kept
+/// for as long after its arrival.
 fn is_settled(state: &State, last: LastTick, report: &LiveReport) -> bool {
+    if report.dates.is_empty() {
+        return last.time.saturating_sub(report.received) >= SETTLED_SECONDS;
+    }
     let retention = state.policy.retention_days;
     report.dates.iter().all(|day| {
         let is_gone =

@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use gcs_core::report::{
-    AcceptedItems, Code, Item, ItemProblem, ItemRules, ReceivedReport, ReportAnswer,
-};
+use gcs_core::report::{AcceptedItems, Code, Item, ItemProblem, ReceivedReport, ReportAnswer};
 
 use super::publication::expect_trusted_clock;
 use super::{Decision, Judgement, RequestContext};
@@ -97,7 +95,7 @@ fn accept(
     sent: &Sent<'_>,
 ) -> Judgement<ReportAnswer> {
     let rules = state.policy.items();
-    let items = without_later(&rules, sent, context.now);
+    let items = without_later(sent, context.now);
     let AcceptedItems { items, problems } = rules.accept(&items, context.now);
     if items.is_empty() {
         return Err(Problem::NoItems { problems });
@@ -110,21 +108,14 @@ fn accept(
 
 /// The items of a report. Those that were in the future when it arrived are not accepted, although they
 /// would be now.
-fn without_later<'a>(
-    rules: &ItemRules,
-    sent: &Sent<'a>,
-    now: u64,
-) -> Cow<'a, [Result<Item, ItemProblem>]> {
+fn without_later<'a>(sent: &Sent<'a>, now: u64) -> Cow<'a, [Result<Item, ItemProblem>]> {
     let items = &sent.received.items;
     if sent.arrived == now {
         return Cow::Borrowed(items);
     }
     let look = |item: &Result<Item, ItemProblem>| {
         let item = item.clone()?;
-        match item.validate(rules, sent.arrived) {
-            Err(ItemProblem::DateInFuture) => Err(ItemProblem::DateInFuture),
-            _ => Ok(item),
-        }
+        item.expect_begun(sent.arrived).map(|()| item)
     };
     Cow::Owned(items.iter().map(look).collect())
 }

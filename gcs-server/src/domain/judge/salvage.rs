@@ -12,7 +12,7 @@ use crate::domain::events::{
     BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost, CodeRevoked, Deployment, Event,
     FirstPolicySet, KeyListSet, LogMoved, LogRecovered, OperatorTokenSet, PolicySet,
     PresentRangeClosed, ProviderKeyRaised, ProviderStatus, ProviderStatusSet, ProviderTokenSet,
-    Purge, RangeClosed, TracerTokenSet,
+    Purge, RangeClosed, SecondPolicySet, TracerTokenSet,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -45,6 +45,7 @@ impl LostBody {
             self.kind,
             Deployment::KIND
                 | FirstPolicySet::KIND
+                | SecondPolicySet::KIND
                 | PolicySet::KIND
                 | LogMoved::KIND
                 | BlueTraceBegun::KIND

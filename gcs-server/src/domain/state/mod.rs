@@ -176,6 +176,7 @@ impl State {
                 self.clock = time;
             }
             Event::FirstPolicySet(set) => self.policy = set.policy.clone().into(),
+            Event::SecondPolicySet(set) => self.policy = set.policy.clone().into(),
             Event::PolicySet(set) => self.policy = set.policy.clone(),
             Event::KeyListSet(set) => self.key_list.clone_from(&set.signed),
             Event::OperatorTokenSet(set) => self.operator = set.token,
@@ -279,7 +280,7 @@ impl State {
         time: u64,
     ) -> Result<(), InconsistentEvent> {
         self.provider(report.code.provider)?.set_used(report.code, true);
-        let elements = report.items.iter().map(|item| (item.date(), item.element()));
+        let elements = report.items.iter().flat_map(|item| item.elements(time));
         self.live
             .add(position, time, elements)
             .map_err(|_| InconsistentEvent("a report before an earlier one"))?;

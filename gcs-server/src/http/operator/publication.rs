@@ -126,13 +126,16 @@ struct PolicyFields {
     /// Days for which a date is published after its end. 1 to 28.
     #[schema(minimum = 1, maximum = 28, example = 14)]
     retention_days: u32,
-    /// Whether elements are accepted as they were broadcast (`kind` is `raw`). Whoever heard such
-    /// an element can report it as their own.
-    #[schema(example = false)]
-    raw: bool,
-    /// Number of items of one date in one report, at most. 1 to 4096.
-    #[schema(minimum = 1, maximum = 4096, example = 256)]
-    max_items_per_date: u32,
+    /// The kinds of items that are accepted, at least one. Whoever heard a `raw` element can report it as
+    /// their own.
+    #[schema(min_items = 1, example = json!(["dp3t-unlinkable"]))]
+    kinds: Vec<KindName>,
+    /// Length of the windows of `dp3t-hybrid` in hours: 2 or 4. Apps and server agree on one for ever.
+    #[schema(minimum = 2, maximum = 4, multiple_of = 2, example = 4)]
+    hybrid_hours: u32,
+    /// Number of elements of one date in one report, at most. 1 to 4096.
+    #[schema(minimum = 1, maximum = 4096, example = 512)]
+    max_elements_per_date: u32,
     /// Days for which a new range of codes may be valid, at most. 1 to 730.
     #[schema(minimum = 1, maximum = 730, example = 400)]
     max_code_days: u32,
@@ -143,6 +146,26 @@ struct PolicyFields {
     /// have waited for `max_hold` are published without more filler. 0 to 10000000.
     #[schema(minimum = 0, maximum = 10_000_000, example = 100_000)]
     max_filler: u32,
+    /// The `healthAuthorityID` of the apps that publish keys with `POST /v1/publish`. None does if it is
+    /// empty. At most 100 bytes.
+    #[schema(max_length = 100, example = "")]
+    gaen_authority: String,
+}
+
+/// A kind of item.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = Kind)]
+enum KindName {
+    #[serde(rename = "dp3t-unlinkable")]
+    Dp3tUnlinkable,
+    Raw,
+    #[serde(rename = "dp3t-low-cost")]
+    Dp3tLowCost,
+    #[serde(rename = "dp3t-hybrid")]
+    Dp3tHybrid,
+    Tcn,
+    Gaen,
 }
 
 /// Get the settings

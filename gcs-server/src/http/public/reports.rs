@@ -33,7 +33,8 @@ struct ReportRequest {
     items: Vec<WireItem>,
 }
 
-/// One reported identifier. An item with other members than these is not accepted (`shape`).
+/// What is reported: an element, or what elements follow from. The setting `kinds` says which kinds are
+/// accepted. An item with other members than its kind has is not accepted (`shape`).
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ReportItem)]
 #[serde(tag = "kind", deny_unknown_fields)]
@@ -61,8 +62,7 @@ enum WireItem {
         )]
         seed: String,
     },
-    /// An element as it was broadcast, which is published as it is. It is accepted only if the
-    /// setting `raw` is true.
+    /// An element as it was broadcast, which is published as it is.
     #[serde(rename = "raw")]
     Raw {
         /// The UTC date on which the element was broadcast, as YYYY-MM-DD.
@@ -77,6 +77,94 @@ enum WireItem {
         )]
         element: String,
     },
+    /// A key of DP-3T's low-cost design (SK_t). The server derives 96 elements of its date and of each date
+    /// after it, up to that on which the report is accepted. The phone draws a fresh key when it reports.
+    /// A report has at most 3 keys for one date.
+    #[serde(rename = "dp3t-low-cost")]
+    Dp3tLowCost {
+        /// The first UTC date on which the phone broadcast from the key, as YYYY-MM-DD.
+        #[schema(value_type = String, format = Date, example = "2026-01-05")]
+        date: Date,
+        /// The key of that date: 32 bytes in base64, padded with `=`.
+        #[schema(
+            content_encoding = "base64",
+            min_length = 44,
+            max_length = 44,
+            example = "6qIFRjcAl1e5mIsomYIJ0lPu3mk0X4NbuRs7MzEI0ik="
+        )]
+        key: String,
+    },
+    /// A seed of DP-3T's hybrid design: 8 elements for a window of 2 hours, 16 for one of 4. The window must
+    /// be over. A report has at most 3 seeds for one window.
+    #[serde(rename = "dp3t-hybrid")]
+    Dp3tHybrid {
+        /// Length of the window in hours: 2 or 4, as the setting `hybrid_hours` has it.
+        #[schema(minimum = 2, maximum = 4, multiple_of = 2, example = 4)]
+        hours: u32,
+        /// The window: Unix time in seconds divided by its length, rounded down.
+        #[schema(example = 110_174)]
+        window: u32,
+        /// The seed: 16 bytes in base64, padded with `=`.
+        #[schema(
+            content_encoding = "base64",
+            min_length = 24,
+            max_length = 24,
+            example = "AAECAwQFBgcICQoLDA0ODw=="
+        )]
+        seed: String,
+    },
+    /// A TCN report with its signature. Its numbers, from the first to the last of its span, are the
+    /// elements: 72 at most. A phone whose key was in use at midnight (UTC) sends a report for each of the
+    /// two dates. A report has at most 24 items of this kind for one date.
+    #[serde(rename = "tcn")]
+    Tcn {
+        /// The UTC date on which all of its numbers were broadcast, as YYYY-MM-DD.
+        #[schema(value_type = String, format = Date, example = "2026-01-05")]
+        date: Date,
+        /// The bytes of the report: 134 to 389 in base64, padded with `=`.
+        #[schema(content_encoding = "base64", min_length = 180, max_length = 520)]
+        report: String,
+    },
+    /// A temporary exposure key of Apple's and Google's Exposure Notification. The server derives the
+    /// rolling proximity identifiers of all its intervals, which are the elements, each of the UTC date of
+    /// its interval. A key that is still in use may be reported: no date is published before it is over.
+    /// A report has at most 3 keys with one start.
+    #[serde(rename = "gaen")]
+    Gaen {
+        /// The key: 16 bytes in base64, padded with `=`.
+        #[schema(
+            content_encoding = "base64",
+            min_length = 24,
+            max_length = 24,
+            example = "dccEDbHcXZPrkmFSjAGkSg=="
+        )]
+        key: String,
+        /// The first interval in which it was used: Unix time in seconds divided by 600, rounded down.
+        #[schema(example = 2_642_976)]
+        rolling_start: u32,
+        /// Number of intervals in which it was used.
+        #[schema(minimum = 1, maximum = 144, example = 144)]
+        rolling_period: u32,
+        /// The transmission risk; 0 if there is none.
+        #[schema(minimum = 0, maximum = 8, default = 0, required = false, example = 0)]
+        transmission_risk: Option<u8>,
+        /// Why the sender counts as infected: a test, or a physician's word.
+        #[schema(required = false, example = "confirmed")]
+        diagnosis: Option<DiagnosisName>,
+        /// Days from the onset of symptoms to the start of the key.
+        #[schema(minimum = -14, maximum = 14, required = false, nullable = false, example = -2)]
+        days_since_onset: Option<i8>,
+    },
+}
+
+/// Why somebody counts as infected: `confirmed` (a test was positive; this if it is missing) or `likely` (a physician says
+/// so).
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Diagnosis)]
+#[serde(rename_all = "snake_case")]
+enum DiagnosisName {
+    Confirmed,
+    Likely,
 }
 
 /// The answer to a report.

@@ -204,13 +204,16 @@ fn problems_are_declared_as_they_are_sent() {
             let content = response["content"].as_object();
             if status == "default" || status.starts_with(['4', '5']) {
                 let content = content.unwrap();
+                // What is sent as to another server is answered as that one answers.
+                let (kind, schema) = match path {
+                    "/v1/publish" => ("application/json", "PublishAnswer"),
+                    _ => ("application/problem+json", "ProblemDetails"),
+                };
                 let types: Vec<&String> = content.keys().collect();
-                assert_eq!(types, ["application/problem+json"], "{method} {path}: {status}");
-                let schema = &content["application/problem+json"]["schema"]["$ref"];
-                assert_eq!(
-                    schema, "#/components/schemas/ProblemDetails",
-                    "{method} {path}: {status}"
-                );
+                assert_eq!(types, [kind], "{method} {path}: {status}");
+                let declared = &content[kind]["schema"]["$ref"];
+                let expected = format!("#/components/schemas/{schema}");
+                assert_eq!(*declared, expected, "{method} {path}: {status}");
             } else if let Some(content) = content {
                 assert!(!content.contains_key("application/problem+json"), "{method} {path}");
             }
@@ -409,6 +412,25 @@ fn the_handbook_names_every_metric() {
     let of_spool = of_spool.map(|name| format!("gcs_{name}"));
     let served: BTreeSet<String> = served.into_iter().chain(of_spool).collect();
     assert_eq!(told, served);
+}
+
+/// The handbook has every kind of report, and everything that can be wrong with an item.
+#[test]
+fn the_handbook_names_every_kind_and_every_problem_of_items() {
+    let told: Vec<BTreeSet<String>> = rows("kinds").iter().map(|row| quoted(&row[0])).collect();
+    let kinds = gcs_core::report::Kind::ALL.map(|kind| BTreeSet::from([kind.name().to_owned()]));
+    assert_eq!(told, kinds);
+    let document = committed();
+    let schema = &document["components"]["schemas"]["ItemProblem"];
+    let declared: BTreeSet<String> =
+        schema["enum"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().into()).collect();
+    let described = quoted(schema["description"].as_str().unwrap());
+    let told: BTreeSet<String> =
+        rows("items").iter().flat_map(|row| [quoted(&row[0]), quoted(&row[1])]).flatten().collect();
+    for problem in &declared {
+        assert!(described.contains(problem), "{problem} is not described");
+        assert!(told.contains(problem), "{problem} is not in the handbook");
+    }
 }
 
 /// The table for apps has every status and every code that the document has for their requests.

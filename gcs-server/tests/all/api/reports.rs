@@ -199,7 +199,7 @@ fn a_report_without_a_good_item_does_not_spend_the_code() {
     let answer = server.report(&code, bad);
     assert_eq!(answer.refused(), (422, "no_items".to_owned()));
     let problems = json!([
-        { "index": 0, "code": "date_too_old" }, { "index": 1, "code": "raw_not_allowed" },
+        { "index": 0, "code": "date_too_old" }, { "index": 1, "code": "kind_not_allowed" },
     ]);
     assert_eq!(answer.json()["problems"], problems);
     assert_eq!(server.report(&code, vec![]).refused(), (422, "no_items".to_owned()));
@@ -220,8 +220,8 @@ fn duplicates_count_once() {
 fn every_kind_of_bad_item_is_named() {
     let server = Server::new();
     let code = one_code(&server);
-    server.set("raw", json!(true));
-    server.set("max_items_per_date", json!(2));
+    server.set("kinds", json!(["dp3t-unlinkable", "raw"]));
+    server.set("max_elements_per_date", json!(2));
     let seed_of =
         |text: &str| json!({ "kind": "dp3t-unlinkable", "epoch": 1_965_000, "seed": text });
     let unknown = {
@@ -233,7 +233,8 @@ fn every_kind_of_bad_item_is_named() {
         (seed(ago(1), 1), None),
         (json!(null), Some("shape")),
         (json!([]), Some("shape")),
-        (json!({ "kind": "gaen" }), Some("kind_unknown")),
+        (json!({ "kind": "bluetrace" }), Some("kind_unknown")),
+        (json!({ "kind": "gaen" }), Some("key_invalid")),
         (unknown, Some("shape")),
         (seed_of("?"), Some("seed_invalid")),
         (seed_of("AAAA"), Some("seed_length")),

@@ -25,7 +25,7 @@ use gcs_core::DAY_SECONDS;
 use gcs_core::Element;
 use gcs_core::Version;
 use gcs_core::report::Code;
-use gcs_core::report::Item;
+use gcs_core::report::{Item, Kinds};
 use gcs_core::report::{ReceivedReport, ReportAnswer};
 use gcs_server::domain::chain::{Chain, EventHeader};
 use gcs_server::domain::events::Event;
@@ -58,7 +58,8 @@ pub fn raw(date_number: u64, element_number: u64) -> Item {
 
 /// Small, open, and without any waiting.
 pub fn policy() -> Policy {
-    Policy { raw: true, min_reports: 1, expected_per_date: 16, rate_bits: 8, ..Policy::default() }
+    let kinds = Kinds::ALL;
+    Policy { kinds, min_reports: 1, expected_per_date: 16, rate_bits: 8, ..Policy::default() }
 }
 
 /// What an app would send.

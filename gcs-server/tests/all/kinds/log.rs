@@ -1,0 +1,132 @@
+//! The bytes of events that have kinds of items, which never change.
+
+use std::collections::BTreeSet;
+
+use data_encoding::HEXLOWER;
+use gcs_core::DAY_SECONDS;
+use gcs_core::identifiers::dp3t::HybridWindow;
+use gcs_core::report::{Diagnosis, GaenKey, Item, ItemProblem, Kinds};
+use gcs_server::domain::chain::{EventHeader, RULES};
+use gcs_server::domain::events::{self, CodeId, Event};
+use gcs_server::domain::policy::Policy;
+use gcs_server::node::replay;
+use gcs_server::store::{Batch, MemoryStore, Store as _, StoredBody, StoredEvent};
+
+use super::{interval, tcn};
+use crate::common::{START, date};
+
+const PROBLEMS: [ItemProblem; 17] = [
+    ItemProblem::KindNotAllowed,
+    ItemProblem::KeyInvalid,
+    ItemProblem::KeyLength,
+    ItemProblem::WindowInvalid,
+    ItemProblem::HoursInvalid,
+    ItemProblem::HoursNotAllowed,
+    ItemProblem::WindowOpen,
+    ItemProblem::TooManyForWindow,
+    ItemProblem::TooManyKeys,
+    ItemProblem::ReportInvalid,
+    ItemProblem::SpanTooLong,
+    ItemProblem::SignatureWrong,
+    ItemProblem::RollingStartInvalid,
+    ItemProblem::RollingPeriodInvalid,
+    ItemProblem::TransmissionRiskInvalid,
+    ItemProblem::DiagnosisInvalid,
+    ItemProblem::DaysSinceOnsetInvalid,
+];
+
+/// A log with every kind of item.
+pub fn events() -> Vec<Event> {
+    let code = CodeId { provider: 1, generation: 1, serial: 0 };
+    let key = GaenKey {
+        transmission_risk: 8,
+        diagnosis: Diagnosis::Likely,
+        days_since_onset: Some(-3),
+        ..GaenKey::new([4; 16], interval(date(2), 12), 144)
+    };
+    let windows = HybridWindow::TwoHours;
+    let window = windows.of_time(date(3).start()).unwrap();
+    let items = vec![
+        Item::Dp3tLowCost { date: date(1), key: [1; 32] },
+        Item::Dp3tHybrid { windows, window, seed: [2; 16] },
+        tcn(date(3), 3, [2, 9]).1,
+        Item::Gaen(key),
+    ];
+    let report = events::ReportAccepted {
+        code,
+        payload: [5; 32],
+        tracking: [6; 16],
+        items,
+        problems: (0..).zip(PROBLEMS).collect(),
+    };
+    let policy = Policy {
+        kinds: Kinds::ALL,
+        hybrid_hours: 2,
+        min_reports: 1,
+        gaen_authority: "nl.example".into(),
+        ..Policy::default()
+    };
+    let expires = START + 400 * DAY_SECONDS;
+    vec![
+        events::Deployment { id: [7; 16], root: [8; 32], master_check: [9; 32] }.into(),
+        events::PolicySet { policy }.into(),
+        events::ProviderAdded { provider: 1, name: "City".into(), token: [10; 32] }.into(),
+        events::RangeOpened { provider: 1, generation: 1, first: 0, count: 5, expires }.into(),
+        report.into(),
+        events::TickMade { series: 1, number: 1 }.into(),
+    ]
+}
+
+/// These events as the log of 2026 has them: header, salt and body in hexadecimal. Last comes the digest of the
+/// state that they add up to.
+fn golden() -> String {
+    let mut previous = [0; 32];
+    let mut lines = String::new();
+    for (position, event) in (1..).zip(events()) {
+        let (salt, bytes) = ([position as u8; 32], event.encode());
+        let (kind, time) = (event.kind(), START + 5 * DAY_SECONDS + position);
+        let (rules, commitment) = (RULES, [0; 32]);
+        let mut header =
+            EventHeader { position, previous, time, kind, outcome: 1, rules, commitment };
+        header.commitment = header.commitment_to(&salt, &bytes);
+        previous = header.hash();
+        let hex = [&header.to_bytes()[..], &salt, &bytes].map(|part| HEXLOWER.encode(part));
+        lines += &format!("{} {} {} {}\n", event.name(), hex[0], hex[1], hex[2]);
+    }
+    lines
+}
+
+#[test]
+fn a_log_with_every_kind_of_item_is_the_golden_one() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/vectors/log-kinds.txt");
+    let file = std::fs::read_to_string(file).unwrap();
+    let (file, digest) = file.split_once("state ").unwrap();
+    assert_eq!(golden(), file);
+    let stored = |line: &str| {
+        let hex: Vec<&str> = line.split(' ').collect();
+        let bytes = |at: usize| HEXLOWER.decode(hex[at].as_bytes()).unwrap();
+        let body = StoredBody { salt: bytes(2).try_into().unwrap(), bytes: bytes(3) };
+        StoredEvent { header: bytes(1), body: Some(body) }
+    };
+    let mut store = MemoryStore::new();
+    let stored = file.lines().map(stored).collect();
+    store.append(&Batch { first: 1, id: [0; 16], events: stored }).unwrap();
+    let state = replay(&mut store, None, |_, _| Ok(())).unwrap().state;
+    let published = state.live.days();
+    let counts: Vec<(u64, usize)> = (0..6)
+        .filter_map(|number| {
+            let day = published.iter().find(|day| day.date() == date(number))?;
+            Some((number, day.len()))
+        })
+        .collect();
+    // The key of the second date has 96 of each date that is published; that of Exposure Notification two halves;
+    // the window 8, and the TCN report 8.
+    assert_eq!(counts, [(1, 96), (2, 96 + 72), (3, 96 + 72 + 8 + 8)]);
+    assert_eq!(
+        state.digest().to_string(),
+        digest.trim(),
+        "the state has another layout, or items have other elements: see `LAYOUT`"
+    );
+    let names: BTreeSet<String> = PROBLEMS.iter().map(|problem| format!("{problem:?}")).collect();
+    assert_eq!(names.len(), PROBLEMS.len());
+}
