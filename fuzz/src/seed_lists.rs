@@ -128,7 +128,7 @@ pub(crate) mod seeds {
     fn export_key(number: u64) -> ExportKey {
         let start = 144 * (number % 3) as u32;
         let key = ExposureKey::new(bytes(number), start, 144).expect("a key");
-        let risk = (number % 5 > 0).then_some((number % 9) as u8);
+        let risk = (!number.is_multiple_of(5)).then_some((number % 9) as u8);
         let report_type = Some(ReportType::ConfirmedTest);
         ExportKey { report_type, transmission_risk: risk, ..key.into() }
     }

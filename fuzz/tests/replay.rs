@@ -7,7 +7,8 @@ use std::{fs, io};
 
 use gcs_fuzz::{TARGETS, seeds};
 
-/// Mutations of each target's corpus; more with `GCS_FUZZ_MUTATIONS`.
+/// Mutations of each target's corpus; more with `GCS_FUZZ_MUTATIONS`, of one target with
+/// `GCS_FUZZ_TARGET`.
 const MUTATIONS: u64 = 300;
 
 /// A target's mutations end early after this time, so that the test ends on slow machines too.
@@ -58,7 +59,9 @@ fn the_corpus_holds_the_seeds() {
 #[test]
 fn mutations_of_the_corpus_pass() {
     let count = std::env::var("GCS_FUZZ_MUTATIONS").ok().map(|count| count.parse().unwrap());
-    for (target, body) in TARGETS {
+    let only = std::env::var("GCS_FUZZ_TARGET").ok();
+    let is_wanted = |target: &str| only.as_ref().is_none_or(|only| only == target);
+    for (target, body) in TARGETS.into_iter().filter(|target| is_wanted(target.0)) {
         let corpus: Vec<Vec<u8>> = corpus(target).into_values().collect();
         let begin = Instant::now();
         for seed in 0..count.unwrap_or(MUTATIONS) {
