@@ -74,7 +74,7 @@ pub enum PublishRequestError {
     Json(#[from] JsonError),
     /// Its `verificationPayload` is not a one-time code.
     #[error("verificationPayload is no one-time code")]
-    Code(#[source] CodeError),
+    Code(CodeError),
     /// It has no keys, or too many.
     #[error("a publication has 1 to {MAX_PUBLISH_KEYS} keys, got {got}")]
     Keys {
