@@ -400,6 +400,43 @@ fn events() -> impl Iterator<Item = Event> {
         events::FirstPolicySet { policy: first_policy() }.into(),
         events::SecondPolicySet { policy: second_policy() }.into(),
         events::SeriesStarted { series: 2 }.into(),
+        events::BlueTraceBegun { hai: "SG_OTC".to_owned(), keys: [1; 32] }.into(),
+        events::UserRegistered { number: 6_591_234_567, id: [2; 21], token }.into(),
+        events::UserTokenSet { user: 300, token }.into(),
+        events::UserWithdrawn { user: 300 }.into(),
+        events::ShortCodeMade { user: 300, code, expires: 9 }.into(),
+        events::CodeBound { user: 300, code }.into(),
+        upload().into(),
+        events::UploadUndone { case: 300 }.into(),
+        events::TracerTokenSet { token }.into(),
+        events::CaseSeen { case: 300 }.into(),
+        events::DayKeysAdvanced { date: date(0) }.into(),
+        events::BlueTracePurge { events: vec![12, 900], used: vec![code] }.into(),
     ]
     .into_iter()
+}
+
+fn upload() -> events::UploadAccepted {
+    let sighting = events::Sighting {
+        user: 300,
+        time: 1_767_600_000,
+        rssi: Some(-70),
+        tx_power: None,
+        expired: true,
+    };
+    let foreign = events::ForeignSighting {
+        hai: "NZ_MOH".to_owned(),
+        msg: "msg".to_owned(),
+        time: 1_767_600_000,
+        rssi: None,
+    };
+    events::UploadAccepted {
+        case: 300,
+        digest: [4; 32],
+        piece: 0,
+        pieces: 2,
+        counts: events::VerdictCounts::default(),
+        sightings: vec![sighting],
+        foreign: vec![foreign],
+    }
 }

@@ -1,5 +1,6 @@
 //! BlueTrace over HTTP, on the real server.
 
+mod nodes;
 mod off;
 mod publishing;
 mod retention;

@@ -104,6 +104,8 @@ fn a_clock_that_leaps_destroys_no_key() {
     let [phone] = authority.phones();
     authority.tick();
     authority.days(1);
+    let advanced = || authority.events().into_iter().filter(|(kind, _)| *kind == 37).count();
+    until(|| advanced() == 1);
     let before = ring(&authority).oldest();
     authority.pass(40 * 86_400);
     let resumed = authority.operate("POST", "/v1/admin/clock/resume?drop_dates=true", Value::Null);
@@ -115,6 +117,7 @@ fn a_clock_that_leaps_destroys_no_key() {
         events.iter().any(|(kind, body)| *kind == 28 && body.is_some())
     };
     until(|| !registered(authority.events()));
+    assert_eq!(advanced(), 1);
     assert_eq!(ring(&authority).oldest(), before);
     authority.days(1);
     until(|| ring(&authority).oldest() != before);
