@@ -11,6 +11,9 @@
 //! | `tcn` | TCN | signed reports | TCN, 16 bytes | TCN |
 //!
 //! A seed or key is never an element: a phone cannot test what it has not heard.
+//!
+//! The pages of `protocols/`, beside the sources of this crate, say for each who learns what, what
+//! it costs, and where this library differs from the protocol's authors.
 
 #[cfg(feature = "bluetrace")]
 pub mod bluetrace;

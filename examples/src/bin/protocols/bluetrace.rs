@@ -2,7 +2,7 @@
 
 use gcs_core::Date;
 use gcs_core::identifiers::bluetrace::{
-    self, Batch, Hai, KeyRing, Packet, Role, TempId, TokenKey, UploadToken, UserId,
+    self, Batch, Hai, KeyRing, MintedTempId, Packet, Role, TempId, TokenKey, UploadToken, UserId,
 };
 use gcs_core::sync::Heard;
 use gcs_examples::Checked;
@@ -43,8 +43,7 @@ pub(crate) struct Phones<'t> {
 
 /// The user that a person is to the authority.
 pub(crate) fn user(person: u64) -> UserId {
-    let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _] = secret("user", &[person]);
-    UserId(bytes)
+    UserId(secret("user", &[person]))
 }
 
 impl Authority {
@@ -86,8 +85,8 @@ impl<'t> Phones<'t> {
         let ids = &batch.ok_or("a phone without TempIDs")?.1.temp_ids;
         let phone = &self.town.people[person];
         let clock = phone.clock(time);
-        // Android drops what has begun before the current one, and keeps the last.
-        let begun = |id: &&bluetrace::MintedTempId| !phone.is_ios && u64::from(id.start) <= clock;
+        // Android goes on to the last one that has begun, iOS stays with the first.
+        let begun = |id: &&MintedTempId| !phone.is_ios && u64::from(id.start) <= clock;
         let id = ids.iter().take_while(begun).last().or(ids.first());
         Ok(id.ok_or("an empty batch")?.temp_id)
     }
@@ -165,15 +164,16 @@ impl<'t> Phones<'t> {
     pub(crate) fn token(&self, patient: usize, now: u64) -> Checked<String> {
         let upload_code = format!("{patient:06}");
         let token = UploadToken { user: user(patient as u64), created_ms: now * 1000, upload_code };
-        let [iv @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
-            secret("token", &[patient as u64]);
-        Ok(token.seal(&self.authority.token_key, iv)?)
+        Ok(token.seal(&self.authority.token_key, secret("token", &[patient as u64]))?)
     }
 
     /// Bytes of the answer that brings a phone its TempIDs.
     pub(crate) fn batch_bytes(&self) -> Checked<u64> {
         let (_, batch) = self.batches[0].first().ok_or("a phone without TempIDs")?;
-        let id = |id: &bluetrace::MintedTempId| json!({ "tempID": id.temp_id.to_string(), "startTime": id.start, "expiryTime": id.expiry });
+        let id = |id: &MintedTempId| {
+            let MintedTempId { temp_id, start, expiry } = id;
+            json!({ "tempID": temp_id.to_string(), "startTime": start, "expiryTime": expiry })
+        };
         let ids: Vec<Value> = batch.temp_ids.iter().map(id).collect();
         let refresh = batch.refresh_time;
         let answer = json!({ "status": "SUCCESS", "tempIDs": ids, "refreshTime": refresh });

@@ -182,10 +182,8 @@ pub(crate) fn coarse(trial: &Trial<'_>, authority: &Authority) -> Checked<(u64, 
     let (mut hits, mut expected) = (0, 0.0);
     for day in authority.days() {
         let count = u32::try_from(day.len())?;
-        let [salt @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
-            secret("coarse", &[day.date().start()]);
         let set = Set::build(
-            Salt(salt),
+            Salt(secret("coarse", &[day.date().start()])),
             HashRange::for_expected(count, COARSE_BITS)?,
             day.elements().map(<[u8]>::to_vec),
         )?;
@@ -196,8 +194,7 @@ pub(crate) fn coarse(trial: &Trial<'_>, authority: &Authority) -> Checked<(u64, 
             hits += set.matches(&elements).len() as u64;
         }
     }
-    // Hits are independent and rare: four standard deviations are the square root of 16 times as
-    // many.
+    // Four standard deviations above what is expected.
     let most = expected + 4.0 * expected.sqrt();
     ensure((hits as f64) < most, || format!("{hits} false hits, {expected:.0} expected"))?;
     Ok((hits, expected))

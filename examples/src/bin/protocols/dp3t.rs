@@ -69,9 +69,7 @@ impl Design for LowCost {
 }
 
 fn hybrid_seed(person: u64, window: u32) -> HybridSeed {
-    let [bytes @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
-        secret("hybrid", &[person, window.into()]);
-    HybridSeed::new(bytes)
+    HybridSeed::new(secret("hybrid", &[person, window.into()]))
 }
 
 /// The windows from one time to another, both included.

@@ -12,6 +12,9 @@ use crate::design::Dated;
 /// Seconds from one tick to the next.
 pub(crate) const INTERVAL: u64 = 3600;
 
+/// Elements that a date is planned for: of 100 patients a day, and some more.
+const PLANNED: u32 = 40_000;
+
 /// Reports, what is published of them, and the files that any web server could serve.
 pub(crate) struct Authority {
     live: Live,
@@ -24,7 +27,9 @@ pub(crate) struct Authority {
 impl Authority {
     /// An authority without reports, whose keys are valid until long after `now`.
     pub(crate) fn new(now: u64) -> Authority {
-        let settings = PublisherSettings { interval: INTERVAL, ..PublisherSettings::default() };
+        let (interval, expected_per_date) = (INTERVAL, PLANNED);
+        let settings =
+            PublisherSettings { interval, expected_per_date, ..PublisherSettings::default() };
         Authority {
             live: Live::new(FillerKey::new([2; 32])),
             publisher: Publisher::new(settings, 1),

@@ -9,8 +9,7 @@ pub(crate) struct Random(u64);
 impl Random {
     /// The generator of a label and numbers.
     pub(crate) fn of(label: &str, numbers: &[u64]) -> Random {
-        let [a, b, c, d, e, f, g, h, ..] = secret(label, numbers);
-        Random(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+        Random(u64::from_le_bytes(secret(label, numbers)))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -38,8 +37,11 @@ impl Random {
     }
 }
 
-/// Stands for 32 random bytes, so that every run is the same.
-pub(crate) fn secret(label: &str, numbers: &[u64]) -> [u8; 32] {
+/// Stands for up to 32 random bytes, so that every run is the same.
+pub(crate) fn secret<const N: usize>(label: &str, numbers: &[u64]) -> [u8; N] {
     let numbers: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
-    Digest::of(&[b"protocols/", label.as_bytes(), b"/", &numbers[..]].concat()).0
+    let digest = Digest::of(&[b"protocols/", label.as_bytes(), b"/", &numbers[..]].concat());
+    let mut secret = [0; N];
+    secret.copy_from_slice(&digest.0[..N]);
+    secret
 }
