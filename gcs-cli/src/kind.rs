@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Publication,
     Bundle,
     Checks,
+    Seeds,
+    SeedDelta,
     Gzip,
     Zip,
     Xz,
@@ -29,7 +31,7 @@ pub(crate) enum Kind {
 pub(crate) const HEAD_LEN: usize = 10;
 
 /// What files of each kind begin with. Those of this format go on with a version below 256.
-const MAGICS: [(&[u8], Kind); 15] = [
+const MAGICS: [(&[u8], Kind); 17] = [
     (b"GCSSET", Kind::Set),
     (b"GCSDLT", Kind::Delta),
     (b"GCSSIX", Kind::Index),
@@ -37,6 +39,8 @@ const MAGICS: [(&[u8], Kind); 15] = [
     (b"GCSIDX", Kind::Publication),
     (b"GCSBDL", Kind::Bundle),
     (b"GCSCHK", Kind::Checks),
+    (b"GCSSED", Kind::Seeds),
+    (b"GCSSDD", Kind::SeedDelta),
     (b"\x1f\x8b", Kind::Gzip),
     (b"PK\x03\x04", Kind::Zip),
     (b"\xfd7zXZ\0", Kind::Xz),
@@ -83,6 +87,8 @@ impl Kind {
             Kind::Publication => "an index of a publication",
             Kind::Bundle => "a bundle of a publication",
             Kind::Checks => "a file of check records",
+            Kind::Seeds => "a list of seeds",
+            Kind::SeedDelta => "a delta of a list of seeds",
             Kind::Gzip => "a file that is compressed with gzip",
             Kind::Zip => "a zip archive",
             Kind::Xz => "a file that is compressed with xz",
@@ -126,6 +132,8 @@ mod tests {
         assert_eq!(Kind::of(b"GCSSET\x01\0"), Kind::Set);
         assert_eq!(Kind::of(b"GCSDLT"), Kind::Delta);
         assert_eq!(Kind::of(b"GCSSIX"), Kind::Index);
+        assert_eq!(Kind::of(b"GCSSED\x01\0"), Kind::Seeds);
+        assert_eq!(Kind::of(b"GCSSDD\x01\0"), Kind::SeedDelta);
         assert_eq!(Kind::of(b"\x1f\x8b\x08"), Kind::Gzip);
         assert_eq!(Kind::of(b"GCSSE"), Kind::Foreign);
         assert_eq!(Kind::of(b"5BAA61E4C9B93F3F"), Kind::Foreign);
