@@ -1,5 +1,6 @@
 //! BlueTrace over HTTP, on the real server.
 
+mod commands;
 mod nodes;
 mod off;
 mod publishing;

@@ -83,3 +83,34 @@ fn tracers_see_whom_a_case_has_met_and_each_look_is_in_the_log() {
     assert_eq!(refused, (401, "unauthorized".into()));
     authority.provide(&next, "GET", list, Value::Null).ok();
 }
+
+/// An upload that takes several events, of which none is missing.
+#[test]
+fn a_large_upload_is_in_several_events_and_seen_whole() {
+    let authority = Authority::new();
+    let [case, one, two] = authority.phones();
+    let (_, codes) = authority.upload_codes(1);
+    let now = authority.home.now();
+    let ids = [&one, &two].map(|phone| authority.heard(phone));
+    let record = |at: usize| json!({ "timestamp": now * 1000 + at as u64, "msg": ids[at % 2] });
+    let records: Value = (0..40_000).map(record).collect();
+    let token = authority.upload_token(&case, &codes[0]).ok();
+    let answer = authority.upload(&case, token["token"].as_str().unwrap(), &records).ok();
+    assert_eq!(answer["valid"], 40_000);
+    let pieces = || authority.events().into_iter().filter(|(kind, _)| *kind == 33);
+    assert_eq!(pieces().count(), 3);
+    let tracer = authority.tracer();
+    let cases = authority.provide(&tracer, "GET", "/bluetrace/v1/tracer/cases", Value::Null).ok();
+    let path = format!("/bluetrace/v1/tracer/cases/{}/encounters", cases["cases"][0]["case"]);
+    let seen = authority.provide(&tracer, "POST", &path, Value::Null).ok();
+    let counts: Vec<u64> = seen["encounters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["sightings"].as_u64().unwrap())
+        .collect();
+    assert_eq!(counts, [20_000, 20_000]);
+    let body = json!({ "code": codes[0] });
+    assert!(authority.operate("POST", "/v1/admin/codes/revoke", body).status < 300);
+    super::until(|| pieces().all(|(_, body)| body.is_none()));
+}
