@@ -8,7 +8,7 @@ use crate::design::{Design, dates};
 use crate::radio::Reception;
 use crate::reports::{LATER, Report, elsewhere, in_town, recorded};
 use crate::town::{DAYS, Town};
-use crate::trial::Trial;
+use crate::trial::{Replay, Trial};
 use crate::truth;
 
 /// What everybody's phone broadcasts on each of the days.
@@ -54,14 +54,17 @@ pub(crate) fn trial<'t>(
         heard[to].extend(keep(&broadcasts.at(from, time), town.people[to].clock(time)));
     }
     let (who, time) = recorded(town);
+    let replay = |later: &u64| Replay {
+        heard: keep(&broadcasts.at(who, time), time + later).collect(),
+        is_found: truth::replay_is_found(span, time, *later),
+    };
     Ok(Trial {
         name: design.name(),
         town,
         heard,
         reports: reports(town, design)?,
         expected: truth::beacons(town, receptions),
-        replayed: keep(&broadcasts.at(who, time), time + LATER).collect(),
-        replay_is_found: truth::replay_is_found(span, time, LATER),
+        replays: LATER.iter().map(replay).collect(),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::handset::Handset;
 use crate::health::Authority;
 use crate::random::secret;
 use crate::town::DAYS;
-use crate::trial::Trial;
+use crate::trial::{Replay, Trial};
 
 /// The coarse rate is 2 to the power of minus this.
 pub(crate) const COARSE_BITS: u32 = 8;
@@ -137,29 +137,33 @@ fn strangers<'a>(trial: &'a Trial<'_>) -> impl Iterator<Item = (usize, &'a [Hear
     trial.town.strangers().map(|number| (number, &trial.heard[number][..]))
 }
 
-/// Replays an identifier of a patient to every phone that met none. Returns how many of them
-/// took it for a contact.
+/// Replays an identifier of a patient to every phone that met none, half an hour and a day later.
+/// Returns how many of them took the first for a contact.
 pub(crate) fn replayed(
     trial: &Trial<'_>,
     phones: &[Handset<'_>],
     authority: &Authority,
     end: u64,
 ) -> Checked<(usize, usize)> {
-    let (mut alarmed, mut all) = (0, 0);
-    for (number, heard) in strangers(trial) {
-        let mut heard = [heard, &trial.replayed].concat();
-        heard.sort_by_key(|heard| heard.time);
-        let mut phone = phones[number].with_heard(&heard);
-        let now = phone.next_wake.max(end);
-        let found = phone.decide(now, &authority.files)?;
-        ensure(found.is_empty() != trial.replay_is_found, || {
-            format!("a replay was taken for {found:?}")
-        })?;
-        alarmed += usize::from(!found.is_empty());
-        all += 1;
+    let mut alarmed = Vec::new();
+    for Replay { heard: replayed, is_found } in &trial.replays {
+        let mut alarms = 0;
+        for (number, heard) in strangers(trial) {
+            let mut heard = [heard, replayed].concat();
+            heard.sort_by_key(|heard| heard.time);
+            let mut phone = phones[number].with_heard(&heard);
+            let now = phone.next_wake.max(end);
+            let found = phone.decide(now, &authority.files)?;
+            ensure(found.is_empty() != *is_found, || {
+                format!("a replay was taken for {found:?}, and should be found: {is_found}")
+            })?;
+            alarms += usize::from(!found.is_empty());
+        }
+        alarmed.push(alarms);
     }
-    ensure(all > 0, || "everybody met a patient".into())?;
-    Ok((alarmed, all))
+    let strangers = strangers(trial).count();
+    ensure(strangers > 0, || "everybody met a patient".into())?;
+    Ok((alarmed[0], strangers))
 }
 
 /// The dates whose sets a phone tests: within two hours of midnight the other date too.

@@ -120,7 +120,7 @@ fn replayed(town: &Town, authority: &Authority, phones: &Phones<'_>) -> Checked<
     let (mut believed, mut all) = (0, 0);
     for person in town.strangers() {
         let record = UploadRecord {
-            time_ms: town.people[patient].clock(time + LATER) * 1000,
+            time_ms: town.people[patient].clock(time + LATER[0]) * 1000,
             msg: Some(phones.temp_id(person, time)?.to_string()),
             org: Some(authority.hai.to_string()),
             model_p: None,

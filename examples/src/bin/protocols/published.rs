@@ -8,7 +8,7 @@ use crate::bluetrace::{Authority, Phones};
 use crate::radio::Exchange;
 use crate::reports::{LATER, Report, elsewhere, in_town, recorded};
 use crate::town::Town;
-use crate::trial::Trial;
+use crate::trial::{Replay, Trial};
 use crate::truth;
 
 /// The trial of published mode, over the same exchanges.
@@ -27,16 +27,20 @@ pub(crate) fn trial<'t>(
     let others = elsewhere(town).map(|(person, time)| report(person, time, None));
     let reports = of_town.chain(others).collect::<Checked<_>>()?;
     let (who, time) = recorded(town);
-    let (temp_id, clock) = (phones.temp_id(who, time)?, time + LATER);
-    let elements = bluetrace::sighting_elements(&authority.hai, &temp_id, clock);
-    let replayed = elements.map(|element| Heard { time: clock, element: element.into() }).collect();
+    let temp_id = phones.temp_id(who, time)?;
+    let replay = |later: &u64| {
+        let clock = time + later;
+        let elements = bluetrace::sighting_elements(&authority.hai, &temp_id, clock);
+        let heard = |element: [u8; 32]| Heard { time: clock, element: element.into() };
+        let is_found = truth::replay_is_found(bluetrace::WINDOW_SECONDS, time, *later);
+        Replay { heard: elements.map(heard).collect(), is_found }
+    };
     Ok(Trial {
         name: "BlueTrace, published",
         town,
         heard: phones.heard(),
         reports,
         expected: truth::published(town, exchanges),
-        replayed,
-        replay_is_found: truth::replay_is_found(bluetrace::WINDOW_SECONDS, time, LATER),
+        replays: LATER.iter().map(replay).collect(),
     })
 }

@@ -25,7 +25,7 @@ pub(crate) struct Report {
 /// midnight.
 const RECORDED: usize = 24;
 const RECORDED_AT: u64 = 36 * 3600 + 600;
-pub(crate) const LATER: u64 = 1800;
+pub(crate) const LATER: [u64; 2] = [1800, DAY_SECONDS];
 
 /// When each patient elsewhere reports, and which number the person has.
 pub(crate) fn elsewhere(town: &Town) -> impl Iterator<Item = (u64, u64)> {

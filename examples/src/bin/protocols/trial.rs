@@ -33,10 +33,16 @@ pub(crate) struct Trial<'t> {
     pub(crate) reports: Vec<Report>,
     /// When each phone heard what it should find, by its clock.
     pub(crate) expected: Vec<BTreeSet<u64>>,
-    /// What a phone keeps of an identifier of a patient that somebody replays.
-    pub(crate) replayed: Vec<Heard>,
+    /// An identifier of a patient that somebody replays, each time later.
+    pub(crate) replays: Vec<Replay>,
+}
+
+/// A replayed identifier.
+pub(crate) struct Replay {
+    /// What a phone keeps of it.
+    pub(crate) heard: Vec<Heard>,
     /// Whether a phone should take it for a contact.
-    pub(crate) replay_is_found: bool,
+    pub(crate) is_found: bool,
 }
 
 /// What was measured.
@@ -55,7 +61,8 @@ pub(crate) struct Figures {
     pub(crate) seldom: Traffic,
     /// Contacts, as the phones tell them.
     pub(crate) contacts: Vec<Spans>,
-    /// Phones that take a replayed identifier for a contact, of those that met no patient.
+    /// Phones that take an identifier for a contact that is replayed half an hour later, of those
+    /// that met no patient.
     pub(crate) replayed: (usize, usize),
     /// False hits of phones that met no patient at a rate of 2^-8, and how many are expected.
     pub(crate) coarse: (u64, f64),
