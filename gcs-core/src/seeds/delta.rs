@@ -39,14 +39,13 @@ const HEADER_LEN: usize = 92;
     feature = "dp3t",
     doc = r#"
 ```
-use gcs_core::Date;
-use gcs_core::identifiers::dp3t::DayKey;
+use gcs_core::identifiers::dp3t::{HybridSeed, HybridWindow, WindowSeed};
 use gcs_core::seeds::{SeedDelta, SeedList};
 
-let date: Date = "2020-04-10".parse()?;
-let key = |byte| DayKey::new(date, [byte; 32]);
-let monday = SeedList::build([key(1), key(2)])?;
-let tuesday = SeedList::build([key(2), key(3), key(4)])?;
+let windows = HybridWindow::FourHours;
+let seed = |byte| WindowSeed { windows, window: 110_174, seed: HybridSeed::new([byte; 16]) };
+let monday = SeedList::build([seed(1), seed(2)])?;
+let tuesday = SeedList::build([seed(2), seed(3), seed(4)])?;
 let delta = SeedDelta::between(&monday, &tuesday);
 assert_eq!((delta.removed_len(), delta.added_len()), (1, 2));
 assert_eq!(delta.apply(&monday)?, tuesday);

@@ -41,17 +41,17 @@ pub(super) const HEADER_LEN: usize = 12;
     feature = "dp3t",
     doc = r#"
 ```
-use gcs_core::Date;
-use gcs_core::identifiers::dp3t::DayKey;
+use gcs_core::identifiers::dp3t::{DayKey, DayKeys};
 use gcs_core::seeds::SeedList;
 
-let date: Date = "2020-04-10".parse()?;
-let list = SeedList::build([DayKey::new(date, [7; 32]), DayKey::new(date, [5; 32])])?;
+let first = |byte| Ok::<_, gcs_core::DateError>(DayKey::new("2020-04-10".parse()?, [byte; 32]));
+let keys = [DayKeys::new(first(7)?, 5)?, DayKeys::new(first(5)?, 3)?];
+let list = SeedList::<DayKeys>::build(&keys)?;
 
-// A phone validates every byte, then computes what patients broadcast.
-let received = SeedList::<DayKey, _>::parse(list.as_bytes())?;
-let broadcast: Vec<_> = received.iter().flat_map(|key| key.ephemeral_ids()).collect();
-assert_eq!(broadcast.len(), 2 * 96);
+// A phone validates every byte, then computes what patients broadcast, and nothing beyond their days.
+let received = SeedList::<DayKeys, _>::parse(list.as_bytes())?;
+let broadcast = received.iter().flat_map(|keys| keys.elements());
+assert_eq!(broadcast.count(), (5 + 3) * 96);
 # Ok::<(), Box<dyn std::error::Error>>(())
 ```
 "#

@@ -9,7 +9,7 @@ use thiserror::Error;
 ///
 /// | implementor | kind | bytes | note |
 /// |---|---|---|---|
-/// | `identifiers::dp3t::DayKey` | 1 | 32 | the date |
+/// | `identifiers::dp3t::DayKeys` | 1 | 32 | the first date and the number of days |
 /// | `identifiers::dp3t::WindowSeed` | 2 | 16 | length and number of the window |
 /// | `identifiers::gaen::ExportKey` | 3 | 16 | rolling start and period, and what is known of the report |
 ///
