@@ -575,6 +575,20 @@ fn wrong_deltas(vectors: &mut Vectors) {
         ),
         ("seeddelta-bits-below-least", "B too small", DAY_KEYS, with_bits(least - 1), "BitLength"),
         ("seeddelta-bits-above-most", "B too large", DAY_KEYS, with_bits(most + 1), "BitLength"),
+        (
+            "seeddelta-ranks-bits-less",
+            "B one too small for the ranks",
+            DAY_KEYS,
+            with_bits(right.bits - 1),
+            "Overrun",
+        ),
+        (
+            "seeddelta-ranks-bits-more",
+            "B one too large for the ranks",
+            DAY_KEYS,
+            with_bits(right.bits + 1),
+            "Mismatch",
+        ),
         ("seeddelta-rank-beyond", "removes rank 12 of 12", DAY_KEYS, ranks(&[1, 5, 12]), "Limit"),
         (
             "seeddelta-ranks-padding",
