@@ -107,7 +107,7 @@ mod seed;
 
 pub use self::delta::SeedDelta;
 pub use self::error::{SeedBuildError, SeedDeltaError};
-pub use self::list::{SeedList, Seeds};
+pub use self::list::{SeedList, Seeds, seed_kind};
 pub use self::seed::{ByteArray, FIRST_PRIVATE_KIND, NoteError, Seed};
 
 #[cfg(test)]

@@ -60,10 +60,13 @@ fn expect_decoded(case: &Case, decoded: &Value) {
     }
 }
 
-/// The name of an error's variant.
+/// The name of an error's variant; that of a wrong note is `Limit`.
 pub(crate) fn class(error: &impl Debug) -> String {
     let name = format!("{error:?}");
-    name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    match name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default() {
+        "Note" => "Limit".to_owned(),
+        class => class.to_owned(),
+    }
 }
 
 fn class_of_bundle(error: &BundleError) -> String {

@@ -108,7 +108,7 @@ impl Seed for DayKeys {
     fn from_parts([a, b, c, d, days]: [u8; 5], bytes: [u8; 32]) -> Result<DayKeys, NoteError> {
         let date = u32::from_be_bytes([a, b, c, d]);
         let (most, got) = (i64::from(Date::MAX.days()), i64::from(date));
-        let error = NoteError { field: "date", least: 0, most, got };
+        let error = NoteError { field: "date", least: 0, most, none: None, got };
         let date = Date::from_days(date).map_err(|_| error)?;
         DayKeys::new(DayKey::new(date, bytes), days)
     }
@@ -174,7 +174,7 @@ mod tests {
             DayKeys::from_parts([a, b, c, d, days], [0; 32])
         };
         let error = |field, least, most: u32, got: u32| {
-            Err(NoteError { field, least, most: most.into(), got: got.into() })
+            Err(NoteError { field, least, most: most.into(), none: None, got: got.into() })
         };
         for date in [last + 1, u32::MAX] {
             assert_eq!(of_note(date, 1), error("date", 0, last, date));
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(list.iter().collect::<Vec<_>>(), seeds);
         for length in [0, 3, 255] {
             let (field, got) = ("length of a window", length.into());
-            let error = NoteError { field, least: 1, most: 2, got };
+            let error = NoteError { field, least: 1, most: 2, none: None, got };
             assert_eq!(WindowSeed::from_parts([length, 0, 0, 0, 1], [0; 16]), Err(error));
         }
     }
