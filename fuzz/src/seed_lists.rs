@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use gcs_core::identifiers::dp3t::{DayKey, WindowSeed};
+use gcs_core::identifiers::dp3t::{DayKeys, WindowSeed};
 use gcs_core::identifiers::gaen::ExportKey;
 use gcs_core::seeds::{Seed, SeedDelta, SeedList};
 
@@ -18,7 +18,7 @@ const REMOVED: usize = 80;
 macro_rules! of_kind {
     ($body:ident, $data:expr) => {
         match $data.split_first() {
-            Some((0, rest)) => $body::<DayKey>(rest),
+            Some((0, rest)) => $body::<DayKeys>(rest),
             Some((1, rest)) => $body::<WindowSeed>(rest),
             Some((2, rest)) => $body::<ExportKey>(rest),
             _ => {}
@@ -102,10 +102,10 @@ fn expect_delta<S: Seed + Debug>(base: &[u8], file: &[u8]) {
 
 pub(crate) mod seeds {
     use gcs_core::Date;
-    use gcs_core::identifiers::dp3t::{HybridSeed, HybridWindow};
+    use gcs_core::identifiers::dp3t::{DayKey, HybridSeed, HybridWindow};
     use gcs_core::identifiers::gaen::{ExposureKey, ReportType};
 
-    use super::{DayKey, ExportKey, Seed, SeedDelta, SeedList, WindowSeed};
+    use super::{DayKeys, ExportKey, Seed, SeedDelta, SeedList, WindowSeed};
     use crate::reader::join;
     use crate::world::element;
 
@@ -113,10 +113,11 @@ pub(crate) mod seeds {
         element(number)[..16].try_into().expect("16 bytes")
     }
 
-    fn day_key(number: u64) -> DayKey {
+    fn day_keys(number: u64) -> DayKeys {
         let date = Date::from_days(18_362 + (number % 5) as u32).expect("a date");
         let key = [bytes(number), bytes(number + 1)].concat();
-        DayKey::new(date, key.try_into().expect("32 bytes"))
+        let first = DayKey::new(date, key.try_into().expect("32 bytes"));
+        DayKeys::new(first, 1 + (number % 3) as u8).expect("few days")
     }
 
     fn window_seed(number: u64) -> WindowSeed {
@@ -147,7 +148,7 @@ pub(crate) mod seeds {
             .into_iter()
             .flat_map(|count| {
                 [
-                    input(0, list_of((0..count).map(day_key)).as_bytes()),
+                    input(0, list_of((0..count).map(day_keys)).as_bytes()),
                     input(1, list_of((0..count).map(window_seed)).as_bytes()),
                     input(2, list_of((0..count).map(export_key)).as_bytes()),
                 ]
@@ -167,8 +168,8 @@ pub(crate) mod seeds {
                 [
                     delta_of(
                         0,
-                        &list_of(old.clone().map(day_key)),
-                        &list_of(new.clone().map(day_key)),
+                        &list_of(old.clone().map(day_keys)),
+                        &list_of(new.clone().map(day_keys)),
                     ),
                     delta_of(
                         1,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::Instant;
 
-use gcs_core::identifiers::dp3t::{self, DayKey, HybridSeed, HybridWindow, WindowSeed};
+use gcs_core::identifiers::dp3t::{self, DayKey, DayKeys, HybridSeed, HybridWindow, WindowSeed};
 use gcs_core::identifiers::gaen::export::{Export, ExportSigningKey};
 use gcs_core::identifiers::gaen::{ExportKey, ExposureKey, ReportType};
 use gcs_core::identifiers::tcn::{MemoType, ReportAuthorizationKey};
@@ -52,10 +52,11 @@ impl Patient {
         (u16::from(self.random[at]) * u16::from(bound) / 256) as u8
     }
 
-    /// The key of its first day. The phone then draws a new one.
-    fn day_key(&self) -> Outcome<DayKey> {
+    /// The keys from its first day on. The phone then draws a new one.
+    fn day_keys(&self) -> Outcome<DayKeys> {
         let date = Date::from_days(self.reported - DAYS)?;
-        Ok(DayKey::new(date, noise("day key", self.number)))
+        let first = DayKey::new(date, noise("day key", self.number));
+        Ok(DayKeys::new(first, DAYS.try_into()?)?)
     }
 
     fn window_seeds(&self) -> impl Iterator<Item = WindowSeed> {
@@ -195,20 +196,17 @@ fn compared(patients: &[Patient]) -> Outcome<Vec<Row>> {
     let elements = count * 96 * DAYS as usize;
     let mut rows = Vec::new();
 
-    let keys = patients.iter().map(Patient::day_key).collect::<Outcome<Vec<DayKey>>>()?;
-    let list = SeedList::<DayKey>::build(&keys)?;
+    let keys = patients.iter().map(Patient::day_keys).collect::<Outcome<Vec<DayKeys>>>()?;
+    let list = SeedList::<DayKeys>::build(&keys)?;
     print_row("DP-3T low-cost", count, &measure(&list));
-    let set = keys.into_iter().flat_map(|first| {
-        let days = std::iter::successors(Some(first), DayKey::next).take(DAYS as usize);
-        days.flat_map(|key| key.elements())
-    });
-    let (raw, list) = (36 * count, list.as_bytes().len());
+    let set = keys.iter().flat_map(DayKeys::elements);
+    let (raw, list) = (37 * count, list.as_bytes().len());
     rows.push((count, "DP-3T low-cost", [raw, list, 0], set_bytes(elements, set)?));
 
     let list = SeedList::<WindowSeed>::build(patients.iter().flat_map(Patient::window_seeds))?;
     print_row("DP-3T hybrid, 4 h", count, &measure(&list));
     let set = set_bytes(elements, list.iter().flat_map(|seed| seed.elements()))?;
-    let (raw, list) = (20 * list.len() as usize, list.as_bytes().len());
+    let (raw, list) = (21 * list.len() as usize, list.as_bytes().len());
     rows.push((count, "DP-3T hybrid, 4 h", [raw, list, 0], set));
 
     let keys = patients.iter().map(Patient::export_keys).collect::<Outcome<Vec<_>>>()?.concat();

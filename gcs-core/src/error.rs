@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::date::Date;
 use crate::digest::Digest;
+use crate::seeds::NoteError;
 
 /// Text that is not 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -56,6 +57,9 @@ pub enum ParseError {
         /// The value found.
         got: u64,
     },
+    /// The note of a seed is out of bounds: the class `Limit` of FORMAT.md.
+    #[error(transparent)]
+    Note(#[from] NoteError),
     /// A number differs from the only value that is legal in its place.
     #[error("{field} must be {expected} here, got {got}")]
     Mismatch {

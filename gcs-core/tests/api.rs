@@ -47,13 +47,13 @@ fn auto_traits_and_common_traits_stay() {
 
     #[cfg(feature = "dp3t")]
     {
-        use gcs_core::identifiers::dp3t::DayKey;
-        can_go_to_any_thread::<SeedList<DayKey>>();
-        can_go_to_any_thread::<SeedDelta<DayKey, &[u8]>>();
-        can_go_to_any_thread::<Seeds<'_, DayKey>>();
-        is_a_value::<SeedList<DayKey>>();
-        is_a_value::<SeedDelta<DayKey>>();
-        has_bytes::<SeedList<DayKey>>();
+        use gcs_core::identifiers::dp3t::DayKeys;
+        can_go_to_any_thread::<SeedList<DayKeys>>();
+        can_go_to_any_thread::<SeedDelta<DayKeys, &[u8]>>();
+        can_go_to_any_thread::<Seeds<'_, DayKeys>>();
+        is_a_value::<SeedList<DayKeys>>();
+        is_a_value::<SeedDelta<DayKeys>>();
+        has_bytes::<SeedList<DayKeys>>();
     }
 
     is_a_value::<Set>();

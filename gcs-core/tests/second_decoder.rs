@@ -8,7 +8,7 @@ mod reading;
 
 use std::collections::BTreeSet;
 
-use gcs_core::identifiers::dp3t::{DayKey, WindowSeed};
+use gcs_core::identifiers::dp3t::{DayKeys, WindowSeed};
 use gcs_core::identifiers::gaen::ExportKey;
 use gcs_core::seeds::{Seed, SeedDelta, SeedList};
 use gcs_core::{Delta, HashRange, Salt, Set};
@@ -137,7 +137,8 @@ fn pairs(kind: u16) -> impl Strategy<Value = Vec<BTreeSet<Pair>>> {
             let (period, report_type, variant, risk, days) = rest;
             let number = number.to_be_bytes();
             match (kind, often) {
-                (1, _) => number.to_vec(),
+                (1, true) => [&number[..], &[14]].concat(),
+                (1, _) => [&number[..], &[1 + period % 32]].concat(),
                 (2, _) => [&[length][..], &number].concat(),
                 (_, true) => [&number[..], &[144, 1, 255, 8, 128]].concat(),
                 _ => [&number[..], &[period, report_type, variant, risk, days]].concat(),
@@ -186,7 +187,7 @@ proptest! {
 
     #[test]
     fn lists_of_seeds_are_read_alike(days in pairs(1), windows in pairs(2), keys in pairs(3), damages in damages()) {
-        read_seeds_alike::<DayKey>(&days, &damages);
+        read_seeds_alike::<DayKeys>(&days, &damages);
         read_seeds_alike::<WindowSeed>(&windows, &damages);
         read_seeds_alike::<ExportKey>(&keys, &damages);
     }

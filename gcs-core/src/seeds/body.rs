@@ -12,7 +12,7 @@ use crate::set::{CHUNK, Overrun, RiceReader, RiceWriter, expect_padding};
 const FIXED_LEN: u64 = 12;
 
 /// A note and a seed, in the order in which a list holds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry<'a> {
     pub(super) note: Note,
     pub(super) head: u64,
@@ -52,7 +52,7 @@ impl Parts {
 }
 
 /// A body that was validated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Body<'a> {
     /// The body, and perhaps what follows it.
     bytes: &'a [u8],
@@ -148,7 +148,7 @@ impl Parts {
 }
 
 /// Reads the pairs of a body, a chunk of heads at a time.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Entries<'a> {
     body: Body<'a>,
     directory: Directory<'a>,

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::error::ParseError;
 use crate::set::{RiceReader, Shape, Values, append_code, validate_code};
 
-const MAGIC: &[u8; 6] = b"GCSSDD";
+pub(super) const MAGIC: &[u8; 6] = b"GCSSDD";
 
 /// Length of the header before the code of removals.
 const HEADER_LEN: usize = 92;
@@ -39,17 +39,18 @@ const HEADER_LEN: usize = 92;
     feature = "dp3t",
     doc = r#"
 ```
-use gcs_core::Date;
-use gcs_core::identifiers::dp3t::DayKey;
+use gcs_core::identifiers::dp3t::{HybridSeed, HybridWindow, WindowSeed};
 use gcs_core::seeds::{SeedDelta, SeedList};
 
-let date: Date = "2020-04-10".parse()?;
-let key = |byte| DayKey::new(date, [byte; 32]);
-let monday = SeedList::build([key(1), key(2)])?;
-let tuesday = SeedList::build([key(2), key(3), key(4)])?;
+let windows = HybridWindow::FourHours;
+let seed = |byte| WindowSeed { windows, window: 110_174, seed: HybridSeed::new([byte; 16]) };
+let monday = SeedList::build([seed(1), seed(2)])?;
+let tuesday = SeedList::build([seed(2), seed(3), seed(4)])?;
 let delta = SeedDelta::between(&monday, &tuesday);
 assert_eq!((delta.removed_len(), delta.added_len()), (1, 2));
 assert_eq!(delta.apply(&monday)?, tuesday);
+assert!(delta.removed_from(&monday)?.eq([seed(1)]));
+assert!(delta.added().eq([seed(3), seed(4)]));
 # Ok::<(), Box<dyn std::error::Error>>(())
 ```
 "#
@@ -160,14 +161,7 @@ impl<S: Seed, D: AsRef<[u8]>> SeedDelta<S, D> {
         &self,
         base: &SeedList<S, A>,
     ) -> Result<SeedList<S>, SeedDeltaError> {
-        let (expected, got) = (self.header.base, base.identity());
-        if expected != got {
-            return Err(SeedDeltaError::Base { expected, got });
-        }
-        let (expected, got) = (self.base_len(), base.len());
-        if expected != got {
-            return Err(SeedDeltaError::BaseLength { expected, got });
-        }
+        self.expect_base(base)?;
         let mut removed = self.ranks().peekable();
         let mut added = self.body().entries().peekable();
         let mut writer = Writer::new(Layout::of::<S>());
@@ -223,6 +217,20 @@ impl<S: Seed, D: AsRef<[u8]>> SeedDelta<S, D> {
         self.ranks().map(|rank| rank as u32)
     }
 
+    /// Seeds that it removes from its base, in the order of a list. O(n) time, no allocation.
+    ///
+    /// # Errors
+    /// [`SeedDeltaError::Base`] or [`SeedDeltaError::BaseLength`] for a list that is not its base.
+    pub fn removed_from<'a, A: AsRef<[u8]>>(
+        &'a self,
+        base: &'a SeedList<S, A>,
+    ) -> Result<impl Iterator<Item = S>, SeedDeltaError> {
+        self.expect_base(base)?;
+        let mut removed = self.removed().peekable();
+        let ranked = (0..).zip(base).filter(move |(rank, _)| removed.next_if_eq(rank).is_some());
+        Ok(ranked.map(|(_, seed)| seed))
+    }
+
     /// Seeds that it adds, in the order of a list.
     pub fn added(&self) -> Seeds<'_, S> {
         Seeds::new(self.body().entries())
@@ -236,6 +244,15 @@ impl<S: Seed, D: AsRef<[u8]>> SeedDelta<S, D> {
     /// Returns the bytes of the whole file.
     pub fn into_inner(self) -> D {
         self.data
+    }
+
+    fn expect_base<A: AsRef<[u8]>>(&self, base: &SeedList<S, A>) -> Result<(), SeedDeltaError> {
+        let (expected, got) = (self.header.base, base.identity());
+        if expected != got {
+            return Err(SeedDeltaError::Base { expected, got });
+        }
+        let (expected, got) = (self.base_len(), base.len());
+        if expected == got { Ok(()) } else { Err(SeedDeltaError::BaseLength { expected, got }) }
     }
 
     fn ranks(&self) -> Values<'_> {

@@ -39,12 +39,8 @@ impl Layout {
         }
     }
 
-    fn check(&self, note: &Note) -> Result<(), ParseError> {
-        (self.check)(&note.0[..self.note_len]).map_err(|error| ParseError::Limit {
-            field: error.field,
-            max: error.most.try_into().unwrap_or(0),
-            got: error.got.try_into().unwrap_or(0),
-        })
+    fn check(&self, note: &Note) -> Result<(), NoteError> {
+        (self.check)(&note.0[..self.note_len])
     }
 }
 
@@ -135,7 +131,7 @@ fn read_count(cursor: &mut Cursor<'_>) -> Result<u32, ParseError> {
 }
 
 /// Reads a directory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Directory<'a> {
     cursor: Cursor<'a>,
     groups: u32,

@@ -14,7 +14,7 @@ use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
 use crate::digest::Digest;
 use crate::error::ParseError;
 
-const MAGIC: &[u8; 6] = b"GCSSED";
+pub(super) const MAGIC: &[u8; 6] = b"GCSSED";
 
 /// Length of the header in bytes.
 pub(super) const HEADER_LEN: usize = 12;
@@ -41,17 +41,17 @@ pub(super) const HEADER_LEN: usize = 12;
     feature = "dp3t",
     doc = r#"
 ```
-use gcs_core::Date;
-use gcs_core::identifiers::dp3t::DayKey;
+use gcs_core::identifiers::dp3t::{DayKey, DayKeys};
 use gcs_core::seeds::SeedList;
 
-let date: Date = "2020-04-10".parse()?;
-let list = SeedList::build([DayKey::new(date, [7; 32]), DayKey::new(date, [5; 32])])?;
+let first = |byte| Ok::<_, gcs_core::DateError>(DayKey::new("2020-04-10".parse()?, [byte; 32]));
+let keys = [DayKeys::new(first(7)?, 5)?, DayKeys::new(first(5)?, 3)?];
+let list = SeedList::<DayKeys>::build(&keys)?;
 
-// A phone validates every byte, then computes what patients broadcast.
-let received = SeedList::<DayKey, _>::parse(list.as_bytes())?;
-let broadcast: Vec<_> = received.iter().flat_map(|key| key.ephemeral_ids()).collect();
-assert_eq!(broadcast.len(), 2 * 96);
+// A phone validates every byte, then computes what patients broadcast, and nothing beyond their days.
+let received = SeedList::<DayKeys, _>::parse(list.as_bytes())?;
+let broadcast = received.iter().flat_map(|keys| keys.elements());
+assert_eq!(broadcast.count(), (5 + 3) * 96);
 # Ok::<(), Box<dyn std::error::Error>>(())
 ```
 "#
@@ -68,14 +68,17 @@ impl<S: Seed> SeedList<S> {
     /// O(n log n) time; the memory of the parts of all seeds besides the result.
     ///
     /// # Errors
-    /// [`SeedBuildError::Note`] for a seed that has something that has no place in a note, and
-    /// [`SeedBuildError::TooMany`] for `2^32` distinct seeds or more.
+    /// [`SeedBuildError::Note`] for a seed that has something that has no place in a note, or whose
+    /// note [`Seed::from_parts`] refuses, and [`SeedBuildError::TooMany`] for `2^32` distinct seeds or more.
     pub fn build<B: Borrow<S>>(
         seeds: impl IntoIterator<Item = B>,
     ) -> Result<SeedList<S>, SeedBuildError> {
         let parts = seeds.into_iter().enumerate().map(|(position, seed)| {
-            let note_error = |error| SeedBuildError::Note { position: position as u64, error };
-            seed.borrow().to_parts().map_err(note_error)
+            let parts = seed.borrow().to_parts().and_then(|(note, bytes)| {
+                // A reader checks the note like this.
+                S::from_parts(note, S::Bytes::ZERO).map(|_| (note, bytes))
+            });
+            parts.map_err(|error| SeedBuildError::Note { position: position as u64, error })
         });
         let mut pairs = parts.collect::<Result<Vec<_>, _>>()?;
         pairs.sort_unstable();
@@ -139,7 +142,7 @@ impl<S: Seed, D: AsRef<[u8]>> SeedList<S, D> {
     /// The seeds in ascending order of their notes, then of their bytes, decoded as they are
     /// asked for.
     pub fn iter(&self) -> Seeds<'_, S> {
-        Seeds { entries: self.entries(), seed: PhantomData }
+        Seeds::new(self.entries())
     }
 
     /// The whole file.
@@ -155,6 +158,22 @@ impl<S: Seed, D: AsRef<[u8]>> SeedList<S, D> {
     pub(super) fn entries(&self) -> Entries<'_> {
         Body::new(&self.as_bytes()[HEADER_LEN..], self.parts, Layout::of::<S>()).entries()
     }
+}
+
+/// The kind of seed of a list or of a delta, a [`Seed::KIND`], from the header alone.
+///
+/// # Errors
+/// [`ParseError`] if the file is neither, of another version, or cut off before the kind.
+///
+/// ```
+/// use gcs_core::seeds::{FIRST_PRIVATE_KIND, seed_kind};
+///
+/// assert_eq!(seed_kind(b"GCSSED\x01\x00\x00\x80")?, FIRST_PRIVATE_KIND);
+/// # Ok::<(), gcs_core::ParseError>(())
+/// ```
+pub fn seed_kind(file: &[u8]) -> Result<u16, ParseError> {
+    let is_delta = file.starts_with(super::delta::MAGIC);
+    Cursor::open(file, if is_delta { super::delta::MAGIC } else { MAGIC })?.u16()
 }
 
 /// Reads the kind of seed, which must be that of `S`, and a reserved field.
@@ -204,15 +223,27 @@ impl<'a, S: Seed, D: AsRef<[u8]>> IntoIterator for &'a SeedList<S, D> {
 }
 
 /// Seeds in ascending order, made by [`SeedList::iter`] and [`SeedDelta::added`](super::SeedDelta::added).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Seeds<'a, S> {
-    entries: Entries<'a>,
+    /// None after a seed that could not be made.
+    entries: Option<Entries<'a>>,
     seed: PhantomData<fn() -> S>,
 }
 
 impl<'a, S> Seeds<'a, S> {
     pub(super) fn new(entries: Entries<'a>) -> Seeds<'a, S> {
-        Seeds { entries, seed: PhantomData }
+        Seeds { entries: Some(entries), seed: PhantomData }
+    }
+
+    fn remaining(&self) -> usize {
+        self.entries.as_ref().map_or(0, Entries::remaining)
+    }
+}
+
+/// How many seeds are still to come, and nothing of them.
+impl<S> fmt::Debug for Seeds<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seeds").field("remaining", &self.remaining()).finish()
     }
 }
 
@@ -220,17 +251,20 @@ impl<S: Seed> Iterator for Seeds<'_, S> {
     type Item = S;
 
     fn next(&mut self) -> Option<S> {
-        let entry = self.entries.next()?;
+        let entry = self.entries.as_mut()?.next()?;
         let (mut note, mut bytes) = (S::Note::ZERO, S::Bytes::ZERO);
         note.as_mut().copy_from_slice(&entry.note.0[..S::Note::LEN]);
         entry.write_seed(bytes.as_mut());
-        // Notes were validated. If one were wrong, iteration would end here.
-        S::from_parts(note, bytes).ok()
+        // Notes were validated. If a seed refused one now, iteration would end here.
+        let seed = S::from_parts(note, bytes).ok();
+        if seed.is_none() {
+            self.entries = None;
+        }
+        seed
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let remaining = self.entries.remaining();
-        (remaining, Some(remaining))
+        (self.remaining(), Some(self.remaining()))
     }
 }
 

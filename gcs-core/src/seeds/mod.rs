@@ -12,14 +12,18 @@
 //! |---|---|---|
 //! | BlueTrace | what it heard | a set; there are no seeds |
 //! | DP-3T, unlinkable | what it heard | a set; seeds, one for each identifier, would be larger |
-//! | DP-3T, low-cost | the key of a patient's first day | a list; a set hides which identifiers are one patient's |
+//! | DP-3T, low-cost | the key of a patient's first day, and the number of days | a list; a set hides which identifiers are one patient's |
 //! | DP-3T, hybrid | the seed of each window | the same |
 //! | TCN | reports, or what it heard | a set; reports are signed and cannot be compressed |
 //! | Exposure Notification, by the system | keys | an export file: the system takes nothing else |
 //! | Exposure Notification, by an app that hears identifiers | keys, or what it heard | a list, or a set |
 //!
-//! Whoever has a seed knows which identifiers belong together, for a day or some hours. Of a set
-//! nobody can tell. That is what the bytes of a set are paid for.
+//! Whoever has a seed knows all identifiers that follow from it, and that they are one patient's: for
+//! some hours (DP-3T, hybrid), a day (Exposure Notification), or all days from the first on (DP-3T, low-cost,
+//! whose key gives all later ones). Of a set nobody can tell. That is what the bytes of a set are paid for.
+//!
+//! Whoever has a seed can also broadcast what follows from it. Publish none before its last day or
+//! window is over, and test what was heard against the elements of its own time alone.
 //!
 //! Measured, in megabytes for all patients of 14 dates together; sets are one for each date, at rates below
 //! 2^-20 and below 2^-32, at which nothing has to be confirmed. Patients report 5 days, with Exposure
@@ -28,11 +32,11 @@
 //! | protocol | patients | seeds, raw | list | export file | sets, 2^-20 | sets, 2^-32 |
 //! |---|---|---|---|---|---|---|
 //! | DP-3T, low-cost | 1,000 | 0.04 | 0.03 | | 1.32 | 2.04 |
-//! | | 10,000 | 0.36 | 0.31 | | 13.23 | 20.43 |
-//! | | 40,000 | 1.44 | 1.23 | | 52.93 | 81.73 |
-//! | DP-3T, hybrid, 4 hours | 1,000 | 0.60 | 0.46 | | 1.32 | 2.04 |
-//! | | 10,000 | 6.00 | 4.42 | | 13.23 | 20.43 |
-//! | | 40,000 | 24.00 | 17.39 | | 52.93 | 81.73 |
+//! | | 10,000 | 0.37 | 0.31 | | 13.23 | 20.43 |
+//! | | 40,000 | 1.48 | 1.23 | | 52.93 | 81.73 |
+//! | DP-3T, hybrid, 4 hours | 1,000 | 0.63 | 0.46 | | 1.32 | 2.04 |
+//! | | 10,000 | 6.30 | 4.42 | | 13.23 | 20.43 |
+//! | | 40,000 | 25.20 | 17.39 | | 52.93 | 81.73 |
 //! | Exposure Notification | 1,000 | 0.35 | 0.23 | 0.28 | 5.37 | 8.28 |
 //! | | 10,000 | 3.50 | 2.17 | 2.75 | 53.60 | 82.76 |
 //! | | 40,000 | 14.00 | 8.47 | 10.87 | 214.42 | 331.10 |
@@ -48,9 +52,9 @@
 //!
 //! | list of | patients | seeds | raw | bound | list |
 //! |---|---|---|---|---|---|
-//! | DP-3T, low-cost | 1,000 | 1,000 | 288 | 251.2 | 252.1 |
-//! | | 10,000 | 10,000 | 288 | 248.0 | 248.1 |
-//! | | 40,000 | 40,000 | 288 | 246.0 | 246.0 |
+//! | DP-3T, low-cost | 1,000 | 1,000 | 296 | 251.2 | 252.2 |
+//! | | 10,000 | 10,000 | 296 | 248.0 | 248.1 |
+//! | | 40,000 | 40,000 | 296 | 246.0 | 246.0 |
 //! | DP-3T, hybrid, 4 hours | 1,000 | 30,000 | 168 | 121.2 | 121.4 |
 //! | | 10,000 | 300,000 | 168 | 117.9 | 118.0 |
 //! | | 40,000 | 1,200,000 | 168 | 115.9 | 116.0 |
@@ -62,7 +66,7 @@
 //!
 //! The seeds of one note are a group, sorted. Of each, the first 6 bytes are Rice-coded as the
 //! distance from the one before, and the others follow as they are. Of n seeds of b bits this
-//! takes about 1.5 - log2(n) + b bits each, and no list of random seeds takes fewer than
+//! takes about 1.5 - log2(n) + b bits each for large n, for which no list of random seeds takes fewer than
 //! 1.44 - log2(n) + b. Groups need no code for notes: that n·log2(n) is smaller for each group than for all seeds
 //! together costs just the entropy of the notes. Besides, each group has an entry of a few bytes,
 //! its note less what it shares with the one before.
@@ -77,18 +81,20 @@
 //!
 //! | call | time | memory besides the result |
 //! |---|---|---|
-//! | [`SeedList::build`] | O(n log n) | the seeds and notes, and as much as the result |
+//! | [`SeedList::build`] | O(n log n) | the seeds and notes, as much as the result, and 8 bytes a seed of the largest group |
 //! | [`SeedList::parse`] | O(bytes) | none |
 //! | [`SeedList::iter`] | O(n) | 2 KiB |
-//! | [`SeedDelta::between`] | O(n) | 8 bytes a removal, and as much as the result |
+//! | [`SeedDelta::between`] | O(n) | 8 bytes a removal, as much as the result, and 8 bytes a seed of the largest added group |
 //! | [`SeedDelta::apply`] | O(n) | as much as the result, and 8 bytes a seed of the largest group |
 //!
 //! # Limits and quirks
 //!
 //! - Seeds of 8 to 64 bytes, evenly spread; others are stored, but larger. Notes of 1 to 16 bytes. At most 2^32 - 1 seeds.
 //! - One seed with two notes is in the list twice. A note that changes is a removal and an addition.
-//! - A list is public: whoever has it has the seeds. Nothing in it is wiped from memory.
-//! - Many notes of few seeds cost more: each note takes 4 bytes or so.
+//! - A list is public: whoever has it has the seeds. Nothing in it is wiped from memory, nor are the
+//!   copies of seeds that building and reading it make. Build it where seeds may be in memory.
+//! - A list is not signed. Take it, and the target of a delta, only by an identity from someone whom you trust.
+//! - Many notes of few seeds cost more: each note takes about 5 bytes (4.5 to 5.4 in the lists of keys above).
 //!
 //! FORMAT.md has the bytes in its section 21.
 
@@ -101,7 +107,7 @@ mod seed;
 
 pub use self::delta::SeedDelta;
 pub use self::error::{SeedBuildError, SeedDeltaError};
-pub use self::list::{SeedList, Seeds};
+pub use self::list::{SeedList, Seeds, seed_kind};
 pub use self::seed::{ByteArray, FIRST_PRIVATE_KIND, NoteError, Seed};
 
 #[cfg(test)]

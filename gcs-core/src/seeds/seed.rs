@@ -1,6 +1,8 @@
 //! What a list holds.
 
 use alloc::fmt::Debug;
+use alloc::format;
+use alloc::string::String;
 
 use thiserror::Error;
 
@@ -9,7 +11,7 @@ use thiserror::Error;
 ///
 /// | implementor | kind | bytes | note |
 /// |---|---|---|---|
-/// | `identifiers::dp3t::DayKey` | 1 | 32 | the date |
+/// | `identifiers::dp3t::DayKeys` | 1 | 32 | the first date and the number of days |
 /// | `identifiers::dp3t::WindowSeed` | 2 | 16 | length and number of the window |
 /// | `identifiers::gaen::ExportKey` | 3 | 16 | rolling start and period, and what is known of the report |
 ///
@@ -57,7 +59,8 @@ pub trait Seed: Sized {
     /// [`NoteError`] if something of it has no place in a note.
     fn to_parts(&self) -> Result<(Self::Note, Self::Bytes), NoteError>;
 
-    /// The seed of a note and of bytes. Whether it fails must depend on the note alone.
+    /// The seed of a note and of bytes. Whether it fails must depend on the note alone: the note
+    /// of a group is checked once, with bytes that are all zero.
     ///
     /// # Errors
     /// [`NoteError`] if no seed has this note.
@@ -69,7 +72,7 @@ pub const FIRST_PRIVATE_KIND: u16 = 1 << 15;
 
 /// A field of a note is out of bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{field} is {least} to {most} here, got {got}")]
+#[error("{field} is {least} to {most}{} here, got {got}", or_none(*.none))]
 pub struct NoteError {
     /// Which field.
     pub field: &'static str,
@@ -77,6 +80,8 @@ pub struct NoteError {
     pub least: i64,
     /// Its greatest legal value.
     pub most: i64,
+    /// The value that says that it is missing, if one does.
+    pub none: Option<u8>,
     /// The value found.
     pub got: i64,
 }
@@ -92,9 +97,13 @@ impl NoteError {
         got: i64,
     ) -> Result<(), NoteError> {
         let (least, most) = bounds.into_inner();
-        let error = NoteError { field, least, most, got };
+        let error = NoteError { field, least, most, none: None, got };
         if least <= got && got <= most { Ok(()) } else { Err(error) }
     }
+}
+
+fn or_none(none: Option<u8>) -> String {
+    none.map_or_else(String::new, |none| format!(" or {none} for none"))
 }
 
 /// An array of bytes. Implemented for all of them, and for nothing else.

@@ -80,12 +80,15 @@ fn expect_delta<S: Seed + Copy + Ord + core::fmt::Debug>(old: &BTreeSet<S>, new:
     let removed: Vec<u32> =
         (0..).zip(old).filter(|(_, seed)| !new.contains(seed)).map(|(rank, _)| rank).collect();
     assert!(parsed.removed().eq(removed.iter().copied()));
+    assert!(parsed.removed_from(&base).unwrap().eq(old.difference(new).copied()));
     assert_eq!(parsed.removed_len() as usize, removed.len());
     assert!(parsed.added().eq(new.difference(old).copied()));
     assert_eq!(parsed.added_len() as usize, parsed.added().len());
     if old != new {
         let (expected, got) = (base.identity(), target.identity());
         assert_eq!(parsed.apply(&target), Err(SeedDeltaError::Base { expected, got }));
+        let removed = parsed.removed_from(&target).map(drop);
+        assert_eq!(removed, Err(SeedDeltaError::Base { expected, got }));
     }
 }
 
@@ -232,7 +235,8 @@ fn directories_have_one_spelling() {
     assert_eq!(parse_changed(&seeds, set(5, 0)), order(1));
     assert_eq!(parse_changed(&seeds, set(8, 3)), order(2));
     // A note that is none, a count of none, a count in two bytes that fits in one.
-    let second = Err(ParseError::Limit { field: "second", max: 200, got: 201 });
+    let note = NoteError { field: "second", least: 0, most: 200, none: None, got: 201 };
+    let second = Err(ParseError::Note(note));
     assert_eq!(parse_changed(&seeds, set(5, 201)), second);
     assert_eq!(parse_changed(&seeds, set(6, 0)), Err(ParseError::Padding));
     let long = parse_changed(&seeds, |bytes| {
@@ -355,11 +359,49 @@ fn a_target_of_too_many_seeds_is_refused() {
 
 #[test]
 fn a_seed_without_a_note_is_named() {
-    let note = NoteError { field: "second", least: 0, most: 200, got: 201 };
+    let note = NoteError { field: "second", least: 0, most: 200, none: None, got: 201 };
     let error = SeedBuildError::Note { position: 1, error: note };
     let built = SeedList::<Small>::build([Any([0, 0], [0; 8]), Any([0, 201], [0; 8])]);
     assert_eq!(built, Err(error));
     assert_eq!(std::format!("{error}"), "seed 1: second is 0 to 200 here, got 201");
+}
+
+/// A seed that breaks what the trait asks: it is written with any note and read with one below 2,
+/// and not if its first byte is 9.
+#[derive(Debug, PartialEq)]
+struct Careless(u8, [u8; 8]);
+
+impl Seed for Careless {
+    const KIND: u16 = FIRST_PRIVATE_KIND + 8;
+    type Note = [u8; 1];
+    type Bytes = [u8; 8];
+
+    fn to_parts(&self) -> Result<([u8; 1], [u8; 8]), NoteError> {
+        Ok(([self.0], self.1))
+    }
+
+    fn from_parts([note]: [u8; 1], bytes: [u8; 8]) -> Result<Careless, NoteError> {
+        NoteError::unless_within("note", 0..=1, note.into())?;
+        NoteError::unless_within("byte", 0..=8, bytes[0].into())?;
+        Ok(Careless(note, bytes))
+    }
+}
+
+#[test]
+fn no_list_is_built_that_nobody_can_read() {
+    let built = SeedList::build([Careless(1, [3; 8]), Careless(2, [1; 8])]);
+    let note = NoteError { field: "note", least: 0, most: 1, none: None, got: 2 };
+    assert_eq!(built, Err(SeedBuildError::Note { position: 1, error: note }));
+}
+
+#[test]
+fn iteration_that_ended_has_ended() {
+    let list = SeedList::build([1, 9, 10].map(|byte| Careless(0, [byte; 8]))).unwrap();
+    let mut seeds = list.iter();
+    assert_eq!(seeds.next(), Some(Careless(0, [1; 8])));
+    assert_eq!((seeds.next(), seeds.len(), seeds.next()), (None, 0, None));
+    let good = SeedList::build([Careless(0, [9; 8]), Careless(1, [3; 8])]).unwrap();
+    assert_eq!(good.iter().collect::<Vec<_>>(), []);
 }
 
 #[test]
@@ -371,6 +413,16 @@ fn lists_and_deltas_tell_what_they_are() {
     assert_eq!(AsRef::<[u8]>::as_ref(&list), list.as_bytes());
     assert_eq!(AsRef::<[u8]>::as_ref(&delta), delta.as_bytes());
     assert_eq!((&list).into_iter().size_hint(), (303, Some(303)));
+    let mut seeds = list.iter();
+    seeds.next();
+    assert_eq!(std::format!("{seeds:?}"), "Seeds { remaining: 302 }");
     assert!(list.clone() == list && delta.clone() == delta);
+    for file in [list.as_bytes(), delta.as_bytes()] {
+        assert_eq!(seed_kind(file), Ok(Small::KIND));
+        let cut = Err(ParseError::Length { expected: 10, got: 9 });
+        assert_eq!(seed_kind(&file[..9]), cut);
+    }
+    let other = b"GCSSET\x01\x00\x01\x00";
+    assert!(matches!(seed_kind(other), Err(ParseError::Magic { .. })));
     let _: Option<SeedList<Large>> = None;
 }

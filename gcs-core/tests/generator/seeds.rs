@@ -10,7 +10,7 @@ use crate::golden::hex;
 use crate::naive::seeds::{Pair, SeedList, lengths};
 use crate::naive::{self, bits};
 
-const DAY_KEY: u16 = 1;
+const DAY_KEYS: u16 = 1;
 const WINDOW_SEED: u16 = 2;
 const EXPOSURE_KEY: u16 = 3;
 
@@ -35,8 +35,17 @@ fn seed(kind: u16, number: u32) -> Vec<u8> {
     noise(number, lengths(kind).1)
 }
 
+/// Used for five days.
 fn day_key(date: u32, number: u32) -> Pair {
-    (date.to_be_bytes().to_vec(), seed(DAY_KEY, number))
+    day_keys(date, 5, number)
+}
+
+fn day_keys(date: u32, days: u8, number: u32) -> Pair {
+    (day_note(date, days), seed(DAY_KEYS, number))
+}
+
+fn day_note(date: u32, days: u8) -> Vec<u8> {
+    [&date.to_be_bytes()[..], &[days]].concat()
 }
 
 fn window_seed(length: u8, window: u32, seed: &[u8]) -> Pair {
@@ -99,7 +108,7 @@ fn few() -> Vec<Pair> {
 }
 
 fn changed(change: impl FnOnce(&mut RawList)) -> Vec<u8> {
-    let mut list = RawList::of(DAY_KEY, &few());
+    let mut list = RawList::of(DAY_KEYS, &few());
     change(&mut list);
     list.bytes()
 }
@@ -144,16 +153,18 @@ fn valid(vectors: &mut Vectors) {
         .chain((300..427).map(|number| exposure_key(288, [144, 1, 255, 0, 128], number)))
         .chain((427..555).map(|number| exposure_key(288, [144, 1, 255, 1, 128], number)))
         .collect();
-    let ends = [[0; 32], [0xff; 32]].map(|key| (18_362u32.to_be_bytes().to_vec(), key.to_vec()));
+    let ends = [[0; 32], [0xff; 32]].map(|key| (day_note(18_362, 5), key.to_vec()));
     let windows = [(1, 0, 1), (1, 220_348, 2), (2, u32::MAX, 3), (2, u32::MAX, 4)]
         .map(|(length, window, number)| window_seed(length, window, &seed(WINDOW_SEED, number)));
-    let dates = [day_key(0, 1), day_key(255, 2), day_key(256, 3), day_key(2_932_896, 4)];
+    let dates = [(0, 1), (255, 32), (256, 1), (256, 2), (2_932_865, 32), (2_932_896, 1)];
+    let dates: Vec<Pair> =
+        (1..).zip(dates).map(|(number, (date, days))| day_keys(date, days, number)).collect();
     for (name, note, kind, pairs) in [
-        ("seeds-small", "keys of two dates", DAY_KEY, few()),
-        ("seeds-empty", "no seeds", DAY_KEY, vec![]),
-        ("seeds-one", "one seed: P is 47", DAY_KEY, vec![day_key(18_362, 9)]),
-        ("seeds-ends", "first and last of all seeds", DAY_KEY, ends.to_vec()),
-        ("seeds-dates", "notes that ascend by their bytes", DAY_KEY, dates.to_vec()),
+        ("seeds-small", "keys of two dates", DAY_KEYS, few()),
+        ("seeds-empty", "no seeds", DAY_KEYS, vec![]),
+        ("seeds-one", "one seed: P is 47", DAY_KEYS, vec![day_key(18_362, 9)]),
+        ("seeds-ends", "first and last of all seeds", DAY_KEYS, ends.to_vec()),
+        ("seeds-dates", "notes that ascend by their bytes", DAY_KEYS, dates),
         ("seeds-windows", "windows of both lengths", WINDOW_SEED, windows.to_vec()),
         (
             "seeds-alike",
@@ -186,23 +197,23 @@ fn headers(vectors: &mut Vectors) {
         ("seeds-kind-of-none", "a kind that there is not", edited(&[(8, &[4])]), "Mismatch"),
         ("seeds-reserved", "reserved not zero", changed(|list| list.reserved[1] = 1), "Padding"),
     ] {
-        refused(vectors, DAY_KEY, name, note, &bytes, error);
+        refused(vectors, DAY_KEYS, name, note, &bytes, error);
     }
 }
 
-/// The directory of the few: 0, date, 2; 3, last byte of the date, 1.
+/// The directory of the few: 0, date, 5 days, 2; 3, last byte of the date, 5 days, 1.
 fn directories(vectors: &mut Vectors) {
-    assert_eq!(changed(|list| assert_eq!(list.directory[5..], [2, 3, 187, 1])).len(), 162);
+    assert_eq!(changed(|list| assert_eq!(list.directory[6..], [2, 3, 187, 5, 1])).len(), 164);
     let directory = |new: &[u8]| changed(|list| list.directory = new.to_vec());
-    let first = [0, 0, 0, 71, 186];
+    let first = [0, 0, 0, 71, 186, 5];
     let with = |rest: &[u8]| directory(&[&first[..], rest].concat());
     let twice = RawList {
         groups: 2,
-        directory: [&first[..], &[1, 0, 0, 0, 71, 186, 1]].concat(),
-        ..RawList::of(DAY_KEY, &[])
+        directory: [&first[..], &[1, 0, 0, 0, 71, 186, 5, 1]].concat(),
+        ..RawList::of(DAY_KEYS, &[])
     };
-    let parts = |number| RawList::of(DAY_KEY, &[day_key(18_362, number)]);
-    let (one, two) = if seed(DAY_KEY, 1) < seed(DAY_KEY, 2) { (1, 2) } else { (2, 1) };
+    let parts = |number| RawList::of(DAY_KEYS, &[day_key(18_362, number)]);
+    let (one, two) = if seed(DAY_KEYS, 1) < seed(DAY_KEYS, 2) { (1, 2) } else { (2, 1) };
     let twice = {
         let codes = [one, two].map(|number| bits_of(&parts(number)));
         let (code, bits) = joined(&codes);
@@ -216,41 +227,41 @@ fn directories(vectors: &mut Vectors) {
             changed(|list| drop(list.directory.splice(..2, [1]))),
             "Limit",
         ),
-        ("seeds-shares-all", "a note that is wholly shared", with(&[2, 4, 1]), "Limit"),
+        ("seeds-shares-all", "a note that is wholly shared", with(&[2, 5, 1]), "Limit"),
         (
             "seeds-shares-less",
             "a byte that is shared and given",
-            with(&[2, 2, 71, 187, 1]),
+            with(&[2, 2, 71, 187, 5, 1]),
             "Order",
         ),
         ("seeds-note-twice", "two groups of one note", twice.bytes(), "Order"),
-        ("seeds-notes-descend", "an earlier note", with(&[2, 3, 185, 1]), "Order"),
-        ("seeds-group-of-none", "n = 0", with(&[2, 3, 187, 0]), "Padding"),
-        ("seeds-count-long", "n = 1 in two bytes", with(&[2, 3, 187, 0x81, 0]), "Padding"),
-        ("seeds-count-2-32", "n = 2^32", with(&[2, 3, 187, 128, 128, 128, 128, 16]), "Limit"),
+        ("seeds-notes-descend", "an earlier note", with(&[2, 3, 185, 5, 1]), "Order"),
+        ("seeds-group-of-none", "n = 0", with(&[2, 3, 187, 5, 0]), "Padding"),
+        ("seeds-count-long", "n = 1 in two bytes", with(&[2, 3, 187, 5, 0x81, 0]), "Padding"),
+        ("seeds-count-2-32", "n = 2^32", with(&[2, 3, 187, 5, 128, 128, 128, 128, 16]), "Limit"),
         (
             "seeds-count-endless",
-            "n in six bytes",
-            with(&[2, 3, 187, 129, 128, 128, 128, 128, 1]),
+            "n in six bytes, the last of which is 0",
+            with(&[2, 3, 187, 5, 129, 128, 128, 128, 128, 0]),
             "Limit",
         ),
         (
             "seeds-count-most",
             "n = 2^32 - 3 and 2",
-            with(&[2, 3, 187, 253, 255, 255, 255, 15]),
+            with(&[2, 3, 187, 5, 253, 255, 255, 255, 15]),
             "BitLength",
         ),
         (
             "seeds-count-sum",
             "n = 2^32 - 2 and 2",
-            with(&[2, 3, 187, 254, 255, 255, 255, 15]),
+            with(&[2, 3, 187, 5, 254, 255, 255, 255, 15]),
             "Limit",
         ),
         ("seeds-groups-more", "one group more", changed(|list| list.groups = 3), "Limit"),
         ("seeds-groups-less", "one group less", changed(|list| list.groups = 1), "BitLength"),
         ("seeds-groups-2-32", "2^32 - 1 groups", changed(|list| list.groups = u32::MAX), "Limit"),
     ] {
-        refused(vectors, DAY_KEY, name, note, &bytes, error);
+        refused(vectors, DAY_KEYS, name, note, &bytes, error);
     }
 }
 
@@ -267,11 +278,14 @@ fn joined(codes: &[Vec<bool>]) -> (Vec<u8>, u64) {
 }
 
 fn notes(vectors: &mut Vectors) {
-    let late_date = RawList::of(DAY_KEY, &[day_key(2_932_897, 1)]);
+    let days = |date, days| RawList::of(DAY_KEYS, &[day_keys(date, days, 1)]);
     let window = |length| RawList::of(WINDOW_SEED, &[window_seed(length, 5, &noise(1, 16))]);
     let exposure = |start, rest| RawList::of(EXPOSURE_KEY, &[exposure_key(start, rest, 1)]);
     for (name, note, list) in [
-        ("seeds-date-10000", "10000-01-01", late_date),
+        ("seeds-date-10000", "10000-01-01", days(2_932_897, 1)),
+        ("seeds-last-date", "a second day that is 10000-01-01", days(2_932_896, 2)),
+        ("seeds-days-0", "a key that was never used", days(18_362, 0)),
+        ("seeds-days-33", "a key that was used for too long", days(18_362, 33)),
         ("seeds-window-0", "a window of no length", window(0)),
         ("seeds-window-3", "a window of six hours", window(3)),
         ("seeds-start", "2^32 - 144", exposure(u32::MAX - 143, [1, 0, 0, 0, 0])),
@@ -287,7 +301,7 @@ fn notes(vectors: &mut Vectors) {
 }
 
 fn codes(vectors: &mut Vectors) {
-    let few = RawList::of(DAY_KEY, &few());
+    let few = RawList::of(DAY_KEYS, &few());
     let bits = |bits: u64| changed(|list| list.bits = bits);
     assert!(few.bits % 8 > 1, "{} bits: room for one more in the last byte", few.bits);
     // The second group has 48 to 50 bits, the first 2·47 to 2·47 + 4.
@@ -298,13 +312,13 @@ fn codes(vectors: &mut Vectors) {
             list.code.resize(bits.div_ceil(8) as usize, 0);
         })
     };
-    let one = RawList::of(DAY_KEY, &[day_key(18_362, 9)]);
+    let one = RawList::of(DAY_KEYS, &[day_key(18_362, 9)]);
     let beyond = RawList { bits: 50, code: vec![3, 0, 0, 0, 0, 0, 0], ..one.clone() };
     // 80 seeds after it have room for the ones of the first.
     let longer = {
         let mut pairs = vec![day_key(1, 1)];
         pairs.extend((2..82).map(|number| day_key(2, number)));
-        let mut list = RawList::of(DAY_KEY, &pairs);
+        let mut list = RawList::of(DAY_KEYS, &pairs);
         list.code[0] = 0xff;
         list
     };
@@ -319,39 +333,39 @@ fn codes(vectors: &mut Vectors) {
         (
             "seeds-bits-below-least",
             "B too small for the groups",
-            DAY_KEY,
+            DAY_KEYS,
             with_bits(least - 1),
             "BitLength",
         ),
         (
             "seeds-bits-above-most",
             "B too large for the groups",
-            DAY_KEY,
+            DAY_KEYS,
             with_bits(least + 7),
             "BitLength",
         ),
-        ("seeds-bits-2-64-less-1", "B = 2^64 - 1", DAY_KEY, bits(u64::MAX), "BitLength"),
-        ("seeds-bits-one-less", "B one too small", DAY_KEY, bits(few.bits - 1), "Overrun"),
-        ("seeds-bits-one-more", "B one too large", DAY_KEY, bits(few.bits + 1), "Mismatch"),
+        ("seeds-bits-2-64-less-1", "B = 2^64 - 1", DAY_KEYS, bits(u64::MAX), "BitLength"),
+        ("seeds-bits-one-less", "B one too small", DAY_KEYS, bits(few.bits - 1), "Overrun"),
+        ("seeds-bits-one-more", "B one too large", DAY_KEYS, bits(few.bits + 1), "Mismatch"),
         (
             "seeds-ones",
             "ones without end",
-            DAY_KEY,
+            DAY_KEYS,
             changed(|list| list.code.fill(0xff)),
             "Overrun",
         ),
         (
             "seeds-ones-of-group",
             "more ones than its group may have",
-            DAY_KEY,
+            DAY_KEYS,
             longer.bytes(),
             "Overrun",
         ),
-        ("seeds-head-2-48", "a head of 2^48", DAY_KEY, beyond.bytes(), "Limit"),
+        ("seeds-head-2-48", "a head of 2^48", DAY_KEYS, beyond.bytes(), "Limit"),
         (
             "seeds-padding",
             "a padding bit is set",
-            DAY_KEY,
+            DAY_KEYS,
             changed(|list| *list.code.last_mut().unwrap() |= 0x80),
             "Padding",
         ),
@@ -372,16 +386,16 @@ fn lengths_and_trailers(vectors: &mut Vectors) {
         ("seeds-cut-trailer", "the trailer is missing", bytes.len() - 32),
         ("seeds-cut-last-byte", "the last byte is missing", bytes.len() - 1),
     ] {
-        refused(vectors, DAY_KEY, name, note, &bytes[..length], "Length");
+        refused(vectors, DAY_KEYS, name, note, &bytes[..length], "Length");
     }
     let sealed = naive::sealed(&[&bytes[..bytes.len() - 32], &[0]].concat());
     let note = "a zero byte between tails and trailer, sealed";
-    refused(vectors, DAY_KEY, "seeds-byte-before-trailer", note, &sealed, "Length");
+    refused(vectors, DAY_KEYS, "seeds-byte-before-trailer", note, &sealed, "Length");
     for (name, note, at) in [
         ("seeds-flipped-tail", "a bit of a tail flipped", bytes.len() - 33),
         ("seeds-flipped-trailer", "the last bit flipped", bytes.len() - 1),
     ] {
-        refused(vectors, DAY_KEY, name, note, &raw::flipped(&bytes, at, 7), "Digest");
+        refused(vectors, DAY_KEYS, name, note, &raw::flipped(&bytes, at, 7), "Digest");
     }
 }
 
@@ -450,7 +464,7 @@ fn target() -> Vec<Pair> {
 }
 
 fn changed_delta(change: impl FnOnce(&mut RawDelta)) -> Vec<u8> {
-    let mut delta = RawDelta::of(DAY_KEY, &base(), &target());
+    let mut delta = RawDelta::of(DAY_KEYS, &base(), &target());
     change(&mut delta);
     delta.bytes()
 }
@@ -465,11 +479,11 @@ fn valid_deltas(vectors: &mut Vectors) {
     let others: Vec<Pair> =
         (10..200).map(|number| exposure_key(288, [144, 1, 255, 0, 128], number)).collect();
     for (name, note, kind, base, target) in [
-        ("seeddelta-both", "removes and adds", DAY_KEY, base(), target()),
-        ("seeddelta-nothing", "changes nothing", DAY_KEY, base(), base()),
-        ("seeddelta-of-empty", "empty to empty", DAY_KEY, vec![], vec![]),
-        ("seeddelta-from-empty", "all is added", DAY_KEY, vec![], base()),
-        ("seeddelta-to-empty", "all is removed", DAY_KEY, base(), vec![]),
+        ("seeddelta-both", "removes and adds", DAY_KEYS, base(), target()),
+        ("seeddelta-nothing", "changes nothing", DAY_KEYS, base(), base()),
+        ("seeddelta-of-empty", "empty to empty", DAY_KEYS, vec![], vec![]),
+        ("seeddelta-from-empty", "all is added", DAY_KEYS, vec![], base()),
+        ("seeddelta-to-empty", "all is removed", DAY_KEYS, base(), vec![]),
         (
             "seeddelta-note",
             "a key is revoked: its note changes",
@@ -498,7 +512,7 @@ fn valid_deltas(vectors: &mut Vectors) {
 }
 
 fn wrong_deltas(vectors: &mut Vectors) {
-    let right = RawDelta::of(DAY_KEY, &base(), &target());
+    let right = RawDelta::of(DAY_KEYS, &base(), &target());
     let bytes = right.bytes();
     let (least, most) = (3 * 2, 3 * 2 + (12 >> 1));
     assert_eq!(bits::parameter(12, 3), 1);
@@ -515,7 +529,7 @@ fn wrong_deltas(vectors: &mut Vectors) {
             delta.removed = ranks.len() as u32;
         })
     };
-    let no_change = RawDelta::of(DAY_KEY, &[], &[day_key(5, 1)]);
+    let no_change = RawDelta::of(DAY_KEYS, &[], &[day_key(5, 1)]);
     let full = RawDelta { base_length: u32::MAX, ..no_change };
     let twins = {
         let seed = |last| window_seed(2, 5, &[&[0xab; 15][..], &[last]].concat());
@@ -527,78 +541,92 @@ fn wrong_deltas(vectors: &mut Vectors) {
         (
             "seeddelta-magic",
             "magic of a list",
-            DAY_KEY,
+            DAY_KEYS,
             naive::resealed(&raw::edited(&bytes, &[(0, b"GCSSED")])),
             "Magic",
         ),
         (
             "seeddelta-version",
             "version 0",
-            DAY_KEY,
+            DAY_KEYS,
             naive::resealed(&raw::edited(&bytes, &[(6, &[0])])),
             "Version",
         ),
         (
             "seeddelta-kind",
             "another kind",
-            DAY_KEY,
+            DAY_KEYS,
             changed_delta(|delta| delta.kind = 3),
             "Mismatch",
         ),
         (
             "seeddelta-reserved",
             "reserved not zero",
-            DAY_KEY,
+            DAY_KEYS,
             changed_delta(|delta| delta.reserved[0] = 1),
             "Padding",
         ),
         (
             "seeddelta-over-full",
             "removes more than there are",
-            DAY_KEY,
+            DAY_KEYS,
             changed_delta(|delta| delta.removed = 13),
             "Limit",
         ),
-        ("seeddelta-bits-below-least", "B too small", DAY_KEY, with_bits(least - 1), "BitLength"),
-        ("seeddelta-bits-above-most", "B too large", DAY_KEY, with_bits(most + 1), "BitLength"),
-        ("seeddelta-rank-beyond", "removes rank 12 of 12", DAY_KEY, ranks(&[1, 5, 12]), "Limit"),
+        ("seeddelta-bits-below-least", "B too small", DAY_KEYS, with_bits(least - 1), "BitLength"),
+        ("seeddelta-bits-above-most", "B too large", DAY_KEYS, with_bits(most + 1), "BitLength"),
+        (
+            "seeddelta-ranks-bits-less",
+            "B one too small for the ranks",
+            DAY_KEYS,
+            with_bits(right.bits - 1),
+            "Overrun",
+        ),
+        (
+            "seeddelta-ranks-bits-more",
+            "B one too large for the ranks",
+            DAY_KEYS,
+            with_bits(right.bits + 1),
+            "Mismatch",
+        ),
+        ("seeddelta-rank-beyond", "removes rank 12 of 12", DAY_KEYS, ranks(&[1, 5, 12]), "Limit"),
         (
             "seeddelta-ranks-padding",
             "padding of the ranks",
-            DAY_KEY,
+            DAY_KEYS,
             changed_delta(|delta| *delta.ranks.last_mut().unwrap() |= 0x80),
             "Padding",
         ),
         (
             "seeddelta-ranks-overrun",
             "ones only",
-            DAY_KEY,
+            DAY_KEYS,
             changed_delta(|delta| delta.ranks.fill(0xff)),
             "Overrun",
         ),
         (
             "seeddelta-added-padding",
             "a group of none",
-            DAY_KEY,
-            changed_delta(|delta| delta.body[12 + 5] = 0),
+            DAY_KEYS,
+            changed_delta(|delta| delta.body[12 + 6] = 0),
             "Padding",
         ),
         ("seeddelta-added-same", "adds a seed twice", WINDOW_SEED, twins, "Order"),
-        ("seeddelta-too-many", "2^32 seeds come out", DAY_KEY, full.bytes(), "Limit"),
+        ("seeddelta-too-many", "2^32 seeds come out", DAY_KEYS, full.bytes(), "Limit"),
         (
             "seeddelta-byte-before-trailer",
             "a byte too many",
-            DAY_KEY,
+            DAY_KEYS,
             changed_delta(|delta| delta.body.push(0)),
             "Length",
         ),
-        ("seeddelta-cut-in-header", "91 bytes", DAY_KEY, bytes[..91].to_vec(), "Length"),
-        ("seeddelta-cut-in-ranks", "92 bytes", DAY_KEY, bytes[..92].to_vec(), "Length"),
-        ("seeddelta-cut-in-body", "120 bytes", DAY_KEY, bytes[..120].to_vec(), "Length"),
+        ("seeddelta-cut-in-header", "91 bytes", DAY_KEYS, bytes[..91].to_vec(), "Length"),
+        ("seeddelta-cut-in-ranks", "92 bytes", DAY_KEYS, bytes[..92].to_vec(), "Length"),
+        ("seeddelta-cut-in-body", "120 bytes", DAY_KEYS, bytes[..120].to_vec(), "Length"),
         (
             "seeddelta-flipped",
             "a bit of the base's identity",
-            DAY_KEY,
+            DAY_KEYS,
             raw::flipped(&bytes, 20, 3),
             "Digest",
         ),
@@ -609,12 +637,12 @@ fn wrong_deltas(vectors: &mut Vectors) {
 }
 
 fn wrong_bases(vectors: &mut Vectors) {
-    let file = |pairs: &[Pair]| SeedList::write(DAY_KEY, &pairs.iter().cloned().collect());
+    let file = |pairs: &[Pair]| SeedList::write(DAY_KEYS, &pairs.iter().cloned().collect());
     let with = |removed: &[u64], added: &[Pair]| {
         changed_delta(|delta| {
             (delta.ranks, delta.bits) = coded(12, removed);
             delta.removed = removed.len() as u32;
-            delta.body = RawList::of(DAY_KEY, added).body();
+            delta.body = RawList::of(DAY_KEYS, added).body();
         })
     };
     let to_base = |removed: &[u64], added: &[Pair]| {
@@ -681,7 +709,7 @@ fn wrong_bases(vectors: &mut Vectors) {
         ),
     ] {
         let base = vectors.file(&format!("{name}.base.bin"), &base);
-        let case = delta_case(vectors, DAY_KEY, name, note, &bytes).with("base", base);
+        let case = delta_case(vectors, DAY_KEYS, name, note, &bytes).with("base", base);
         vectors.invalid(case, error);
     }
 }

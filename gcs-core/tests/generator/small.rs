@@ -51,6 +51,12 @@ fn parameters(vectors: &mut Vectors) {
         ("parameter-boundary", "26 F = 27 n 2^20 exactly", 27 << 20, 26),
         ("parameter-below-boundary", "F one less", (27 << 20) - 1, 26),
         ("parameter-million", "the design point", 1_569_861_926_912, 1_000_000),
+        (
+            "parameter-of-group",
+            "R of a group of seeds is not 2^48",
+            (1 << 48) + 8_077_918,
+            8_077_919,
+        ),
         ("parameter-most", "as many values as a set may have", max, u32::MAX),
     ] {
         let case = vectors.case("parameter", name, note).with("range", range).with("count", count);

@@ -70,7 +70,10 @@ pub(crate) fn resealed(file: &[u8]) -> Vec<u8> {
 pub(crate) fn class<T, E: Debug>(outcome: &Result<T, E>) -> Outcome<()> {
     outcome.as_ref().map(drop).map_err(|error| {
         let name = format!("{error:?}");
-        name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+        match name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default() {
+            "Note" => "Limit".to_owned(),
+            class => class.to_owned(),
+        }
     })
 }
 

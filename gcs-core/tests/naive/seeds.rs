@@ -14,7 +14,7 @@ pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 /// W and L of a kind.
 pub(crate) fn lengths(kind: u16) -> (usize, usize) {
     match kind {
-        1 => (4, 32),
+        1 => (5, 32),
         2 => (5, 16),
         _ => (9, 16),
     }
@@ -24,7 +24,11 @@ pub(crate) fn lengths(kind: u16) -> (usize, usize) {
 fn expect_note(kind: u16, note: &[u8]) -> Outcome<()> {
     let number = note[..4].iter().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
     match kind {
-        1 => expect_date(number),
+        1 => {
+            expect((1..=32).contains(&note[4]), "Limit")?;
+            expect_date(number.saturating_add(note[4].into()).saturating_sub(1))?;
+            Ok(())
+        }
         2 => expect((1..=2).contains(&note[0]), "Limit"),
         _ => {
             expect(number <= u32::MAX - 144, "Limit")?;

@@ -12,7 +12,7 @@ use std::{borrow::ToOwned, format};
 
 use gcs_core::files::{Bundle, FileHash, Manifest, Path, PublicationIndex, Row, Table};
 use gcs_core::files::{BundleError, CheckRecord, Verdict};
-use gcs_core::identifiers::dp3t::{DayKey, WindowSeed};
+use gcs_core::identifiers::dp3t::{DayKeys, WindowSeed};
 use gcs_core::identifiers::gaen::ExportKey;
 use gcs_core::seeds::{Seed, SeedDelta, SeedList};
 use gcs_core::{Date, Delta, Digest, ElementHasher, HashRange, ParseError, PublicKey, Salt, Set};
@@ -60,10 +60,13 @@ fn expect_decoded(case: &Case, decoded: &Value) {
     }
 }
 
-/// The name of an error's variant.
+/// The name of an error's variant; that of a wrong note is `Limit`.
 pub(crate) fn class(error: &impl Debug) -> String {
     let name = format!("{error:?}");
-    name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    match name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default() {
+        "Note" => "Limit".to_owned(),
+        class => class.to_owned(),
+    }
 }
 
 fn class_of_bundle(error: &BundleError) -> String {
@@ -175,7 +178,7 @@ fn pairs<S: Seed>(seeds: impl Iterator<Item = S>) -> Vec<Value> {
 macro_rules! of_kind {
     ($decode:ident, $case:expr) => {
         match $case.number("seed_kind") {
-            1 => $decode::<DayKey>($case),
+            1 => $decode::<DayKeys>($case),
             2 => $decode::<WindowSeed>($case),
             3 => $decode::<ExportKey>($case),
             kind => panic!("seeds of kind {kind}"),

@@ -12,8 +12,8 @@
 //! that somebody else recorded cannot be reported.
 //!
 //! In the unlinkable design nobody can tell which identifiers are one patient's. In the others
-//! whoever has the reported key or seed can, for a day or a window; a set of their elements does
-//! not show it.
+//! whoever has the reported key or seed can: for a window in the hybrid design, for all days from the
+//! first on in the low-cost design, whose key gives all later ones. A set of their elements does not show it.
 //!
 //! ```
 //! use gcs_core::identifiers::dp3t;
@@ -31,7 +31,7 @@ mod seed;
 
 pub use self::hybrid::{HybridSeed, HybridWindow};
 pub use self::low_cost::{DayKey, low_cost_element, low_cost_sighting_elements};
-pub use self::seed::WindowSeed;
+pub use self::seed::{DayKeys, WindowSeed};
 
 use super::secret::hmac;
 use crate::digest::Digest;

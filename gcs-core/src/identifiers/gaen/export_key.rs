@@ -98,7 +98,8 @@ impl Seed for ExportKey {
         let max_period = i64::from(super::INTERVALS_A_DAY);
         NoteError::unless_within("rolling start", 0..=max_start, start.into())?;
         NoteError::unless_within("rolling period", 1..=max_period, period.into())?;
-        let error = NoteError { field: "rolling period", least: 1, most: max_period, got: 0 };
+        let error =
+            NoteError { field: "rolling period", least: 1, most: max_period, none: None, got: 0 };
         let report_type = read("report type", ReportType::Revoked as u8, report_type)?;
         Ok(ExportKey {
             key: ExposureKey::new(bytes, start, period.into()).map_err(|_| error)?,
@@ -118,13 +119,17 @@ fn written(field: &'static str, most: u8, value: Option<u8>) -> Result<u8, NoteE
 fn read(field: &'static str, most: u8, byte: u8) -> Result<Option<u8>, NoteError> {
     match byte {
         NONE => Ok(None),
-        byte => written(field, most, Some(byte)).map(Some),
+        byte => written(field, most, Some(byte))
+            .map(Some)
+            .map_err(|error| NoteError { none: Some(NONE), ..error }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::{TRAILER_LEN, seal};
+    use crate::error::ParseError;
     use crate::seeds::{SeedBuildError, SeedList};
     use alloc::vec::Vec;
 
@@ -155,7 +160,7 @@ mod tests {
     fn what_has_no_place_in_a_note_is_refused() {
         let built = |key: ExportKey| SeedList::<ExportKey>::build([key]).unwrap_err();
         let error = |field, least, most, got| {
-            let error = NoteError { field, least, most, got };
+            let error = NoteError { field, least, most, none: None, got };
             SeedBuildError::Note { position: 0, error }
         };
         let days = |days| ExportKey { days_since_onset: Some(days), ..key(1, 1) };
@@ -165,6 +170,17 @@ mod tests {
         assert_eq!(built(risk), error("transmission risk", 0, 8, 255));
         let variant = ExportKey { variant: Some(5), ..key(1, 1) };
         assert_eq!(built(variant), error("variant", 0, 4, 5));
+    }
+
+    /// What a reader says of a list with this note, whose code and tails are those of one zero seed.
+    fn text_error(mut note: [u8; 9], at: usize, byte: u8) -> ParseError {
+        let list = SeedList::build([ExportKey::from_parts(note, [0; 16]).unwrap()]).unwrap();
+        note[at] = byte;
+        let mut bytes = list.into_inner();
+        bytes.truncate(bytes.len() - TRAILER_LEN);
+        bytes[25..34].copy_from_slice(&note);
+        seal(&mut bytes);
+        SeedList::<ExportKey, _>::parse(bytes).unwrap_err()
     }
 
     #[test]
@@ -184,6 +200,9 @@ mod tests {
         ] {
             assert_eq!(with(at, byte), Err(field));
         }
+        let text = |at, byte| alloc::format!("{}", text_error(right, at, byte));
+        assert_eq!(text(4, 0), "rolling period is 1 to 144 here, got 0");
+        assert_eq!(text(6, 5), "variant is 0 to 4 or 255 for none here, got 5");
         let mut late = right;
         late[..4].copy_from_slice(&(ExposureKey::MAX_ROLLING_START + 1).to_be_bytes());
         assert_eq!(ExportKey::from_parts(late, [1; 16]).unwrap_err().field, "rolling start");
