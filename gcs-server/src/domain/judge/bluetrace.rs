@@ -243,9 +243,13 @@ fn usable(
     let user = UserId(user.id);
     let bluetrace = state.bluetrace.as_ref().ok_or(Problem::TokenUnknown)?;
     let code = match typed_short_code(typed.text) {
-        Some(short) => short_codes_of(bluetrace, place, context.now)
-            .map(|made| made.code)
-            .find(|code| short_codes.is(&short, &user, *code)),
+        Some(short) => {
+            let unused = short_codes_of(bluetrace, place, context.now).map(|made| made.code);
+            // The answer to the first use may be lost, or the upload after it.
+            let used = bluetrace.cases.of_user(place).filter(|case| !case.undone);
+            let mut codes = unused.chain(used.map(|case| case.code));
+            codes.find(|code| short_codes.is(&short, &user, *code))
+        }
         None => typed.text.parse().ok().and_then(|code| authenticate(state, keys, &code)),
     };
     let code = code.ok_or(Problem::UploadCodeInvalid)?;

@@ -177,7 +177,7 @@ async fn process(
     payload: web::Payload,
 ) -> Result<serde_json::Value, Problem> {
     let phone = phone?;
-    let mut judge = phone.authority.upload_judge(service.clock.now());
+    let mut judge = phone.authority.upload_judge(service.clock.now())?;
     let mut envelope = Envelope::default();
     let _share = take_pieces(request, payload, MAX_UPLOAD_BYTES, |bytes| {
         envelope.read(&bytes, |bytes| judge.read(bytes))?;

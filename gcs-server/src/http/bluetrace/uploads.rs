@@ -190,7 +190,7 @@ pub(super) async fn accept(
         (status = 403, description = "upload_token_invalid"),
         (status = 413, description = "too_large: an upload has at most 64 MiB"),
         (status = 422, description = "upload_invalid"),
-        (status = 503, description = "storage_unavailable, bluetrace_keys, read_only, log_unusable, unavailable"),
+        (status = 503, description = "storage_unavailable, clock_doubt, bluetrace_keys, read_only, log_unusable, unavailable"),
     ),
 )]
 #[post("/bluetrace/v1/uploads")]
@@ -200,7 +200,7 @@ async fn upload(
     phone: Phone,
     payload: web::Payload,
 ) -> Answer {
-    let mut judge = phone.authority.upload_judge(service.clock.now());
+    let mut judge = phone.authority.upload_judge(service.clock.now())?;
     let _share = take_pieces(&request, payload, MAX_UPLOAD_BYTES, |bytes| {
         judge.read(&bytes)?;
         Ok(judge.memory())
@@ -261,7 +261,7 @@ async fn publish(
     }
     let now = service.clock.now();
     let derive = |date| phone.authority.derive(&phone.user, date, now);
-    let derived: Vec<DerivedDate> = dates.into_iter().map(derive).collect();
+    let derived = dates.into_iter().map(derive).collect::<Result<Vec<DerivedDate>, _>>()?;
     let publish = move |state: &State, keys: CodeKeys<'_>, context, typed: TypedCode<'_>| {
         judge::publish_ids(state, keys, context, typed, &derived)
     };

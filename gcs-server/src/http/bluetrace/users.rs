@@ -98,8 +98,8 @@ struct RegistrationAnswer {
 
 /// Register with a one-time password
 ///
-/// A number that is registered keeps its UserID; its token of before is void. A password can be tried five times.
-/// Whatever is wrong with it, the answer is `password_invalid`.
+/// A number that is registered keeps its UserID; its token of before is void. A password can be tried five times, and
+/// ten wrong ones a day for a number. Whatever is wrong with it, the answer is `password_invalid`.
 #[utoipa::path(
     operation_id = "register_user",
     tag = "bluetrace",
@@ -108,6 +108,7 @@ struct RegistrationAnswer {
         (status = 201, description = "The user is registered, and that is on disk", body = RegistrationAnswer),
         (status = 403, description = "password_invalid"),
         (status = 422, description = "number_invalid"),
+        (status = 429, description = "limit_reached: too many wrong passwords; `Retry-After` says when to try again"),
         (status = 503, description = "storage_unavailable, bluetrace_keys, read_only, log_unusable, unavailable"),
     ),
 )]

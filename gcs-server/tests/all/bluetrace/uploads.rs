@@ -309,3 +309,55 @@ fn an_upload_that_is_too_large_or_cut_short_changes_nothing() {
     assert_eq!(authority.events().len(), before);
     authority.upload(&phone, &upload, &json!([])).ok();
 }
+
+/// The log says only after the ticks of a day that a date has come; phones do not wait for that.
+#[test]
+fn what_phones_have_is_opened_after_an_outage_of_days() {
+    let authority = Authority::new();
+    authority.set("min_reports", json!(1));
+    let [phone, met] = authority.phones();
+    let (_, codes) = authority.upload_codes(2);
+    authority.tick();
+    authority.pass(5 * 86_400);
+    let authority = authority.restart();
+    let resumed = authority.operate("POST", "/v1/admin/clock/resume?drop_dates=true", Value::Null);
+    assert!(resumed.status < 300, "{resumed:?}");
+    let upload = token(&authority, &phone, &codes[0]);
+    // The end of the batch too.
+    let ids = authority.of(&met, "GET", "/bluetrace/v1/temp-ids", "").ok();
+    let record = |at: usize| {
+        let id = &ids["tempIDs"][at];
+        json!({ "timestamp": id["startTime"], "msg": id["tempID"], "org": "SG_OTC" })
+    };
+    let answer = authority.upload(&phone, &upload, &json!([record(0), record(99)])).ok();
+    assert_eq!(verdicts(&answer), [2, 0, 0, 0, 0, 0]);
+    let body =
+        json!({ "code": codes[1], "dates": [gcs_core::Date::of_time(authority.home.now())] });
+    let published = authority.of(&met, "POST", "/bluetrace/v1/publications", &body.to_string());
+    assert_eq!(published.ok()["accepted"], 49);
+}
+
+/// The answer to the first use is lost, or the upload after it: then the same six characters are typed again.
+#[test]
+fn a_short_code_can_be_used_until_something_is_uploaded() {
+    let authority = Authority::new();
+    let [phone, other] = authority.phones();
+    let (provider, codes) = authority.upload_codes(1);
+    let body = json!({ "number": "+6591230000", "code": codes[0] });
+    let made = authority.provide(&provider, "POST", "/bluetrace/v1/provider/short-codes", body);
+    let short = made.ok()["short_code"].as_str().unwrap().to_owned();
+    // More often than wrong codes may be tried.
+    for _ in 0..7 {
+        token(&authority, &phone, &short);
+    }
+    let refused = authority.upload_token(&other, &short).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+    // The same code brings a publication and an upload, whatever comes first, and the same again.
+    let upload = token(&authority, &phone, &short);
+    authority.upload(&phone, &upload, &json!([])).ok();
+    let body = json!({ "code": short, "dates": [crate::common::server::today()] }).to_string();
+    let publish = || authority.of(&phone, "POST", "/bluetrace/v1/publications", &body).ok();
+    assert_eq!(publish(), publish());
+    let refused = authority.upload_token(&phone, &short).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+}
