@@ -361,3 +361,51 @@ fn a_short_code_can_be_used_until_something_is_uploaded() {
     let refused = authority.upload_token(&phone, &short).refused();
     assert_eq!((refused.0, refused.1.as_str()), REFUSED);
 }
+
+/// Whoever has no code is refused before the file is read: the answer comes although it never ends.
+#[test]
+fn an_upload_needs_a_code_before_its_file() {
+    use std::io::{Read as _, Write as _};
+    let authority = Authority::new();
+    let [phone, stranger] = authority.phones();
+    let (_, codes) = authority.upload_codes(1);
+    let start = |phone: &Phone, path: &str| {
+        let mut stream = std::net::TcpStream::connect(authority.public).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 1000000\r\n\r\n{{",
+            phone.token
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(2))).unwrap();
+        stream.read_exact(&mut answer).ok().map(|()| String::from_utf8_lossy(&answer).into_owned())
+    };
+    let refused = Some("HTTP/1.1 403".to_owned());
+    let paths = ["/bluetrace/v1/uploads", "/bluetrace/callable/processUploadedData"];
+    for path in paths {
+        assert_eq!(start(&stranger, path), refused, "{path}");
+    }
+    let upload = token(&authority, &phone, &codes[0]);
+    assert_eq!(start(&phone, paths[0]), None);
+    let done = authority.upload(&phone, &upload, &json!([]));
+    assert_eq!(done.status, 201);
+    // A retry gets its answer for as long as its token is good.
+    authority.pass(7200);
+    assert_eq!(authority.upload(&phone, &upload, &json!([])).body, done.body);
+    authority.pass(1);
+    assert_eq!(start(&phone, paths[0]), refused);
+}
+
+/// Records are judged by the time, so a clock in doubt accepts none.
+#[test]
+fn no_upload_is_accepted_while_the_clock_is_in_doubt() {
+    let authority = Authority::new();
+    let [phone] = authority.phones();
+    let (_, codes) = authority.upload_codes(1);
+    let upload = token(&authority, &phone, &codes[0]);
+    authority.tick();
+    authority.pass(3600);
+    authority.home.leap(7200);
+    let refused = authority.upload(&phone, &upload, &json!([])).refused();
+    assert_eq!(refused, (503, "clock_doubt".into()));
+}
