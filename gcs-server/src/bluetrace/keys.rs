@@ -166,10 +166,18 @@ mod tests {
         // A second file system name of the old file shows what became of its bytes.
         let (path, link) = (folder.path().join(NAME), folder.path().join("link"));
         fs::hard_link(&path, &link).unwrap();
+        // What a crash left behind, too.
+        let (part, part_link) =
+            (folder.path().join("bluetrace.key.part"), folder.path().join("part"));
+        fs::write(&part, fs::read(&path).unwrap()).unwrap();
+        fs::hard_link(&part, &part_link).unwrap();
         keys.advance(date(KEPT_DAYS + 1)).unwrap();
         assert!(keys.known().open(&minted, date(0)).is_none());
         assert!(!has(&bytes(folder.path()), &first));
-        assert!(fs::read(&link).unwrap().iter().all(|byte| *byte == b'0'));
+        for link in [&link, &part_link] {
+            assert!(fs::read(link).unwrap().iter().all(|byte| *byte == b'0'));
+        }
+        assert!(!part.exists());
         // The same keys after a restart, and the same identity.
         let again = open(99);
         assert_eq!((again.known().oldest(), again.known().to_secret()), {

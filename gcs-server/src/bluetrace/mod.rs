@@ -8,7 +8,7 @@
 //! | [`Authority`] | sends passwords, checks them, makes upload tokens, within limits |
 //! | [`UploadJudge`] | judges an upload while it comes |
 //! | [`encounters()`] | whom a case met, for tracers |
-//! | [`keeper`] | erases what is over |
+//! | [`keeper`] | erases what is over, and destroys old day keys |
 
 mod encounters;
 pub mod keeper;

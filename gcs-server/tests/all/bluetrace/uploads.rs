@@ -154,6 +154,7 @@ fn a_revoked_code_undoes_an_upload() {
     assert_eq!(cases()["cases"][0]["undone"], true);
     assert_eq!(authority.upload(&phone, &upload, &records).refused().1, "upload_token_invalid");
     let uploads = || authority.events().into_iter().filter(|(kind, _)| *kind == 33);
+    authority.tick();
     super::until(|| uploads().all(|(_, body)| body.is_none()));
     // Before an upload comes.
     let early = token(&authority, &phone, &codes[1]);
@@ -337,6 +338,26 @@ fn what_phones_have_is_opened_after_an_outage_of_days() {
     assert_eq!(published.ok()["accepted"], 49);
 }
 
+/// After a wrong number, the right one gets a short code for the same code, and the wrong one's is void.
+#[test]
+fn the_last_short_code_of_a_code_is_the_one() {
+    let authority = Authority::new();
+    let [wrong, right] = authority.phones();
+    let (provider, codes) = authority.upload_codes(1);
+    let make = |number: &str| {
+        let body = json!({ "number": number, "code": codes[0] });
+        let path = "/bluetrace/v1/provider/short-codes";
+        authority.provide(&provider, "POST", path, body).ok()["short_code"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let [first, last] = ["+6591230000", "+6591230001"].map(make);
+    let refused = authority.upload_token(&wrong, &first).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+    token(&authority, &right, &last);
+}
+
 /// The answer to the first use is lost, or the upload after it: then the same six characters are typed again.
 #[test]
 fn a_short_code_can_be_used_until_something_is_uploaded() {
@@ -362,7 +383,7 @@ fn a_short_code_can_be_used_until_something_is_uploaded() {
     assert_eq!((refused.0, refused.1.as_str()), REFUSED);
 }
 
-/// Whoever has no code is refused before the file is read: the answer comes although it never ends.
+/// Whoever has no code is refused before the file is read, which never ends here. From whoever has one it is waited for.
 #[test]
 fn an_upload_needs_a_code_before_its_file() {
     use std::io::{Read as _, Write as _};
@@ -377,7 +398,6 @@ fn an_upload_needs_a_code_before_its_file() {
         );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = [0; 12];
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(2))).unwrap();
         stream.read_exact(&mut answer).ok().map(|()| String::from_utf8_lossy(&answer).into_owned())
     };
     let refused = Some("HTTP/1.1 403".to_owned());
@@ -386,7 +406,7 @@ fn an_upload_needs_a_code_before_its_file() {
         assert_eq!(start(&stranger, path), refused, "{path}");
     }
     let upload = token(&authority, &phone, &codes[0]);
-    assert_eq!(start(&phone, paths[0]), None);
+    assert_eq!(start(&phone, paths[0]), Some("HTTP/1.1 408".to_owned()));
     let done = authority.upload(&phone, &upload, &json!([]));
     assert_eq!(done.status, 201);
     // A retry gets its answer for as long as its token is good.
@@ -403,9 +423,7 @@ fn no_upload_is_accepted_while_the_clock_is_in_doubt() {
     let [phone] = authority.phones();
     let (_, codes) = authority.upload_codes(1);
     let upload = token(&authority, &phone, &codes[0]);
-    authority.tick();
-    authority.pass(3600);
-    authority.home.leap(7200);
+    authority.home.set(authority.home.now() - 3600);
     let refused = authority.upload(&phone, &upload, &json!([])).refused();
     assert_eq!(refused, (503, "clock_doubt".into()));
 }
