@@ -9,7 +9,7 @@ use gcs_core::files::Path;
 use gcs_core::report::{PublishRequest, ReceivedReport, ReportAnswer};
 use tokio::sync::watch;
 
-use crate::bluetrace::Authority;
+use crate::bluetrace::{Authority, keeper};
 use crate::clock::{Reading, WatchedClock};
 use crate::domain::events::TrackingId;
 use crate::domain::judge::{self, Arrival, Decision, Known, PublishAnswer, RequestContext};
@@ -386,6 +386,7 @@ impl Service {
         &self,
         is_due: impl Fn(&State, u64) -> bool + Send + 'static,
     ) -> Result<Option<Version>, Problem> {
+        self.purge_bluetrace().await;
         let (keys, published) = (Arc::clone(&self.keys), self.published.clone());
         let version = self.node.act(move |state, context| {
             if !is_due(state, context.now) {
@@ -404,6 +405,16 @@ impl Service {
         let waited = waited.map_err(|_| Problem::TickPending { tick: version.tick })?;
         waited.map_err(|_| Problem::Unavailable)?;
         Ok(Some(version))
+    }
+
+    /// Erases what is over in BlueTrace. A tick does not depend on it.
+    async fn purge_bluetrace(&self) {
+        match keeper::purge(&self.node).await {
+            // The tick fails too, and tells it.
+            Ok(())
+            | Err(Problem::StorageUnavailable | Problem::LogUnusable | Problem::ReadOnly) => {}
+            Err(problem) => tracing::error!(%problem, "old data of BlueTrace is not erased"),
+        }
     }
 
     /// Erases reports that nothing depends on any more. Returns how many were erased.

@@ -279,17 +279,15 @@ impl App {
         let (stop, stopped) = oneshot::channel::<()>();
         let work = tokio::spawn(log.until_stopped(hurry, stopped));
         let draining = spooling::drain(&service).map(|drain| tokio::spawn(drain.run()));
-        let keeping = service
-            .bluetrace
-            .clone()
-            .map(|authority| tokio::spawn(keeper::run(authority, service.node.clone())));
+        let keeping = keeper::run(service.bluetrace.clone(), service.node.clone());
+        let keeping = tokio::spawn(keeping);
         let listened = futures_util::future::try_join(public.1, private.1).await;
         drop(stop);
         let mut work = work.await.ok().flatten();
         if let Some(work) = &mut work {
             work.stop_acting().await;
         }
-        for beside in draining.into_iter().chain(keeping) {
+        for beside in draining.into_iter().chain([keeping]) {
             beside.abort();
             let _aborted = beside.await;
         }

@@ -1,5 +1,6 @@
 //! Keeps BlueTrace's promises as time goes by: erases what is over, and destroys day keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Authority;
@@ -13,18 +14,18 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Seconds until a problem that lasts is logged again.
 const LOG_AGAIN: u32 = 600;
 
-/// Looks again and again, until it is dropped.
-pub async fn run(authority: std::sync::Arc<Authority>, node: Node) {
+const OTHER_KEYS: &str = "bluetrace.key in the data folder is not the one that this log was begun with, or \
+                          `bluetrace` names another authority; put the right file in its place, and start again";
+
+/// Destroys day keys again and again, until it is dropped. Without an authority it only says that none
+/// are destroyed, if the log has BlueTrace.
+pub async fn run(authority: Option<Arc<Authority>>, node: Node) {
     let mut quiet = 0;
     loop {
-        match keep(&authority, &node).await {
-            // A log that is away is told elsewhere.
-            Ok(())
-            | Err(Problem::StorageUnavailable | Problem::LogUnusable | Problem::ReadOnly) => {
-                quiet = 0;
-            }
-            Err(problem) if quiet == 0 => {
-                tracing::error!(%problem, "old data of BlueTrace is not erased");
+        match destroy_old_keys(authority.as_deref(), &node) {
+            Ok(()) => quiet = 0,
+            Err(reason) if quiet == 0 => {
+                tracing::error!("this server destroys no old day keys of BlueTrace: {reason}");
                 quiet = LOG_AGAIN;
             }
             Err(_) => quiet -= 1,
@@ -33,30 +34,39 @@ pub async fn run(authority: std::sync::Arc<Authority>, node: Node) {
     }
 }
 
-/// Does what is due now.
+/// Destroys the day keys that are too old by the log.
 ///
 /// # Errors
-/// When the log cannot be written, or the key file cannot be, or is not the log's.
-pub async fn keep(authority: &Authority, node: &Node) -> Result<(), Problem> {
-    node.expect_current()?;
-    loop {
-        let due = {
-            let state = node.state();
-            judge::expect_authority(&state, authority.identity())?;
-            judge::purge_bluetrace(&state)?
-        };
-        if due.events.is_empty() {
-            break;
-        }
-        // Judged again, since another node may have been faster.
-        if node.act(|state, _| judge::purge_bluetrace(state)).await? == 0 {
-            break;
-        }
+/// When the key file cannot be written, or is not the log's, or the setting is missing.
+fn destroy_old_keys(authority: Option<&Authority>, node: &Node) -> Result<(), String> {
+    // A log that is away is told elsewhere.
+    if node.expect_current().is_err() {
+        return Ok(());
     }
-    let date = node.state().bluetrace.as_ref().and_then(|bluetrace| bluetrace.keys_date);
-    let Some(date) = date else { return Ok(()) };
-    authority.keys().advance(date).map_err(|error| {
-        tracing::error!(%error, "old day keys are not destroyed");
-        Problem::Internal
-    })
+    let due = {
+        let state = node.state();
+        let Some(bluetrace) = &state.bluetrace else { return Ok(()) };
+        let authority =
+            authority.ok_or("the log has BlueTrace, and the setting `bluetrace` is missing")?;
+        let is_it = judge::expect_authority(&state, authority.identity());
+        is_it.map_err(|_| OTHER_KEYS)?;
+        bluetrace.keys_date.map(|date| (authority, date))
+    };
+    let Some((authority, date)) = due else { return Ok(()) };
+    authority.keys().advance(date).map_err(|error| error.to_string())
+}
+
+/// Erases what is over. It needs no keys. Each time a server forgets the state that it has stored for its
+/// next start; so this is done right before a tick, after which that is stored anew.
+///
+/// # Errors
+/// When the log cannot be written.
+pub async fn purge(node: &Node) -> Result<(), Problem> {
+    // Judged again each time, since another node may have been faster.
+    while is_due(node)? && node.act(|state, _| judge::purge_bluetrace(state)).await? > 0 {}
+    Ok(())
+}
+
+fn is_due(node: &Node) -> Result<bool, Problem> {
+    Ok(!judge::purge_bluetrace(&node.state())?.events.is_empty())
 }

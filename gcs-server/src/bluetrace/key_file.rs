@@ -121,18 +121,25 @@ impl KeyFile {
     pub(super) fn replace(&self, keys: &StoredKeys) -> Result<(), KeysError> {
         let replaced = || {
             let near = self.0.with_added_extension("part");
-            match fs::remove_file(&near) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+            // What is left of an attempt that was cut off has keys too.
+            match File::options().write(true).open(&near) {
+                Ok(left) => overwrite(&left).and_then(|()| fs::remove_file(&near))?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
             self.write_new(&near, keys)?;
-            let mut before = File::options().write(true).open(&self.0)?;
+            let before = File::options().write(true).open(&self.0)?;
             fs::rename(&near, &self.0)?;
             sync_folder_of(&self.0)?;
-            let length = before.metadata()?.len();
-            before.write_all(&vec![b'0'; length as usize])?;
-            before.sync_all()
+            overwrite(&before)
         };
         replaced().map_err(|error| self.error(&error))
     }
+}
+
+/// Overwrites what a file has, on disk.
+fn overwrite(mut file: &File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    file.write_all(&vec![b'0'; length as usize])?;
+    file.sync_all()
 }

@@ -16,9 +16,6 @@ use crate::domain::problem::Problem;
 use crate::domain::short_code::ShortCodeKey;
 use crate::random::Random;
 
-/// Days by which the clock may be ahead of the day keys. Then they are derived for one answer alone.
-const MOST_DAYS_AHEAD: u32 = 60;
-
 /// The keys of the authority.
 pub struct Keys {
     file: Mutex<KeyFile>,
@@ -34,7 +31,7 @@ pub struct Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("ring", &*self.ring()).finish_non_exhaustive()
+        f.debug_struct("Keys").field("ring", &*self.known()).finish_non_exhaustive()
     }
 }
 
@@ -69,28 +66,34 @@ impl Keys {
         AuthorityIdentity { hai: hai.to_string(), keys }
     }
 
-    /// The day keys. Drop the guard soon.
-    pub fn ring(&self) -> RwLockReadGuard<'_, KeyRing> {
+    /// The day keys that are derived. Drop the guard soon.
+    fn known(&self) -> RwLockReadGuard<'_, KeyRing> {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The day keys, with all that can be in use on a date, whatever the log says of the date. Drop the
+    /// guard soon.
+    ///
+    /// # Errors
+    /// [`Problem::ClockDoubt`] if the date is before the first day key, or more than
+    /// [`MAX_EXTENT_DAYS`] after it.
+    ///
+    /// [`MAX_EXTENT_DAYS`]: gcs_core::identifiers::bluetrace::MAX_EXTENT_DAYS
+    pub fn ring(&self, today: Date) -> Result<RwLockReadGuard<'_, KeyRing>, Problem> {
+        if !self.known().covers(today) {
+            let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+            ring.extend(today).map_err(|_| Problem::ClockDoubt)?;
+        }
+        Ok(self.known())
     }
 
     /// The TempIDs of a user from a Unix time on.
     ///
     /// # Errors
-    /// [`Problem::ClockDoubt`] if the clock is before the first day key, or far behind the last.
+    /// As [`Keys::ring`].
     pub fn batch(&self, user: &UserId, now: u64) -> Result<Batch, Problem> {
-        let ring = self.ring();
-        let today = Date::of_time(now);
-        if let Ok(batch) = ring.batch(user, now) {
-            return Ok(batch);
-        }
-        if today.days() > ring.newest().days().saturating_add(MOST_DAYS_AHEAD) {
-            return Err(Problem::ClockDoubt);
-        }
-        let mut ahead = ring.clone();
-        drop(ring);
-        ahead.advance(today);
-        ahead.batch(user, now).map_err(|_| Problem::ClockDoubt)
+        let ring = self.ring(Date::of_time(now))?;
+        ring.batch(user, now).map_err(|_| Problem::ClockDoubt)
     }
 
     /// Destroys the day keys that are too old on a date: on disk, then in memory. The log must say
@@ -100,17 +103,16 @@ impl Keys {
     /// When the file cannot be written; then nothing has changed.
     pub fn advance(&self, today: Date) -> Result<(), KeysError> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ring = self.ring().clone();
-        let before = (ring.oldest(), ring.newest());
+        let mut ring = self.known().clone();
+        let before = ring.oldest();
         ring.advance(today);
-        if ring.oldest() != before.0 {
+        if ring.oldest() != before {
             let (date, day) = (ring.oldest(), Zeroizing::new(ring.to_secret()));
             file.replace(&StoredKeys { date, day, fixed: self.fixed.clone() })?;
             tracing::info!(oldest = %date, "day keys that were too old are destroyed");
         }
-        if (ring.oldest(), ring.newest()) != before {
-            *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
-        }
+        // Not replaced: it may have been extended meanwhile.
+        self.ring.write().unwrap_or_else(PoisonError::into_inner).advance(today);
         Ok(())
     }
 }
@@ -154,31 +156,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = |day| Keys::open(folder.path(), date(day), &Random::seeded(1)).unwrap();
         let keys = open(0);
-        let first = keys.ring().to_secret();
-        let minted = keys.ring().mint(&USER, windows_of(date(0)).start).unwrap();
+        let first = keys.known().to_secret();
+        let minted = keys.known().mint(&USER, windows_of(date(0)).start).unwrap();
         for day in 1..=KEPT_DAYS {
             keys.advance(date(day)).unwrap();
-            assert!(keys.ring().open(&minted, date(0)).is_some(), "{day}");
+            assert!(keys.known().open(&minted, date(0)).is_some(), "{day}");
             assert!(has(&bytes(folder.path()), &first));
         }
         // A second file system name of the old file shows what became of its bytes.
         let (path, link) = (folder.path().join(NAME), folder.path().join("link"));
         fs::hard_link(&path, &link).unwrap();
+        // What a crash left behind, too.
+        let (part, part_link) =
+            (folder.path().join("bluetrace.key.part"), folder.path().join("part"));
+        fs::write(&part, fs::read(&path).unwrap()).unwrap();
+        fs::hard_link(&part, &part_link).unwrap();
         keys.advance(date(KEPT_DAYS + 1)).unwrap();
-        assert!(keys.ring().open(&minted, date(0)).is_none());
+        assert!(keys.known().open(&minted, date(0)).is_none());
         assert!(!has(&bytes(folder.path()), &first));
-        assert!(fs::read(&link).unwrap().iter().all(|byte| *byte == b'0'));
+        for link in [&link, &part_link] {
+            assert!(fs::read(link).unwrap().iter().all(|byte| *byte == b'0'));
+        }
+        assert!(!part.exists());
         // The same keys after a restart, and the same identity.
         let again = open(99);
-        assert_eq!((again.ring().oldest(), again.ring().to_secret()), {
-            let ring = keys.ring();
+        assert_eq!((again.known().oldest(), again.known().to_secret()), {
+            let ring = keys.known();
             (ring.oldest(), ring.to_secret())
         });
         let hai = "SG_OTC".parse().unwrap();
         assert_eq!(again.identity(&hai), keys.identity(&hai));
         // A clock that goes back changes nothing.
         again.advance(date(1)).unwrap();
-        assert_eq!(again.ring().oldest(), date(1));
+        assert_eq!(again.known().oldest(), date(1));
     }
 
     #[test]
@@ -188,10 +198,12 @@ mod tests {
         let before = bytes(folder.path());
         let now = date(50).start();
         let ahead = keys.batch(&USER, now).unwrap();
+        let heard = ahead.temp_ids[0].temp_id;
+        assert!(keys.ring(date(50)).unwrap().open(&heard, date(50)).is_some());
         assert_eq!(u64::from(ahead.temp_ids[0].start), now);
-        assert!(matches!(keys.batch(&USER, date(400).start()), Err(Problem::ClockDoubt)));
+        assert!(matches!(keys.batch(&USER, date(401).start()), Err(Problem::ClockDoubt)));
         assert!(matches!(keys.batch(&USER, 0), Err(Problem::ClockDoubt)));
-        assert_eq!((keys.ring().oldest(), bytes(folder.path())), (date(0), before));
+        assert_eq!((keys.known().oldest(), bytes(folder.path())), (date(0), before));
         // Those keys are the ones that come.
         keys.advance(date(50)).unwrap();
         assert_eq!(keys.batch(&USER, now).unwrap(), ahead);
@@ -203,7 +215,7 @@ mod tests {
         let keys = Keys::open(folder.path(), date(0), &Random::seeded(1)).unwrap();
         let path = folder.path().join(NAME);
         let good = fs::read_to_string(&path).unwrap();
-        let secret = HEXLOWER.encode(&keys.ring().to_secret());
+        let secret = HEXLOWER.encode(&keys.known().to_secret());
         for bad in [
             good[..good.len() / 2].to_owned(),
             String::new(),

@@ -63,6 +63,12 @@ impl<K: Eq + Hash> Limit<K> {
         }
     }
 
+    /// Number of those who are counted.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.counted.len()
+    }
+
     fn left(&self, counted: Counted, now: u64) -> u64 {
         self.seconds.saturating_sub(now.abs_diff(counted.since))
     }

@@ -8,7 +8,7 @@
 //! | [`Authority`] | sends passwords, checks them, makes upload tokens, within limits |
 //! | [`UploadJudge`] | judges an upload while it comes |
 //! | [`encounters()`] | whom a case met, for tracers |
-//! | [`keeper`] | erases what is over |
+//! | [`keeper`] | erases what is over, and destroys old day keys |
 
 mod encounters;
 pub mod keeper;
@@ -23,10 +23,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gcs_core::Date;
 use gcs_core::identifiers::bluetrace::{
     Hai, HandshakePin, UploadToken, UserId, element, window_of, windows_of,
 };
+use gcs_core::{DAY_SECONDS, Date};
 
 pub use self::encounters::{Encounter, encounters, to_csv};
 pub use self::key_file::KeysError;
@@ -72,18 +72,24 @@ struct Limits {
     minute: Limit<PhoneNumber>,
     /// Tries of a password, by challenge.
     tries: Limit<Nonce>,
+    /// Wrong passwords in a day, by number.
+    wrong: Limit<PhoneNumber>,
+    /// Wrong passwords in a minute, of all numbers together.
+    all_wrong: Limit<()>,
     /// Wrong upload codes in an hour, by user.
     codes: Limit<u32>,
 }
 
 impl Default for Limits {
-    /// The places are as many as the passwords of all take, so that nobody can fill them.
+    /// The places are as many as all together can take, so that nobody can fill them.
     fn default() -> Limits {
         Limits {
             all: Limit::new(12_000, 60, 1),
             hour: Limit::new(5, 3600, 1 << 20),
             minute: Limit::new(1, RESEND_SECONDS, 1 << 16),
             tries: Limit::new(5, PASSWORD_SECONDS, 1 << 18),
+            wrong: Limit::new(10, DAY_SECONDS, 1 << 20),
+            all_wrong: Limit::new(600, 60, 1),
             codes: Limit::new(5, 3600, 1 << 20),
         }
     }
@@ -122,9 +128,13 @@ impl Authority {
         &self.keys
     }
 
-    /// The judge of an upload that begins at a Unix time.
-    pub fn upload_judge(&self, now: u64) -> UploadJudge {
-        UploadJudge::new(self.keys.ring().clone(), self.hai, now)
+    /// The judge of an upload that begins at a Unix time. It opens whatever phones may have by then.
+    ///
+    /// # Errors
+    /// As [`Keys::ring`].
+    pub fn upload_judge(&self, now: u64) -> Result<UploadJudge, Problem> {
+        let ring = self.keys.ring(Date::of_time(now))?.clone();
+        Ok(UploadJudge::new(ring, self.hai, now))
     }
 
     /// The PIN by which a user knows a caller.
@@ -133,12 +143,15 @@ impl Authority {
     }
 
     /// What a user's phone has broadcast on a date until now, as the elements that phones test.
-    pub fn derive(&self, user: &UserId, date: Date, now: u64) -> DerivedDate {
-        let ring = self.keys.ring();
+    ///
+    /// # Errors
+    /// As [`Keys::ring`].
+    pub fn derive(&self, user: &UserId, date: Date, now: u64) -> Result<DerivedDate, Problem> {
+        let ring = self.keys.ring(Date::of_time(now))?;
         let until = window_of(now).unwrap_or_default();
         let windows = windows_of(date).filter(|window| *window <= until);
         let element = |window| Some(element(&self.hai, window, &ring.mint(user, window).ok()?));
-        DerivedDate { date, elements: windows.filter_map(element).collect() }
+        Ok(DerivedDate { date, elements: windows.filter_map(element).collect() })
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
@@ -161,16 +174,18 @@ impl Authority {
         let (text, password) = self.passwords.make(number, challenge);
         self.sender.send(number, password).await.map_err(|error| {
             tracing::error!(%error, "a password cannot be sent");
+            self.limits().take_back_password(number);
             Problem::SenderFailed
         })?;
         Ok(text)
     }
 
     /// Makes sure that a password is the one that was sent with a challenge to a number. Five tries,
-    /// right or wrong.
+    /// right or wrong; and ten wrong ones in a day for a number, whatever the challenges.
     ///
     /// # Errors
-    /// [`Problem::PasswordInvalid`], whatever is wrong.
+    /// [`Problem::PasswordInvalid`], whatever is wrong; [`Problem::LimitReached`] after too many wrong
+    /// ones, whatever this one is.
     pub fn expect_password(
         &self,
         number: PhoneNumber,
@@ -178,15 +193,19 @@ impl Authority {
         password: &str,
         now: u64,
     ) -> Result<(), Problem> {
-        let challenge = self.passwords.open(number, challenge).ok_or(Problem::PasswordInvalid)?;
-        let mut limits = self.limits();
-        let tried = limits.tries.expect(&challenge.nonce, now);
-        tried.map_err(|_| Problem::PasswordInvalid)?;
-        limits.tries.count(challenge.nonce, now);
-        drop(limits);
+        // What is too old is not counted, so that it takes no place.
+        let challenge = self.passwords.open(number, challenge);
+        let challenge = challenge.filter(|challenge| now < challenge.expiry);
+        let challenge = challenge.ok_or(Problem::PasswordInvalid)?;
         let is_right = self.passwords.is_right(number, challenge, password);
-        let is_young = now < challenge.expiry;
-        if is_right && is_young { Ok(()) } else { Err(Problem::PasswordInvalid) }
+        let mut limits = self.limits();
+        limits.expect_try(number, challenge.nonce, now)?;
+        if is_right {
+            return Ok(());
+        }
+        limits.wrong.count(number, now);
+        limits.all_wrong.count((), now);
+        Err(Problem::PasswordInvalid)
     }
 
     /// Makes sure that a user may try an upload code, and counts the try.
@@ -256,5 +275,114 @@ impl Limits {
         self.hour.count(number, now);
         self.all.count((), now);
         Ok(())
+    }
+
+    /// Takes back a password that was not sent.
+    fn take_back_password(&mut self, number: PhoneNumber) {
+        self.minute.take_back(&number);
+        self.hour.take_back(&number);
+    }
+
+    /// Makes sure that a password may be tried, and counts the try.
+    fn expect_try(&mut self, number: PhoneNumber, nonce: Nonce, now: u64) -> Result<(), Problem> {
+        self.wrong.expect(&number, now)?;
+        self.all_wrong.expect(&(), now)?;
+        self.tries.expect(&nonce, now).map_err(|_| Problem::PasswordInvalid)?;
+        self.tries.count(nonce, now);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 20_000 * DAY_SECONDS;
+
+    /// An authority whose sender is a command.
+    fn authority(folder: &Path, command: &str) -> Authority {
+        let sender = SenderSetting::Command(command.into());
+        let hai = "SG_OTC".parse().unwrap();
+        Authority::open(folder, hai, &sender, NOW, &Random::seeded(1)).unwrap()
+    }
+
+    fn number(at: u64) -> PhoneNumber {
+        PhoneNumber::from_digits(6_591_000_000 + at)
+    }
+
+    /// A challenge and its password, as if it was sent at a time.
+    fn sent(authority: &Authority, number: PhoneNumber, now: u64, at: u64) -> (String, String) {
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&at.to_be_bytes());
+        let challenge = Challenge { nonce, expiry: now + PASSWORD_SECONDS };
+        authority.passwords.make(number, challenge)
+    }
+
+    fn wrong(right: &str) -> &'static str {
+        if right == "000000" { "111111" } else { "000000" }
+    }
+
+    #[test]
+    fn wrong_passwords_are_limited_for_a_number_whatever_the_challenges() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = authority(folder.path(), "/nowhere");
+        for at in 0..10 {
+            let (challenge, right) = sent(&authority, number(1), NOW, at);
+            let tried = authority.expect_password(number(1), &challenge, wrong(&right), NOW);
+            assert!(matches!(tried, Err(Problem::PasswordInvalid)), "{at}: {tried:?}");
+        }
+        let (challenge, right) = sent(&authority, number(1), NOW, 10);
+        let tried = authority.expect_password(number(1), &challenge, &right, NOW + 1);
+        assert!(matches!(tried, Err(Problem::LimitReached { seconds: 86_399 })), "{tried:?}");
+        let (challenge, right) = sent(&authority, number(2), NOW, 11);
+        authority.expect_password(number(2), &challenge, &right, NOW).unwrap();
+        let tomorrow = NOW + DAY_SECONDS;
+        let (challenge, right) = sent(&authority, number(1), tomorrow, 12);
+        authority.expect_password(number(1), &challenge, &right, tomorrow).unwrap();
+    }
+
+    #[test]
+    fn wrong_passwords_are_limited_in_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = authority(folder.path(), "/nowhere");
+        let tried = |at, is_right, now| {
+            let (challenge, right) = sent(&authority, number(at), now, at);
+            let password = if is_right { &right } else { wrong(&right) };
+            authority.expect_password(number(at), &challenge, password, now)
+        };
+        for at in 0..600 {
+            tried(10_000 + at, true, NOW).unwrap();
+            assert!(matches!(tried(at, false, NOW), Err(Problem::PasswordInvalid)), "{at}");
+        }
+        let last = tried(600, true, NOW + 20);
+        assert!(matches!(last, Err(Problem::LimitReached { seconds: 40 })), "{last:?}");
+        tried(600, true, NOW + 60).unwrap();
+    }
+
+    #[test]
+    fn a_challenge_that_is_over_takes_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = authority(folder.path(), "/nowhere");
+        let (challenge, right) = sent(&authority, number(1), NOW, 1);
+        let late = NOW + PASSWORD_SECONDS;
+        let tried = authority.expect_password(number(1), &challenge, &right, late);
+        assert!(matches!(tried, Err(Problem::PasswordInvalid)));
+        assert_eq!(authority.limits().tries.len(), 0);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_password_that_was_not_sent_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let random = Random::seeded(2);
+        let failing = authority(folder.path(), "/bin/false");
+        for _ in 0..9 {
+            let sent = failing.send_password(number(1), NOW, &random).await;
+            assert!(matches!(sent, Err(Problem::SenderFailed)), "{sent:?}");
+        }
+        let working = authority(folder.path(), "/bin/cat");
+        working.send_password(number(1), NOW, &random).await.unwrap();
+        let early = working.send_password(number(1), NOW, &random).await;
+        assert!(matches!(early, Err(Problem::LimitReached { seconds: 60 })), "{early:?}");
     }
 }

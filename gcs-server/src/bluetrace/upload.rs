@@ -19,8 +19,11 @@ pub const MAX_UPLOAD_BYTES: usize = 64 << 20;
 /// Largest number of records of an upload, without duplicates.
 pub const MAX_UPLOAD_RECORDS: usize = 300_000;
 
-/// Most characters of what another authority has to judge.
+/// Most bytes of what another authority has to judge.
 const MAX_FOREIGN_MSG: usize = 512;
+
+/// Most bytes that are kept of an upload for other authorities. What is beyond is counted alone.
+const MAX_FOREIGN_BYTES: usize = 4 << 20;
 
 /// Days before today of which meetings are kept, with one for the clocks of phones.
 const KEPT_DAYS: u64 = 22;
@@ -87,6 +90,7 @@ impl UploadJudge {
     pub fn memory(&self) -> usize {
         self.known.capacity() * size_of::<[u8; 16]>() * 9 / 8
             + self.heard.capacity() * size_of::<Heard>()
+            + self.foreign.capacity() * size_of::<ForeignSighting>()
             + self.foreign_bytes
     }
 
@@ -109,7 +113,10 @@ impl UploadJudge {
         match part {
             UploadPart::Token(token) => self.token = Some(token),
             UploadPart::Record(Ok(record)) => self.record(&record)?,
-            UploadPart::Record(Err(_)) => self.counts.unreadable += 1,
+            UploadPart::Record(Err(_)) => {
+                self.counts.unreadable += 1;
+                self.expect_few()?;
+            }
             // What the phone's scanner did is nothing that anybody here needs.
             UploadPart::Event(_) => {}
         }
@@ -120,10 +127,7 @@ impl UploadJudge {
         if !self.known.insert(fingerprint(record)) {
             return Ok(());
         }
-        if self.known.len() > MAX_UPLOAD_RECORDS {
-            let message = format!("an upload has at most {MAX_UPLOAD_RECORDS} records");
-            return Err(Problem::UploadInvalid { message });
-        }
+        self.expect_few()?;
         let counts = &mut self.counts;
         match self.ring.judge(&self.hai, record) {
             Verdict::Valid(content) => {
@@ -140,6 +144,14 @@ impl UploadJudge {
                 counts.other_authority += 1;
                 self.hear_foreign(record);
             }
+        }
+        Ok(())
+    }
+
+    fn expect_few(&self) -> Result<(), Problem> {
+        if self.known.len() + self.counts.unreadable as usize > MAX_UPLOAD_RECORDS {
+            let message = format!("an upload has at most {MAX_UPLOAD_RECORDS} records");
+            return Err(Problem::UploadInvalid { message });
         }
         Ok(())
     }
@@ -168,9 +180,13 @@ impl UploadJudge {
         if hai.parse::<Hai>().is_err() || msg.len() > MAX_FOREIGN_MSG {
             return;
         }
-        self.foreign_bytes += size_of::<ForeignSighting>() + hai.len() + msg.len();
         let (hai, msg, rssi) = (hai.clone(), msg.clone(), record.rssi);
-        self.foreign.push(ForeignSighting { hai, msg, time, rssi });
+        let foreign = ForeignSighting { hai, msg, time, rssi };
+        if self.foreign_bytes + foreign.size() > MAX_FOREIGN_BYTES {
+            return;
+        }
+        self.foreign_bytes += foreign.size();
+        self.foreign.push(foreign);
     }
 }
 
@@ -284,6 +300,30 @@ mod tests {
             .find_map(|time| judge.read(format!(r#"{{"timestamp":{time}}},"#).as_bytes()).err());
         let Some(Problem::UploadInvalid { message }) = more else { panic!("{more:?}") };
         assert_eq!(message, "an upload has at most 300000 records");
+    }
+
+    #[test]
+    fn what_cannot_be_read_counts_as_records_do() {
+        let mut judge = judge();
+        judge.read(br#"{"token":"t","records":["#).unwrap();
+        judge.read(br#"{"timestamp":1},{"timestamp":2},"#).unwrap();
+        let read = (0..MAX_UPLOAD_RECORDS).take_while(|_| judge.read(b"7,").is_ok()).count();
+        assert_eq!(read, MAX_UPLOAD_RECORDS - 2);
+    }
+
+    #[test]
+    fn four_mib_are_kept_for_other_authorities() {
+        let mut judge = judge();
+        judge.read(br#"{"token":"t","records":["#).unwrap();
+        let msg = "x".repeat(MAX_FOREIGN_MSG);
+        for at in 0..20_000 {
+            let time = NOW - at;
+            let record = format!(r#"{{"timestamp":{time},"org":"NZ_MOH","msg":"{msg}"}},"#);
+            judge.read(record.as_bytes()).unwrap();
+        }
+        let kept = judge.foreign.len() * (11 + "NZ_MOH".len() + MAX_FOREIGN_MSG);
+        assert!((MAX_FOREIGN_BYTES - 1000..=MAX_FOREIGN_BYTES).contains(&kept), "{kept}");
+        assert_eq!(judge.counts.other_authority, 20_000);
     }
 
     /// Of another authority, what another can judge is kept.

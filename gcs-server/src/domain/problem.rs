@@ -180,10 +180,7 @@ pub enum Problem {
     TooManyShortCodes { max: usize, got: usize },
     #[error("there is no case with this number, or nothing was uploaded for it")]
     CaseUnknown,
-    #[error(
-        "bluetrace.key in the data folder is not the one that this log was begun with, or `bluetrace` names another \
-         authority: put the right file in its place, and start again"
-    )]
+    #[error("BlueTrace does not work at the moment; the authority knows why")]
     BluetraceKeys,
     #[error("not everything works: {}", .reasons.join("; "))]
     NotReady { reasons: Vec<String> },

@@ -39,6 +39,9 @@ pub(crate) struct Json<T>(pub(crate) T);
 /// take eleven minutes, and no client can hold a connection for longer with one body.
 const LEAST_RATE: u32 = 1024;
 
+/// As [`LEAST_RATE`], of a body that is taken piece by piece: 64 MiB may take an hour.
+const LEAST_LARGE_RATE: u32 = 16 << 10;
+
 /// How slowly a body may arrive.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
@@ -103,7 +106,9 @@ pub(super) async fn take_pieces(
     max: usize,
     mut take: impl FnMut(Bytes) -> Result<usize, Problem>,
 ) -> Result<Share, Problem> {
-    Arrival::of(request)?.take(payload, max, |bytes| Ok(take(bytes)? + READ_BUFFER)).await
+    let mut arrival = Arrival::of(request)?;
+    arrival.pace.rate = LEAST_LARGE_RATE;
+    arrival.take(payload, max, |bytes| Ok(take(bytes)? + READ_BUFFER)).await
 }
 
 /// What the arrival of a body depends on.

@@ -24,6 +24,9 @@ pub const REFRESH_SECONDS: u64 = 43_200;
 /// Number of days after today that a batch reaches into.
 const DAYS_AHEAD: u32 = 2;
 
+/// Most days by which [`KeyRing::extend`] goes beyond the oldest date.
+pub const MAX_EXTENT_DAYS: u32 = 400;
+
 /// The keys of the last days and of the next two, from which TempIDs are minted and opened.
 ///
 /// Nothing is stored for a TempID: it follows from the user, the window and the key of the
@@ -130,6 +133,35 @@ impl KeyRing {
             self.secret = ratchet(&self.secret);
             self.oldest = after(self.oldest);
         }
+        self.derive_to(newest);
+    }
+
+    /// Derives the keys that a batch on `today` needs, and forgets none. So it may be called with
+    /// a date that is in doubt. O(1) time for each day of the ring, or for none when nothing is
+    /// missing.
+    ///
+    /// # Errors
+    /// [`NoDayKey`] if `today` is before the oldest date, or more than [`MAX_EXTENT_DAYS`] after
+    /// it; then nothing has changed.
+    pub fn extend(&mut self, today: Date) -> Result<(), NoDayKey> {
+        match today.days().checked_sub(self.oldest.days()) {
+            Some(0..=MAX_EXTENT_DAYS) => {}
+            _ => return Err(self.no_key(today)),
+        }
+        if !self.covers(today) {
+            self.derive_to((today.days() + DAYS_AHEAD).min(Date::MAX.days()));
+        }
+        Ok(())
+    }
+
+    /// Whether it has all keys that a batch on `today` needs. O(1).
+    pub fn covers(&self, today: Date) -> bool {
+        let newest = (today.days() + DAYS_AHEAD).min(Date::MAX.days());
+        self.oldest <= today && newest <= self.newest().days()
+    }
+
+    /// Derives the keys from the oldest date to this one.
+    fn derive_to(&mut self, newest: u32) {
         let mut secret = self.secret.clone();
         let dates = self.oldest.days()..=newest.max(self.oldest.days());
         // A vector that grows leaves copies of keys behind.
@@ -301,6 +333,35 @@ mod tests {
         // A clock that goes back changes nothing.
         ring.advance(date(3));
         assert_eq!((ring.oldest(), ring.newest()), (date(DAY + 1), date(DAY + 25)));
+    }
+
+    #[test]
+    fn a_ring_is_extended_and_forgets_nothing() {
+        let mut ring = KeyRing::new(date(DAY), [7; 32], date(DAY));
+        let secret = ring.to_secret();
+        let last = DAY + MAX_EXTENT_DAYS;
+        for (today, newest) in
+            [(DAY, DAY + 2), (DAY + 9, DAY + 11), (DAY + 1, DAY + 11), (last, last + 2)]
+        {
+            assert_eq!(ring.extend(date(today)), Ok(()));
+            assert_eq!((ring.oldest(), ring.newest()), (date(DAY), date(newest)));
+            assert!(ring.covers(date(today)) && !ring.covers(date(newest - 1)));
+            assert!(ring.batch(&USER, date(today).end() - 1).is_ok());
+        }
+        assert_eq!(ring.days.capacity(), ring.days.len());
+        let (oldest, newest) = (date(DAY), date(last + 2));
+        for got in [date(DAY - 1), date(last + 1), Date::MAX] {
+            assert_eq!(ring.extend(got), Err(NoDayKey { oldest, newest, got }));
+        }
+        assert_eq!((ring.to_secret(), ring.newest()), (secret, newest));
+        // They are the keys that come.
+        let at_once = KeyRing::new(date(DAY), [7; 32], date(last));
+        for window in windows_of(date(last)) {
+            assert_eq!(ring.mint(&USER, window), at_once.mint(&USER, window));
+        }
+        let mut ends = KeyRing::new(Date::MAX, [7; 32], Date::MAX);
+        assert_eq!(ends.extend(Date::MAX), Ok(()));
+        assert_eq!(ends.newest(), Date::MAX);
     }
 
     #[test]

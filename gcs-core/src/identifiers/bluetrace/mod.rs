@@ -66,7 +66,7 @@ pub use self::error::{
     HaiError, NoDayKey, PacketError, RecordError, TempIdError, TokenError, UploadError, UserIdError,
 };
 pub use self::key_ring::{
-    BATCH_LEN, Batch, KEPT_DAYS, KeyRing, MintedTempId, REFRESH_SECONDS, Verdict,
+    BATCH_LEN, Batch, KEPT_DAYS, KeyRing, MAX_EXTENT_DAYS, MintedTempId, REFRESH_SECONDS, Verdict,
 };
 pub use self::keys::{PinKey, PseudoIdKey, TempIdKey, TokenKey};
 pub use self::packet::{MAX_PACKET_BYTES, Packet, Role};

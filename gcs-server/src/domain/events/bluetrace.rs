@@ -129,6 +129,14 @@ pub struct ForeignSighting {
     pub rssi: Option<i8>,
 }
 
+impl ForeignSighting {
+    /// Largest number of bytes that it takes in a log: its texts, two lengths, the time and the
+    /// signal.
+    pub fn size(&self) -> usize {
+        self.hai.len() + self.msg.len() + 11
+    }
+}
+
 /// An upload that counts no more, because its code was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadUndone {

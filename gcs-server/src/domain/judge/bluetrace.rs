@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gcs_core::identifiers::bluetrace::UserId;
+use gcs_core::identifiers::bluetrace::{TOKEN_SECONDS, UserId};
 use gcs_core::report::{Code, Item, ItemProblem, ItemRules, Kind, Kinds, ReportAnswer};
 use gcs_core::{DAY_SECONDS, Date, Digest, Element};
 
@@ -32,11 +32,11 @@ const SHORT_CODE_SECONDS: u64 = DAY_SECONDS;
 /// Largest number of short codes that a user has at once.
 const MOST_SHORT_CODES: usize = 3;
 
-/// Largest number of sightings in a piece of an upload: some 230 kB.
+/// Largest number of sightings in a piece of an upload: 246 kB at most.
 const PIECE: usize = 16 << 10;
 
-/// Largest number of foreign sightings in a piece: some 250 kB.
-const FOREIGN_PIECE: usize = 2 << 10;
+/// Most bytes of foreign sightings in a piece.
+const FOREIGN_PIECE: usize = 240_000;
 
 /// Largest number of bodies that one purge erases.
 const PURGE_EVENTS: usize = 10_000;
@@ -243,9 +243,13 @@ fn usable(
     let user = UserId(user.id);
     let bluetrace = state.bluetrace.as_ref().ok_or(Problem::TokenUnknown)?;
     let code = match typed_short_code(typed.text) {
-        Some(short) => short_codes_of(bluetrace, place, context.now)
-            .map(|made| made.code)
-            .find(|code| short_codes.is(&short, &user, *code)),
+        Some(short) => {
+            let unused = short_codes_of(bluetrace, place, context.now).map(|made| made.code);
+            // The answer to the first use may be lost, or the upload after it.
+            let used = bluetrace.cases.of_user(place).filter(|case| !case.undone);
+            let mut codes = unused.chain(used.map(|case| case.code));
+            codes.find(|code| short_codes.is(&short, &user, *code))
+        }
         None => typed.text.parse().ok().and_then(|code| authenticate(state, keys, &code)),
     };
     let code = code.ok_or(Problem::UploadCodeInvalid)?;
@@ -362,14 +366,17 @@ pub struct ReceivedUpload {
 /// Accepts what the user who has a token uploads for a code. The same again gets the same answer.
 ///
 /// # Errors
-/// [`Problem::UploadTokenInvalid`] if it is not the user's code, or it has brought another upload.
+/// [`Problem::UploadTokenInvalid`] if it is not the user's code, or it has brought another upload;
+/// [`Problem::ClockDoubt`], since records are judged by the time.
 pub fn upload(
     state: &State,
+    context: RequestContext,
     token: &[u8; 32],
     code: CodeId,
     received: &ReceivedUpload,
 ) -> Judgement<VerdictCounts> {
     let (place, _) = user(state, token)?;
+    expect_trusted_clock(state, context)?;
     let bluetrace = state.bluetrace.as_ref().ok_or(Problem::TokenUnknown)?;
     let case = bluetrace.cases.by_code(code).filter(|(_, case)| case.user == place);
     let (position, case) = case.ok_or(Problem::UploadTokenInvalid)?;
@@ -384,22 +391,50 @@ pub fn upload(
     }
 }
 
+/// Makes sure that a user has a code for which an upload may come, or come again because its answer
+/// was lost.
+///
+/// # Errors
+/// [`Problem::UploadTokenInvalid`].
+pub fn expect_upload(state: &State, place: u32, now: u64) -> Result<(), Problem> {
+    let is_new = |upload: &Upload| now <= upload.time.saturating_add(TOKEN_SECONDS);
+    let cases = state.bluetrace.iter().flat_map(|bluetrace| bluetrace.cases.of_user(place));
+    let mut cases = cases.filter(|case| !case.undone);
+    let is_expected = cases.any(|case| case.upload.as_ref().is_none_or(is_new));
+    if is_expected { Ok(()) } else { Err(Problem::UploadTokenInvalid) }
+}
+
 /// The events of an upload.
 fn pieces(case: u64, received: &ReceivedUpload) -> Vec<Event> {
     let ReceivedUpload { digest, counts, sightings, foreign } = received;
-    let mut sightings = sightings.chunks(PIECE);
-    let mut foreign = foreign.chunks(FOREIGN_PIECE);
-    let pieces = sightings.len().max(foreign.len()).max(1) as u32;
-    let piece = |piece| UploadAccepted {
-        case,
-        digest: *digest,
-        piece,
-        pieces,
-        counts: *counts,
-        sightings: sightings.next().unwrap_or_default().to_vec(),
-        foreign: foreign.next().unwrap_or_default().to_vec(),
+    let of_sightings = sightings.chunks(PIECE).map(|sightings| (sightings, [].as_slice()));
+    let of_foreign = foreign_pieces(foreign).map(|foreign| ([].as_slice(), foreign));
+    let mut parts: Vec<(&[Sighting], &[ForeignSighting])> =
+        of_sightings.chain(of_foreign).collect();
+    if parts.is_empty() {
+        parts.push((&[], &[]));
+    }
+    let pieces = parts.len() as u32;
+    let piece = |(piece, (sightings, foreign)): (u32, (&[Sighting], &[ForeignSighting]))| {
+        let (sightings, foreign) = (sightings.to_vec(), foreign.to_vec());
+        UploadAccepted { case, digest: *digest, piece, pieces, counts: *counts, sightings, foreign }
     };
-    (0..pieces).map(piece).map(Event::from).collect()
+    (0..).zip(parts).map(piece).map(Event::from).collect()
+}
+
+/// What other authorities have to judge, in parts of at most [`FOREIGN_PIECE`] bytes.
+fn foreign_pieces(mut rest: &[ForeignSighting]) -> impl Iterator<Item = &[ForeignSighting]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |foreign: &&ForeignSighting| {
+            bytes += foreign.size();
+            bytes <= FOREIGN_PIECE
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (piece, after) = rest.split_at_checked(count)?;
+        rest = after;
+        Some(piece)
+    })
 }
 
 /// Records that a tracer looks at a case, whose upload is given.
@@ -474,4 +509,40 @@ fn erasable(bluetrace: &BlueTrace, steady: Option<u64>) -> Vec<(u64, Option<Code
         over.extend(pieces.map(|piece| (piece, None)));
     }
     over
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every piece of an upload is small, whatever is in it, and nothing is left out.
+    #[test]
+    fn a_piece_of_an_upload_has_256_kb_at_most() {
+        let (rssi, tx_power) = (Some(-70), Some(-12));
+        let sighting = Sighting { user: u32::MAX, time: u32::MAX, rssi, tx_power, expired: true };
+        let foreign = |at: usize| {
+            let (hai, msg) = ("A".repeat(32), "x".repeat(at % 513));
+            ForeignSighting { hai, msg, time: u32::MAX, rssi }
+        };
+        let sizes = [(0, 0), (1, 0), (0, 1), (PIECE, 0), (PIECE + 1, 5000), (40_000, 13_000)];
+        for (heard, of_others) in sizes {
+            let received = ReceivedUpload {
+                sightings: vec![sighting; heard],
+                foreign: (0..of_others).map(foreign).collect(),
+                ..ReceivedUpload::default()
+            };
+            let (mut got, mut number) = (ReceivedUpload::default(), 0);
+            let events = pieces(7, &received);
+            for event in &events {
+                let Event::UploadAccepted(piece) = event else { panic!("{event:?}") };
+                assert!(postcard::to_allocvec(piece).unwrap().len() <= 256_000);
+                assert_eq!((piece.piece, piece.pieces as usize), (number, events.len()));
+                number += 1;
+                got.sightings.extend(&piece.sightings);
+                got.foreign.extend(piece.foreign.iter().cloned());
+            }
+            assert!(number >= 1);
+            assert_eq!((got.sightings, got.foreign), (received.sightings, received.foreign));
+        }
+    }
 }

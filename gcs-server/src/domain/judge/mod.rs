@@ -15,7 +15,7 @@ mod tokens;
 
 pub use bluetrace::{
     AuthorityIdentity, CodeKeys, DerivedDate, KEPT_DAYS, ReceivedUpload, Registered, TypedCode,
-    bind, expect_authority, make_short_code, publish_ids, purge_bluetrace, register,
+    bind, expect_authority, expect_upload, make_short_code, publish_ids, purge_bluetrace, register,
     replace_tracer_token, see_case, upload, user, withdraw,
 };
 pub(crate) use corrections::parse_tracking;

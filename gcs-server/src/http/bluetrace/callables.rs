@@ -15,12 +15,12 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::unwrap::Envelope;
-use super::uploads::{accept, upload_token};
+use super::uploads::{accept, take, upload_token};
 use super::users::{Pin, temp_ids};
 use super::{Phone, Services};
-use crate::bluetrace::MAX_UPLOAD_BYTES;
+use crate::bluetrace::UploadJudge;
 use crate::domain::problem::Problem;
-use crate::http::body::{Json, take_pieces};
+use crate::http::body::Json;
 use crate::http::not_stored;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -177,15 +177,12 @@ async fn process(
     payload: web::Payload,
 ) -> Result<serde_json::Value, Problem> {
     let phone = phone?;
-    let mut judge = phone.authority.upload_judge(service.clock.now());
     let mut envelope = Envelope::default();
-    let _share = take_pieces(request, payload, MAX_UPLOAD_BYTES, |bytes| {
-        envelope.read(&bytes, |bytes| judge.read(bytes))?;
-        Ok(judge.memory())
-    })
-    .await?;
+    let read =
+        |judge: &mut UploadJudge, bytes: &[u8]| envelope.read(bytes, |bytes| judge.read(bytes));
+    let (judged, _share) = take((request, payload), service, &phone, read).await?;
     envelope.finish()?;
-    let verdicts = accept(service, &phone, judge.finish()?).await?;
+    let verdicts = accept(service, &phone, judged).await?;
     Ok(json!({ "status": "SUCCESS", "verdicts": verdicts }))
 }
 

@@ -10,12 +10,13 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Phone, Services};
-use crate::bluetrace::{JudgedUpload, MAX_UPLOAD_BYTES};
+use crate::bluetrace::{JudgedUpload, MAX_UPLOAD_BYTES, UploadJudge};
 use crate::domain::events::VerdictCounts;
 use crate::domain::judge::{self, CodeKeys, DerivedDate, Judgement, RequestContext, TypedCode};
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::http::body::{Json, take_pieces};
+use crate::http::budget::Share;
 use crate::http::{Answer, not_stored};
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -159,6 +160,37 @@ impl From<VerdictCounts> for UploadAnswer {
     }
 }
 
+/// Takes an upload as it comes, from a user who has a code for one. `read` gives the judge the bytes of
+/// the file.
+pub(super) async fn take(
+    (request, payload): (&HttpRequest, web::Payload),
+    service: &Services,
+    phone: &Phone,
+    mut read: impl FnMut(&mut UploadJudge, &[u8]) -> Result<(), Problem>,
+) -> Result<(JudgedUpload, Share), Problem> {
+    expect_upload(service, phone).await?;
+    let mut judge = phone.authority.upload_judge(service.clock.now())?;
+    let share = take_pieces(request, payload, MAX_UPLOAD_BYTES, |bytes| {
+        read(&mut judge, &bytes)?;
+        Ok(judge.memory())
+    })
+    .await?;
+    Ok((judge.finish()?, share))
+}
+
+async fn expect_upload(service: &Services, phone: &Phone) -> Result<(), Problem> {
+    let now = service.clock.now();
+    let expect = || judge::expect_upload(&service.node.state(), phone.place, now);
+    match expect() {
+        // Another node may have taken the code.
+        Err(_) if service.log.is_shared() => {
+            service.look().await?;
+            expect()
+        }
+        expected => expected,
+    }
+}
+
 /// Accepts an upload whose records are judged.
 pub(super) async fn accept(
     service: &Services,
@@ -167,13 +199,11 @@ pub(super) async fn accept(
 ) -> Result<UploadAnswer, Problem> {
     let now_ms = service.clock.now_ms();
     let code = phone.authority.open_upload_token(phone.user, &judged.token, now_ms)?;
-    let received = {
-        let state = service.node.state();
-        let bluetrace = state.bluetrace.as_ref().ok_or(Problem::TokenUnknown)?;
-        judged.resolve(&bluetrace.users)
-    };
+    // A copy, so that nobody waits until all are found and sorted.
+    let users = service.node.state().bluetrace.as_ref().map(|bluetrace| bluetrace.users.clone());
+    let received = judged.resolve(&users.ok_or(Problem::TokenUnknown)?);
     let token = phone.token;
-    let accept = move |state: &_, _| judge::upload(state, &token, code, &received);
+    let accept = move |state: &_, context| judge::upload(state, context, &token, code, &received);
     Ok(service.node.act(accept).await?.into())
 }
 
@@ -190,7 +220,7 @@ pub(super) async fn accept(
         (status = 403, description = "upload_token_invalid"),
         (status = 413, description = "too_large: an upload has at most 64 MiB"),
         (status = 422, description = "upload_invalid"),
-        (status = 503, description = "storage_unavailable, bluetrace_keys, read_only, log_unusable, unavailable"),
+        (status = 503, description = "storage_unavailable, clock_doubt, bluetrace_keys, read_only, log_unusable, unavailable"),
     ),
 )]
 #[post("/bluetrace/v1/uploads")]
@@ -200,13 +230,9 @@ async fn upload(
     phone: Phone,
     payload: web::Payload,
 ) -> Answer {
-    let mut judge = phone.authority.upload_judge(service.clock.now());
-    let _share = take_pieces(&request, payload, MAX_UPLOAD_BYTES, |bytes| {
-        judge.read(&bytes)?;
-        Ok(judge.memory())
-    })
-    .await?;
-    let answer = accept(&service, &phone, judge.finish()?).await?;
+    let read = |judge: &mut UploadJudge, bytes: &[u8]| judge.read(bytes);
+    let (judged, _share) = take((&request, payload), &service, &phone, read).await?;
+    let answer = accept(&service, &phone, judged).await?;
     Ok(not_stored(HttpResponse::Created(), &answer))
 }
 
@@ -261,7 +287,7 @@ async fn publish(
     }
     let now = service.clock.now();
     let derive = |date| phone.authority.derive(&phone.user, date, now);
-    let derived: Vec<DerivedDate> = dates.into_iter().map(derive).collect();
+    let derived = dates.into_iter().map(derive).collect::<Result<Vec<DerivedDate>, _>>()?;
     let publish = move |state: &State, keys: CodeKeys<'_>, context, typed: TypedCode<'_>| {
         judge::publish_ids(state, keys, context, typed, &derived)
     };

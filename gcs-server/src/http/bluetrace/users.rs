@@ -1,6 +1,6 @@
 //! Registration, withdrawal, TempIDs and PINs.
 
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 use gcs_core::identifiers::bluetrace::{Batch, MintedTempId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,6 +10,7 @@ use super::{Phone, Services, authority};
 use crate::bluetrace::{PASSWORD_SECONDS, RESEND_SECONDS};
 use crate::domain::judge::{self, Registered};
 use crate::domain::phone_number::PhoneNumber;
+use crate::http::auth;
 use crate::http::body::Json;
 use crate::http::{Answer, not_stored};
 
@@ -98,8 +99,8 @@ struct RegistrationAnswer {
 
 /// Register with a one-time password
 ///
-/// A number that is registered keeps its UserID; its token of before is void. A password can be tried five times.
-/// Whatever is wrong with it, the answer is `password_invalid`.
+/// A number that is registered keeps its UserID; its token of before is void. A password can be tried five times, and
+/// ten wrong ones a day for a number. Whatever is wrong with it, the answer is `password_invalid`.
 #[utoipa::path(
     operation_id = "register_user",
     tag = "bluetrace",
@@ -108,6 +109,7 @@ struct RegistrationAnswer {
         (status = 201, description = "The user is registered, and that is on disk", body = RegistrationAnswer),
         (status = 403, description = "password_invalid"),
         (status = 422, description = "number_invalid"),
+        (status = 429, description = "limit_reached: too many wrong passwords; `Retry-After` says when to try again"),
         (status = 503, description = "storage_unavailable, bluetrace_keys, read_only, log_unusable, unavailable"),
     ),
 )]
@@ -137,8 +139,9 @@ async fn register(
     responses((status = 204, description = "The user is forgotten")),
 )]
 #[post("/bluetrace/v1/withdrawal")]
-async fn withdraw(service: Services, phone: Phone) -> Answer {
-    let Phone { token, .. } = phone;
+async fn withdraw(request: HttpRequest) -> Answer {
+    // It needs no keys, so it works with a wrong key file too.
+    let (service, token) = auth::sent(&request)?;
     service.node.act(move |state, _| judge::withdraw(state, &token)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

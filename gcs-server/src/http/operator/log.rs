@@ -1,4 +1,5 @@
-//! The operator's route to the log, for copies of it.
+//! The operator's route to the log, for copies of it. With BlueTrace they have phone numbers and sightings, and no event
+//! says who has read them.
 
 #![allow(unused_qualifications, reason = "in code that utoipa makes for queries")]
 

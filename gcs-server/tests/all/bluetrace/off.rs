@@ -65,3 +65,28 @@ async fn a_key_file_that_cannot_be_read_stops_the_start() {
     assert!(refused.contains("bluetrace.key"), "{refused}");
     assert_eq!(before.get("bluetrace.key"), files(home.folder.path()).get("bluetrace.key"));
 }
+
+/// What is over is erased without the setting too, and with a wrong key file; whoever withdraws needs no key.
+#[test]
+fn without_the_keys_users_are_forgotten_all_the_same() {
+    let authority = Authority::new();
+    let [first, second] = authority.phones();
+    let gone = |server: &Server, phone: &super::Phone| {
+        server.operate("POST", "/v1/admin/tick", Value::Null).ok();
+        let id = data_encoding::BASE64_NOPAD.decode(phone.id.as_bytes()).unwrap();
+        let has = |file: &Vec<u8>| file.windows(id.len()).any(|window| window == id);
+        super::until(|| !server.home.contents().values().any(has));
+    };
+    assert_eq!(authority.of(&first, "POST", "/bluetrace/v1/withdrawal", "").status, 204);
+    let (home, operator) = (Arc::clone(&authority.home), authority.operator.clone());
+    drop(authority);
+    let server = Server::start_with(Arc::clone(&home), &operator, home.config());
+    gone(&server, &first);
+    drop(server);
+    std::fs::remove_file(home.path("bluetrace.key")).unwrap();
+    let authority = Authority(Server::start_with(Arc::clone(&home), &operator, settings(&home)));
+    let refused = authority.of(&second, "GET", "/bluetrace/v1/pin", "").refused();
+    assert_eq!(refused, (503, "bluetrace_keys".into()));
+    assert_eq!(authority.of(&second, "POST", "/bluetrace/v1/withdrawal", "").status, 204);
+    gone(&authority, &second);
+}

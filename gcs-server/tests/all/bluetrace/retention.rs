@@ -42,6 +42,7 @@ fn after_three_weeks_no_record_no_code_and_no_old_key_is_left() {
 
     // 21 days: the first day's TempIDs are still opened, and everything else of that day is erased.
     authority.days(1);
+    authority.tick();
     until(|| bodies(&authority) == 0);
     let last = authority.upload_codes(1).1;
     let token = authority.upload_token(&phone, &last[0]).ok();
@@ -54,6 +55,7 @@ fn after_three_weeks_no_record_no_code_and_no_old_key_is_left() {
     // 23 days: their key is gone, from memory and from disk.
     authority.days(2);
     let hex = data_encoding::HEXLOWER.encode(&first_key);
+    authority.tick();
     until(|| !authority.is_on_disk(hex.as_bytes()));
     assert_eq!(ring(&authority).oldest().days(), crate::common::server::today().days() + 1);
     let (_, next) = authority.upload_codes(1);
@@ -83,6 +85,7 @@ fn an_old_copy_of_the_key_file_is_brought_up_to_date() {
     let copy = std::fs::read(&path).unwrap();
     authority.tick();
     authority.days(25);
+    authority.tick();
     let oldest = crate::common::server::today().days() + 3;
     until(|| ring(&authority).oldest().days() == oldest);
     let heard = authority.heard(&phone);
@@ -116,9 +119,11 @@ fn a_clock_that_leaps_destroys_no_key() {
     let registered = |events: Vec<(u16, Option<Vec<u8>>)>| {
         events.iter().any(|(kind, body)| *kind == 28 && body.is_some())
     };
+    authority.tick();
     until(|| !registered(authority.events()));
     assert_eq!(advanced(), 1);
     assert_eq!(ring(&authority).oldest(), before);
     authority.days(1);
+    authority.tick();
     until(|| ring(&authority).oldest() != before);
 }

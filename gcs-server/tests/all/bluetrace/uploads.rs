@@ -154,6 +154,7 @@ fn a_revoked_code_undoes_an_upload() {
     assert_eq!(cases()["cases"][0]["undone"], true);
     assert_eq!(authority.upload(&phone, &upload, &records).refused().1, "upload_token_invalid");
     let uploads = || authority.events().into_iter().filter(|(kind, _)| *kind == 33);
+    authority.tick();
     super::until(|| uploads().all(|(_, body)| body.is_none()));
     // Before an upload comes.
     let early = token(&authority, &phone, &codes[1]);
@@ -308,4 +309,121 @@ fn an_upload_that_is_too_large_or_cut_short_changes_nothing() {
     assert_eq!(refused, (422, "upload_invalid".into()));
     assert_eq!(authority.events().len(), before);
     authority.upload(&phone, &upload, &json!([])).ok();
+}
+
+/// The log says only after the ticks of a day that a date has come; phones do not wait for that.
+#[test]
+fn what_phones_have_is_opened_after_an_outage_of_days() {
+    let authority = Authority::new();
+    authority.set("min_reports", json!(1));
+    let [phone, met] = authority.phones();
+    let (_, codes) = authority.upload_codes(2);
+    authority.tick();
+    authority.pass(5 * 86_400);
+    let authority = authority.restart();
+    let resumed = authority.operate("POST", "/v1/admin/clock/resume?drop_dates=true", Value::Null);
+    assert!(resumed.status < 300, "{resumed:?}");
+    let upload = token(&authority, &phone, &codes[0]);
+    // The end of the batch too.
+    let ids = authority.of(&met, "GET", "/bluetrace/v1/temp-ids", "").ok();
+    let record = |at: usize| {
+        let id = &ids["tempIDs"][at];
+        json!({ "timestamp": id["startTime"], "msg": id["tempID"], "org": "SG_OTC" })
+    };
+    let answer = authority.upload(&phone, &upload, &json!([record(0), record(99)])).ok();
+    assert_eq!(verdicts(&answer), [2, 0, 0, 0, 0, 0]);
+    let body =
+        json!({ "code": codes[1], "dates": [gcs_core::Date::of_time(authority.home.now())] });
+    let published = authority.of(&met, "POST", "/bluetrace/v1/publications", &body.to_string());
+    assert_eq!(published.ok()["accepted"], 49);
+}
+
+/// After a wrong number, the right one gets a short code for the same code, and the wrong one's is void.
+#[test]
+fn the_last_short_code_of_a_code_is_the_one() {
+    let authority = Authority::new();
+    let [wrong, right] = authority.phones();
+    let (provider, codes) = authority.upload_codes(1);
+    let make = |number: &str| {
+        let body = json!({ "number": number, "code": codes[0] });
+        let path = "/bluetrace/v1/provider/short-codes";
+        authority.provide(&provider, "POST", path, body).ok()["short_code"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let [first, last] = ["+6591230000", "+6591230001"].map(make);
+    let refused = authority.upload_token(&wrong, &first).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+    token(&authority, &right, &last);
+}
+
+/// The answer to the first use is lost, or the upload after it: then the same six characters are typed again.
+#[test]
+fn a_short_code_can_be_used_until_something_is_uploaded() {
+    let authority = Authority::new();
+    let [phone, other] = authority.phones();
+    let (provider, codes) = authority.upload_codes(1);
+    let body = json!({ "number": "+6591230000", "code": codes[0] });
+    let made = authority.provide(&provider, "POST", "/bluetrace/v1/provider/short-codes", body);
+    let short = made.ok()["short_code"].as_str().unwrap().to_owned();
+    // More often than wrong codes may be tried.
+    for _ in 0..7 {
+        token(&authority, &phone, &short);
+    }
+    let refused = authority.upload_token(&other, &short).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+    // The same code brings a publication and an upload, whatever comes first, and the same again.
+    let upload = token(&authority, &phone, &short);
+    authority.upload(&phone, &upload, &json!([])).ok();
+    let body = json!({ "code": short, "dates": [crate::common::server::today()] }).to_string();
+    let publish = || authority.of(&phone, "POST", "/bluetrace/v1/publications", &body).ok();
+    assert_eq!(publish(), publish());
+    let refused = authority.upload_token(&phone, &short).refused();
+    assert_eq!((refused.0, refused.1.as_str()), REFUSED);
+}
+
+/// Whoever has no code is refused before the file is read, which never ends here. From whoever has one it is waited for.
+#[test]
+fn an_upload_needs_a_code_before_its_file() {
+    use std::io::{Read as _, Write as _};
+    let authority = Authority::new();
+    let [phone, stranger] = authority.phones();
+    let (_, codes) = authority.upload_codes(1);
+    let start = |phone: &Phone, path: &str| {
+        let mut stream = std::net::TcpStream::connect(authority.public).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 1000000\r\n\r\n{{",
+            phone.token
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).ok().map(|()| String::from_utf8_lossy(&answer).into_owned())
+    };
+    let refused = Some("HTTP/1.1 403".to_owned());
+    let paths = ["/bluetrace/v1/uploads", "/bluetrace/callable/processUploadedData"];
+    for path in paths {
+        assert_eq!(start(&stranger, path), refused, "{path}");
+    }
+    let upload = token(&authority, &phone, &codes[0]);
+    assert_eq!(start(&phone, paths[0]), Some("HTTP/1.1 408".to_owned()));
+    let done = authority.upload(&phone, &upload, &json!([]));
+    assert_eq!(done.status, 201);
+    // A retry gets its answer for as long as its token is good.
+    authority.pass(7200);
+    assert_eq!(authority.upload(&phone, &upload, &json!([])).body, done.body);
+    authority.pass(1);
+    assert_eq!(start(&phone, paths[0]), refused);
+}
+
+/// Records are judged by the time, so a clock in doubt accepts none.
+#[test]
+fn no_upload_is_accepted_while_the_clock_is_in_doubt() {
+    let authority = Authority::new();
+    let [phone] = authority.phones();
+    let (_, codes) = authority.upload_codes(1);
+    let upload = token(&authority, &phone, &codes[0]);
+    authority.home.set(authority.home.now() - 3600);
+    let refused = authority.upload(&phone, &upload, &json!([])).refused();
+    assert_eq!(refused, (503, "clock_doubt".into()));
 }

@@ -62,8 +62,11 @@ impl BlueTrace {
     }
 
     fn withdraw(&mut self, user: u32) {
-        let Some(gone) = self.users.remove(user) else { return };
-        self.unneeded.extend([(gone.registered, None), (gone.token_set, None)]);
+        // Nobody may be there any more, and cases and codes of that user all the same: when the bodies
+        // about a user are erased in several purges, and the log is replayed in between.
+        if let Some(gone) = self.users.remove(user) {
+            self.unneeded.extend([(gone.registered, None), (gone.token_set, None)]);
+        }
         for position in self.cases.positions_of(user).collect::<Vec<_>>() {
             self.end_case(position);
         }
@@ -130,15 +133,25 @@ impl State {
         match event {
             Event::UserRegistered(user) => bluetrace.register(user, position),
             Event::UserTokenSet(set) => {
-                let before = bluetrace.users.set_token(set.user, set.token, position);
-                bluetrace.unneeded.extend(before.map(|before| (before, None)));
+                let unneeded = match bluetrace.users.get(set.user) {
+                    Some(_) => bluetrace.users.set_token(set.user, set.token, position),
+                    None => Some(position),
+                };
+                bluetrace.unneeded.extend(unneeded.map(|position| (position, None)));
             }
             Event::UserWithdrawn(withdrawn) => bluetrace.withdraw(withdrawn.user),
             Event::ShortCodeMade(made) => {
+                // A provider who was told a wrong number makes another one.
+                bluetrace.end_short_codes(|before| before.code == made.code);
                 bluetrace.short_codes.insert(position, made.clone());
             }
             Event::CodeBound(bound) => bluetrace.bind(bound, position, time),
-            Event::UploadAccepted(piece) => bluetrace.cases.upload(piece, position, time),
+            Event::UploadAccepted(piece) if bluetrace.cases.get(piece.case).is_some() => {
+                bluetrace.cases.upload(piece, position, time);
+            }
+            Event::UploadAccepted(_) => {
+                bluetrace.unneeded.insert(position, None);
+            }
             Event::UploadUndone(undone) => bluetrace.undo(undone.case),
             Event::TracerTokenSet(set) => bluetrace.tracer = Some(set.token),
             Event::DayKeysAdvanced(advanced) => {
@@ -173,5 +186,50 @@ impl State {
         if let Some(bluetrace) = &mut self.bluetrace {
             bluetrace.users.add_nobody();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::events::{UploadAccepted, UserTokenSet, UserWithdrawn, VerdictCounts};
+    use gcs_core::live::FillerKey;
+
+    const CODE: CodeId = CodeId { provider: 1, generation: 1, serial: 5 };
+
+    /// A replay between two purges of one user: the registration is erased already, and the rest is not.
+    #[test]
+    fn what_is_left_of_a_user_who_is_erased_in_part_is_erased_too() {
+        let mut state = State::new(FillerKey::new([0; 32]));
+        let begun = BlueTraceBegun { hai: "SG_OTC".into(), keys: [0; 32] };
+        let piece = UploadAccepted {
+            case: 4,
+            digest: [0; 32],
+            piece: 0,
+            pieces: 1,
+            counts: VerdictCounts::default(),
+            sightings: Vec::new(),
+            foreign: Vec::new(),
+        };
+        let mut apply = |position, event: Event| {
+            state.apply_bluetrace(&event, position, 0).unwrap();
+            if position == 1 {
+                state.register_nobody(); // at 2
+            }
+        };
+        apply(1, begun.into());
+        apply(3, UserTokenSet { user: 0, token: [1; 32] }.into());
+        // The body of the case at 4 is erased too.
+        apply(5, piece.clone().into());
+        apply(6, UploadAccepted { piece: 1, pieces: 2, ..piece }.into());
+        apply(7, ShortCodeMade { user: 0, code: CODE, expires: 9 }.into());
+        let bluetrace = state.bluetrace.as_mut().unwrap();
+        bluetrace.bind(&CodeBound { user: 0, code: CODE }, 8, 0);
+        state.apply_bluetrace(&UserWithdrawn { user: 0 }.into(), 9, 0).unwrap();
+        let bluetrace = state.bluetrace.as_ref().unwrap();
+        let unneeded: Vec<_> = bluetrace.unneeded.clone().into_iter().collect();
+        assert_eq!(unneeded, [(3, None), (5, None), (6, None), (7, None), (8, Some(CODE))]);
+        assert!(bluetrace.short_codes.is_empty());
+        assert_eq!(bluetrace.cases.iter().count(), 0);
     }
 }
