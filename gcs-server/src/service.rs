@@ -119,6 +119,7 @@ impl Service {
             reasons.push("the log cannot be written".to_owned());
         }
         reasons.extend(self.waiting_reports());
+        reasons.extend(self.wrong_bluetrace());
         match self.expect_right_clock() {
             // Another node, whose clock is a little ahead, made the last tick, and makes the next one.
             Err(Problem::ClockBehind { seconds })
@@ -128,6 +129,13 @@ impl Service {
             wrong => reasons.extend(wrong.err().map(|problem| problem.to_string())),
         }
         reasons
+    }
+
+    /// What is wrong with the keys of BlueTrace.
+    fn wrong_bluetrace(&self) -> Option<String> {
+        let authority = self.bluetrace.as_ref()?;
+        let expected = judge::expect_authority(&self.node.state(), authority.identity());
+        expected.err().map(|problem| problem.to_string())
     }
 
     /// What is wrong with the spool.

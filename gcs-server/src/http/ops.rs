@@ -12,6 +12,7 @@ use super::Answer;
 use super::auth::{Backend, Reader};
 use super::body::Raw;
 use crate::domain::problem::Problem;
+use crate::domain::state::bluetrace::BlueTrace;
 use crate::service::Service;
 use crate::spool::SpoolStatus;
 
@@ -159,6 +160,8 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
         ("series", "Series of the publications", state.series.into()),
         ("tick_logged", "Last tick in the log", logged.into()),
     ];
+    let is_on = service.bluetrace.is_some();
+    let of_bluetrace = state.bluetrace.iter().filter(|_| is_on).flat_map(|of| bluetrace_gauges(of));
     let of_files: [(&str, &str, u64); 3] = [
         (
             "files_wrong",
@@ -178,11 +181,29 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
     let is_current = service.node.expect_current().is_ok();
     of_state
         .into_iter()
+        .chain(of_bluetrace)
         .filter(|_| is_current)
         .chain(of_files)
         .chain(of_spool)
         .map(signed)
         .collect()
+}
+
+/// Gauges of BlueTrace: name, help, value.
+fn bluetrace_gauges(bluetrace: &BlueTrace) -> [(&'static str, &'static str, u64); 3] {
+    [
+        ("bluetrace_users", "Users who are registered", bluetrace.users.len() as u64),
+        (
+            "bluetrace_cases",
+            "Users who have used an upload code in the last 21 days",
+            bluetrace.cases.iter().count() as u64,
+        ),
+        (
+            "bluetrace_bodies_waiting",
+            "Bodies of events that are over, and not erased yet",
+            bluetrace.unneeded.len() as u64,
+        ),
+    ]
 }
 
 /// Gauges of the reports that wait for the log: name, help, value.

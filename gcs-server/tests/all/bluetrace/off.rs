@@ -41,6 +41,8 @@ fn a_log_is_only_used_with_its_keys_and_its_name() {
             ask(server.public, "POST", "/bluetrace/v1/passwords", &[], &number.to_string());
         let tracer = server.operate("POST", "/bluetrace/v1/admin/tracer-token", Value::Null);
         assert_eq!(tracer.refused().1, "bluetrace_keys");
+        let ready = ask(server.private, "GET", "/readyz", &[], "").json();
+        assert!(ready["detail"].as_str().unwrap().contains("bluetrace.key"), "{ready}");
         answer.refused()
     };
     let mut config = settings(&home);
