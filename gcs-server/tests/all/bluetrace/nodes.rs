@@ -80,7 +80,11 @@ fn a_node_without_the_key_file_serves_no_users() {
     a.operate("POST", "/bluetrace/v1/admin/tracer-token", Value::Null).ok();
     authority.give_keys("b");
     let b = start(&authority, "b").with_tokens(&a.operator, &a.backend);
-    b.until_ready();
+    // It says so, once it has read the log.
+    let ready = || ask(b.private, "GET", "/readyz", &[], "").json()["detail"].to_string();
+    while !ready().contains("bluetrace.key") {
+        std::thread::yield_now();
+    }
     let number = json!({ "number": "+6591234567" });
     let refused = post(&b, "/bluetrace/v1/passwords", &number).refused();
     assert_eq!(refused, (503, "bluetrace_keys".to_owned()));
