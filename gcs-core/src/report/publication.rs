@@ -73,7 +73,7 @@ pub enum PublishRequestError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// Its `verificationPayload` is not a one-time code.
-    #[error("verificationPayload is no one-time code")]
+    #[error("verificationPayload is no one-time code: {0}")]
     Code(CodeError),
     /// It has no keys, or too many.
     #[error("a publication has 1 to {MAX_PUBLISH_KEYS} keys, got {got}")]

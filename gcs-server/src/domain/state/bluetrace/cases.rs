@@ -36,13 +36,6 @@ pub struct Upload {
     pub counts: VerdictCounts,
 }
 
-impl Case {
-    /// Whether something can still be uploaded.
-    pub fn is_open(&self) -> bool {
-        self.upload.is_none() && !self.undone
-    }
-}
-
 impl Upload {
     /// Positions of the pieces.
     pub fn positions(&self) -> impl Iterator<Item = u64> + use<> {
