@@ -1,10 +1,13 @@
 //! The errors of reading bytes and text of the format.
 
+use alloc::format;
+use alloc::string::String;
+use core::ops::RangeInclusive;
+
 use thiserror::Error;
 
 use crate::date::Date;
 use crate::digest::Digest;
-use crate::seeds::NoteError;
 
 /// Text that is not 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -18,6 +21,42 @@ pub struct DigestError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected a date YYYY-MM-DD from 1970-01-01 to 9999-12-31")]
 pub struct DateError;
+
+/// A field of a note is out of bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{field} is {least} to {most}{} here, got {got}", or_none(*.none))]
+pub struct NoteError {
+    /// Which field.
+    pub field: &'static str,
+    /// Its least legal value.
+    pub least: i64,
+    /// Its greatest legal value.
+    pub most: i64,
+    /// The value that says that it is missing, if one does.
+    pub none: Option<u8>,
+    /// The value found.
+    pub got: i64,
+}
+
+impl NoteError {
+    /// Fails unless a field is within bounds.
+    ///
+    /// # Errors
+    /// The error of the field.
+    pub fn unless_within(
+        field: &'static str,
+        bounds: RangeInclusive<i64>,
+        got: i64,
+    ) -> Result<(), NoteError> {
+        let (least, most) = bounds.into_inner();
+        let error = NoteError { field, least, most, none: None, got };
+        if least <= got && got <= most { Ok(()) } else { Err(error) }
+    }
+}
+
+fn or_none(none: Option<u8>) -> String {
+    none.map_or_else(String::new, |none| format!(" or {none} for none"))
+}
 
 /// Bytes that are not a file of the format.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

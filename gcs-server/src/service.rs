@@ -133,9 +133,7 @@ impl Service {
 
     /// What is wrong with the keys of BlueTrace.
     fn wrong_bluetrace(&self) -> Option<String> {
-        let authority = self.bluetrace.as_ref()?;
-        let expected = judge::expect_authority(&self.node.state(), authority.identity());
-        expected.err().map(|problem| problem.to_string())
+        keeper::fault(self.bluetrace.as_deref(), &self.node.state()).map(str::to_owned)
     }
 
     /// What is wrong with the spool.

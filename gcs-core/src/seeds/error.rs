@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::seed::NoteError;
 use crate::digest::Digest;
+use crate::error::NoteError;
 
 /// Why a list cannot be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

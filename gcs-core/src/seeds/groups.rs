@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::seed::{ByteArray, NoteError, Seed};
+use super::seed::{ByteArray, Seed};
 use crate::bytes::{self, Cursor, Put};
-use crate::error::ParseError;
+use crate::error::{NoteError, ParseError};
 use crate::set::Shape;
 
 /// Most bytes of a note.

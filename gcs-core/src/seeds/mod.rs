@@ -108,7 +108,8 @@ mod seed;
 pub use self::delta::SeedDelta;
 pub use self::error::{SeedBuildError, SeedDeltaError};
 pub use self::list::{SeedList, Seeds, seed_kind};
-pub use self::seed::{ByteArray, FIRST_PRIVATE_KIND, NoteError, Seed};
+pub use self::seed::{ByteArray, FIRST_PRIVATE_KIND, Seed};
+pub use crate::error::NoteError;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,8 @@
 //! What a list holds.
 
 use alloc::fmt::Debug;
-use alloc::format;
-use alloc::string::String;
 
-use thiserror::Error;
+use crate::error::NoteError;
 
 /// A seed that a list can hold: secret bytes from which a phone computes what another broadcast,
 /// and the note that it needs beside them.
@@ -69,42 +67,6 @@ pub trait Seed: Sized {
 
 /// The first kind that this format leaves to everybody.
 pub const FIRST_PRIVATE_KIND: u16 = 1 << 15;
-
-/// A field of a note is out of bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{field} is {least} to {most}{} here, got {got}", or_none(*.none))]
-pub struct NoteError {
-    /// Which field.
-    pub field: &'static str,
-    /// Its least legal value.
-    pub least: i64,
-    /// Its greatest legal value.
-    pub most: i64,
-    /// The value that says that it is missing, if one does.
-    pub none: Option<u8>,
-    /// The value found.
-    pub got: i64,
-}
-
-impl NoteError {
-    /// Fails unless a field is within bounds.
-    ///
-    /// # Errors
-    /// The error of the field.
-    pub fn unless_within(
-        field: &'static str,
-        bounds: core::ops::RangeInclusive<i64>,
-        got: i64,
-    ) -> Result<(), NoteError> {
-        let (least, most) = bounds.into_inner();
-        let error = NoteError { field, least, most, none: None, got };
-        if least <= got && got <= most { Ok(()) } else { Err(error) }
-    }
-}
-
-fn or_none(none: Option<u8>) -> String {
-    none.map_or_else(String::new, |none| format!(" or {none} for none"))
-}
 
 /// An array of bytes. Implemented for all of them, and for nothing else.
 pub trait ByteArray:

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Authority;
 use crate::domain::judge;
 use crate::domain::problem::Problem;
+use crate::domain::state::State;
 use crate::node::Node;
 
 /// How long it waits before it looks again.
@@ -13,6 +14,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Seconds until a problem that lasts is logged again.
 const LOG_AGAIN: u32 = 600;
+
+const NO_SETTING: &str = "the log has BlueTrace, and the setting `bluetrace` is missing";
 
 const OTHER_KEYS: &str = "bluetrace.key in the data folder is not the one that this log was begun with, or \
                           `bluetrace` names another authority; put the right file in its place, and start again";
@@ -45,15 +48,21 @@ fn destroy_old_keys(authority: Option<&Authority>, node: &Node) -> Result<(), St
     }
     let due = {
         let state = node.state();
-        let Some(bluetrace) = &state.bluetrace else { return Ok(()) };
-        let authority =
-            authority.ok_or("the log has BlueTrace, and the setting `bluetrace` is missing")?;
-        let is_it = judge::expect_authority(&state, authority.identity());
-        is_it.map_err(|_| OTHER_KEYS)?;
-        bluetrace.keys_date.map(|date| (authority, date))
+        if let Some(fault) = fault(authority, &state) {
+            return Err(fault.to_owned());
+        }
+        let date = state.bluetrace.as_ref().and_then(|bluetrace| bluetrace.keys_date);
+        authority.zip(date)
     };
     let Some((authority, date)) = due else { return Ok(()) };
     authority.keys().advance(date).map_err(|error| error.to_string())
+}
+
+/// What keeps day keys from being destroyed, if the log has BlueTrace.
+pub fn fault(authority: Option<&Authority>, state: &State) -> Option<&'static str> {
+    state.bluetrace.as_ref()?;
+    let Some(authority) = authority else { return Some(NO_SETTING) };
+    judge::expect_authority(state, authority.identity()).err().map(|_| OTHER_KEYS)
 }
 
 /// Erases what is over. It needs no keys. Each time a server forgets the state that it has stored for its
