@@ -179,8 +179,10 @@ impl Authority {
 }
 
 /// Waits for what is done beside requests.
-pub fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+pub fn until(mut is_done: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !is_done() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "it does not come to that");
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }

@@ -63,9 +63,7 @@ fn what_a_user_does_on_one_node_every_node_knows() {
     assert_eq!(withdrawn.status, 204);
     // Another node follows within seconds, and at once where it judges.
     assert_eq!(of(&a, token, "POST", "/bluetrace/v1/withdrawal", &Value::Null).status, 401);
-    while of(&a, token, "GET", "/bluetrace/v1/pin", &Value::Null).status != 401 {
-        std::thread::yield_now();
-    }
+    super::until(|| of(&a, token, "GET", "/bluetrace/v1/pin", &Value::Null).status == 401);
     for node in [a, b] {
         node.stop();
     }
@@ -82,9 +80,7 @@ fn a_node_without_the_key_file_serves_no_users() {
     let b = start(&authority, "b").with_tokens(&a.operator, &a.backend);
     // It says so, once it has read the log.
     let ready = || ask(b.private, "GET", "/readyz", &[], "").json()["detail"].to_string();
-    while !ready().contains("bluetrace.key") {
-        std::thread::yield_now();
-    }
+    super::until(|| ready().contains("bluetrace.key"));
     let number = json!({ "number": "+6591234567" });
     let refused = post(&b, "/bluetrace/v1/passwords", &number).refused();
     assert_eq!(refused, (503, "bluetrace_keys".to_owned()));

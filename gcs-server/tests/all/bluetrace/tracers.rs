@@ -112,5 +112,6 @@ fn a_large_upload_is_in_several_events_and_seen_whole() {
     assert_eq!(counts, [20_000, 20_000]);
     let body = json!({ "code": codes[0] });
     assert!(authority.operate("POST", "/v1/admin/codes/revoke", body).status < 300);
+    authority.tick();
     super::until(|| pieces().all(|(_, body)| body.is_none()));
 }
