@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -192,7 +193,7 @@ pub fn difference(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) 
     names.filter(|name| a.get(*name) != b.get(*name)).cloned().collect()
 }
 
-/// Every file below a folder, by its path from there.
+/// Every file below a folder, by its path from there. A file that a server renames or deletes meanwhile is left out.
 pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -203,7 +204,10 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 folders.push(path);
             } else {
                 let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, fs::read(path).unwrap());
+                match fs::read(path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    bytes => drop(found.insert(name, bytes.unwrap())),
+                }
             }
         }
     }
