@@ -1,4 +1,4 @@
-//! What BlueTrace costs a health authority, at the size of COVIDSafe's first day and of a large outbreak.
+//! The time in which a BlueTrace authority derives, codes and signs what 40,000 cases have broadcast.
 //!
 //! `cargo run --release -p gcs-benches --bin bluetrace`, with `--quick` for a tenth of it. It prints a table
 //! and writes it to `benches/report/BLUETRACE.md`.

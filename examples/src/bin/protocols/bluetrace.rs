@@ -13,7 +13,7 @@ use crate::radio::Exchange;
 use crate::random::secret;
 use crate::town::{DAYS, Town};
 
-/// What a phone keeps of a packet.
+/// A received packet, as a phone stores it.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     /// When, by the phone's clock.
@@ -37,7 +37,7 @@ pub(crate) struct Phones<'t> {
     authority: &'t Authority,
     /// Of each phone, with the time at which it came.
     batches: Vec<Vec<(u64, Batch)>>,
-    /// What each phone heard.
+    /// The packets that each phone has received.
     pub(crate) records: Vec<Vec<Record>>,
 }
 
@@ -58,7 +58,7 @@ impl Authority {
         })
     }
 
-    /// What it publishes of a user who consents at a time: every window from a date on.
+    /// The elements that the authority publishes for a user who consents at a given time: those of every window from a date on.
     pub(crate) fn publish(&self, person: u64, first: Date, now: u64) -> Checked<Dated> {
         let last = bluetrace::window_of(now).ok_or("a time beyond all windows")?;
         let windows = bluetrace::windows_of(first).start..=last;
@@ -128,7 +128,7 @@ impl<'t> Phones<'t> {
         Ok(())
     }
 
-    /// What an app in published mode tests of what each phone heard.
+    /// The elements that an app in published mode tests, for each phone.
     pub(crate) fn heard(&self) -> Vec<Vec<Heard>> {
         let hai = &self.authority.hai;
         let heard = |record: &Record| {

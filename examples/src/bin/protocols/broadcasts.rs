@@ -11,7 +11,7 @@ use crate::town::{DAYS, Town};
 use crate::trial::{Replay, Trial};
 use crate::truth;
 
-/// What everybody's phone broadcasts on each of the days.
+/// The identifiers that the phones of all people broadcast on each day.
 struct Broadcasts<'t> {
     town: &'t Town,
     /// Of each person, of each day.
@@ -27,7 +27,7 @@ impl<'t> Broadcasts<'t> {
         Ok(Broadcasts { town, identifiers: (0..town.people.len()).map(of).collect() })
     }
 
-    /// What a phone broadcasts at a time: each identifier of a date for an equal part of the day,
+    /// The identifier that a phone broadcasts at a given time: each identifier of a date for an equal part of the day,
     /// by the phone's clock.
     fn at(&self, person: usize, time: u64) -> [u8; 16] {
         let second = self.town.people[person].clock(time) - self.town.first.start();

@@ -1,4 +1,4 @@
-//! What must hold at the end of every trial besides the contacts.
+//! Checks at the end of every trial, of all but the contacts that were found.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
