@@ -1,19 +1,21 @@
 //! BlueTrace: users, codes, uploads and looks at cases.
 
+mod purge;
+
 use std::fmt;
 
 use gcs_core::identifiers::bluetrace::{TOKEN_SECONDS, UserId};
 use gcs_core::report::{Code, Item, ItemProblem, ItemRules, Kind, Kinds, ReportAnswer};
 use gcs_core::{DAY_SECONDS, Date, Digest, Element};
 
+pub use self::purge::{KEPT_DAYS, purge_bluetrace};
 use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
-use super::spooled::LONGEST_WAIT;
 use super::{Decision, Judgement, RequestContext, active};
 use crate::domain::events::{
-    Act, BlueTraceBegun, BlueTracePurge, CaseSeen, CodeBound, CodeId, Correction, DayKeysAdvanced,
-    Event, ForeignSighting, ReportAccepted, ShortCodeMade, Sighting, TracerTokenSet, TrackingId,
-    UploadAccepted, UserRegistered, UserTokenSet, UserWithdrawn, VerdictCounts,
+    Act, BlueTraceBegun, CaseSeen, CodeBound, CodeId, Correction, Event, ForeignSighting,
+    ReportAccepted, ShortCodeMade, Sighting, TracerTokenSet, TrackingId, UploadAccepted,
+    UserRegistered, UserTokenSet, UserWithdrawn, VerdictCounts,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::phone_number::PhoneNumber;
@@ -22,9 +24,6 @@ use crate::domain::short_code::{ShortCodeKey, typed_short_code};
 use crate::domain::state::bluetrace::{BlueTrace, Upload, User};
 use crate::domain::state::{CodeStatus, State};
 use crate::domain::token::{Role, Token};
-
-/// Days for which cases, their uploads and their codes are kept.
-pub const KEPT_DAYS: u64 = 21;
 
 /// Seconds for which a short code can be used: a day.
 const SHORT_CODE_SECONDS: u64 = DAY_SECONDS;
@@ -37,9 +36,6 @@ const PIECE: usize = 16 << 10;
 
 /// Most bytes of foreign sightings in a piece.
 const FOREIGN_PIECE: usize = 240_000;
-
-/// Largest number of bodies that one purge erases.
-const PURGE_EVENTS: usize = 10_000;
 
 /// Whose BlueTrace this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -445,70 +441,6 @@ pub fn see_case(state: &State, position: u64) -> Judgement<Upload> {
     let case = state.bluetrace.as_ref().and_then(|bluetrace| bluetrace.cases.get(position));
     let upload = case.and_then(|case| case.upload.clone()).ok_or(Problem::CaseUnknown)?;
     Ok(Decision::one(CaseSeen { case: position }, upload))
-}
-
-/// Erases bodies that are not needed any more, and destroys day keys that are too old. What is
-/// erased for its age waits until the ticks of a day have shown that the clock is steady. Says how
-/// many bodies are erased.
-pub fn purge_bluetrace(state: &State) -> Judgement<usize> {
-    let nothing = Ok(Decision::nothing(0));
-    let Some(bluetrace) = &state.bluetrace else { return nothing };
-    let mut events: Vec<Event> = Vec::new();
-    let steady = steady_time(state, bluetrace);
-    let over = erasable(bluetrace, steady);
-    if !over.is_empty() {
-        let stays_used = |code: &CodeId| {
-            let provider = state.providers.get(&code.provider);
-            // A report may still wait in a spool that arrived before its code expired.
-            let last = state.last_tick.map_or(0, |last| last.time);
-            let since = last.saturating_sub(LONGEST_WAIT);
-            provider.is_some_and(|provider| provider.is_in_force(*code, since))
-                || state.reports.by_code(*code).is_some()
-        };
-        let mut used: Vec<CodeId> =
-            over.iter().filter_map(|(_, code)| *code).filter(stays_used).collect();
-        used.sort_unstable();
-        used.dedup();
-        let mut positions: Vec<u64> = over.iter().map(|(position, _)| *position).collect();
-        positions.sort_unstable();
-        positions.dedup();
-        events.push(BlueTracePurge { events: positions, used }.into());
-    }
-    if let Some(date) = steady.map(Date::of_time).filter(|date| Some(*date) > bluetrace.keys_date) {
-        events.push(DayKeysAdvanced { date }.into());
-    }
-    Ok(Decision { events, answer: over.len() })
-}
-
-/// The time of the last tick, if there have been ticks for a day without a leap of the clock.
-fn steady_time(state: &State, bluetrace: &BlueTrace) -> Option<u64> {
-    let (last, since) = (state.last_tick?.time, bluetrace.steady_since?);
-    (last.saturating_sub(since) >= DAY_SECONDS).then_some(last)
-}
-
-/// Positions of bodies to erase, with the codes in them.
-fn erasable(bluetrace: &BlueTrace, steady: Option<u64>) -> Vec<(u64, Option<CodeId>)> {
-    let unneeded = bluetrace.unneeded.iter().map(|(position, code)| (*position, *code));
-    let mut over: Vec<_> = unneeded.take(PURGE_EVENTS).collect();
-    let Some(now) = steady else { return over };
-    let is_old = |time: u64| time.saturating_add(KEPT_DAYS * DAY_SECONDS) <= now;
-    for (position, made) in &bluetrace.short_codes {
-        if over.len() >= PURGE_EVENTS {
-            return over;
-        }
-        if made.expires.saturating_add((KEPT_DAYS - 1) * DAY_SECONDS) <= now {
-            over.push((*position, None));
-        }
-    }
-    for (position, case) in bluetrace.cases.iter() {
-        if over.len() >= PURGE_EVENTS || !is_old(case.since) {
-            return over;
-        }
-        over.push((position, Some(case.code)));
-        let pieces = case.upload.iter().flat_map(Upload::positions);
-        over.extend(pieces.map(|piece| (piece, None)));
-    }
-    over
 }
 
 #[cfg(test)]
