@@ -129,7 +129,8 @@ fn varied() -> Varied {
     writer.correct(Act::Retract, second);
     writer.correct(Act::Reinstate, second);
     writer.ledger.now = now - HOUR;
-    writer.report(&[(today - 1, 7)]);
+    // Yesterday's date would enter the sets at two o'clock today only.
+    writer.report(&[(today - 2, 7)]);
     writer.ledger.tick();
     let Writer { ledger, sent, corrections } = writer;
     let home = settled(&ledger, now);
