@@ -104,14 +104,14 @@ pub struct LogCopy {
 
 enum CopyStore {
     File(SqliteStore),
-    Database(PostgresStore),
+    Database(Box<PostgresStore>),
 }
 
 impl CopyStore {
     fn get(&mut self) -> &mut dyn Store {
         match self {
             CopyStore::File(store) => store,
-            CopyStore::Database(store) => store,
+            CopyStore::Database(store) => &mut **store,
         }
     }
 }
@@ -147,7 +147,7 @@ impl LogCopy {
     /// # Errors
     /// A [`CopyError`] that says what to do.
     pub fn open_database(url: &PostgresUrl) -> Result<LogCopy, CopyError> {
-        let store = PostgresStore::create_copy(url.clone()).map(CopyStore::Database);
+        let store = PostgresStore::create_copy(url.clone()).map(Box::new).map(CopyStore::Database);
         LogCopy::of(LogPlace::Postgres(url.clone()), store)
     }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Config, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
 
 use super::PostgresUrl;
+use super::durable::expect_durable;
 use super::tables::{self, APPLICATION, Tables};
 use crate::store::rows::{self, BatchRow, NO_BATCH};
 use crate::store::{AppendError, Batch, News, StoreError};
@@ -74,6 +75,33 @@ pub(super) struct Link {
     tables: Tables,
     /// Whether the server has warned of something since this was last set to false.
     has_warned: Arc<AtomicBool>,
+    batches: Prepared,
+}
+
+/// What is said for every batch: the server reads it once.
+struct Prepared {
+    news: Statement,
+    append: Statement,
+}
+
+impl Prepared {
+    async fn new(client: &Client) -> Result<Prepared, StoreError> {
+        let append = [
+            Type::INT8,
+            Type::INT8,
+            Type::BYTEA,
+            Type::BYTEA,
+            Type::BYTEA,
+            Type::BYTEA,
+            Type::INT8,
+            Type::INT4,
+            Type::INT4,
+        ];
+        Ok(Prepared {
+            news: client.prepare_typed(NEWS, &[Type::INT8]).await?,
+            append: client.prepare_typed(APPEND, &append).await?,
+        })
+    }
 }
 
 /// The last batch of a log, as its end was seen.
@@ -138,12 +166,13 @@ impl Link {
                 }
             }
         });
-        let link = Link { client, tables, has_warned };
-        link.expect_durable().await?;
+        expect_durable(&client).await?;
         if create {
-            tables.create(&link.client).await?;
+            tables.create(&client).await?;
         }
-        link.identify().await?;
+        tables.identify(&client).await?;
+        let batches = Prepared::new(&client).await?;
+        let link = Link { client, tables, has_warned, batches };
         link.barrier().await?;
         Ok(link)
     }
@@ -165,47 +194,6 @@ impl Link {
         values: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
         Ok(self.client.query_typed(text, values).await?)
-    }
-
-    /// Makes sure that a commit waits for the disk, whatever the defaults are and become. Other engines do
-    /// not know these settings, and have no choice to be durable or not.
-    async fn expect_durable(&self) -> Result<(), StoreError> {
-        if self.setting("fsync").await?.as_deref() == Some("off") {
-            return Err(StoreError::NotDurable("fsync = off"));
-        }
-        if let Some(commit) = self.setting("synchronous_commit").await? {
-            let commit = if commit == "remote_apply" { "remote_apply" } else { "on" };
-            self.set("synchronous_commit", commit).await?;
-        }
-        // A statement that is cancelled while it waits for the standby is committed on this server only, and
-        // nothing but a warning says so.
-        // What a node that is gone has begun must not keep the others waiting for hours.
-        for (name, value) in [
-            ("statement_timeout", "0"),
-            ("client_min_messages", "warning"),
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("tcp_user_timeout", "20000"),
-        ] {
-            if self.setting(name).await?.is_some() {
-                self.set(name, value).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        Ok(self.client.batch_execute(&format!("SET {name} = '{value}'")).await?)
-    }
-
-    /// A setting of the server, if it has one of this name.
-    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        match self.client.query_typed(&format!("SHOW {name}"), &[]).await {
-            Ok(rows) => Ok(rows.first().and_then(|row| row.try_get(0).ok())),
-            Err(error) if error.as_db_error().is_some() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Commits something, and waits until it is durable, on the standbys too. So is then everything
@@ -233,7 +221,7 @@ impl Link {
 
     /// The next batches behind one that was the last; `None` if it is not there any more.
     pub(super) async fn news(&self, seen: &Seen) -> Result<Option<News>, StoreError> {
-        let rows = self.query(NEWS, &[(&seen.first, Type::INT8)]).await?;
+        let rows = self.client.query(&self.batches.news, &[&seen.first]).await?;
         let Some((known, new)) = rows.split_first() else { return Ok(None) };
         if known.try_get::<_, i64>(0)? != seen.first || known.try_get::<_, &[u8]>(2)? != seen.id {
             return Ok(None);
@@ -267,19 +255,10 @@ impl Link {
         let (headers, bodies) = rows::encode(&batch.events).map_err(AppendError::Failed)?;
         let id = &batch.id[..];
         let (oldest, newest) = self.tables.versions().into_inner();
-        let values: [(&(dyn ToSql + Sync), Type); 9] = [
-            (&first, Type::INT8),
-            (&last, Type::INT8),
-            (&id, Type::BYTEA),
-            (&headers, Type::BYTEA),
-            (&bodies, Type::BYTEA),
-            (&before, Type::BYTEA),
-            (&APPLICATION, Type::INT8),
-            (&oldest, Type::INT4),
-            (&newest, Type::INT4),
-        ];
+        let values: [&(dyn ToSql + Sync); 9] =
+            [&first, &last, &id, &headers, &bodies, &before, &APPLICATION, &oldest, &newest];
         self.has_warned.store(false, Ordering::Relaxed);
-        match self.client.execute_typed(APPEND, &values).await {
+        match self.client.execute(&self.batches.append, &values).await {
             // It stopped waiting for the standby.
             Ok(1) if self.has_warned.load(Ordering::Relaxed) => {
                 Err(AppendError::Unknown(StoreError::Unreplicated))

@@ -9,6 +9,7 @@
 //! that is the database's to say: in its own write-ahead log, its archive and backups, and for transactions
 //! that began before.
 
+mod durable;
 mod link;
 mod tables;
 mod url;
