@@ -44,8 +44,9 @@ const SEAL: usize = 32;
 /// Events after a checkpoint that are worth another one, at least.
 const LEAST_EVENTS: u64 = 256;
 
-/// The part of all reports that is worth another checkpoint.
-const PART_OF_REPORTS: u64 = 16;
+/// The part of all reports and users that is worth another checkpoint: what each of them takes is written
+/// each time.
+const PART_OF_ALL: u64 = 16;
 
 /// Why a checkpoint is not used.
 #[derive(Debug, Error)]
@@ -160,8 +161,9 @@ impl Checkpoints {
     fn is_due(&self, state: &State) -> bool {
         let known = self.known();
         let since = state.position.saturating_sub(known.position);
-        let reports = state.reports.len() as u64;
-        known.unerased.is_empty() && since >= LEAST_EVENTS.max(reports / PART_OF_REPORTS)
+        let users = state.bluetrace.as_ref().map_or(0, |bluetrace| bluetrace.users.len());
+        let all = (state.reports.len() + users) as u64;
+        known.unerased.is_empty() && since >= LEAST_EVENTS.max(all / PART_OF_ALL)
     }
 
     /// Writes a checkpoint of what `copy` gives, if it gives one, in place of the one
@@ -367,5 +369,48 @@ impl Store for Guarded {
 
     fn settle(&mut self) {
         self.store.settle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::events::{BlueTraceBegun, Deployment, Event, UserRegistered};
+    use crate::node::seal;
+    use crate::random::Random;
+
+    /// A state with so many users.
+    fn state(keys: &DeploymentKeys, users: u64) -> State {
+        let mut state = State::new(keys.filler());
+        let (root, master_check) = (keys.root().0, keys.master_check());
+        let registered = |number: u64| {
+            let mut id = [0; 21];
+            id[..8].copy_from_slice(&number.to_le_bytes());
+            let token = gcs_core::Digest::of(&number.to_le_bytes()).0;
+            Event::from(UserRegistered { number, id, token })
+        };
+        let begun = BlueTraceBegun { hai: "SG_OTC".into(), keys: [0; 32] };
+        let first = [Deployment { id: [0; 16], root, master_check }.into(), begun.into()];
+        let events: Vec<Event> = first.into_iter().chain((1..=users).map(registered)).collect();
+        let now = Clock::System.now();
+        let sealed = seal(state.chain(), &events, now, &Random::seeded(1)).unwrap().unwrap();
+        sealed.logged.iter().for_each(|logged| state.apply(logged).unwrap());
+        state
+    }
+
+    /// What is written each time grows with the users, so it must not be written for a few events.
+    #[test]
+    fn the_more_users_there_are_the_more_events_are_worth_a_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Arc::new(crate::app::key_file::draw(&Random::seeded(1)).unwrap());
+        let checkpoints = Checkpoints::new(folder.path(), Arc::clone(&keys));
+        for (users, enough) in [(254, 256), (8192, 512)] {
+            let state = state(&keys, users);
+            for (since, is_due) in [(enough - 1, false), (enough, true)] {
+                checkpoints.known().position = state.position - since;
+                assert_eq!(checkpoints.is_due(&state), is_due, "{users} users, {since} events");
+            }
+        }
     }
 }

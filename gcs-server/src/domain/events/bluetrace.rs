@@ -171,7 +171,7 @@ pub struct DayKeysAdvanced {
 pub struct BlueTracePurge {
     /// Positions of the events, ascending.
     pub events: Vec<u64>,
-    /// The codes in them whose ranges have not expired: they stay used. They are sorted, so that
-    /// nothing says whose they were.
+    /// The codes in them whose ranges have not expired: they stay used. They are sorted, so that of
+    /// several users in one purge nothing says whose they were.
     pub used: Vec<CodeId>,
 }

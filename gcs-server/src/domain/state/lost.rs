@@ -29,7 +29,7 @@ impl State {
             ClockResumed::KIND
             | FirstSeriesStarted::KIND
             | SeriesStarted::KIND
-            | LogRecovered::KIND => self.clock = time,
+            | LogRecovered::KIND => self.put_clock_right(time),
             // Providers are numbered one after the other too. Nobody has this one's token.
             ProviderAdded::KIND => {
                 let last = self.providers.keys().next_back().copied().unwrap_or(0);

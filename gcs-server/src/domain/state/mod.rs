@@ -242,7 +242,7 @@ impl State {
                     }
                 }
             }
-            Event::ClockResumed(_) => self.clock = time,
+            Event::ClockResumed(_) => self.put_clock_right(time),
             // What follows is in another log.
             Event::LogMoved(_) => {}
             Event::Purge(purge) => self.purge(&purge.reports, &purge.used)?,
@@ -266,7 +266,16 @@ impl State {
 
     /// The clock of before may have been wrong: see `Publisher::next_series`.
     fn start_series(&mut self, series: u32, time: u64) {
-        (self.series, self.clock) = (series, time);
+        self.series = series;
+        self.put_clock_right(time);
+    }
+
+    /// Takes a time for the right one: what is dated later was dated by a wrong clock.
+    fn put_clock_right(&mut self, time: u64) {
+        self.clock = time;
+        if let Some(bluetrace) = &mut self.bluetrace {
+            bluetrace.put_clock_right(time);
+        }
     }
 
     fn provider(&mut self, number: u16) -> Result<&mut Provider, InconsistentEvent> {

@@ -4,6 +4,7 @@ mod commands;
 mod nodes;
 mod off;
 mod publishing;
+mod purging;
 mod retention;
 mod temp_ids;
 mod tracers;

@@ -16,7 +16,7 @@ use super::rig::{Answer, Machine, NOW, Rig, Server};
 use crate::common::{HOUR, date, make_newer, policy, raw, seal, submission};
 
 /// A server whose log is away.
-async fn cut_off() -> (Rig, Machine, Server) {
+pub async fn cut_off() -> (Rig, Machine, Server) {
     let (rig, machine) = (Rig::new(), Machine::default());
     let server = rig.start(&machine);
     server.lose(&machine).await;
@@ -33,7 +33,7 @@ impl Server {
     }
 
     /// Reads what other servers appended, as a server does that can reach the log.
-    async fn catch_up(&self) {
+    pub async fn catch_up(&self) {
         let node = &self.service.node;
         node.act(|_, context| judge::replace_backend_token(context)).await.unwrap();
     }
@@ -41,7 +41,7 @@ impl Server {
 
 impl Rig {
     /// Ticks of another server, until so many days have passed.
-    fn live(&self, days: u64) {
+    pub fn live(&self, days: u64) {
         for _ in 0..2 * days {
             self.pass(12 * HOUR);
             self.act(|state, context| judge::tick(state, &self.keys, context).unwrap().events);

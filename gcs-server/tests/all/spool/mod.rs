@@ -2,6 +2,7 @@
 
 mod holding;
 mod kills;
+mod kinds;
 mod model;
 mod process;
 mod rig;

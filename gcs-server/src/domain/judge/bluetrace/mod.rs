@@ -6,7 +6,7 @@ use std::fmt;
 
 use gcs_core::identifiers::bluetrace::{TOKEN_SECONDS, UserId};
 use gcs_core::report::{Code, Item, ItemProblem, ItemRules, Kind, Kinds, ReportAnswer};
-use gcs_core::{DAY_SECONDS, Date, Digest, Element};
+use gcs_core::{Date, Digest, Element};
 
 pub use self::purge::{KEPT_DAYS, purge_bluetrace};
 use super::publication::expect_trusted_clock;
@@ -21,12 +21,9 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::problem::Problem;
 use crate::domain::short_code::{ShortCodeKey, typed_short_code};
-use crate::domain::state::bluetrace::{BlueTrace, Upload, User};
+use crate::domain::state::bluetrace::{BlueTrace, SHORT_CODE_SECONDS, Upload, User};
 use crate::domain::state::{CodeStatus, State};
 use crate::domain::token::{Role, Token};
-
-/// Seconds for which a short code can be used: a day.
-const SHORT_CODE_SECONDS: u64 = DAY_SECONDS;
 
 /// Largest number of short codes that a user has at once.
 const MOST_SHORT_CODES: usize = 3;

@@ -67,8 +67,9 @@ fn erasable(bluetrace: &BlueTrace, steady: Option<u64>) -> Vec<(u64, Option<Code
             over.push((*position, None));
         }
     }
-    for (position, case) in bluetrace.cases.iter() {
-        if over.len() >= PURGE_EVENTS || !is_old(case.since) {
+    // A clock may have gone back between two cases, so that the older one comes later.
+    for (position, case) in bluetrace.cases.iter().filter(|(_, case)| is_old(case.since)) {
+        if over.len() >= PURGE_EVENTS {
             return over;
         }
         over.push((position, Some(case.code)));

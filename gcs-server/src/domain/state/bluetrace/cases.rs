@@ -102,6 +102,15 @@ impl Cases {
         Some(case)
     }
 
+    pub(super) fn put_clock_right(&mut self, time: u64) {
+        for case in self.by_position.values_mut() {
+            case.since = case.since.min(time);
+            if let Some(upload) = &mut case.upload {
+                upload.time = upload.time.min(time);
+            }
+        }
+    }
+
     /// Adds an upload with its first piece.
     pub(super) fn upload(&mut self, piece: &UploadAccepted, position: u64, time: u64) {
         let case = self.by_position.get_mut(&piece.case).filter(|_| piece.piece == 0);

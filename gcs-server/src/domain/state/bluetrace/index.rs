@@ -6,9 +6,20 @@ use std::sync::Arc;
 /// Number of parts. A copy shares all of them, and a change afterwards copies one.
 const PARTS: usize = 1024;
 
-/// Users by a key that each has for itself: about 25 bytes a user.
+/// Users by a key that each has for itself: about 25 bytes a user, and 14 if it was made at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index(Vec<Arc<BTreeMap<u64, u32>>>);
+
+/// Much faster than one by one, since every part is made while the processor's cache has it.
+impl FromIterator<(u64, u32)> for Index {
+    fn from_iter<I: IntoIterator<Item = (u64, u32)>>(users: I) -> Index {
+        let mut parts = vec![Vec::new(); PARTS];
+        for (key, user) in users {
+            parts[part(key)].push((key, user));
+        }
+        Index(parts.into_iter().map(|part| Arc::new(part.into_iter().collect())).collect())
+    }
+}
 
 impl Index {
     pub(super) fn get(&self, key: u64) -> Option<u32> {

@@ -18,6 +18,9 @@ use crate::domain::events::{
     BlueTraceBegun, BlueTracePurge, CodeBound, CodeId, Event, ShortCodeMade, UserRegistered,
 };
 
+/// Seconds for which a short code can be used: a day.
+pub const SHORT_CODE_SECONDS: u64 = DAY_SECONDS;
+
 /// The state of BlueTrace.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BlueTrace {
@@ -102,6 +105,14 @@ impl BlueTrace {
         self.short_codes.remove(&position);
         let unneeded = self.unneeded.remove(&position).flatten();
         self.cases.remove(position).map(|case| case.code).or(unneeded)
+    }
+
+    /// Whatever has a later time is as old as if it came now, so that it is not kept for longer.
+    pub(super) fn put_clock_right(&mut self, time: u64) {
+        self.cases.put_clock_right(time);
+        for made in self.short_codes.values_mut() {
+            made.expires = made.expires.min(time.saturating_add(SHORT_CODE_SECONDS));
+        }
     }
 
     /// A tick a day or less after the one before shows that the clock is steady.

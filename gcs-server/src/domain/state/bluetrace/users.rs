@@ -1,8 +1,10 @@
 //! The users of BlueTrace, in memory for as long as they are registered.
 
+use std::fmt;
 use std::sync::Arc;
 
 use gcs_core::identifiers::bluetrace::UserId;
+use serde::de::{SeqAccess, Visitor};
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq as _;
@@ -90,6 +92,11 @@ impl Users {
             self.by_token.insert(beginning(&user.token), place);
             self.len += 1;
         }
+        self.push(user);
+    }
+
+    /// Adds a user whom the indexes have.
+    fn push(&mut self, user: User) {
         match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
             Some(chunk) => Arc::make_mut(chunk).push(user),
             None => {
@@ -98,6 +105,21 @@ impl Users {
                 self.chunks.push(Arc::new(chunk));
             }
         }
+    }
+
+    /// Makes the indexes anew.
+    fn index(&mut self) {
+        let index = |key: fn(&User) -> u64| {
+            let users = (0..).zip(self.chunks.iter().flat_map(|chunk| chunk.iter()));
+            let users = users.filter(|(_, user)| user.number != 0);
+            users.map(|(place, user)| (key(user), place)).collect()
+        };
+        let by_number = index(|user| user.number);
+        let (by_id, by_token) =
+            (index(|user| beginning(&user.id)), index(|user| beginning(&user.token)));
+        (self.by_number, self.by_id, self.by_token) = (by_number, by_id, by_token);
+        let users = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        self.len = users.filter(|user| user.number != 0).count();
     }
 
     /// A registration of which nothing is known any more.
@@ -153,8 +175,26 @@ impl Serialize for Users {
 
 impl<'de> Deserialize<'de> for Users {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Users, D::Error> {
+        deserializer.deserialize_seq(OneByOne)
+    }
+}
+
+/// Reads users one by one: a list of all of them beside would take as much memory again.
+struct OneByOne;
+
+impl<'de> Visitor<'de> for OneByOne {
+    type Value = Users;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence of users")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Users, A::Error> {
         let mut users = Users::default();
-        Vec::<User>::deserialize(deserializer)?.into_iter().for_each(|user| users.add(user));
+        while let Some(user) = sequence.next_element()? {
+            users.push(user);
+        }
+        users.index();
         Ok(users)
     }
 }
@@ -192,9 +232,19 @@ mod tests {
         // What was copied before is as it was.
         assert_eq!(copy.by_token(&of.token), Some((1999, &of)));
         let bytes = postcard::to_allocvec(&users).unwrap();
-        let read: Users = postcard::from_bytes(&bytes).unwrap();
+        let mut read: Users = postcard::from_bytes(&bytes).unwrap();
         assert_eq!((read.len(), read.places()), (2999, 3001));
-        assert_eq!(read.by_number(3000).unwrap().0, 2999);
+        for number in (1..=3000).filter(|number| *number != 2000) {
+            let (of, place) = (user(number), number as u32 - 1);
+            assert_eq!(read.by_number(number), Some((place, &of)));
+            assert_eq!(read.by_id(&UserId(of.id)), Some((place, &of)));
+            assert_eq!(read.by_token(&of.token), Some((place, &of)));
+        }
+        // It goes on.
+        read.add(user(2000));
+        assert_eq!(read.by_number(2000).unwrap().0, 3001);
+        read.remove(3001);
+        read = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(postcard::to_allocvec(&read).unwrap(), bytes);
     }
 
