@@ -107,6 +107,16 @@ fn seed_deltas() {
 }
 
 #[test]
+fn seed_indexes() {
+    decode_all("seed_index", outcome::seed_indexes);
+}
+
+#[test]
+fn seed_bundles() {
+    decode_all("seed_bundle", outcome::seed_bundles);
+}
+
+#[test]
 fn matches() {
     decode_all("match", outcome::matches);
 }
