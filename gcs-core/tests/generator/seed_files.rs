@@ -365,8 +365,8 @@ fn applied(vectors: &mut Vectors, world: &World) {
     };
     let full = |bundle: &mut Bundle| {
         let one = |at| Row { place: (at, 40_000), length: 0, digest: sha256(&[]) };
-        let more = (0..127).map(|at| Entry { row: one(at), form: 2, payload: vec![] });
-        bundle.entries = more.chain(bundle.entries.clone()).collect();
+        let more = (0..128).map(|at| Entry { row: one(at), form: 2, payload: vec![] });
+        (bundle.dropped, bundle.entries) = (vec![], more.collect());
     };
     for (name, note, bundle, error) in [
         ("seedbundle-before", "from another state", flipped(bytes, 24, 0), "Before"),
@@ -381,7 +381,7 @@ fn applied(vectors: &mut Vectors, world: &World) {
             "seedbundle-no-list-changed",
             "a delta of a list that is not there",
             changed(&|bundle| {
-                bundle.entries[1].row.place.0 += 1;
+                bundle.entries[1].row.place.1 = 2;
             }),
             "NoSuchList",
         ),

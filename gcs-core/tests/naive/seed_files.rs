@@ -34,10 +34,10 @@ fn ascend(places: &[Place]) -> bool {
 
 impl Row {
     fn parse(reader: &mut Reader<'_>) -> Outcome<Self> {
-        let date = reader.date()?;
+        let day = reader.date()?;
         let kind = reader.u16()?;
         reader.reserved(2)?;
-        Ok(Self { place: (date, kind), length: reader.u64()?, digest: reader.digest()? })
+        Ok(Self { place: (day, kind), length: reader.u64()?, digest: reader.digest()? })
     }
 
     pub(crate) fn write(&self) -> Vec<u8> {
@@ -183,8 +183,8 @@ impl Bundle {
         let (before, after) = (reader.digest()?, reader.digest()?);
         let mut places = Vec::new();
         for _ in 0..dropped {
-            let date = reader.date()?;
-            places.push((date, reader.u16()?));
+            let day = reader.date()?;
+            places.push((day, reader.u16()?));
             reader.reserved(2)?;
         }
         let dropped = places;
