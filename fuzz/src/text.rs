@@ -29,7 +29,7 @@ pub fn path(data: &[u8]) {
     }
 
     let mut reader = Reader::new(data);
-    let kind = reader.u8() % 6;
+    let kind = reader.u8() % 7;
     let (series, number, digest) = (reader.u32(), reader.u32(), Digest(reader.array()));
     let date = Date::from_days(number).unwrap_or(Date::MAX);
     let path = match kind {
@@ -38,7 +38,8 @@ pub fn path(data: &[u8]) {
         2 => Path::Index(digest),
         3 => Path::Set { date, identity: digest },
         4 => Path::Bundle { span: SPANS[reader.position(4)], series, to: number },
-        _ => Path::Checks { date, root: digest },
+        5 => Path::Checks { date, root: digest },
+        _ => Path::Seeds(digest),
     };
     assert_eq!(path.to_string().parse(), Ok(path));
 }

@@ -107,6 +107,16 @@ fn seed_deltas() {
 }
 
 #[test]
+fn seed_indexes() {
+    decode_all("seed_index", outcome::seed_indexes);
+}
+
+#[test]
+fn seed_bundles() {
+    decode_all("seed_bundle", outcome::seed_bundles);
+}
+
+#[test]
 fn matches() {
     decode_all("match", outcome::matches);
 }
@@ -174,8 +184,12 @@ fn every_kind_and_class_has_a_case() {
         has(kind, &[&file[..], &code, &["Order"]].concat());
     }
     has("seed_delta", &["Base", "BaseLength", "AlreadyPresent", "Target"]);
+    has("seed_index", &[&file[..], &["Order", "Padding"]].concat());
+    has("seed_bundle", &[&file[..], &["Mismatch", "Order", "Padding", "Before", "After"]].concat());
+    has("seed_bundle", &["NoSuchList", "Part.Digest", "SeedDelta.Base"]);
     let kinds = ["hash", "parameter", "path", "set", "match", "delta", "table", "index", "bundle"];
     let others = ["record", "manifest", "set_index", "seed_list", "seed_delta"];
+    let others = [&others[..], &["seed_index", "seed_bundle"]].concat();
     let known = |case: &Case| kinds.contains(&case.kind()) || others.contains(&case.kind());
     assert!(all_cases().iter().all(known));
 }

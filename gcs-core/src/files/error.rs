@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::date::Date;
 use crate::digest::Digest;
 use crate::error::ParseError;
+use crate::seeds::SeedDeltaError;
 use crate::set::DeltaError;
 
 /// A path that names no file of the protocol.
@@ -164,5 +165,21 @@ pub enum BundleError {
         date: Date,
         /// What is wrong with it.
         error: DeltaError,
+    },
+    /// A list of seeds that the bundle drops, or changes by a delta, is not there.
+    #[error("the list of seeds of date {date} and kind {kind} is missing")]
+    NoSuchList {
+        /// Its date.
+        date: Date,
+        /// The kind of its seeds.
+        kind: u16,
+    },
+    /// A delta of a list of seeds does not apply.
+    #[error("seeds of date {date}: {error}")]
+    SeedDelta {
+        /// The date of the list.
+        date: Date,
+        /// What is wrong with it.
+        error: SeedDeltaError,
     },
 }

@@ -16,7 +16,7 @@ pub const SPANS: [u32; 4] = [1, 4, 24, 96];
 pub const KEPT_TICKS: u32 = 192;
 
 /// Most bundles an index lists: every multiple of each span within [`KEPT_TICKS`].
-const MAX_BUNDLES: u64 = 192 + 48 + 8 + 2;
+pub(super) const MAX_BUNDLES: u64 = 192 + 48 + 8 + 2;
 
 /// The entry of an index for one bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,6 +36,17 @@ impl FileHash {
     }
 }
 
+/// The lists of seeds of a publication, for phones that expand seeds themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeedFiles {
+    /// SHA-256 of the table of lists.
+    pub state: Digest,
+    /// The index of lists.
+    pub index: FileHash,
+    /// The bundle from the tick before, unless there were no lists in it.
+    pub bundle: Option<FileHash>,
+}
+
 /// Which publication is the newest, until when it is valid, and which files lead to it.
 ///
 /// JSON in a DSSE envelope, at most [`MAX_MANIFEST_BYTES`]; members that a reader does
@@ -59,6 +70,15 @@ pub struct Manifest {
     pub index: FileHash,
     /// The bundle from the tick before, unless this tick is the first of its series.
     pub bundle: Option<FileHash>,
+    /// The lists of seeds, if any are published.
+    pub seeds: Option<SeedFiles>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SeedFilesJson {
+    state: Digest,
+    index: Object<FileHash>,
+    bundle: Option<Object<FileHash>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,7 +92,21 @@ struct ManifestJson {
     state: Digest,
     index: Object<FileHash>,
     bundle: Option<Object<FileHash>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seeds: Option<Object<SeedFilesJson>>,
     keys: Object<Envelope>,
+}
+
+impl From<SeedFiles> for SeedFilesJson {
+    fn from(SeedFiles { state, index, bundle }: SeedFiles) -> SeedFilesJson {
+        SeedFilesJson { state, index: Object(index), bundle: bundle.map(Object) }
+    }
+}
+
+impl From<SeedFilesJson> for SeedFiles {
+    fn from(SeedFilesJson { state, index, bundle }: SeedFilesJson) -> SeedFiles {
+        SeedFiles { state, index: index.0, bundle: bundle.map(|Object(bundle)| bundle) }
+    }
 }
 
 /// The format alone, which is read first and decides whether the rest can be read.
@@ -101,6 +135,7 @@ impl Manifest {
             state: self.state,
             index: Object(self.index),
             bundle: self.bundle.map(Object),
+            seeds: self.seeds.map(|seeds| Object(seeds.into())),
             keys: Object(key_list.0.clone()),
         };
         let payload = json::to_vec("manifest", &members)?;
@@ -210,6 +245,7 @@ impl Verified {
             state: members.state,
             index: members.index.0,
             bundle: members.bundle.map(|Object(bundle)| bundle),
+            seeds: members.seeds.map(|Object(seeds)| seeds.into()),
         };
         Ok(Verified { manifest, list, envelope })
     }

@@ -10,6 +10,7 @@
 //! | [`PublicationIndex`], with a [`Table`] in it | `/v1/index/{sha256}` |
 //! | [`Bundle`] | `/v1/bundles/{span}/{series}-{to}` |
 //! | [`CheckRecord`] | a part of `/v1/checks/{date}/{root}` |
+//! | [`SeedIndex`], with a [`SeedTable`] in it; [`SeedBundle`]; [`SeedList`](crate::seeds::SeedList) | `/v1/seeds/{sha256}` |
 
 mod bundle;
 mod cache;
@@ -21,6 +22,8 @@ mod json;
 mod key_list;
 mod manifest;
 mod path;
+mod seed_bundle;
+mod seed_table;
 mod table;
 
 pub use self::bundle::Bundle;
@@ -29,9 +32,12 @@ pub use self::checks::{CheckRecord, Verdict};
 pub use self::error::{BundleError, ManifestError, PathError};
 pub use self::index::{BundleEntry, KEPT_TICKS, PublicationIndex, SPANS};
 pub use self::key_list::{KeyList, MAX_KEYS, SignedKeyList};
-pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest};
+pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest, SeedFiles};
 pub use self::path::Path;
+pub use self::seed_bundle::SeedBundle;
+pub use self::seed_table::{MAX_SEED_LISTS, SeedIndex, SeedRow, SeedTable};
 pub use self::table::{MAX_DATES, RecordShape, Row, Table};
 
 pub(crate) use self::bundle::{BundleSide, write as write_bundle};
 pub(crate) use self::checks::{CheckFile, HashedElement, most_extras};
+pub(crate) use self::seed_bundle::{SeedSide, write as write_seed_bundle};

@@ -56,6 +56,8 @@ pub enum Path {
         /// Merkle root of the records.
         root: Digest,
     },
+    /// The file of seeds with this SHA-256: an index, a list or a bundle.
+    Seeds(Digest),
 }
 
 impl Path {
@@ -74,6 +76,7 @@ impl fmt::Display for Path {
             Path::Set { date, identity } => write!(f, "/v1/sets/{date}/{identity}"),
             Path::Bundle { span, series, to } => write!(f, "/v1/bundles/{span}/{series}-{to}"),
             Path::Checks { date, root } => write!(f, "/v1/checks/{date}/{root}"),
+            Path::Seeds(digest) => write!(f, "/v1/seeds/{digest}"),
         }
     }
 }
@@ -110,6 +113,7 @@ fn parse(text: &str) -> Option<Path> {
         ("checks", Some(date), Some(root)) => {
             Some(Path::Checks { date: date.parse().ok()?, root: root.parse().ok()? })
         }
+        ("seeds", Some(digest), None) => Some(Path::Seeds(digest.parse().ok()?)),
         _ => None,
     }
 }
@@ -129,6 +133,7 @@ mod tests {
             Path::Set { date, identity: digest },
             Path::Bundle { span: 96, series: 3, to: 192 },
             Path::Checks { date, root: digest },
+            Path::Seeds(digest),
         ] {
             assert_eq!(path.to_string().parse(), Ok(path));
             assert!(alloc::format!("{path}/").parse::<Path>().is_err());

@@ -267,7 +267,7 @@ struct Waiting<'r> {
 }
 
 /// The number of supporters after `times` of them were retracted or reinstated.
-fn after(act: Act, reports: u32, times: u32) -> u32 {
+pub(super) fn after(act: Act, reports: u32, times: u32) -> u32 {
     match act {
         Act::Retract => reports.saturating_sub(times),
         Act::Reinstate => reports.saturating_add(times),

@@ -30,6 +30,7 @@ mod day;
 mod elements;
 mod filler;
 mod numbered;
+mod seeds;
 mod stored;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -42,10 +43,13 @@ pub use self::date::{Change, LiveDate};
 pub use self::day::LiveDay;
 pub use self::filler::FillerKey;
 
-use self::date::{Release, StoredDate};
+use self::date::{Release, StoredDate, after};
 use self::numbered::Numbered;
+use self::seeds::{LiveSeeds, StoredSeeds};
 use crate::date::Date;
 use crate::element::Element;
+use crate::report::{ItemSeed, Kinds};
+use crate::seeds::SeedDay;
 use crate::version::Version;
 
 /// When additions are published, and for how long dates are kept.
@@ -103,6 +107,7 @@ pub struct Live {
     reports: Numbered<LiveReport>,
     /// Unix time of the last tick.
     now: u64,
+    seeds: LiveSeeds,
     #[serde(skip)]
     filler: FillerKey,
 }
@@ -119,6 +124,7 @@ struct StoredLive {
     dates: BTreeMap<Date, StoredDate>,
     reports: Numbered<LiveReport>,
     now: u64,
+    seeds: StoredSeeds,
 }
 
 /// A report, as far as it is kept.
@@ -156,15 +162,16 @@ pub struct ReportNumberError {
 impl Live {
     /// A `Live` without reports. Filler is derived from `filler`, which must be secret.
     pub fn new(filler: FillerKey) -> Live {
-        Live { dates: BTreeMap::new(), reports: Numbered::default(), now: 0, filler }
+        let (dates, reports, seeds) = Default::default();
+        Live { dates, reports, now: 0, seeds, filler }
     }
 
     /// A copy of the live elements and reports of this moment, to be serialised later. It gives the
     /// bytes that this `Live` would give now: see [`Live::restore`].
     pub fn image(&self) -> LiveImage {
         let dates = self.dates.iter().map(|(date, live)| (*date, live.image())).collect();
-        let (reports, filler) = (self.reports.clone(), self.filler.clone());
-        LiveImage(Live { dates, reports, now: self.now, filler })
+        let (reports, seeds) = (self.reports.clone(), self.seeds.image());
+        LiveImage(Live { dates, reports, now: self.now, seeds, filler: self.filler.clone() })
     }
 
     /// A `Live` that was serialised, or its [`LiveImage`]. The key is not serialised with it: give
@@ -191,10 +198,11 @@ impl Live {
         deserializer: D,
         filler: FillerKey,
     ) -> Result<Live, D::Error> {
-        let StoredLive { dates, reports, now } = StoredLive::deserialize(deserializer)?;
+        let StoredLive { dates, reports, now, seeds } = StoredLive::deserialize(deserializer)?;
         let restore = |(date, stored)| Ok((date, LiveDate::restore::<D::Error>(stored, &filler)?));
         let dates = dates.into_iter().map(restore).collect::<Result<_, D::Error>>()?;
-        Ok(Live { dates, reports, now, filler })
+        let seeds = LiveSeeds::restore(seeds, &filler)?;
+        Ok(Live { dates, reports, now, seeds, filler })
     }
 
     /// Adds a report. The caller numbers reports in ascending order, for example with a counter
@@ -227,6 +235,14 @@ impl Live {
         Ok(())
     }
 
+    /// Adds the seeds of a report that was just added with all elements of these seeds, for phones
+    /// that expand seeds themselves. A seed is published once all of its elements are: its
+    /// report's additions for each of its dates must have been released. It leaves with the last
+    /// of the reports that support it, and with its last date.
+    pub fn add_seeds(&mut self, report: u64, seeds: impl IntoIterator<Item = ItemSeed>) {
+        self.seeds.add(report, seeds, &self.filler);
+    }
+
     /// Retracts a report: it no longer supports its elements. Nothing happens if it is unknown
     /// or retracted already.
     pub fn retract(&mut self, report: u64) {
@@ -245,6 +261,7 @@ impl Live {
             return;
         }
         found.retracted = act == Act::Retract;
+        self.seeds.correct(act, report);
         for brought in &found.dates {
             let date = self.dates.get_mut(&brought.date).filter(|date| date.knows(report));
             if let Some(date) = date {
@@ -286,6 +303,18 @@ impl Live {
                 live.keep(*date);
             }
         }
+        let (dates, reports) = (&self.dates, &self.reports);
+        let is_out = |report: u64, date: Date| {
+            let brought = reports.get(report).map_or(&[][..], |report| &report.dates);
+            let brought = brought.iter().find(|brought| brought.date == date);
+            let has_expired = !dates.get(&date).is_some_and(|live| live.knows(report));
+            has_expired || brought.is_some_and(|brought| brought.since.is_some())
+        };
+        let is_span_out = |report, first: Date, last: Date| {
+            let next = |date: &Date| date.next().filter(|next| *next <= last);
+            core::iter::successors(Some(first), next).all(|date| is_out(report, date))
+        };
+        self.seeds.tick(|date| dates.contains_key(&date), is_span_out);
         self.now = now;
         dropped
     }
@@ -300,6 +329,17 @@ impl Live {
         let is_due = |date: &Date| date.entry() <= self.now;
         let listed = self.dates.iter().filter(|(date, live)| live.is_listed() && is_due(date));
         listed.map(|(date, live)| live.published(*date)).collect()
+    }
+
+    /// The lists of seeds of some kinds that are published at the last tick, for
+    /// [`Publisher::with_seeds`](crate::publish::Publisher::with_seeds). A list that has not changed
+    /// is not built again. There is no filler among seeds: see [`crate::seeds`].
+    pub fn seeds(&self, kinds: Kinds) -> Vec<SeedDay> {
+        let is_wanted = |day: &SeedDay| {
+            kinds.iter().filter_map(|kind| kind.seeds()).any(|kind| kind == day.kind())
+        };
+        let is_due = |day: &SeedDay| day.date().entry() <= self.now;
+        self.seeds.days().filter(|day| is_due(day) && is_wanted(day)).collect()
     }
 
     /// Whether an element is published for a date, without false positives. O(1) time.
@@ -352,6 +392,7 @@ impl Live {
     /// Forgets a report. Call it only once all dates of the report have expired: earlier, its
     /// elements would stay published and could not be retracted any more.
     pub fn forget(&mut self, report: u64) {
+        self.seeds.forget(report);
         self.reports.remove(report);
     }
 }

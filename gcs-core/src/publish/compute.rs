@@ -90,7 +90,9 @@ impl Publisher {
         self.expect_next(number, now)?;
         let (due, waiting) = self.due_days(now, days)?;
         let days = self.build_days(&due, keys, number, build_all)?;
-        let snapshot = Snapshot::of(number, &days)?;
+        let mut snapshot = Snapshot::of(number, &days)?;
+        let seeds = self.publish_seeds(number, &snapshot.table)?;
+        snapshot.seeds = seeds.side;
         let new_bundles = self.write_bundles(&snapshot)?;
 
         let mut bundles: Vec<BundleEntry> = new_bundles.iter().map(|new| new.0).collect();
@@ -109,6 +111,7 @@ impl Publisher {
             state: index.table.state(),
             index: FileHash::of(&index_bytes),
             bundle: new_bundles.iter().find(|new| new.0.span == 1).map(|new| FileHash::of(&new.1)),
+            seeds: seeds.named,
         };
         let signed = manifest.sign(&keys.online, &keys.key_list)?;
         let (_, key_list) = Manifest::verify(&signed, &keys.root, now, self.key_list)?;
@@ -116,13 +119,15 @@ impl Publisher {
         let known = days.iter().map(|day| (day.row.date, KnownDay::of(day))).collect();
         let left_out = days.iter().flat_map(|day| day.left_out.iter().copied()).collect();
         let index_path = Path::Index(manifest.index.sha256);
-        let live = live_paths(self.series, index_path, &index);
+        let mut live = live_paths(self.series, index_path, &index);
+        live.extend(seeds.live);
         let mut files: Vec<File> = days.into_iter().flat_map(BuiltDay::into_files).collect();
         files.extend(new_bundles.into_iter().map(|(entry, bytes)| {
             let path = Path::Bundle { span: entry.span, series: self.series, to: entry.to };
             File { path, bytes }
         }));
         files.push(File { path: index_path, bytes: index_bytes });
+        files.extend(seeds.files);
         files.retain(|file| !self.was_written(&file.path));
         let kept = Path::KeptManifest { series: self.series, tick: number };
         files.push(File { path: kept, bytes: signed.clone() });
@@ -137,12 +142,14 @@ impl Publisher {
             table: Some(index.table),
             snapshots: self.snapshots_after(snapshot),
             bundles: index.bundles,
+            seed_bundles: seeds.bundles,
             issued: now,
             key_list,
             live,
             retired,
             last: Some(last),
             known,
+            next_seeds: None,
         };
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }

@@ -59,6 +59,14 @@ pub enum PublishError {
         /// Its length.
         got: usize,
     },
+    /// More lists of seeds than a publication can have.
+    #[error("a publication has at most {max} lists of seeds, got {got}")]
+    TooManySeedLists {
+        /// The limit.
+        max: usize,
+        /// How many there are.
+        got: usize,
+    },
     /// No hash range fits the date at the false-positive rate of the settings.
     #[error("date {date}: {error}")]
     Params {

@@ -42,6 +42,7 @@ mod folder;
 mod keys;
 mod lifetimes;
 mod saved;
+mod seeds;
 mod snapshot;
 mod write;
 
@@ -59,6 +60,7 @@ use self::day::KnownDay;
 use self::snapshot::Snapshot;
 use crate::date::Date;
 use crate::files::{BundleEntry, Cache, Manifest, Path, Table};
+use crate::seeds::SeedDay;
 use crate::set::Set;
 use crate::version::Version;
 
@@ -145,6 +147,7 @@ pub struct Publisher {
     /// The last tick of this series and the last multiples of 4, 24 and 96, ascending.
     snapshots: Vec<Snapshot>,
     bundles: Vec<BundleEntry>,
+    seed_bundles: Vec<BundleEntry>,
     issued: u64,
     /// Version of the key list of the last manifest, which must not fall.
     key_list: u32,
@@ -156,6 +159,8 @@ pub struct Publisher {
     last: Option<LastPublication>,
     /// The dates of the last publication, unless this publisher was saved since.
     known: BTreeMap<Date, KnownDay>,
+    /// The lists of seeds of the next publication. They are not saved.
+    next_seeds: Option<Vec<SeedDay>>,
 }
 
 /// What a publisher knows of its last publication, to finish writing it.
@@ -176,12 +181,14 @@ impl Publisher {
             table: None,
             snapshots: Vec::new(),
             bundles: Vec::new(),
+            seed_bundles: Vec::new(),
             issued: 0,
             key_list: 0,
             live: BTreeSet::new(),
             retired: BTreeMap::new(),
             last: None,
             known: BTreeMap::new(),
+            next_seeds: None,
         }
     }
 
@@ -202,7 +209,8 @@ impl Publisher {
         if series <= self.series {
             return publisher;
         }
-        Publisher { series, snapshots: Vec::new(), bundles: Vec::new(), issued: 0, ..publisher }
+        let (snapshots, bundles, seed_bundles) = (Vec::new(), Vec::new(), Vec::new());
+        Publisher { series, snapshots, bundles, seed_bundles, issued: 0, ..publisher }
     }
 
     /// The same publisher under other settings, which hold from the next tick on.

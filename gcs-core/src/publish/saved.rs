@@ -13,7 +13,7 @@ use super::{LastPublication, Publisher, PublisherSettings};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_at_most};
 use crate::digest::Digest;
 use crate::error::ParseError;
-use crate::files::{BundleEntry, Path, Table};
+use crate::files::{BundleEntry, Path, SeedRow, SeedSide, SeedTable, Table};
 use crate::set::Set;
 use crate::version::Version;
 
@@ -63,6 +63,13 @@ impl Publisher {
             put(&(set.len() as u64).to_le_bytes())?;
             put(set)?;
         }
+        let lists = self.snapshots.iter().flat_map(Snapshot::lists);
+        let lists: BTreeMap<Digest, &Arc<Vec<u8>>> = lists.collect();
+        put(&(lists.len() as u32).to_le_bytes())?;
+        for list in lists.values() {
+            put(&(list.len() as u64).to_le_bytes())?;
+            put(list)?;
+        }
         put(&self.bytes_behind_sets())?;
         let trailer: [u8; TRAILER_LEN] = hasher.finalize().into();
         write(&trailer)
@@ -85,6 +92,9 @@ impl Publisher {
         for snapshot in &self.snapshots {
             bytes.put_u32(snapshot.tick);
             put_block(&mut bytes, &snapshot.table.to_bytes());
+            let seeds: Vec<&Arc<SeedSide>> = snapshot.seeds.iter().collect();
+            bytes.put_u32(seeds.len() as u32);
+            seeds.iter().for_each(|seeds| put_block(&mut bytes, &seeds.table.to_bytes()));
         }
         bytes
     }
@@ -93,6 +103,8 @@ impl Publisher {
         let mut bytes = Vec::new();
         bytes.put_u32(self.bundles.len() as u32);
         self.bundles.iter().for_each(|entry| entry.append_to(&mut bytes));
+        bytes.put_u32(self.seed_bundles.len() as u32);
+        self.seed_bundles.iter().for_each(|entry| entry.append_to(&mut bytes));
         bytes.put_u32(self.live.len() as u32);
         self.live.iter().for_each(|path| put_block(&mut bytes, path.to_string().as_bytes()));
         bytes.put_u32(self.retired.len() as u32);
@@ -126,18 +138,29 @@ impl Publisher {
         let (series, issued, key_list) = (cursor.u32()?, cursor.u64()?, cursor.u32()?);
         let tables = take_list(&mut cursor, 1, |cursor| Table::parse(take_block(cursor)?))?;
         let saved_snapshots = take_list(&mut cursor, MAX_SNAPSHOTS, |cursor| {
-            Ok((cursor.u32()?, Table::parse(take_block(cursor)?)?))
+            let (tick, table) = (cursor.u32()?, Table::parse(take_block(cursor)?)?);
+            let seeds = take_list(cursor, 1, |cursor| SeedTable::parse(take_block(cursor)?))?;
+            Ok((tick, table, seeds.into_iter().next()))
         })?;
         let sets = take_list(&mut cursor, u64::MAX, |cursor| {
             let set = Set::parse(take_block(cursor)?)?.to_owned_set();
             Ok((set.identity(), Arc::new(set)))
         })?;
         let sets: BTreeMap<Digest, Arc<Set>> = sets.into_iter().collect();
+        let lists = take_list(&mut cursor, u64::MAX, |cursor| {
+            let list = take_block(cursor)?;
+            Ok((Digest::of(list), Arc::new(list.to_vec())))
+        })?;
+        let lists: BTreeMap<Digest, Arc<Vec<u8>>> = lists.into_iter().collect();
         let snapshots = saved_snapshots
             .into_iter()
-            .map(|(tick, table)| Snapshot::restore(tick, table, &sets))
+            .map(|(tick, table, seeds)| {
+                let seeds = seeds.map(|table| restore_seeds(table, &lists)).transpose()?;
+                Snapshot::restore(tick, table, seeds, &sets)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let bundles = take_list(&mut cursor, u64::MAX, BundleEntry::parse)?;
+        let seed_bundles = take_list(&mut cursor, u64::MAX, BundleEntry::parse)?;
         let live = take_list(&mut cursor, u64::MAX, take_path)?;
         let retired =
             take_list(&mut cursor, u64::MAX, |cursor| Ok((take_path(cursor)?, cursor.u64()?)))?;
@@ -145,8 +168,10 @@ impl Publisher {
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
         let last = snapshots.last().map_or(0, |snapshot: &Snapshot| snapshot.tick);
-        for (at, entry) in bundles.iter().enumerate() {
-            entry.expect_after(&bundles[..at], last)?;
+        for bundles in [&bundles, &seed_bundles] {
+            for (at, entry) in bundles.iter().enumerate() {
+                entry.expect_after(&bundles[..at], last)?;
+            }
         }
         if let Some(at) = snapshots.windows(2).position(|pair| pair[0].tick >= pair[1].tick) {
             return Err(ParseError::Order { field: "snapshot", position: at as u64 + 1 });
@@ -157,14 +182,30 @@ impl Publisher {
             table: tables.into_iter().next(),
             snapshots,
             bundles,
+            seed_bundles,
             issued,
             key_list,
             live: live.into_iter().collect::<BTreeSet<Path>>(),
             retired: retired.into_iter().collect(),
             last: publications.into_iter().next(),
             known: BTreeMap::new(),
+            next_seeds: None,
         })
     }
+}
+
+/// The lists of a table that are among `lists`, by their SHA-256.
+fn restore_seeds(
+    table: SeedTable,
+    lists: &BTreeMap<Digest, Arc<Vec<u8>>>,
+) -> Result<Arc<SeedSide>, ParseError> {
+    let find = |row: &SeedRow| {
+        let (expected, got) = (row.sha256, Digest::ZERO);
+        let error = ParseError::Digest { field: "list of seeds", expected, got };
+        lists.get(&row.sha256).cloned().ok_or(error)
+    };
+    let own = table.rows().iter().map(find).collect::<Result<_, _>>()?;
+    Ok(Arc::new(SeedSide { table, lists: own }))
 }
 
 /// Appends bytes behind their length.

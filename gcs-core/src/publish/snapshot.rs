@@ -3,18 +3,21 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::day::BuiltDay;
 use super::error::PublishError;
 use crate::digest::Digest;
 use crate::error::ParseError;
-use crate::files::{BundleSide, Table};
+use crate::files::{BundleSide, SeedSide, Table};
 use crate::set::Set;
 
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub tick: u32,
     pub table: Table,
+    /// The lists of seeds, if any were published; also shared.
+    pub seeds: Option<Arc<SeedSide>>,
     /// The sets by identity, shared between snapshots.
     sets: BTreeMap<Digest, Arc<Set>>,
 }
@@ -23,13 +26,14 @@ impl Snapshot {
     pub(super) fn of(tick: u32, days: &[BuiltDay]) -> Result<Snapshot, PublishError> {
         let table = Table::from_rows(days.iter().map(|day| day.row).collect())?;
         let sets = days.iter().map(|day| (day.row.identity, Arc::clone(&day.set))).collect();
-        Ok(Snapshot { tick, table, sets })
+        Ok(Snapshot { tick, table, seeds: None, sets })
     }
 
     /// A snapshot whose sets are among `sets`.
     pub(super) fn restore(
         tick: u32,
         table: Table,
+        seeds: Option<Arc<SeedSide>>,
         sets: &BTreeMap<Digest, Arc<Set>>,
     ) -> Result<Snapshot, ParseError> {
         let mut own = BTreeMap::new();
@@ -40,11 +44,17 @@ impl Snapshot {
             let set = set.ok_or(ParseError::Part { date, error: Box::new(error) })?;
             own.insert(row.identity, Arc::clone(set));
         }
-        Ok(Snapshot { tick, table, sets: own })
+        Ok(Snapshot { tick, table, seeds, sets: own })
     }
 
     pub(super) fn sets(&self) -> impl Iterator<Item = &Arc<Set>> {
         self.sets.values()
+    }
+
+    /// The lists of seeds, each with the SHA-256 of its file.
+    pub(super) fn lists(&self) -> impl Iterator<Item = (Digest, &Arc<Vec<u8>>)> {
+        let sides = self.seeds.iter();
+        sides.flat_map(|side| side.table.rows().iter().map(|row| row.sha256).zip(&side.lists))
     }
 
     pub(super) fn set(&self, identity: Digest) -> Option<&Set> {

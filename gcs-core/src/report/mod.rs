@@ -35,8 +35,8 @@ pub use self::body::{
 };
 pub use self::code::{Code, CodeError, MAX_PROVIDER, MAX_SERIAL, ProviderKey};
 pub use self::item::{
-    AcceptedItems, CLOCK_SKEW, Diagnosis, GaenKey, Item, ItemProblem, ItemRules, Kind, KindError,
-    Kinds, MAX_PER_UNIT, MAX_TCN_NUMBERS, MAX_TCN_REPORTS,
+    AcceptedItems, CLOCK_SKEW, Diagnosis, GaenKey, Item, ItemProblem, ItemRules, ItemSeed, Kind,
+    KindError, Kinds, MAX_PER_UNIT, MAX_TCN_NUMBERS, MAX_TCN_REPORTS,
 };
 pub use self::publication::{
     MAX_PUBLISH_BYTES, MAX_PUBLISH_KEYS, PublishRequest, PublishRequestError, ReportType,

@@ -102,11 +102,13 @@ mod body;
 mod delta;
 mod error;
 mod groups;
+mod kind;
 mod list;
 mod seed;
 
 pub use self::delta::SeedDelta;
 pub use self::error::{SeedBuildError, SeedDeltaError};
+pub use self::kind::{ApplyError, SeedDay, SeedKind, parts_of};
 pub use self::list::{SeedList, Seeds, seed_kind};
 pub use self::seed::{ByteArray, FIRST_PRIVATE_KIND, Seed};
 pub use crate::error::NoteError;

@@ -51,6 +51,10 @@ pub trait Seed: Sized {
     /// The seed itself: an array of 8 to 64 bytes, evenly spread.
     type Bytes: ByteArray;
 
+    /// How many of the first bytes of a note say when the seed was used; those behind them say what
+    /// is known of its report. A publisher lists the same seed of the same time once.
+    const TIME_LEN: usize = Self::Note::LEN;
+
     /// Its note, and its bytes.
     ///
     /// # Errors

@@ -21,13 +21,13 @@ const LAYERS: &[Layer] = &[
     ("keys", &[]),
     ("version", &[]),
     ("set", &[]),
-    ("files", &["set"]),
     ("seeds", &["set"]),
+    ("files", &["set", "seeds"]),
     ("identifiers", &["set", "seeds"]),
-    ("report", &["set", "identifiers"]),
-    ("live", &["set", "report"]),
-    ("publish", &["set", "files"]),
-    ("sync", &["set", "files"]),
+    ("report", &["set", "seeds", "identifiers"]),
+    ("live", &["set", "seeds", "report"]),
+    ("publish", &["set", "seeds", "files"]),
+    ("sync", &["set", "seeds", "files"]),
     ("exact", &["set"]),
 ];
 

@@ -19,6 +19,7 @@ mod orders;
 mod out;
 mod raw;
 mod records;
+mod seed_files;
 mod seeds;
 mod sessions;
 mod set_indexes;
@@ -53,6 +54,7 @@ pub(crate) fn make() -> Vectors {
     sessions::add(&mut vectors);
     set_indexes::add(&mut vectors);
     seeds::add(&mut vectors);
+    seed_files::add(&mut vectors);
     vectors
 }
 

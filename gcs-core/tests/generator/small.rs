@@ -73,6 +73,7 @@ fn valid_paths(vectors: &mut Vectors) {
             "/v1/manifests/0-4294967295".to_string(),
             json!({ "file": "manifest", "series": 0, "tick": u32::MAX }),
         ),
+        ("path-seeds", format!("/v1/seeds/{digest}"), json!({ "file": "seeds", "sha256": digest })),
         ("path-index", format!("/v1/index/{digest}"), json!({ "file": "index", "sha256": digest })),
         (
             "path-set",

@@ -16,6 +16,7 @@ pub(crate) mod manifest;
 pub(crate) mod mutant;
 pub(crate) mod paths;
 pub(crate) mod records;
+pub(crate) mod seed_files;
 pub(crate) mod seeds;
 pub(crate) mod set;
 pub(crate) mod set_index;

@@ -76,6 +76,7 @@ pub(crate) enum Path {
     Bundle(u32, u32, u32),
     /// Date, the check root.
     Checks(u32, Digest),
+    Seeds(Digest),
 }
 
 /// Reads a path.
@@ -89,6 +90,7 @@ pub(crate) fn path(text: &str) -> Option<Path> {
             let (series, to) = pair(at)?;
             Some(Path::Bundle(number(span)?, series, to))
         }
+        ["", "v1", "seeds", name] => digest(name).map(Path::Seeds),
         ["", "v1", "checks", day, name] => Some(Path::Checks(date(day)?, digest(name)?)),
         _ => None,
     }

@@ -11,10 +11,12 @@ use std::vec::Vec;
 use std::{borrow::ToOwned, format};
 
 use gcs_core::files::{Bundle, FileHash, Manifest, Path, PublicationIndex, Row, Table};
-use gcs_core::files::{BundleError, CheckRecord, Verdict};
+use gcs_core::files::{
+    BundleError, CheckRecord, SeedBundle, SeedIndex, SeedRow, SeedTable, Verdict,
+};
 use gcs_core::identifiers::dp3t::{DayKeys, WindowSeed};
 use gcs_core::identifiers::gaen::ExportKey;
-use gcs_core::seeds::{Seed, SeedDelta, SeedList};
+use gcs_core::seeds::{Seed, SeedDelta, SeedKind, SeedList};
 use gcs_core::{Date, Delta, Digest, ElementHasher, HashRange, ParseError, PublicKey, Salt, Set};
 use serde_json::{Map, Value, json};
 
@@ -28,7 +30,7 @@ pub(crate) type Decode = fn(&Case) -> Outcome;
 
 /// The kinds of cases that need no std, each with what decodes it.
 #[allow(dead_code, reason = "the tests of this crate name them one by one")]
-pub(crate) const KINDS: [(&str, Decode); 13] = [
+pub(crate) const KINDS: [(&str, Decode); 15] = [
     ("hash", hashes),
     ("parameter", parameters),
     ("path", paths),
@@ -42,6 +44,8 @@ pub(crate) const KINDS: [(&str, Decode); 13] = [
     ("manifest", manifests),
     ("seed_list", seed_lists),
     ("seed_delta", seed_deltas),
+    ("seed_index", seed_indexes),
+    ("seed_bundle", seed_bundles),
 ];
 
 /// Panics unless the case ends as it must.
@@ -71,6 +75,7 @@ pub(crate) fn class(error: &impl Debug) -> String {
 
 fn class_of_bundle(error: &BundleError) -> String {
     match error {
+        BundleError::SeedDelta { error, .. } => format!("SeedDelta.{}", class(error)),
         BundleError::Parse(ParseError::Part { error, .. }) => format!("Part.{}", class(error)),
         BundleError::Parse(error) => class(error),
         BundleError::Delta { error, .. } => format!("Delta.{}", class(error)),
@@ -110,6 +115,7 @@ pub(crate) fn paths(case: &Case) -> Outcome {
             json!({ "file": "bundle", "span": span, "series": series, "to": to })
         }
         Path::Checks { date, root } => json!({ "file": "checks", "date": date, "root": root }),
+        Path::Seeds(digest) => json!({ "file": "seeds", "sha256": digest }),
     })
 }
 
@@ -222,6 +228,44 @@ fn seed_delta<S: Seed>(case: &Case) -> Outcome {
         "removed": delta.removed().collect::<Vec<_>>(),
         "added": pairs(delta.added()),
         "target_file": target_file,
+    }))
+}
+
+pub(crate) fn seed_indexes(case: &Case) -> Outcome {
+    let index = SeedIndex::parse(&case.bytes()).map_err(|error| class(&error))?;
+    assert_eq!(index.to_bytes(), case.bytes(), "{} is canonical", case.name());
+    let row = |row: &SeedRow| json!({ "date": row.date, "kind": row.kind, "bytes": row.bytes, "sha256": row.sha256 });
+    let rows: Vec<_> = index.table.rows().iter().map(row).collect();
+    let bundles = index.bundles.iter().map(|bundle| {
+        let (span, to, bytes) = (bundle.span, bundle.to, bundle.bytes);
+        json!({ "span": span, "to": to, "bytes": bytes, "sha256": bundle.sha256 })
+    });
+    Ok(json!({
+        "series": index.series, "tick": index.tick,
+        "table": { "state": index.table.state(), "rows": rows },
+        "bundles": bundles.collect::<Vec<_>>(),
+    }))
+}
+
+pub(crate) fn seed_bundles(case: &Case) -> Outcome {
+    let bytes = case.bytes();
+    let bundle = SeedBundle::parse(&bytes).map_err(|error| class(&error))?;
+    let table = SeedTable::parse(&case.file("table")).unwrap();
+    let lists = case.files("lists");
+    let list_of =
+        |row: &SeedRow| lists.iter().find(|list| Digest::of(list) == row.sha256).map(Vec::as_slice);
+    let kinds =
+        [SeedKind::of::<DayKeys>(), SeedKind::of::<WindowSeed>(), SeedKind::of::<ExportKey>()];
+    let (after, new) =
+        bundle.apply(&table, &kinds, list_of).map_err(|error| class_of_bundle(&error))?;
+    let (table_after, new_lists) = (case.expect("table_after"), case.expect("new_lists"));
+    assert_eq!(after.to_bytes(), file(table_after.as_str().unwrap()), "{}", case.name());
+    let expected = new_lists.as_array().unwrap().iter().map(|list| file(list.as_str().unwrap()));
+    assert!(new.into_iter().map(|(_, list)| list).eq(expected), "lists of {}", case.name());
+    Ok(json!({
+        "series": bundle.series(), "to": bundle.to(), "span": bundle.span(),
+        "before": bundle.before(), "after": bundle.after(),
+        "table_after": table_after, "new_lists": new_lists,
     }))
 }
 

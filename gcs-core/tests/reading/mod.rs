@@ -12,6 +12,7 @@ use crate::naive::bundle::{Bundle, State};
 use crate::naive::manifest::{Known, Manifest};
 use crate::naive::paths::{Path, date, date_text};
 use crate::naive::records::{CheckRecord, verdict};
+use crate::naive::seed_files;
 use crate::naive::seeds::{Pair, SeedDelta, SeedList};
 use crate::naive::set_index::SetIndex;
 use crate::naive::table::{Index, Row, Table};
@@ -30,6 +31,8 @@ pub(crate) fn read(case: &Case) -> Outcome<Value> {
         "set_index" => read_set_index(case),
         "seed_list" => read_seed_list(case),
         "seed_delta" => read_seed_delta(case),
+        "seed_index" => read_seed_index(&case.bytes()),
+        "seed_bundle" => read_seed_bundle(case),
         "match" => read_match(case),
         "delta" => read_delta(case),
         "table" => Ok(table_json(&Table::parse(&case.bytes())?)),
@@ -68,6 +71,7 @@ fn read_path(path: &str) -> Outcome<Value> {
         Path::Bundle(span, series, to) => {
             json!({ "file": "bundle", "span": span, "series": series, "to": to })
         }
+        Path::Seeds(digest) => json!({ "file": "seeds", "sha256": hex(&digest) }),
         Path::Checks(date, root) => {
             json!({ "file": "checks", "date": date_text(date), "root": hex(&root) })
         }
@@ -142,6 +146,51 @@ fn read_seed_delta(case: &Case) -> Outcome<Value> {
         "target": hex(&delta.target), "target_count": target_list.pairs.len(),
         "removed": delta.removed, "added": seed_pairs(&delta.added),
         "target_file": case.expect("target_file"),
+    }))
+}
+
+fn read_seed_index(file: &[u8]) -> Outcome<Value> {
+    let index = seed_files::Index::parse(file)?;
+    let row = |row: &seed_files::Row| {
+        let (date, kind) = row.place;
+        json!({ "date": date_text(date), "kind": kind, "bytes": row.length, "sha256": hex(&row.digest) })
+    };
+    let listed = |of: &naive::table::Listed| json!({ "span": of.span, "to": of.to, "bytes": of.length, "sha256": hex(&of.digest) });
+    let rows: Vec<_> = index.table.0.iter().map(row).collect();
+    Ok(json!({
+        "series": index.series,
+        "tick": index.tick,
+        "table": { "state": hex(&index.table.state()), "rows": rows },
+        "bundles": index.bundles.iter().map(listed).collect::<Vec<_>>(),
+    }))
+}
+
+/// The table and the lists that a bundle of seeds is to be applied to.
+fn seed_state_of(case: &Case) -> Outcome<seed_files::State> {
+    let table = seed_files::Table::parse(&case.file("table"))?;
+    let lists = case.files("lists").into_iter().map(|list| (naive::sha256(&[&list]), list));
+    Ok(seed_files::State { table, lists: lists.collect() })
+}
+
+fn read_seed_bundle(case: &Case) -> Outcome<Value> {
+    let bundle = seed_files::Bundle::parse(&case.bytes());
+    // A table is named where the frame is in order, and only there.
+    assert_eq!(case.get("table").is_some(), bundle.is_ok(), "{}: {bundle:?}", case.name());
+    let bundle = bundle?;
+    let (table, lists) = bundle.apply(&seed_state_of(case)?)?;
+    let expected = file(case.expect("table_after").as_str().unwrap());
+    assert_eq!(table.write(), expected, "{}", case.name());
+    let expected = case.expect("new_lists").as_array().unwrap();
+    let expected: Vec<_> = expected.iter().map(|name| file(name.as_str().unwrap())).collect();
+    assert_eq!(lists, expected, "{}", case.name());
+    Ok(json!({
+        "series": bundle.series,
+        "to": bundle.to,
+        "span": bundle.span,
+        "before": hex(&bundle.before),
+        "after": hex(&bundle.after),
+        "table_after": case.expect("table_after"),
+        "new_lists": case.expect("new_lists"),
     }))
 }
 
@@ -318,6 +367,12 @@ pub(crate) fn accept(case: &Case, bytes: &[u8]) -> Outcome<()> {
             let delta = SeedDelta::parse(bytes, kind)?;
             let Some(_) = case.get("base") else { return Ok(()) };
             delta.apply(&SeedList::parse(&case.file("base"), kind)?).map(drop)
+        }
+        "seed_index" => seed_files::Index::parse(bytes).map(drop),
+        "seed_bundle" => {
+            let bundle = seed_files::Bundle::parse(bytes)?;
+            let Some(_) = case.get("table") else { return Ok(()) };
+            bundle.apply(&seed_state_of(case)?).map(drop)
         }
         "delta" => {
             let delta = delta::Delta::parse(bytes)?;

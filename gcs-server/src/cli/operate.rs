@@ -110,7 +110,8 @@ fn like(known: &Value, typed: &str) -> Result<Value, String> {
     };
     match known {
         Value::String(_) => Ok(typed.into()),
-        // The only list is that of kinds.
+        // Lists are of kinds.
+        Value::Array(_) if typed.is_empty() => Ok(Value::Array(Vec::new())),
         Value::Array(_) => typed.split(',').map(kind).collect(),
         _ => serde_json::from_str(typed).map_err(|_| format!("{typed} is no number")),
     }

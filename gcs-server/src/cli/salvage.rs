@@ -13,8 +13,8 @@ use crate::domain::events::{
     Correction, Deployment, FirstPolicySet, FirstSeriesStarted, KeyListSet, KeyRenewed,
     LogRecovered, OperatorTokenSet, PolicySet, PresentRangeClosed, ProviderAdded,
     ProviderKeyRaised, ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed, RangeOpened,
-    ReportAccepted, SecondPolicySet, SeriesStarted, TickMade, TracerTokenSet, UploadAccepted,
-    UploadUndone, UserRegistered, UserTokenSet, UserWithdrawn,
+    ReportAccepted, SecondPolicySet, SeriesStarted, ThirdPolicySet, TickMade, TracerTokenSet,
+    UploadAccepted, UploadUndone, UserRegistered, UserTokenSet, UserWithdrawn,
 };
 use crate::domain::judge::{self, Decision, LostBody, RequestContext};
 use crate::time::utc;
@@ -127,7 +127,7 @@ fn say_lost(salvage: &Salvage) -> Result<(), Error> {
 fn words(kind: u16) -> (&'static str, &'static str) {
     match kind {
         Deployment::KIND => ("the first event", NEEDED),
-        FirstPolicySet::KIND | SecondPolicySet::KIND | PolicySet::KIND => {
+        FirstPolicySet::KIND | SecondPolicySet::KIND | ThirdPolicySet::KIND | PolicySet::KIND => {
             ("a change of the policy", NEEDED)
         }
         KeyListSet::KIND => ("a list of online keys", "a new list is signed"),

@@ -19,7 +19,7 @@ pub use self::bluetrace::{
 pub use gcs_core::live::Act;
 use gcs_core::report::{Item, ItemProblem};
 
-use crate::domain::policy::{FirstPolicy, Policy, SecondPolicy};
+use crate::domain::policy::{FirstPolicy, Policy, SecondPolicy, ThirdPolicy};
 
 /// Random number of a report, by which its sender asks for its status.
 pub type TrackingId = [u8; 16];
@@ -165,8 +165,10 @@ events! {
     37 DayKeysAdvanced;
     /// Bodies of BlueTrace's events that were erased.
     38 BlueTracePurge;
+    /// New settings, as they were before `seeds`.
+    40 ThirdPolicySet;
     /// New settings.
-    40 PolicySet;
+    41 PolicySet;
 }
 
 impl Event {
@@ -243,6 +245,13 @@ pub struct FirstPolicySet {
 pub struct SecondPolicySet {
     /// All settings, changed or not.
     pub policy: SecondPolicy,
+}
+
+/// New settings, as they were before `seeds`. New events are a [`PolicySet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThirdPolicySet {
+    /// All settings, changed or not.
+    pub policy: ThirdPolicy,
 }
 
 /// New settings. A log that has one is read by this release and later ones only, as are the kinds of items
@@ -588,8 +597,26 @@ mod tests {
         };
         let second = SecondPolicySet { policy: second };
         round_trip(&second.into(), "14e80784070aa0380e0080029003a08d06a08d06");
+        let third = ThirdPolicy {
+            rate_bits: 20,
+            expected_per_date: 1000,
+            interval: 900,
+            min_reports: 10,
+            max_hold: 7200,
+            retention_days: 14,
+            kinds: Policy::default().kinds,
+            hybrid_hours: 4,
+            max_elements_per_date: 512,
+            max_code_days: 400,
+            max_open_codes: 100_000,
+            max_filler: 100_000,
+            gaen_authority: String::new(),
+        };
+        assert_eq!(Policy::from(third.clone()), Policy::default());
+        let third = ThirdPolicySet { policy: third };
+        round_trip(&third.into(), "14e80784070aa0380e010480049003a08d06a08d0600");
         let policy = PolicySet { policy: Policy::default() };
-        round_trip(&policy.into(), "14e80784070aa0380e010480049003a08d06a08d0600");
+        round_trip(&policy.into(), "14e80784070aa0380e010480049003a08d06a08d060000");
         let recovered = LogRecovered { series: 300, generation: 301, void_codes: true };
         round_trip(&recovered.into(), "ac02ad0201");
         round_trip(&KeyRenewed { provider: 300, generation: 2 }.into(), "ac0202");
@@ -612,7 +639,7 @@ mod tests {
             round_trip(&of_spool(Verdict::Refused(refusal)), &golden);
         }
         let names = Event::KINDS.iter().map(|kind| Event::name_of(*kind));
-        assert!(names.clone().all(|name| name.is_some()) && names.count() == 39);
+        assert!(names.clone().all(|name| name.is_some()) && names.count() == 40);
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }
 }

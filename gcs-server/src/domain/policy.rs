@@ -41,6 +41,50 @@ pub struct Policy {
     /// The health authority whose apps publish keys as they do to the key server of Apple and Google; none
     /// does if it is empty. At most 100 bytes.
     pub gaen_authority: String,
+    /// The kinds of items whose seeds are published too, beside the sets, for phones that expand seeds
+    /// themselves. Everybody sees then which identifiers are one patient's. Of reports that were
+    /// accepted before a kind was among them, no seeds are published.
+    pub seeds: Kinds,
+}
+
+/// The settings as they were before `seeds`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "they are those of `Policy`")]
+pub struct ThirdPolicy {
+    pub rate_bits: u32,
+    pub expected_per_date: u32,
+    pub interval: u64,
+    pub min_reports: u32,
+    pub max_hold: u64,
+    pub retention_days: u32,
+    pub kinds: Kinds,
+    pub hybrid_hours: u32,
+    pub max_elements_per_date: u32,
+    pub max_code_days: u32,
+    pub max_open_codes: u32,
+    pub max_filler: u32,
+    pub gaen_authority: String,
+}
+
+impl From<ThirdPolicy> for Policy {
+    fn from(third: ThirdPolicy) -> Policy {
+        Policy {
+            rate_bits: third.rate_bits,
+            expected_per_date: third.expected_per_date,
+            interval: third.interval,
+            min_reports: third.min_reports,
+            max_hold: third.max_hold,
+            retention_days: third.retention_days,
+            kinds: third.kinds,
+            hybrid_hours: third.hybrid_hours,
+            max_elements_per_date: third.max_elements_per_date,
+            max_code_days: third.max_code_days,
+            max_open_codes: third.max_open_codes,
+            max_filler: third.max_filler,
+            gaen_authority: third.gaen_authority,
+            ..Policy::default()
+        }
+    }
 }
 
 /// The settings as they were before `kinds`.
@@ -148,6 +192,7 @@ impl Default for Policy {
             max_open_codes: 100_000,
             max_filler: 100_000,
             gaen_authority: String::new(),
+            seeds: Kinds::default(),
         }
     }
 }
@@ -160,7 +205,8 @@ impl Policy {
     pub fn validate(&self) -> Result<(), PolicyError> {
         let kinds = self.kinds.iter().count() as u64;
         let authority = self.gaen_authority.len() as u64;
-        let bounds: [(&'static str, u64, u64, u64); 13] = [
+        let unlisted = self.seeds.iter().filter(|kind| kind.seeds().is_none()).count() as u64;
+        let bounds: [(&'static str, u64, u64, u64); 14] = [
             ("rate_bits", self.rate_bits.into(), 1, 32),
             ("expected_per_date", self.expected_per_date.into(), 1, 100_000_000),
             ("interval", self.interval, 60, 21_600),
@@ -174,6 +220,7 @@ impl Policy {
             ("max_open_codes", self.max_open_codes.into(), 1, 1_000_000),
             ("max_filler", self.max_filler.into(), 0, 10_000_000),
             ("gaen_authority (its length)", authority, 0, 100),
+            ("seeds (the number of kinds without seeds)", unlisted, 0, 0),
         ];
         match bounds.into_iter().find(|(_, got, least, most)| !(least..=most).contains(&got)) {
             Some((setting, got, least, most)) => Err(PolicyError { setting, least, most, got }),
@@ -281,6 +328,11 @@ mod tests {
         assert!(
             Policy { gaen_authority: "x".repeat(101), ..Policy::default() }.validate().is_err()
         );
+        let lists = [Kind::Dp3tLowCost, Kind::Dp3tHybrid, Kind::Gaen];
+        for kind in Kind::ALL {
+            let policy = Policy { seeds: Kinds::of(&[kind]), ..Policy::default() };
+            assert_eq!(policy.validate().is_ok(), lists.contains(&kind), "{kind}");
+        }
         let fine = Policy { rate_bits: 32, expected_per_date: 500_000, ..Policy::default() };
         assert_eq!(fine.validate(), Ok(()));
         let error = Policy { expected_per_date: 1_500_000, ..fine }.validate().unwrap_err();

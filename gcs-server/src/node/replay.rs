@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gcs_core::live::{FillerKey, LiveDay};
+use gcs_core::seeds::SeedDay;
 use gcs_core::{Digest, Version};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -44,6 +45,8 @@ pub struct PublicationInput {
     pub key_list: String,
     /// The elements to publish, by date, shared with the state that they come from.
     pub days: Vec<LiveDay>,
+    /// The lists of seeds to publish, if the settings say that some are published.
+    pub seeds: Option<Vec<SeedDay>>,
 }
 
 impl PublicationInput {
@@ -57,11 +60,13 @@ impl PublicationInput {
     pub fn of_last(state: &State) -> Option<PublicationInput> {
         let LastTick { version, time } = state.last_tick?;
         let Chain { position, head } = state.chain();
+        let kinds = state.policy.seeds;
         Some(PublicationInput {
             tick: TickPosition { version, time, position, head },
             policy: state.policy.clone(),
             key_list: state.key_list.clone(),
             days: state.live.days(),
+            seeds: (!kinds.is_empty()).then(|| state.live.seeds(kinds)),
         })
     }
 }

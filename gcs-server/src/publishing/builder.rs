@@ -205,6 +205,10 @@ impl PublicationBuilder {
             Some(publisher) => publisher.with_settings(settings),
             None => Publisher::new(settings, 1),
         };
-        publisher.begin_series(input.tick.version.series)
+        let publisher = publisher.begin_series(input.tick.version.series);
+        match &input.seeds {
+            Some(lists) => publisher.with_seeds(lists.clone()),
+            None => publisher,
+        }
     }
 }

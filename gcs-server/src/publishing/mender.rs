@@ -26,7 +26,7 @@ const REMOTE_PAUSE: Duration = Duration::from_secs(10);
 const LIST_EVERY: u32 = 6;
 
 /// The folders whose files all have to be there.
-const FOLDERS: [&str; 4] = ["v1/index", "v1/sets", "v1/bundles", "v1/checks"];
+const FOLDERS: [&str; 5] = ["v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds"];
 
 /// Computes all publications from the log once more.
 #[derive(Clone)]

@@ -7,14 +7,17 @@ use std::fmt::Display;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
 
-use gcs_core::files::{MAX_MANIFEST_BYTES, Manifest, ManifestError, Path, PublicationIndex};
+use gcs_core::files::{
+    MAX_MANIFEST_BYTES, Manifest, ManifestError, Path, PublicationIndex, SeedFiles, SeedIndex,
+};
 use gcs_core::{Folder, ParseError, PublicKey, Version};
 use thiserror::Error;
 
 use super::verify::{Names, Verdict};
 
 /// The folders that published files are in.
-const FOLDERS: [&str; 5] = ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks"];
+const FOLDERS: [&str; 6] =
+    ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds"];
 
 /// The file that is locked while a mirror is open.
 const LOCK: &str = "mirror.lock";
@@ -164,6 +167,18 @@ impl Mirror {
             return Err(MirrorError::OtherIndex);
         }
         let mut needed = named(&index);
+        if let Some(SeedFiles { index, state, .. }) = manifest.seeds {
+            let path = Path::Seeds(index.sha256);
+            fetched += self.get(origin, path, index.bytes, &names)?;
+            let seeds = SeedIndex::parse(&self.expect(&path, &names)?)?;
+            let is_its = (seeds.series, seeds.tick) == (manifest.series, manifest.tick)
+                && seeds.table.state() == state;
+            if !is_its {
+                return Err(MirrorError::OtherIndex);
+            }
+            needed.insert(path, index.bytes);
+            needed.extend(named_seeds(&seeds));
+        }
         for (path, length) in &needed {
             fetched += self.get(origin, *path, *length, &names)?;
         }
@@ -233,6 +248,13 @@ impl Mirror {
             match self.read(&index)?.map(|bytes| PublicationIndex::parse(&bytes)) {
                 Some(Ok(index)) => needed.extend(named(&index).into_keys()),
                 // What it named is not known. It all goes when the manifest has expired.
+                _ => return Ok(0),
+            }
+            let Some(seeds) = manifest.seeds else { continue };
+            let index = Path::Seeds(seeds.index.sha256);
+            needed.insert(index);
+            match self.read(&index)?.map(|bytes| SeedIndex::parse(&bytes)) {
+                Some(Ok(index)) => needed.extend(named_seeds(&index).map(|(path, _)| path)),
                 _ => return Ok(0),
             }
         }
@@ -305,6 +327,11 @@ fn failed(path: &Path, source: io::Error) -> MirrorError {
 fn fetch<O: Origin>(origin: &mut O, path: Path, most: u64) -> Result<Vec<u8>, MirrorError> {
     let failed = |error: O::Error| MirrorError::Fetch { path, reason: error.to_string() };
     origin.fetch(&path, most).map_err(failed)
+}
+
+/// The files that an index of lists of seeds names, and their lengths.
+fn named_seeds(index: &SeedIndex) -> impl Iterator<Item = (Path, u64)> {
+    index.files().map(|(sha256, length)| (Path::Seeds(sha256), length))
 }
 
 /// The files that an index names, and their lengths.

@@ -51,7 +51,7 @@ impl Names {
         let is_right = match path {
             Path::Manifest => Manifest::verify_file(bytes, root).is_ok(),
             Path::KeptManifest { series, tick } => is_manifest(bytes, root, *series, *tick),
-            Path::Index(digest) => Digest::of(bytes) == *digest,
+            Path::Index(digest) | Path::Seeds(digest) => Digest::of(bytes) == *digest,
             Path::Set { identity, .. } => is_set(bytes, *identity),
             Path::Bundle { .. } => match self.bundles.get(path) {
                 Some(hash) => FileHash::of(bytes) == *hash,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::common::api::{Api, ask};
 use crate::common::home::{Home, Running, difference};
 use crate::common::{HOUR, raw};
+use crate::kinds::seeds::{items, seeds_policy};
 use gcs_core::Digest;
 use gcs_core::files::Path;
 use gcs_server::app::config::Config;
@@ -36,9 +37,12 @@ const DAMAGES: [(&str, Damage); 7] = [
 
 /// A folder whose server has published three times, with every kind of file.
 async fn lived(home: &Home, running: &Running) {
+    running.set_policy(seeds_policy()).await;
     for number in 0..3 {
         let element = u64::from(number) * 10;
-        running.report(number, &[raw(2, element), raw(1, element + 1)]).await.unwrap();
+        let [.., of_window, _] = items(2, number as u8);
+        let items = [raw(2, element), raw(1, element + 1), of_window];
+        running.report(number, &items).await.unwrap();
         home.pass(HOUR);
         running.tick().await;
     }
@@ -54,12 +58,13 @@ fn names(home: &Home) -> Vec<String> {
         Path::Set { .. } => 3,
         Path::Bundle { .. } => 4,
         Path::Checks { .. } => 5,
+        Path::Seeds(_) => 6,
     };
     let mut kinds: Vec<u8> = names.iter().map(kind).collect();
     kinds.dedup();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(kinds, [0, 1, 2, 3, 4, 5, 6]);
     names
 }
 

@@ -464,9 +464,9 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     assert_eq!(
         (LAYOUT, digests[31].as_str(), digests[44].as_str()),
         (
-            2,
-            "d3c5b78c86cdc93a7910a945b8512443429b7a91d576689fd6ddd94d4b4fac9f",
-            "d4ec3db524433ca2a4ad039319097cd2b3f9c760f08b7cc1ac4d40cb2dd53d14"
+            3,
+            "6c9f72835752c14f65660c09af6fc43350ad47e8859d316fe75e94b7af2ba4da",
+            "9bb7169ed7d4cc2748f04a4e24acb93b17a0904a28993ec455b977732c2f281c"
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \
          so that no checkpoint of before is used, and put both here"

@@ -6,6 +6,8 @@ use crate::common::home::difference;
 use crate::common::shelf::{Shelf, named};
 use crate::common::world::{Client, Files, hasty, serve};
 use crate::common::{HOUR, Ledger, START, date, element, policy, raw};
+use crate::kinds::hybrid;
+use crate::kinds::seeds::seeds_policy;
 use gcs_core::DAY_SECONDS;
 use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
@@ -83,7 +85,7 @@ pub struct Town {
 
 impl Town {
     pub fn new() -> Town {
-        let mut ledger = Ledger::with_codes(&policy(), 1);
+        let mut ledger = Ledger::with_codes(&seeds_policy(), 1);
         // Codes that outlive every leap.
         let expires = START + 100_000 * DAY_SECONDS;
         let range = gcs_server::domain::events::RangeOpened {
@@ -110,7 +112,10 @@ impl Town {
                 let items = items
                     .iter()
                     .map(|(ago, number)| raw(today.saturating_add_signed(*ago), *number));
-                let items: Vec<_> = items.collect();
+                let mut items: Vec<_> = items.collect();
+                let window =
+                    hybrid(START + today.saturating_sub(1) * DAY_SECONDS, self.serial as u8);
+                items.push(window.1);
                 let sent = crate::common::submission(self.ledger.code(self.serial), &items);
                 self.serial += u32::from(self.ledger.submit(&sent).is_ok());
             }

@@ -77,6 +77,7 @@ impl Seed for ExportKey {
     const KIND: u16 = 3;
     type Note = [u8; 9];
     type Bytes = [u8; 16];
+    const TIME_LEN: usize = 5;
 
     fn to_parts(&self) -> Result<([u8; 9], [u8; 16]), NoteError> {
         let onset = self.days_since_onset.map_or(Ok(i8::MIN), |days| {

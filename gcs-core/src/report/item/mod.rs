@@ -11,6 +11,7 @@ mod low_cost;
 mod problem;
 mod raw;
 mod rules;
+mod seed;
 mod tcn;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use self::gaen::{Diagnosis, GaenKey};
 pub use self::kind::{Kind, KindError, Kinds};
 pub use self::problem::ItemProblem;
 pub use self::rules::{AcceptedItems, ItemRules};
+pub use self::seed::ItemSeed;
 
 use self::json::Members;
 use crate::date::Date;

@@ -12,7 +12,7 @@ use crate::domain::events::{
     BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost, CodeRevoked, Deployment, Event,
     FirstPolicySet, KeyListSet, LogMoved, LogRecovered, OperatorTokenSet, PolicySet,
     PresentRangeClosed, ProviderKeyRaised, ProviderStatus, ProviderStatusSet, ProviderTokenSet,
-    Purge, RangeClosed, SecondPolicySet, TracerTokenSet,
+    Purge, RangeClosed, SecondPolicySet, ThirdPolicySet, TracerTokenSet,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -46,6 +46,7 @@ impl LostBody {
             Deployment::KIND
                 | FirstPolicySet::KIND
                 | SecondPolicySet::KIND
+                | ThirdPolicySet::KIND
                 | PolicySet::KIND
                 | LogMoved::KIND
                 | BlueTraceBegun::KIND

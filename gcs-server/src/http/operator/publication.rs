@@ -150,6 +150,11 @@ struct PolicyFields {
     /// empty. At most 100 bytes.
     #[schema(max_length = 100, example = "")]
     gaen_authority: String,
+    /// The kinds of items whose seeds are published too, beside the sets, for phones that expand seeds
+    /// themselves: `dp3t-low-cost`, `dp3t-hybrid` and `gaen` have some. Everybody sees then which
+    /// identifiers are one patient's.
+    #[schema(example = json!([]))]
+    seeds: Vec<KindName>,
 }
 
 /// A kind of item.

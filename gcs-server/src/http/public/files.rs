@@ -145,6 +145,14 @@ files! {
         "Binary: with a record, a phone tells a real match from a false positive. All records have \
          the same length; record r is the bytes `r·length` to `(r + 1)·length - 1`. \
          gcs-core/FORMAT.md, section 9.";
+    get_seeds "/v1/seeds/{sha256}" (
+        ("sha256" = String, Path, description = "SHA-256 of the file, from the manifest or from the index of lists of seeds",
+            pattern = "^[0-9a-f]{64}$",
+            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
+    ) "application/octet-stream" FileBytes,
+        "Get an index, a list or a bundle of seeds"
+        "Binary: gcs-core/FORMAT.md, sections 21 and 22. For phones that expand seeds themselves, of the \
+         kinds that the policy's `seeds` names. Without these there is no such file.";
 }
 
 async fn serve(request: &HttpRequest, service: &Service) -> Answer {
@@ -211,6 +219,7 @@ fn pattern(path: &Path) -> &'static str {
         Path::Set { .. } => "/v1/sets/{date}/{identity}",
         Path::Bundle { .. } => "/v1/bundles/{span}/{to}",
         Path::Checks { .. } => "/v1/checks/{date}/{root}",
+        Path::Seeds(_) => "/v1/seeds/{sha256}",
     }
 }
 

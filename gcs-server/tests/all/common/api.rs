@@ -65,6 +65,10 @@ impl Api {
     }
 
     /// Changes one setting.
+    pub fn policy(&self) -> Value {
+        self.operate("GET", "/v1/admin/policy", Value::Null).ok()
+    }
+
     pub fn set(&self, setting: &str, value: Value) {
         let mut policy = self.operate("GET", "/v1/admin/policy", Value::Null).ok();
         policy[setting] = value;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gcs_core::PublicKey;
-use gcs_core::files::{Manifest, Path, PublicationIndex};
+use gcs_core::files::{Manifest, Path, PublicationIndex, SeedIndex};
 use gcs_core::publish::Publisher;
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::node::PublicationInput;
@@ -63,6 +63,12 @@ pub fn named(files: &Files, root: &PublicKey) -> (Manifest, BTreeSet<String>) {
     for bundle in &file.bundles {
         let (span, series, to) = (bundle.span, file.series, bundle.to);
         names.insert(Path::Bundle { span, series, to }.to_string());
+    }
+    if let Some(seeds) = manifest.seeds {
+        let index = Path::Seeds(seeds.index.sha256).to_string();
+        let seeds = SeedIndex::parse(&files[&index]).unwrap();
+        names.insert(index);
+        names.extend(seeds.files().map(|(sha256, _)| Path::Seeds(sha256).to_string()));
     }
     (manifest, names)
 }

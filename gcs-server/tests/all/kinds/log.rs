@@ -8,7 +8,7 @@ use gcs_core::identifiers::dp3t::HybridWindow;
 use gcs_core::report::{Diagnosis, GaenKey, Item, ItemProblem, Kinds};
 use gcs_server::domain::chain::{EventHeader, RULES};
 use gcs_server::domain::events::{self, CodeId, Event};
-use gcs_server::domain::policy::Policy;
+use gcs_server::domain::policy::{Policy, ThirdPolicy};
 use gcs_server::node::replay;
 use gcs_server::store::{Batch, MemoryStore, Store as _, StoredBody, StoredEvent};
 
@@ -59,21 +59,39 @@ pub fn events() -> Vec<Event> {
         items,
         problems: (0..).zip(PROBLEMS).collect(),
     };
-    let policy = Policy {
+    let policy = ThirdPolicy {
+        rate_bits: 20,
+        expected_per_date: 1000,
+        interval: 900,
+        min_reports: 1,
+        max_hold: 7200,
+        retention_days: 14,
         kinds: Kinds::ALL,
         hybrid_hours: 2,
-        min_reports: 1,
+        max_elements_per_date: 512,
+        max_code_days: 400,
+        max_open_codes: 100_000,
+        max_filler: 100_000,
         gaen_authority: "nl.example".into(),
-        ..Policy::default()
+    };
+    let seeds = Policy { seeds: super::seeds::listed(), ..policy.clone().into() };
+    let again = events::ReportAccepted {
+        code: CodeId { serial: 1, ..code },
+        tracking: [7; 16],
+        problems: vec![],
+        ..report.clone()
     };
     let expires = START + 400 * DAY_SECONDS;
     vec![
         events::Deployment { id: [7; 16], root: [8; 32], master_check: [9; 32] }.into(),
-        events::PolicySet { policy }.into(),
+        events::ThirdPolicySet { policy }.into(),
         events::ProviderAdded { provider: 1, name: "City".into(), token: [10; 32] }.into(),
         events::RangeOpened { provider: 1, generation: 1, first: 0, count: 5, expires }.into(),
         report.into(),
         events::TickMade { series: 1, number: 1 }.into(),
+        events::PolicySet { policy: seeds }.into(),
+        again.into(),
+        events::TickMade { series: 1, number: 2 }.into(),
     ]
 }
 

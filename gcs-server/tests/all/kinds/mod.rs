@@ -4,6 +4,7 @@ mod bad;
 pub mod log;
 mod phones;
 mod publishing;
+pub mod seeds;
 mod shared;
 
 use gcs_core::Date;

@@ -3,9 +3,11 @@
 use gcs_core::identifiers::dp3t::{self, HybridWindow};
 use gcs_core::report::{GaenKey, Item};
 use gcs_core::sync::{ClientSettings, Heard};
+use gcs_core::{Date, Element};
 use gcs_server::app::key_file;
 use serde_json::{Value, json};
 
+use super::seeds::{expanded, listed};
 use super::{day_key, gaen, hybrid, interval, tcn};
 use crate::common::server::{Server, ago, today};
 use crate::common::world::{Client, serve};
@@ -95,18 +97,40 @@ fn exposures() -> Encounter {
     }
 }
 
-/// A phone that syncs with the server now.
-struct Phone(Client);
+/// When what a phone heard follows from the seeds that the server lists.
+fn of_seeds(server: &Server, heard: &[Heard]) -> Vec<u64> {
+    let keys = key_file::read(&server.home.path("keys.json")).unwrap();
+    let found = expanded(&server.home.served(), &keys.root());
+    let is_found = |heard: &&Heard| {
+        found.contains(&(Date::of_time(heard.time), Element::from(&heard.element[..])))
+    };
+    let mut times: Vec<u64> = heard.iter().filter(is_found).map(|heard| heard.time).collect();
+    times.dedup();
+    times
+}
+
+/// A phone that syncs with the server now; and when the seeds are listed.
+struct Phone(Client, u64);
 
 impl Phone {
-    fn new(server: &Server, heard: Vec<Heard>) -> Phone {
+    fn new(server: &Server, heard: Vec<Heard>, listed_from: u64) -> Phone {
         let keys = key_file::read(&server.home.path("keys.json")).unwrap();
         let settings = ClientSettings::new(keys.root());
-        Phone(Client { settings, heard, ..Client::new() })
+        Phone(Client { settings, heard, ..Client::new() }, listed_from)
     }
 
     /// When the patients were near, by the phone's contacts.
     fn sync(&mut self, server: &Server) -> Vec<u64> {
+        let contacts = self.sync_sets(server);
+        // A phone that expands seeds finds the same.
+        if server.policy()["seeds"] != json!([]) {
+            let expected = if server.home.now() < self.1 { vec![] } else { contacts.clone() };
+            assert_eq!(of_seeds(server, &self.0.heard), expected);
+        }
+        contacts
+    }
+
+    fn sync_sets(&mut self, server: &Server) -> Vec<u64> {
         let files = server.home.served();
         let outcome = self.0.wake_with(server.home.now(), |path, part| serve(&files, path, part));
         assert!(outcome.up_to_date && outcome.incidents.is_empty(), "{outcome:?}");
@@ -129,6 +153,9 @@ fn is_found_and_taken_back(encounter: Encounter) {
     let kind = item.kind().name();
     server.set("rate_bits", json!(32));
     server.set("kinds", json!([kind]));
+    if listed().has(item.kind()) {
+        server.set("seeds", json!([kind]));
+    }
     let (_, token) = server.provider("City");
     let codes = server.codes(&token, 3);
     let item = serde_json::to_value(&item).unwrap();
@@ -136,8 +163,10 @@ fn is_found_and_taken_back(encounter: Encounter) {
     assert_eq!((&report["accepted"], &report["problems"]), (&json!(1), &json!([])));
     let mut times: Vec<u64> = heard.iter().map(|heard| heard.time).collect();
     times.dedup();
-    let mut near = Phone::new(&server, [heard.clone(), others.clone()].concat());
-    let mut far = Phone::new(&server, others);
+    // A seed waits until its last date is published, that of its report where one gives the next.
+    let last = if kind == "dp3t-low-cost" { today() } else { ago(1) };
+    let mut near = Phone::new(&server, [heard.clone(), others.clone()].concat(), last.entry());
+    let mut far = Phone::new(&server, others, last.entry());
     server.tick();
     let path = format!("/v1/reports/{}", report["tracking_id"].as_str().unwrap());
     for (days, count) in &elements {
@@ -175,6 +204,14 @@ fn is_found_and_taken_back(encounter: Encounter) {
     server.pass(1500);
     server.tick();
     assert_eq!(near.sync(&server), times, "{kind}");
+    server.pass(20 * 3600);
+    server.tick();
+    assert_eq!(near.sync(&server), times, "{kind}");
+    assert_eq!(far.sync(&server), Vec::<u64>::new(), "{kind}");
+    correct(&server, "retract", &codes[0]);
+    server.pass(1500);
+    server.tick();
+    assert_eq!(near.sync(&server), Vec::<u64>::new(), "{kind}");
 }
 
 #[test]
