@@ -279,9 +279,9 @@ messages! {
         verdicts: Vec<RecordVerdict>,
     } [verdicts MAX_BATCH_RECORDS]
 
-    /// A batch counts no more, whether it has arrived or not.
-    "bluetrace withdrawal v1" BatchWithdrawal {
-        /// Unix time in seconds at which the batch expires.
+    /// A batch or follow-up counts no more, whether it has arrived or not. Its number is that of what is withdrawn.
+    "bluetrace withdrawal v1" Withdrawal {
+        /// Unix time in seconds at which what is withdrawn expires, or later.
         expires: u64,
     }
 
@@ -463,7 +463,7 @@ mod tests {
             let read = RecordBatch::verify(body, wrong, &key().public());
             assert_eq!(read, Err(refused.clone()), "{wrong}");
         }
-        let withdrawal = BatchWithdrawal::new(head(), NOW).sign(&key());
+        let withdrawal = Withdrawal::new(head(), NOW).sign(&key());
         assert!(matches!(verify::<FollowUp>(&withdrawal), Err(FederationError::Signature { .. })));
         // Bytes that are none of JSON are not even looked at.
         assert_eq!(RecordBatch::verify(b"{", "", &key().public()), Err(refused));

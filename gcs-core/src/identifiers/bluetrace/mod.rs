@@ -42,7 +42,7 @@
 //! | [`UploadReader`] | reads an upload file piece by piece |
 //! | [`UploadToken`] | what allows a phone to upload |
 //! | [`HandshakePin`], [`PseudoId`] | what a user verifies a caller by, and what other authorities know a user by |
-//! | `RecordBatch`, `BatchAnswer`, `BatchWithdrawal`, `FollowUp`, `Receipt` | signed messages between authorities, with the feature `protocol` |
+//! | `RecordBatch`, `BatchAnswer`, `Withdrawal`, `FollowUp`, `Receipt` | signed messages between authorities, with the feature `protocol` |
 //! | [`TempIdKey`], [`TokenKey`], [`PinKey`], [`PseudoIdKey`] | a key for each purpose |
 //!
 //! Source: the behaviour of OpenTrace's apps and cloud functions (2020). Minting without storage, the element and the PseudoID's formula are this
@@ -71,7 +71,7 @@ pub use self::error::{
 };
 #[cfg(feature = "protocol")]
 pub use self::federation::{
-    BatchAnswer, BatchWithdrawal, Contact, FederationError, FollowUp, ForeignRecord,
+    BatchAnswer, Withdrawal, Contact, FederationError, FollowUp, ForeignRecord,
     MAX_BATCH_RECORDS, MAX_CONTACTS, MAX_MESSAGE_BYTES, MAX_RECORD_BYTES, Message, MessageHead,
     MessageId, MessageIdError, Receipt, RecordBatch, RecordVerdict, SignedMessage,
 };

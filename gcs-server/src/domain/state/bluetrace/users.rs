@@ -66,6 +66,12 @@ impl Users {
         Some((user, self.get(user).filter(|known| known.token.ct_eq(hash).into())?))
     }
 
+    /// All users, by their places.
+    pub fn iter(&self) -> impl Iterator<Item = &User> {
+        let all = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        all.filter(|user| user.number != 0)
+    }
+
     /// Number of users.
     pub fn len(&self) -> usize {
         self.len
