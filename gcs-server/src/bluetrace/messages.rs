@@ -189,3 +189,67 @@ fn from_event(verdict: ForeignVerdict) -> RecordVerdict {
         ForeignVerdict::FailedDecryption => RecordVerdict::FailedDecryption,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bluetrace::SenderSetting;
+    use crate::domain::state::bluetrace::User;
+    use crate::random::Random;
+
+    fn authority(folder: &std::path::Path) -> Authority {
+        let sender = SenderSetting::Command("/nowhere".into());
+        let (hai, now) = ("SG_OTC".parse().unwrap(), 20_000 * DAY_SECONDS);
+        Authority::open(folder, hai, &sender, now, &Random::seeded(1)).unwrap()
+    }
+
+    fn users(count: u64) -> Users {
+        let mut users = Users::default();
+        for number in 1..=count {
+            let digest = Digest::of(&number.to_le_bytes()).0;
+            users.add_for_test(User::for_test(number, std::array::from_fn(|at| digest[at])));
+        }
+        users
+    }
+
+    fn contact(authority: &Authority, asking: &Hai, user: &User, day: u32) -> ForeignContact {
+        let key = authority.keys.pseudo_id(asking);
+        ForeignContact { pseudo_id: PseudoId::of(&key, &UserId(user.id)).0, day }
+    }
+
+    #[test]
+    fn a_pseudo_id_is_found_among_the_users_by_whoever_was_told_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = authority(folder.path());
+        let users = users(3000);
+        let asking: [Hai; 2] = ["NZ_MOH", "AU_DTA"].map(|hai| hai.parse().unwrap());
+        let user = |at| users.get(at).unwrap();
+        let nobody = User::for_test(7, [9; 21]);
+        let contacts = [
+            contact(&authority, &asking[0], user(2999), 5),
+            contact(&authority, &asking[0], user(0), 4),
+            contact(&authority, &asking[0], user(0), 6),
+            contact(&authority, &asking[0], &nobody, 6),
+        ];
+        let found = authority.find_contacts(&asking[0], &contacts, &users);
+        let found: Vec<(u64, u32)> =
+            found.iter().map(|(number, date)| (number.digits(), date.days())).collect();
+        assert_eq!(found, [(3000, 5), (1, 6)]);
+        assert_eq!(authority.find_contacts(&asking[1], &contacts, &users), []);
+    }
+
+    /// `cargo test -p gcs-server --lib -- --ignored --nocapture five_million`
+    #[test]
+    #[ignore = "a measurement, which takes 1 GB of memory"]
+    fn how_long_five_million_users_take() {
+        let folder = tempfile::tempdir().unwrap();
+        let (authority, users) = (authority(folder.path()), users(5_000_000));
+        let asking = "NZ_MOH".parse().unwrap();
+        let last = users.get(4_999_999).unwrap();
+        let contacts = [contact(&authority, &asking, last, 5)];
+        let began = std::time::Instant::now();
+        let found = authority.find_contacts(&asking, &contacts, &users);
+        eprintln!("{} of 5,000,000 users found in {:?}", found.len(), began.elapsed());
+        assert_eq!(found.len(), 1);
+    }
+}

@@ -1,8 +1,10 @@
 //! Several health authorities, whose users meet each other. Research check 11.
 
+use std::sync::Arc;
+
 use gcs_core::identifiers::bluetrace::{
-    BatchAnswer, Contact, FollowUp, ForeignRecord, Message, MessageHead, MessageId, PseudoId,
-    RecordBatch, RecordVerdict, SignedMessage, Withdrawal,
+    BatchAnswer, Contact, FollowUp, ForeignRecord, Hai, KeyRing, Message, MessageHead, MessageId,
+    PseudoId, PseudoIdKey, RecordBatch, RecordVerdict, SignedMessage, Withdrawal,
 };
 use gcs_core::{PublicKey, SigningKey};
 use serde_json::{Value, json};
@@ -212,9 +214,7 @@ fn a_message_names_nobody_and_a_wrong_answer_changes_nothing() {
 fn what_waits_for_an_authority_that_is_down_is_delivered_once_when_it_is_back() {
     let Pair { sg, nz, patient, met, codes, msg } = pair();
     let nz = nz.stop();
-    let pair = Pair { sg, nz: Authority::named("OTHER", 9), patient, met, codes, msg };
-    pair.upload(0);
-    let Pair { sg, .. } = pair;
+    upload(&sg, &codes[0], &patient, &json!([heard(sg.home.now(), &msg, "NZ_MOH")]));
     until(|| list(&sg)["authorities"][0]["failures"] == 1);
     let entry = list(&sg)["authorities"][0].clone();
     assert!(entry["error"].as_str().unwrap().contains("cannot be reached"), "{entry}");
@@ -236,12 +236,10 @@ fn what_waits_for_an_authority_that_is_down_is_delivered_once_when_it_is_back() 
     };
     let first = answered(&sg).unwrap();
     // What was sent without an answer in the log is sent again, and answered as it was; though the user has gone.
-    let Stopped { operator, config, .. } = sg.stop();
-    let met = nz.of(&pair.met, "POST", "/bluetrace/v1/withdrawal", "");
-    assert_eq!(met.status, 204);
-    let data_dir = crashed.folder.path().to_owned();
-    let config = gcs_server::app::config::Config { data_dir, ..config };
-    let again = Stopped { home: std::sync::Arc::new(crashed), operator, config }.start();
+    let Stopped { operator, .. } = sg.stop();
+    assert_eq!(nz.of(&met, "POST", "/bluetrace/v1/withdrawal", "").status, 204);
+    let config = super::settings(&crashed);
+    let again = Stopped { home: Arc::new(crashed), operator, config }.start();
     again.pass(7200);
     until(|| waiting(&again) == 0);
     assert_eq!((count(&nz, BATCH_JUDGED), answered(&again).unwrap()), (1, first));
@@ -467,8 +465,8 @@ fn contacts_are_called_by_their_own_authority() {
     assert_eq!(contacts(), json!([{ "number": "+6591230000", "date": date }]));
     let looks = nz.events().into_iter().filter(|(kind, _)| *kind == 51).count();
     assert_eq!(looks, 1);
-    let [token] = [&sg].map(|_| nz.operator.clone());
-    assert_eq!(nz.provide(&token, "POST", &path, Value::Null).refused().0, 403);
+    let refused = nz.operate("POST", &path, Value::Null).refused();
+    assert_eq!(refused, (403, "forbidden".into()));
     // Whoever withdraws is nobody from then on.
     assert_eq!(nz.of(&met, "POST", "/bluetrace/v1/withdrawal", "").status, 204);
     assert_eq!(contacts(), json!([]));
@@ -530,4 +528,44 @@ fn the_table_of_authorities_is_the_operators() {
     }
     let refused = enter(&sg, "ONE_MORE", "https://x.example", &good).refused();
     assert_eq!(refused, (409, "too_many_authorities".into()));
+}
+
+/// The example of the handbook, made anew: whoever writes the other side can compare.
+#[test]
+fn the_handbook_has_a_batch_and_an_answer_as_they_are() {
+    let handbook = concat!(env!("CARGO_MANIFEST_DIR"), "/BLUETRACE.md");
+    let handbook = std::fs::read_to_string(handbook).unwrap();
+    let [asks, answers] = [[1; 32], [2; 32]].map(SigningKey::from_seed);
+    let [nz, sg]: [Hai; 2] = ["NZ_MOH", "SG_OTC"].map(|hai| hai.parse().unwrap());
+    let id = MessageId([0xa5; 16]);
+    let head = MessageHead { id, sender: nz, recipient: sg };
+    // The vector of gcs-core's TempIDs and PseudoIDs.
+    let msg =
+        "p0rk1VCJXVJ+Fhip2CGQ0iA4xdNVc63BhObn7rtAu4BiGwYWjiajpkA8osnRL2vtr93LykGeiidgMcbEkg==";
+    let record = |timestamp, msg: &str| ForeignRecord { timestamp, msg: msg.to_owned() };
+    let records = vec![
+        record(1_585_958_400, msg),
+        record(1_585_959_301, msg),
+        record(1_585_958_460, "something else"),
+    ];
+    let batch = RecordBatch::new(head, 1_587_772_800, records);
+    let date = gcs_core::Date::from_days(18_356).unwrap();
+    let ring = KeyRing::new(date, std::array::from_fn(|at| at as u8), date);
+    let pseudo_ids = PseudoIdKey::new(gcs_core::Digest::of(b"pseudo test key").0);
+    let verdicts = batch.judge(&ring, &pseudo_ids, |_| true);
+    let sent = batch.sign(&asks);
+    let request = gcs_core::Digest::of(sent.body.as_bytes());
+    let head = MessageHead { id, sender: sg, recipient: nz };
+    let answer = BatchAnswer::new(head, request, verdicts).sign(&answers);
+    for line in [
+        &asks.public().to_string(),
+        &answers.public().to_string(),
+        &sent.body,
+        &sent.signature,
+        &answer.body,
+        &answer.signature,
+    ] {
+        assert!(handbook.contains(line.as_str()), "BLUETRACE.md lacks {line}");
+    }
+    assert!(answer.body.contains("GWZ92PM27AAwFsqbJz3G2Q"), "{}", answer.body);
 }

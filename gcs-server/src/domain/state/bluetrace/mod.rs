@@ -132,7 +132,7 @@ impl BlueTrace {
 
 impl State {
     /// Applies an event of BlueTrace.
-    pub(super) fn apply_bluetrace(
+    pub(in crate::domain) fn apply_bluetrace(
         &mut self,
         event: &Event,
         position: u64,
