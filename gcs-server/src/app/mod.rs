@@ -53,7 +53,7 @@ use self::start::{Bound, listen};
 pub use self::start::{StartError, publishing};
 use self::waiting::Waiting;
 use crate::app::config::Config;
-use crate::bluetrace::{Authority, keeper};
+use crate::bluetrace::{Authority, Courier, keeper};
 use crate::clock::{Clock, WatchedClock};
 use crate::domain::token::Token;
 use crate::http::{self, Listener};
@@ -281,13 +281,14 @@ impl App {
         let draining = spooling::drain(&service).map(|drain| tokio::spawn(drain.run()));
         let keeping = keeper::run(service.bluetrace.clone(), service.node.clone());
         let keeping = tokio::spawn(keeping);
+        let delivering = courier(&service).map(|courier| tokio::spawn(courier.run()));
         let listened = futures_util::future::try_join(public.1, private.1).await;
         drop(stop);
         let mut work = work.await.ok().flatten();
         if let Some(work) = &mut work {
             work.stop_acting().await;
         }
-        for beside in draining.into_iter().chain([keeping]) {
+        for beside in draining.into_iter().chain([keeping]).chain(delivering) {
             beside.abort();
             let _aborted = beside.await;
         }
@@ -301,6 +302,15 @@ impl App {
         }
         listened.map(drop)
     }
+}
+
+/// What brings messages to other authorities, if BlueTrace is on.
+fn courier(service: &Service) -> Option<Courier> {
+    let Service { node, log, clock, random, .. } = service.clone();
+    let courier = Courier::new(service.bluetrace.clone()?, node, log, clock, random);
+    let failed =
+        |error| tracing::error!(%error, "nothing is sent to other authorities: TLS cannot be used");
+    courier.map_err(failed).ok()
 }
 
 impl std::fmt::Debug for App {

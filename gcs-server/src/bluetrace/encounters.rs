@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use gcs_core::Date;
+use gcs_core::identifiers::bluetrace::PseudoId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::foreign::ForeignMeetings;
 use crate::domain::events::Sighting;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::state::bluetrace::Users;
@@ -15,12 +17,18 @@ use crate::time;
 /// Seconds without a sighting after which a meeting is over.
 const PAUSE: u32 = 300;
 
-/// A person whom a case met on a date.
+/// A person whom a case met on a date: one of our users, or another authority's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Encounter {
-    /// The person's phone number.
+    /// The person's phone number; null of another authority's user.
     #[schema(example = "+6591234567")]
-    pub number: String,
+    pub number: Option<String>,
+    /// HAI of the authority whose user it is; null of ours.
+    #[schema(example = "NZ_MOH")]
+    pub authority: Option<String>,
+    /// What that authority calls the user; null of ours.
+    #[schema(example = "GWZ92PM27AAwFsqbJz3G2Q")]
+    pub pseudo_id: Option<String>,
     /// The UTC date, as YYYY-MM-DD.
     #[schema(value_type = String, format = Date, example = "2026-01-05")]
     pub date: Date,
@@ -49,19 +57,42 @@ pub struct Encounter {
     pub mean_rssi: Option<i8>,
 }
 
-/// The encounters of sightings, by date and then number. Who has withdrawn is left out.
+/// A person whom a case met.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Person {
+    /// A user, by the phone number.
+    Ours(u64),
+    /// A user of another authority.
+    Foreign(String, PseudoId),
+}
+
+/// The encounters of sightings of our users, by date and then number. Who has withdrawn is left out.
 pub fn encounters(sightings: &[Sighting], users: &Users) -> Vec<Encounter> {
-    let mut days: BTreeMap<(Date, u64), Vec<&Sighting>> = BTreeMap::new();
-    for sighting in sightings {
-        let Some(user) = users.get(sighting.user) else { continue };
+    by_date(sightings.iter().filter_map(|sighting| {
+        let user = users.get(sighting.user)?;
+        Some((Person::Ours(user.number), sighting))
+    }))
+}
+
+/// The encounters with users of other authorities, by date, authority and PseudoID.
+pub fn foreign_encounters(meetings: &ForeignMeetings) -> Vec<Encounter> {
+    by_date(meetings.of_users.iter().flat_map(|((hai, pseudo_id), sightings)| {
+        let person = Person::Foreign(hai.clone(), *pseudo_id);
+        sightings.iter().map(move |sighting| (person.clone(), sighting))
+    }))
+}
+
+fn by_date<'s>(sightings: impl Iterator<Item = (Person, &'s Sighting)>) -> Vec<Encounter> {
+    let mut days: BTreeMap<(Date, Person), Vec<&Sighting>> = BTreeMap::new();
+    for (person, sighting) in sightings {
         let date = Date::of_time(sighting.time.into());
-        days.entry((date, user.number)).or_default().push(sighting);
+        days.entry((date, person)).or_default().push(sighting);
     }
-    let of = |((date, number), heard)| encounter(date, number, heard);
+    let of = |((date, person), heard)| encounter(date, person, heard);
     days.into_iter().map(of).collect()
 }
 
-fn encounter(date: Date, number: u64, mut heard: Vec<&Sighting>) -> Encounter {
+fn encounter(date: Date, person: Person, mut heard: Vec<&Sighting>) -> Encounter {
     heard.sort_unstable_by_key(|sighting| sighting.time);
     let times = || heard.iter().map(|sighting| sighting.time);
     let gaps = times().zip(times().skip(1)).map(|(one, next)| next - one);
@@ -69,8 +100,14 @@ fn encounter(date: Date, number: u64, mut heard: Vec<&Sighting>) -> Encounter {
         heard.iter().filter_map(|sighting| sighting.rssi).map(i64::from).collect();
     let mean = signals.iter().sum::<i64>().checked_div(signals.len() as i64);
     let [first, last] = [times().next(), times().next_back()];
+    let (number, authority, pseudo_id) = match person {
+        Person::Ours(number) => (Some(PhoneNumber::from_digits(number).to_string()), None, None),
+        Person::Foreign(hai, pseudo_id) => (None, Some(hai), Some(pseudo_id.to_string())),
+    };
     Encounter {
-        number: PhoneNumber::from_digits(number).to_string(),
+        number,
+        authority,
+        pseudo_id,
         date,
         first: time::utc(first.unwrap_or_default().into()),
         last: time::utc(last.unwrap_or_default().into()),
@@ -85,15 +122,19 @@ fn encounter(date: Date, number: u64, mut heard: Vec<&Sighting>) -> Encounter {
 /// Encounters as CSV (RFC 4180), with a line of names.
 pub fn to_csv(encounters: &[Encounter]) -> String {
     let mut csv =
-        "number,date,first,last,seconds,sightings,expired,strongest_rssi,mean_rssi\r\n".to_owned();
+        "number,authority,pseudo_id,date,first,last,seconds,sightings,expired,strongest_rssi,mean_rssi\r\n"
+            .to_owned();
     for one in encounters {
-        let Encounter { number, date, first, last, seconds, sightings, expired, .. } = one;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let [number, authority, pseudo_id] =
+            [&one.number, &one.authority, &one.pseudo_id].map(text);
+        let Encounter { date, first, last, seconds, sightings, expired, .. } = one;
         let [strongest, mean] = [one.strongest_rssi, one.mean_rssi]
             .map(|rssi| rssi.map_or(String::new(), |rssi| rssi.to_string()));
         // Writing to a string does not fail.
         let _infallible = write!(
             csv,
-            "{number},{date},{first},{last},{seconds},{sightings},{expired},{strongest},{mean}\r\n"
+            "{number},{authority},{pseudo_id},{date},{first},{last},{seconds},{sightings},{expired},{strongest},{mean}\r\n"
         );
     }
     csv

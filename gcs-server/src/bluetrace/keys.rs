@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use gcs_core::Date;
-use gcs_core::identifiers::bluetrace::{Batch, Hai, KeyRing, PinKey, TokenKey, UserId};
+use gcs_core::identifiers::bluetrace::{
+    Batch, Hai, KeyRing, PinKey, PseudoIdKey, TokenKey, UserId,
+};
+use gcs_core::{Date, SigningKey};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -58,6 +60,17 @@ impl Keys {
     /// The key of passwords for registrations.
     pub(super) fn password(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(derive(&self.fixed, "gcs bluetrace password key v1"))
+    }
+
+    /// The key that messages to other authorities are signed with.
+    pub(super) fn messages(&self) -> SigningKey {
+        SigningKey::from_seed(derive(&self.fixed, "gcs bluetrace message key v1"))
+    }
+
+    /// The key of the PseudoIDs for one authority.
+    pub(super) fn pseudo_id(&self, asking: &Hai) -> PseudoIdKey {
+        let label = format!("gcs bluetrace pseudo id key v1 {asking}");
+        PseudoIdKey::new(derive(&self.fixed, &label))
     }
 
     /// What the log knows these keys by.

@@ -8,13 +8,20 @@
 //! | [`Authority`] | sends passwords, checks them, makes upload tokens, within limits |
 //! | [`UploadJudge`] | judges an upload while it comes |
 //! | [`encounters()`] | whom a case met, for tracers |
+//! | [`messages`] | what is exchanged with other authorities |
+//! | [`Courier`] | brings messages to other authorities, and their answers into the log |
 //! | [`keeper`] | erases what is over, and destroys old day keys |
 
+mod courier;
+mod deliveries;
 mod encounters;
+mod foreign;
 pub mod keeper;
 mod key_file;
 mod keys;
 mod limits;
+mod log_events;
+pub mod messages;
 mod password;
 mod sender;
 mod upload;
@@ -26,12 +33,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gcs_core::identifiers::bluetrace::{
     Hai, HandshakePin, UploadToken, UserId, element, window_of, windows_of,
 };
-use gcs_core::{DAY_SECONDS, Date};
+use gcs_core::{DAY_SECONDS, Date, SigningKey};
 
-pub use self::encounters::{Encounter, encounters, to_csv};
+pub use self::courier::{Courier, Item, queue};
+pub use self::deliveries::{Deliveries, Delivery};
+pub use self::encounters::{Encounter, encounters, foreign_encounters, to_csv};
+pub use self::foreign::{ForeignMeetings, Wanted};
 pub use self::key_file::KeysError;
 pub use self::keys::Keys;
 use self::limits::Limit;
+pub use self::log_events::read_events;
 pub use self::password::PASSWORD_SECONDS;
 use self::password::{Challenge, Nonce, Passwords};
 pub use self::sender::{Sender, SenderSetting};
@@ -53,6 +64,11 @@ pub struct Authority {
     passwords: Passwords,
     sender: Arc<dyn Sender>,
     limits: Mutex<Limits>,
+    messages: SigningKey,
+    /// How it stands with the delivery to each authority.
+    pub deliveries: Deliveries,
+    /// Held by whoever computes the PseudoIDs of all users: that takes a core for seconds.
+    pub search: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl fmt::Debug for Authority {
@@ -78,6 +94,8 @@ struct Limits {
     all_wrong: Limit<()>,
     /// Wrong upload codes in an hour, by user.
     codes: Limit<u32>,
+    /// Messages in a minute, by the authority that has signed them.
+    messages: Limit<Hai>,
 }
 
 impl Default for Limits {
@@ -91,6 +109,7 @@ impl Default for Limits {
             wrong: Limit::new(10, DAY_SECONDS, 1 << 20),
             all_wrong: Limit::new(600, 60, 1),
             codes: Limit::new(5, 3600, 1 << 20),
+            messages: Limit::new(600, 60, 1 << 10),
         }
     }
 }
@@ -112,9 +131,12 @@ impl Authority {
             hai,
             identity: keys.identity(&hai),
             passwords: Passwords(keys.password()),
+            messages: keys.messages(),
             keys,
             sender: sender.sender(),
             limits: Mutex::default(),
+            deliveries: Deliveries::default(),
+            search: Arc::default(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What a phone uploads, judged as it comes: what is kept of a file is far less than the file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use gcs_core::identifiers::bluetrace::{
     Hai, KeyRing, TempIdContent, UploadError, UploadPart, UploadReader, UploadRecord, UserId,
@@ -25,6 +25,9 @@ const MAX_FOREIGN_MSG: usize = 512;
 /// Most bytes that are kept of an upload for other authorities. What is beyond is counted alone.
 const MAX_FOREIGN_BYTES: usize = 4 << 20;
 
+/// Most other authorities of which records are kept: their number is what an upload takes in memory.
+const MAX_FOREIGN_AUTHORITIES: usize = 64;
+
 /// Days before today of which meetings are kept, with one for the clocks of phones.
 const KEPT_DAYS: u64 = 22;
 
@@ -42,6 +45,8 @@ pub struct UploadJudge {
     heard: Vec<Heard>,
     foreign: Vec<ForeignSighting>,
     foreign_bytes: usize,
+    /// The other authorities whose records are kept.
+    authorities: BTreeSet<String>,
 }
 
 /// A user who was heard.
@@ -70,6 +75,7 @@ impl UploadJudge {
             heard: Vec::new(),
             foreign: Vec::new(),
             foreign_bytes: 0,
+            authorities: BTreeSet::new(),
         }
     }
 
@@ -184,6 +190,12 @@ impl UploadJudge {
         let foreign = ForeignSighting { hai, msg, time, rssi };
         if self.foreign_bytes + foreign.size() > MAX_FOREIGN_BYTES {
             return;
+        }
+        if !self.authorities.contains(&foreign.hai) {
+            if self.authorities.len() >= MAX_FOREIGN_AUTHORITIES {
+                return;
+            }
+            self.authorities.insert(foreign.hai.clone());
         }
         self.foreign_bytes += foreign.size();
         self.foreign.push(foreign);

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use gcs_core::identifiers::bluetrace::Hai;
 use serde_json::json;
 
 use super::CommandResult;
@@ -20,6 +21,90 @@ pub(super) enum TracerCommand {
     /// Tracer: show whom a case has met; the look is written to the log
     #[command(after_help = "Example:\n  gcs-server tracer encounters 1234 --csv --output case.csv")]
     Encounters(Encounters),
+    /// Tracer: have another authority call contacts of a case
+    #[command(
+        after_help = "Example:\n  gcs-server tracer follow-up 1234 NZ_MOH GWZ92PM27AAwFsqbJz3G2Q"
+    )]
+    FollowUp(FollowUp),
+    /// Tracer: list what other authorities ask to be called
+    FollowUps(Private),
+    /// Tracer: show whom to call for another authority; the look is written to the log
+    Contacts(Contacts),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct FollowUp {
+    /// Number of the case, as `tracer cases` shows it
+    case: u64,
+    /// HAI of the authority whose users they are
+    authority: String,
+    /// PseudoIDs of the contacts, as `tracer encounters` shows them
+    #[arg(required = true, value_name = "PSEUDO_ID", allow_hyphen_values = true)]
+    pseudo_ids: Vec<String>,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Contacts {
+    /// Number of the follow-up, as `tracer follow-ups` shows it
+    follow_up: u64,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    server: Private,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuthorityCommand {
+    /// Show the key of this authority, the other authorities, and what waits for them
+    List(Private),
+    /// Add another authority, or change its URL or key
+    #[command(
+        after_help = "Example:\n  gcs-server authority set NZ_MOH https://bluetrace.example \
+        8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
+    )]
+    Set {
+        /// HAI of the authority
+        hai: String,
+        /// URL of its server, without a slash at the end
+        authority_url: String,
+        /// Its key: 64 hexadecimal digits, from its operator
+        key: String,
+        #[command(flatten)]
+        server: Private,
+    },
+    /// Remove another authority
+    Remove {
+        /// HAI of the authority
+        hai: String,
+        #[command(flatten)]
+        server: Private,
+    },
+}
+
+const AUTHORITIES: &str = "/bluetrace/v1/admin/authorities";
+
+pub(super) fn authority(command: AuthorityCommand) -> CommandResult {
+    let shows = "`gcs-server authority list` shows it.";
+    match command {
+        AuthorityCommand::List(server) => server.connect()?.show(&Ask::get(AUTHORITIES)),
+        AuthorityCommand::Set { hai, authority_url, key, server } => {
+            let body = json!({ "url": authority_url, "key": key });
+            let set = Ask::put(of_authority(&hai)?).with(&body);
+            server.connect()?.act(&set, &format!("The authority is set; {shows}"))
+        }
+        AuthorityCommand::Remove { hai, server } => {
+            let remove = Ask::delete(of_authority(&hai)?);
+            server.connect()?.act(&remove, &format!("The authority is removed; {shows}"))
+        }
+    }
+}
+
+/// The path of an authority.
+fn of_authority(hai: &str) -> Result<String, super::Error> {
+    let hai: Hai = hai.parse()?;
+    Ok(format!("{AUTHORITIES}/{hai}"))
 }
 
 #[derive(Args, Debug)]
@@ -62,6 +147,20 @@ pub(super) fn tracer(command: TracerCommand) -> CommandResult {
             server.connect()?.show(&Ask::get("/bluetrace/v1/tracer/cases"))
         }
         TracerCommand::Encounters(encounters) => show_encounters(&encounters),
+        TracerCommand::FollowUp(FollowUp { case, authority, pseudo_ids, server }) => {
+            let body = json!({ "authority": authority, "pseudo_ids": pseudo_ids });
+            let make = Ask::post(format!("/bluetrace/v1/tracer/cases/{case}/follow-ups"));
+            let done = "It is in the log, and sent as soon as the authority can be reached.";
+            server.connect()?.act(&make.with(&body), done)
+        }
+        TracerCommand::FollowUps(server) => {
+            server.connect()?.show(&Ask::get("/bluetrace/v1/tracer/follow-ups"))
+        }
+        TracerCommand::Contacts(Contacts { follow_up, output, server }) => {
+            let path = format!("/bluetrace/v1/tracer/follow-ups/{follow_up}/contacts");
+            let text = server.connect()?.ask_text(&Ask::post(path))?;
+            output.write(Readers::Owner, &format!("{text}\n"))
+        }
     }
 }
 

@@ -237,6 +237,10 @@ impl Ask {
         Ask { method: Method::PUT, ..Ask::get(path) }
     }
 
+    pub(super) fn delete(path: impl Into<String>) -> Ask {
+        Ask { method: Method::DELETE, ..Ask::get(path) }
+    }
+
     pub(super) fn with(self, body: &Value) -> Ask {
         Ask { body: body.to_string(), ..self }
     }

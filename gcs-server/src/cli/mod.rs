@@ -102,6 +102,9 @@ enum Command {
     /// Anyone: find a typing mistake in a code, without a server
     TestCode(codes::TestCode),
 
+    /// Operator: the other health authorities of BlueTrace, and what waits for them
+    #[command(subcommand)]
+    Authority(bluetrace::AuthorityCommand),
     /// BlueTrace: who traces contacts, and whom cases have met
     #[command(subcommand)]
     Tracer(bluetrace::TracerCommand),
@@ -195,6 +198,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Codes(command) => codes::run(command),
         Command::PrintCodes(codes) => codes::print_offline(&codes),
         Command::TestCode(code) => codes::test(&code),
+        Command::Authority(command) => bluetrace::authority(command),
         Command::Tracer(command) => bluetrace::tracer(command),
         Command::ShortCode(short) => bluetrace::short_code(&short),
         Command::Element(element) => report::element(&element),

@@ -76,18 +76,25 @@ pub(super) struct Allow {
     /// Do it even if dates are dropped, for good, because they have expired by the clock
     #[arg(long)]
     drop_dates: bool,
+    /// Do it even if users of BlueTrace who have withdrawn are registered again
+    #[arg(long)]
+    users_return: bool,
 }
 
 impl From<Allow> for Recovery {
-    fn from(Allow { void_codes, drop_dates }: Allow) -> Recovery {
-        Recovery { void_codes, drop_dates }
+    fn from(Allow { void_codes, drop_dates, users_return }: Allow) -> Recovery {
+        Recovery { void_codes, drop_dates, users_return }
     }
 }
 
 impl Allow {
     /// The flags that were given, to be said again.
     pub(super) fn flags(self) -> String {
-        let flags = [(self.void_codes, " --void-codes"), (self.drop_dates, " --drop-dates")];
+        let flags = [
+            (self.void_codes, " --void-codes"),
+            (self.drop_dates, " --drop-dates"),
+            (self.users_return, " --users-return"),
+        ];
         flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect()
     }
 }

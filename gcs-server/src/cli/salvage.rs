@@ -9,12 +9,14 @@ use super::{CommandResult, Error};
 use crate::app::config::Config;
 use crate::app::{DamagedEvent, Salvage, publishing};
 use crate::domain::events::{
-    BackendTokenSet, BlueTraceBegun, BlueTracePurge, ClockResumed, CodeBound, CodeRevoked,
-    Correction, Deployment, FirstPolicySet, FirstSeriesStarted, KeyListSet, KeyRenewed,
-    LogRecovered, OperatorTokenSet, PolicySet, PresentRangeClosed, ProviderAdded,
-    ProviderKeyRaised, ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed, RangeOpened,
-    ReportAccepted, SecondPolicySet, SeriesStarted, ThirdPolicySet, TickMade, TracerTokenSet,
-    UploadAccepted, UploadUndone, UserRegistered, UserTokenSet, UserWithdrawn,
+    AuthorityRemoved, AuthoritySet, BackendTokenSet, BatchAnswered, BatchJudged, BlueTraceBegun,
+    BlueTracePurge, ClockResumed, CodeBound, CodeRevoked, Correction, Deployment, FirstPolicySet,
+    FirstSeriesStarted, FollowUpDelivered, FollowUpMade, FollowUpReceived, KeyListSet, KeyRenewed,
+    LogRecovered, MessageWithdrawn, MessagesWithdrawn, OperatorTokenSet, PolicySet,
+    PresentRangeClosed, ProviderAdded, ProviderKeyRaised, ProviderStatusSet, ProviderTokenSet,
+    Purge, RangeClosed, RangeOpened, ReportAccepted, SecondPolicySet, SeriesStarted,
+    ThirdPolicySet, TickMade, TracerTokenSet, UploadAccepted, UploadUndone, UserRegistered,
+    UserTokenSet, UserWithdrawn, WithdrawalDelivered,
 };
 use crate::domain::judge::{self, Decision, LostBody, RequestContext};
 use crate::time::utc;
@@ -188,7 +190,7 @@ fn words(kind: u16) -> (&'static str, &'static str) {
         ),
         UserWithdrawn::KIND => (
             "a user who has withdrawn",
-            "the user is registered again: whoever withdrew has to do it again",
+            "with --users-return, the user is registered again: whoever withdrew has to do it again",
         ),
         CodeBound::KIND | UploadAccepted::KIND => (
             "a code or an upload of BlueTrace",
@@ -200,6 +202,32 @@ fn words(kind: u16) -> (&'static str, &'static str) {
             "the tracers' token is void: give them another one with `gcs-server tracer token`",
         ),
         BlueTracePurge::KIND => ("a purge of BlueTrace", VOID),
+        AuthoritySet::KIND | AuthorityRemoved::KIND => (
+            "a change to the table of other authorities",
+            "all of them are removed, since any of them may have been: enter each again with `gcs-server authority set`",
+        ),
+        BatchAnswered::KIND | FollowUpDelivered::KIND | WithdrawalDelivered::KIND => {
+            ("an answer of another authority", "nothing is lost: it is asked again")
+        }
+        BatchJudged::KIND => {
+            ("verdicts for another authority", "if it asks for them again, it gets those of now")
+        }
+        MessagesWithdrawn::KIND => (
+            "what another authority should forget",
+            "it may not be told: tell its operator that the upload was undone",
+        ),
+        MessageWithdrawn::KIND => (
+            "what another authority has withdrawn",
+            "it counts again until it expires: ask the operators of the others what they have withdrawn",
+        ),
+        FollowUpMade::KIND => (
+            "contacts for another authority",
+            "it may not have been told of them: ask for them again",
+        ),
+        FollowUpReceived::KIND => (
+            "contacts of another authority",
+            "nobody here can call them: have the other authority ask for them again",
+        ),
         _ => ("an event", "what it did is lost"),
     }
 }

@@ -12,9 +12,11 @@ use strum::IntoStaticStr;
 use thiserror::Error;
 
 pub use self::bluetrace::{
-    BlueTraceBegun, BlueTracePurge, CaseSeen, CodeBound, DayKeysAdvanced, ForeignSighting,
-    ShortCodeMade, Sighting, TracerTokenSet, UploadAccepted, UploadUndone, UserRegistered,
-    UserTokenSet, UserWithdrawn, VerdictCounts,
+    AuthorityRemoved, AuthoritySet, BatchAnswered, BatchJudged, BlueTraceBegun, BlueTracePurge,
+    CaseSeen, CodeBound, DayKeysAdvanced, FollowUpDelivered, FollowUpMade, FollowUpReceived,
+    FollowUpSeen, ForeignContact, ForeignSighting, ForeignVerdict, MessageNumber, MessageWithdrawn,
+    MessagesWithdrawn, ShortCodeMade, Sighting, TracerTokenSet, UploadAccepted, UploadUndone,
+    UserRegistered, UserTokenSet, UserWithdrawn, VerdictCounts, WithdrawalDelivered,
 };
 pub use gcs_core::live::Act;
 use gcs_core::report::{Item, ItemProblem};
@@ -165,10 +167,32 @@ events! {
     37 DayKeysAdvanced;
     /// Bodies of BlueTrace's events that were erased.
     38 BlueTracePurge;
+    /// Another health authority, with which messages are exchanged.
+    39 AuthoritySet;
     /// New settings, as they were before `seeds`.
     40 ThirdPolicySet;
     /// New settings.
     41 PolicySet;
+    /// A health authority with which no messages are exchanged any more.
+    42 AuthorityRemoved;
+    /// Verdicts of another authority.
+    43 BatchAnswered;
+    /// Batches and follow-ups of ours that count no more.
+    44 MessagesWithdrawn;
+    /// Another authority knows that a batch or follow-up of ours counts no more.
+    45 WithdrawalDelivered;
+    /// Our verdicts on a batch of another authority.
+    46 BatchJudged;
+    /// A batch or follow-up of another authority that counts no more.
+    47 MessageWithdrawn;
+    /// Contacts for another authority to call.
+    48 FollowUpMade;
+    /// Another authority has a follow-up of ours.
+    49 FollowUpDelivered;
+    /// Contacts for our tracers to call.
+    50 FollowUpReceived;
+    /// A tracer has looked at whom to call for another authority.
+    51 FollowUpSeen;
 }
 
 impl Event {
@@ -192,6 +216,10 @@ pub fn is_erasable(kind: u16) -> bool {
             | ShortCodeMade::KIND
             | CodeBound::KIND
             | UploadAccepted::KIND
+            | BatchAnswered::KIND
+            | BatchJudged::KIND
+            | FollowUpMade::KIND
+            | FollowUpReceived::KIND
     )
 }
 
@@ -639,7 +667,7 @@ mod tests {
             round_trip(&of_spool(Verdict::Refused(refusal)), &golden);
         }
         let names = Event::KINDS.iter().map(|kind| Event::name_of(*kind));
-        assert!(names.clone().all(|name| name.is_some()) && names.count() == 40);
+        assert!(names.clone().all(|name| name.is_some()) && names.count() == 52);
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }
 }

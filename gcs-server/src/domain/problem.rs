@@ -180,6 +180,33 @@ pub enum Problem {
     TooManyShortCodes { max: usize, got: usize },
     #[error("there is no case with this number, or nothing was uploaded for it")]
     CaseUnknown,
+    #[error("the message is of no authority that is known here; its operator has to be told first")]
+    SenderUnknown,
+    /// One answer, whatever is wrong.
+    #[error(
+        "the message is not signed with the key of the authority that `bluetrace-authority` names, for this path"
+    )]
+    SignatureInvalid,
+    #[error("{message}")]
+    MessageInvalid { message: String },
+    #[error("the message is for another authority")]
+    WrongRecipient,
+    #[error("the message has expired")]
+    MessageExpired,
+    #[error("another message with this number has come before")]
+    MessageChanged,
+    #[error("the message was withdrawn")]
+    MessageWithdrawn,
+    #[error("there is no such authority; `gcs-server authority list` shows those that are known")]
+    AuthorityUnknown,
+    #[error("{what}")]
+    AuthorityInvalid { what: &'static str },
+    #[error("there are at most {max} other authorities")]
+    TooManyAuthorities { max: usize },
+    #[error("there is no follow-up with this number, or it has expired")]
+    FollowUpUnknown,
+    #[error("the case has not met {pseudo_id} of this authority, or that is not known yet")]
+    PseudoIdUnknown { pseudo_id: String },
     #[error("BlueTrace does not work at the moment; the authority knows why")]
     BluetraceKeys,
     #[error("not everything works: {}", .reasons.join("; "))]

@@ -21,7 +21,7 @@ use super::public::publish;
 use super::public::signed::{KeyListPayload, ManifestPayload};
 use super::{Listener, etag};
 
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     (
         "files",
         "The files that phones fetch. Every file is signed or named by its hash, so any cache may \
@@ -41,6 +41,11 @@ const TAGS: [(&str, &str); 8] = [
     (
         "opentrace",
         "What OpenTrace's apps call, on the public listener. The answers are those of Firebase's callable functions.",
+    ),
+    (
+        "federation",
+        "What servers of other health authorities send, on the public listener. Bodies and answers are signed: \
+         gcs-server/BLUETRACE.md, section Other authorities.",
     ),
     ("tracers", "What tracers do with their token: see whom cases of BlueTrace have met."),
     ("operations", "For programs that watch the server, and exact match for backends."),
@@ -86,7 +91,7 @@ fn described(listener: Listener) -> OpenApi {
     let mut document = of(listener);
     for (path, item) in &mut document.paths.paths {
         item.servers = Some(vec![ServerBuilder::new().url(url).description(Some(text)).build()]);
-        let operations = [&mut item.get, &mut item.put, &mut item.post];
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             add_role(path, operation);
             // What is sent as to another server is answered as that one answers.

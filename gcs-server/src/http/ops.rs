@@ -11,6 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::Answer;
 use super::auth::{Backend, Reader};
 use super::body::Raw;
+use crate::bluetrace;
 use crate::domain::problem::Problem;
 use crate::domain::state::bluetrace::BlueTrace;
 use crate::service::Service;
@@ -161,7 +162,9 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
         ("tick_logged", "Last tick in the log", logged.into()),
     ];
     let is_on = service.bluetrace.is_some();
-    let of_bluetrace = state.bluetrace.iter().filter(|_| is_on).flat_map(|of| bluetrace_gauges(of));
+    let now = service.clock.now();
+    let of_bluetrace =
+        state.bluetrace.iter().filter(|_| is_on).flat_map(|of| bluetrace_gauges(of, now));
     let of_files: [(&str, &str, u64); 3] = [
         (
             "files_wrong",
@@ -190,8 +193,17 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
 }
 
 /// Gauges of BlueTrace: name, help, value.
-fn bluetrace_gauges(bluetrace: &BlueTrace) -> [(&'static str, &'static str, u64); 3] {
+fn bluetrace_gauges(bluetrace: &BlueTrace, now: u64) -> [(&'static str, &'static str, u64); 5] {
+    let waiting = bluetrace::queue(&bluetrace.federation, now);
+    let messages = waiting.values().map(|(_, items)| items.len() as u64).sum();
+    let since = waiting.values().map(|(since, _)| *since).min().unwrap_or(0);
     [
+        ("bluetrace_messages_waiting", "Messages that wait for other authorities", messages),
+        (
+            "bluetrace_messages_waiting_since_timestamp_seconds",
+            "Unix time since which the oldest message waits for another authority, 0 if none waits",
+            since,
+        ),
         ("bluetrace_users", "Users who are registered", bluetrace.users.len() as u64),
         (
             "bluetrace_cases",

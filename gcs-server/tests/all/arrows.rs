@@ -19,7 +19,7 @@ const LAYERS: &[Layer] = &[
     ("request_log", &[]),
     ("secret", &[]),
     ("node", &["domain", "store", "clock", "random"]),
-    ("bluetrace", &["domain", "node", "new_file", "random", "time"]),
+    ("bluetrace", &["domain", "store", "node", "clock", "new_file", "random", "time"]),
     ("publishing", &["domain", "node", "new_file", "hashed_file"]),
     ("spool", &["domain", "node", "new_file", "random", "metrics"]),
     (

@@ -13,7 +13,7 @@ use gcs_server::app::{StartError, catch_up};
 use gcs_server::domain::chain::{EventHeader, HEADER_LEN, LogError, RULES};
 use gcs_server::domain::events;
 use gcs_server::domain::events::Event;
-use gcs_server::domain::events::{Act, CodeId, ProviderStatus};
+use gcs_server::domain::events::{Act, CodeId, ForeignVerdict, ProviderStatus};
 use gcs_server::domain::policy::{FirstPolicy, SecondPolicy};
 use gcs_server::domain::state::LAYOUT;
 use gcs_server::node::{ReplayError, Replayed, Survey, TickPosition, replay};
@@ -347,8 +347,15 @@ fn every_kind() -> Vec<Event> {
         pieces: 1,
         counts,
         sightings: vec![sighting],
-        foreign: vec![foreign],
+        foreign: vec![foreign.clone()],
     };
+    let of_another = events::ForeignSighting { hai: "AU_DTA".into(), ..foreign.clone() };
+    let authority = |hai: &str| {
+        let url = "https://bluetrace.example".to_owned();
+        events::AuthoritySet { hai: hai.into(), url, key: [29; 32] }
+    };
+    let verdict = ForeignVerdict::Valid([30; 16]);
+    let contacts = || vec![events::ForeignContact { pseudo_id: [30; 16], day: 20_458 }];
     vec![
         events::Deployment { id: [6; 16], root: [7; 32], master_check: [8; 32] }.into(),
         events::FirstPolicySet { policy: first_policy }.into(),
@@ -390,13 +397,47 @@ fn every_kind() -> Vec<Event> {
         events::UserTokenSet { user: 0, token: [18; 32] }.into(),
         events::ShortCodeMade { user: 0, code: bound, expires }.into(),
         events::CodeBound { user: 0, code: bound }.into(),
-        piece.into(),
+        piece.clone().into(),
         events::TracerTokenSet { token: [19; 32] }.into(),
         events::CaseSeen { case: 38 }.into(),
         events::UploadUndone { case: 38 }.into(),
         events::UserWithdrawn { user: 1 }.into(),
         events::DayKeysAdvanced { date: date(40) }.into(),
         events::BlueTracePurge { events: vec![35, 37, 39], used: vec![] }.into(),
+        // From here on with other authorities.
+        authority("NZ_MOH").into(),
+        authority("AU_DTA").into(),
+        events::CodeBound { user: 0, code: CodeId { serial: 70_004, ..code } }.into(),
+        events::UploadAccepted { case: 48, foreign: vec![foreign, of_another], ..piece }.into(),
+        events::BatchAnswered { piece: 49, hai: "NZ_MOH".into(), verdicts: vec![verdict] }.into(),
+        events::FollowUpMade { case: 48, hai: "NZ_MOH".into(), id: [21; 16], contacts: contacts() }
+            .into(),
+        events::FollowUpDelivered { case: 48, follow_up: 51 }.into(),
+        events::BatchJudged {
+            hai: "AU_DTA".into(),
+            id: [22; 16],
+            digest: [23; 32],
+            expires,
+            verdicts: vec![verdict, ForeignVerdict::ExpiredId, ForeignVerdict::FailedDecryption],
+        }
+        .into(),
+        events::FollowUpReceived {
+            hai: "AU_DTA".into(),
+            id: [24; 16],
+            digest: [25; 32],
+            expires,
+            contacts: contacts(),
+        }
+        .into(),
+        events::FollowUpSeen { follow_up: 54 }.into(),
+        events::MessageWithdrawn { hai: "AU_DTA".into(), id: [26; 16], expires }.into(),
+        events::MessagesWithdrawn {
+            messages: vec![("NZ_MOH".into(), [27; 16]), ("NZ_MOH".into(), [28; 16])],
+        }
+        .into(),
+        events::WithdrawalDelivered { hai: "NZ_MOH".into(), id: [27; 16] }.into(),
+        events::AuthorityRemoved { hai: "AU_DTA".into() }.into(),
+        events::BlueTracePurge { events: vec![48, 49, 50, 51, 53, 54], used: vec![] }.into(),
         events::LogMoved { to: "another place".into() }.into(),
     ]
 }
@@ -460,33 +501,37 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
         Ok(())
     });
     let replayed = replayed.unwrap();
-    // Of events before there were those of BlueTrace, and of all.
+    let mut erased = vec![14, 35, 37, 39, 48, 49, 50, 51, 53, 54];
+    // Of events before there were those of BlueTrace, before those with other authorities, and of all.
     assert_eq!(
-        (LAYOUT, digests[31].as_str(), digests[44].as_str()),
+        (LAYOUT, [31, 44, 59].map(|event: usize| digests[event].as_str())),
         (
             3,
-            "6c9f72835752c14f65660c09af6fc43350ad47e8859d316fe75e94b7af2ba4da",
-            "9bb7169ed7d4cc2748f04a4e24acb93b17a0904a28993ec455b977732c2f281c"
+            [
+                "d3c5b78c86cdc93a7910a945b8512443429b7a91d576689fd6ddd94d4b4fac9f",
+                "9b6e23daf0c8451862c18170735ed6b72dbc056dfd57abf0b9aa08fdc86e6699",
+                "d6d96773951d07545a80e757a43a4baa8259dbb9e795bb9458b1594b7e6c07df",
+            ]
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \
-         so that no checkpoint of before is used, and put both here"
+         so that no checkpoint of before is used, and put them here"
     );
-    assert_eq!((replayed.state.position, replayed.unerased), (45, vec![14, 35, 37, 39]));
+    assert_eq!((replayed.state.position, replayed.unerased), (60, erased.clone()));
     let digest = replayed.state.digest();
-    for erased in [35, 37, 39] {
+    for erased in erased.split_off(1).into_iter().map(|position| position as usize) {
         batch.events[erased - 1].body = None;
     }
     let replayed = replay(&mut Tampered(vec![batch.clone()]), None, |_, _| Ok(())).unwrap();
     assert_eq!((replayed.state.digest(), replayed.unerased), (digest, vec![14]));
     batch.events[13].body = None;
     let replayed = replay(&mut Tampered(vec![batch]), None, |_, _| Ok(())).unwrap();
-    assert_eq!((replayed.state.position, replayed.unerased), (45, vec![]));
+    assert_eq!((replayed.state.position, replayed.unerased), (60, vec![]));
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_an_event_or_say_why_not(
-        kind in 0..30u16,
+        kind in 0..60u16,
         bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         if let Ok(event) = Event::decode(kind, &bytes) {

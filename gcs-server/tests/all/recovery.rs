@@ -90,7 +90,7 @@ impl World {
     /// The backup, put back when this log is lost.
     fn lost(&self, mut backup: World, void_codes: bool) -> World {
         backup.ledger.now = self.ledger.now + 1;
-        let allow = Recovery { void_codes, drop_dates: false };
+        let allow = Recovery { void_codes, ..Recovery::default() };
         let recover = |state: &_, _: &_, context| judge::recover(state, context, 0, allow);
         backup.ledger.act(recover).unwrap();
         backup

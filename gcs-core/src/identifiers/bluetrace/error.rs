@@ -23,6 +23,16 @@ pub struct HaiError {
     pub length: usize,
 }
 
+/// A text that is not a PseudoID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "a PseudoID is 22 characters of base64url without padding, got {length} bytes of something else"
+)]
+pub struct PseudoIdError {
+    /// Length of the text in bytes.
+    pub length: usize,
+}
+
 /// A text that is not a TempID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -42,6 +42,7 @@
 //! | [`UploadReader`] | reads an upload file piece by piece |
 //! | [`UploadToken`] | what allows a phone to upload |
 //! | [`HandshakePin`], [`PseudoId`] | what a user verifies a caller by, and what other authorities know a user by |
+//! | `RecordBatch`, `BatchAnswer`, `Withdrawal`, `FollowUp`, `Receipt` | signed messages between authorities, with the feature `protocol` |
 //! | [`TempIdKey`], [`TokenKey`], [`PinKey`], [`PseudoIdKey`] | a key for each purpose |
 //!
 //! Source: the behaviour of OpenTrace's apps and cloud functions (2020). Minting without storage, the element and the PseudoID's formula are this
@@ -49,6 +50,8 @@
 
 mod cipher;
 mod error;
+#[cfg(feature = "protocol")]
+mod federation;
 mod key_ring;
 mod keys;
 mod packet;
@@ -63,7 +66,14 @@ mod user;
 mod vectors;
 
 pub use self::error::{
-    HaiError, NoDayKey, PacketError, RecordError, TempIdError, TokenError, UploadError, UserIdError,
+    HaiError, NoDayKey, PacketError, PseudoIdError, RecordError, TempIdError, TokenError,
+    UploadError, UserIdError,
+};
+#[cfg(feature = "protocol")]
+pub use self::federation::{
+    BatchAnswer, Contact, FederationError, FollowUp, ForeignRecord, MAX_BATCH_RECORDS,
+    MAX_CONTACTS, MAX_MESSAGE_BYTES, MAX_RECORD_BYTES, Message, MessageHead, MessageId,
+    MessageIdError, Receipt, RecordBatch, RecordVerdict, SignedMessage, Withdrawal,
 };
 pub use self::key_ring::{
     BATCH_LEN, Batch, KEPT_DAYS, KeyRing, MAX_EXTENT_DAYS, MintedTempId, REFRESH_SECONDS, Verdict,

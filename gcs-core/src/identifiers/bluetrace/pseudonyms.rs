@@ -1,9 +1,11 @@
 //! What follows from a UserID under a key of the authority.
 
 use core::fmt;
+use core::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
 
+use super::error::PseudoIdError;
 use super::keys::{PinKey, PseudoIdKey};
 use super::user::UserId;
 use crate::identifiers::secret::{Secret, hmac};
@@ -43,7 +45,7 @@ impl HandshakePin {
 }
 
 /// What another authority knows a user by: the first 16 bytes of
-/// HMAC-SHA256(key, "bt-pseudo/v1" ‖ UserID), shown as 22 characters of base64url.
+/// HMAC-SHA256(key, "bt-pseudo/v1" ‖ UserID), shown and parsed as 22 characters of base64url.
 ///
 /// Only whoever has the key can tell whose it is, by computing it for every user. With one key
 /// for each asking authority, two of them cannot join what they know.
@@ -71,6 +73,16 @@ impl fmt::Display for PseudoId {
     }
 }
 
+impl FromStr for PseudoId {
+    type Err = PseudoIdError;
+
+    fn from_str(text: &str) -> Result<PseudoId, PseudoIdError> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map(PseudoId).ok_or(PseudoIdError { length: text.len() })
+    }
+}
+
 impl fmt::Debug for PseudoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -83,6 +95,16 @@ mod tests {
     use alloc::collections::BTreeSet;
     use alloc::format;
     use alloc::string::ToString;
+
+    #[test]
+    fn a_pseudo_id_has_one_spelling() {
+        let id = PseudoId::of(&PseudoIdKey::new([7; 32]), &UserId([1; 21]));
+        let text = id.to_string();
+        assert_eq!(text.parse(), Ok(id));
+        for wrong in [&text[1..], &format!("{text}="), &format!("{}_", &text[..21]), ""] {
+            assert_eq!(wrong.parse::<PseudoId>(), Err(PseudoIdError { length: wrong.len() }));
+        }
+    }
 
     #[test]
     fn a_pin_is_stable_and_shows_nothing_of_the_user_id() {

@@ -175,3 +175,141 @@ pub struct BlueTracePurge {
     /// several users in one purge nothing says whose they were.
     pub used: Vec<CodeId>,
 }
+
+/// A health authority whose users ours may have met, or another URL or key of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthoritySet {
+    /// The authority's HAI.
+    pub hai: String,
+    /// The URL below which its paths are, without a slash at the end.
+    pub url: String,
+    /// The key that its messages are signed with.
+    pub key: [u8; 32],
+}
+
+/// A health authority with which no messages are exchanged any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityRemoved {
+    /// The authority's HAI.
+    pub hai: String,
+}
+
+/// What the authority of a TempID says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForeignVerdict {
+    /// A user was met, whom we know by this PseudoID.
+    Valid([u8; 16]),
+    /// The TempID is real, and was not valid then.
+    ExpiredId,
+    /// No key opens the TempID.
+    FailedDecryption,
+}
+
+/// Verdicts of another authority on the records of its users in a piece of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswered {
+    /// Position of the piece.
+    pub piece: u64,
+    /// The authority's HAI.
+    pub hai: String,
+    /// A verdict on each of these records, in their order.
+    pub verdicts: Vec<ForeignVerdict>,
+}
+
+/// Number of a batch or follow-up between authorities.
+pub type MessageNumber = [u8; 16];
+
+/// Batches and follow-ups of ours that count no more, because the upload is undone, or the user has withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagesWithdrawn {
+    /// Whom each was for, and its number.
+    pub messages: Vec<(String, MessageNumber)>,
+}
+
+/// Another authority knows that a batch or follow-up of ours counts no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawalDelivered {
+    /// The authority's HAI.
+    pub hai: String,
+    /// Number of the batch or follow-up.
+    pub id: MessageNumber,
+}
+
+/// A batch of another authority, and our verdicts on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchJudged {
+    /// The authority's HAI.
+    pub hai: String,
+    /// Number of the batch.
+    pub id: MessageNumber,
+    /// SHA-256 of its bytes. A copy is recognised by it.
+    pub digest: [u8; 32],
+    /// Unix time from which no copy of it is answered.
+    pub expires: u64,
+    /// A verdict on each record.
+    pub verdicts: Vec<ForeignVerdict>,
+}
+
+/// A batch or follow-up of another authority that counts no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageWithdrawn {
+    /// The authority's HAI.
+    pub hai: String,
+    /// Number of the batch or follow-up.
+    pub id: MessageNumber,
+    /// Unix time until which no copy of it is accepted.
+    pub expires: u64,
+}
+
+/// A user of another authority whom a tracer judged to be a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignContact {
+    /// What the asking authority knows the user by.
+    pub pseudo_id: [u8; 16],
+    /// Days from 1970-01-01 to the UTC date of the last meeting.
+    pub day: u32,
+}
+
+/// A tracer of ours has another authority call contacts of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUpMade {
+    /// The case.
+    pub case: u64,
+    /// The authority's HAI.
+    pub hai: String,
+    /// Number of the follow-up.
+    pub id: MessageNumber,
+    /// The contacts.
+    pub contacts: Vec<ForeignContact>,
+}
+
+/// Another authority has a follow-up of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUpDelivered {
+    /// The case.
+    pub case: u64,
+    /// Position of the follow-up.
+    pub follow_up: u64,
+}
+
+/// Another authority has our tracers call contacts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUpReceived {
+    /// The authority's HAI.
+    pub hai: String,
+    /// Number of the follow-up.
+    pub id: MessageNumber,
+    /// SHA-256 of its bytes.
+    pub digest: [u8; 32],
+    /// Unix time from which no copy of it is accepted, and it is erased.
+    pub expires: u64,
+    /// The contacts.
+    pub contacts: Vec<ForeignContact>,
+}
+
+/// A tracer has looked at whom to call for another authority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUpSeen {
+    /// Position of the follow-up.
+    pub follow_up: u64,
+}

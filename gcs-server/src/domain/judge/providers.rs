@@ -2,7 +2,7 @@
 
 use gcs_core::report::{Code, MAX_PROVIDER, ProviderKey};
 
-use super::bluetrace::retraction;
+use super::bluetrace::{retraction, withdrawal_of};
 use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
 use super::{Decision, Judgement, RequestContext};
@@ -262,8 +262,11 @@ fn undo_upload(state: &State, code: CodeId) -> Judgement<()> {
         Some((_, case)) if case.undone => Ok(Decision::nothing(())),
         Some((position, case)) => {
             let retraction = retraction(state, std::iter::once(case.code));
+            let of_others =
+                bluetrace.and_then(|bluetrace| withdrawal_of(bluetrace, position, case));
             let undone = UploadUndone { case: position }.into();
-            Ok(Decision { events: retraction.into_iter().chain([undone]).collect(), answer: () })
+            let events = retraction.into_iter().chain(of_others).chain([undone]).collect();
+            Ok(Decision { events, answer: () })
         }
         None => Err(Problem::CodeSpent),
     }

@@ -159,6 +159,8 @@ pub struct Recovery {
     pub void_codes: bool,
     /// Whether dates that have expired by the clock may be dropped with all their reports.
     pub drop_dates: bool,
+    /// Whether users of BlueTrace may be registered again whose withdrawal is lost.
+    pub users_return: bool,
 }
 
 /// Goes on with a log whose end was lost. `published` is the newest series that is known to have been
@@ -175,7 +177,7 @@ pub fn recover(
     state: &State,
     context: RequestContext,
     published: u32,
-    Recovery { void_codes, drop_dates }: Recovery,
+    Recovery { void_codes, drop_dates, .. }: Recovery,
 ) -> Judgement<LogRecovered> {
     let now = context.now;
     // Far from the end of what a number can hold.

@@ -9,10 +9,11 @@ use thiserror::Error;
 
 use super::{Decision, Recovery, RequestContext, recover};
 use crate::domain::events::{
-    BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost, CodeRevoked, Deployment, Event,
-    FirstPolicySet, KeyListSet, LogMoved, LogRecovered, OperatorTokenSet, PolicySet,
-    PresentRangeClosed, ProviderKeyRaised, ProviderStatus, ProviderStatusSet, ProviderTokenSet,
-    Purge, RangeClosed, SecondPolicySet, ThirdPolicySet, TracerTokenSet,
+    AuthorityRemoved, AuthoritySet, BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost,
+    CodeRevoked, Deployment, Event, FirstPolicySet, KeyListSet, LogMoved, LogRecovered,
+    OperatorTokenSet, PolicySet, PresentRangeClosed, ProviderKeyRaised, ProviderStatus,
+    ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed, SecondPolicySet, ThirdPolicySet,
+    TracerTokenSet, UserWithdrawn,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -84,6 +85,13 @@ pub enum Unsalvageable {
         .0.position, .0.name()
     )]
     VoidCodes(LostBody),
+    /// A user may be registered again who has withdrawn.
+    #[error(
+        "event {} ({}) is lost, and who has withdrawn with it is not known: that user is registered again. If there is \
+         no copy of the log, do it nevertheless with --users-return, and tell your users to withdraw again",
+        .0.position, .0.name()
+    )]
+    UsersReturn(LostBody),
     /// The log cannot be recovered.
     #[error("{0}")]
     Problem(#[from] Problem),
@@ -109,6 +117,10 @@ pub fn go_on_without(
     let voiding = lost.iter().find(|lost| lost.may_have_voided_codes());
     if let Some(lost) = voiding.filter(|_| !allow.void_codes) {
         return Err(Unsalvageable::VoidCodes(*lost));
+    }
+    let withdrawn = lost.iter().find(|lost| lost.kind == UserWithdrawn::KIND);
+    if let Some(lost) = withdrawn.filter(|_| !allow.users_return) {
+        return Err(Unsalvageable::UsersReturn(*lost));
     }
     // The event that began the series of the last tick may be lost.
     let series = state.last_tick.map_or(0, |last| last.version.series);
@@ -140,7 +152,7 @@ fn next_key_list(
     Ok(KeyListSet { signed: signed.to_json() }.into())
 }
 
-/// Tokens and providers that lost events may have made void.
+/// Tokens, providers and other authorities that lost events may have made void.
 fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
     let has = |kind: u16| lost.iter().any(|lost| lost.kind == kind);
     let mut events = Vec::new();
@@ -153,6 +165,11 @@ fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
     if has(TracerTokenSet::KIND) {
         events.push(TracerTokenSet { token: NO_TOKEN }.into());
     }
+    // One of them may have been removed, or have got another key.
+    if has(AuthoritySet::KIND) || has(AuthorityRemoved::KIND) {
+        let known = state.bluetrace.iter().flat_map(|known| known.federation.authorities.keys());
+        events.extend(known.map(|hai| AuthorityRemoved { hai: hai.clone() }.into()));
+    }
     for (number, provider) in &state.providers {
         if has(ProviderTokenSet::KIND) {
             events.push(ProviderTokenSet { provider: *number, token: NO_TOKEN }.into());
@@ -163,4 +180,56 @@ fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
         }
     }
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::events::{AuthoritySet, BlueTraceBegun, UserRegistered};
+    use crate::domain::keys::Secrets;
+    use crate::domain::state::State;
+    use gcs_core::live::FillerKey;
+
+    fn kinds(lost: &[u16], allow: Recovery) -> Result<Vec<u16>, Unsalvageable> {
+        let mut state = State::new(FillerKey::new([0; 32]));
+        let set = |hai: &str| AuthoritySet {
+            hai: hai.to_owned(),
+            url: "https://x.example".to_owned(),
+            key: [1; 32],
+        };
+        let begun = BlueTraceBegun { hai: "SG_OTC".to_owned(), keys: [0; 32] };
+        for (position, event) in
+            (1..).zip([Event::from(begun), set("NZ_MOH").into(), set("AU_DTA").into()])
+        {
+            state.apply_bluetrace(&event, position, 0).unwrap();
+        }
+        let keys = DeploymentKeys::new(Secrets::new([1; 32], [2; 32], [3; 32]));
+        let context = RequestContext { now: 1_770_000_000, leap: None, random: [0; 32] };
+        let lost: Vec<LostBody> =
+            lost.iter().map(|kind| LostBody { position: 9, kind: *kind }).collect();
+        let decision = go_on_without(&state, &keys, context, 1, &lost, allow)?;
+        Ok(decision.events.iter().map(Event::kind).collect())
+    }
+
+    #[test]
+    fn nobody_who_has_withdrawn_returns_silently() {
+        let lost = [UserRegistered::KIND, UserWithdrawn::KIND];
+        let refused = kinds(&lost, Recovery { void_codes: true, ..Recovery::default() });
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, Unsalvageable::UsersReturn(_)), "{refused}");
+        assert!(refused.to_string().contains("--users-return"), "{refused}");
+        let allow = Recovery { users_return: true, ..Recovery::default() };
+        assert_eq!(kinds(&lost, allow).unwrap(), [BodiesLost::KIND, LogRecovered::KIND]);
+        // The flag allows nothing else.
+        assert!(matches!(kinds(&[Purge::KIND], allow), Err(Unsalvageable::VoidCodes(_))));
+    }
+
+    #[test]
+    fn other_authorities_are_removed_if_one_of_them_may_have_been() {
+        for kind in [AuthoritySet::KIND, AuthorityRemoved::KIND] {
+            let events = kinds(&[kind], Recovery::default()).unwrap();
+            let removed = AuthorityRemoved::KIND;
+            assert_eq!(events, [BodiesLost::KIND, LogRecovered::KIND, removed, removed]);
+        }
+    }
 }

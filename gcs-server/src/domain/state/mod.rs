@@ -260,7 +260,18 @@ impl State {
             | Event::TracerTokenSet(_)
             | Event::CaseSeen(_)
             | Event::DayKeysAdvanced(_)
-            | Event::BlueTracePurge(_) => self.apply_bluetrace(event, position, time)?,
+            | Event::BlueTracePurge(_)
+            | Event::AuthoritySet(_)
+            | Event::AuthorityRemoved(_)
+            | Event::BatchAnswered(_)
+            | Event::MessagesWithdrawn(_)
+            | Event::WithdrawalDelivered(_)
+            | Event::BatchJudged(_)
+            | Event::MessageWithdrawn(_)
+            | Event::FollowUpMade(_)
+            | Event::FollowUpDelivered(_)
+            | Event::FollowUpReceived(_)
+            | Event::FollowUpSeen(_) => self.apply_bluetrace(event, position, time)?,
         }
         Ok(())
     }

@@ -5,11 +5,17 @@
 //! | public | `users` | `/bluetrace/v1/passwords`, `users`, `withdrawal`, `temp-ids`, `pin` |
 //! | public | `uploads` | `/bluetrace/v1/upload-tokens`, `uploads`, `publications` |
 //! | public | `callables` | `/bluetrace/callable`: what OpenTrace's apps call |
+//! | public | `federation` | `/bluetrace/v1/federation`: what other authorities send |
+//! | private | `authorities` | `/bluetrace/v1/admin/authorities` |
 //! | private | `codes` | `/bluetrace/v1/provider` |
 //! | private | `tracers` | `/bluetrace/v1/tracer`, `/bluetrace/v1/admin/tracer-token` |
+//! | private | `follow_ups` | `/bluetrace/v1/tracer/follow-ups`, and those of a case |
 
+mod authorities;
 mod callables;
 mod codes;
+mod federation;
+mod follow_ups;
 mod tracers;
 mod unwrap;
 mod uploads;
@@ -33,11 +39,14 @@ pub(super) fn public_routes(config: &mut ServiceConfig<'_>) {
     users::routes(config);
     uploads::routes(config);
     callables::routes(config);
+    federation::routes(config);
 }
 
 pub(super) fn private_routes(config: &mut ServiceConfig<'_>) {
     codes::routes(config);
     tracers::routes(config);
+    follow_ups::routes(config);
+    authorities::routes(config);
 }
 
 /// The authority, which must be the one that the log knows.

@@ -10,15 +10,16 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::uploads::UploadAnswer;
 use super::{Services, authority};
-use crate::bluetrace::{Encounter, encounters, to_csv};
-use crate::domain::events::{Event, Sighting};
+use crate::bluetrace::{
+    Encounter, ForeignMeetings, Wanted, encounters, foreign_encounters, to_csv,
+};
+use crate::domain::events::Sighting;
 use crate::domain::judge;
 use crate::domain::problem::Problem;
 use crate::domain::state::bluetrace::Upload;
 use crate::domain::token::Token;
 use crate::http::auth::{Caller, Operator, Tracer};
 use crate::http::{Answer, not_stored};
-use crate::service::Service;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_cases).service(see_encounters).service(new_tracer_token);
@@ -93,13 +94,17 @@ struct EncounterQuery {
 /// Whom a case has met.
 #[derive(Serialize, ToSchema)]
 struct EncounterList {
-    /// The encounters, by date and then number.
+    /// The encounters: with our users, by date and then number; then with those of other authorities.
     encounters: Vec<Encounter>,
+    /// Records of other authorities that have not answered yet.
+    waiting: u32,
+    /// Records of authorities that are not known here. They are kept, and sent if the operator enters the authority.
+    unknown_authority: u32,
 }
 
 /// See whom a case has met
 ///
-/// By person and date, with numbers. That you have looked is written to the log before you are answered. Who has
+/// By person and date, with numbers; users of other authorities with their PseudoIDs. That you have looked is written to the log before you are answered. Who has
 /// withdrawn is left out.
 #[utoipa::path(
     operation_id = "see_encounters",
@@ -120,16 +125,17 @@ async fn see_encounters(
 ) -> Answer {
     authority(&service)?;
     let upload = caller.act(&service, move |state, _| judge::see_case(state, *case)).await?;
-    let of = service.clone();
-    let sightings = web::block(move || sightings(&of, &upload)).await;
-    let sightings = sightings.map_err(|_| Problem::Internal)??;
-    let encounters = {
+    let (sightings, meetings) = read(&service, upload).await?;
+    let mut encounters = {
         let state = service.node.state();
         let bluetrace = state.bluetrace.as_ref().ok_or(Problem::CaseUnknown)?;
         encounters(&sightings, &bluetrace.users)
     };
+    encounters.extend(foreign_encounters(&meetings));
     if format == EncounterFormat::Json {
-        return Ok(not_stored(HttpResponse::Ok(), &EncounterList { encounters }));
+        let ForeignMeetings { waiting, unknown_authority, .. } = meetings;
+        let list = EncounterList { encounters, waiting, unknown_authority };
+        return Ok(not_stored(HttpResponse::Ok(), &list));
     }
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -137,32 +143,19 @@ async fn see_encounters(
         .body(to_csv(&encounters)))
 }
 
-/// Reads the sightings of an upload from the log. One that is erased meanwhile has none.
-fn sightings(service: &Service, upload: &Upload) -> Result<Vec<Sighting>, Problem> {
-    let mut sightings = Vec::new();
-    let mut wanted = upload.positions().peekable();
-    while let Some(from) = wanted.peek().copied() {
-        let page = service.log.page(from, 1).map_err(|error| {
-            tracing::error!(%error, "the log cannot be read");
-            Problem::StorageUnavailable
-        })?;
-        let batch = page.batches.first().ok_or(Problem::StorageUnavailable)?;
-        for (position, stored) in (batch.first..).zip(&batch.events) {
-            if wanted.next_if_eq(&position).is_none() {
-                continue;
-            }
-            let Some(body) = &stored.body else { continue };
-            match Event::decode(UPLOADED, &body.bytes) {
-                Ok(Event::UploadAccepted(piece)) => sightings.extend(piece.sightings),
-                _ => return Err(Problem::Internal),
-            }
-        }
-    }
-    Ok(sightings)
+/// Reads from the log whom a case met. What is erased meanwhile has nobody.
+pub(super) async fn read(
+    service: &Services,
+    upload: Upload,
+) -> Result<(Vec<Sighting>, ForeignMeetings), Problem> {
+    let wanted = {
+        let state = service.node.state();
+        let bluetrace = state.bluetrace.as_ref().ok_or(Problem::CaseUnknown)?;
+        Wanted::of(upload, &bluetrace.federation)
+    };
+    let log = service.log.clone();
+    web::block(move || wanted.read(&log)).await.map_err(|_| Problem::Internal)?
 }
-
-/// The kind of an upload's pieces.
-const UPLOADED: u16 = crate::domain::events::UploadAccepted::KIND;
 
 /// A new token.
 #[derive(Serialize, ToSchema)]

@@ -10,7 +10,7 @@ use crate::bluetrace::Authority;
 use crate::common::server::{Server, ask, bearer};
 
 /// Every path of the private listener that needs a token: method, path, role.
-const PROTECTED: [(&str, &str, &str); 24] = [
+const PROTECTED: [(&str, &str, &str); 30] = [
     ("POST", "/v1/exact", "backend"),
     ("POST", "/v1/provider/ranges", "provider"),
     ("GET", "/v1/provider/ranges", "provider"),
@@ -35,6 +35,12 @@ const PROTECTED: [(&str, &str, &str); 24] = [
     ("POST", "/bluetrace/v1/provider/short-codes", "provider"),
     ("GET", "/bluetrace/v1/tracer/cases", "tracer"),
     ("POST", "/bluetrace/v1/tracer/cases/1/encounters", "tracer"),
+    ("GET", "/bluetrace/v1/admin/authorities", "operator"),
+    ("PUT", "/bluetrace/v1/admin/authorities/NZ_MOH", "operator"),
+    ("DELETE", "/bluetrace/v1/admin/authorities/NZ_MOH", "operator"),
+    ("POST", "/bluetrace/v1/tracer/cases/1/follow-ups", "tracer"),
+    ("GET", "/bluetrace/v1/tracer/follow-ups", "tracer"),
+    ("POST", "/bluetrace/v1/tracer/follow-ups/1/contacts", "tracer"),
 ];
 
 #[test]

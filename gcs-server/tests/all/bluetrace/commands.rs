@@ -62,8 +62,34 @@ fn a_contact_is_traced_on_the_command_line() {
     assert_eq!(seen["encounters"][0]["number"], "+6591234568");
     let csv = run(&server, tracer, &["tracer", "encounters", &case, "--csv"]);
     let lines: Vec<&str> = csv.lines().collect();
-    assert!(lines[0].starts_with("number,date,") && lines[1].starts_with("+6591234568,"), "{csv}");
+    assert!(
+        lines[0].starts_with("number,authority,pseudo_id,date,")
+            && lines[1].starts_with("+6591234568,"),
+        "{csv}"
+    );
     assert_eq!(lines.len(), 2);
+    // Other authorities.
+    let authority =
+        |arguments: &[&str]| run(&server, &server.operator, &[&["authority"], arguments].concat());
+    let key = "07".repeat(32);
+    authority(&["set", "NZ_MOH", "https://bluetrace.example", &key]);
+    let list: Value = serde_json::from_str(&authority(&["list"])).unwrap();
+    assert_eq!(
+        (&list["hai"], &list["authorities"][0]["hai"]),
+        (&json!("SG_OTC"), &json!("NZ_MOH"))
+    );
+    let follow_ups = server.json(tracer, &["tracer", "follow-ups"]);
+    assert_eq!(follow_ups["follow_ups"], json!([]));
+    for (arguments, problem) in [
+        (&["follow-up", &case, "NZ_MOH", "GWZ92PM27AAwFsqbJz3G2Q"][..], "pseudo_id_unknown"),
+        (&["contacts", "1"], "follow_up_unknown"),
+    ] {
+        let refused = server.run(tracer, &[&["tracer"], arguments].concat());
+        assert!(text(&refused.stderr).contains(problem), "{}", text(&refused.stderr));
+    }
+    authority(&["remove", "NZ_MOH"]);
+    let wrong = server.run(&server.operator, &["authority", "remove", "nz/../x"]);
+    assert!(text(&wrong.stderr).contains("an HAI is"), "{}", text(&wrong.stderr));
     // Settings that do not go together.
     let alone = crate::common::process::alone;
     let refused = alone(folder.path(), &["serve", "--bluetrace", "SG_OTC"]);

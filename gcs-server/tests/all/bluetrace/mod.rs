@@ -1,6 +1,7 @@
 //! BlueTrace over HTTP, on the real server.
 
 mod commands;
+mod federation;
 mod nodes;
 mod off;
 mod publishing;
@@ -33,6 +34,19 @@ impl std::ops::Deref for Authority {
     }
 }
 
+/// An authority whose server does not run.
+pub struct Stopped {
+    pub home: Arc<Home>,
+    pub operator: String,
+    pub config: Config,
+}
+
+impl Stopped {
+    pub fn start(self) -> Authority {
+        Authority(Server::start_with(self.home, &self.operator, self.config))
+    }
+}
+
 /// A user's phone.
 #[derive(Clone, Debug)]
 pub struct Phone {
@@ -61,8 +75,13 @@ impl Drop for Authority {
 
 impl Authority {
     pub fn new() -> Authority {
-        let home = Arc::new(Home::at(noon()));
-        let config = settings(&home);
+        Authority::named("SG_OTC", 1)
+    }
+
+    /// One with another HAI, and other keys for each seed.
+    pub fn named(hai: &str, seed: u64) -> Authority {
+        let home = Arc::new(Home::seeded(seed, noon()));
+        let config = Config { bluetrace: Some(hai.into()), ..settings(&home) };
         let mut server = Server::start_with(home, "", config);
         server.api.backend = server.backend_token();
         Authority(server)
@@ -70,10 +89,17 @@ impl Authority {
 
     /// The same data folder with another server.
     pub fn restart(self) -> Authority {
-        let (home, operator) = (Arc::clone(&self.home), self.operator.clone());
-        let config = settings(&home);
+        self.stop().start()
+    }
+
+    /// Stops, to be started again with the same addresses.
+    pub fn stop(self) -> Stopped {
+        let (public_listen, private_listen) = (self.public, self.private);
+        let config = Config { public_listen, private_listen, ..self.config().clone() };
+        let stopped =
+            Stopped { home: Arc::clone(&self.home), operator: self.operator.clone(), config };
         drop(self);
-        Authority(Server::start_with(home, &operator, config))
+        stopped
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {

@@ -57,10 +57,10 @@ fn tracers_see_whom_a_case_has_met_and_each_look_is_in_the_log() {
     assert_eq!(
         seen["encounters"],
         json!([
-            { "number": "+6591230001", "date": date, "first": format!("{date}T12:00:00Z"),
+            { "number": "+6591230001", "authority": null, "pseudo_id": null, "date": date, "first": format!("{date}T12:00:00Z"),
               "last": format!("{date}T12:15:01Z"), "seconds": 299, "sightings": 5, "expired": 1,
               "strongest_rssi": -50, "mean_rssi": -64 },
-            { "number": "+6591230002", "date": date, "first": format!("{date}T12:00:05Z"),
+            { "number": "+6591230002", "authority": null, "pseudo_id": null, "date": date, "first": format!("{date}T12:00:05Z"),
               "last": format!("{date}T12:00:05Z"), "seconds": 0, "sightings": 1, "expired": 0,
               "strongest_rssi": -90, "mean_rssi": -90 },
         ])

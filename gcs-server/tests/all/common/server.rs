@@ -77,6 +77,11 @@ impl Server {
         Server { home, api, config, handles, thread: Some(thread) }
     }
 
+    /// The settings that it was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Stops and starts again on the same folder.
     pub fn restart(mut self) -> Server {
         self.stop();

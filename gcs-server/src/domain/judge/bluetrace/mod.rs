@@ -1,5 +1,6 @@
 //! BlueTrace: users, codes, uploads and looks at cases.
 
+mod federation;
 mod purge;
 
 use std::fmt;
@@ -8,6 +9,12 @@ use gcs_core::identifiers::bluetrace::{TOKEN_SECONDS, UserId};
 use gcs_core::report::{Code, Item, ItemProblem, ItemRules, Kind, Kinds, ReportAnswer};
 use gcs_core::{Date, Digest, Element};
 
+pub(super) use self::federation::withdrawal_of;
+pub use self::federation::{
+    Earlier, MOST_AUTHORITIES, ReceivedMessage, batch_answered, earlier, follow_up_delivered,
+    judge_batch, make_follow_up, receive_follow_up, remove_authority, see_follow_up, set_authority,
+    withdraw_message, withdrawal_delivered,
+};
 pub use self::purge::{KEPT_DAYS, purge_bluetrace};
 use super::publication::expect_trusted_clock;
 use super::reports::authenticate;
@@ -21,7 +28,7 @@ use crate::domain::keys::DeploymentKeys;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::problem::Problem;
 use crate::domain::short_code::{ShortCodeKey, typed_short_code};
-use crate::domain::state::bluetrace::{BlueTrace, SHORT_CODE_SECONDS, Upload, User};
+use crate::domain::state::bluetrace::{BlueTrace, Case, SHORT_CODE_SECONDS, Upload, User};
 use crate::domain::state::{CodeStatus, State};
 use crate::domain::token::{Role, Token};
 
@@ -117,10 +124,23 @@ pub fn user<'s>(state: &'s State, token: &[u8; 32]) -> Result<(u32, &'s User), P
 /// [`Problem::TokenUnknown`].
 pub fn withdraw(state: &State, token: &[u8; 32]) -> Judgement<()> {
     let (user, _) = user(state, token)?;
-    let cases = state.bluetrace.iter().flat_map(|bluetrace| bluetrace.cases.of_user(user));
-    let retraction = retraction(state, cases.map(|case| case.code));
-    let events = retraction.into_iter().chain([UserWithdrawn { user }.into()]).collect();
+    let cases = || {
+        let of_user = |bluetrace| cases_of(bluetrace, user);
+        state.bluetrace.as_deref().into_iter().flat_map(of_user)
+    };
+    let retraction = retraction(state, cases().map(|(_, _, case)| case.code));
+    let of_others =
+        cases().filter_map(|(known, position, case)| withdrawal_of(known, position, case));
+    let mut events: Vec<Event> = retraction.into_iter().chain(of_others).collect();
+    events.push(UserWithdrawn { user }.into());
     Ok(Decision { events, answer: () })
+}
+
+/// The cases of a user.
+fn cases_of(bluetrace: &BlueTrace, user: u32) -> impl Iterator<Item = (&BlueTrace, u64, &Case)> {
+    let positions = bluetrace.cases.positions_of(user);
+    positions
+        .filter_map(move |position| Some((bluetrace, position, bluetrace.cases.get(position)?)))
 }
 
 /// Replaces the tracers' token; the one before is void.

@@ -67,14 +67,21 @@ fn erasable(bluetrace: &BlueTrace, steady: Option<u64>) -> Vec<(u64, Option<Code
             over.push((*position, None));
         }
     }
+    let room = PURGE_EVENTS.saturating_sub(over.len());
+    over.extend(bluetrace.federation.expired(now).take(room).map(|position| (position, None)));
     // A clock may have gone back between two cases, so that the older one comes later.
     for (position, case) in bluetrace.cases.iter().filter(|(_, case)| is_old(case.since)) {
         if over.len() >= PURGE_EVENTS {
             return over;
         }
         over.push((position, Some(case.code)));
-        let pieces = case.upload.iter().flat_map(Upload::positions);
-        over.extend(pieces.map(|piece| (piece, None)));
+        for piece in case.upload.iter().flat_map(Upload::positions) {
+            let answers = bluetrace.federation.answered_of(piece);
+            let answers = answers.map(|(_, batch)| batch.answer);
+            over.extend(answers.chain([piece]).map(|position| (position, None)));
+        }
+        let follow_ups = bluetrace.federation.follow_ups_of(position);
+        over.extend(follow_ups.map(|(position, _)| (position, None)));
     }
     over
 }

@@ -85,7 +85,7 @@ impl Cases {
     }
 
     /// Positions of a user's cases.
-    pub(super) fn positions_of(&self, user: u32) -> impl Iterator<Item = u64> {
+    pub fn positions_of(&self, user: u32) -> impl Iterator<Item = u64> {
         self.by_user.range((user, 0)..=(user, u64::MAX)).map(|(_, position)| *position)
     }
 

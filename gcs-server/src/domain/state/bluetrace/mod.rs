@@ -3,6 +3,7 @@
 //! Events about a user or case that is not there change nothing: its body may have been erased.
 
 mod cases;
+mod federation;
 mod index;
 mod users;
 
@@ -12,6 +13,10 @@ use gcs_core::{DAY_SECONDS, Date};
 use serde::{Deserialize, Serialize};
 
 pub use self::cases::{Case, Cases, Upload};
+pub use self::federation::{
+    AnsweredBatch, Authority, Federation, IncomingBatch, IncomingFollowUp, MESSAGE_DAYS,
+    MessageKey, OutgoingBatch, OutgoingFollowUp, batch_number,
+};
 pub use self::users::{User, Users};
 use super::{InconsistentEvent, State};
 use crate::domain::events::{
@@ -42,6 +47,8 @@ pub struct BlueTrace {
     pub keys_date: Option<Date>,
     /// Positions of events whose bodies are not needed any more, with the codes in them.
     pub unneeded: BTreeMap<u64, Option<CodeId>>,
+    /// What is exchanged with other authorities.
+    pub federation: Federation,
 }
 
 impl BlueTrace {
@@ -56,6 +63,7 @@ impl BlueTrace {
             steady_since: None,
             keys_date: None,
             unneeded: BTreeMap::new(),
+            federation: Federation::default(),
         }
     }
 
@@ -80,8 +88,16 @@ impl BlueTrace {
     fn end_case(&mut self, position: u64) {
         let Some(case) = self.cases.remove(position) else { return };
         self.unneeded.insert(position, Some(case.code));
-        let pieces = case.upload.iter().flat_map(Upload::positions);
-        self.unneeded.extend(pieces.map(|piece| (piece, None)));
+        self.end_upload(position, case.upload.as_ref());
+    }
+
+    /// Forgets what was uploaded for a case, and what other authorities were asked about it.
+    fn end_upload(&mut self, case: u64, upload: Option<&Upload>) {
+        let pieces = || upload.into_iter().flat_map(Upload::positions);
+        let answers = self.federation.end_batches(pieces());
+        let follow_ups = self.federation.end_follow_ups(case);
+        let over = pieces().chain(answers).chain(follow_ups);
+        self.unneeded.extend(over.map(|position| (position, None)));
     }
 
     fn end_short_codes(&mut self, is_over: impl Fn(&ShortCodeMade) -> bool) {
@@ -96,8 +112,8 @@ impl BlueTrace {
     }
 
     fn undo(&mut self, case: u64) {
-        let pieces = self.cases.undo(case).into_iter().flat_map(|upload| upload.positions());
-        self.unneeded.extend(pieces.map(|piece| (piece, None)));
+        let upload = self.cases.undo(case);
+        self.end_upload(case, upload.as_ref());
     }
 
     /// Forgets an event. Returns the code in it.
@@ -121,12 +137,13 @@ impl BlueTrace {
         if !is_steady || self.steady_since.is_none() {
             self.steady_since = Some(time);
         }
+        self.federation.tick(time);
     }
 }
 
 impl State {
     /// Applies an event of BlueTrace.
-    pub(super) fn apply_bluetrace(
+    pub(in crate::domain) fn apply_bluetrace(
         &mut self,
         event: &Event,
         position: u64,
@@ -159,8 +176,12 @@ impl State {
             Event::CodeBound(bound) => bluetrace.bind(bound, position, time),
             Event::UploadAccepted(piece) if bluetrace.cases.get(piece.case).is_some() => {
                 bluetrace.cases.upload(piece, position, time);
+                bluetrace.federation.upload(piece, position, time);
             }
-            Event::UploadAccepted(_) => {
+            Event::FollowUpMade(made) if bluetrace.cases.get(made.case).is_some() => {
+                bluetrace.federation.follow_up(made, position, time);
+            }
+            Event::UploadAccepted(_) | Event::FollowUpMade(_) => {
                 bluetrace.unneeded.insert(position, None);
             }
             Event::UploadUndone(undone) => bluetrace.undo(undone.case),
@@ -169,13 +190,18 @@ impl State {
                 bluetrace.keys_date = bluetrace.keys_date.max(Some(advanced.date));
             }
             Event::BlueTracePurge(purge) => self.purge_bluetrace(purge)?,
-            // Who looked is for people to read.
-            _ => {}
+            event => {
+                let unneeded = bluetrace.federation.apply(event, position, time);
+                bluetrace.unneeded.extend(unneeded.into_iter().map(|position| (position, None)));
+            }
         }
         Ok(())
     }
 
     fn purge_bluetrace(&mut self, purge: &BlueTracePurge) -> Result<(), InconsistentEvent> {
+        if let Some(bluetrace) = &mut self.bluetrace {
+            bluetrace.federation.forget(&purge.events);
+        }
         for position in &purge.events {
             let code = self.bluetrace.as_mut().and_then(|bluetrace| bluetrace.forget(*position));
             self.forget_code(code, &purge.used)?;

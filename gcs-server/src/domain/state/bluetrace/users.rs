@@ -68,6 +68,12 @@ impl Users {
         Some((user, self.get(user).filter(|known| known.token.ct_eq(hash).into())?))
     }
 
+    /// All users, by their places.
+    pub fn iter(&self) -> impl Iterator<Item = &User> {
+        let all = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        all.filter(|user| user.number != 0)
+    }
+
     /// Number of users.
     pub fn len(&self) -> usize {
         self.len
@@ -162,6 +168,23 @@ fn beginning(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
+#[cfg(test)]
+impl User {
+    /// A user for the tests of other modules.
+    pub(crate) fn for_test(number: u64, id: [u8; 21]) -> User {
+        let token = gcs_core::Digest::of(&number.to_le_bytes()).0;
+        User { number, id, token, registered: number, token_set: number }
+    }
+}
+
+#[cfg(test)]
+impl Users {
+    /// Adds a user, for the tests of other modules.
+    pub(crate) fn add_for_test(&mut self, user: User) {
+        self.add(user);
+    }
+}
+
 impl Serialize for Users {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut users = serializer.serialize_seq(Some(self.places() as usize))?;
@@ -206,8 +229,7 @@ mod tests {
     fn user(number: u64) -> User {
         let mut id = [0; 21];
         id[..8].copy_from_slice(&number.wrapping_mul(0x1234_5678_9abc_def1).to_le_bytes());
-        let token = gcs_core::Digest::of(&number.to_le_bytes()).0;
-        User { number, id, token, registered: number, token_set: number }
+        User::for_test(number, id)
     }
 
     #[test]
