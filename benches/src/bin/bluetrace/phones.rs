@@ -36,6 +36,8 @@ pub(crate) struct Sent {
 #[derive(Default)]
 struct Read {
     file: Option<File>,
+    /// What is read of the file, and has no end of line yet.
+    new: String,
     passwords: HashMap<String, String>,
 }
 
@@ -47,14 +49,14 @@ impl Sent {
     /// The password of a number, once.
     fn take(&self, number: &str) -> Checked<String> {
         let mut read = self.read.borrow_mut();
-        let Read { file, passwords } = &mut *read;
+        let Read { file, new, passwords } = &mut *read;
         if file.is_none() {
             *file = Some(File::open(&self.path)?);
         }
-        // A line is appended at once, so that there is none in part.
-        let mut new = String::new();
-        file.iter_mut().try_for_each(|file| file.read_to_string(&mut new).map(drop))?;
-        for line in new.lines() {
+        // The last line may still be being written.
+        file.iter_mut().try_for_each(|file| file.read_to_string(new).map(drop))?;
+        let whole = new.rfind('\n').map_or(0, |end| end + 1);
+        for line in new.drain(..whole).as_str().lines() {
             let (number, password) = line.split_once(' ').ok_or("no password")?;
             passwords.insert(number.to_owned(), password.to_owned());
         }
