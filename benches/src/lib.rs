@@ -10,6 +10,8 @@
 //! | [`timing`] | interleaved passes and their medians |
 //! | [`bits`] | sizes as a measurement of criterion |
 //! | [`postgres`] | a PostgreSQL server of a benchmark's own |
+//! | [`server`], [`client`] | a gcs-server of a benchmark's own, and clients of it |
+//! | [`log`] | a log that is made without a server |
 //! | [`report`] | tables, sentences, plots |
 //!
 //! Sets of fingerprints hold the same numbers on every side: the same elements, under the same
@@ -17,13 +19,16 @@
 //! differs.
 
 pub mod bits;
+pub mod client;
 pub mod data;
+pub mod log;
 pub mod ours;
 pub mod peers;
 pub mod plan;
 pub mod postgres;
 pub mod queries;
 pub mod report;
+pub mod server;
 pub mod settings;
 pub mod structure;
 pub mod tick;

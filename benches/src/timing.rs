@@ -119,6 +119,33 @@ impl Clock {
     }
 }
 
+/// Times in seconds, ascending.
+#[derive(Clone, Debug, Default)]
+pub struct Times(pub Vec<f64>);
+
+impl Times {
+    /// These times, in order.
+    pub fn new(mut times: Vec<f64>) -> Times {
+        times.sort_by(f64::total_cmp);
+        Times(times)
+    }
+
+    /// How many there are a second, one after the other.
+    pub fn per_second(&self) -> f64 {
+        self.0.len() as f64 / self.0.iter().sum::<f64>()
+    }
+
+    /// The longest; NaN if there are none.
+    pub fn longest(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
+    }
+
+    /// That of so many in 100; NaN if there are none.
+    pub fn at(&self, share: usize) -> f64 {
+        self.0.get(self.0.len() * share / 100).copied().unwrap_or(f64::NAN)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! People: patients, strangers, and one phone with Exposure Notification.
 
 use gcs_core::identifiers::dp3t::{self, EPOCH_SECONDS};
-use gcs_core::report::Item;
+use gcs_core::report::{GaenKey, Item};
 use gcs_core::{Date, Digest};
 
 use crate::Checked;
@@ -57,22 +57,29 @@ pub fn stranger(number: u64) -> [u8; 32] {
 /// # Errors
 /// If the file cannot be read, which cannot happen: it is a part of the program.
 pub fn exposure_notification_day() -> Checked<Vec<(u64, [u8; 16])>> {
-    let file: serde_json::Value = serde_json::from_str(include_str!("../data/gaen-rpi-144.json"))?;
+    let file = vectors()?;
     let start = file["rolling_start_interval"].as_u64().ok_or("no start interval")?;
     let identifiers = file["rpis"].as_array().ok_or("no identifiers")?;
-    let element = |(at, hex): (u64, &serde_json::Value)| {
-        let element = u128::from_str_radix(hex.as_str()?, 16).ok()?.to_be_bytes();
-        Some(((start + at) * 600, element))
-    };
+    let element = |(at, hex): (u64, &serde_json::Value)| Some(((start + at) * 600, bytes(hex)?));
     let day: Option<Vec<_>> = (0u64..).zip(identifiers).map(element).collect();
     Ok(day.ok_or("an identifier is not 16 bytes of hex")?)
 }
 
-/// The identifiers of such a day as items of a report.
-pub fn raw_items(day: &[(u64, [u8; 16])]) -> Vec<Item> {
-    let item = |(time, element): &(u64, [u8; 16])| Item::Raw {
-        date: Date::of_time(*time),
-        element: (*element).into(),
-    };
-    day.iter().map(item).collect()
+/// The key of that day as an item of a report.
+///
+/// # Errors
+/// As [`exposure_notification_day`].
+pub fn exposure_notification_key() -> Checked<Item> {
+    let file = vectors()?;
+    let start = file["rolling_start_interval"].as_u64().ok_or("no start interval")?;
+    let key = bytes(&file["tek"]).ok_or("the key is not 16 bytes of hex")?;
+    Ok(Item::Gaen(GaenKey::new(key, u32::try_from(start)?, 144)))
+}
+
+fn vectors() -> Checked<serde_json::Value> {
+    Ok(serde_json::from_str(include_str!("../data/gaen-rpi-144.json"))?)
+}
+
+fn bytes(hex: &serde_json::Value) -> Option<[u8; 16]> {
+    Some(u128::from_str_radix(hex.as_str()?, 16).ok()?.to_be_bytes())
 }

@@ -11,10 +11,12 @@ use gcs_core::Date;
 use gcs_core::report::{Code, Item, ReportBody};
 use serde_json::json;
 
-use crate::client::{Client, SharingClient, expect, get, post};
+use crate::Options;
 use crate::machine::{Processor, processor_seconds};
-use crate::processes::Server;
-use crate::{Checked, Options};
+use gcs_benches::client::{Client, SharingClient, expect, get, post};
+use gcs_benches::server::Checked;
+use gcs_benches::server::Server;
+use gcs_benches::timing::Times;
 
 /// Reports of one client.
 const ALONE: usize = 300;
@@ -22,26 +24,6 @@ const ALONE: usize = 300;
 /// Clients at once, and reports of each.
 pub(crate) const CLIENTS: usize = 100;
 const EACH: usize = 40;
-
-/// Times in seconds, ascending.
-pub(crate) struct Times(pub(crate) Vec<f64>);
-
-impl Times {
-    pub(crate) fn new(mut times: Vec<f64>) -> Times {
-        times.sort_by(f64::total_cmp);
-        Times(times)
-    }
-
-    /// How many there are a second, one after the other.
-    pub(crate) fn per_second(&self) -> f64 {
-        self.0.len() as f64 / self.0.iter().sum::<f64>()
-    }
-
-    /// That of so many in 100.
-    pub(crate) fn at(&self, share: usize) -> f64 {
-        self.0.get(self.0.len() * share / 100).copied().unwrap_or(f64::NAN)
-    }
-}
 
 pub(crate) struct Durable {
     /// Overwriting 4 KiB of a file and waiting for the disk, before and after the reports.

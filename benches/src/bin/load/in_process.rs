@@ -19,9 +19,11 @@ use gcs_server::random::Random;
 use gcs_server::store::Store;
 use tokio::sync::mpsc;
 
-use crate::durable::{CLIENTS, Times, overwrite};
+use crate::Options;
+use crate::durable::{CLIENTS, overwrite};
 use crate::machine::{Processor, processor_seconds};
-use crate::{Checked, Options};
+use gcs_benches::server::Checked;
+use gcs_benches::timing::Times;
 
 /// Reports of one client.
 const ALONE: usize = 600;

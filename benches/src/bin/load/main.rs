@@ -7,7 +7,6 @@
 //! it compares, and with PostgreSQL installed it measures the log there too. All data is in a temporary folder, below the present one, so that the disk is the one of the
 //! repository.
 
-mod client;
 mod durable;
 mod in_process;
 mod machine;
@@ -17,12 +16,10 @@ mod readers;
 mod several;
 mod speed;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// The result of what can fail.
-type Checked<T> = Result<T, Box<dyn Error>>;
+use gcs_benches::server::Checked;
 
 /// What the command line says.
 struct Options {
@@ -65,11 +62,9 @@ fn main() -> Checked<()> {
     let options = Options::read()?;
     let folder = tempfile::Builder::new().prefix("load-").tempdir_in(".")?;
     let in_process = in_process::measure(&options, folder.path())?;
-    let (server, files) =
-        processes::Server::start(&options.server, &folder.path().join("data"), &[])?;
+    let (server, files) = processes::start(&options.server, &folder.path().join("data"), &[])?;
     let tls = processes::Certificate::make(folder.path())?;
-    let (secret, _) =
-        processes::Server::start(&options.server, &folder.path().join("tls"), &tls.flags())?;
+    let (secret, _) = processes::start(&options.server, &folder.path().join("tls"), &tls.flags())?;
     let nginx = processes::Nginx::start(folder.path(), &files, &tls)?;
     let mut page = page::Page::new(&server, nginx.is_some());
     page.in_process(&in_process);

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use crate::durable::{CLIENTS, Durable};
 use crate::in_process::InProcess;
 use crate::machine;
-use crate::processes::Server;
 use crate::readers::{Readers, SLOW, STALLED};
 use crate::several::Several;
 use crate::speed::{Row, median};
+use gcs_benches::server::Server;
 
 /// The page while it is written.
 pub(crate) struct Page(String);

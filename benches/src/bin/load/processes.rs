@@ -1,24 +1,19 @@
-//! The processes: the server, nginx, and what the system says about them.
+//! What is served, by the server and by nginx.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Lines};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use gcs_benches::client::Client;
+use gcs_benches::server::{Checked, Deployment, Process, Server};
 use gcs_core::Digest;
-
-use crate::Checked;
-use crate::client::{Client, expect, get, post};
 
 /// Sizes of the files, in bytes.
 pub(crate) const SIZES: [(&str, usize); 4] =
     [("700 B", 700), ("20 KB", 20_000), ("1 MB", 1_000_000), ("20 MB", 20_000_000)];
-
-/// Name of the key file in a data folder.
-const KEYS: &str = "keys.json";
 
 /// Files that are served: by the server as sets, and by nginx under the same paths.
 pub(crate) struct Files {
@@ -70,143 +65,12 @@ impl Certificate {
     }
 }
 
-/// A process that ends with this.
-pub(crate) struct Process(Child);
-
-impl Process {
-    /// Processor time in seconds of it and its children.
-    pub(crate) fn seconds(&self) -> Checked<f64> {
-        let own = self.0.id();
-        let mut ticks = 0;
-        for process in fs::read_dir("/proc")?.filter_map(Result::ok) {
-            let Ok(stat) = fs::read_to_string(process.path().join("stat")) else { continue };
-            // The name, in parentheses, may have anything in it.
-            let Some((number, rest)) = stat.split_once(' ') else { continue };
-            let fields: Vec<&str> = rest.rsplit(") ").next().unwrap_or("").split(' ').collect();
-            let [_, parent, ..] = fields[..] else { continue };
-            if number == own.to_string() || parent == own.to_string() {
-                ticks += fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-            }
-        }
-        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
-    }
-
-    /// Resident memory in bytes.
-    pub(crate) fn resident(&self) -> Checked<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse::<u64>()? << 10)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // In good order: nginx ends its workers too.
-        let ended = Command::new("kill").arg(self.0.id().to_string()).status();
-        if ended.is_err() {
-            let _gone = self.0.kill();
-        }
-        let _status = self.0.wait();
-    }
-}
-
-/// The server, with a manifest.
-pub(crate) struct Server {
-    pub(crate) process: Process,
-    pub(crate) version: String,
-    pub(crate) public: SocketAddr,
-    pub(crate) private: SocketAddr,
-    pub(crate) operator: String,
-}
-
-impl Server {
-    /// Makes a deployment, puts files into it, and starts a server on it.
-    pub(crate) fn start(program: &Path, data: &Path, flags: &[&str]) -> Checked<(Server, Files)> {
-        let version = Command::new(program).arg("--version").output();
-        let version = version.map_err(|error| {
-            format!(
-                "{}: {error}; build it with cargo build --release -p gcs-server",
-                program.display()
-            )
-        })?;
-        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        // A server makes no deployment where there are files of one already.
-        let (first, mut lines) = Server::launch(program, data, flags)?;
-        let operator = lines.find_map(|line| {
-            line.ok()?.strip_prefix("operator token:").map(|token| token.trim().to_owned())
-        });
-        let operator = operator.ok_or("the server has ended")?;
-        drop(first);
-        let files = Files::make(data)?;
-        Ok((Server::serve(program, data, flags, operator, version)?, files))
-    }
-
-    /// Starts another node on the log of this server.
-    pub(crate) fn join(
-        &self,
-        program: &Path,
-        data: &Path,
-        keys: &Path,
-        flags: &[&str],
-    ) -> Checked<Server> {
-        fs::create_dir_all(data)?;
-        fs::copy(keys.join(KEYS), data.join(KEYS))?;
-        Server::serve(program, data, flags, self.operator.clone(), self.version.clone())
-    }
-
-    /// Starts the server of a deployment that has been made.
-    fn serve(
-        program: &Path,
-        data: &Path,
-        flags: &[&str],
-        operator: String,
-        version: String,
-    ) -> Checked<Server> {
-        let (process, mut lines) = Server::launch(program, data, flags)?;
-        let mut after = |label: &str| -> Checked<String> {
-            let line = lines.next().ok_or("the server has ended")??;
-            Ok(line.strip_prefix(label).ok_or(line.clone())?.trim().to_owned())
-        };
-        let public = after("public:")?.split("://").nth(1).ok_or("no address")?.parse()?;
-        let private = after("private: http://")?.parse()?;
-        // The rest of the greeting goes nowhere, but the pipe stays open.
-        std::thread::spawn(move || lines.for_each(drop));
-        while Client::connect(private)?.send(&get("/readyz", ""))?.0 != 200 {
-            sleep(Duration::from_millis(20));
-        }
-        Ok(Server { process, version, public, private, operator })
-    }
-
-    /// Starts the program; what it shows comes line by line.
-    fn launch(
-        program: &Path,
-        data: &Path,
-        flags: &[&str],
-    ) -> Checked<(Process, Lines<BufReader<ChildStdout>>)> {
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GCS_SERVER_") {
-                command.env_remove(name);
-            }
-        }
-        command.arg("--data-dir").arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
-        command.args(flags);
-        let mut child = command.spawn()?;
-        let output = child.stdout.take().ok_or("no output")?;
-        Ok((Process(child), BufReader::new(output).lines()))
-    }
-
-    /// The token of backends, made anew.
-    pub(crate) fn backend_token(&self) -> Checked<String> {
-        let token = self.operate("/v1/admin/backend-token", "")?;
-        Ok(token["token"].as_str().ok_or("no token")?.to_owned())
-    }
-
-    /// A request of the operator.
-    pub(crate) fn operate(&self, path: &str, body: &str) -> Checked<serde_json::Value> {
-        expect(Client::connect(self.private)?.send(&post(path, &self.operator, body))?)
-    }
+/// Makes a deployment, puts files into it, and starts a server on it.
+pub(crate) fn start(program: &Path, data: &Path, flags: &[&str]) -> Checked<(Server, Files)> {
+    // A server makes no deployment where there are files of one already.
+    let deployment = Deployment::make(program, data, flags)?;
+    let files = Files::make(data)?;
+    Ok((deployment.serve()?, files))
 }
 
 /// nginx, with the settings that its handbook advises for files.
@@ -255,7 +119,7 @@ impl Nginx {
         )?;
         let started = Command::new("nginx").args(["-c", &place]).stderr(Stdio::null()).spawn();
         let Ok(child) = started else { return Ok(None) };
-        let process = Process(child);
+        let process = Process::new(child);
         while Client::connect(address).is_err() {
             sleep(Duration::from_millis(20));
         }

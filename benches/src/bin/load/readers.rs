@@ -5,9 +5,11 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::processes::{Files, Server};
+use crate::Options;
+use crate::processes::Files;
 use crate::speed::latencies;
-use crate::{Checked, Options};
+use gcs_benches::server::Checked;
+use gcs_benches::server::Server;
 
 /// Readers of 20 MB that stop.
 pub(crate) const STALLED: usize = 500;

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use gcs_benches::postgres::Postgres;
 
-use crate::client::post;
-use crate::durable::{CLIENTS, Times, bodies, crowd};
-use crate::processes::Server;
+use crate::Options;
+use crate::durable::{CLIENTS, bodies, crowd};
 use crate::speed::median;
-use crate::{Checked, Options};
+use gcs_benches::client::post;
+use gcs_benches::server::Checked;
+use gcs_benches::server::Server;
+use gcs_benches::timing::Times;
 
 /// Reports of each client in a turn.
 const EACH: usize = 40;
@@ -56,7 +58,7 @@ pub(crate) fn measure(options: &Options, file: &Server, folder: &Path) -> Checke
     let _standby = pair.add_standby(here)?;
     let node = |name: &str, url: &str| -> Checked<_> {
         let flags = ["--store", url];
-        Ok(Server::start(&options.server, &folder.join(name), &flags)?.0)
+        Ok(crate::processes::start(&options.server, &folder.join(name), &flags)?.0)
     };
     let one = node("postgres", &alone.database("one")?)?;
     let with_standby = node("standby", &pair.database("one")?)?;

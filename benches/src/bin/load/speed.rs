@@ -7,9 +7,11 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::client::{Client, get};
-use crate::processes::{Files, Nginx, Process, SIZES, Server};
-use crate::{Checked, Options};
+use crate::Options;
+use crate::processes::{Files, Nginx, SIZES};
+use gcs_benches::client::{Client, get};
+use gcs_benches::server::Checked;
+use gcs_benches::server::{Process, Server};
 
 /// What one side is asked.
 struct Side<'p> {

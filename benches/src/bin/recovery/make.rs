@@ -6,21 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use gcs_benches::log::Log;
 use gcs_benches::{SEEDS, SplitMix64};
 use gcs_core::report::{Code, Item, ItemProblem, Kind as ItemKind, Kinds, ReceivedReport};
 use gcs_core::{DAY_SECONDS, Date, Element};
 use gcs_server::app::config::{Config, Options};
-use gcs_server::app::{DataFolder, Opened};
 use gcs_server::clock::Clock;
-use gcs_server::domain::events::Event;
-use gcs_server::domain::judge::{self, Judgement, MAX_RANGE, RequestContext};
-use gcs_server::domain::keys::DeploymentKeys;
+use gcs_server::domain::judge::{self, MAX_RANGE};
 use gcs_server::domain::policy::Policy;
-use gcs_server::domain::state::State;
-use gcs_server::node::{SealedBatch, replay, seal};
 use gcs_server::random::Random;
 use gcs_server::secret::Secret;
-use gcs_server::store::Store;
 
 use crate::process::Figures;
 
@@ -31,7 +26,7 @@ const DATES: u64 = 13;
 const TICKS: u64 = 24;
 
 /// Reports in one batch, as when many come at once.
-const BATCH: u64 = 128;
+const BATCH: usize = 128;
 
 /// Name of a file in a data folder whose log is in a database: the URL of it.
 pub(crate) const DATABASE: &str = "database";
@@ -110,8 +105,8 @@ pub(crate) fn make(
 ) -> Result<Figures, Box<dyn Error>> {
     let began = Instant::now();
     let date: Date = "2026-01-20".parse()?;
-    let clock = Clock::Manual(Arc::new(AtomicU64::new(date.start() + 12 * 3600)));
-    let mut log = Log::begin(folder, kind, clock)?;
+    let time = Arc::new(AtomicU64::new(date.start() + 12 * 3600));
+    let mut log = Log::begin(&config(folder)?, Clock::Manual(Arc::clone(&time)), random())?;
     let mut seeds = SplitMix64::new(SEEDS.base);
     log.act(|state, _, context| {
         let kinds = match kind {
@@ -132,9 +127,9 @@ pub(crate) fn make(
         }
         let of_this = (number + 1) * elements / reports - made;
         made += of_this;
-        log.report(first + (number % range) as u32, of_this, &mut seeds)?;
+        add_report(&mut log, kind, first + (number % range) as u32, of_this, &mut seeds)?;
         if (number + 1) * TICKS / reports > number * TICKS / reports {
-            log.pass(3600);
+            time.fetch_add(3600, Ordering::SeqCst);
             log.act(judge::tick)?;
         }
     }
@@ -147,81 +142,20 @@ pub(crate) fn make(
     Ok(figures)
 }
 
-/// A log that is being made.
-struct Log {
-    store: Box<dyn Store>,
-    keys: DeploymentKeys,
-    state: State,
-    clock: Clock,
-    random: Random,
-    waiting: Vec<Event>,
+/// Adds a report. Reports do not depend on each other, so that many of them go into one batch.
+fn add_report(
+    log: &mut Log,
     kind: Kind,
-    _folder: DataFolder,
-}
-
-impl Log {
-    fn begin(folder: &Path, kind: Kind, clock: Clock) -> Result<Log, Box<dyn Error>> {
-        let random = random();
-        let opened = DataFolder::open(&config(folder)?, clock.now(), &random)?;
-        let Opened { folder, mut store, keys, .. } = opened;
-        let state = replay(&mut *store, Some(&keys), |_, _| Ok(()))?.whole()?;
-        Ok(Log { store, keys, state, clock, random, waiting: Vec::new(), kind, _folder: folder })
+    serial: u32,
+    elements: u64,
+    seeds: &mut SplitMix64,
+) -> Result<(), Box<dyn Error>> {
+    let code = Code::issue(&log.keys.provider(1, 1), 1, serial).ok_or("no such code")?;
+    let received = report(kind, code, elements, log.now(), seeds);
+    let answer =
+        log.add(BATCH, |state, keys, context| judge::report(state, keys, context, &received))?;
+    if u64::from(answer.accepted) != elements {
+        return Err(format!("{} of {elements} elements were accepted", answer.accepted).into());
     }
-
-    fn now(&self) -> u64 {
-        self.clock.now()
-    }
-
-    fn pass(&self, seconds: u64) {
-        if let Clock::Manual(time) = &self.clock {
-            time.fetch_add(seconds, Ordering::SeqCst);
-        }
-    }
-
-    fn judge<T>(
-        &self,
-        judge: impl FnOnce(&State, &DeploymentKeys, RequestContext) -> Judgement<T>,
-    ) -> Result<(Vec<Event>, T), Box<dyn Error>> {
-        let context = RequestContext { now: self.now(), leap: None, random: self.random.bytes()? };
-        let decision = judge(&self.state, &self.keys, context)?;
-        Ok((decision.events, decision.answer))
-    }
-
-    fn act<T>(
-        &mut self,
-        judge: impl FnOnce(&State, &DeploymentKeys, RequestContext) -> Judgement<T>,
-    ) -> Result<T, Box<dyn Error>> {
-        self.flush()?;
-        let (events, answer) = self.judge(judge)?;
-        self.waiting = events;
-        self.flush()?;
-        Ok(answer)
-    }
-
-    /// Reports do not depend on each other, so that many of them go into one batch.
-    fn report(
-        &mut self,
-        serial: u32,
-        elements: u64,
-        seeds: &mut SplitMix64,
-    ) -> Result<(), Box<dyn Error>> {
-        let code = Code::issue(&self.keys.provider(1, 1), 1, serial).ok_or("no such code")?;
-        let received = report(self.kind, code, elements, self.now(), seeds);
-        let (events, answer) =
-            self.judge(|state, keys, context| judge::report(state, keys, context, &received))?;
-        if u64::from(answer.accepted) != elements {
-            return Err(format!("{} of {elements} elements were accepted", answer.accepted).into());
-        }
-        self.waiting.extend(events);
-        if self.waiting.len() as u64 >= BATCH { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), Box<dyn Error>> {
-        let events = std::mem::take(&mut self.waiting);
-        let sealed = seal(self.state.chain(), &events, self.now(), &self.random)?;
-        let Some(SealedBatch { logged, batch }) = sealed else { return Ok(()) };
-        self.store.append(&batch)?;
-        logged.iter().try_for_each(|logged| self.state.apply(logged))?;
-        Ok(())
-    }
+    Ok(())
 }

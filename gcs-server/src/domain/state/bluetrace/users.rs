@@ -30,8 +30,8 @@ pub struct User {
 }
 
 /// All users, by their places among the registrations of the log, from 0. A user takes 80 bytes,
-/// and some 75 in the indexes: 154 bytes were measured with 2 million users. Whoever has withdrawn
-/// takes 80.
+/// and 42 to 75 in the indexes: 143 bytes of the process were measured with 5 million users that were
+/// read, and 160 with as many that were added one by one. Whoever has withdrawn takes 80.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
     chunks: Vec<Arc<Vec<User>>>,

@@ -1,4 +1,4 @@
-//! Clients, each over one kept-alive connection.
+//! Clients of a server, each over one kept-alive connection.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream as AsyncStream;
 
-use crate::Checked;
+use crate::server::Checked;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,10 +36,15 @@ impl Head {
 }
 
 /// A connection that has a thread to itself.
-pub(crate) struct Client(BufReader<TcpStream>);
+#[derive(Debug)]
+pub struct Client(BufReader<TcpStream>);
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> Checked<Client> {
+    /// Connects to a server.
+    ///
+    /// # Errors
+    /// What went wrong, as text.
+    pub fn connect(address: SocketAddr) -> Checked<Client> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -47,7 +52,10 @@ impl Client {
     }
 
     /// Sends the bytes of a request, and gives the status and body of the answer.
-    pub(crate) fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
+    ///
+    /// # Errors
+    /// What went wrong, as text.
+    pub fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
         self.0.get_mut().write_all(request)?;
         let (mut head, mut line) = (Head::default(), String::new());
         loop {
@@ -64,17 +72,25 @@ impl Client {
 }
 
 /// A connection of many that share a thread.
-pub(crate) struct SharingClient(tokio::io::BufReader<AsyncStream>);
+#[derive(Debug)]
+pub struct SharingClient(tokio::io::BufReader<AsyncStream>);
 
 impl SharingClient {
-    pub(crate) async fn connect(address: SocketAddr) -> Checked<SharingClient> {
+    /// Connects to a server.
+    ///
+    /// # Errors
+    /// What went wrong, as text.
+    pub async fn connect(address: SocketAddr) -> Checked<SharingClient> {
         let stream = AsyncStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(SharingClient(tokio::io::BufReader::new(stream)))
     }
 
     /// Sends the bytes of a request, and gives the status and body of the answer.
-    pub(crate) async fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
+    ///
+    /// # Errors
+    /// What went wrong, as text.
+    pub async fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
         self.0.write_all(request).await?;
         let (mut head, mut line) = (Head::default(), String::new());
         loop {
@@ -91,7 +107,7 @@ impl SharingClient {
 }
 
 /// A request with a body.
-pub(crate) fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
+pub fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
     let token =
         if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
     let length = body.len();
@@ -102,13 +118,16 @@ pub(crate) fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
 }
 
 /// A request without a body.
-pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
+pub fn get(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
         .into_bytes()
 }
 
 /// The JSON of an answer that is a success.
-pub(crate) fn expect((status, body): (u16, Vec<u8>)) -> Checked<Value> {
+///
+/// # Errors
+/// Any other answer, as text.
+pub fn expect((status, body): (u16, Vec<u8>)) -> Checked<Value> {
     if !(200..300).contains(&status) {
         return Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into());
     }
