@@ -71,9 +71,9 @@ pub use self::error::{
 };
 #[cfg(feature = "protocol")]
 pub use self::federation::{
-    BatchAnswer, Withdrawal, Contact, FederationError, FollowUp, ForeignRecord,
-    MAX_BATCH_RECORDS, MAX_CONTACTS, MAX_MESSAGE_BYTES, MAX_RECORD_BYTES, Message, MessageHead,
-    MessageId, MessageIdError, Receipt, RecordBatch, RecordVerdict, SignedMessage,
+    BatchAnswer, Contact, FederationError, FollowUp, ForeignRecord, MAX_BATCH_RECORDS,
+    MAX_CONTACTS, MAX_MESSAGE_BYTES, MAX_RECORD_BYTES, Message, MessageHead, MessageId,
+    MessageIdError, Receipt, RecordBatch, RecordVerdict, SignedMessage, Withdrawal,
 };
 pub use self::key_ring::{
     BATCH_LEN, Batch, KEPT_DAYS, KeyRing, MAX_EXTENT_DAYS, MintedTempId, REFRESH_SECONDS, Verdict,
