@@ -94,7 +94,7 @@ mod tests {
             let of = deliveries.of("A");
             assert_eq!((of.failures as usize, of.error.as_deref()), (failure + 1, Some("down")));
             let waits = of.next - now;
-            if failure < 4 || failure > 12 {
+            if !(4..=12).contains(&failure) {
                 assert!(waits >= pause / 2 && waits <= pause / 2 + pause, "{failure}: {waits}");
             }
             assert_eq!(deliveries.begin("A", &items, of.next - 1), None);

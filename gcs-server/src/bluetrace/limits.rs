@@ -26,7 +26,7 @@ struct Counted {
     times: u32,
 }
 
-impl<K: Eq + Hash> Limit<K> {
+impl<K: Copy + Eq + Hash> Limit<K> {
     pub(super) fn new(most: u32, seconds: u64, places: usize) -> Limit<K> {
         Limit { most, seconds, places, counted: HashMap::new(), swept: 0 }
     }
@@ -54,6 +54,14 @@ impl<K: Eq + Hash> Limit<K> {
             *counted = new;
         }
         counted.times = counted.times.saturating_add(1);
+    }
+
+    /// Counts as many times as are left.
+    pub(super) fn use_up(&mut self, key: K, now: u64) {
+        self.count(key, now);
+        if let Some(counted) = self.counted.get_mut(&key) {
+            counted.times = self.most;
+        }
     }
 
     /// Takes back one time that was counted.
@@ -88,7 +96,7 @@ impl<K: Eq + Hash> Limit<K> {
 mod tests {
     use super::*;
 
-    fn wait<K: Eq + Hash>(limit: &mut Limit<K>, key: &K, now: u64) -> u64 {
+    fn wait<K: Copy + Eq + Hash>(limit: &mut Limit<K>, key: &K, now: u64) -> u64 {
         match limit.expect(key, now) {
             Ok(()) => 0,
             Err(Problem::LimitReached { seconds }) => seconds,
@@ -113,6 +121,17 @@ mod tests {
         limit.count(1, 1060);
         assert_eq!(wait(&mut limit, &1, 1050), 50);
         assert_eq!(wait(&mut limit, &1, 10), 0);
+    }
+
+    #[test]
+    fn what_is_used_up_has_one_more_time_when_one_is_taken_back() {
+        let mut limit = Limit::new(5, 60, 3);
+        limit.use_up(1, 1000);
+        assert_eq!((wait(&mut limit, &1, 1000), wait(&mut limit, &2, 1000)), (60, 0));
+        limit.take_back(&1);
+        assert_eq!(wait(&mut limit, &1, 1000), 0);
+        limit.count(1, 1000);
+        assert_eq!(wait(&mut limit, &1, 1000), 60);
     }
 
     #[test]

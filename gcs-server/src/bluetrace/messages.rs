@@ -196,6 +196,7 @@ mod tests {
     use crate::bluetrace::SenderSetting;
     use crate::domain::state::bluetrace::User;
     use crate::random::Random;
+    use std::io::Write as _;
 
     fn authority(folder: &std::path::Path) -> Authority {
         let sender = SenderSetting::Command("/nowhere".into());
@@ -238,6 +239,26 @@ mod tests {
         assert_eq!(authority.find_contacts(&asking[1], &contacts, &users), []);
     }
 
+    #[test]
+    fn a_batch_has_the_records_of_its_recipient_alone() {
+        use crate::domain::events::{ForeignSighting, VerdictCounts};
+        let folder = tempfile::tempdir().unwrap();
+        let authority = authority(folder.path());
+        let heard = |hai: &str, time| {
+            let (hai, msg) = (hai.to_owned(), format!("TempID {time}"));
+            ForeignSighting { hai, msg, time, rssi: Some(-60) }
+        };
+        let foreign = vec![heard("NZ_MOH", 1), heard("AU_DTA", 2), heard("NZ_MOH", 3)];
+        let (digest, counts, sightings) = ([0; 32], VerdictCounts::default(), Vec::new());
+        let piece =
+            UploadAccepted { case: 1, digest, piece: 0, pieces: 1, counts, sightings, foreign };
+        let batch = authority.batch_of(([5; 16], 100), "NZ_MOH".parse().unwrap(), &piece);
+        let record = |timestamp, msg: &str| ForeignRecord { timestamp, msg: msg.to_owned() };
+        assert_eq!(batch.records, [record(1, "TempID 1"), record(3, "TempID 3")]);
+        assert_eq!((batch.id.0, batch.expires), ([5; 16], 100 + 21 * DAY_SECONDS));
+        assert_eq!((batch.sender.as_str(), batch.recipient.as_str()), ("SG_OTC", "NZ_MOH"));
+    }
+
     /// `cargo test -p gcs-server --lib -- --ignored --nocapture five_million`
     #[test]
     #[ignore = "a measurement, which takes 1 GB of memory"]
@@ -249,7 +270,7 @@ mod tests {
         let contacts = [contact(&authority, &asking, last, 5)];
         let began = std::time::Instant::now();
         let found = authority.find_contacts(&asking, &contacts, &users);
-        eprintln!("{} of 5,000,000 users found in {:?}", found.len(), began.elapsed());
+        let _heard = writeln!(std::io::stderr(), "5,000,000 users took {:?}", began.elapsed());
         assert_eq!(found.len(), 1);
     }
 }

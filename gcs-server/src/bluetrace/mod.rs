@@ -202,8 +202,8 @@ impl Authority {
         Ok(text)
     }
 
-    /// Makes sure that a password is the one that was sent with a challenge to a number. Five tries,
-    /// right or wrong; and ten wrong ones in a day for a number, whatever the challenges.
+    /// Makes sure that a password is the one that was sent with a challenge to a number, and uses it up. Five tries
+    /// until then; and ten wrong ones in a day for a number, whatever the challenges.
     ///
     /// # Errors
     /// [`Problem::PasswordInvalid`], whatever is wrong; [`Problem::LimitReached`] after too many wrong
@@ -223,11 +223,19 @@ impl Authority {
         let mut limits = self.limits();
         limits.expect_try(number, challenge.nonce, now)?;
         if is_right {
+            limits.tries.use_up(challenge.nonce, now);
             return Ok(());
         }
         limits.wrong.count(number, now);
         limits.all_wrong.count((), now);
         Err(Problem::PasswordInvalid)
+    }
+
+    /// Lets a password be used again that was right, because nobody was registered with it.
+    pub fn take_back_password(&self, number: PhoneNumber, challenge: &str) {
+        if let Some(challenge) = self.passwords.open(number, challenge) {
+            self.limits().tries.take_back(&challenge.nonce);
+        }
     }
 
     /// Makes sure that a user may try an upload code, and counts the try.
@@ -361,6 +369,25 @@ mod tests {
         let tomorrow = NOW + DAY_SECONDS;
         let (challenge, right) = sent(&authority, number(1), tomorrow, 12);
         authority.expect_password(number(1), &challenge, &right, tomorrow).unwrap();
+    }
+
+    #[test]
+    fn a_right_password_is_good_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = authority(folder.path(), "/nowhere");
+        let (challenge, right) = sent(&authority, number(1), NOW, 1);
+        let confirm = |now| authority.expect_password(number(1), &challenge, &right, now);
+        confirm(NOW).unwrap();
+        for later in [0, 1, PASSWORD_SECONDS - 1] {
+            let again = confirm(NOW + later);
+            assert!(matches!(again, Err(Problem::PasswordInvalid)), "{later}: {again:?}");
+        }
+        // Nobody was registered with it: once more.
+        authority.take_back_password(number(1), &challenge);
+        confirm(NOW).unwrap();
+        assert!(matches!(confirm(NOW), Err(Problem::PasswordInvalid)));
+        let (next, right) = sent(&authority, number(1), NOW, 2);
+        authority.expect_password(number(1), &next, &right, NOW).unwrap();
     }
 
     #[test]

@@ -194,7 +194,8 @@ fn of(listener: Listener) -> OpenApi {
         .description(Some(
             "The server of a health authority for contact tracing. It receives reports of infected \
              identifiers and publishes them as signed, compact sets for phones to test. Paths with \
-             the tags files and reports are on the public listener, all others on the private one. \
+             the tags files, reports, bluetrace, opentrace and federation are on the public listener, all others on the \
+             private one. \
              HEAD is answered wherever GET is. Every error is answered with ProblemDetails; each operation names the `code`s that it \
              may have. gcs-core/FORMAT.md describes the bytes of the files, and how a client \
              verifies them.",

@@ -1,5 +1,7 @@
 //! Registration, withdrawal, TempIDs and PINs.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use gcs_core::identifiers::bluetrace::{Batch, MintedTempId};
 use serde::{Deserialize, Serialize};
@@ -99,8 +101,8 @@ struct RegistrationAnswer {
 
 /// Register with a one-time password
 ///
-/// A number that is registered keeps its UserID; its token of before is void. A password can be tried five times, and
-/// ten wrong ones a day for a number. Whatever is wrong with it, the answer is `password_invalid`.
+/// A number that is registered keeps its UserID; its token of before is void. A password registers once, and can be tried
+/// five times; ten wrong ones a day for a number. Whatever is wrong with it, the answer is `password_invalid`.
 #[utoipa::path(
     operation_id = "register_user",
     tag = "bluetrace",
@@ -121,9 +123,13 @@ async fn register(
     let authority = authority(&service)?;
     let number: PhoneNumber = number.parse()?;
     authority.expect_password(number, &challenge, &password, service.clock.now())?;
-    let judge =
-        move |state: &_, context| judge::register(state, context, authority.identity(), number);
-    let Registered { user, token } = service.node.act_on_number(number, judge).await?;
+    let of = Arc::clone(&authority);
+    let judge = move |state: &_, context| judge::register(state, context, of.identity(), number);
+    let registered = service.node.act_on_number(number, judge).await;
+    if registered.is_err() {
+        authority.take_back_password(number, &challenge);
+    }
+    let Registered { user, token } = registered?;
     let answer = RegistrationAnswer { user_id: user.to_string(), token: token.to_string() };
     Ok(not_stored(HttpResponse::Created(), &answer))
 }

@@ -10,7 +10,7 @@ use crate::common::process::text;
 use crate::common::server::{Server, ago, ask, bearer, seed};
 
 /// The tags of what is on the public listener.
-const PUBLIC_TAGS: [&str; 4] = ["files", "reports", "bluetrace", "opentrace"];
+const PUBLIC_TAGS: [&str; 5] = ["files", "reports", "bluetrace", "opentrace", "federation"];
 
 fn committed() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");

@@ -415,6 +415,39 @@ fn a_revoked_code_withdraws_what_was_sent() {
     }
 }
 
+/// Nothing is sent of an upload that is undone while the other authority is down, but that it is.
+#[test]
+fn an_upload_that_is_undone_before_it_is_sent_is_not_sent() {
+    let Pair { sg, nz, patient, codes, msg, .. } = pair();
+    let nz = nz.stop();
+    upload(&sg, &codes[0], &patient, &json!([heard(sg.home.now(), &msg, "NZ_MOH")]));
+    // The patient withdraws, which undoes it too.
+    assert_eq!(sg.of(&patient, "POST", "/bluetrace/v1/withdrawal", "").status, 204);
+    assert_eq!(waiting(&sg), 1);
+    let nz = nz.start();
+    sg.pass(7200);
+    until(|| waiting(&sg) == 0);
+    let kinds: Vec<u16> = nz.events().into_iter().map(|(kind, _)| kind).collect();
+    assert!(!kinds.contains(&BATCH_JUDGED) && kinds.contains(&47), "{kinds:?}");
+}
+
+/// Records of an authority that is entered later have waited for it.
+#[test]
+fn records_of_an_authority_that_is_entered_later_are_sent_then() {
+    let (sg, nz) = (Authority::named("SG_OTC", 1), Authority::named("NZ_MOH", 2));
+    let ([patient], [met]) = (sg.phones(), nz.phones());
+    let (_, codes) = sg.upload_codes(1);
+    let records = json!([heard(sg.home.now(), &nz.heard(&met), "NZ_MOH")]);
+    upload(&sg, &codes[0], &patient, &records);
+    let tracer = sg.tracer();
+    let seen = encounters(&sg, &tracer, 0);
+    assert_eq!((&seen["unknown_authority"], &seen["waiting"]), (&json!(1), &json!(0)));
+    assert_eq!(list(&sg)["unknown"], json!([{ "hai": "NZ_MOH", "waiting": 1 }]));
+    introduce(&sg, &nz);
+    until(|| encounters(&sg, &tracer, 0)["encounters"][0]["authority"] == "NZ_MOH");
+    assert_eq!((&list(&sg)["unknown"], count(&nz, BATCH_JUDGED)), (&json!([]), 1));
+}
+
 #[test]
 fn what_is_withdrawn_before_it_comes_is_refused() {
     let test = Stranger::new();

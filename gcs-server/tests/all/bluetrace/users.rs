@@ -19,6 +19,8 @@ fn a_number_registers_with_the_password_that_was_sent_to_it() {
     assert_eq!(authority.confirm(NUMBER, challenge, wrong).refused(), refused);
     let made = authority.confirm(NUMBER, challenge, &password);
     assert_eq!((made.status, made.header("cache-control").as_str()), (201, "no-store"));
+    // A password registers once.
+    assert_eq!(authority.confirm(NUMBER, challenge, &password).refused(), refused);
     let made = made.ok();
     let id = made["user_id"].as_str().unwrap();
     assert_eq!(id.len(), 28);
