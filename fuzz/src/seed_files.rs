@@ -53,7 +53,7 @@ pub fn seed_bundle(data: &[u8]) {
 fn class_of(error: &BundleError) -> String {
     let name = |error: &dyn std::fmt::Debug| {
         let outcome: Result<(), String> = class::<(), _>(&Err(error));
-        outcome.unwrap_err()
+        outcome.expect_err("an error stays one")
     };
     match error {
         BundleError::Parse(ParseError::Part { error, .. }) => format!("Part.{}", name(error)),
