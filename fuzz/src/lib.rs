@@ -12,6 +12,7 @@ mod manifest;
 mod naive;
 mod publisher;
 mod reader;
+mod seed_files;
 mod seed_lists;
 pub mod seeds;
 mod server;
@@ -27,6 +28,7 @@ pub use files::{bundle, bundle_resealed, index, record, table};
 pub use identifiers::{export, export_zip, packet, tcn_report, temp_id, upload};
 pub use manifest::{manifest, manifest_resealed};
 pub use publisher::publisher;
+pub use seed_files::{seed_bundle, seed_index};
 pub use seed_lists::{seed_delta, seed_list};
 pub use server::{code, event, report};
 pub use set_index::set_index;
@@ -38,7 +40,7 @@ pub use text::{date, exact, path};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 29] = [
+pub const TARGETS: [Target; 31] = [
     ("set", set),
     ("set_resealed", set_resealed),
     ("set_index", set_index),
@@ -47,6 +49,8 @@ pub const TARGETS: [Target; 29] = [
     ("delta_of_sets", delta_of_sets),
     ("seed_list", seed_list),
     ("seed_delta", seed_delta),
+    ("seed_index", seed_index),
+    ("seed_bundle", seed_bundle),
     ("table", table),
     ("index", index),
     ("bundle", bundle),

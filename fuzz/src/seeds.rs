@@ -16,8 +16,8 @@ use gcs_server::domain::policy::{FirstPolicy, Policy, SecondPolicy};
 use crate::history::{History, Tick, before, keys};
 use crate::identifiers;
 use crate::reader::join;
-use crate::seed_lists;
 use crate::world::{Days, date, element};
+use crate::{seed_files, seed_lists};
 
 /// A name and an input.
 pub type Seed = (String, Vec<u8>);
@@ -37,6 +37,8 @@ pub fn of(target: &str) -> Vec<Seed> {
         "delta_of_sets" => named(numbers().chain(runs())),
         "seed_list" => named(seed_lists::seeds::lists()),
         "seed_delta" => named(seed_lists::seeds::deltas()),
+        "seed_index" => named(seed_files::seeds::indexes()),
+        "seed_bundle" => named(seed_files::seeds::bundles()),
         "table" => {
             let tables = History::get().ticks.iter().step_by(10).map(|tick| tick.table.to_bytes());
             named(tables.chain([Table::default().to_bytes()]))

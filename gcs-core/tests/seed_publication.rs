@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use gcs_core::files::{Manifest, Path, SeedBundle, SeedIndex, SeedRow, SeedTable};
 use gcs_core::identifiers::dp3t::{DayKeys, HybridWindow, WindowSeed, low_cost_element};
 use gcs_core::identifiers::gaen::ExportKey;
-use gcs_core::live::{Act, FillerKey, Live, LiveSettings};
+use gcs_core::live::{Act, FillerKey, Live, LiveDay, LiveSettings};
 use gcs_core::publish::{Keys, Publication, Publisher, PublisherSettings};
 use gcs_core::report::{GaenKey, Item, Kind, Kinds};
-use gcs_core::seeds::{SeedKind, SeedList};
+use gcs_core::seeds::{SeedDay, SeedKind, SeedList};
 use gcs_core::{DAY_SECONDS, Date, Element, Version};
 use proptest::prelude::*;
 
@@ -89,7 +89,7 @@ fn version(tick: u32) -> Version {
 /// The published elements without filler, which has 32 bytes.
 fn published(live: &Live) -> BTreeSet<(Date, Element)> {
     let days = live.days();
-    let of = |day: &gcs_core::live::LiveDay| {
+    let of = |day: &LiveDay| {
         let date = day.date();
         let real = day.elements().filter(|element| element.len() < 32);
         real.map(|element| (date, Element::from(element))).collect::<Vec<_>>()
@@ -135,7 +135,7 @@ proptest! {
                         prop_assert!(live.days().iter().any(|day| day.date() == list.date()));
                         listed.extend(expand(list.kind().number(), list.as_bytes()));
                     }
-                    let dates: BTreeSet<Date> = live.days().iter().map(|day| day.date()).collect();
+                    let dates: BTreeSet<Date> = live.days().iter().map(LiveDay::date).collect();
                     listed.retain(|(date, _)| dates.contains(date));
                     prop_assert!(listed.is_subset(&sets));
                     // What all of a seed's dates have released is listed.
@@ -167,7 +167,7 @@ proptest! {
         for list in live.seeds(Kinds::ALL) {
             listed.extend(expand(list.kind().number(), list.as_bytes()));
         }
-        let dates: BTreeSet<Date> = live.days().iter().map(|day| day.date()).collect();
+        let dates: BTreeSet<Date> = live.days().iter().map(LiveDay::date).collect();
         listed.retain(|(date, _)| dates.contains(date));
         prop_assert_eq!(listed, published(&live));
     }
@@ -265,7 +265,7 @@ proptest! {
                         phone.fetch(&files, &made.manifest);
                     }
                     let held = phone.lists.values().map(Vec::as_slice);
-                    prop_assert!(held.eq(lists.iter().map(|list| list.as_bytes())));
+                    prop_assert!(held.eq(lists.iter().map(SeedDay::as_bytes)));
                     prop_assert_eq!(Some(&phone.table), made.publisher.seed_table());
                     publisher = made.publisher;
                 }

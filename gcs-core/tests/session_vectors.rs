@@ -47,6 +47,7 @@ fn settings(session: &Value) -> ClientSettings {
         crowd_wait: number("crowd_wait"),
         false_alarm_one_in: number("false_alarm_one_in"),
         usual_heard: number("usual_heard"),
+        seeds: None,
     }
 }
 

@@ -34,7 +34,7 @@ pub use self::index::{BundleEntry, KEPT_TICKS, PublicationIndex, SPANS};
 pub use self::key_list::{KeyList, MAX_KEYS, SignedKeyList};
 pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest, SeedFiles};
 pub use self::path::Path;
-pub use self::seed_bundle::SeedBundle;
+pub use self::seed_bundle::{SeedBundle, SeedFile};
 pub use self::seed_table::{MAX_SEED_LISTS, SeedIndex, SeedRow, SeedTable};
 pub use self::table::{MAX_DATES, RecordShape, Row, Table};
 

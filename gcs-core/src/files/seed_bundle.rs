@@ -15,6 +15,9 @@ use crate::seeds::{ApplyError, SeedKind};
 
 const MAGIC: &[u8; 6] = b"GCSSDB";
 
+/// A list of seeds: its row, and its file.
+pub type SeedFile = (SeedRow, Vec<u8>);
+
 /// How a changed list is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -119,7 +122,7 @@ impl<'a> SeedBundle<'a> {
         table: &SeedTable,
         kinds: &[SeedKind],
         list_of: impl Fn(&SeedRow) -> Option<&'l [u8]>,
-    ) -> Result<(SeedTable, Vec<(SeedRow, Vec<u8>)>), BundleError> {
+    ) -> Result<(SeedTable, Vec<SeedFile>), BundleError> {
         let got = table.state();
         if got != self.before {
             return Err(BundleError::Before { expected: self.before, got });

@@ -48,7 +48,7 @@ use self::numbered::Numbered;
 use self::seeds::{LiveSeeds, StoredSeeds};
 use crate::date::Date;
 use crate::element::Element;
-use crate::report::{ItemSeed, Kinds};
+use crate::report::{ItemSeed, Kind, Kinds};
 use crate::seeds::SeedDay;
 use crate::version::Version;
 
@@ -335,9 +335,8 @@ impl Live {
     /// [`Publisher::with_seeds`](crate::publish::Publisher::with_seeds). A list that has not changed
     /// is not built again. There is no filler among seeds: see [`crate::seeds`].
     pub fn seeds(&self, kinds: Kinds) -> Vec<SeedDay> {
-        let is_wanted = |day: &SeedDay| {
-            kinds.iter().filter_map(|kind| kind.seeds()).any(|kind| kind == day.kind())
-        };
+        let is_wanted =
+            |day: &SeedDay| kinds.iter().filter_map(Kind::seeds).any(|kind| kind == day.kind());
         let is_due = |day: &SeedDay| day.date().entry() <= self.now;
         self.seeds.days().filter(|day| is_due(day) && is_wanted(day)).collect()
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::error::SyncError;
+use super::seeds::HeldSeeds;
 use super::store::ClientStore;
 use super::{ClientSettings, Incident};
 use crate::bytes::{expect_digest, expect_len};
@@ -24,6 +25,8 @@ pub(super) struct Engine {
     pub offline: bool,
     /// The sets that could not be had in this wake. They are not asked for again.
     pub failed_sets: BTreeMap<Digest, SyncError>,
+    /// The lists of seeds, if the settings name a kind.
+    pub seeds: Option<HeldSeeds>,
 }
 
 impl Engine {

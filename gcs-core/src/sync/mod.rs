@@ -140,6 +140,7 @@ mod mailbox;
 mod matching;
 mod plan;
 mod queue;
+mod seeds;
 mod session;
 mod state;
 mod step;
@@ -153,14 +154,16 @@ use alloc::vec::Vec;
 
 use crate::date::{DAY_SECONDS, Date};
 use crate::error::ParseError;
-use crate::files::Verdict;
+use crate::files::{SeedRow, Verdict};
 use crate::keys::PublicKey;
+use crate::seeds::SeedKind;
 use crate::version::Version;
 
 pub use self::driver::{Driver, range_header};
 pub use self::error::SyncError;
 #[cfg(feature = "std")]
 pub use self::folder::{Fetch, FolderDriver, FolderDriverError};
+pub use self::seeds::seed_list_name;
 pub use self::session::Session;
 pub use self::step::{Answer, Step};
 
@@ -193,6 +196,9 @@ pub struct ClientSettings {
     /// fewer decides as if it had heard so many, so that whether it asks does not tell how many
     /// it heard. Default 140,000.
     pub usual_heard: u64,
+    /// The kind of seeds whose lists the client keeps beside its sets, for an app that expands seeds
+    /// itself: see [`Outcome::seeds`]. Default none.
+    pub seeds: Option<SeedKind>,
 }
 
 impl ClientSettings {
@@ -206,6 +212,7 @@ impl ClientSettings {
             crowd_wait: DAY_SECONDS,
             false_alarm_one_in: 10_000,
             usual_heard: 140_000,
+            seeds: None,
         }
     }
 }
@@ -297,7 +304,8 @@ pub enum Incident {
 pub struct Outcome {
     /// The publication that the client now has whole, if any.
     pub held: Option<Version>,
-    /// Whether that is what the newest manifest seen names, and it has not expired.
+    /// Whether that is what the newest manifest seen names, and it has not expired. The same of the
+    /// lists of seeds, if the settings name a kind.
     pub up_to_date: bool,
     /// What went wrong, if the wake could not do all that was due. If only the sets of some dates
     /// could not be had, everything else was done.
@@ -315,6 +323,13 @@ pub struct Outcome {
     pub asked: Option<Asked>,
     /// What went wrong on the way and was handled.
     pub incidents: Vec<Incident>,
+    /// The lists of seeds that the client has, of the kind that its settings name. Read each from the
+    /// client's folder, by [`seed_list_name`], and test against what its seeds expand to what was
+    /// heard on a date that is among `dates`: a hit is a contact. Newer lists may be published, if
+    /// the client is not up to date.
+    pub seeds: Vec<SeedRow>,
+    /// The published dates, as far as the client knows. What a seed gives for other dates has expired.
+    pub dates: Vec<Date>,
     /// Unix time at which to wake the client next: the next poll or the next confirmation
     /// slot. Waking it earlier does no harm.
     pub next_wake: u64,

@@ -162,7 +162,7 @@ impl ClientStore {
         }
     }
 
-    fn lost(&mut self, name: String, error: Option<ParseError>) {
+    pub(super) fn lost(&mut self, name: String, error: Option<ParseError>) {
         self.incidents.push(Incident::OwnFile { name, error });
     }
 
@@ -322,17 +322,17 @@ impl ClientStore {
         Ok(())
     }
 
-    async fn get(&self, name: String) -> Result<Option<Vec<u8>>, SyncError> {
+    pub(super) async fn get(&self, name: String) -> Result<Option<Vec<u8>>, SyncError> {
         let got = self.driver.get(name.clone()).await;
         got.map_err(|message| SyncError::Storage { name, message })
     }
 
-    async fn put(&self, name: String, bytes: Vec<u8>) -> Result<(), SyncError> {
+    pub(super) async fn put(&self, name: String, bytes: Vec<u8>) -> Result<(), SyncError> {
         let put = self.driver.put(name.clone(), bytes).await;
         put.map_err(|message| SyncError::Storage { name, message })
     }
 
-    async fn delete(&self, name: String) -> Result<(), SyncError> {
+    pub(super) async fn delete(&self, name: String) -> Result<(), SyncError> {
         let deleted = self.driver.delete(name.clone()).await;
         deleted.map_err(|message| SyncError::Storage { name, message })
     }

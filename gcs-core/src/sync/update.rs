@@ -25,19 +25,28 @@ use crate::version::Version;
 /// How many wrong or missing bundles are tried before whole sets are taken.
 const MAX_DETOURS: usize = 4;
 
-/// Brings the client up to date, except for dates whose sets cannot be had. Returns what is
+/// Brings the client up to date, except for dates whose sets cannot be had, and seeds. Returns what is
 /// wrong with the first of those.
 pub(super) async fn run(engine: &mut Engine) -> Result<Option<SyncError>, SyncError> {
     let manifest = engine.fetch_manifest().await?;
-    let version = version_of(&manifest);
+    let missing = sync_sets(engine, &manifest).await?;
+    let seeds = engine.sync_seeds(&manifest).await;
+    Ok(missing.or(seeds.err()))
+}
+
+async fn sync_sets(
+    engine: &mut Engine,
+    manifest: &Manifest,
+) -> Result<Option<SyncError>, SyncError> {
+    let version = version_of(manifest);
     if engine.is_at(manifest.state) {
         return engine.stay(version).await.map(|()| None);
     }
     let mut failed = BTreeSet::new();
-    if engine.take_newest_bundle(&manifest, &mut failed).await? {
+    if engine.take_newest_bundle(manifest, &mut failed).await? {
         return Ok(None);
     }
-    let index = engine.fetch_index(&manifest).await?;
+    let index = engine.fetch_index(manifest).await?;
     while !engine.is_at(manifest.state) {
         match engine.plan(&index, &failed) {
             Way::Bundle(bundle) => {
@@ -281,7 +290,7 @@ impl Engine {
 
     /// Notes an error, so that another way is tried. Fails if the storage failed, or if the
     /// network failed for the second time: the first failure may have been that of one file.
-    fn detour(&mut self, error: SyncError) -> Result<(), SyncError> {
+    pub(super) fn detour(&mut self, error: SyncError) -> Result<(), SyncError> {
         let is_network = matches!(error, SyncError::Network { .. });
         let is_final = matches!(error, SyncError::Storage { .. }) || (is_network && self.offline);
         if is_final {

@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::error::SyncError;
 use super::mailbox::DriverProxy;
 use super::queue::Queue;
+use super::seeds::HeldSeeds;
 use super::state::ClientState;
 use super::store::ClientStore;
 use super::{Asked, ClientSettings, Outcome, Wake, matching, update};
@@ -25,7 +26,8 @@ pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wak
     match ClientStore::open(driver, settings.root).await {
         Ok(store) => {
             let (now, offline, failed_sets) = (wake.now, false, BTreeMap::new());
-            Engine { store, settings, now, random, offline, failed_sets }.run(wake).await
+            let seeds = None;
+            Engine { store, settings, now, random, offline, failed_sets, seeds }.run(wake).await
         }
         Err(error) => Outcome {
             held: None,
@@ -34,6 +36,8 @@ pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wak
             contacts: None,
             undecided: 0,
             asked: None,
+            seeds: Vec::new(),
+            dates: Vec::new(),
             incidents: Vec::new(),
             next_wake: wake.now.saturating_add(RETRY_AFTER + random.below(RETRY_AFTER)),
         },
@@ -46,12 +50,18 @@ impl Engine {
         let slot_is_due = self.now >= self.store.state.next_slot;
         let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
         let (mut synced, mut error) = (false, None);
+        if let Some(kind) = self.settings.seeds {
+            match self.store.load_seeds(kind).await {
+                Ok(held) => self.seeds = Some(held),
+                Err(failure) => error = Some(failure),
+            }
+        }
         if sync_is_due {
             match update::run(&mut self).await {
-                Ok(missing) => (synced, error) = (true, missing),
+                Ok(missing) => (synced, error) = (true, error.or(missing)),
                 Err(failure) => {
                     self.postpone();
-                    error = Some(failure);
+                    error = error.or(Some(failure));
                 }
             }
         }
@@ -117,11 +127,19 @@ impl Engine {
         let soonest = self.now.saturating_add(SOONEST);
         Outcome {
             held: held.map(|held| held.version),
-            up_to_date: held.is_some() && held == state.seen && self.now < state.expires,
+            up_to_date: held.is_some()
+                && held == state.seen
+                && self.now < state.expires
+                && self
+                    .seeds
+                    .as_ref()
+                    .is_none_or(|seeds| seeds.is_at(state.seen.map(|seen| seen.version))),
             error,
             contacts: queue.map(Queue::contacts),
             undecided: queue.map_or(0, Queue::undecided),
             asked,
+            seeds: self.seeds.as_ref().map_or(Vec::new(), HeldSeeds::rows),
+            dates: self.store.newest_table().rows().iter().map(|row| row.date).collect(),
             next_wake: state.next_poll.min(state.next_slot).max(soonest),
             incidents: self.store.incidents,
         }

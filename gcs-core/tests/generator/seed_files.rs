@@ -255,6 +255,12 @@ fn indexes(vectors: &mut Vectors, world: &World) {
                 [&longer[..], &[0]].concat(),
                 "Length",
             ),
+            (
+                "seedindex-251-bundles",
+                "one bundle too many",
+                edit(20, &251u32.to_le_bytes()),
+                "Limit",
+            ),
             ("seedindex-span", "a bundle of 2 ticks", edit(bundles, &[2]), "Limit"),
             ("seedindex-twice", "a bundle twice", twice, "Order"),
             ("seedindex-trailing", "a byte behind the bundles", [index, &[0]].concat(), "Length"),

@@ -95,6 +95,8 @@ impl Index {
         reader.magic(b"GCSSDI")?;
         let (series, tick) = (reader.u32()?, reader.u32()?);
         let (table, count) = (reader.u32()?, reader.u32()?);
+        let most = 250;
+        expect(count <= most, "Limit")?;
         let table = Table::parse(reader.bytes(table.into())?)?;
         let mut bundles: Vec<Listed> = Vec::new();
         for _ in 0..count {

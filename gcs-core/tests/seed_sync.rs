@@ -1,0 +1,245 @@
+//! A client that keeps lists of seeds beside its sets, with servers that are honest or not.
+#![cfg(feature = "protocol")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use gcs_core::files::{Manifest, Path};
+use gcs_core::identifiers::dp3t::{HybridSeed, HybridWindow, WindowSeed};
+use gcs_core::identifiers::gaen::{ExportKey, ExposureKey};
+use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings};
+use gcs_core::seeds::{SeedDay, SeedKind, SeedList};
+use gcs_core::sync::{Answer, ClientSettings, Incident, Outcome, Step, SyncError, seed_list_name};
+use gcs_core::{DAY_SECONDS, Date};
+use proptest::prelude::*;
+use world::{Client, Files, Intercepted, hasty, serve};
+
+fn date(at: u32) -> Date {
+    Date::from_days(20_000 + at).unwrap()
+}
+
+fn windows(at: u32, bytes: &[u8]) -> SeedDay {
+    let windows = HybridWindow::FourHours;
+    let window = windows.of_time(date(at).start()).unwrap();
+    let seed = |byte: &u8| WindowSeed { windows, window, seed: HybridSeed::new([*byte; 16]) };
+    SeedDay::new(date(at), SeedList::build(bytes.iter().map(seed)).unwrap())
+}
+
+fn keys(at: u32, bytes: &[u8]) -> SeedDay {
+    let start = (date(at).start() / 600) as u32;
+    let key = |byte: &u8| ExportKey::from(ExposureKey::new([*byte; 16], start, 144).unwrap());
+    SeedDay::new(date(at), SeedList::build(bytes.iter().map(key)).unwrap())
+}
+
+/// A publisher of lists, and what it serves.
+struct Town {
+    publisher: Publisher,
+    signing: Keys,
+    files: Files,
+    now: u64,
+    /// Of each date the seeds of windows; there are some keys as well.
+    seeds: BTreeMap<u32, Vec<u8>>,
+    lists: Vec<SeedDay>,
+}
+
+impl Town {
+    fn new() -> Town {
+        let now = date(3).entry();
+        let signing = Keys::from_secret([5; 32], now + 365 * DAY_SECONDS);
+        let publisher = Publisher::new(PublisherSettings::default(), 1);
+        let (files, seeds, lists) = Default::default();
+        Town { publisher, signing, files, now, seeds, lists }
+    }
+
+    fn publish(&mut self, with_seeds: bool) {
+        self.now += 900;
+        let days = [0, 1, 2, 3].map(|at| Day { date: date(at), elements: vec![[at as u8; 16]] });
+        self.lists = self.seeds.iter().map(|(at, bytes)| windows(*at, bytes)).collect();
+        let all = self.lists.iter().cloned().chain([keys(1, &[1, 2, 3])]).collect();
+        let publisher = match with_seeds {
+            true => self.publisher.with_seeds(all),
+            false => self.publisher.clone(),
+        };
+        let made = publisher.publish_next(self.now, &days, &self.signing).unwrap();
+        let new = made.files.iter().map(|file| (file.path.to_string(), file.bytes.clone()));
+        self.files.extend(new);
+        made.delete.iter().for_each(|path| drop(self.files.remove(&path.to_string())));
+        self.publisher = made.publisher;
+        if !with_seeds {
+            self.lists.clear();
+        }
+    }
+
+    fn phone(&self) -> Client {
+        let settings = hasty(ClientSettings {
+            seeds: Some(SeedKind::of::<WindowSeed>()),
+            poll_jitter: 0,
+            ..ClientSettings::new(self.signing.root)
+        });
+        Client { settings, ..Client::new() }
+    }
+
+    fn wake(&self, phone: &mut Client) -> Outcome {
+        phone.wake_with(self.now, |path, part| serve(&self.files, path, part))
+    }
+
+    /// Whether the phone has the lists that are published, and nothing besides.
+    fn expect_held(&self, phone: &Client, outcome: &Outcome) {
+        assert!(outcome.up_to_date && outcome.error.is_none(), "{outcome:?}");
+        let held = outcome.seeds.iter().map(|row| &phone.folder[&seed_list_name(row)]);
+        assert!(held.map(|list| &list[..]).eq(self.lists.iter().map(SeedDay::as_bytes)));
+        let names = phone.folder.keys().filter(|name| name.starts_with("seeds-"));
+        assert_eq!(names.count(), self.lists.len());
+        assert_eq!(outcome.dates, [0, 1, 2, 3].map(date));
+    }
+}
+
+fn files_of_seeds(phone: &Client) -> usize {
+    phone.fetched.iter().filter(|path| path.starts_with("/v1/seeds/")).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// However often it wakes, and wherever it is switched off, it ends with what is published.
+    #[test]
+    fn a_phone_has_what_is_published(
+        ticks in prop::collection::vec(
+            (0u32..4, prop::collection::vec(any::<u8>(), 0..30), any::<bool>(), 0usize..40, 0u8..10), 1..30),
+    ) {
+        let mut town = Town::new();
+        let mut phone = town.phone();
+        for (at, bytes, wakes, cut, other) in ticks {
+            if bytes.is_empty() {
+                town.seeds.remove(&at);
+            } else {
+                town.seeds.insert(at, bytes);
+            }
+            town.publish(other > 0);
+            if !wakes {
+                continue;
+            }
+            let mut left = cut;
+            let off = |_: &Step| {
+                left = left.saturating_sub(1);
+                if left == 0 { Intercepted::Off } else { Intercepted::No }
+            };
+            phone.wake_intercepted(town.now, off, &town.files);
+            phone.folder.retain(|name, _| other != 1 || name.as_str() != "seeds");
+            let lost = other == 1;
+            let mut outcome = town.wake(&mut phone);
+            if !outcome.up_to_date {
+                // It was switched off before it had what it asked for; its poll came later.
+                town.now += DAY_SECONDS / 2;
+                outcome = town.wake(&mut phone);
+            }
+            if !lost {
+                town.expect_held(&phone, &outcome);
+            } else {
+                phone = town.phone();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tick_behind_costs_one_bundle_and_no_change_costs_nothing() {
+    let mut town = Town::new();
+    let mut phone = town.phone();
+    town.seeds.extend([(0, vec![1, 2]), (2, (0..200).collect())]);
+    town.publish(true);
+    let outcome = town.wake(&mut phone);
+    town.expect_held(&phone, &outcome);
+    // The index and two lists; not those of another kind.
+    assert_eq!(files_of_seeds(&phone), 3);
+    town.publish(true);
+    let outcome = town.wake(&mut phone);
+    town.expect_held(&phone, &outcome);
+    assert_eq!(files_of_seeds(&phone), 0);
+    town.seeds.insert(2, (1..=200).collect());
+    town.publish(true);
+    let outcome = town.wake(&mut phone);
+    town.expect_held(&phone, &outcome);
+    assert_eq!(files_of_seeds(&phone), 1);
+    // Some ticks behind: bundles, by the index, since lists are longer.
+    for at in 0..3 {
+        town.seeds.insert(2, (1 + at..=200).collect());
+        town.publish(true);
+    }
+    let outcome = town.wake(&mut phone);
+    town.expect_held(&phone, &outcome);
+    assert!(files_of_seeds(&phone) <= 4);
+    town.publish(false);
+    let outcome = town.wake(&mut phone);
+    town.expect_held(&phone, &outcome);
+}
+
+/// A wrong file is never taken; a wrong bundle costs a detour.
+#[test]
+fn what_is_wrong_is_not_taken() {
+    let mut town = Town::new();
+    town.seeds.extend([(0, vec![1, 2]), (2, (0..200).collect())]);
+    town.publish(true);
+    let mut before = town.phone();
+    town.wake(&mut before);
+    town.seeds.insert(2, (1..=200).collect());
+    town.publish(true);
+    let (manifest, _) =
+        Manifest::verify(&town.files["/v1/manifest"], &town.signing.root, town.now, 0).unwrap();
+    let seeds = manifest.seeds.unwrap();
+    let bundle = Path::Seeds(seeds.bundle.unwrap().sha256).to_string();
+    for change in [0, 1, 2] {
+        let mut files = town.files.clone();
+        let wrong = |bytes: &mut Vec<u8>| match change {
+            0 => bytes[40] ^= 1,
+            1 => bytes.push(0),
+            _ => bytes.clear(),
+        };
+        wrong(files.get_mut(&bundle).unwrap());
+        let mut phone = before.clone();
+        let outcome = phone.wake_with(town.now, |path, part| serve(&files, path, part));
+        town.expect_held(&phone, &outcome);
+        let is_detour =
+            |incident: &Incident| matches!(incident, Incident::Detour(SyncError::File { .. }));
+        assert!(outcome.incidents.iter().any(is_detour));
+        // Nothing leads to the new lists: the old ones stay, and the sets are the new ones.
+        let is_other = |path: &str| path.starts_with("/v1/seeds/") && path != bundle;
+        let seeds = files.iter_mut().filter(|(path, _)| is_other(path));
+        seeds.for_each(|(_, bytes)| wrong(bytes));
+        let mut phone = before.clone();
+        let outcome = phone.wake_with(town.now, |path, part| serve(&files, path, part));
+        assert!(!outcome.up_to_date, "{outcome:?}");
+        assert!(matches!(outcome.error, Some(SyncError::File { .. })), "{outcome:?}");
+        assert_eq!(outcome.seeds.len(), 2);
+        assert!(outcome.seeds.iter().all(|row| phone.folder.contains_key(&seed_list_name(row))));
+        assert_eq!(town.wake(&mut phone).seeds.len(), 2);
+    }
+}
+
+/// A damaged list of its own is fetched again.
+#[test]
+fn what_is_lost_is_fetched_again() {
+    let mut town = Town::new();
+    let mut phone = town.phone();
+    town.seeds.extend([(0, vec![1, 2]), (2, vec![3])]);
+    town.publish(true);
+    let first = town.wake(&mut phone);
+    let name = seed_list_name(&first.seeds[0]);
+    for damage in [0, 1] {
+        match damage {
+            0 => phone.folder.get_mut(&name).unwrap()[20] ^= 1,
+            _ => drop(phone.folder.remove(&name)),
+        }
+        town.publish(true);
+        let outcome = town.wake(&mut phone);
+        town.expect_held(&phone, &outcome);
+        let is_own = |incident: &Incident| matches!(incident, Incident::OwnFile { name: of, .. } if *of == name);
+        assert!(outcome.incidents.iter().any(is_own));
+    }
+    // Without a server, what it has is still told.
+    let outcome =
+        phone.wake_with(town.now + DAY_SECONDS, |_, _| Answer::Failed("no network".into()));
+    assert_eq!(outcome.seeds, first.seeds);
+}
