@@ -6,7 +6,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use gcs_core::files::{Manifest, Path};
+use gcs_core::files::{Manifest, Path, SeedRow};
 use gcs_core::identifiers::dp3t::{HybridSeed, HybridWindow, WindowSeed};
 use gcs_core::identifiers::gaen::{ExportKey, ExposureKey};
 use gcs_core::publish::{Day, Keys, Publisher, PublisherSettings};
@@ -88,12 +88,16 @@ impl Town {
     /// Whether the phone has the lists that are published, and nothing besides.
     fn expect_held(&self, phone: &Client, outcome: &Outcome) {
         assert!(outcome.up_to_date && outcome.error.is_none(), "{outcome:?}");
-        let held = outcome.seeds.iter().map(|row| &phone.folder[&seed_list_name(row)]);
+        let held = rows(outcome).iter().map(|row| &phone.folder[&seed_list_name(row)]);
         assert!(held.map(|list| &list[..]).eq(self.lists.iter().map(SeedDay::as_bytes)));
         let names = phone.folder.keys().filter(|name| name.starts_with("seeds-"));
         assert_eq!(names.count(), self.lists.len());
         assert_eq!(outcome.dates, [0, 1, 2, 3].map(date));
     }
+}
+
+fn rows(outcome: &Outcome) -> &[SeedRow] {
+    outcome.seeds.as_ref().unwrap()
 }
 
 fn files_of_seeds(phone: &Client) -> usize {
@@ -212,9 +216,9 @@ fn what_is_wrong_is_not_taken() {
         let outcome = phone.wake_with(town.now, |path, part| serve(&files, path, part));
         assert!(!outcome.up_to_date, "{outcome:?}");
         assert!(matches!(outcome.error, Some(SyncError::File { .. })), "{outcome:?}");
-        assert_eq!(outcome.seeds.len(), 2);
-        assert!(outcome.seeds.iter().all(|row| phone.folder.contains_key(&seed_list_name(row))));
-        assert_eq!(town.wake(&mut phone).seeds.len(), 2);
+        assert_eq!(rows(&outcome).len(), 2);
+        assert!(rows(&outcome).iter().all(|row| phone.folder.contains_key(&seed_list_name(row))));
+        assert_eq!(rows(&town.wake(&mut phone)).len(), 2);
     }
 }
 
@@ -226,7 +230,7 @@ fn what_is_lost_is_fetched_again() {
     town.seeds.extend([(0, vec![1, 2]), (2, vec![3])]);
     town.publish(true);
     let first = town.wake(&mut phone);
-    let name = seed_list_name(&first.seeds[0]);
+    let name = seed_list_name(&rows(&first)[0]);
     for damage in [0, 1] {
         match damage {
             0 => phone.folder.get_mut(&name).unwrap()[20] ^= 1,
@@ -242,4 +246,208 @@ fn what_is_lost_is_fetched_again() {
     let outcome =
         phone.wake_with(town.now + DAY_SECONDS, |_, _| Answer::Failed("no network".into()));
     assert_eq!(outcome.seeds, first.seeds);
+}
+
+/// The name of a list in the client's folder, and at its path.
+fn name_of(list: &SeedDay) -> String {
+    format!("seeds-{}", list.sha256())
+}
+
+fn lists_in(phone: &Client) -> Vec<&String> {
+    phone.folder.keys().filter(|name| name.starts_with("seeds")).collect()
+}
+
+fn no_network(town: &Town, phone: &mut Client) -> Outcome {
+    phone.wake_with(town.now, |_, _| Answer::Failed("no network".into()))
+}
+
+#[test]
+fn lists_of_another_root_go() {
+    let mut town = Town::new();
+    let mut phone = town.phone();
+    town.seeds.extend([(0, vec![1, 2]), (2, vec![3])]);
+    town.publish(true);
+    town.wake(&mut phone);
+    let mut other = Town::new();
+    other.signing = Keys::from_secret([6; 32], other.now + 365 * DAY_SECONDS);
+    phone.settings.root = other.signing.root;
+    let outcome = no_network(&other, &mut phone);
+    assert!(outcome.incidents.contains(&Incident::OtherRoot { was: town.signing.root }));
+    assert_eq!(rows(&outcome), []);
+    assert!(!outcome.up_to_date && lists_in(&phone).is_empty());
+    other.seeds.insert(1, vec![7]);
+    other.publish(true);
+    other.now += DAY_SECONDS;
+    let outcome = other.wake(&mut phone);
+    other.expect_held(&phone, &outcome);
+}
+
+#[test]
+fn lists_of_a_kind_that_is_not_wanted_go() {
+    let mut town = Town::new();
+    let mut phone = town.phone();
+    town.seeds.extend([(0, vec![1, 2]), (2, vec![3])]);
+    town.publish(true);
+    town.wake(&mut phone);
+    phone.settings.seeds = Some(SeedKind::of::<ExportKey>());
+    let outcome = town.wake(&mut phone);
+    assert!(outcome.incidents.is_empty() && !outcome.up_to_date, "{outcome:?}");
+    town.publish(true);
+    let outcome = town.wake(&mut phone);
+    assert!(outcome.incidents.is_empty() && outcome.up_to_date, "{outcome:?}");
+    assert_eq!(
+        rows(&outcome).iter().map(|row| (row.date, row.kind)).collect::<Vec<_>>(),
+        [(date(1), 3)]
+    );
+    assert_eq!(lists_in(&phone).len(), 2);
+    phone.settings.seeds = None;
+    let outcome = town.wake(&mut phone);
+    assert!(outcome.incidents.is_empty() && outcome.up_to_date && outcome.seeds.is_none());
+    assert!(lists_in(&phone).is_empty());
+}
+
+/// What was taken back is gone, and what can be had is there, although one list cannot be had.
+#[test]
+fn a_list_that_cannot_be_had_holds_up_nothing_else() {
+    let mut town = Town::new();
+    let mut phone = town.phone();
+    town.seeds.extend([(0, vec![1, 2]), (1, vec![3]), (2, (0..99).collect())]);
+    town.publish(true);
+    town.wake(&mut phone);
+    let old = town.lists.clone();
+    town.seeds.remove(&1);
+    town.seeds.extend([(0, vec![9]), (2, (1..=99).collect()), (3, vec![4])]);
+    town.publish(true);
+    let (manifest, _) =
+        Manifest::verify(&town.files["/v1/manifest"], &town.signing.root, town.now, 0).unwrap();
+    let mut files = town.files.clone();
+    let bundle = manifest.seeds.unwrap().bundle.unwrap().sha256;
+    files.remove(&Path::Seeds(bundle).to_string());
+    files.remove(&Path::Seeds(town.lists[1].sha256()).to_string());
+    for _ in 0..2 {
+        let outcome = phone.wake_with(town.now, |path, part| serve(&files, path, part));
+        assert!(!outcome.up_to_date, "{outcome:?}");
+        let held: Vec<_> = rows(&outcome).iter().map(|row| row.sha256).collect();
+        assert_eq!(held, [town.lists[0].sha256(), old[2].sha256(), town.lists[2].sha256()]);
+        town.now += 2000;
+    }
+    // Only what is missing is fetched.
+    let mut outcome = town.wake(&mut phone);
+    if !outcome.up_to_date {
+        town.now += DAY_SECONDS / 2;
+        outcome = town.wake(&mut phone);
+    }
+    town.expect_held(&phone, &outcome);
+    assert!(files_of_seeds(&phone) <= 2);
+}
+
+/// Lists come although the index of sets does not.
+#[test]
+fn wrong_sets_hold_up_no_list() {
+    let mut town = Town::new();
+    town.seeds.insert(0, vec![1, 2]);
+    town.publish(true);
+    let mut phone = town.phone();
+    let mut files = town.files.clone();
+    files.retain(|path, _| !path.starts_with("/v1/index/"));
+    let outcome = phone.wake_with(town.now, |path, part| serve(&files, path, part));
+    assert!(matches!(outcome.error, Some(SyncError::Missing { .. })), "{outcome:?}");
+    assert_eq!(rows(&outcome).len(), 1);
+}
+
+/// Wherever a change is cut short, by a switch or by a full disk, every date keeps a list.
+#[test]
+fn a_change_that_is_cut_short_loses_no_list() {
+    let mut town = Town::new();
+    let mut before = town.phone();
+    town.seeds.extend([(0, vec![1, 2]), (2, vec![3])]);
+    town.publish(true);
+    town.wake(&mut before);
+    town.seeds.extend([(0, vec![1, 5]), (2, vec![6])]);
+    town.publish(true);
+    let mut steps = 0;
+    before.clone().wake_intercepted(
+        town.now,
+        |_| {
+            steps += 1;
+            Intercepted::No
+        },
+        &town.files,
+    );
+    assert!(steps > 15);
+    for (at, is_full) in (1..=steps).flat_map(|at| [(at, false), (at, true)]) {
+        let mut phone = before.clone();
+        let mut count = 0;
+        let cut = |step: &Step| {
+            count += 1;
+            let is_write = matches!(step, Step::Put { .. } | Step::Delete { .. });
+            match count >= at {
+                true if is_full && is_write => Intercepted::Answer(Answer::Failed("full".into())),
+                true if !is_full => Intercepted::Off,
+                _ => Intercepted::No,
+            }
+        };
+        let cut_short = phone.wake_intercepted(town.now, cut, &town.files);
+        if let Some(list) = cut_short
+            .iter()
+            .flat_map(|outcome| outcome.seeds.iter().flatten())
+            .find(|row| !phone.folder.contains_key(&seed_list_name(row)))
+        {
+            panic!("step {at}: {list:?} is not there");
+        }
+        let outcome = no_network(&town, &mut phone);
+        assert_eq!(
+            rows(&outcome).iter().map(|row| row.date).collect::<Vec<_>>(),
+            [date(0), date(2)],
+            "step {at}"
+        );
+        let own = |incident: &Incident| matches!(incident, Incident::OwnFile { .. });
+        assert!(!outcome.incidents.iter().any(own), "step {at}: {outcome:?}");
+        town.now += DAY_SECONDS / 2;
+        let outcome = town.wake(&mut phone);
+        town.expect_held(&phone, &outcome);
+        town.now -= DAY_SECONDS / 2;
+    }
+}
+
+#[test]
+fn lists_that_cannot_be_read_are_not_none() {
+    let mut town = Town::new();
+    let mut phone = town.phone();
+    town.seeds.insert(0, vec![1, 2]);
+    town.publish(true);
+    town.wake(&mut phone);
+    let name = name_of(&town.lists[0]);
+    for failing in ["seeds", &name] {
+        let fail = |step: &Step| match step {
+            Step::Get { name } if name == failing => {
+                Intercepted::Answer(Answer::Failed("cannot be read".into()))
+            }
+            _ => Intercepted::No,
+        };
+        let outcome = phone.wake_intercepted(town.now, fail, &town.files).unwrap();
+        assert!(!outcome.up_to_date && outcome.seeds.is_none(), "{outcome:?}");
+        assert!(matches!(outcome.error, Some(SyncError::Storage { .. })));
+    }
+}
+
+#[test]
+fn a_second_manifest_of_one_version_with_other_lists_is_refused() {
+    let mut town = Town::new();
+    let mut phone = town.phone();
+    town.seeds.insert(0, vec![1, 2]);
+    let before = town.publisher.clone();
+    town.publish(true);
+    let first = town.wake(&mut phone);
+    for with_seeds in [true, false] {
+        (town.publisher, town.now) = (before.clone(), town.now - 900);
+        town.seeds.insert(0, vec![1]);
+        town.publish(with_seeds);
+        let mut twice = phone.clone();
+        town.now += 3000;
+        let outcome = town.wake(&mut twice);
+        assert!(matches!(outcome.error, Some(SyncError::Equivocation { .. })), "{outcome:?}");
+        assert_eq!(outcome.seeds, first.seeds);
+        town.now -= 3000;
+    }
 }

@@ -30,6 +30,7 @@ mod day;
 mod elements;
 mod filler;
 mod numbered;
+mod seed_day;
 mod seeds;
 mod stored;
 
@@ -42,14 +43,14 @@ use thiserror::Error;
 pub use self::date::{Change, LiveDate};
 pub use self::day::LiveDay;
 pub use self::filler::FillerKey;
+pub use self::seed_day::LiveSeedDay;
 
 use self::date::{Release, StoredDate, after};
 use self::numbered::Numbered;
-use self::seeds::{LiveSeeds, StoredSeeds};
+use self::seeds::{LiveSeeds, SeedTick, StoredSeeds};
 use crate::date::Date;
 use crate::element::Element;
 use crate::report::{ItemSeed, Kind, Kinds};
-use crate::seeds::SeedDay;
 use crate::version::Version;
 
 /// When additions are published, and for how long dates are kept.
@@ -236,9 +237,13 @@ impl Live {
     }
 
     /// Adds the seeds of a report that was just added with all elements of these seeds, for phones
-    /// that expand seeds themselves. A seed is published once all of its elements are: its
-    /// report's additions for each of its dates must have been released. It leaves with the last
-    /// of the reports that support it, and with its last date.
+    /// that expand seeds themselves.
+    ///
+    /// A seed can be published once its report's additions for each of its dates have been. Then it waits for those
+    /// of other reports: until [`LiveSettings::min_reports`] reports have new seeds of its kind and
+    /// last date, or one has waited for `max_hold`; all that can be published come out together. A seed
+    /// leaves with the last of the reports that support it, and with its last date. A key of DP-3T's low-cost
+    /// design is published as the key of the first date that has not expired.
     pub fn add_seeds(&mut self, report: u64, seeds: impl IntoIterator<Item = ItemSeed>) {
         self.seeds.add(report, seeds, &self.filler);
     }
@@ -304,17 +309,7 @@ impl Live {
             }
         }
         let (dates, reports) = (&self.dates, &self.reports);
-        let is_out = |report: u64, date: Date| {
-            let brought = reports.get(report).map_or(&[][..], |report| &report.dates);
-            let brought = brought.iter().find(|brought| brought.date == date);
-            let has_expired = !dates.get(&date).is_some_and(|live| live.knows(report));
-            has_expired || brought.is_some_and(|brought| brought.since.is_some())
-        };
-        let is_span_out = |report, first: Date, last: Date| {
-            let next = |date: &Date| date.next().filter(|next| *next <= last);
-            core::iter::successors(Some(first), next).all(|date| is_out(report, date))
-        };
-        self.seeds.tick(|date| dates.contains_key(&date), is_span_out);
+        self.seeds.tick(&SeedTick { now, settings, dates, reports });
         self.now = now;
         dropped
     }
@@ -331,13 +326,14 @@ impl Live {
         listed.map(|(date, live)| live.published(*date)).collect()
     }
 
-    /// The lists of seeds of some kinds that are published at the last tick, for
-    /// [`Publisher::with_seeds`](crate::publish::Publisher::with_seeds). A list that has not changed
-    /// is not built again. There is no filler among seeds: see [`crate::seeds`].
-    pub fn seeds(&self, kinds: Kinds) -> Vec<SeedDay> {
+    /// The seeds of some kinds that are published at the last tick, for
+    /// [`Publisher::with_seeds`](crate::publish::Publisher::with_seeds), by ascending date. Nothing is
+    /// built: [`LiveSeedDay::build`] does that, once for as long as the seeds of a date stay the same. There is no
+    /// filler among seeds: see [`crate::seeds`].
+    pub fn seeds(&self, kinds: Kinds) -> Vec<LiveSeedDay> {
         let is_wanted =
-            |day: &SeedDay| kinds.iter().filter_map(Kind::seeds).any(|kind| kind == day.kind());
-        let is_due = |day: &SeedDay| day.date().entry() <= self.now;
+            |day: &LiveSeedDay| kinds.iter().filter_map(Kind::seeds).any(|kind| kind == day.kind());
+        let is_due = |day: &LiveSeedDay| day.date().entry() <= self.now;
         self.seeds.days().filter(|day| is_due(day) && is_wanted(day)).collect()
     }
 

@@ -5,17 +5,19 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::elements::{Elements, StoredElements, Support, published};
+use super::elements::{Elements, StoredElements, Support};
 use super::filler::FillerKey;
 use super::numbered::Numbered;
-use super::{Act, after};
+use super::seed_day::LiveSeedDay;
+use super::{Act, LiveDate, LiveReport, LiveSettings, after};
 use crate::date::Date;
 use crate::report::{ItemSeed, Kind};
-use crate::seeds::SeedDay;
 
 /// The seeds of all reports, in lists by their last dates and kinds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct LiveSeeds {
+    /// The first date that has never expired: what keys give for earlier dates is not published any more.
+    since: Option<Date>,
     lists: BTreeMap<Place, LiveList>,
     /// The seeds of reports by their numbers.
     reports: Numbered<Vec<ReportSeed>>,
@@ -24,6 +26,7 @@ pub(super) struct LiveSeeds {
 /// Live seeds as they were serialised.
 #[derive(Deserialize)]
 pub(super) struct StoredSeeds {
+    since: Option<Date>,
     lists: BTreeMap<Place, StoredList>,
     reports: Numbered<Vec<ReportSeed>>,
 }
@@ -47,11 +50,11 @@ struct LiveList {
     begun: u64,
     /// Notes and bytes.
     seeds: Elements,
-    /// Numbers of the reports of which a seed has not been released.
+    /// Numbers of the reports whose seeds wait.
     waiting: Vec<u64>,
-    /// The published list, if it has not changed since it was built.
+    /// The published seeds, if they have not changed since the last tick.
     #[serde(skip)]
-    built: Option<SeedDay>,
+    day: Option<LiveSeedDay>,
 }
 
 #[derive(Deserialize)]
@@ -64,23 +67,111 @@ struct StoredList {
 impl LiveList {
     fn new(begun: u64, key: &FillerKey) -> LiveList {
         let seeds = Elements::new(key.table_hasher());
-        LiveList { begun, seeds, waiting: Vec::new(), built: None }
+        LiveList { begun, seeds, waiting: Vec::new(), day: None }
     }
 
     fn change(&mut self, index: u32, change: impl FnOnce(Support) -> Support) {
         if self.seeds.change(index, change) {
-            self.built = None;
+            self.day = None;
         }
     }
 
-    /// The published list; `None` if it is empty.
-    fn day(&self, (date, kind): Place) -> Option<SeedDay> {
+    /// The published seeds; `None` if there are none.
+    fn day(&self, (date, kind): Place, since: Option<Date>) -> Option<LiveSeedDay> {
         let build = || {
-            let kind = Kind::ALL.get(usize::from(kind))?.seeds()?;
-            let seeds = self.seeds.share();
-            SeedDay::build(date, kind, published(&seeds)).ok()
+            let kind =
+                Kind::ALL.get(usize::from(kind)).filter(|_| self.seeds.published_len() > 0)?;
+            LiveSeedDay::new(date, *kind, self.seeds.share(), since.unwrap_or(date))
         };
-        self.built.clone().or_else(|| if self.seeds.published_len() > 0 { build() } else { None })
+        self.day.clone().or_else(build)
+    }
+
+    /// Publishes the seeds of all reports that are ready, if enough of them have new ones or if one has waited for
+    /// long enough.
+    fn release(&mut self, place: Place, own: &Numbered<Vec<ReportSeed>>, tick: &SeedTick<'_>) {
+        self.waiting.retain(|report| tick.reports.get(*report).is_some());
+        let ready = self.ready(place, own, tick);
+        let mut added = BTreeSet::new();
+        let has_new = |report: &&Ready| {
+            let is_new = |index: &&u32| {
+                self.seeds.support(**index).is_some_and(|support| !support.is_released())
+            };
+            let new = report.seeds.iter().filter(is_new);
+            new.filter(|index| added.insert(**index)).count() > 0
+        };
+        let with_new = ready.iter().filter(has_new);
+        let received: Vec<u64> =
+            with_new.map(|report| report.received.max(place.0.entry())).collect();
+        let LiveSettings { min_reports, max_hold, .. } = *tick.settings;
+        let is_late = received.iter().any(|time| time.saturating_add(max_hold) <= tick.now);
+        if !received.is_empty() && received.len() < min_reports as usize && !is_late {
+            return;
+        }
+        for index in ready.iter().flat_map(|report| &report.seeds) {
+            self.change(*index, Support::released);
+        }
+        let is_ready =
+            |number: &u64| ready.binary_search_by_key(number, |report| report.number).is_ok();
+        self.waiting.retain(|number| !is_ready(number));
+    }
+
+    /// The reports that wait, are not retracted, and whose seeds in this list expand to nothing that waits.
+    fn ready(
+        &self,
+        place: Place,
+        own: &Numbered<Vec<ReportSeed>>,
+        tick: &SeedTick<'_>,
+    ) -> Vec<Ready> {
+        let ready = |number: &u64| {
+            let report = tick.reports.get(*number).filter(|report| !report.retracted)?;
+            let seeds = own.get(*number).map_or(&[][..], Vec::as_slice);
+            let seeds = || seeds.iter().filter(|seed| seed.place == place);
+            let is_out = seeds().all(|seed| tick.is_span_out(*number, seed.first, place.0));
+            let ready = || Ready {
+                number: *number,
+                received: report.received,
+                seeds: seeds().map(|seed| seed.index).collect(),
+            };
+            is_out.then(ready)
+        };
+        self.waiting.iter().filter_map(ready).collect()
+    }
+}
+
+/// A report whose seeds can be published.
+struct Ready {
+    number: u64,
+    received: u64,
+    /// Its seeds, as their indices in the list.
+    seeds: Vec<u32>,
+}
+
+/// The publication for which lists release seeds.
+pub(super) struct SeedTick<'t> {
+    pub now: u64,
+    pub settings: &'t LiveSettings,
+    pub dates: &'t BTreeMap<Date, LiveDate>,
+    pub reports: &'t Numbered<LiveReport>,
+}
+
+impl SeedTick<'_> {
+    /// Whether what a report brought for each of these dates is published, or has expired.
+    fn is_span_out(&self, report: u64, first: Date, last: Date) -> bool {
+        let next = |date: &Date| date.next().filter(|next| *next <= last);
+        core::iter::successors(Some(first), next).all(|date| self.is_out(report, date))
+    }
+
+    fn is_out(&self, report: u64, date: Date) -> bool {
+        let brought = self.reports.get(report).map_or(&[][..], |report| &report.dates);
+        let brought = brought.iter().find(|brought| brought.date == date);
+        let has_expired = !self.dates.get(&date).is_some_and(|live| live.knows(report));
+        has_expired || brought.is_some_and(|brought| brought.since.is_some())
+    }
+
+    /// The first date that has not expired.
+    fn first_live(&self) -> Option<Date> {
+        let days = Date::of_time(self.now).days().saturating_sub(self.settings.retention_days);
+        Date::from_days(days).ok()
     }
 }
 
@@ -92,10 +183,10 @@ impl LiveSeeds {
         let list = |(place, list): (Place, StoredList)| {
             let StoredList { begun, seeds, waiting } = list;
             let seeds = Elements::restore(seeds, key.table_hasher())?;
-            Ok((place, LiveList { begun, seeds, waiting, built: None }))
+            Ok((place, LiveList { begun, seeds, waiting, day: None }))
         };
         let lists = stored.lists.into_iter().map(list).collect::<Result<_, E>>()?;
-        Ok(LiveSeeds { lists, reports: stored.reports })
+        Ok(LiveSeeds { since: stored.since, lists, reports: stored.reports })
     }
 
     /// The same seeds, to be serialised and nothing else.
@@ -104,10 +195,10 @@ impl LiveSeeds {
             begun: list.begun,
             seeds: list.seeds.image(),
             waiting: list.waiting.clone(),
-            built: None,
+            day: None,
         };
         let lists = self.lists.iter().map(|(place, list)| (*place, image(list))).collect();
-        LiveSeeds { lists, reports: self.reports.clone() }
+        LiveSeeds { since: self.since, lists, reports: self.reports.clone() }
     }
 
     /// Adds the seeds of a report, which wait.
@@ -148,32 +239,25 @@ impl LiveSeeds {
         }
     }
 
-    /// Drops the lists of dates that are not live, releases the seeds of reports whose additions
-    /// `is_out` says are released from a first date to a last, and builds the lists that have changed.
-    pub(super) fn tick(
-        &mut self,
-        is_live: impl Fn(Date) -> bool,
-        is_out: impl Fn(u64, Date, Date) -> bool,
-    ) {
-        self.lists.retain(|(date, _), _| is_live(*date));
+    /// Drops the lists of dates that have expired, and releases seeds. What keys of DP-3T's low-cost design give for
+    /// dates that have expired leaves as well.
+    pub(super) fn tick(&mut self, tick: &SeedTick<'_>) {
+        self.lists.retain(|(date, _), _| tick.dates.contains_key(date));
+        let since = self.since.max(tick.first_live());
+        let is_other = since != self.since;
+        self.since = since;
         for (place, list) in &mut self.lists {
-            for report in core::mem::take(&mut list.waiting) {
-                let seeds = self.reports.get(report).map_or(&[][..], Vec::as_slice);
-                let own = seeds.iter().filter(|seed| seed.place == *place);
-                let (out, waiting): (Vec<&ReportSeed>, Vec<_>) =
-                    own.partition(|seed| is_out(report, seed.first, place.0));
-                out.iter().for_each(|seed| list.change(seed.index, Support::released));
-                if !waiting.is_empty() {
-                    list.waiting.push(report);
-                }
+            list.release(*place, &self.reports, tick);
+            if is_other && place.1 == Kind::Dp3tLowCost as u8 {
+                list.day = None;
             }
-            list.built = list.day(*place);
+            list.day = list.day(*place, since);
         }
     }
 
-    /// The published lists.
-    pub(super) fn days(&self) -> impl Iterator<Item = SeedDay> {
-        self.lists.iter().filter_map(|(place, list)| list.day(*place))
+    /// The published seeds.
+    pub(super) fn days(&self) -> impl Iterator<Item = LiveSeedDay> {
+        self.lists.iter().filter_map(|(place, list)| list.day(*place, self.since))
     }
 
     pub(super) fn forget(&mut self, report: u64) {

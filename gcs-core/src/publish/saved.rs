@@ -19,6 +19,12 @@ use crate::version::Version;
 
 const MAGIC: &[u8; 6] = b"GCSPUB";
 
+/// The layout before there were lists of seeds, which is still read.
+const WITHOUT_SEEDS: u16 = 1;
+
+/// The layout that is written.
+const LAYOUT: u16 = 2;
+
 /// Most snapshots: one for each span.
 const MAX_SNAPSHOTS: u64 = 4;
 
@@ -76,8 +82,10 @@ impl Publisher {
     }
 
     fn bytes_before_sets(&self) -> Vec<u8> {
-        let mut bytes = Vec::open(MAGIC);
+        let mut bytes = Vec::new();
         bytes
+            .put(MAGIC)
+            .put_u16(LAYOUT)
             .put_u32(self.settings.rate_bits)
             .put_u32(self.settings.expected_per_date)
             .put_u64(self.settings.interval)
@@ -122,13 +130,14 @@ impl Publisher {
         bytes
     }
 
-    /// A publisher from what [`Publisher::to_bytes`] wrote. All bytes are validated, those of
-    /// the sets too.
+    /// A publisher from what [`Publisher::to_bytes`] wrote, also that of an earlier version of the library.
+    /// All bytes are validated, those of the sets too.
     ///
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Publisher, ParseError> {
-        let mut cursor = Cursor::open(bytes, MAGIC)?;
+        let mut cursor = Cursor::new(bytes);
+        let has_seeds = take_layout(&mut cursor)? == LAYOUT;
         bytes::expect_trailer(bytes)?;
         let settings = PublisherSettings {
             rate_bits: cursor.u32()?,
@@ -139,7 +148,8 @@ impl Publisher {
         let tables = take_list(&mut cursor, 1, |cursor| Table::parse(take_block(cursor)?))?;
         let saved_snapshots = take_list(&mut cursor, MAX_SNAPSHOTS, |cursor| {
             let (tick, table) = (cursor.u32()?, Table::parse(take_block(cursor)?)?);
-            let seeds = take_list(cursor, 1, |cursor| SeedTable::parse(take_block(cursor)?))?;
+            let seeds =
+                take_if(has_seeds, cursor, 1, |cursor| SeedTable::parse(take_block(cursor)?))?;
             Ok((tick, table, seeds.into_iter().next()))
         })?;
         let sets = take_list(&mut cursor, u64::MAX, |cursor| {
@@ -147,7 +157,7 @@ impl Publisher {
             Ok((set.identity(), Arc::new(set)))
         })?;
         let sets: BTreeMap<Digest, Arc<Set>> = sets.into_iter().collect();
-        let lists = take_list(&mut cursor, u64::MAX, |cursor| {
+        let lists = take_if(has_seeds, &mut cursor, u64::MAX, |cursor| {
             let list = take_block(cursor)?;
             Ok((Digest::of(list), Arc::new(list.to_vec())))
         })?;
@@ -160,7 +170,7 @@ impl Publisher {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let bundles = take_list(&mut cursor, u64::MAX, BundleEntry::parse)?;
-        let seed_bundles = take_list(&mut cursor, u64::MAX, BundleEntry::parse)?;
+        let seed_bundles = take_if(has_seeds, &mut cursor, u64::MAX, BundleEntry::parse)?;
         let live = take_list(&mut cursor, u64::MAX, take_path)?;
         let retired =
             take_list(&mut cursor, u64::MAX, |cursor| Ok((take_path(cursor)?, cursor.u64()?)))?;
@@ -230,6 +240,28 @@ fn take_last(cursor: &mut Cursor<'_>) -> Result<LastPublication, ParseError> {
     Ok(LastPublication { version, manifest, deletions })
 }
 
+/// The number of the layout, behind the magic.
+fn take_layout(cursor: &mut Cursor<'_>) -> Result<u16, ParseError> {
+    let got = cursor.array()?;
+    if got != *MAGIC {
+        return Err(ParseError::Magic { expected: *MAGIC, got });
+    }
+    match cursor.u16()? {
+        got @ WITHOUT_SEEDS..=LAYOUT => Ok(got),
+        got => Err(ParseError::Version { expected: LAYOUT, got }),
+    }
+}
+
+/// Reads a list that some layouts have; it is empty in the others.
+fn take_if<'a, T>(
+    is_there: bool,
+    cursor: &mut Cursor<'a>,
+    max: u64,
+    take: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
+) -> Result<Vec<T>, ParseError> {
+    if is_there { take_list(cursor, max, take) } else { Ok(Vec::new()) }
+}
+
 /// Reads a list behind its length. Nothing is allocated before its bytes are there.
 fn take_list<'a, T>(
     cursor: &mut Cursor<'a>,
@@ -239,4 +271,65 @@ fn take_list<'a, T>(
     let count = cursor.u32()?;
     expect_at_most("list", u64::from(count), max)?;
     (0..count).map(|_| take(cursor)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::{DAY_SECONDS, Date};
+    use crate::publish::{Day, Keys};
+
+    /// The bytes of the layout before there were lists of seeds, of a publisher without any.
+    fn without_seeds(publisher: &Publisher) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes
+            .put(MAGIC)
+            .put_u16(1)
+            .put_u32(publisher.settings.rate_bits)
+            .put_u32(publisher.settings.expected_per_date)
+            .put_u64(publisher.settings.interval)
+            .put_u32(publisher.series)
+            .put_u64(publisher.issued)
+            .put_u32(publisher.key_list);
+        bytes.put_u32(1);
+        put_block(&mut bytes, &publisher.table().unwrap().to_bytes());
+        bytes.put_u32(publisher.snapshots.len() as u32);
+        for snapshot in &publisher.snapshots {
+            bytes.put_u32(snapshot.tick);
+            put_block(&mut bytes, &snapshot.table.to_bytes());
+        }
+        let sets = publisher.snapshots.iter().flat_map(Snapshot::sets);
+        let sets: BTreeMap<Digest, &Arc<Set>> = sets.map(|set| (set.identity(), set)).collect();
+        bytes.put_u32(sets.len() as u32);
+        sets.values().for_each(|set| put_block(&mut bytes, set.as_bytes()));
+        bytes.put_u32(publisher.bundles.len() as u32);
+        publisher.bundles.iter().for_each(|entry| entry.append_to(&mut bytes));
+        // The rest follows the bundles; now the number of bundles of seeds, none, is between.
+        let (now, mut bundles) = (publisher.bytes_behind_sets(), Vec::new());
+        publisher.bundles.iter().for_each(|entry| entry.append_to(&mut bundles));
+        let rest = &now[4 + bundles.len()..];
+        assert_eq!(rest[..4], [0; 4]);
+        bytes.put(&rest[4..]);
+        bytes::seal(&mut bytes);
+        bytes
+    }
+    #[test]
+    fn what_was_saved_before_there_were_seeds_is_still_read() {
+        let date = Date::from_days(20_000).unwrap();
+        let keys = Keys::from_secret([1; 32], date.start() + 400 * DAY_SECONDS);
+        let mut publisher = Publisher::new(PublisherSettings::default(), 1);
+        for number in 1..=5 {
+            let day = Day { date, elements: Vec::from([[number; 16]]) };
+            let now = date.entry() + u64::from(number) * 900;
+            publisher = publisher.publish_next(now, &[day], &keys).unwrap().publisher;
+        }
+        let restored = Publisher::from_bytes(&without_seeds(&publisher)).unwrap();
+        assert_eq!(restored.to_bytes(), publisher.to_bytes());
+        for layout in [0, 3] {
+            let mut bytes = publisher.to_bytes();
+            bytes[6] = layout;
+            let error = ParseError::Version { expected: 2, got: layout.into() };
+            assert_eq!(Publisher::from_bytes(&bytes).unwrap_err(), error);
+        }
+    }
 }

@@ -32,7 +32,10 @@ impl Publisher {
     /// A list goes with its date: one whose date is not published at that tick is left out, so that
     /// seeds appear no earlier than the set of their date, and leave when it expires. Everything
     /// else is the caller's: give only seeds all of whose elements are among the elements
-    /// published, as [`Live::seeds`](crate::live::Live::seeds) does.
+    /// published, as those of [`Live::seeds`](crate::live::Live::seeds) are.
+    ///
+    /// The manifest is longer by some 400 bytes, which a key list of 4 keys and 3 signatures leaves no room for: then
+    /// publishing fails with [`ManifestError::TooLarge`](crate::files::ManifestError::TooLarge).
     ///
     #[cfg_attr(
         feature = "dp3t",

@@ -131,7 +131,7 @@ impl SeedKind {
 }
 
 /// The seed of a note and bytes, one after the other.
-fn seed_of<S: Seed>(parts: &[u8]) -> Result<S, crate::error::NoteError> {
+pub(crate) fn seed_of<S: Seed>(parts: &[u8]) -> Result<S, crate::error::NoteError> {
     let (mut note, mut bytes) = (S::Note::ZERO, S::Bytes::ZERO);
     let most = S::Note::LEN + S::Bytes::LEN;
     let (got, most) = (parts.len() as i64, most as i64);

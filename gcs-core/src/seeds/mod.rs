@@ -20,7 +20,8 @@
 //!
 //! Whoever has a seed knows all identifiers that follow from it, and that they are one patient's: for
 //! some hours (DP-3T, hybrid), a day (Exposure Notification), or all days from the first on (DP-3T, low-cost,
-//! whose key gives all later ones). Of a set nobody can tell. That is what the bytes of a set are paid for.
+//! whose key gives all later ones). Of a set nobody can tell. That is what the bytes of a set are paid for. Notes, and when seeds come
+//! and go, often tell which of several seeds are one patient's too: FORMAT.md, section 22.
 //!
 //! Whoever has a seed can also broadcast what follows from it. Publish none before its last day or
 //! window is over, and test what was heard against the elements of its own time alone.
@@ -108,6 +109,8 @@ mod seed;
 
 pub use self::delta::SeedDelta;
 pub use self::error::{SeedBuildError, SeedDeltaError};
+#[cfg(feature = "protocol")]
+pub(crate) use self::kind::seed_of;
 pub use self::kind::{ApplyError, SeedDay, SeedKind, parts_of};
 pub use self::list::{SeedList, Seeds, seed_kind};
 pub use self::seed::{ByteArray, FIRST_PRIVATE_KIND, Seed};

@@ -140,6 +140,7 @@ mod mailbox;
 mod matching;
 mod plan;
 mod queue;
+mod seed_update;
 mod seeds;
 mod session;
 mod state;
@@ -197,7 +198,8 @@ pub struct ClientSettings {
     /// it heard. Default 140,000.
     pub usual_heard: u64,
     /// The kind of seeds whose lists the client keeps beside its sets, for an app that expands seeds
-    /// itself: see [`Outcome::seeds`]. Default none.
+    /// itself: see [`Outcome::seeds`]. It downloads the sets all the same. Lists of another kind that it kept before
+    /// are deleted. Default none.
     pub seeds: Option<SeedKind>,
 }
 
@@ -307,8 +309,8 @@ pub struct Outcome {
     /// Whether that is what the newest manifest seen names, and it has not expired. The same of the
     /// lists of seeds, if the settings name a kind.
     pub up_to_date: bool,
-    /// What went wrong, if the wake could not do all that was due. If only the sets of some dates
-    /// could not be had, everything else was done.
+    /// What went wrong, if the wake could not do all that was due. If only the sets or the lists of seeds of some
+    /// dates could not be had, everything else was done.
     pub error: Option<SyncError>,
     /// Every contact whose fingerprint is still published. If a contact of an earlier
     /// wake is missing, its date has expired, the report was corrected, or a record has shown that
@@ -326,8 +328,9 @@ pub struct Outcome {
     /// The lists of seeds that the client has, of the kind that its settings name. Read each from the
     /// client's folder, by [`seed_list_name`], and test against what its seeds expand to what was
     /// heard on a date that is among `dates`: a hit is a contact. Newer lists may be published, if
-    /// the client is not up to date.
-    pub seeds: Vec<SeedRow>,
+    /// the client is not up to date. `None` if the settings name no kind, or if the client's own folder could not
+    /// be read: the hits of the wake before are still valid then.
+    pub seeds: Option<Vec<SeedRow>>,
     /// The published dates, as far as the client knows. What a seed gives for other dates has expired.
     pub dates: Vec<Date>,
     /// Unix time at which to wake the client next: the next poll or the next confirmation

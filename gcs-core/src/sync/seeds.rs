@@ -1,20 +1,18 @@
-//! The lists of seeds that a client holds, and how they are brought up to date.
+//! The lists of seeds that a client holds, in its folder and in memory.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::engine::{Engine, file_error};
 use super::error::SyncError;
-use super::plan::{REQUEST_BYTES, cheapest_chain};
 use super::store::ClientStore;
-use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_equal};
+use crate::bytes::{self, Cursor, Put, TRAILER_LEN};
 use crate::digest::Digest;
 use crate::error::ParseError;
-use crate::files::{
-    BundleEntry, BundleError, FileHash, Manifest, Path, SeedBundle, SeedIndex, SeedRow, SeedTable,
-};
+use crate::files::{SeedRow, SeedTable};
+use crate::keys::PublicKey;
 use crate::seeds::SeedKind;
 use crate::version::Version;
 
@@ -29,81 +27,197 @@ pub fn seed_list_name(row: &SeedRow) -> String {
 }
 
 /// The lists that a client holds.
+///
+/// The file `seeds` is written before lists that it announces and before lists are deleted. So it names all lists
+/// that are there. All lists of `table` are there, and those of `target` may be missing, until the target has all of its
+/// lists: then it is the table, and lists of the table before may be missing.
 #[derive(Clone, Debug)]
 pub(super) struct HeldSeeds {
-    version: Version,
-    table: SeedTable,
-    /// The lists of the kind that the client wants, by the SHA-256 of their files.
-    lists: BTreeMap<Digest, Vec<u8>>,
-    /// Whether all of them are there, so that bundles have a base.
-    complete: bool,
+    root: PublicKey,
+    pub kind: SeedKind,
+    /// The newest manifest seen, and the state of seeds that it names.
+    pub seen: SeedVersion,
+    /// The version that has the table.
+    pub version: Version,
+    pub table: SeedTable,
+    /// The table that the client is about to reach, and a version that has it.
+    target: Option<(Version, SeedTable)>,
+    /// The lists that are there, by the SHA-256 of their files.
+    pub lists: BTreeMap<Digest, Arc<Vec<u8>>>,
+}
+
+/// A version, and the state of its table of lists of seeds; zero if it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeedVersion {
+    pub version: Version,
+    pub state: Digest,
 }
 
 impl HeldSeeds {
-    fn none() -> HeldSeeds {
-        let (version, table) = (Version { series: 0, tick: 0 }, SeedTable::default());
-        HeldSeeds { version, table, lists: BTreeMap::new(), complete: true }
+    fn none(root: PublicKey, kind: SeedKind) -> HeldSeeds {
+        let version = Version { series: 0, tick: 0 };
+        let seen = SeedVersion { version, state: Digest::ZERO };
+        let (table, lists) = Default::default();
+        HeldSeeds { root, kind, seen, version, table, target: None, lists }
     }
 
     /// Whether all lists of a version are there.
     pub(super) fn is_at(&self, version: Option<Version>) -> bool {
-        self.complete && Some(self.version) == version
+        self.is_complete() && Some(self.version) == version
     }
 
-    /// The rows whose lists are there.
+    /// Whether all lists of the newest table that is known are there.
+    pub(super) fn is_complete(&self) -> bool {
+        self.target.is_none() && self.is_base()
+    }
+
+    /// Whether all lists of the table are there, so that bundles have a base.
+    pub(super) fn is_base(&self) -> bool {
+        self.has_all(&self.table)
+    }
+
+    fn has_all(&self, table: &SeedTable) -> bool {
+        self.wanted(table).all(|row| self.lists.contains_key(&row.sha256))
+    }
+
+    /// The rows of the kind that the client wants.
+    pub(super) fn wanted<'t>(&self, table: &'t SeedTable) -> impl Iterator<Item = &'t SeedRow> {
+        let kind = self.kind.number();
+        table.rows().iter().filter(move |row| row.kind == kind)
+    }
+
+    /// Of every date of the newest table the newest list that is there. While a date's newest list is missing,
+    /// the one before serves.
     pub(super) fn rows(&self) -> Vec<SeedRow> {
-        let rows = self.table.rows().iter();
-        rows.filter(|row| self.lists.contains_key(&row.sha256)).copied().collect()
+        let target = self.target.as_ref().map(|(_, table)| table);
+        let rows = self.wanted(target.unwrap_or(&self.table));
+        let usable = |newest: &SeedRow| {
+            let rows = [Some(newest), self.table.row(newest.date, newest.kind)];
+            let mut rows = rows.into_iter().flatten();
+            rows.find(|row| self.lists.contains_key(&row.sha256)).copied()
+        };
+        rows.filter_map(usable).collect()
     }
 
-    /// The file that names the lists: series, tick, length of the table, the table, and the table before, whose
-    /// lists may still be there.
-    fn to_bytes(&self, before: &SeedTable) -> Vec<u8> {
+    /// The rows of a table whose lists no other table names.
+    fn unnamed(&self, table: &SeedTable, others: &[&SeedTable]) -> Vec<SeedRow> {
+        let is_named = |row: &SeedRow| {
+            others.iter().any(|other| self.wanted(other).any(|kept| kept.sha256 == row.sha256))
+        };
+        self.wanted(table).filter(|row| !is_named(row)).copied().collect()
+    }
+
+    /// The list of a row, if it is there.
+    pub(super) fn list(&self, row: &SeedRow) -> Option<&[u8]> {
+        self.lists.get(&row.sha256).map(|list| &list[..])
+    }
+
+    /// Fails if another manifest of this version was seen.
+    pub(super) fn expect_same(&self, got: SeedVersion) -> Result<(), SyncError> {
+        let (version, seen) = (got.version, self.seen);
+        if seen.version != version || seen.state == got.state {
+            return Ok(());
+        }
+        Err(SyncError::Equivocation { version, seen: seen.state, got: got.state })
+    }
+
+    /// Root key; kind u16, 2 zero bytes; series, tick and state seen; then of the table and of the target, if there is
+    /// one: series, tick, length of the table u32, the table.
+    fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::open(MAGIC);
-        let table = self.table.to_bytes();
-        bytes.put_u32(self.version.series).put_u32(self.version.tick);
-        bytes.put_u32(table.len() as u32).put(&table).put(&before.to_bytes());
+        bytes.put(&self.root.0).put_u16(self.kind.number()).put_u16(0);
+        bytes.put_u32(self.seen.version.series).put_u32(self.seen.version.tick);
+        bytes.put(&self.seen.state.0);
+        let target = self.target.as_ref().map(|(version, table)| (*version, table));
+        for (version, table) in [Some((self.version, &self.table)), target].into_iter().flatten() {
+            let table = table.to_bytes();
+            bytes.put_u32(version.series).put_u32(version.tick);
+            bytes.put_u32(table.len() as u32).put(&table);
+        }
         bytes::seal(&mut bytes);
         bytes
     }
+}
 
-    fn parse(file: &[u8]) -> Result<(Version, SeedTable, SeedTable), ParseError> {
+/// The file `seeds`, of whatever root and kind.
+struct Stored {
+    root: PublicKey,
+    kind: u16,
+    seen: SeedVersion,
+    version: Version,
+    table: SeedTable,
+    target: Option<(Version, SeedTable)>,
+}
+
+impl Stored {
+    fn parse(file: &[u8]) -> Result<Stored, ParseError> {
         let mut cursor = Cursor::open(file, MAGIC)?;
         bytes::expect_trailer(file)?;
-        let version = Version { series: cursor.u32()?, tick: cursor.u32()? };
-        let length = cursor.u32()?;
-        let table = SeedTable::parse(cursor.take(length.into())?)?;
-        let rest = cursor.rest();
-        let before = rest.get(..rest.len().saturating_sub(TRAILER_LEN)).unwrap_or_default();
-        Ok((version, table, SeedTable::parse(before)?))
+        let (root, kind) = (PublicKey(cursor.array()?), cursor.u16()?);
+        cursor.zeros(2)?;
+        let seen = Version { series: cursor.u32()?, tick: cursor.u32()? };
+        let seen = SeedVersion { version: seen, state: cursor.digest()? };
+        let (version, table) = take_table(&mut cursor)?;
+        let has_target = cursor.rest().len() > TRAILER_LEN;
+        let target = if has_target { Some(take_table(&mut cursor)?) } else { None };
+        cursor.take(TRAILER_LEN as u64)?;
+        cursor.finish()?;
+        Ok(Stored { root, kind, seen, version, table, target })
+    }
+
+    /// All lists of the client that may be in the folder.
+    fn rows(&self) -> impl Iterator<Item = &SeedRow> {
+        let target = self.target.as_ref().map(|(_, table)| table);
+        let tables = [Some(&self.table), target].into_iter().flatten();
+        tables.flat_map(SeedTable::rows).filter(|row| row.kind == self.kind)
     }
 }
 
+fn take_table(cursor: &mut Cursor<'_>) -> Result<(Version, SeedTable), ParseError> {
+    let version = Version { series: cursor.u32()?, tick: cursor.u32()? };
+    let length = cursor.u32()?;
+    Ok((version, SeedTable::parse(cursor.take(length.into())?)?))
+}
+
 impl ClientStore {
-    /// Reads and validates the lists of a kind.
-    pub(super) async fn load_seeds(&mut self, kind: SeedKind) -> Result<HeldSeeds, SyncError> {
-        let Some(file) = self.get(NAME.to_string()).await? else { return Ok(HeldSeeds::none()) };
-        let (version, table, before) = match HeldSeeds::parse(&file) {
-            Ok(parts) => parts,
+    /// Reads and validates the lists of a kind, and deletes those of another kind or root.
+    pub(super) async fn load_seeds(
+        &mut self,
+        kind: Option<SeedKind>,
+    ) -> Result<Option<HeldSeeds>, SyncError> {
+        let root = self.state.root;
+        let none = kind.map(|kind| HeldSeeds::none(root, kind));
+        let Some(file) = self.get(NAME.to_string()).await? else { return Ok(none) };
+        let stored = match Stored::parse(&file) {
+            Ok(stored) => stored,
             Err(error) => {
                 self.lost(NAME.to_string(), Some(error));
-                return Ok(HeldSeeds::none());
+                self.delete(NAME.to_string()).await?;
+                return Ok(none);
             }
         };
-        let mut held = HeldSeeds { version, table, lists: BTreeMap::new(), complete: true };
-        // It was cut short: not all may be there.
-        let is_begun = !before.rows().is_empty();
-        for row in held.table.rows().iter().filter(|row| row.kind == kind.number()) {
-            match self.load_list(kind, row, !is_begun).await? {
-                Some(list) => drop(held.lists.insert(row.sha256, list)),
-                None => held.complete = false,
+        let Some(kind) = kind.filter(|kind| kind.number() == stored.kind && stored.root == root)
+        else {
+            for row in stored.rows() {
+                self.delete(seed_list_name(row)).await?;
+            }
+            self.delete(NAME.to_string()).await?;
+            return Ok(none);
+        };
+        let mut lists = BTreeMap::new();
+        // Of a change that was cut short, not all may be there.
+        let is_cut_short = stored.target.is_some();
+        for row in stored.rows() {
+            if !lists.contains_key(&row.sha256)
+                && let Some(list) = self.load_list(kind, row, !is_cut_short).await?
+            {
+                lists.insert(row.sha256, Arc::new(list));
             }
         }
-        if is_begun {
-            self.delete_lists(&before, &held).await?;
-            self.put(NAME.to_string(), held.to_bytes(&SeedTable::default())).await?;
-        }
-        Ok(held)
+        let Stored { seen, version, table, target, .. } = stored;
+        let mut held = HeldSeeds { root, kind, seen, version, table, target, lists };
+        self.reach_seeds(&mut held).await?;
+        Ok(Some(held))
     }
 
     async fn load_list(
@@ -128,188 +242,56 @@ impl ClientStore {
         }
     }
 
+    /// Writes the file that names the lists.
+    pub(super) async fn save_seeds(&mut self, held: &HeldSeeds) -> Result<(), SyncError> {
+        self.put(NAME.to_string(), held.to_bytes()).await
+    }
+
+    /// Announces a table as the target; from here on its lists may be written.
+    pub(super) async fn announce_seeds(
+        &mut self,
+        held: &mut HeldSeeds,
+        version: Version,
+        table: &SeedTable,
+    ) -> Result<(), SyncError> {
+        let given_up = held.target.as_ref().map(|(_, table)| table.clone()).unwrap_or_default();
+        let unnamed = held.unnamed(&given_up, &[&held.table, table]);
+        self.delete_lists(held, unnamed).await?;
+        held.target = Some((version, table.clone()));
+        self.save_seeds(held).await
+    }
+
+    /// Writes a list of the target.
+    pub(super) async fn keep_list(
+        &mut self,
+        held: &mut HeldSeeds,
+        row: &SeedRow,
+        list: Vec<u8>,
+    ) -> Result<(), SyncError> {
+        self.put(seed_list_name(row), list.clone()).await?;
+        held.lists.insert(row.sha256, Arc::new(list));
+        Ok(())
+    }
+
+    /// Makes the target the table, if all of its lists are there, and deletes those of the table before.
+    pub(super) async fn reach_seeds(&mut self, held: &mut HeldSeeds) -> Result<(), SyncError> {
+        let target = held.target.clone().filter(|(_, table)| held.has_all(table));
+        let Some((version, table)) = target else { return Ok(()) };
+        let unnamed = held.unnamed(&held.table, &[&table]);
+        (held.version, held.table, held.target) = (version, table, None);
+        self.delete_lists(held, unnamed).await?;
+        self.save_seeds(held).await
+    }
+
     async fn delete_lists(
         &mut self,
-        before: &SeedTable,
-        held: &HeldSeeds,
+        held: &mut HeldSeeds,
+        rows: Vec<SeedRow>,
     ) -> Result<(), SyncError> {
-        let kept: BTreeSet<Digest> = held.table.rows().iter().map(|row| row.sha256).collect();
-        for row in before.rows().iter().filter(|row| !kept.contains(&row.sha256)) {
-            self.delete(seed_list_name(row)).await?;
+        for row in rows {
+            held.lists.remove(&row.sha256);
+            self.delete(seed_list_name(&row)).await?;
         }
         Ok(())
-    }
-
-    /// Puts lists in the place of those before. Whenever it is cut short, the folder names all lists that it has.
-    async fn replace_seeds(
-        &mut self,
-        before: &HeldSeeds,
-        held: &HeldSeeds,
-    ) -> Result<(), SyncError> {
-        let new = held.lists.iter().filter(|(sha256, _)| !before.lists.contains_key(sha256));
-        let new: Vec<(String, Vec<u8>)> =
-            new.map(|(sha256, list)| (format!("seeds-{sha256}"), list.clone())).collect();
-        if held.table != before.table {
-            self.put(NAME.to_string(), held.to_bytes(&before.table)).await?;
-        }
-        for (name, list) in new {
-            self.put(name, list).await?;
-        }
-        self.delete_lists(&before.table, held).await?;
-        self.put(NAME.to_string(), held.to_bytes(&SeedTable::default())).await
-    }
-}
-
-impl Engine {
-    /// Brings the lists of seeds to those that a verified manifest names.
-    pub(super) async fn sync_seeds(&mut self, manifest: &Manifest) -> Result<(), SyncError> {
-        let (Some(kind), Some(held)) = (self.settings.seeds, self.seeds.clone()) else {
-            return Ok(());
-        };
-        let version = Version { series: manifest.series, tick: manifest.tick };
-        let next = match manifest.seeds {
-            None => HeldSeeds { version, ..HeldSeeds::none() },
-            Some(named) if held.complete && held.table.state() == named.state => {
-                HeldSeeds { version, ..held.clone() }
-            }
-            Some(_) => match self.newest_seeds(kind, &held, manifest).await? {
-                Some(next) => next,
-                None => self.indexed_seeds(kind, &held, manifest).await?,
-            },
-        };
-        if next.version != held.version || next.table != held.table || !held.complete {
-            self.store.replace_seeds(&held, &next).await?;
-        }
-        self.seeds = Some(next);
-        Ok(())
-    }
-
-    /// By the bundle that the manifest names, if the client is just one tick behind and that bundle is right.
-    async fn newest_seeds(
-        &mut self,
-        kind: SeedKind,
-        held: &HeldSeeds,
-        manifest: &Manifest,
-    ) -> Result<Option<HeldSeeds>, SyncError> {
-        let Some(named) = manifest.seeds else { return Ok(None) };
-        let Some(FileHash { bytes, sha256 }) = named.bundle else { return Ok(None) };
-        let is_next = held.version.series == manifest.series
-            && held.version.tick.checked_add(1) == Some(manifest.tick);
-        if !held.complete || !is_next {
-            return Ok(None);
-        }
-        let entry = BundleEntry { span: 1, to: manifest.tick, bytes, sha256 };
-        match self.follow_seeds(kind, held, manifest.series, entry, Some(named.state)).await {
-            Ok(next) => Ok(Some(next)),
-            Err(error) => self.detour(error).map(|()| None),
-        }
-    }
-
-    /// By the index: by bundles or by whole lists, whichever is fewer bytes.
-    async fn indexed_seeds(
-        &mut self,
-        kind: SeedKind,
-        held: &HeldSeeds,
-        manifest: &Manifest,
-    ) -> Result<HeldSeeds, SyncError> {
-        let Some(named) = manifest.seeds else { return Ok(HeldSeeds::none()) };
-        let path = Path::Seeds(named.index.sha256);
-        let bytes = self.fetch_hashed(path, named.index).await?;
-        let index = parse_index(&bytes, manifest, named.state);
-        let index = index.map_err(|error| file_error(path, error))?;
-        let wanted = index.table.rows().iter().filter(|row| row.kind == kind.number());
-        let missing = wanted.clone().filter(|row| !held.lists.contains_key(&row.sha256));
-        let whole =
-            missing.map(|row| row.bytes.saturating_add(REQUEST_BYTES)).fold(0, u64::saturating_add);
-        let Version { series, tick } = held.version;
-        let is_base = held.complete && series == index.series;
-        let chain = || cheapest_chain(&index.bundles, &BTreeSet::new(), tick, index.tick);
-        let chain = is_base.then(chain).flatten().filter(|(bytes, _)| *bytes <= whole);
-        if let Some((_, chain)) = chain.filter(|(_, chain)| !chain.is_empty()) {
-            match self.follow_chain(kind, held, &index, chain).await {
-                Ok(next) => return Ok(next),
-                Err(error) => self.detour(error)?,
-            }
-        }
-        let mut lists = BTreeMap::new();
-        for row in wanted {
-            let list = match held.lists.get(&row.sha256) {
-                Some(list) => list.clone(),
-                None => self.fetch_list(kind, row).await?,
-            };
-            lists.insert(row.sha256, list);
-        }
-        let version = Version { series: index.series, tick: index.tick };
-        Ok(HeldSeeds { version, table: index.table.clone(), lists, complete: true })
-    }
-
-    async fn fetch_list(&mut self, kind: SeedKind, row: &SeedRow) -> Result<Vec<u8>, SyncError> {
-        let path = Path::Seeds(row.sha256);
-        let hash = FileHash { bytes: row.bytes, sha256: row.sha256 };
-        let list = self.fetch_hashed(path, hash).await?;
-        kind.validate(&list).map_err(|error| file_error(path, error))?;
-        Ok(list)
-    }
-
-    async fn follow_chain(
-        &mut self,
-        kind: SeedKind,
-        held: &HeldSeeds,
-        index: &SeedIndex,
-        chain: Vec<BundleEntry>,
-    ) -> Result<HeldSeeds, SyncError> {
-        let mut next = held.clone();
-        for entry in chain {
-            let expected = (entry.to == index.tick).then(|| index.table.state());
-            next = self.follow_seeds(kind, &next, index.series, entry, expected).await?;
-        }
-        Ok(next)
-    }
-
-    /// Fetches a bundle and applies it. If a state is `expected`, the result must have it.
-    async fn follow_seeds(
-        &mut self,
-        kind: SeedKind,
-        held: &HeldSeeds,
-        series: u32,
-        entry: BundleEntry,
-        expected: Option<Digest>,
-    ) -> Result<HeldSeeds, SyncError> {
-        let BundleEntry { span, to, bytes, sha256 } = entry;
-        let path = Path::Seeds(sha256);
-        let bytes = self.fetch_hashed(path, FileHash { bytes, sha256 }).await?;
-        let bundle = SeedBundle::parse(&bytes).map_err(|error| file_error(path, error))?;
-        let is_its = expect_equal("series", bundle.series().into(), series.into())
-            .and_then(|()| expect_equal("bundle tick", bundle.to().into(), to.into()))
-            .and_then(|()| expect_equal("bundle span", bundle.span().into(), span.into()));
-        is_its.map_err(|error| file_error(path, error))?;
-        let wrong = |error| SyncError::Bundle { path: path.to_string(), error };
-        let list_of = |row: &SeedRow| held.lists.get(&row.sha256).map(Vec::as_slice);
-        let (table, new) = bundle.apply(&held.table, &[kind], list_of).map_err(wrong)?;
-        if let Some(expected) = expected.filter(|expected| table.state() != *expected) {
-            return Err(wrong(BundleError::After { expected, got: table.state() }));
-        }
-        let mut lists = held.lists.clone();
-        lists.extend(new.into_iter().map(|(row, list)| (row.sha256, list)));
-        let named: BTreeSet<Digest> = table.rows().iter().map(|row| row.sha256).collect();
-        lists.retain(|sha256, _| named.contains(sha256));
-        let version = Version { series, tick: to };
-        Ok(HeldSeeds { version, table, lists, complete: true })
-    }
-}
-
-fn parse_index(
-    bytes: &[u8],
-    manifest: &Manifest,
-    expected: Digest,
-) -> Result<SeedIndex, ParseError> {
-    let index = SeedIndex::parse(bytes)?;
-    expect_equal("series", index.series.into(), manifest.series.into())?;
-    expect_equal("tick", index.tick.into(), manifest.tick.into())?;
-    let got = index.table.state();
-    if got == expected {
-        Ok(index)
-    } else {
-        Err(ParseError::Digest { field: "state of seeds", expected, got })
     }
 }

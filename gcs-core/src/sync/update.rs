@@ -8,6 +8,7 @@ use super::Incident;
 use super::engine::{Engine, file_error};
 use super::error::SyncError;
 use super::plan::{REQUEST_BYTES, cheapest_chain};
+use super::seeds::SeedVersion;
 use super::state::TableVersion;
 use super::store::parse_set;
 use super::wake::SOONEST;
@@ -29,9 +30,12 @@ const MAX_DETOURS: usize = 4;
 /// wrong with the first of those.
 pub(super) async fn run(engine: &mut Engine) -> Result<Option<SyncError>, SyncError> {
     let manifest = engine.fetch_manifest().await?;
-    let missing = sync_sets(engine, &manifest).await?;
-    let seeds = engine.sync_seeds(&manifest).await;
-    Ok(missing.or(seeds.err()))
+    let sets = sync_sets(engine, &manifest).await;
+    if let Err(SyncError::Network { .. } | SyncError::Storage { .. }) = sets {
+        return sets;
+    }
+    let seeds = engine.sync_seeds(&manifest).await.unwrap_or_else(Some);
+    sets.map(|missing| missing.or(seeds))
 }
 
 async fn sync_sets(
@@ -119,6 +123,7 @@ impl Engine {
         let state = &mut self.store.state;
         let (manifest, key_list) = Manifest::verify(&bytes, &state.root, self.now, state.key_list)?;
         let got = TableVersion { version: version_of(&manifest), table: manifest.state };
+        let of_seeds = self.seeds.as_ref().map(|held| held.expect_same(SeedVersion::of(&manifest)));
         if let Some(seen) = state.seen {
             if got.version < seen.version {
                 return Err(SyncError::RolledBack { seen: seen.version, got: got.version });
@@ -128,6 +133,7 @@ impl Engine {
                 return Err(SyncError::Equivocation { version: version_of(&manifest), seen, got });
             }
         }
+        of_seeds.unwrap_or(Ok(()))?;
         state.seen = Some(got);
         state.key_list = key_list;
         state.expires = manifest.expires;

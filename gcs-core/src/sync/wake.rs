@@ -36,7 +36,7 @@ pub(super) async fn run(driver: DriverProxy, settings: ClientSettings, wake: Wak
             contacts: None,
             undecided: 0,
             asked: None,
-            seeds: Vec::new(),
+            seeds: None,
             dates: Vec::new(),
             incidents: Vec::new(),
             next_wake: wake.now.saturating_add(RETRY_AFTER + random.below(RETRY_AFTER)),
@@ -50,11 +50,9 @@ impl Engine {
         let slot_is_due = self.now >= self.store.state.next_slot;
         let sync_is_due = slot_is_due || self.now >= self.store.state.next_poll;
         let (mut synced, mut error) = (false, None);
-        if let Some(kind) = self.settings.seeds {
-            match self.store.load_seeds(kind).await {
-                Ok(held) => self.seeds = Some(held),
-                Err(failure) => error = Some(failure),
-            }
+        match self.store.load_seeds(self.settings.seeds).await {
+            Ok(held) => self.seeds = held,
+            Err(failure) => error = Some(failure),
         }
         if sync_is_due {
             match update::run(&mut self).await {
@@ -115,6 +113,12 @@ impl Engine {
         state.next_slot = state.next_slot.max(state.next_poll);
     }
 
+    /// Whether it has the lists of seeds of the newest manifest seen, as far as the settings want some.
+    fn has_seeds(&self) -> bool {
+        let seen = self.store.state.seen.map(|seen| seen.version);
+        self.settings.seeds.is_none() || self.seeds.as_ref().is_some_and(|held| held.is_at(seen))
+    }
+
     fn outcome(
         self,
         queue: Option<&Queue>,
@@ -130,15 +134,12 @@ impl Engine {
             up_to_date: held.is_some()
                 && held == state.seen
                 && self.now < state.expires
-                && self
-                    .seeds
-                    .as_ref()
-                    .is_none_or(|seeds| seeds.is_at(state.seen.map(|seen| seen.version))),
+                && self.has_seeds(),
             error,
             contacts: queue.map(Queue::contacts),
             undecided: queue.map_or(0, Queue::undecided),
             asked,
-            seeds: self.seeds.as_ref().map_or(Vec::new(), HeldSeeds::rows),
+            seeds: self.seeds.as_ref().map(HeldSeeds::rows),
             dates: self.store.newest_table().rows().iter().map(|row| row.date).collect(),
             next_wake: state.next_poll.min(state.next_slot).max(soonest),
             incidents: self.store.incidents,

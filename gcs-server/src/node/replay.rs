@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gcs_core::live::{FillerKey, LiveDay};
-use gcs_core::seeds::SeedDay;
+use gcs_core::live::{FillerKey, LiveDay, LiveSeedDay};
 use gcs_core::{Digest, Version};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -45,8 +44,8 @@ pub struct PublicationInput {
     pub key_list: String,
     /// The elements to publish, by date, shared with the state that they come from.
     pub days: Vec<LiveDay>,
-    /// The lists of seeds to publish, if the settings say that some are published.
-    pub seeds: Option<Vec<SeedDay>>,
+    /// The seeds to publish, by date and kind, shared as the elements are, if the settings say that some are published.
+    pub seeds: Option<Vec<LiveSeedDay>>,
 }
 
 impl PublicationInput {

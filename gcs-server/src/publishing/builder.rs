@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gcs_core::files::{ManifestError, Path, SignedKeyList};
+use gcs_core::live::LiveSeedDay;
 use gcs_core::publish::{Keys, Publication, PublishError, Publisher, WritePlan};
+use gcs_core::seeds::SeedBuildError;
 use gcs_core::{DerivationKey, Digest, PublicKey, SigningKey};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -22,6 +24,9 @@ pub enum PublicationError {
     /// The list of online keys cannot be read.
     #[error("the list of online keys: {0}")]
     KeyList(#[from] ManifestError),
+    /// A list of seeds cannot be built.
+    #[error("a list of seeds: {0}")]
+    Seeds(#[from] SeedBuildError),
 }
 
 /// The files that have to be written, and the position of the last tick among them.
@@ -192,7 +197,13 @@ impl PublicationBuilder {
             derivation: self.derivation.clone(),
         };
         let TickPosition { version, time, .. } = input.tick;
-        let publisher = self.publisher_for(input);
+        let mut publisher = self.publisher_for(input);
+        if let Some(seeds) = &input.seeds {
+            publisher = publisher.with_seeds(match cores {
+                Cores::One => LiveSeedDay::build_all(seeds),
+                Cores::All => LiveSeedDay::build_all_parallel(seeds),
+            }?);
+        }
         Ok(match cores {
             Cores::One => publisher.publish(version.tick, time, &input.days, &keys),
             Cores::All => publisher.publish_parallel(version.tick, time, &input.days, &keys),
@@ -205,10 +216,6 @@ impl PublicationBuilder {
             Some(publisher) => publisher.with_settings(settings),
             None => Publisher::new(settings, 1),
         };
-        let publisher = publisher.begin_series(input.tick.version.series);
-        match &input.seeds {
-            Some(lists) => publisher.with_seeds(lists.clone()),
-            None => publisher,
-        }
+        publisher.begin_series(input.tick.version.series)
     }
 }

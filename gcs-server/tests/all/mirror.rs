@@ -212,6 +212,32 @@ fn files_of_a_publication_whose_index_is_damaged_stay() {
     assert!(before.keys().all(|path| folder.path().join(&path[1..]).exists()));
 }
 
+/// A mirror of a release that knew nothing of seeds kept manifests without the lists that they name.
+#[test]
+fn a_publication_whose_lists_of_seeds_are_unknown_keeps_only_files_of_seeds() {
+    let mut town = town(3);
+    let (folder, mut mirror) = mirror(&town);
+    mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+    let place = |name: &str| folder.path().join("v1").join(name);
+    assert!(fs::read_dir(place("seeds")).unwrap().count() > 0);
+    fs::remove_dir_all(place("seeds")).unwrap();
+    let unneeded = format!("index/{}", "0".repeat(64));
+    let unknown = format!("seeds/{}", "0".repeat(64));
+    fs::create_dir(place("seeds")).unwrap();
+    for name in [&unneeded, &unknown] {
+        fs::write(place(name), "of nothing").unwrap();
+    }
+    go_on(&mut town, 3, 1);
+    mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+    assert!(!place(&unneeded).exists() && place(&unknown).exists());
+    // They go when that publication has expired.
+    for number in 4..32 {
+        go_on(&mut town, number, 1);
+        mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+    }
+    assert!(!place(&unknown).exists());
+}
+
 #[test]
 fn damaged_files_are_fetched_again_and_others_left_alone() {
     let town = town(4);
