@@ -131,7 +131,9 @@ impl Courier {
             }
             tokio::select! {
                 // What comes next for this authority is sent at once.
-                Some(_) = on_their_way.join_next() => {}
+                Some(ended) = on_their_way.join_next() => if ended.is_err() {
+                    self.authority.deliveries.forget();
+                },
                 () = tokio::time::sleep(LOOK) => {}
             }
         }

@@ -35,6 +35,12 @@ impl Deliveries {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets all attempts, after one that ended with a fault of this program. Some may then be made twice, which
+    /// is harmless.
+    pub(super) fn forget(&self) {
+        self.all().clear();
+    }
+
     /// How it stands with an authority.
     pub fn of(&self, hai: &str) -> Delivery {
         self.all().get(hai).cloned().unwrap_or_default()
@@ -123,5 +129,8 @@ mod tests {
         let tried: Vec<Item> = (0..5).map(|at| next(at * 1_000_000).unwrap()).collect();
         assert_eq!(tried, [&items[..], &items[..1]].concat());
         assert_eq!(deliveries.begin("C", &[], 0), None);
+        deliveries.begin("D", &items, 0).unwrap();
+        deliveries.forget();
+        assert!(deliveries.begin("D", &items, 0).is_some());
     }
 }
