@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gcs_core::files::{Manifest, Path, SeedBundle, SeedIndex, SeedRow, SeedTable};
-use gcs_core::identifiers::dp3t::{DayKeys, HybridWindow, WindowSeed, low_cost_element};
+use gcs_core::identifiers::dp3t::{
+    DayKeys, HybridSeed, HybridWindow, WindowSeed, low_cost_element,
+};
 use gcs_core::identifiers::gaen::ExportKey;
 use gcs_core::live::{Act, FillerKey, Live, LiveDay, LiveSeedDay, LiveSettings};
-use gcs_core::publish::{Keys, Publication, Publisher, PublisherSettings};
+use gcs_core::publish::{Day, Keys, Publication, Publisher, PublisherSettings};
 use gcs_core::report::{GaenKey, Item, Kind, Kinds};
 use gcs_core::seeds::{SeedDay, SeedKind, SeedList};
 use gcs_core::{DAY_SECONDS, Date, Element, Version};
@@ -384,6 +386,31 @@ fn without_lists_nothing_speaks_of_seeds() {
     let made = made.publisher.with_seeds(Vec::new());
     let made = made.publish_next(now, &live.days(), &keys).unwrap();
     assert_eq!(made.publisher.seed_table(), Some(&SeedTable::default()));
+}
+
+#[test]
+fn a_list_comes_and_goes_with_its_date() {
+    let now = date(1).entry();
+    let keys = Keys::from_secret([5; 32], now + 365 * DAY_SECONDS);
+    let list = |at| {
+        let windows = HybridWindow::FourHours;
+        let window = windows.of_time(date(at).start()).unwrap();
+        let seed = HybridSeed::new([at as u8; 16]);
+        SeedDay::new(date(at), SeedList::build([WindowSeed { windows, window, seed }]).unwrap())
+    };
+    let day = |at| Day { date: date(at), elements: vec![[at as u8; 16]] };
+    let mut publisher = Publisher::new(PublisherSettings::default(), 1);
+    // The third date is not over; the first leaves with the second tick.
+    for (tick, (dates, expected)) in (0..).zip([(0..3, vec![0, 1]), (1..3, vec![1])]) {
+        let days: Vec<_> = dates.map(day).collect();
+        let ready = publisher.with_seeds((0..4).map(list).collect());
+        publisher = ready.publish_next(now + 900 * tick, &days, &keys).unwrap().publisher;
+        let listed = publisher.seed_table().unwrap().rows().iter().map(|row| row.date);
+        assert!(listed.eq(expected.into_iter().map(date)));
+    }
+    // What is given holds for one publication.
+    let last = publisher.publish_next(now + 1800, &[day(1)], &keys).unwrap();
+    assert_eq!(last.manifest.seeds, None);
 }
 
 #[test]

@@ -51,7 +51,7 @@ let date: Date = "2026-01-05".parse()?;
 let window = HybridWindow::FourHours.of_time(date.start()).unwrap();
 let seed = WindowSeed { windows: HybridWindow::FourHours, window, seed: HybridSeed::new([7; 16]) };
 let days = [Day { date, elements: seed.elements().collect() }];
-let lists = vec![SeedDay::new(date, SeedList::build([&seed])?)];
+let lists = vec![SeedDay::new(date, SeedList::<WindowSeed>::build([&seed])?)];
 
 let now = date.entry();
 let keys = Keys::from_secret([1; 32], now + 365 * DAY_SECONDS);
