@@ -4,18 +4,18 @@
 //! answer is in the log, after a restart too, and by several nodes at once; the other side answers each copy as the
 //! first. To each authority one message is on its way at a time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gcs_core::identifiers::bluetrace::{
     BatchAnswer, Hai, MAX_MESSAGE_BYTES, Message, MessageHead, Receipt, SignedMessage,
 };
-use gcs_core::{DAY_SECONDS, Digest, PublicKey};
+use gcs_core::{Digest, PublicKey};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::deliveries::Failure;
 use super::log_events::read_events;
 use super::messages::{AUTHORITY_HEADER, SIGNATURE_HEADER, path, to_event};
 use super::{Authority, keeper};
@@ -23,8 +23,8 @@ use crate::clock::WatchedClock;
 use crate::domain::events::{BatchAnswered, Event, MessageNumber};
 use crate::domain::judge;
 use crate::domain::problem::Problem;
-use crate::domain::state::State;
-use crate::domain::state::bluetrace::{Federation, MESSAGE_DAYS};
+use crate::domain::state::bluetrace::{Federation, OutgoingFollowUp, expiry, of_authority};
+use crate::domain::state::{self, State};
 use crate::node::Node;
 use crate::random::Random;
 use crate::store::LogReader;
@@ -41,41 +41,45 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Most bytes of an answer that is no success which are looked at.
 const MOST_PROBLEM: usize = 4 << 10;
 
-/// What waits for an authority. Withdrawals go first.
+/// What waits for an authority, in the order in which it is sent: withdrawals go first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
     /// What was withdrawn.
     Withdrawal(MessageNumber),
-    /// The records in a piece of an upload, by the position of the piece.
-    Batch(u64),
     /// A follow-up, by its case and position.
     FollowUp(u64, u64),
+    /// The records in a piece of an upload, by the position of the piece.
+    Batch(u64),
 }
 
-/// What waits for each authority that is known, in order, and since when the oldest does: Unix time in seconds.
-pub fn queue(federation: &Federation, now: u64) -> BTreeMap<&str, (u64, Vec<Item>)> {
-    let is_new = |time: u64| now < time.saturating_add(MESSAGE_DAYS * DAY_SECONDS);
-    let withdrawals = federation
-        .withdrawals
-        .iter()
-        .map(|((hai, id), time)| (hai.as_str(), *time, Item::Withdrawal(*id)));
-    let batches = federation
-        .waiting
-        .iter()
-        .map(|((piece, hai), batch)| (hai.as_str(), batch.time, Item::Batch(*piece)));
-    let follow_ups = federation.follow_ups.iter().filter(|(_, made)| !made.is_delivered);
+/// Unix time from which a batch or follow-up is not sent any more: it would be refused.
+fn last_time(expires: u64) -> u64 {
+    expires.saturating_sub(judge::LEAST_LIFETIME)
+}
+
+/// What waits for an authority, in order, each with the Unix time since which it does. It looks at nothing that waits for
+/// another one but follow-ups.
+fn waiting_for(known: &Federation, hai: &str, now: u64) -> impl Iterator<Item = (Item, u64)> {
+    let withdrawals = known.withdrawals.range(of_authority(hai));
+    let withdrawals =
+        withdrawals.map(|((_, id), time)| (Item::Withdrawal(*id), *time, expiry(*time)));
+    let is_for = move |made: &OutgoingFollowUp| made.hai == hai && !made.is_delivered;
+    let follow_ups = known.follow_ups.iter().filter(move |(_, made)| is_for(made));
     let follow_ups = follow_ups.map(|((case, position), made)| {
-        (made.hai.as_str(), made.time, Item::FollowUp(*case, *position))
+        (Item::FollowUp(*case, *position), made.time, last_time(made.expires))
     });
-    let mut queue: BTreeMap<&str, (u64, Vec<Item>)> = BTreeMap::new();
-    for (hai, time, item) in withdrawals.chain(batches).chain(follow_ups) {
-        if is_new(time) && federation.authorities.contains_key(hai) {
-            let (oldest, items) = queue.entry(hai).or_insert((time, Vec::new()));
-            *oldest = time.min(*oldest);
-            items.push(item);
-        }
-    }
-    queue
+    let batches = known.waiting.of_authority(hai);
+    let batches =
+        batches.map(|(piece, batch)| (Item::Batch(piece), batch.time, last_time(batch.expires)));
+    let all = withdrawals.chain(follow_ups).chain(batches);
+    all.filter(move |(.., expires)| now < *expires).map(|(item, time, _)| (item, time))
+}
+
+/// How many messages wait for an authority, and the Unix time since which the oldest does.
+pub fn waits_since(known: &Federation, hai: &str, now: u64) -> (u64, Option<u64>) {
+    waiting_for(known, hai, now).fold((0, None), |(count, since), (_, time)| {
+        (count + 1, Some(since.map_or(time, |since: u64| since.min(time))))
+    })
 }
 
 /// Sends what waits, as long as it runs.
@@ -92,9 +96,15 @@ pub struct Courier {
 /// One message to send, and where.
 struct Letter {
     hai: Hai,
-    url: String,
-    key: PublicKey,
+    to: state::bluetrace::Authority,
     item: Item,
+}
+
+impl Letter {
+    /// The key that answers are signed with.
+    fn key(&self) -> PublicKey {
+        PublicKey(self.to.key)
+    }
 }
 
 /// A message, ready to be sent.
@@ -151,35 +161,40 @@ impl Courier {
         }
         let Some(bluetrace) = &state.bluetrace else { return Vec::new() };
         let known = &bluetrace.federation;
-        let letter = |(hai, (_, items)): (&str, (u64, Vec<Item>))| {
-            let authority = known.authorities.get(hai)?;
-            let item = self.authority.deliveries.begin(hai, &items, now)?;
-            let (url, key) = (authority.url.clone(), PublicKey(authority.key));
-            Some(Letter { hai: hai.parse().ok()?, url, key, item })
+        let letter = |(hai, to): (&String, &state::bluetrace::Authority)| {
+            let (hai, to): (Hai, _) = (hai.parse().ok()?, to.clone());
+            let waits = |item: &Item| number_and_expiry(known, &hai, item).is_some();
+            let items = waiting_for(known, hai.as_str(), now).map(|(item, _)| item);
+            let place = (hai.as_str(), &to);
+            let item = self.authority.deliveries.begin(place, items, waits, now)?;
+            Some(Letter { hai, to, item })
         };
-        queue(known, now).into_iter().filter_map(letter).collect()
+        known.authorities.iter().filter_map(letter).collect()
     }
 
     async fn deliver(&self, letter: Letter) {
         let outcome = self.try_deliver(&letter).await;
-        let hai = letter.hai.as_str();
-        if let Err(error) = &outcome
-            && self.authority.deliveries.of(hai).failures == 0
+        let (hai, deliveries) = (letter.hai.as_str(), &self.authority.deliveries);
+        if let Err(failure) = &outcome
+            && deliveries.of(hai, &letter.to).pause().is_none()
         {
+            let error = failure.error();
             tracing::warn!(authority = hai, %error, "a message cannot be delivered; it is tried again");
         }
         let [random] = self.random.bytes().unwrap_or_default();
-        self.authority.deliveries.end(hai, outcome, self.clock.now(), random);
+        let now = self.clock.now();
+        deliveries.end((hai, &letter.to), &letter.item, &outcome, now, random);
     }
 
-    async fn try_deliver(&self, letter: &Letter) -> Result<(), String> {
-        let of = |problem: Problem| problem.to_string();
+    async fn try_deliver(&self, letter: &Letter) -> Result<(), Failure> {
+        let of = |problem: Problem| Failure::Failed(problem.to_string());
         let Some(prepared) = self.prepare(letter).await.map_err(of)? else { return Ok(()) };
         let (signature, body) = self.send(letter, &prepared).await?;
-        let received = self.received(letter, &prepared, &signature, &body)?;
-        match received {
+        let received = self.received(letter, &prepared, &signature, &body);
+        match received.map_err(Failure::Refused)? {
             Received::Verdicts(answered) => {
-                let judge = move |state: &State, _| judge::batch_answered(state, &answered);
+                let key = letter.key();
+                let judge = move |state: &State, _| judge::batch_answered(state, &key, &answered);
                 self.node.act(judge).await.map_err(of)
             }
             Received::Receipt => self.note_receipt(letter).await.map_err(of),
@@ -194,13 +209,13 @@ impl Courier {
         let waiting = {
             let state = self.node.state();
             let bluetrace = state.bluetrace.as_ref().ok_or(Problem::BluetraceKeys)?;
-            number_and_time(&bluetrace.federation, hai, item)
+            number_and_expiry(&bluetrace.federation, hai, item)
         };
-        let Some((id, time)) = waiting else { return Ok(None) };
+        let Some((id, expires)) = waiting else { return Ok(None) };
         let of = |path, head, signed, records| Some(Prepared { path, head, signed, records });
         let position = match item {
             Item::Withdrawal(_) => {
-                let withdrawal = self.authority.withdrawal_of(id, *hai, time);
+                let withdrawal = self.authority.withdrawal_of(id, *hai, expires);
                 let signed = self.authority.sign(&withdrawal);
                 return Ok(of(path::WITHDRAWALS, withdrawal.head(), signed, 0));
             }
@@ -211,12 +226,12 @@ impl Courier {
         let event = read.map_err(|_| Problem::Internal)??.pop().map(|(_, event)| event);
         Ok(match event {
             Some(Event::UploadAccepted(piece)) => {
-                let batch = self.authority.batch_of((id, time), *hai, &piece);
+                let batch = self.authority.batch_of((id, expires), *hai, &piece);
                 let (head, records) = (batch.head(), batch.records.len());
                 of(path::BATCHES, head, self.authority.sign(&batch), records)
             }
             Some(Event::FollowUpMade(made)) => {
-                let follow_up = self.authority.follow_up_of((id, time), *hai, &made.contacts);
+                let follow_up = self.authority.follow_up_of((id, expires), *hai, &made.contacts);
                 of(path::FOLLOW_UPS, follow_up.head(), self.authority.sign(&follow_up), 0)
             }
             Some(_) => return Err(Problem::Internal),
@@ -228,30 +243,28 @@ impl Courier {
     /// Sends a message. Returns signature and body of the answer, which nothing is known of yet.
     async fn send(
         &self,
-        Letter { url, .. }: &Letter,
+        Letter { to, .. }: &Letter,
         Prepared { path, signed, .. }: &Prepared,
-    ) -> Result<(String, Vec<u8>), String> {
+    ) -> Result<(String, Vec<u8>), Failure> {
         let sent = self
             .client
-            .post(format!("{url}{path}"))
+            .post(format!("{}{path}", to.url))
             .header("content-type", "application/json")
             .header(AUTHORITY_HEADER, self.authority.hai().as_str())
             .header(SIGNATURE_HEADER, &signed.signature)
             .body(signed.body.clone())
             .send();
-        let answer = sent.await.map_err(|error| failure(&error))?;
+        let answer = sent.await.map_err(|error| not_answered(&error))?;
         let status = answer.status().as_u16();
         if status != 200 {
             let body = read(answer, MOST_PROBLEM).await.unwrap_or_default();
-            return Err(match problem_code(&body) {
-                Some(code) => format!("it answered {status} {code}"),
-                None => format!("it answered {status}"),
-            });
+            return Err(answered(status, problem_code(&body)));
         }
         let signature = answer.headers().get(SIGNATURE_HEADER);
         let signature =
             signature.and_then(|text| text.to_str().ok()).unwrap_or_default().to_owned();
-        Ok((signature, read(answer, MAX_MESSAGE_BYTES).await?))
+        let body = read(answer, MAX_MESSAGE_BYTES).await.map_err(Failure::Failed)?;
+        Ok((signature, body))
     }
 
     /// What an answer says, if it is one of this authority to this very message.
@@ -269,11 +282,11 @@ impl Courier {
             if is_ours { Ok(()) } else { Err("its answer is to another message".to_owned()) }
         };
         let Item::Batch(piece) = letter.item else {
-            let receipt = Receipt::verify(body, signature, &letter.key);
+            let receipt = Receipt::verify(body, signature, &letter.key());
             let receipt = receipt.map_err(|error| format!("its receipt: {error}"))?;
             return is_ours(receipt.head(), receipt.request).map(|()| Received::Receipt);
         };
-        let answer = BatchAnswer::verify(body, signature, &letter.key);
+        let answer = BatchAnswer::verify(body, signature, &letter.key());
         let answer = answer.map_err(|error| format!("its answer: {error}"))?;
         is_ours(answer.head(), answer.request)?;
         let got = answer.verdicts.len();
@@ -286,15 +299,16 @@ impl Courier {
     }
 
     async fn note_receipt(&self, letter: &Letter) -> Result<(), Problem> {
+        let by = letter.key();
         match letter.item {
             Item::Withdrawal(id) => {
                 let key = (letter.hai.to_string(), id);
-                let judge = move |state: &State, _| judge::withdrawal_delivered(state, &key);
+                let judge = move |state: &State, _| judge::withdrawal_delivered(state, &by, &key);
                 self.node.act(judge).await
             }
             Item::FollowUp(case, position) => {
                 let judge =
-                    move |state: &State, _| judge::follow_up_delivered(state, case, position);
+                    move |state: &State, _| judge::follow_up_delivered(state, &by, case, position);
                 self.node.act(judge).await
             }
             Item::Batch(_) => Ok(()),
@@ -308,15 +322,36 @@ enum Received {
     Receipt,
 }
 
-/// Number and Unix time of what waits; `None` if it waits no more.
-fn number_and_time(known: &Federation, hai: &Hai, item: &Item) -> Option<(MessageNumber, u64)> {
+/// What it means that there is no answer.
+fn not_answered(error: &reqwest::Error) -> Failure {
+    let shown = failure(error);
+    if error.is_connect() { Failure::Away(shown) } else { Failure::Failed(shown) }
+}
+
+/// What it means that the answer is no success.
+fn answered(status: u16, code: Option<String>) -> Failure {
+    let is_about_us = code.as_deref() == Some("sender_unknown");
+    let shown = match code {
+        Some(code) => format!("it answered {status} {code}"),
+        None => format!("it answered {status}"),
+    };
+    match status {
+        429 => Failure::Away(shown),
+        400..500 if is_about_us => Failure::Away(shown),
+        400..500 => Failure::Refused(shown),
+        _ => Failure::Failed(shown),
+    }
+}
+
+/// Number of what waits, and the Unix time at which it expires; `None` if it waits no more.
+fn number_and_expiry(known: &Federation, hai: &Hai, item: &Item) -> Option<(MessageNumber, u64)> {
     let hai = hai.to_string();
     match *item {
-        Item::Withdrawal(id) => known.withdrawals.get(&(hai, id)).map(|time| (id, *time)),
-        Item::Batch(piece) => known.waiting.get(&(piece, hai)).map(|batch| (batch.id, batch.time)),
+        Item::Withdrawal(id) => known.withdrawals.get(&(hai, id)).map(|time| (id, expiry(*time))),
+        Item::Batch(piece) => known.waiting.get(piece, &hai).map(|batch| (batch.id, batch.expires)),
         Item::FollowUp(case, position) => {
             let made = known.follow_ups.get(&(case, position)).filter(|made| !made.is_delivered);
-            made.map(|made| (made.id, made.time))
+            made.map(|made| (made.id, made.expires))
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::courier::Item;
+use crate::domain::state::bluetrace::Authority;
 
 /// Seconds until the second attempt.
 const FIRST_PAUSE: u64 = 5;
@@ -18,16 +19,78 @@ pub struct Deliveries(Mutex<BTreeMap<String, Delivery>>);
 /// The delivery to one authority.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
+    /// The pause of the authority, if the last attempt has shown that it takes nothing.
+    pause: Option<Pause>,
+    /// The pauses of messages of which each has failed by itself.
+    messages: BTreeMap<Item, Pause>,
+    is_busy: bool,
+    /// URL and key at which it failed. With another one nothing has failed yet.
+    to: Option<Authority>,
+}
+
+/// A pause after an attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
     /// Attempts that failed since the last one that did not.
     pub failures: u32,
     /// Why the last one failed.
-    pub error: Option<String>,
-    /// Unix time of the next attempt in seconds, if the last one failed.
+    pub error: String,
+    /// Unix time of the next attempt in seconds.
     pub next: u64,
-    is_busy: bool,
-    /// What was tried last. The next attempt is of what comes behind it, so that nothing that the authority refuses
-    /// keeps the rest from it.
-    last: Option<Item>,
+}
+
+/// Why a message was not delivered, and what waits because of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The authority takes no message now: it cannot be reached, does not know us, or has no more room.
+    Away(String),
+    /// It does not take this message, and may take the next one.
+    Refused(String),
+    /// It failed over this message, which may be the reason, or not.
+    Failed(String),
+}
+
+impl Failure {
+    /// What went wrong.
+    pub fn error(&self) -> &str {
+        let (Failure::Away(error) | Failure::Refused(error) | Failure::Failed(error)) = self;
+        error
+    }
+}
+
+impl Pause {
+    /// The pause after this one. It is half to one and a half times as long as it would be without `random`.
+    fn after(before: Option<&Pause>, error: &str, now: u64, random: u8) -> Pause {
+        let failures = before.map_or(0, |pause| pause.failures).saturating_add(1);
+        let pause = (FIRST_PAUSE << (failures - 1).min(16)).min(LONGEST_PAUSE);
+        let next = now.saturating_add(pause / 2 + pause * u64::from(random) / 255);
+        Pause { failures, error: error.to_owned(), next }
+    }
+
+    fn lasts(&self, now: u64) -> bool {
+        // The clock may have gone back.
+        now < self.next && self.next - now <= 2 * LONGEST_PAUSE
+    }
+}
+
+impl Delivery {
+    /// The pause to show: that of the authority, or else the one of a message that ends first.
+    pub fn pause(&self) -> Option<&Pause> {
+        let of_messages = self.messages.values().min_by_key(|pause| pause.next);
+        self.pause.as_ref().or(of_messages)
+    }
+
+    /// Number of messages that have failed by themselves, and are tried again each in its time.
+    pub fn refused(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Forgets what failed at another URL, or with another key.
+    fn turn_to(&mut self, to: &Authority) {
+        if self.to.as_ref() != Some(to) {
+            *self = Delivery { is_busy: self.is_busy, to: Some(to.clone()), ..Delivery::default() };
+        }
+    }
 }
 
 impl Deliveries {
@@ -42,41 +105,64 @@ impl Deliveries {
     }
 
     /// How it stands with an authority.
-    pub fn of(&self, hai: &str) -> Delivery {
-        self.all().get(hai).cloned().unwrap_or_default()
+    pub fn of(&self, hai: &str, to: &Authority) -> Delivery {
+        let known = self.all().get(hai).cloned();
+        known.filter(|delivery| delivery.to.as_ref() == Some(to)).unwrap_or_default()
     }
 
-    /// Begins an attempt of one of the items, unless one goes on, or it is too early. They are in order.
-    pub(super) fn begin(&self, hai: &str, items: &[Item], now: u64) -> Option<Item> {
+    /// Begins an attempt of the first item whose pause is over, unless one goes on, or the authority's own pause
+    /// lasts. The items are in order; what fails of them is kept only while it `waits`.
+    pub(super) fn begin(
+        &self,
+        (hai, to): (&str, &Authority),
+        mut items: impl Iterator<Item = Item>,
+        waits: impl Fn(&Item) -> bool,
+        now: u64,
+    ) -> Option<Item> {
         let mut all = self.all();
         let delivery = all.entry(hai.to_owned()).or_default();
-        // The clock may have gone back.
-        let is_early = now < delivery.next && delivery.next - now <= 2 * LONGEST_PAUSE;
-        if delivery.is_busy || is_early {
+        delivery.turn_to(to);
+        delivery.messages.retain(|item, _| waits(item));
+        if delivery.is_busy || delivery.pause.as_ref().is_some_and(|pause| pause.lasts(now)) {
             return None;
         }
-        let behind = items.iter().find(|item| Some(*item) > delivery.last.as_ref());
-        let item = behind.or(items.first())?.clone();
+        let lasts = |item: &Item| delivery.messages.get(item).is_some_and(|pause| pause.lasts(now));
+        let item = items.find(|item| !lasts(item))?;
         delivery.is_busy = true;
-        delivery.last = Some(item.clone());
         Some(item)
     }
 
-    /// Ends an attempt. The pause is half to one and a half times as long as it would be without `random`.
-    pub(super) fn end(&self, hai: &str, outcome: Result<(), String>, now: u64, random: u8) {
+    /// Ends an attempt that was begun.
+    pub(super) fn end(
+        &self,
+        (hai, to): (&str, &Authority),
+        item: &Item,
+        outcome: &Result<(), Failure>,
+        now: u64,
+        random: u8,
+    ) {
         let mut all = self.all();
         let delivery = all.entry(hai.to_owned()).or_default();
         delivery.is_busy = false;
-        match outcome {
-            Ok(()) => *delivery = Delivery { last: delivery.last.take(), ..Delivery::default() },
-            Err(error) => {
-                delivery.failures = delivery.failures.saturating_add(1);
-                let doublings = (delivery.failures - 1).min(16);
-                let pause = (FIRST_PAUSE << doublings).min(LONGEST_PAUSE);
-                delivery.next = now.saturating_add(pause / 2 + pause * u64::from(random) / 255);
-                delivery.error = Some(error);
-            }
+        if delivery.to.as_ref() != Some(to) {
+            return;
         }
+        let next = |before, error: &str| Pause::after(before, error, now, random);
+        let of_authority = match outcome {
+            Err(Failure::Away(error) | Failure::Failed(error)) => {
+                Some(next(delivery.pause.as_ref(), error))
+            }
+            Ok(()) | Err(Failure::Refused(_)) => None,
+        };
+        match outcome {
+            Err(Failure::Refused(error) | Failure::Failed(error)) => {
+                let pause = next(delivery.messages.get(item), error);
+                delivery.messages.insert(item.clone(), pause);
+            }
+            Ok(()) => drop(delivery.messages.remove(item)),
+            Err(Failure::Away(_)) => {}
+        }
+        delivery.pause = of_authority;
     }
 }
 
@@ -84,53 +170,153 @@ impl Deliveries {
 mod tests {
     use super::*;
 
+    fn at(url: &str) -> Authority {
+        Authority { url: url.to_owned(), key: [7; 32] }
+    }
+
+    /// The deliveries to one authority, A.
+    #[derive(Default)]
+    struct Test(Deliveries);
+
+    impl Test {
+        fn begin(&self, items: &[Item], now: u64) -> Option<Item> {
+            self.begin_at("A", &at("a"), items, now)
+        }
+
+        fn begin_at(&self, hai: &str, to: &Authority, items: &[Item], now: u64) -> Option<Item> {
+            let waits = |item: &Item| *item != Item::Batch(0);
+            self.0.begin((hai, to), items.iter().cloned(), waits, now)
+        }
+
+        fn end(&self, item: &Item, outcome: Result<(), Failure>, now: u64, random: u8) {
+            self.0.end(("A", &at("a")), item, &outcome, now, random);
+        }
+
+        fn pause(&self) -> Option<Pause> {
+            self.0.of("A", &at("a")).pause().cloned()
+        }
+    }
+
+    fn down() -> Failure {
+        Failure::Away("down".to_owned())
+    }
+
     #[test]
     fn pauses_grow_to_an_hour_and_end_with_a_success() {
-        let deliveries = Deliveries::default();
+        let test = Test::default();
         let items = [Item::Batch(1)];
         let mut now = 1_000_000;
+        let other = at("b");
         for (failure, pause) in [5, 10, 20, 40].into_iter().chain([3600; 30]).enumerate() {
-            assert_eq!(deliveries.begin("A", &items, now), Some(Item::Batch(1)), "{failure}");
+            assert_eq!(test.begin(&items, now), Some(Item::Batch(1)), "{failure}");
             // One at a time, and none before its time; others are not kept.
-            assert_eq!(deliveries.begin("A", &items, now), None);
-            assert!(deliveries.begin("B", &items, now).is_some());
-            deliveries.end("B", Ok(()), now, 0);
+            assert_eq!(test.begin(&items, now), None);
+            assert!(test.begin_at("B", &other, &items, now).is_some());
+            test.0.end(("B", &other), &items[0], &Ok(()), now, 0);
             let random = if failure % 2 == 0 { 0 } else { 255 };
-            deliveries.end("A", Err("down".to_owned()), now, random);
-            let of = deliveries.of("A");
-            assert_eq!((of.failures as usize, of.error.as_deref()), (failure + 1, Some("down")));
+            test.end(&items[0], Err(down()), now, random);
+            let of = test.pause().unwrap();
+            assert_eq!((of.failures as usize, &*of.error), (failure + 1, "down"));
             let waits = of.next - now;
             if !(4..=12).contains(&failure) {
                 assert!(waits >= pause / 2 && waits <= pause / 2 + pause, "{failure}: {waits}");
             }
-            assert_eq!(deliveries.begin("A", &items, of.next - 1), None);
+            assert_eq!(test.begin(&items, of.next - 1), None);
             now = of.next;
         }
-        assert!(deliveries.begin("A", &items, now).is_some());
-        deliveries.end("A", Ok(()), now, 9);
-        let of = deliveries.of("A");
-        assert_eq!((of.failures, of.error, of.next), (0, None, 0));
+        assert!(test.begin(&items, now).is_some());
+        test.end(&items[0], Ok(()), now, 9);
+        assert_eq!(test.pause(), None);
         // A clock that was ahead makes nobody wait.
-        deliveries.begin("A", &items, now).unwrap();
-        deliveries.end("A", Err("down".to_owned()), now + 1_000_000, 9);
-        assert!(deliveries.begin("A", &items, now).is_some());
+        test.begin(&items, now).unwrap();
+        test.end(&items[0], Err(down()), now + 1_000_000, 9);
+        assert!(test.begin(&items, now).is_some());
     }
 
     #[test]
-    fn what_is_refused_keeps_nothing_back() {
-        let deliveries = Deliveries::default();
-        let items =
-            [Item::Withdrawal([1; 16]), Item::Batch(3), Item::Batch(7), Item::FollowUp(3, 8)];
-        let next = |now| {
-            let item = deliveries.begin("A", &items, now);
-            deliveries.end("A", Err("refused".to_owned()), now, 0);
-            item
+    fn what_is_refused_keeps_nothing_back_and_a_withdrawal_goes_first() {
+        let test = Test::default();
+        let [withdrawal, follow_up, first, second] =
+            [Item::Withdrawal([1; 16]), Item::FollowUp(3, 8), Item::Batch(3), Item::Batch(7)];
+        let all = [withdrawal.clone(), follow_up.clone(), first.clone(), second.clone()];
+        assert!(all.is_sorted());
+        let refused = || Err(Failure::Refused("refused".to_owned()));
+        // A batch is refused, and then again; the one behind it is delivered all the same.
+        assert_eq!(test.begin(&all[2..], 100).as_ref(), Some(&first));
+        test.end(&first, refused(), 100, 0);
+        assert_eq!(test.begin(&all[2..], 100).as_ref(), Some(&second));
+        test.end(&second, Ok(()), 100, 0);
+        assert_eq!(test.begin(&all[2..3], 100), None);
+        assert_eq!(test.begin(&all[2..3], 102).as_ref(), Some(&first));
+        test.end(&first, refused(), 102, 0);
+        assert_eq!((test.pause().unwrap().failures, test.0.of("A", &at("a")).refused()), (2, 1));
+        // What comes meanwhile does not wait for it, and a withdrawal for nothing.
+        assert_eq!(test.begin(&all, 102).as_ref(), Some(&withdrawal));
+        test.end(&withdrawal, Ok(()), 102, 0);
+        assert_eq!(test.begin(&all[1..], 102).as_ref(), Some(&follow_up));
+        test.end(&follow_up, Ok(()), 102, 0);
+        // It is delivered in the end.
+        assert_eq!(test.begin(&all[2..3], 1000).as_ref(), Some(&first));
+        test.end(&first, Ok(()), 1000, 0);
+        assert_eq!((test.pause(), test.begin(&[], 1000)), (None, None));
+        // Of what waits no more nothing is kept.
+        test.end(&Item::Batch(0), refused(), 1000, 0);
+        assert_eq!(test.0.of("A", &at("a")).refused(), 1);
+        test.begin(&[], 1000);
+        assert_eq!(test.0.of("A", &at("a")).refused(), 0);
+    }
+
+    /// Whether the message was the reason is not known: the authority has its pause, and the message its own.
+    #[test]
+    fn a_message_over_which_the_authority_fails_each_time_keeps_no_other_from_it() {
+        let test = Test::default();
+        let items = [Item::Batch(3), Item::Batch(7)];
+        let failed = || Err(Failure::Failed("it does not answer in time".to_owned()));
+        let mut now = 100;
+        let begin_first = |now| {
+            assert_eq!(test.begin(&items, now).as_ref(), Some(&items[0]));
+            test.end(&items[0], failed(), now, 255);
+            assert_eq!(test.begin(&items, now), None);
+            test.pause().unwrap().next
         };
-        let tried: Vec<Item> = (0..5).map(|at| next(at * 1_000_000).unwrap()).collect();
-        assert_eq!(tried, [&items[..], &items[..1]].concat());
-        assert_eq!(deliveries.begin("C", &[], 0), None);
-        deliveries.begin("D", &items, 0).unwrap();
-        deliveries.forget();
-        assert!(deliveries.begin("D", &items, 0).is_some());
+        now = begin_first(now);
+        now = begin_first(now);
+        // The pause of the message is over when that of the authority is. Once another one is delivered, it is longer.
+        assert_eq!(test.begin(&items[1..], now).as_ref(), Some(&items[1]));
+        test.end(&items[1], Ok(()), now, 0);
+        let next = begin_first(now);
+        assert_eq!(test.begin(&items, next).as_ref(), Some(&items[1]));
+        assert_eq!(test.0.of("A", &at("a")).messages[&items[0]].failures, 3);
+    }
+
+    #[test]
+    fn another_url_or_key_ends_the_pause() {
+        let test = Test::default();
+        let items = [Item::Batch(3)];
+        let begin = |to: &Authority| test.begin_at("A", to, &items, 100);
+        begin(&at("a")).unwrap();
+        test.end(&items[0], Err(down()), 100, 0);
+        assert_eq!(begin(&at("a")), None);
+        let changed = [at("b"), Authority { key: [8; 32], ..at("b") }];
+        assert_eq!(test.0.of("A", &changed[0]), Delivery::default());
+        for to in &changed {
+            assert!(begin(to).is_some(), "{to:?}");
+            // What was on its way to the URL of before says nothing about this one.
+            assert_eq!(begin(&at("c")), None);
+            test.0.end(("A", to), &items[0], &Err(down()), 100, 0);
+            assert!(begin(&at("c")).is_some());
+            test.0.end(("A", &at("c")), &items[0], &Err(Failure::Refused("x".into())), 100, 0);
+            assert_eq!(begin(&at("c")), None);
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_tried_again() {
+        let test = Test::default();
+        let items = [Item::Batch(3)];
+        assert!(test.begin(&items, 0).is_some());
+        assert_eq!(test.begin(&items, 0), None);
+        test.0.forget();
+        assert!(test.begin(&items, 0).is_some());
     }
 }

@@ -12,7 +12,7 @@ use super::Authority;
 use crate::domain::events::{ForeignContact, ForeignVerdict, MessageNumber, UploadAccepted};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::problem::Problem;
-use crate::domain::state::bluetrace::{MESSAGE_DAYS, Users};
+use crate::domain::state::bluetrace::Users;
 
 /// The header that names the authority which sends a message or an answer.
 pub const AUTHORITY_HEADER: &str = "bluetrace-authority";
@@ -30,10 +30,11 @@ pub mod path {
     pub const FOLLOW_UPS: &str = "/bluetrace/v1/federation/follow-ups";
 }
 
-/// When a message about something of this Unix time expires.
-fn expiry(time: u64) -> u64 {
-    time.saturating_add(MESSAGE_DAYS * DAY_SECONDS)
-}
+/// Seconds after which nobody is told of a meeting any more: 22 days.
+const OLDEST_RECORD: u64 = 22 * DAY_SECONDS;
+
+/// Seconds by which the clock of a phone may be ahead.
+const AHEAD: u64 = 900;
 
 impl Authority {
     /// The key by which other authorities verify our messages.
@@ -54,7 +55,7 @@ impl Authority {
     /// them, and no signal.
     pub(super) fn batch_of(
         &self,
-        (id, time): (MessageNumber, u64),
+        (id, expires): (MessageNumber, u64),
         hai: Hai,
         piece: &UploadAccepted,
     ) -> RecordBatch {
@@ -63,18 +64,18 @@ impl Authority {
             timestamp: sighting.time.into(),
             msg: sighting.msg.clone(),
         };
-        RecordBatch::new(self.head(id, hai), expiry(time), of_them.map(record).collect())
+        RecordBatch::new(self.head(id, hai), expires, of_them.map(record).collect())
     }
 
-    /// The withdrawal of a message that may not have expired before this Unix time.
-    pub(super) fn withdrawal_of(&self, id: MessageNumber, hai: Hai, time: u64) -> Withdrawal {
-        Withdrawal::new(self.head(id, hai), expiry(time))
+    /// The withdrawal of a message that has expired at this Unix time.
+    pub(super) fn withdrawal_of(&self, id: MessageNumber, hai: Hai, expires: u64) -> Withdrawal {
+        Withdrawal::new(self.head(id, hai), expires)
     }
 
     /// The follow-up that a tracer of ours has made.
     pub(super) fn follow_up_of(
         &self,
-        (id, time): (MessageNumber, u64),
+        (id, expires): (MessageNumber, u64),
         hai: Hai,
         contacts: &[ForeignContact],
     ) -> FollowUp {
@@ -83,7 +84,7 @@ impl Authority {
             Contact { pseudo_id: PseudoId(contact.pseudo_id), date }
         };
         let contacts = contacts.iter().map(contact).collect();
-        FollowUp::new(self.head(id, hai), expiry(time), contacts)
+        FollowUp::new(self.head(id, hai), expires, contacts)
     }
 
     /// A message with our signature.
@@ -104,8 +105,9 @@ impl Authority {
         let key = self.keys.pseudo_id(&batch.sender);
         let is_user = |user: &UserId| users.by_id(user).is_some();
         let ring = self.keys.ring(Date::of_time(now))?.clone();
-        let verdicts = batch.judge(&ring, &key, is_user).into_iter();
-        Ok(verdicts.map(to_event).collect())
+        let verdicts = batch.judge(&ring, &key, is_user).into_iter().map(to_event);
+        let times = batch.records.iter().map(|record| record.timestamp);
+        Ok(times.zip(verdicts).map(|(time, verdict)| as_of(time, verdict, now)).collect())
     }
 
     /// The answer to a batch with these verdicts, which are the same bytes each time.
@@ -179,6 +181,18 @@ pub(super) fn to_event(verdict: RecordVerdict) -> ForeignVerdict {
         RecordVerdict::Valid { pseudo_id } => ForeignVerdict::Valid(pseudo_id.0),
         RecordVerdict::ExpiredId => ForeignVerdict::ExpiredId,
         RecordVerdict::FailedDecryption => ForeignVerdict::FailedDecryption,
+    }
+}
+
+/// The verdict on a record of a Unix time. Nobody is told of a meeting that is not over, or longer ago than a phone
+/// keeps what it has heard.
+fn as_of(time: u64, verdict: ForeignVerdict, now: u64) -> ForeignVerdict {
+    let oldest = now.saturating_sub(OLDEST_RECORD);
+    match verdict {
+        ForeignVerdict::Valid(_) if !(oldest..=now.saturating_add(AHEAD)).contains(&time) => {
+            ForeignVerdict::ExpiredId
+        }
+        verdict => verdict,
     }
 }
 
@@ -257,6 +271,24 @@ mod tests {
         assert_eq!(batch.records, [record(1, "TempID 1"), record(3, "TempID 3")]);
         assert_eq!((batch.id.0, batch.expires), ([5; 16], 100 + 21 * DAY_SECONDS));
         assert_eq!((batch.sender.as_str(), batch.recipient.as_str()), ("SG_OTC", "NZ_MOH"));
+    }
+
+    #[test]
+    fn nobody_is_told_of_a_meeting_to_come_or_of_long_ago() {
+        let (valid, now) = (ForeignVerdict::Valid([7; 16]), 20_000 * DAY_SECONDS);
+        for (time, verdict) in [
+            (now, valid),
+            (now + 900, valid),
+            (now + 901, ForeignVerdict::ExpiredId),
+            (u64::MAX, ForeignVerdict::ExpiredId),
+            (now - 22 * DAY_SECONDS, valid),
+            (now - 22 * DAY_SECONDS - 1, ForeignVerdict::ExpiredId),
+            (0, ForeignVerdict::ExpiredId),
+        ] {
+            assert_eq!(as_of(time, valid, now), verdict, "{time}");
+            let failed = ForeignVerdict::FailedDecryption;
+            assert_eq!(as_of(time, failed, now), failed);
+        }
     }
 
     /// `cargo test -p gcs-server --lib -- --ignored --nocapture five_million`

@@ -34,9 +34,10 @@ use gcs_core::identifiers::bluetrace::{
     Hai, HandshakePin, UploadToken, UserId, element, window_of, windows_of,
 };
 use gcs_core::{DAY_SECONDS, Date, SigningKey};
+use tokio::sync::Semaphore;
 
-pub use self::courier::{Courier, Item, queue};
-pub use self::deliveries::{Deliveries, Delivery};
+pub use self::courier::{Courier, Item, waits_since};
+pub use self::deliveries::{Deliveries, Delivery, Failure};
 pub use self::encounters::{Encounter, encounters, foreign_encounters, to_csv};
 pub use self::foreign::{ForeignMeetings, Wanted};
 pub use self::key_file::KeysError;
@@ -56,6 +57,9 @@ use crate::random::{self, Random};
 /// Seconds after which another password is sent to the same number.
 pub const RESEND_SECONDS: u64 = 60;
 
+/// Number of messages of other authorities that are verified and judged at once.
+const JUDGING_AT_ONCE: usize = 2;
+
 /// The authority while the server runs.
 pub struct Authority {
     hai: Hai,
@@ -69,6 +73,8 @@ pub struct Authority {
     pub deliveries: Deliveries,
     /// Held by whoever computes the PseudoIDs of all users: that takes a core for seconds.
     pub search: Arc<tokio::sync::Mutex<()>>,
+    /// Places for those who verify and judge a message of another authority.
+    pub judging: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Authority {
@@ -137,6 +143,7 @@ impl Authority {
             limits: Mutex::default(),
             deliveries: Deliveries::default(),
             search: Arc::default(),
+            judging: Arc::new(Semaphore::new(JUDGING_AT_ONCE)),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use gcs_core::identifiers::bluetrace::Hai;
+use gcs_core::identifiers::bluetrace::{Hai, PseudoId};
 use serde_json::json;
 
 use super::CommandResult;
@@ -23,7 +23,7 @@ pub(super) enum TracerCommand {
     Encounters(Encounters),
     /// Tracer: have another authority call contacts of a case
     #[command(
-        after_help = "Example:\n  gcs-server tracer follow-up 1234 NZ_MOH GWZ92PM27AAwFsqbJz3G2Q"
+        after_help = "Example:\n  gcs-server tracer follow-up 1234 NZ_MOH --pseudo-id GWZ92PM27AAwFsqbJz3G2Q"
     )]
     FollowUp(FollowUp),
     /// Tracer: list what other authorities ask to be called
@@ -38,9 +38,15 @@ pub(super) struct FollowUp {
     case: u64,
     /// HAI of the authority whose users they are
     authority: String,
-    /// PseudoIDs of the contacts, as `tracer encounters` shows them
-    #[arg(required = true, value_name = "PSEUDO_ID", allow_hyphen_values = true)]
-    pseudo_ids: Vec<String>,
+    /// A contact's PseudoID, as `tracer encounters` shows it; once for each contact
+    // One may begin with a hyphen.
+    #[arg(
+        long = "pseudo-id",
+        required = true,
+        value_name = "PSEUDO_ID",
+        allow_hyphen_values = true
+    )]
+    pseudo_ids: Vec<PseudoId>,
     #[command(flatten)]
     server: Private,
 }
@@ -148,6 +154,7 @@ pub(super) fn tracer(command: TracerCommand) -> CommandResult {
         }
         TracerCommand::Encounters(encounters) => show_encounters(&encounters),
         TracerCommand::FollowUp(FollowUp { case, authority, pseudo_ids, server }) => {
+            let pseudo_ids: Vec<String> = pseudo_ids.iter().map(ToString::to_string).collect();
             let body = json!({ "authority": authority, "pseudo_ids": pseudo_ids });
             let make = Ask::post(format!("/bluetrace/v1/tracer/cases/{case}/follow-ups"));
             let done = "It is in the log, and sent as soon as the authority can be reached.";
@@ -181,4 +188,39 @@ pub(super) fn short_code(ShortCode { number, code, output, server }: &ShortCode)
         "The short code has been made; the same command shows it again.".to_owned()
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Tracer {
+        #[command(subcommand)]
+        command: TracerCommand,
+    }
+
+    fn parse(behind: &[&str]) -> Result<Tracer, clap::Error> {
+        Tracer::try_parse_from([&["tracer", "follow-up", "7", "NZ_MOH"], behind].concat())
+    }
+
+    /// A PseudoID may begin with a hyphen, as an option does. Taken for one, a token would be sent in the body.
+    #[test]
+    fn options_behind_pseudo_ids_are_options() {
+        let (first, second) = ("-WZ92PM27AAwFsqbJz3G2Q", "GWZ92PM27AAwFsqbJz3G2Q");
+        let ids = ["--pseudo-id", first, "--pseudo-id", second];
+        for options in [&[][..], &["--url", "https://127.0.0.1:1"]] {
+            let parsed = parse(&[&ids, options].concat()).unwrap();
+            let TracerCommand::FollowUp(follow_up) = parsed.command else { panic!() };
+            let got: Vec<String> = follow_up.pseudo_ids.iter().map(ToString::to_string).collect();
+            assert_eq!(got, [first, second]);
+            let shown = format!("{:?}", follow_up.server);
+            assert_eq!(shown.contains("url: Some"), !options.is_empty(), "{shown}");
+        }
+        for wrong in [&[][..], &[first], &["--pseudo-id"], &["--pseudo-id", "--url"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

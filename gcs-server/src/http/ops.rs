@@ -194,9 +194,10 @@ fn gauges(service: &Service) -> Vec<(&'static str, &'static str, i64)> {
 
 /// Gauges of BlueTrace: name, help, value.
 fn bluetrace_gauges(bluetrace: &BlueTrace, now: u64) -> [(&'static str, &'static str, u64); 5] {
-    let waiting = bluetrace::queue(&bluetrace.federation, now);
-    let messages = waiting.values().map(|(_, items)| items.len() as u64).sum();
-    let since = waiting.values().map(|(since, _)| *since).min().unwrap_or(0);
+    let known = &bluetrace.federation;
+    let waiting = || known.authorities.keys().map(|hai| bluetrace::waits_since(known, hai, now));
+    let messages = waiting().map(|(count, _)| count).sum();
+    let since = waiting().filter_map(|(_, since)| since).min().unwrap_or(0);
     [
         ("bluetrace_messages_waiting", "Messages that wait for other authorities", messages),
         (

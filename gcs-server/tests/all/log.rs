@@ -509,8 +509,8 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
             3,
             [
                 "d3c5b78c86cdc93a7910a945b8512443429b7a91d576689fd6ddd94d4b4fac9f",
-                "9b6e23daf0c8451862c18170735ed6b72dbc056dfd57abf0b9aa08fdc86e6699",
-                "d6d96773951d07545a80e757a43a4baa8259dbb9e795bb9458b1594b7e6c07df",
+                "a0d621268429385a1b1e5fdbef70181f8bb5072c91a571af12b17d4e6c881fe9",
+                "9d0f3731248e349c863340503947d39bfba495aea979c7ca2b499a558deb3f6a",
             ]
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \

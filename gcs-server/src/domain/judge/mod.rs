@@ -14,9 +14,9 @@ mod spooled;
 mod tokens;
 
 pub use bluetrace::{
-    AuthorityIdentity, CodeKeys, DerivedDate, Earlier, KEPT_DAYS, MOST_AUTHORITIES,
-    ReceivedMessage, ReceivedUpload, Registered, TypedCode, batch_answered, bind, earlier,
-    expect_authority, expect_upload, follow_up_delivered, judge_batch, make_follow_up,
+    AuthorityIdentity, CodeKeys, DerivedDate, Earlier, KEPT_DAYS, LEAST_LIFETIME, MOST_AUTHORITIES,
+    ReceivedMessage, ReceivedUpload, Registered, TypedCode, batch_answered, bind, expect_authority,
+    expect_upload, follow_up_delivered, judge_batch, look_at_batch, make_follow_up,
     make_short_code, publish_ids, purge_bluetrace, receive_follow_up, register, remove_authority,
     replace_tracer_token, see_case, see_follow_up, set_authority, upload, user, withdraw,
     withdraw_message, withdrawal_delivered,

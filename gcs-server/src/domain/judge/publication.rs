@@ -4,6 +4,7 @@ use gcs_core::files::SignedKeyList;
 use gcs_core::live::LiveReport;
 use gcs_core::{DAY_SECONDS, Version};
 
+use super::bluetrace::remove_authorities;
 use super::spooled::LONGEST_WAIT;
 use super::{Decision, Judgement, RequestContext};
 use crate::domain::events::{
@@ -170,10 +171,24 @@ pub struct Recovery {
 /// brought out has smaller ones, as long as nobody got more than one key a second. So the clock must not
 /// be before the log's.
 ///
+/// Other authorities of BlueTrace are removed: what is lost may have removed one of them, or changed its key.
+///
 /// # Errors
 /// [`Problem::ClockDoubt`] if the clock is before the log's, or beyond the year 2105. When it is more than a
 /// day after the log's, and the next tick drops dates, unless `drop_dates` allows it.
 pub fn recover(
+    state: &State,
+    context: RequestContext,
+    published: u32,
+    allow: Recovery,
+) -> Judgement<LogRecovered> {
+    let mut decision = next_series(state, context, published, allow)?;
+    decision.events.extend(remove_authorities(state));
+    Ok(decision)
+}
+
+/// As [`recover`], for a log whose end is known.
+pub(super) fn next_series(
     state: &State,
     context: RequestContext,
     published: u32,

@@ -7,7 +7,9 @@
 use gcs_core::files::SignedKeyList;
 use thiserror::Error;
 
-use super::{Decision, Recovery, RequestContext, recover};
+use super::bluetrace::remove_authorities;
+use super::publication::next_series;
+use super::{Decision, Recovery, RequestContext};
 use crate::domain::events::{
     AuthorityRemoved, AuthoritySet, BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost,
     CodeRevoked, Deployment, Event, FirstPolicySet, KeyListSet, LogMoved, LogRecovered,
@@ -124,7 +126,7 @@ pub fn go_on_without(
     }
     // The event that began the series of the last tick may be lost.
     let series = state.last_tick.map_or(0, |last| last.version.series);
-    let recovered = recover(state, context, published.max(series), allow)?;
+    let recovered = next_series(state, context, published.max(series), allow)?;
     let named: Vec<u64> = lost.iter().map(|lost| lost.position).collect();
     let named = named.chunks(EVENTS_PER_EVENT).map(<[u64]>::to_vec);
     let mut events: Vec<Event> = named.map(|events| BodiesLost { events }.into()).collect();
@@ -167,8 +169,7 @@ fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
     }
     // One of them may have been removed, or have got another key.
     if has(AuthoritySet::KIND) || has(AuthorityRemoved::KIND) {
-        let known = state.bluetrace.iter().flat_map(|known| known.federation.authorities.keys());
-        events.extend(known.map(|hai| AuthorityRemoved { hai: hai.clone() }.into()));
+        events.extend(remove_authorities(state));
     }
     for (number, provider) in &state.providers {
         if has(ProviderTokenSet::KIND) {

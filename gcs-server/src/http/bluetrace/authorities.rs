@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Services, authority};
-use crate::bluetrace::queue;
+use crate::bluetrace::waits_since;
 use crate::domain::judge;
 use crate::domain::problem::Problem;
 use crate::http::auth::{Caller, Operator};
@@ -57,8 +57,19 @@ struct AuthorityEntry {
     error: Option<String>,
     /// Unix time, in seconds, of the next attempt; null if the last one did not fail.
     next_attempt: Option<u64>,
+    /// Messages that wait each for an attempt of its own, because the authority has refused them or failed over them.
+    /// If it takes others, `failures`, `error` and `next_attempt` are those of the one that is tried next.
+    refused: u64,
     /// Its batches and follow-ups here that have not expired.
     received: u64,
+    /// Records of these batches.
+    records: u64,
+    /// Records of these batches for which it was told whom they are of, by a PseudoID.
+    valid: u64,
+    /// Contacts of these follow-ups.
+    contacts: u64,
+    /// Messages that it has withdrawn, and that have not expired.
+    withdrawn: u64,
 }
 
 /// An authority that nobody has entered.
@@ -88,37 +99,35 @@ async fn list_authorities(service: Services, _: Caller<Operator>) -> Answer {
         let list = AuthorityList { hai, key, authorities, unknown };
         return Ok(not_stored(HttpResponse::Ok(), &list));
     };
-    let known = &bluetrace.federation;
-    let waiting = queue(known, service.clock.now());
-    let received_of = |hai: &str| {
-        let of = |(from, _): &&(String, _)| from == hai;
-        (known.received.keys().filter(of).count() + known.to_call.keys().filter(of).count()) as u64
-    };
+    let (known, now) = (&bluetrace.federation, service.clock.now());
     let entry = |(hai, other): (&String, &crate::domain::state::bluetrace::Authority)| {
-        let (since, items) = waiting
-            .get(hai.as_str())
-            .map_or((None, 0), |(since, items)| (Some(*since), items.len()));
-        let delivery = authority.deliveries.of(hai);
+        let (waiting, waiting_since) = waits_since(known, hai, now);
+        let received = known.received_of(hai, 0);
+        let delivery = authority.deliveries.of(hai, other);
+        let pause = delivery.pause();
         AuthorityEntry {
             hai: hai.clone(),
             url: other.url.clone(),
             key: PublicKey(other.key).to_string(),
-            waiting: items as u64,
-            waiting_since: since,
-            failures: delivery.failures,
-            next_attempt: delivery.error.is_some().then_some(delivery.next),
-            error: delivery.error,
-            received: received_of(hai),
+            waiting,
+            waiting_since,
+            failures: pause.map_or(0, |pause| pause.failures),
+            error: pause.map(|pause| pause.error.clone()),
+            next_attempt: pause.map(|pause| pause.next),
+            refused: delivery.refused() as u64,
+            received: received.messages,
+            records: received.records,
+            valid: received.valid,
+            contacts: received.contacts,
+            withdrawn: received.withdrawn,
         }
     };
     let authorities = known.authorities.iter().map(entry).collect();
-    let mut unknown: std::collections::BTreeMap<&str, u64> = Default::default();
-    for (_, hai) in known.waiting.keys().filter(|(_, hai)| !known.authorities.contains_key(hai)) {
-        *unknown.entry(hai).or_default() += 1;
-    }
-    let unknown = unknown.into_iter();
+    let counts = known.waiting.counts().into_iter();
+    let unknown = counts.filter(|(hai, _)| !known.authorities.contains_key(*hai));
     let unknown = unknown.map(|(hai, waiting)| UnknownAuthority { hai: hai.to_owned(), waiting });
     let list = AuthorityList { hai, key, authorities, unknown: unknown.collect() };
+    drop(state);
     Ok(not_stored(HttpResponse::Ok(), &list))
 }
 

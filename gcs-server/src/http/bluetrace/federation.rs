@@ -9,6 +9,7 @@ use gcs_core::identifiers::bluetrace::{
 };
 use gcs_core::{Digest, PublicKey};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -31,14 +32,18 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
 struct Received<M> {
     message: M,
     head: MessageHead,
+    /// The key that the signature is of.
+    key: PublicKey,
     /// SHA-256 of its bytes.
     digest: Digest,
     authority: Arc<Authority>,
+    /// Its place among those that take a core, until it is answered.
+    _place: OwnedSemaphorePermit,
     /// Its memory, until it is answered.
     _share: Share,
 }
 
-impl<M: Message> Received<M> {
+impl<M: Message + Send + 'static> Received<M> {
     /// Reads a message, of whose bytes nothing is looked at before the signature is verified. The body of a sender that
     /// is not known is not even read.
     async fn of(
@@ -56,19 +61,24 @@ impl<M: Message> Received<M> {
             Ok(body.capacity())
         });
         let share = share.await?;
-        let signature = header(request, SIGNATURE_HEADER);
-        let message = M::verify(&body, signature, &key).map_err(|error| refusal(&error))?;
+        let signature = header(request, SIGNATURE_HEADER).to_owned();
+        let place = Arc::clone(&authority.judging).acquire_owned().await;
+        let place = place.map_err(|_| Problem::Internal)?;
+        let verify = move || (M::verify(&body, &signature, &key), Digest::of(&body));
+        let (message, digest) = web::block(verify).await.map_err(|_| Problem::Internal)?;
+        let message = message.map_err(|error| refusal(&error))?;
         let head = message.head();
         if head.sender != sender {
             let message = format!("the sender is the authority that `{AUTHORITY_HEADER}` names");
             return Err(Problem::MessageInvalid { message });
         }
         authority.count_message(sender, service.clock.now())?;
-        Ok(Received { message, head, digest: Digest::of(&body), authority, _share: share })
+        Ok(Received { message, head, key, digest, authority, _place: place, _share: share })
     }
 
-    fn to_judge(&self, expires: u64) -> ReceivedMessage {
-        ReceivedMessage { head: self.head, digest: self.digest.0, expires }
+    fn to_judge(&self, expires: u64, size: usize) -> ReceivedMessage {
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        ReceivedMessage { head: self.head, key: self.key, digest: self.digest.0, expires, size }
     }
 
     fn receipt(&self) -> HttpResponse {
@@ -204,23 +214,38 @@ struct VerdictMember {
 #[post("/bluetrace/v1/federation/batches")]
 async fn receive_batch(request: HttpRequest, service: Services, payload: web::Payload) -> Answer {
     let received = Received::<RecordBatch>::of(&request, payload, &service).await?;
-    let judged = received.to_judge(received.message.expires);
+    let judged = received.to_judge(received.message.expires, received.message.records.len());
+    let Received { message, head, digest, authority, _place, _share, .. } = received;
+    // What comes again, or is refused, is not decrypted.
+    let look = move |state: &_, context| judge::look_at_batch(state, context, &judged);
+    let mut earlier = service.node.act(look).await?;
+    let mut verdicts = Vec::new();
+    if earlier == Earlier::Nothing {
+        verdicts = decrypt(&service, &authority, message).await?;
+        let fresh = verdicts.clone();
+        let judge = move |state: &_, context| judge::judge_batch(state, context, &judged, &fresh);
+        earlier = service.node.act(judge).await?;
+    }
+    if let Earlier::Same(position) = earlier {
+        // Keys may be gone since, or users: the answer is what it was.
+        verdicts = judged_before(&service, position).await?;
+    }
+    Ok(signed(&authority, authority.answer_batch(head, digest, &verdicts)))
+}
+
+/// Our verdicts on a batch of now.
+async fn decrypt(
+    service: &Services,
+    authority: &Arc<Authority>,
+    batch: RecordBatch,
+) -> Result<Vec<ForeignVerdict>, Problem> {
     let now = service.clock.now();
     // A copy, so that nobody waits until all are judged.
     let users = service.node.state().bluetrace.as_ref().map(|bluetrace| bluetrace.users.clone());
     let users = users.ok_or(Problem::SenderUnknown)?;
-    let (batch, of) = (received.message.clone(), Arc::clone(&received.authority));
-    let verdicts = web::block(move || of.judge_batch(&batch, &users, now)).await;
-    let verdicts = verdicts.map_err(|_| Problem::Internal)??;
-    let fresh = verdicts.clone();
-    let judge = move |state: &_, context| judge::judge_batch(state, context, &judged, &fresh);
-    let verdicts = match service.node.act(judge).await? {
-        Earlier::Nothing => verdicts,
-        // Keys may be gone since, or users: the answer is what it was.
-        Earlier::Same(position) => judged_before(&service, position).await?,
-    };
-    let answer = received.authority.answer_batch(received.head, received.digest, &verdicts);
-    Ok(signed(&received.authority, answer))
+    let authority = Arc::clone(authority);
+    let verdicts = web::block(move || authority.judge_batch(&batch, &users, now)).await;
+    verdicts.map_err(|_| Problem::Internal)?
 }
 
 async fn judged_before(service: &Services, position: u64) -> Result<Vec<ForeignVerdict>, Problem> {
@@ -304,7 +329,7 @@ async fn receive_withdrawal(
     payload: web::Payload,
 ) -> Answer {
     let received = Received::<Withdrawal>::of(&request, payload, &service).await?;
-    let judged = received.to_judge(received.message.expires);
+    let judged = received.to_judge(received.message.expires, 0);
     let judge = move |state: &_, context| judge::withdraw_message(state, context, &judged);
     service.node.act(judge).await?;
     Ok(received.receipt())
@@ -371,7 +396,7 @@ async fn receive_follow_up(
     payload: web::Payload,
 ) -> Answer {
     let received = Received::<FollowUp>::of(&request, payload, &service).await?;
-    let judged = received.to_judge(received.message.expires);
+    let judged = received.to_judge(received.message.expires, received.message.contacts.len());
     let contacts = to_contacts(&received.message);
     let judge =
         move |state: &_, context| judge::receive_follow_up(state, context, &judged, &contacts);

@@ -40,14 +40,15 @@ const _: () = assert!(MOST_PSEUDO_IDS <= MAX_CONTACTS);
 /// Have another authority call contacts
 ///
 /// The authority gets the PseudoIDs with the dates of the last meetings, and calls whom it can. It is not told who the
-/// case is. What you ask for is written to the log.
+/// case is. What you ask for is written to the log, and before it that you have looked at the case. The same again
+/// changes nothing.
 #[utoipa::path(
     operation_id = "make_follow_up",
     params(("case" = u64, Path, description = "Number of the case", example = 1234)),
     request_body = FollowUpRequest,
     responses(
         (status = 202, description = "It is in the log, and sent as soon as the authority can be reached"),
-        (status = 400, description = "json_invalid, json_shape, body_incomplete; parameter_invalid: none, or too many"),
+        (status = 400, description = "json_invalid, json_shape, body_incomplete; parameter_invalid: none, or too many; the case is erased within two days"),
         (status = 404, description = "case_unknown, authority_unknown"),
         (status = 422, description = "pseudo_id_unknown"),
     ),
@@ -60,15 +61,13 @@ async fn make_follow_up(
     Json(FollowUpRequest { authority: hai, pseudo_ids }): Json<FollowUpRequest>,
 ) -> Answer {
     authority(&service)?;
+    let case = case.into_inner();
     let hai = hai.parse::<Hai>().map_err(|_| Problem::AuthorityUnknown)?.to_string();
     if pseudo_ids.is_empty() || pseudo_ids.len() > MOST_PSEUDO_IDS {
         return Err(Problem::ParameterInvalid { what: "`pseudo_ids` has 1 to 600 PseudoIDs" });
     }
-    let upload = {
-        let state = service.node.state();
-        caller.expect(&state)?;
-        judge::see_case(&state, *case)?.answer
-    };
+    // Whether a PseudoID is known tells whom the case met: it is a look.
+    let upload = caller.act(&service, move |state, _| judge::see_case(state, case)).await?;
     let (_, meetings) = tracers::read(&service, upload).await?;
     let contact = |text: String| {
         let met = text.parse::<PseudoId>().ok();
@@ -78,7 +77,7 @@ async fn make_follow_up(
     };
     let contacts = pseudo_ids.into_iter().map(contact).collect::<Result<Vec<_>, Problem>>()?;
     let make =
-        move |state: &_, context| judge::make_follow_up(state, context, *case, &hai, &contacts);
+        move |state: &_, context| judge::make_follow_up(state, context, case, &hai, &contacts);
     caller.act(&service, make).await?;
     Ok(HttpResponse::Accepted().finish())
 }

@@ -81,7 +81,10 @@ fn a_contact_is_traced_on_the_command_line() {
     let follow_ups = server.json(tracer, &["tracer", "follow-ups"]);
     assert_eq!(follow_ups["follow_ups"], json!([]));
     for (arguments, problem) in [
-        (&["follow-up", &case, "NZ_MOH", "GWZ92PM27AAwFsqbJz3G2Q"][..], "pseudo_id_unknown"),
+        (
+            &["follow-up", &case, "NZ_MOH", "--pseudo-id", "-WZ92PM27AAwFsqbJz3G2Q"][..],
+            "pseudo_id_unknown",
+        ),
         (&["contacts", "1"], "follow_up_unknown"),
     ] {
         let refused = server.run(tracer, &[&["tracer"], arguments].concat());

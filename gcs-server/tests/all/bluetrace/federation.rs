@@ -7,6 +7,7 @@ use gcs_core::identifiers::bluetrace::{
     PseudoId, PseudoIdKey, RecordBatch, RecordVerdict, SignedMessage, Withdrawal,
 };
 use gcs_core::{PublicKey, SigningKey};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Authority, Phone, Stopped, until};
@@ -20,8 +21,11 @@ const WITHDRAWALS: &str = "/bluetrace/v1/federation/withdrawals";
 const FOLLOW_UPS: &str = "/bluetrace/v1/federation/follow-ups";
 
 /// Kinds of events.
+const CASE_SEEN: u16 = 36;
 const BATCH_ANSWERED: u16 = 43;
 const BATCH_JUDGED: u16 = 46;
+const MESSAGE_WITHDRAWN: u16 = 47;
+const FOLLOW_UP_MADE: u16 = 48;
 const FOLLOW_UP_RECEIVED: u16 = 50;
 
 fn list(authority: &Authority) -> Value {
@@ -173,6 +177,10 @@ fn a_message_names_nobody_and_a_wrong_answer_changes_nothing() {
     let url = format!("http://127.0.0.1:{port}");
     let own = key(&sg);
     assert_eq!(enter(&sg, "NZ_MOH", &url, &"07".repeat(32)).status, 204);
+    // The case begins at noon, and something is uploaded on the next date.
+    sg.upload_token(&patient, &codes[0]).ok();
+    let since = sg.home.now();
+    sg.pass(50_000);
     let now = sg.home.now();
     upload(&sg, &codes[0], &patient, &json!([heard(now, "a foreign TempID", "NZ_MOH")]));
     let request = requests.recv().unwrap();
@@ -186,7 +194,8 @@ fn a_message_names_nobody_and_a_wrong_answer_changes_nothing() {
     let signature = header("bluetrace-signature");
     let key: PublicKey = own.parse().unwrap();
     let batch = RecordBatch::verify(body.as_bytes(), &signature, &key).unwrap();
-    let (expires, id) = (now + 21 * 86_400, batch.id);
+    // It tells the date of the case, and is over when that is.
+    let (expires, id) = ((since / 86_400 + 21) * 86_400, batch.id);
     assert_eq!(
         body,
         format!(
@@ -243,6 +252,56 @@ fn what_waits_for_an_authority_that_is_down_is_delivered_once_when_it_is_back() 
     again.pass(7200);
     until(|| waiting(&again) == 0);
     assert_eq!((count(&nz, BATCH_JUDGED), answered(&again).unwrap()), (1, first));
+}
+
+/// Nothing of it needs time to pass.
+#[test]
+fn a_message_that_is_refused_keeps_no_other_from_the_authority() {
+    let sg = Authority::named("SG_OTC", 1);
+    let [patient] = sg.phones();
+    let (_, codes) = sg.upload_codes(3);
+    let refusal = foreign::json(422, r#"{"code":"message_invalid"}"#);
+    let (port, requests) = foreign::server_of(refusal);
+    let set =
+        |port: u16| enter(&sg, "NZ_MOH", &format!("http://127.0.0.1:{port}"), &"07".repeat(32));
+    assert_eq!(set(port).status, 204);
+    let next = || requests.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let send = |code: &str| {
+        upload(&sg, code, &patient, &json!([heard(sg.home.now(), "a foreign TempID", "NZ_MOH")]));
+    };
+    for code in &codes[..2] {
+        send(code);
+        assert!(next().starts_with(&format!("POST {BATCHES} ")));
+    }
+    assert!(sg.operate("POST", "/v1/admin/codes/revoke", json!({ "code": codes[1] })).status < 300);
+    assert!(next().starts_with(&format!("POST {WITHDRAWALS} ")));
+    until(|| list(&sg)["authorities"][0]["refused"] == 2);
+    let entry = list(&sg)["authorities"][0].clone();
+    assert_eq!((&entry["waiting"], &entry["failures"]), (&json!(2), &json!(1)), "{entry}");
+    assert_eq!(entry["error"], json!("it answered 422 message_invalid"));
+    // One that takes nothing now gets nothing more; at another URL nothing has failed yet.
+    let (busy, others) = foreign::server_of(foreign::json(429, r#"{"code":"limit_reached"}"#));
+    assert_eq!(set(busy).status, 204);
+    let first = others.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    assert!(first.starts_with(&format!("POST {WITHDRAWALS} ")));
+    until(|| list(&sg)["authorities"][0]["failures"] == 1);
+    send(&codes[2]);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert!(others.try_recv().is_err());
+    assert_eq!(list(&sg)["authorities"][0]["refused"], 0);
+}
+
+/// An authority that is put right needs not wait until a pause is over.
+#[test]
+fn another_url_is_tried_at_once() {
+    let pair = pair();
+    let good = format!("http://{}", pair.nz.public);
+    assert_eq!(enter(&pair.sg, "NZ_MOH", "http://127.0.0.1:1", &key(&pair.nz)).status, 204);
+    pair.upload(0);
+    until(|| list(&pair.sg)["authorities"][0]["failures"] == 1);
+    assert_eq!(enter(&pair.sg, "NZ_MOH", &good, &key(&pair.nz)).status, 204);
+    until(|| waiting(&pair.sg) == 0);
+    assert_eq!(list(&pair.sg)["authorities"][0]["error"], Value::Null);
 }
 
 /// A server of a stranger that New Zealand knows.
@@ -448,6 +507,110 @@ fn records_of_an_authority_that_is_entered_later_are_sent_then() {
     assert_eq!((&list(&sg)["unknown"], count(&nz, BATCH_JUDGED)), (&json!([]), 1));
 }
 
+/// Whoever sends the same batch again and again does not have it decrypted each time.
+#[test]
+fn a_copy_of_a_batch_takes_little_time() {
+    let test = Stranger::new();
+    let msg = |at: u32| {
+        let digest = gcs_core::Digest::of(&at.to_le_bytes()).0;
+        data_encoding::BASE64.encode(&[&digest[..], &digest[..29]].concat())
+    };
+    let msgs: Vec<String> = (0..15_000).map(msg).collect();
+    let batch = test.batch(1, &msgs.iter().map(String::as_str).collect::<Vec<_>>());
+    let signed = batch.sign(&test.key);
+    let time = || {
+        let began = std::time::Instant::now();
+        assert_eq!(test.post(BATCHES, "XX_TEST", &signed).status, 200);
+        began.elapsed()
+    };
+    let first = time();
+    let copy = (0..5).map(|_| time()).min().unwrap();
+    assert!(copy * 2 < first, "the first took {first:?}, and a copy {copy:?}");
+}
+
+/// Also if the authority is not in the table at that moment.
+#[test]
+fn a_withdrawal_waits_for_an_authority_that_is_removed() {
+    let pair = pair();
+    pair.upload(0);
+    until(|| count(&pair.sg, BATCH_ANSWERED) == 1);
+    let Pair { sg, nz, codes, .. } = pair;
+    let url = list(&sg)["authorities"][0]["url"].as_str().unwrap().to_owned();
+    let remove = sg.operate("DELETE", &format!("{AUTHORITIES}/NZ_MOH"), Value::Null);
+    assert_eq!(remove.status, 204);
+    let revoke = sg.operate("POST", "/v1/admin/codes/revoke", json!({ "code": codes[0] }));
+    assert!(revoke.status < 300);
+    assert_eq!(enter(&sg, "NZ_MOH", &url, &key(&nz)).status, 204);
+    until(|| count(&nz, MESSAGE_WITHDRAWN) == 1);
+    until(|| waiting(&sg) == 0);
+}
+
+/// It is refused for as long as a copy of it could be accepted, whatever the withdrawal says.
+#[test]
+fn what_is_withdrawn_stays_withdrawn() {
+    let test = Stranger::new();
+    let expires = test.nz.home.now() + 10 * 86_400;
+    let mut batch = test.batch(1, &["x"]);
+    batch.expires = expires;
+    assert_eq!(test.send(BATCHES, &batch).status, 200);
+    let withdrawal = Withdrawal::new(test.head(1), test.expires());
+    assert_eq!(test.send(WITHDRAWALS, &withdrawal).status, 200);
+    test.nz.days(4);
+    assert_eq!(test.send(BATCHES, &batch).refused(), (410, "message_withdrawn".into()));
+}
+
+/// Bytes that are a batch and a follow-up.
+#[derive(Serialize, Deserialize)]
+struct Both<const IS_BATCH: bool>(Value);
+
+impl<const IS_BATCH: bool> Message for Both<IS_BATCH> {
+    const PURPOSE: &'static str = if IS_BATCH { RecordBatch::PURPOSE } else { FollowUp::PURPOSE };
+
+    fn head(&self) -> MessageHead {
+        unreachable!("it is only signed")
+    }
+
+    fn bounds(&self) -> (u32, Option<(&'static str, usize, usize)>) {
+        (1, None)
+    }
+}
+
+#[test]
+fn a_batch_is_no_follow_up_with_its_number() {
+    let test = Stranger::new();
+    let body = test.batch(1, &["x"]).sign(&test.key).body;
+    let mut body: Value = serde_json::from_str(&body).unwrap();
+    body["contacts"] =
+        json!([{ "pseudo_id": PseudoId([1; 16]).to_string(), "date": today().to_string() }]);
+    let (batch, follow_up) = (Both::<true>(body.clone()), Both::<false>(body));
+    assert_eq!(test.send(BATCHES, &batch).status, 200);
+    let refused = test.send(FOLLOW_UPS, &follow_up).refused();
+    assert_eq!(refused, (409, "message_changed".into()));
+    assert_eq!(test.send(BATCHES, &batch).status, 200);
+}
+
+/// TempIDs are given out ahead of their time.
+#[test]
+fn nobody_is_told_whom_a_temp_id_of_tomorrow_is_of() {
+    let test = Stranger::new();
+    let [phone] = test.nz.phones();
+    let ids = test.nz.of(&phone, "GET", "/bluetrace/v1/temp-ids", "").ok();
+    let record = |at: usize| ForeignRecord {
+        timestamp: ids["tempIDs"][at]["startTime"].as_u64().unwrap() + 1,
+        msg: ids["tempIDs"][at]["tempID"].as_str().unwrap().to_owned(),
+    };
+    let records = vec![record(0), record(20), record(90)];
+    let verdicts = test.verdicts(&RecordBatch::new(test.head(1), test.expires(), records));
+    assert!(matches!(verdicts[0], RecordVerdict::Valid { .. }), "{verdicts:?}");
+    assert_eq!(verdicts[1..], [RecordVerdict::ExpiredId, RecordVerdict::ExpiredId]);
+    // The operator sees how much was asked and told.
+    let entry = list(&test.nz)["authorities"][0].clone();
+    assert_eq!(
+        (&entry["received"], &entry["records"], &entry["valid"], &entry["contacts"]),
+        (&json!(1), &json!(3), &json!(1), &json!(0))
+    );
+}
+
 #[test]
 fn what_is_withdrawn_before_it_comes_is_refused() {
     let test = Stranger::new();
@@ -479,12 +642,19 @@ fn contacts_are_called_by_their_own_authority() {
     };
     let unknown = (422, "pseudo_id_unknown".to_owned());
     let nobody = PseudoId([3; 16]).to_string();
+    // Whether the case met somebody is told to nobody without a line in the log.
+    let looks = count(&sg, CASE_SEEN);
     assert_eq!(make("NZ_MOH", json!([nobody])).refused(), unknown);
+    assert_eq!(count(&sg, CASE_SEEN), looks + 1);
     assert_eq!(make("NZ_MOH", json!(["x"])).refused(), unknown);
     assert_eq!(make("AU_DTA", json!([pseudo_id])).refused(), unknown);
     assert_eq!(make("au", json!([pseudo_id])).refused(), (404, "authority_unknown".into()));
     assert_eq!(make("NZ_MOH", json!([])).refused(), (400, "parameter_invalid".into()));
-    assert_eq!(make("NZ_MOH", json!([pseudo_id])).status, 202);
+    // Asked twice, the person is called once.
+    for ids in [json!([pseudo_id]), json!([pseudo_id]), json!([pseudo_id, pseudo_id])] {
+        assert_eq!(make("NZ_MOH", ids).status, 202);
+    }
+    assert_eq!(count(&sg, FOLLOW_UP_MADE), 1);
     until(|| count(&nz, FOLLOW_UP_RECEIVED) == 1);
     let all = || nz.provide(&other, "GET", "/bluetrace/v1/tracer/follow-ups", Value::Null).ok();
     let entry = all()["follow_ups"][0].clone();

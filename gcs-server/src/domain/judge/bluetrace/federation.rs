@@ -1,7 +1,10 @@
 //! What is exchanged with other health authorities.
 
+use std::net::IpAddr;
+
 use gcs_core::identifiers::bluetrace::{Hai, MessageHead};
-use gcs_core::{DAY_SECONDS, PublicKey};
+use gcs_core::{DAY_SECONDS, Digest, PublicKey};
+use reqwest::Url;
 
 use super::{AuthorityIdentity, begin, expect_trusted_clock};
 use crate::domain::events::{
@@ -13,14 +16,23 @@ use crate::domain::judge::{Decision, Judgement, RequestContext};
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::domain::state::bluetrace::{
-    BlueTrace, Case, Federation, MESSAGE_DAYS, MessageKey, Upload,
+    BlueTrace, Case, Federation, MESSAGE_DAYS, MessageKey, Upload, expiry,
 };
 
 /// Most other authorities.
 pub const MOST_AUTHORITIES: usize = 256;
 
 /// Most messages of one authority that have not expired.
-const MOST_MESSAGES: usize = 100_000;
+const MOST_MESSAGES: u64 = 100_000;
+
+/// Most records and contacts of one authority on a UTC date, together: 40 MB in the log.
+const MOST_RECORDS: u64 = 2_000_000;
+
+/// Most messages that one authority withdraws on a UTC date.
+const MOST_WITHDRAWN: u64 = 2000;
+
+/// Seconds for which a batch or follow-up is kept at least: otherwise what expires at once would count for nothing.
+pub const LEAST_LIFETIME: u64 = DAY_SECONDS;
 
 /// Most characters of an authority's URL.
 const MOST_URL: usize = 200;
@@ -63,17 +75,26 @@ pub fn set_authority(
 /// Makes sure that messages can be sent below a URL without being read on the way.
 fn expect_url(url: &str) -> Result<&str, Problem> {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#@\\\"<>".contains(&byte);
-    let host = |scheme| url.strip_prefix(scheme)?.split(['/', ':']).next();
-    let is_here = |host: &str| host == "localhost" || host.starts_with("127.");
-    let is_safe = host("https://").is_some_and(|host| !host.is_empty())
-        || host("http://").is_some_and(is_here);
-    match is_safe && url.len() <= MOST_URL && url.bytes().all(is_plain) && !url.ends_with('/') {
+    match is_safe(url) && url.len() <= MOST_URL && url.bytes().all(is_plain) && !url.ends_with('/')
+    {
         true => Ok(url),
         false => Err(Problem::AuthorityInvalid {
             what: "its URL is https://HOST or https://HOST/PATH, of at most 200 characters, without a slash at the \
                    end, a query or a password (http:// is possible for this machine alone)",
         }),
     }
+}
+
+/// Whether a URL is https, or of this machine.
+fn is_safe(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    // A parser takes `https:///host` too.
+    let has_host = |scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.starts_with('/'));
+    let is_here = |host: &str| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    };
+    has_host("https://") || (has_host("http://") && url.host_str().is_some_and(is_here))
 }
 
 /// Exchanges no more messages with an authority. What it has sent is kept until it expires.
@@ -83,6 +104,21 @@ fn expect_url(url: &str) -> Result<&str, Problem> {
 pub fn remove_authority(state: &State, hai: &str) -> Judgement<()> {
     expect_known(state, hai)?;
     Ok(Decision::one(AuthorityRemoved { hai: hai.to_owned() }, ()))
+}
+
+/// Makes sure that an authority still has the key by which what it says was verified.
+fn expect_key(known: Option<&Federation>, hai: &str, key: &PublicKey) -> Result<(), Problem> {
+    let authority = known.and_then(|known| known.authorities.get(hai));
+    match authority.ok_or(Problem::SenderUnknown)?.key == key.0 {
+        true => Ok(()),
+        false => Err(Problem::SignatureInvalid),
+    }
+}
+
+/// The removal of all other authorities.
+pub(in crate::domain::judge) fn remove_authorities(state: &State) -> impl Iterator<Item = Event> {
+    let known = federation(state).into_iter().flat_map(|known| known.authorities.keys());
+    known.map(|hai| AuthorityRemoved { hai: hai.clone() }.into())
 }
 
 fn expect_known(state: &State, hai: &str) -> Result<(), Problem> {
@@ -95,9 +131,10 @@ fn expect_known(state: &State, hai: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// None.
-pub fn batch_answered(state: &State, answered: &BatchAnswered) -> Judgement<()> {
-    let place = (answered.piece, answered.hai.clone());
-    let waits = federation(state).is_some_and(|known| known.waiting.contains_key(&place));
+pub fn batch_answered(state: &State, key: &PublicKey, answered: &BatchAnswered) -> Judgement<()> {
+    expect_key(federation(state), &answered.hai, key)?;
+    let waiting = federation(state).map(|known| &known.waiting);
+    let waits = waiting.is_some_and(|known| known.get(answered.piece, &answered.hai).is_some());
     Ok(if waits { Decision::one(answered.clone(), ()) } else { Decision::nothing(()) })
 }
 
@@ -105,7 +142,12 @@ pub fn batch_answered(state: &State, answered: &BatchAnswered) -> Judgement<()> 
 ///
 /// # Errors
 /// None.
-pub fn withdrawal_delivered(state: &State, (hai, id): &MessageKey) -> Judgement<()> {
+pub fn withdrawal_delivered(
+    state: &State,
+    key: &PublicKey,
+    (hai, id): &MessageKey,
+) -> Judgement<()> {
+    expect_key(federation(state), hai, key)?;
     let waits = federation(state)
         .is_some_and(|federation| federation.withdrawals.contains_key(&(hai.clone(), *id)));
     let delivered = WithdrawalDelivered { hai: hai.clone(), id: *id };
@@ -116,8 +158,16 @@ pub fn withdrawal_delivered(state: &State, (hai, id): &MessageKey) -> Judgement<
 ///
 /// # Errors
 /// None.
-pub fn follow_up_delivered(state: &State, case: u64, follow_up: u64) -> Judgement<()> {
+pub fn follow_up_delivered(
+    state: &State,
+    key: &PublicKey,
+    case: u64,
+    follow_up: u64,
+) -> Judgement<()> {
     let made = federation(state).and_then(|known| known.follow_ups.get(&(case, follow_up)));
+    if let Some(made) = made {
+        expect_key(federation(state), &made.hai, key)?;
+    }
     let waits = made.is_some_and(|made| !made.is_delivered);
     let delivered = FollowUpDelivered { case, follow_up };
     Ok(if waits { Decision::one(delivered, ()) } else { Decision::nothing(()) })
@@ -131,12 +181,12 @@ pub(in crate::domain::judge) fn withdrawal_of(
 ) -> Option<Event> {
     let federation = &bluetrace.federation;
     let pieces = case.upload.iter().flat_map(Upload::positions);
-    let batches = pieces.flat_map(|piece| federation.batches_of(piece));
+    let batches = pieces.flat_map(|piece| federation.sent_of(piece));
     let batches = batches.map(|(hai, id)| (hai.to_owned(), id));
     let follow_ups = federation.follow_ups_of(position);
     let follow_ups = follow_ups.map(|(_, made)| (made.hai.clone(), made.id));
-    let mut messages: Vec<MessageKey> = batches.chain(follow_ups).collect();
-    messages.retain(|(hai, _)| federation.authorities.contains_key(hai));
+    // An authority that is not known now may be known again before they expire.
+    let messages: Vec<MessageKey> = batches.chain(follow_ups).collect();
     (!messages.is_empty()).then(|| MessagesWithdrawn { messages }.into())
 }
 
@@ -154,43 +204,71 @@ pub enum Earlier {
 pub struct ReceivedMessage {
     /// What it begins with.
     pub head: MessageHead,
+    /// The key that the signature is of.
+    pub key: PublicKey,
     /// SHA-256 of its bytes.
     pub digest: [u8; 32],
     /// Unix time at which it expires.
     pub expires: u64,
+    /// Number of records or contacts.
+    pub size: u32,
 }
 
 impl ReceivedMessage {
-    fn key(&self) -> MessageKey {
+    fn number(&self) -> MessageKey {
         (self.head.sender.to_string(), self.head.id.0)
     }
 }
 
-/// Makes sure that a message is for us and of today, and says whether it has come before.
-///
-/// # Errors
-/// [`Problem::WrongRecipient`], [`Problem::MessageExpired`], [`Problem::MessageInvalid`], [`Problem::MessageChanged`],
-/// [`Problem::MessageWithdrawn`], [`Problem::LimitReached`], [`Problem::SenderUnknown`], [`Problem::ClockDoubt`].
-pub fn earlier(
+/// What a message with a number of its own is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MessageKind {
+    Batch,
+    FollowUp,
+}
+
+/// Makes sure that a message is for us and of today, and says whether it has come before. Batches and follow-ups
+/// share their numbers.
+fn earlier(
     state: &State,
     context: RequestContext,
     message: &ReceivedMessage,
+    kind: MessageKind,
 ) -> Result<Earlier, Problem> {
     let known = expect_message(state, context, message)?;
-    let key = message.key();
+    let key = message.number();
     if known.withdrawn.contains_key(&key) {
         return Err(Problem::MessageWithdrawn);
     }
-    let batch = known.received.get(&key).map(|batch| (batch.position, batch.digest));
-    let follow_up = || known.to_call.get(&key).map(|to_call| (to_call.position, to_call.digest));
-    match batch.or_else(follow_up) {
-        Some((position, digest)) if digest == message.digest => Ok(Earlier::Same(position)),
+    let batch = known.received.get(&key);
+    let batch = batch.map(|batch| (MessageKind::Batch, batch.position, batch.digest));
+    let to_call = known.to_call.get(&key);
+    let to_call = to_call.map(|call| (MessageKind::FollowUp, call.position, call.digest));
+    match batch.or(to_call) {
+        Some((of, position, digest)) if of == kind && digest == message.digest => {
+            Ok(Earlier::Same(position))
+        }
         Some(_) => Err(Problem::MessageChanged),
         None => {
-            expect_room(known, &key.0)?;
+            expect_lifetime(context, message)?;
+            expect_room(known, &key.0, message.size, context.now)?;
             Ok(Earlier::Nothing)
         }
     }
+}
+
+/// Says of a batch whether it has come before.
+///
+/// # Errors
+/// [`Problem::WrongRecipient`], [`Problem::MessageExpired`], [`Problem::MessageInvalid`], [`Problem::MessageChanged`],
+/// [`Problem::MessageWithdrawn`], [`Problem::LimitReached`], [`Problem::SenderUnknown`], [`Problem::SignatureInvalid`]
+/// if the sender has another key by now, [`Problem::ClockDoubt`].
+pub fn look_at_batch(
+    state: &State,
+    context: RequestContext,
+    message: &ReceivedMessage,
+) -> Judgement<Earlier> {
+    Ok(Decision::nothing(earlier(state, context, message, MessageKind::Batch)?))
 }
 
 fn expect_message<'s>(
@@ -200,10 +278,7 @@ fn expect_message<'s>(
 ) -> Result<&'s Federation, Problem> {
     expect_trusted_clock(state, context)?;
     let ours = state.bluetrace.as_ref().ok_or(Problem::SenderUnknown)?;
-    let sender = message.head.sender.to_string();
-    if !ours.federation.authorities.contains_key(&sender) {
-        return Err(Problem::SenderUnknown);
-    }
+    expect_key(Some(&ours.federation), message.head.sender.as_str(), &message.key)?;
     if message.head.recipient.to_string() != ours.hai {
         return Err(Problem::WrongRecipient);
     }
@@ -217,26 +292,47 @@ fn expect_message<'s>(
     Ok(&ours.federation)
 }
 
-fn expect_room(known: &Federation, hai: &str) -> Result<(), Problem> {
-    let of = (hai.to_owned(), [0; 16])..=(hai.to_owned(), [u8::MAX; 16]);
-    let count = known.received.range(of.clone()).count()
-        + known.to_call.range(of.clone()).count()
-        + known.withdrawn.range(of).count();
-    if count < MOST_MESSAGES { Ok(()) } else { Err(Problem::LimitReached { seconds: 3600 }) }
+fn expect_lifetime(context: RequestContext, message: &ReceivedMessage) -> Result<(), Problem> {
+    if message.expires >= context.now.saturating_add(LEAST_LIFETIME) {
+        return Ok(());
+    }
+    let message = "a batch or follow-up expires a day from now at the earliest".to_owned();
+    Err(Problem::MessageInvalid { message })
+}
+
+/// Makes sure that there is room for one more message of an authority, with so many records or contacts.
+fn expect_room(known: &Federation, hai: &str, size: u32, now: u64) -> Result<(), Problem> {
+    let all = known.received_of(hai, 0);
+    if all.messages + all.withdrawn >= MOST_MESSAGES {
+        return Err(Problem::LimitReached { seconds: 3600 });
+    }
+    let of_today = known.received_of(hai, now - now % DAY_SECONDS);
+    let records = of_today.records + of_today.contacts + u64::from(size);
+    if records <= MOST_RECORDS { Ok(()) } else { Err(tomorrow(now)) }
+}
+
+/// Makes sure that an authority has not withdrawn too much today.
+fn expect_withdrawable(known: &Federation, hai: &str, now: u64) -> Result<(), Problem> {
+    let of_today = known.received_of(hai, now - now % DAY_SECONDS);
+    if of_today.withdrawn < MOST_WITHDRAWN { Ok(()) } else { Err(tomorrow(now)) }
+}
+
+fn tomorrow(now: u64) -> Problem {
+    Problem::LimitReached { seconds: DAY_SECONDS - now % DAY_SECONDS }
 }
 
 /// Records the verdicts on a batch, unless it has come before.
 ///
 /// # Errors
-/// As [`earlier`].
+/// As [`look_at_batch`].
 pub fn judge_batch(
     state: &State,
     context: RequestContext,
     message: &ReceivedMessage,
     verdicts: &[ForeignVerdict],
 ) -> Judgement<Earlier> {
-    let earlier = earlier(state, context, message)?;
-    let (hai, id) = message.key();
+    let earlier = earlier(state, context, message, MessageKind::Batch)?;
+    let (hai, id) = message.number();
     let ReceivedMessage { digest, expires, .. } = *message;
     let judged = BatchJudged { hai, id, digest, expires, verdicts: verdicts.to_vec() };
     let events = (earlier == Earlier::Nothing).then(|| judged.into()).into_iter().collect();
@@ -246,47 +342,52 @@ pub fn judge_batch(
 /// Records that a batch or follow-up of another authority counts no more, whether it has come or not.
 ///
 /// # Errors
-/// As [`earlier`], but for what the number stands for.
+/// As [`look_at_batch`], but for what the number stands for.
 pub fn withdraw_message(
     state: &State,
     context: RequestContext,
     message: &ReceivedMessage,
 ) -> Judgement<()> {
     let known = expect_message(state, context, message)?;
-    let key = message.key();
+    let key = message.number();
     if known.withdrawn.contains_key(&key) {
         return Ok(Decision::nothing(()));
     }
-    let is_here = known.received.contains_key(&key) || known.to_call.contains_key(&key);
-    if !is_here {
-        expect_room(known, &key.0)?;
+    let batch = known.received.get(&key).map(|batch| batch.expires);
+    let to_call = || known.to_call.get(&key).map(|to_call| to_call.expires);
+    let is_here = batch.or_else(to_call);
+    expect_withdrawable(known, &key.0, context.now)?;
+    if is_here.is_none() {
+        expect_room(known, &key.0, 0, context.now)?;
     }
+    // A copy must be refused for as long as it could be accepted.
+    let expires = message.expires.max(is_here.unwrap_or(0));
     let (hai, id) = key;
-    Ok(Decision::one(MessageWithdrawn { hai, id, expires: message.expires }, ()))
+    Ok(Decision::one(MessageWithdrawn { hai, id, expires }, ()))
 }
 
 /// Records whom another authority has us call, unless it has come before.
 ///
 /// # Errors
-/// As [`earlier`].
+/// As [`look_at_batch`].
 pub fn receive_follow_up(
     state: &State,
     context: RequestContext,
     message: &ReceivedMessage,
     contacts: &[ForeignContact],
 ) -> Judgement<()> {
-    let earlier = earlier(state, context, message)?;
-    let (hai, id) = message.key();
+    let earlier = earlier(state, context, message, MessageKind::FollowUp)?;
+    let (hai, id) = message.number();
     let ReceivedMessage { digest, expires, .. } = *message;
     let received = FollowUpReceived { hai, id, digest, expires, contacts: contacts.to_vec() };
     let events = (earlier == Earlier::Nothing).then(|| received.into()).into_iter().collect();
     Ok(Decision { events, answer: () })
 }
 
-/// Has another authority call contacts of a case.
+/// Has another authority call contacts of a case. The same contacts with the same dates again are called once.
 ///
 /// # Errors
-/// [`Problem::CaseUnknown`], [`Problem::AuthorityUnknown`].
+/// [`Problem::CaseUnknown`], [`Problem::AuthorityUnknown`]; [`Problem::ParameterInvalid`] if the case is too old.
 pub fn make_follow_up(
     state: &State,
     context: RequestContext,
@@ -295,11 +396,39 @@ pub fn make_follow_up(
     contacts: &[ForeignContact],
 ) -> Judgement<()> {
     expect_known(state, hai)?;
-    let known = state.bluetrace.as_ref().and_then(|bluetrace| bluetrace.cases.get(case));
-    known.and_then(|known| known.upload.as_ref()).ok_or(Problem::CaseUnknown)?;
-    let id: MessageNumber = std::array::from_fn(|at| context.random[at]);
-    let made = FollowUpMade { case, hai: hai.to_owned(), id, contacts: contacts.to_vec() };
-    Ok(Decision::one(made, ()))
+    let bluetrace = state.bluetrace.as_ref().ok_or(Problem::CaseUnknown)?;
+    let of = bluetrace.cases.get(case).ok_or(Problem::CaseUnknown)?;
+    let upload = of.upload.as_ref().ok_or(Problem::CaseUnknown)?;
+    if expiry(of.since) < context.now.saturating_add(LEAST_LIFETIME) {
+        let what = "the case is erased within two days: no other authority is asked about it";
+        return Err(Problem::ParameterInvalid { what });
+    }
+    let mut contacts = contacts.to_vec();
+    contacts.sort_unstable_by_key(|contact| (contact.pseudo_id, contact.day));
+    contacts.dedup();
+    let id = follow_up_number(upload, case, hai, &contacts);
+    if bluetrace.federation.follow_ups_of(case).any(|(_, made)| made.hai == hai && made.id == id) {
+        return Ok(Decision::nothing(()));
+    }
+    Ok(Decision::one(FollowUpMade { case, hai: hai.to_owned(), id, contacts }, ()))
+}
+
+/// The number of a follow-up. It tells nothing to whoever does not know what was uploaded.
+fn follow_up_number(
+    upload: &Upload,
+    case: u64,
+    hai: &str,
+    contacts: &[ForeignContact],
+) -> MessageNumber {
+    let mut text = [b"gcs bluetrace follow-up v1".as_slice(), &upload.digest].concat();
+    text.extend(case.to_le_bytes());
+    for contact in contacts {
+        text.extend(contact.pseudo_id);
+        text.extend(contact.day.to_le_bytes());
+    }
+    text.extend(hai.as_bytes());
+    let digest = Digest::of(&text).0;
+    std::array::from_fn(|at| digest[at])
 }
 
 /// Records that a tracer looks at whom to call for another authority.
@@ -316,14 +445,23 @@ pub fn see_follow_up(state: &State, position: u64) -> Judgement<()> {
 
 #[cfg(test)]
 mod tests {
+    use gcs_core::identifiers::bluetrace::MessageId;
+    use gcs_core::live::FillerKey;
+
     use super::*;
+    use crate::domain::events::BlueTraceBegun;
+    use crate::domain::judge::{Recovery, recover};
 
     #[test]
     fn a_url_is_one_that_nobody_on_the_way_can_read() {
         for good in [
             "https://bt.example",
             "https://bt.example:8443/a/b",
+            "https://bt.example:443",
+            "https://[2001:db8::1]:8443/a",
             "http://127.0.0.1:8080",
+            "http://127.8.9.1",
+            "http://[::1]:8080",
             "http://localhost",
         ] {
             assert_eq!(expect_url(good).unwrap(), good);
@@ -338,6 +476,14 @@ mod tests {
             "https://bt.example?x=1",
             "https://bt.example/#x",
             "https://bt.example/ x",
+            "http://127.evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://localhost.evil.example",
+            "http://[2001:db8::1]",
+            "https://host:abc",
+            "https://host:99999",
+            "https://[",
+            "https://[::1",
             "ftp://bt.example",
             "bt.example",
             &format!("https://{}", "a".repeat(200)),
@@ -345,5 +491,139 @@ mod tests {
             let refused = expect_url(bad);
             assert!(matches!(refused, Err(Problem::AuthorityInvalid { .. })), "{bad}");
         }
+    }
+
+    const NOW: u64 = 1_770_000_000;
+    const KEY: [u8; 32] = [7; 32];
+
+    fn state() -> State {
+        let mut state = State::new(FillerKey::new([0; 32]));
+        (state.clock, state.seen) = (NOW, NOW);
+        let begun = BlueTraceBegun { hai: "SG_OTC".to_owned(), keys: [0; 32] };
+        let set = AuthoritySet {
+            hai: "NZ_MOH".to_owned(),
+            url: "https://x.example".to_owned(),
+            key: KEY,
+        };
+        for (position, event) in [(1, Event::from(begun)), (2, set.into())] {
+            state.apply_bluetrace(&event, position, NOW).unwrap();
+        }
+        state
+    }
+
+    fn context() -> RequestContext {
+        RequestContext { now: NOW, leap: None, random: [0; 32] }
+    }
+
+    fn message(key: [u8; 32]) -> ReceivedMessage {
+        let [sender, recipient] = ["NZ_MOH", "SG_OTC"].map(|hai| hai.parse().unwrap());
+        let head = MessageHead { id: MessageId([1; 16]), sender, recipient };
+        let expires = NOW + 10 * DAY_SECONDS;
+        ReceivedMessage { head, key: PublicKey(key), digest: [2; 32], expires, size: 1 }
+    }
+
+    /// The code of a problem, or "ok".
+    fn said<T>(judged: Judgement<T>) -> &'static str {
+        judged.map_or_else(|problem| problem.code(), |_| "ok")
+    }
+
+    /// The key may have been replaced between the look at the signature and the entry in the log.
+    #[test]
+    fn what_was_verified_by_a_key_of_before_is_refused() {
+        let (state, old) = (state(), [8; 32]);
+        let expected = ("ok", "signature_invalid");
+        let look = |key| said(look_at_batch(&state, context(), &message(key)));
+        assert_eq!((look(KEY), look(old)), expected);
+        let judge = |key| said(judge_batch(&state, context(), &message(key), &[]));
+        assert_eq!((judge(KEY), judge(old)), expected);
+        let follow_up = |key| said(receive_follow_up(&state, context(), &message(key), &[]));
+        assert_eq!((follow_up(KEY), follow_up(old)), expected);
+        let withdraw = |key| said(withdraw_message(&state, context(), &message(key)));
+        assert_eq!((withdraw(KEY), withdraw(old)), expected);
+        // Answers too.
+        let answered = BatchAnswered { piece: 3, hai: "NZ_MOH".to_owned(), verdicts: Vec::new() };
+        let answer = |key| said(batch_answered(&state, &PublicKey(key), &answered));
+        assert_eq!((answer(KEY), answer(old)), expected);
+        let number = ("NZ_MOH".to_owned(), [1; 16]);
+        let receipt = |key| said(withdrawal_delivered(&state, &PublicKey(key), &number));
+        assert_eq!((receipt(KEY), receipt(old)), expected);
+    }
+
+    /// One authority cannot fill the disk.
+    #[test]
+    fn records_and_withdrawals_of_a_date_are_limited() {
+        let mut state = state();
+        let numbered = |number: u32, size| {
+            let mut message = ReceivedMessage { size, ..message(KEY) };
+            message.head.id.0[..4].copy_from_slice(&number.to_le_bytes());
+            message
+        };
+        let verdicts = vec![ForeignVerdict::ExpiredId; 20_000];
+        let mut position = 2;
+        let mut take = |state: &mut State, events: Vec<Event>| {
+            for event in events {
+                position += 1;
+                state.apply_bluetrace(&event, position, NOW).unwrap();
+            }
+        };
+        for number in 0..100 {
+            let batch = numbered(number, 20_000);
+            let judged = judge_batch(&state, context(), &batch, &verdicts).unwrap();
+            take(&mut state, judged.events);
+        }
+        let one_more = numbered(200, 1);
+        let look = |state: &State| said(look_at_batch(state, context(), &one_more));
+        assert_eq!(look(&state), "limit_reached");
+        // On the next date there is room again.
+        let tomorrow = RequestContext { now: NOW + DAY_SECONDS, ..context() };
+        assert_eq!(said(look_at_batch(&state, tomorrow, &one_more)), "ok");
+        let sums = state.bluetrace.as_ref().unwrap().federation.received_of("NZ_MOH", 0);
+        assert_eq!((sums.messages, sums.records, sums.valid), (100, 2_000_000, 0));
+        for number in 1000..3000 {
+            let withdrawn = withdraw_message(&state, context(), &numbered(number, 0)).unwrap();
+            take(&mut state, withdrawn.events);
+        }
+        let last = numbered(0, 0);
+        assert_eq!(said(withdraw_message(&state, context(), &last)), "limit_reached");
+        assert_eq!(said(withdraw_message(&state, tomorrow, &last)), "ok");
+        // What would be over at once is refused, and what was taken is not.
+        let short = |number| ReceivedMessage { expires: NOW + 86_399, ..numbered(number, 1) };
+        assert_eq!(said(look_at_batch(&state, context(), &short(300))), "message_invalid");
+        assert_eq!(said(look_at_batch(&state, context(), &short(1))), "ok");
+    }
+
+    /// What is refused, or has come before, is known before anything is decrypted.
+    #[test]
+    fn a_look_at_a_batch_needs_no_verdicts() {
+        let mut state = state();
+        let look = |state: &State, message| match look_at_batch(state, context(), &message) {
+            Ok(Decision { answer: Earlier::Same(position), .. }) => position.to_string(),
+            judged => said(judged).to_owned(),
+        };
+        let good = message(KEY);
+        assert_eq!(look(&state, good), "ok");
+        let other = MessageHead { recipient: "AU_DTA".parse().unwrap(), ..good.head };
+        let for_another = ReceivedMessage { head: other, ..good };
+        assert_eq!(look(&state, for_another), "wrong_recipient");
+        assert_eq!(look(&state, ReceivedMessage { expires: NOW, ..good }), "message_expired");
+        let [event] = &judge_batch(&state, context(), &good, &[]).unwrap().events[..] else {
+            panic!()
+        };
+        state.apply_bluetrace(event, 3, NOW).unwrap();
+        assert_eq!(look(&state, good), "3");
+        let changed = ReceivedMessage { digest: [9; 32], ..good };
+        assert_eq!(look(&state, changed), "message_changed");
+        let withdrawn = withdraw_message(&state, context(), &good).unwrap().events.remove(0);
+        state.apply_bluetrace(&withdrawn, 4, NOW).unwrap();
+        assert_eq!(look(&state, good), "message_withdrawn");
+    }
+
+    #[test]
+    fn a_recovery_removes_other_authorities() {
+        let events = recover(&state(), context(), 1, Recovery::default()).unwrap().events;
+        let removed = AuthorityRemoved { hai: "NZ_MOH".to_owned() };
+        assert!(
+            matches!(&events[..], [Event::LogRecovered(_), Event::AuthorityRemoved(of)] if *of == removed)
+        );
     }
 }

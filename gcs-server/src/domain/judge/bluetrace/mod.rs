@@ -9,12 +9,12 @@ use gcs_core::identifiers::bluetrace::{TOKEN_SECONDS, UserId};
 use gcs_core::report::{Code, Item, ItemProblem, ItemRules, Kind, Kinds, ReportAnswer};
 use gcs_core::{Date, Digest, Element};
 
-pub(super) use self::federation::withdrawal_of;
 pub use self::federation::{
-    Earlier, MOST_AUTHORITIES, ReceivedMessage, batch_answered, earlier, follow_up_delivered,
-    judge_batch, make_follow_up, receive_follow_up, remove_authority, see_follow_up, set_authority,
-    withdraw_message, withdrawal_delivered,
+    Earlier, LEAST_LIFETIME, MOST_AUTHORITIES, ReceivedMessage, batch_answered,
+    follow_up_delivered, judge_batch, look_at_batch, make_follow_up, receive_follow_up,
+    remove_authority, see_follow_up, set_authority, withdraw_message, withdrawal_delivered,
 };
+pub(super) use self::federation::{remove_authorities, withdrawal_of};
 pub use self::purge::{KEPT_DAYS, purge_bluetrace};
 use super::publication::expect_trusted_clock;
 use super::reports::authenticate;

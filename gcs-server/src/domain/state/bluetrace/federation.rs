@@ -4,18 +4,26 @@
 //! server that starts again goes on where it was, and what it sends twice is the same bytes.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 
 use gcs_core::{DAY_SECONDS, Digest};
 use serde::{Deserialize, Serialize};
 
+use super::waiting::{OutgoingBatch, WaitingBatches, of_piece};
 use crate::domain::events::{
-    AuthoritySet, BatchAnswered, BatchJudged, Event, FollowUpMade, FollowUpReceived, MessageNumber,
-    UploadAccepted,
+    AuthoritySet, BatchAnswered, BatchJudged, Event, FollowUpMade, FollowUpReceived,
+    ForeignVerdict, MessageNumber, UploadAccepted,
 };
 
 /// Days after which a message expires.
 pub const MESSAGE_DAYS: u64 = 21;
+
+/// When a message about something of this Unix time expires: the beginning of the UTC date 21 days later. It is never
+/// after what it is about has been erased here, and does not tell the second of it.
+pub fn expiry(time: u64) -> u64 {
+    let date = time.saturating_add(MESSAGE_DAYS * DAY_SECONDS) / DAY_SECONDS;
+    date.saturating_mul(DAY_SECONDS)
+}
 
 /// Whom a message is for or from, and its number.
 pub type MessageKey = (String, MessageNumber);
@@ -27,15 +35,6 @@ pub struct Authority {
     pub url: String,
     /// The key that its messages are signed with.
     pub key: [u8; 32],
-}
-
-/// Records of one authority's users in one piece of an upload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutgoingBatch {
-    /// The number of the batch.
-    pub id: MessageNumber,
-    /// Unix time of the upload in seconds.
-    pub time: u64,
 }
 
 /// A batch whose answer has come.
@@ -56,6 +55,8 @@ pub struct OutgoingFollowUp {
     pub id: MessageNumber,
     /// Unix time at which it was made, in seconds.
     pub time: u64,
+    /// Unix time at which it expires, as that of all batches and follow-ups of the case.
+    pub expires: u64,
     /// Number of contacts.
     pub contacts: u32,
     /// Whether the authority has it.
@@ -71,6 +72,36 @@ pub struct IncomingBatch {
     pub digest: [u8; 32],
     /// Unix time from which no copy of it is answered.
     pub expires: u64,
+    /// Unix time at which it came, in seconds.
+    pub time: u64,
+    /// Number of records.
+    pub records: u32,
+    /// Number of records for which the authority was told a PseudoID.
+    pub valid: u32,
+}
+
+/// What another authority has withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawnMessage {
+    /// Unix time until which no copy of it is accepted.
+    pub expires: u64,
+    /// Unix time at which it was withdrawn, in seconds.
+    pub time: u64,
+}
+
+/// What is kept of another authority's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceivedSums {
+    /// Batches and follow-ups.
+    pub messages: u64,
+    /// Records of batches.
+    pub records: u64,
+    /// Records for which the authority was told a PseudoID.
+    pub valid: u64,
+    /// Contacts of follow-ups.
+    pub contacts: u64,
+    /// Messages that it has withdrawn.
+    pub withdrawn: u64,
 }
 
 /// Contacts that another authority has us call.
@@ -93,9 +124,8 @@ pub struct IncomingFollowUp {
 pub struct Federation {
     /// The other authorities by HAI.
     pub authorities: BTreeMap<String, Authority>,
-    /// Our batches that are not answered, by the position of the piece and the HAI; of authorities too that are
-    /// not known.
-    pub waiting: BTreeMap<(u64, String), OutgoingBatch>,
+    /// Our batches that are not answered, of authorities too that are not known.
+    pub waiting: WaitingBatches,
     /// Our batches that are answered.
     pub answered: BTreeMap<(u64, String), AnsweredBatch>,
     /// Our follow-ups, by the case and their position.
@@ -106,8 +136,8 @@ pub struct Federation {
     pub received: BTreeMap<MessageKey, IncomingBatch>,
     /// The follow-ups of others.
     pub to_call: BTreeMap<MessageKey, IncomingFollowUp>,
-    /// What others have withdrawn, each with the Unix time until which no copy of it is accepted.
-    pub withdrawn: BTreeMap<MessageKey, u64>,
+    /// What others have withdrawn.
+    pub withdrawn: BTreeMap<MessageKey, WithdrawnMessage>,
 }
 
 /// The number of a batch. It does not tell the case, the upload, or that two authorities have records of one upload.
@@ -119,9 +149,9 @@ pub fn batch_number(piece: &UploadAccepted, hai: &str) -> MessageNumber {
     std::array::from_fn(|at| digest[at])
 }
 
-/// The batches of one piece.
-fn of_piece(piece: u64) -> Range<(u64, String)> {
-    (piece, String::new())..(piece.saturating_add(1), String::new())
+/// The messages of one authority.
+pub fn of_authority(hai: &str) -> RangeInclusive<MessageKey> {
+    (hai.to_owned(), [0; 16])..=(hai.to_owned(), [u8::MAX; 16])
 }
 
 impl Federation {
@@ -143,15 +173,21 @@ impl Federation {
             Event::WithdrawalDelivered(delivered) => {
                 self.withdrawals.remove(&(delivered.hai.clone(), delivered.id));
             }
-            Event::BatchJudged(BatchJudged { hai, id, digest, expires, .. }) => {
-                let batch = IncomingBatch { position, digest: *digest, expires: *expires };
-                self.received.insert((hai.clone(), *id), batch);
+            Event::BatchJudged(judged) => {
+                let BatchJudged { hai, id, digest, expires, ref verdicts } = judged.clone();
+                let is_valid =
+                    |verdict: &&ForeignVerdict| matches!(verdict, ForeignVerdict::Valid(_));
+                let valid = verdicts.iter().filter(is_valid).count() as u32;
+                let records = verdicts.len() as u32;
+                let batch = IncomingBatch { position, digest, expires, time, records, valid };
+                self.received.insert((hai, id), batch);
             }
             Event::MessageWithdrawn(withdrawn) => {
                 let message = (withdrawn.hai.clone(), withdrawn.id);
                 let batch = self.received.remove(&message).map(|batch| batch.position);
                 let to_call = self.to_call.remove(&message).map(|to_call| to_call.position);
-                self.withdrawn.insert(message, withdrawn.expires);
+                let withdrawn = WithdrawnMessage { expires: withdrawn.expires, time };
+                self.withdrawn.insert(message, withdrawn);
                 return batch.into_iter().chain(to_call).collect();
             }
             Event::FollowUpDelivered(delivered) => {
@@ -172,34 +208,39 @@ impl Federation {
         Vec::new()
     }
 
-    /// Notes the records of other authorities in a piece of an upload.
-    pub(super) fn upload(&mut self, piece: &UploadAccepted, position: u64, time: u64) {
+    /// Notes the records of other authorities in a piece of an upload, for a case that began at a Unix time.
+    pub(super) fn upload(&mut self, piece: &UploadAccepted, position: u64, time: u64, since: u64) {
+        let expires = expiry(since);
         for sighting in &piece.foreign {
-            let batch = || OutgoingBatch { id: batch_number(piece, &sighting.hai), time };
-            self.waiting.entry((position, sighting.hai.clone())).or_insert_with(batch);
+            let id = batch_number(piece, &sighting.hai);
+            self.waiting.add(position, &sighting.hai, OutgoingBatch { id, time, expires });
         }
     }
 
-    pub(super) fn follow_up(&mut self, made: &FollowUpMade, position: u64, time: u64) {
+    /// Notes a follow-up of a case that began at a Unix time.
+    pub(super) fn follow_up(&mut self, made: &FollowUpMade, position: u64, time: u64, since: u64) {
         let FollowUpMade { case, ref hai, id, ref contacts } = *made;
         let (hai, contacts) = (hai.clone(), contacts.len() as u32);
-        let follow_up = OutgoingFollowUp { hai, id, time, contacts, is_delivered: false };
+        let expires = expiry(since);
+        let follow_up = OutgoingFollowUp { hai, id, time, expires, contacts, is_delivered: false };
         self.follow_ups.insert((case, position), follow_up);
     }
 
     /// An answer to what is not there any more is not needed.
     fn answer(&mut self, answered: &BatchAnswered, position: u64) -> Vec<u64> {
-        let place = (answered.piece, answered.hai.clone());
-        let Some(batch) = self.waiting.remove(&place) else { return vec![position] };
-        self.answered.insert(place, AnsweredBatch { id: batch.id, answer: position });
+        let BatchAnswered { piece, hai, .. } = answered;
+        let Some(batch) = self.waiting.remove(*piece, hai) else { return vec![position] };
+        self.answered
+            .insert((*piece, hai.clone()), AnsweredBatch { id: batch.id, answer: position });
         Vec::new()
     }
 
-    /// Whom the batches of a piece are for, and their numbers.
-    pub fn batches_of(&self, piece: u64) -> impl Iterator<Item = (&str, MessageNumber)> {
-        let waiting = self.waiting.range(of_piece(piece)).map(|((_, hai), batch)| (hai, batch.id));
-        let answered = self.answered_of(piece).map(|(hai, batch)| (hai, batch.id));
-        waiting.map(|(hai, id)| (hai.as_str(), id)).chain(answered)
+    /// The batches of a piece that an authority may have: those that are answered, and those that have been sent if
+    /// it is known.
+    pub fn sent_of(&self, piece: u64) -> impl Iterator<Item = (&str, MessageNumber)> {
+        let waiting = self.waiting.of_piece(piece).map(|(hai, batch)| (hai, batch.id));
+        let may_be_sent = waiting.filter(|(hai, _)| self.authorities.contains_key(*hai));
+        may_be_sent.chain(self.answered_of(piece).map(|(hai, batch)| (hai, batch.id)))
     }
 
     /// The batches of a piece that are answered.
@@ -212,7 +253,7 @@ impl Federation {
     pub(super) fn end_batches(&mut self, pieces: impl Iterator<Item = u64>) -> Vec<u64> {
         let mut answers = Vec::new();
         for piece in pieces {
-            self.waiting.extract_if(of_piece(piece), |_, _| true).for_each(drop);
+            self.waiting.remove_piece(piece);
             let answered = self.answered.extract_if(of_piece(piece), |_, _| true);
             answers.extend(answered.map(|(_, batch)| batch.answer));
         }
@@ -234,11 +275,30 @@ impl Federation {
     /// Forgets events whose bodies are erased. They are sorted.
     pub(super) fn forget(&mut self, events: &[u64]) {
         let stays = |position: &u64| events.binary_search(position).is_err();
-        self.waiting.retain(|(piece, _), _| stays(piece));
+        self.waiting.retain(stays);
         self.answered.retain(|(piece, _), _| stays(piece));
         self.follow_ups.retain(|(_, position), _| stays(position));
         self.received.retain(|_, batch| stays(&batch.position));
         self.to_call.retain(|_, to_call| stays(&to_call.position));
+    }
+
+    /// What is kept of another authority's messages that came at this Unix time or later.
+    pub fn received_of(&self, hai: &str, since: u64) -> ReceivedSums {
+        let mut sums = ReceivedSums::default();
+        let received = self.received.range(of_authority(hai)).map(|(_, batch)| batch);
+        for batch in received.filter(|batch| batch.time >= since) {
+            sums.messages += 1;
+            sums.records += u64::from(batch.records);
+            sums.valid += u64::from(batch.valid);
+        }
+        let to_call = self.to_call.range(of_authority(hai)).map(|(_, to_call)| to_call);
+        for to_call in to_call.filter(|to_call| to_call.time >= since) {
+            sums.messages += 1;
+            sums.contacts += u64::from(to_call.contacts);
+        }
+        let withdrawn = self.withdrawn.range(of_authority(hai));
+        sums.withdrawn = withdrawn.filter(|(_, gone)| gone.time >= since).count() as u64;
+        sums
     }
 
     /// Positions of the messages of others that have expired.
@@ -253,6 +313,22 @@ impl Federation {
         let is_new = |time: u64| now < time.saturating_add((MESSAGE_DAYS + 1) * DAY_SECONDS);
         self.withdrawals.retain(|_, time| is_new(*time));
         // A clock that was a day ahead may accept what another one refuses.
-        self.withdrawn.retain(|_, expires| now < expires.saturating_add(DAY_SECONDS));
+        self.withdrawn.retain(|_, gone| now < gone.expires.saturating_add(DAY_SECONDS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise the time would join the batches of one upload across the authorities that get them.
+    #[test]
+    fn when_a_message_expires_tells_the_date_alone_and_is_never_after_the_case() {
+        let days = |days: u64| days * DAY_SECONDS;
+        for second in [0, 1, 43_200, 86_399] {
+            assert_eq!(expiry(days(20_000) + second), days(20_021));
+        }
+        assert_eq!(expiry(days(20_001)), days(20_022));
+        assert!(expiry(u64::MAX) > days(20_000));
     }
 }

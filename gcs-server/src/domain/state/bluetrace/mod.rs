@@ -6,6 +6,7 @@ mod cases;
 mod federation;
 mod index;
 mod users;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -15,9 +16,11 @@ use serde::{Deserialize, Serialize};
 pub use self::cases::{Case, Cases, Upload};
 pub use self::federation::{
     AnsweredBatch, Authority, Federation, IncomingBatch, IncomingFollowUp, MESSAGE_DAYS,
-    MessageKey, OutgoingBatch, OutgoingFollowUp, batch_number,
+    MessageKey, OutgoingFollowUp, ReceivedSums, WithdrawnMessage, batch_number, expiry,
+    of_authority,
 };
 pub use self::users::{User, Users};
+pub use self::waiting::{OutgoingBatch, WaitingBatches};
 use super::{InconsistentEvent, State};
 use crate::domain::events::{
     BlueTraceBegun, BlueTracePurge, CodeBound, CodeId, Event, ShortCodeMade, UserRegistered,
@@ -82,6 +85,11 @@ impl BlueTrace {
             self.end_case(position);
         }
         self.end_short_codes(|made| made.user == user);
+    }
+
+    /// Unix time, in seconds, at which a case began, if it is there.
+    fn since(&self, case: u64) -> Option<u64> {
+        self.cases.get(case).map(|case| case.since)
     }
 
     /// Ends a case before its time.
@@ -174,16 +182,17 @@ impl State {
                 bluetrace.short_codes.insert(position, made.clone());
             }
             Event::CodeBound(bound) => bluetrace.bind(bound, position, time),
-            Event::UploadAccepted(piece) if bluetrace.cases.get(piece.case).is_some() => {
-                bluetrace.cases.upload(piece, position, time);
-                bluetrace.federation.upload(piece, position, time);
-            }
-            Event::FollowUpMade(made) if bluetrace.cases.get(made.case).is_some() => {
-                bluetrace.federation.follow_up(made, position, time);
-            }
-            Event::UploadAccepted(_) | Event::FollowUpMade(_) => {
-                bluetrace.unneeded.insert(position, None);
-            }
+            Event::UploadAccepted(piece) => match bluetrace.since(piece.case) {
+                Some(since) => {
+                    bluetrace.cases.upload(piece, position, time);
+                    bluetrace.federation.upload(piece, position, time, since);
+                }
+                None => bluetrace.unneeded.extend([(position, None)]),
+            },
+            Event::FollowUpMade(made) => match bluetrace.since(made.case) {
+                Some(since) => bluetrace.federation.follow_up(made, position, time, since),
+                None => bluetrace.unneeded.extend([(position, None)]),
+            },
             Event::UploadUndone(undone) => bluetrace.undo(undone.case),
             Event::TracerTokenSet(set) => bluetrace.tracer = Some(set.token),
             Event::DayKeysAdvanced(advanced) => {
