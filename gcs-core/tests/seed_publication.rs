@@ -144,7 +144,7 @@ proptest! {
                         let keys = SeedList::<DayKeys, _>::parse(list.as_bytes()).unwrap();
                         prop_assert!(keys.iter().all(|keys| !keys.first().date().is_expired(now, 3)));
                     }
-                    let dates: BTreeSet<Date> = live.days().iter().map(|day| day.date()).collect();
+                    let dates: BTreeSet<Date> = live.days().iter().map(gcs_core::live::LiveDay::date).collect();
                     listed.retain(|(date, _)| dates.contains(date));
                     prop_assert!(listed.is_subset(&sets));
                     // What all of a seed's dates have released is listed, once it has waited for long enough.
@@ -177,7 +177,7 @@ proptest! {
         for list in lists_of(&live) {
             listed.extend(expand(list.kind().number(), list.as_bytes()));
         }
-        let dates: BTreeSet<Date> = live.days().iter().map(|day| day.date()).collect();
+        let dates: BTreeSet<Date> = live.days().iter().map(gcs_core::live::LiveDay::date).collect();
         listed.retain(|(date, _)| dates.contains(date));
         prop_assert_eq!(listed, published(&live));
     }
@@ -346,7 +346,7 @@ proptest! {
                         phone.fetch(&files, &made.manifest);
                     }
                     let held = phone.lists.values().map(Vec::as_slice);
-                    prop_assert!(held.eq(lists.iter().map(|list| list.as_bytes())));
+                    prop_assert!(held.eq(lists.iter().map(SeedDay::as_bytes)));
                     prop_assert_eq!(Some(&phone.table), made.publisher.seed_table());
                     publisher = made.publisher;
                 }

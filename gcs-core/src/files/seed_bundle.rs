@@ -55,6 +55,9 @@ pub struct SeedBundle<'a> {
     changes: Vec<ChangedList<'a>>,
 }
 
+/// A table, and those of its lists that have changed.
+type Applied = (SeedTable, Vec<(SeedRow, Vec<u8>)>);
+
 impl<'a> SeedBundle<'a> {
     /// Validates the frame of a bundle; the payloads are validated as they are applied. No
     /// allocation beyond [`MAX_SEED_LISTS`] changes.
@@ -119,7 +122,7 @@ impl<'a> SeedBundle<'a> {
         table: &SeedTable,
         kinds: &[SeedKind],
         list_of: impl Fn(&SeedRow) -> Option<&'l [u8]>,
-    ) -> Result<(SeedTable, Vec<(SeedRow, Vec<u8>)>), BundleError> {
+    ) -> Result<Applied, BundleError> {
         let got = table.state();
         if got != self.before {
             return Err(BundleError::Before { expected: self.before, got });
