@@ -205,6 +205,7 @@ fn what_is_wrong_is_not_taken() {
         let mut phone = before.clone();
         let outcome = phone.wake_with(town.now, |path, part| serve(&files, path, part));
         town.expect_held(&phone, &outcome);
+        assert_eq!(phone.fetched.iter().filter(|path| **path == bundle).count(), 1);
         let is_detour =
             |incident: &Incident| matches!(incident, Incident::Detour(SyncError::File { .. }));
         assert!(outcome.incidents.iter().any(is_detour));
@@ -277,7 +278,7 @@ fn lists_of_another_root_go() {
     assert!(!outcome.up_to_date && lists_in(&phone).is_empty());
     other.seeds.insert(1, vec![7]);
     other.publish(true);
-    other.now += DAY_SECONDS;
+    other.now += 3000;
     let outcome = other.wake(&mut phone);
     other.expect_held(&phone, &outcome);
 }

@@ -16,7 +16,8 @@ use crate::report::{ItemSeed, Kind};
 /// The seeds of all reports, in lists by their last dates and kinds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct LiveSeeds {
-    /// The first date that has never expired: what keys give for earlier dates is not published any more.
+    /// The first date that has never expired: what keys give for earlier dates is not published any more, also under a
+    /// longer retention, when such a date comes back.
     since: Option<Date>,
     lists: BTreeMap<Place, LiveList>,
     /// The seeds of reports by their numbers.

@@ -68,9 +68,10 @@ impl Engine {
             self.reach(held, version, (SeedTable::default(), Vec::new())).await?;
             return Ok(None);
         };
-        match self.newest_seeds(held, manifest, named).await? {
+        let mut failed = BTreeSet::new();
+        match self.newest_seeds(held, manifest, named, &mut failed).await? {
             Some(step) => self.reach(held, version, step).await.map(|()| None),
-            None => self.indexed_seeds(held, manifest, named).await,
+            None => self.indexed_seeds(held, manifest, named, &failed).await,
         }
     }
 
@@ -94,6 +95,7 @@ impl Engine {
         held: &HeldSeeds,
         manifest: &Manifest,
         named: SeedFiles,
+        failed: &mut BTreeSet<(u32, u32)>,
     ) -> Result<Option<Step>, SyncError> {
         let Some(FileHash { bytes, sha256 }) = named.bundle else { return Ok(None) };
         let is_next = held.version.series == manifest.series
@@ -104,7 +106,10 @@ impl Engine {
         let chain = Vec::from([BundleEntry { span: 1, to: manifest.tick, bytes, sha256 }]);
         match self.follow_chain(held, manifest.series, chain, named.state).await {
             Ok(step) => Ok(Some(step)),
-            Err(error) => self.detour(error).map(|()| None),
+            Err(error) => {
+                failed.insert((manifest.tick, 1));
+                self.detour(error).map(|()| None)
+            }
         }
     }
 
@@ -114,13 +119,14 @@ impl Engine {
         held: &mut HeldSeeds,
         manifest: &Manifest,
         named: SeedFiles,
+        failed: &BTreeSet<(u32, u32)>,
     ) -> Result<Option<SyncError>, SyncError> {
         let path = Path::Seeds(named.index.sha256);
         let bytes = self.fetch_hashed(path, named.index).await?;
         let index = parse_index(&bytes, manifest, named.state);
         let index = index.map_err(|error| file_error(path, error))?;
         let version = Version { series: index.series, tick: index.tick };
-        if let Some(chain) = chain_to(&index, held) {
+        if let Some(chain) = chain_to(&index, held, failed) {
             match self.follow_chain(held, index.series, chain, named.state).await {
                 Ok(step) => return self.reach(held, version, step).await.map(|()| None),
                 Err(error) => self.detour(error)?,
@@ -195,7 +201,11 @@ impl Engine {
 
 /// The bundles that lead from the lists that are held, if there are some, and they are no more bytes than the lists that
 /// are missing.
-fn chain_to(index: &SeedIndex, held: &HeldSeeds) -> Option<Vec<BundleEntry>> {
+fn chain_to(
+    index: &SeedIndex,
+    held: &HeldSeeds,
+    failed: &BTreeSet<(u32, u32)>,
+) -> Option<Vec<BundleEntry>> {
     let missing = held.wanted(&index.table).filter(|row| held.list(row).is_none());
     let whole =
         missing.map(|row| row.bytes.saturating_add(REQUEST_BYTES)).fold(0, u64::saturating_add);
@@ -203,7 +213,7 @@ fn chain_to(index: &SeedIndex, held: &HeldSeeds) -> Option<Vec<BundleEntry>> {
     if !held.is_base() || series != index.series {
         return None;
     }
-    let (bytes, chain) = cheapest_chain(&index.bundles, &BTreeSet::new(), tick, index.tick)?;
+    let (bytes, chain) = cheapest_chain(&index.bundles, failed, tick, index.tick)?;
     (bytes <= whole && !chain.is_empty()).then_some(chain)
 }
 
