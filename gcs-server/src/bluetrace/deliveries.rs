@@ -188,8 +188,8 @@ mod tests {
             self.0.begin((hai, to), items.iter().cloned(), waits, now)
         }
 
-        fn end(&self, item: &Item, outcome: Result<(), Failure>, now: u64, random: u8) {
-            self.0.end(("A", &at("a")), item, &outcome, now, random);
+        fn end(&self, item: &Item, outcome: &Result<(), Failure>, now: u64, random: u8) {
+            self.0.end(("A", &at("a")), item, outcome, now, random);
         }
 
         fn pause(&self) -> Option<Pause> {
@@ -214,7 +214,7 @@ mod tests {
             assert!(test.begin_at("B", &other, &items, now).is_some());
             test.0.end(("B", &other), &items[0], &Ok(()), now, 0);
             let random = if failure % 2 == 0 { 0 } else { 255 };
-            test.end(&items[0], Err(down()), now, random);
+            test.end(&items[0], &Err(down()), now, random);
             let of = test.pause().unwrap();
             assert_eq!((of.failures as usize, &*of.error), (failure + 1, "down"));
             let waits = of.next - now;
@@ -225,11 +225,11 @@ mod tests {
             now = of.next;
         }
         assert!(test.begin(&items, now).is_some());
-        test.end(&items[0], Ok(()), now, 9);
+        test.end(&items[0], &Ok(()), now, 9);
         assert_eq!(test.pause(), None);
         // A clock that was ahead makes nobody wait.
         test.begin(&items, now).unwrap();
-        test.end(&items[0], Err(down()), now + 1_000_000, 9);
+        test.end(&items[0], &Err(down()), now + 1_000_000, 9);
         assert!(test.begin(&items, now).is_some());
     }
 
@@ -243,24 +243,24 @@ mod tests {
         let refused = || Err(Failure::Refused("refused".to_owned()));
         // A batch is refused, and then again; the one behind it is delivered all the same.
         assert_eq!(test.begin(&all[2..], 100).as_ref(), Some(&first));
-        test.end(&first, refused(), 100, 0);
+        test.end(&first, &refused(), 100, 0);
         assert_eq!(test.begin(&all[2..], 100).as_ref(), Some(&second));
-        test.end(&second, Ok(()), 100, 0);
+        test.end(&second, &Ok(()), 100, 0);
         assert_eq!(test.begin(&all[2..3], 100), None);
         assert_eq!(test.begin(&all[2..3], 102).as_ref(), Some(&first));
-        test.end(&first, refused(), 102, 0);
+        test.end(&first, &refused(), 102, 0);
         assert_eq!((test.pause().unwrap().failures, test.0.of("A", &at("a")).refused()), (2, 1));
         // What comes meanwhile does not wait for it, and a withdrawal for nothing.
         assert_eq!(test.begin(&all, 102).as_ref(), Some(&withdrawal));
-        test.end(&withdrawal, Ok(()), 102, 0);
+        test.end(&withdrawal, &Ok(()), 102, 0);
         assert_eq!(test.begin(&all[1..], 102).as_ref(), Some(&follow_up));
-        test.end(&follow_up, Ok(()), 102, 0);
+        test.end(&follow_up, &Ok(()), 102, 0);
         // It is delivered in the end.
         assert_eq!(test.begin(&all[2..3], 1000).as_ref(), Some(&first));
-        test.end(&first, Ok(()), 1000, 0);
+        test.end(&first, &Ok(()), 1000, 0);
         assert_eq!((test.pause(), test.begin(&[], 1000)), (None, None));
         // Of what waits no more nothing is kept.
-        test.end(&Item::Batch(0), refused(), 1000, 0);
+        test.end(&Item::Batch(0), &refused(), 1000, 0);
         assert_eq!(test.0.of("A", &at("a")).refused(), 1);
         test.begin(&[], 1000);
         assert_eq!(test.0.of("A", &at("a")).refused(), 0);
@@ -275,7 +275,7 @@ mod tests {
         let mut now = 100;
         let begin_first = |now| {
             assert_eq!(test.begin(&items, now).as_ref(), Some(&items[0]));
-            test.end(&items[0], failed(), now, 255);
+            test.end(&items[0], &failed(), now, 255);
             assert_eq!(test.begin(&items, now), None);
             test.pause().unwrap().next
         };
@@ -283,7 +283,7 @@ mod tests {
         now = begin_first(now);
         // The pause of the message is over when that of the authority is. Once another one is delivered, it is longer.
         assert_eq!(test.begin(&items[1..], now).as_ref(), Some(&items[1]));
-        test.end(&items[1], Ok(()), now, 0);
+        test.end(&items[1], &Ok(()), now, 0);
         let next = begin_first(now);
         assert_eq!(test.begin(&items, next).as_ref(), Some(&items[1]));
         assert_eq!(test.0.of("A", &at("a")).messages[&items[0]].failures, 3);
@@ -295,7 +295,7 @@ mod tests {
         let items = [Item::Batch(3)];
         let begin = |to: &Authority| test.begin_at("A", to, &items, 100);
         begin(&at("a")).unwrap();
-        test.end(&items[0], Err(down()), 100, 0);
+        test.end(&items[0], &Err(down()), 100, 0);
         assert_eq!(begin(&at("a")), None);
         let changed = [at("b"), Authority { key: [8; 32], ..at("b") }];
         assert_eq!(test.0.of("A", &changed[0]), Delivery::default());
