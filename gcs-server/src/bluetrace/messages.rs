@@ -294,7 +294,6 @@ mod tests {
     /// `cargo test -p gcs-server --lib -- --ignored --nocapture five_million`
     #[test]
     #[ignore = "a measurement, which takes 1 GB of memory"]
-    #[expect(clippy::print_stderr, reason = "it shows what it measures")]
     fn how_long_five_million_users_take() {
         let folder = tempfile::tempdir().unwrap();
         let (authority, users) = (authority(folder.path()), users(5_000_000));

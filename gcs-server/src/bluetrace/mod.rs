@@ -12,6 +12,7 @@
 //! | [`Courier`] | brings messages to other authorities, and their answers into the log |
 //! | [`keeper`] | erases what is over, and destroys old day keys |
 
+mod authority_url;
 mod courier;
 mod deliveries;
 mod encounters;
@@ -36,6 +37,7 @@ use gcs_core::identifiers::bluetrace::{
 use gcs_core::{DAY_SECONDS, Date, SigningKey};
 use tokio::sync::Semaphore;
 
+pub use self::authority_url::expect_url;
 pub use self::courier::{Courier, Item, waits_since};
 pub use self::deliveries::{Deliveries, Delivery, Failure};
 pub use self::encounters::{Encounter, encounters, foreign_encounters, to_csv};

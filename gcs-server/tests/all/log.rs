@@ -508,9 +508,9 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
         (
             3,
             [
-                "d3c5b78c86cdc93a7910a945b8512443429b7a91d576689fd6ddd94d4b4fac9f",
-                "a0d621268429385a1b1e5fdbef70181f8bb5072c91a571af12b17d4e6c881fe9",
-                "9d0f3731248e349c863340503947d39bfba495aea979c7ca2b499a558deb3f6a",
+                "dd167ced34b1a2a043740114858d1bfa0f679990ef58f027cfbc6bb3b3ef14d5",
+                "32455ac3713a6cfbe787b3b9704438464ce4ecbf12cd6dde5802bde9f9618107",
+                "e741c44a6c993a6062485a3a93f1e447bce743a2cc8fb2536cb36eb7fd95bd44",
             ]
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Services, authority};
-use crate::bluetrace::waits_since;
+use crate::bluetrace::{expect_url, waits_since};
 use crate::domain::judge;
 use crate::domain::problem::Problem;
 use crate::http::auth::{Caller, Operator};
@@ -168,6 +168,7 @@ async fn set_authority(
     let hai: Hai = hai.parse().ok().ok_or_else(invalid("an HAI is 1 to 32 of A-Z, 0-9 and _"))?;
     let key: PublicKey =
         key.parse().ok().ok_or_else(invalid("a key is 64 lower-case hexadecimal digits"))?;
+    expect_url(&url)?;
     let set =
         move |state: &_, _| judge::set_authority(state, authority.identity(), &hai, &url, key);
     caller.act(&service, set).await?;
