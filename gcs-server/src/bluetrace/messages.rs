@@ -269,7 +269,7 @@ mod tests {
         let batch = authority.batch_of(([5; 16], 100), "NZ_MOH".parse().unwrap(), &piece);
         let record = |timestamp, msg: &str| ForeignRecord { timestamp, msg: msg.to_owned() };
         assert_eq!(batch.records, [record(1, "TempID 1"), record(3, "TempID 3")]);
-        assert_eq!((batch.id.0, batch.expires), ([5; 16], 100 + 21 * DAY_SECONDS));
+        assert_eq!((batch.id.0, batch.expires), ([5; 16], 100));
         assert_eq!((batch.sender.as_str(), batch.recipient.as_str()), ("SG_OTC", "NZ_MOH"));
     }
 

@@ -507,27 +507,6 @@ fn records_of_an_authority_that_is_entered_later_are_sent_then() {
     assert_eq!((&list(&sg)["unknown"], count(&nz, BATCH_JUDGED)), (&json!([]), 1));
 }
 
-/// Whoever sends the same batch again and again does not have it decrypted each time.
-#[test]
-fn a_copy_of_a_batch_takes_little_time() {
-    let test = Stranger::new();
-    let msg = |at: u32| {
-        let digest = gcs_core::Digest::of(&at.to_le_bytes()).0;
-        data_encoding::BASE64.encode(&[&digest[..], &digest[..29]].concat())
-    };
-    let msgs: Vec<String> = (0..15_000).map(msg).collect();
-    let batch = test.batch(1, &msgs.iter().map(String::as_str).collect::<Vec<_>>());
-    let signed = batch.sign(&test.key);
-    let time = || {
-        let began = std::time::Instant::now();
-        assert_eq!(test.post(BATCHES, "XX_TEST", &signed).status, 200);
-        began.elapsed()
-    };
-    let first = time();
-    let copy = (0..5).map(|_| time()).min().unwrap();
-    assert!(copy * 2 < first, "the first took {first:?}, and a copy {copy:?}");
-}
-
 /// Also if the authority is not in the table at that moment.
 #[test]
 fn a_withdrawal_waits_for_an_authority_that_is_removed() {
