@@ -6,9 +6,12 @@
 //! stored bytes.
 
 mod bluetrace;
+mod deployment;
+mod providers;
+mod publication;
+mod reports;
 
-use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::bluetrace::{
@@ -18,10 +21,17 @@ pub use self::bluetrace::{
     MessagesWithdrawn, ShortCodeMade, Sighting, TracerTokenSet, UploadAccepted, UploadUndone,
     UserRegistered, UserTokenSet, UserWithdrawn, VerdictCounts, WithdrawalDelivered,
 };
+pub use self::deployment::{
+    BackendTokenSet, BodiesLost, ClockResumed, Deployment, FirstPolicySet, KeyListSet, LogMoved,
+    LogRecovered, OperatorTokenSet, PolicySet, SecondPolicySet, ThirdPolicySet,
+};
+pub use self::providers::{
+    CodeId, CodeRevoked, KeyRenewed, PresentRangeClosed, ProviderAdded, ProviderKeyRaised,
+    ProviderStatus, ProviderStatusSet, ProviderTokenSet, RangeClosed, RangeOpened,
+};
+pub use self::publication::{FirstSeriesStarted, SeriesStarted, TickMade};
+pub use self::reports::{Correction, Purge, Refusal, ReportAccepted, SpooledReportJudged, Verdict};
 pub use gcs_core::live::Act;
-use gcs_core::report::{Item, ItemProblem};
-
-use crate::domain::policy::{FirstPolicy, Policy, SecondPolicy, ThirdPolicy};
 
 /// Random number of a report, by which its sender asks for its status.
 pub type TrackingId = [u8; 16];
@@ -242,320 +252,14 @@ fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
     }
 }
 
-/// The end of a log, which goes on in another place. That one does not have this event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogMoved {
-    /// Where it goes on, for people.
-    pub to: String,
-}
-
-/// Which deployment this is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deployment {
-    /// Random number of the deployment.
-    pub id: [u8; 16],
-    /// The root key that apps pin.
-    pub root: [u8; 32],
-    /// A value derived from the master key, by which a start recognises the right key file.
-    pub master_check: [u8; 32],
-}
-
-/// New settings, as they were before `max_filler`: that was without bound. New events are a
-/// [`PolicySet`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstPolicySet {
-    /// All settings, changed or not.
-    pub policy: FirstPolicy,
-}
-
-/// New settings, as they were before `kinds`. New events are a [`PolicySet`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecondPolicySet {
-    /// All settings, changed or not.
-    pub policy: SecondPolicy,
-}
-
-/// New settings, as they were before `seeds`. New events are a [`PolicySet`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ThirdPolicySet {
-    /// All settings, changed or not.
-    pub policy: ThirdPolicy,
-}
-
-/// New settings. A log that has one is read by this release and later ones only, as are the kinds of items
-/// that it lets a report have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicySet {
-    /// All settings, changed or not.
-    pub policy: Policy,
-}
-
-/// A new list of online keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyListSet {
-    /// The list as signed JSON.
-    pub signed: String,
-}
-
-/// A new operator token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperatorTokenSet {
-    /// SHA-256 of the token.
-    pub token: [u8; 32],
-}
-
-/// A new token for backends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackendTokenSet {
-    /// SHA-256 of the token.
-    pub token: [u8; 32],
-}
-
-/// A new provider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProviderAdded {
-    /// Its number.
-    pub provider: u16,
-    /// Its name.
-    pub name: String,
-    /// SHA-256 of its token.
-    pub token: [u8; 32],
-}
-
-/// What a provider may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderStatus {
-    /// It may do everything.
-    Active,
-    /// It may do nothing for now, and its codes are not accepted.
-    Suspended,
-    /// It may do nothing any more, and its codes are void.
-    Revoked,
-}
-
-/// A provider suspended, resumed or revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProviderStatusSet {
-    /// The provider.
-    pub provider: u16,
-    /// Its new status.
-    pub status: ProviderStatus,
-}
-
-/// A new token for a provider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProviderTokenSet {
-    /// The provider.
-    pub provider: u16,
-    /// SHA-256 of the token.
-    pub token: [u8; 32],
-}
-
-/// A new key for a provider's codes: those printed under the one before are void.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProviderKeyRaised {
-    /// The provider.
-    pub provider: u16,
-    /// The new generation.
-    pub generation: u32,
-}
-
-/// A range of codes that can bring reports from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RangeOpened {
-    /// The provider.
-    pub provider: u16,
-    /// Its key's generation.
-    pub generation: u32,
-    /// First serial number.
-    pub first: u32,
-    /// Number of codes.
-    pub count: u32,
-    /// Unix time from which they cannot bring reports any more.
-    pub expires: u64,
-}
-
-/// A new key for a provider's next codes, because the serial numbers of the one before are used up.
-/// Codes of the one before stay valid.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyRenewed {
-    /// The provider.
-    pub provider: u16,
-    /// The new generation.
-    pub generation: u32,
-}
-
-/// A range of the provider's present key whose unused codes are void from now on. New events are a
-/// [`RangeClosed`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PresentRangeClosed {
-    /// The provider.
-    pub provider: u16,
-    /// First serial number of the range, under the provider's present key.
-    pub first: u32,
-}
-
-/// A range whose unused codes are void from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RangeClosed {
-    /// The provider.
-    pub provider: u16,
-    /// Generation of the key that its codes are made with.
-    pub generation: u32,
-    /// First serial number of the range.
-    pub first: u32,
-}
-
-/// One code of one provider's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct CodeId {
-    /// The provider.
-    pub provider: u16,
-    /// Generation of its key.
-    pub generation: u32,
-    /// Serial number.
-    pub serial: u32,
-}
-
-/// One unused code that is void from now on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeRevoked {
-    /// The code.
-    pub code: CodeId,
-}
-
-/// A report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReportAccepted {
-    /// The code that authorised it.
-    pub code: CodeId,
-    /// SHA-256 of the set of items that was sent. A retry is recognised by it.
-    pub payload: [u8; 32],
-    /// Random number made by the server, by which the sender asks for the report's status.
-    pub tracking: TrackingId,
-    /// The items that were accepted, without duplicates.
-    pub items: Vec<Item>,
-    /// The items that were not accepted, by index, each with what is wrong with it.
-    pub problems: Vec<(u32, ItemProblem)>,
-}
-
-/// Reports retracted or reinstated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Correction {
-    /// Whether the reports are retracted or reinstated.
-    pub act: Act,
-    /// The reports, by their positions in the log.
-    pub reports: Vec<u64>,
-    /// How the reports were selected, as text for people who read the log.
-    pub selection: String,
-}
-
-/// A publication. Its time is that of the event's header; it covers every event before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TickMade {
-    /// The series.
-    pub series: u32,
-    /// The number of the tick.
-    pub number: u32,
-}
-
-/// A new series, begun to recall what is published or after a recovery. It also left serial numbers
-/// unused, which a lost end of the log may have brought out. New events are a [`SeriesStarted`] or a
-/// [`LogRecovered`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstSeriesStarted {
-    /// The new series.
-    pub series: u32,
-}
-
-/// A new series, begun to recall what is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeriesStarted {
-    /// The new series.
-    pub series: u32,
-}
-
-/// The log goes on although its end was lost. Nobody knows which keys and serial numbers the lost
-/// events brought out, so all providers get keys of a generation that cannot have been out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogRecovered {
-    /// The new series.
-    pub series: u32,
-    /// The new generation of every provider's key, and the first one of a new provider's.
-    pub generation: u32,
-    /// Whether the codes that are out are void.
-    pub void_codes: bool,
-}
-
-/// Events whose bodies a damaged disk has lost. Their headers are there, and so the chain holds. What they did
-/// counts no more, but for what follows from their headers: see `State::apply`. Nothing that was published before
-/// can be computed any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BodiesLost {
-    /// Positions of the events.
-    pub events: Vec<u64>,
-}
-
-/// The operator's statement that the clock is right after it leapt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockResumed {}
-
-/// Bodies of reports that were erased, because all dates of these reports expired days ago.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purge {
-    /// Positions of the reports.
-    pub reports: Vec<u64>,
-    /// The codes of these reports whose ranges have not expired: they stay used. They are sorted,
-    /// so that nothing says which code belongs to which report.
-    pub used: Vec<CodeId>,
-}
-
-/// What became of a report that was answered with 202, where the log did not take it as a report of its
-/// own. It has nothing of the report and of its sender, so that it can stay for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpooledReportJudged {
-    /// The tracking id that the 202 gave.
-    pub tracking: TrackingId,
-    /// What became of the report.
-    pub verdict: Verdict,
-}
-
-/// What became of a report that was answered with 202, if it is no report of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verdict {
-    /// The log has the same report already, at this position: it was sent again, to another server.
-    Known(u64),
-    /// It was refused.
-    Refused(Refusal),
-}
-
-/// Why a report that was answered with 202 was refused. The name of each is that of the problem with
-/// which the report would have been answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum Refusal {
-    /// No key of the code's provider made it.
-    CodeInvalid,
-    /// The code has brought another report.
-    CodeUsed,
-    /// The code had expired.
-    CodeExpired,
-    /// The code was revoked.
-    CodeRevoked,
-    /// The code's provider was suspended.
-    CodeSuspended,
-    /// The code's range was not open.
-    CodeNotOpen,
-    /// None of the items could be accepted.
-    NoItems,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use data_encoding::HEXLOWER;
     use gcs_core::Date;
+    use gcs_core::report::{Item, ItemProblem};
+
+    use crate::domain::policy::{Policy, SecondPolicy, ThirdPolicy};
 
     fn round_trip(event: &Event, golden: &str) {
         let bytes = event.encode();
