@@ -25,7 +25,7 @@ const LAYERS: &[Layer] = &[
     ("files", &["set", "seeds"]),
     ("identifiers", &["set", "seeds"]),
     ("report", &["set", "seeds", "identifiers"]),
-    ("live", &["set", "seeds", "report"]),
+    ("live", &["set", "seeds", "identifiers", "report"]),
     ("publish", &["set", "seeds", "files"]),
     ("sync", &["set", "seeds", "files"]),
     ("exact", &["set"]),

@@ -342,16 +342,21 @@ pub(super) fn begin_series(
     let now = config.clock().now();
     let context = RequestContext { now, leap: None, random: [0; 32] };
     let Decision { events, answer } = judge::recover(state, context, published, allow.into())?;
-    let removes = events.iter().any(|event| matches!(event, Event::AuthorityRemoved(_)));
     append(config, store, state, &events)?;
-    if removes {
+    say_removed(&events)?;
+    say_codes(state, now, allow)?;
+    Ok(answer.series)
+}
+
+/// Says that other authorities are removed, if a recovery removes some.
+pub(super) fn say_removed(events: &[Event]) -> Result<(), Error> {
+    if events.iter().any(|event| matches!(event, Event::AuthorityRemoved(_))) {
         say(
             "other authorities of BlueTrace are removed: one of them may have been, or have got another key. \
              Enter them again with `gcs-server authority set`",
         )?;
     }
-    say_codes(state, now, allow)?;
-    Ok(answer.series)
+    Ok(())
 }
 
 /// Says which codes stay valid after a recovery.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::offline::{Allow, append, expect_recoverable, say_codes};
+use super::offline::{Allow, append, expect_recoverable, say_codes, say_removed};
 use super::output::{say, say_done};
 use super::{CommandResult, Error};
 use crate::app::config::Config;
@@ -58,6 +58,7 @@ pub(super) fn salvage(config: &Config, yes: bool, allow: Allow) -> CommandResult
         })?;
         let Decision { events, answer } = go_on_without(salvage, now, published, allow)?;
         append(config, store, &salvage.state, &events)?;
+        say_removed(&events)?;
         series = Some(answer.series);
         say_codes(&salvage.state, now, allow)
     })?;

@@ -180,18 +180,6 @@ pub fn recover(
     state: &State,
     context: RequestContext,
     published: u32,
-    allow: Recovery,
-) -> Judgement<LogRecovered> {
-    let mut decision = next_series(state, context, published, allow)?;
-    decision.events.extend(remove_authorities(state));
-    Ok(decision)
-}
-
-/// As [`recover`], for a log whose end is known.
-pub(super) fn next_series(
-    state: &State,
-    context: RequestContext,
-    published: u32,
     Recovery { void_codes, drop_dates, .. }: Recovery,
 ) -> Judgement<LogRecovered> {
     let now = context.now;
@@ -207,7 +195,9 @@ pub(super) fn next_series(
         generation: newest.saturating_add(1).max(time),
         void_codes,
     };
-    Ok(Decision::one(recovered.clone(), recovered))
+    let mut decision = Decision::one(recovered.clone(), recovered);
+    decision.events.extend(remove_authorities(state));
+    Ok(decision)
 }
 
 /// Makes sure that a clock that jumped ahead drops no dates, unless `drop_dates` allows it. A date that

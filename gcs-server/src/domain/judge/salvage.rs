@@ -7,15 +7,12 @@
 use gcs_core::files::SignedKeyList;
 use thiserror::Error;
 
-use super::bluetrace::remove_authorities;
-use super::publication::next_series;
-use super::{Decision, Recovery, RequestContext};
+use super::{Decision, Recovery, RequestContext, recover};
 use crate::domain::events::{
-    AuthorityRemoved, AuthoritySet, BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost,
-    CodeRevoked, Deployment, Event, FirstPolicySet, KeyListSet, LogMoved, LogRecovered,
-    OperatorTokenSet, PolicySet, PresentRangeClosed, ProviderKeyRaised, ProviderStatus,
-    ProviderStatusSet, ProviderTokenSet, Purge, RangeClosed, SecondPolicySet, ThirdPolicySet,
-    TracerTokenSet, UserWithdrawn,
+    BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost, CodeRevoked, Deployment, Event,
+    FirstPolicySet, KeyListSet, LogMoved, LogRecovered, OperatorTokenSet, PolicySet,
+    PresentRangeClosed, ProviderKeyRaised, ProviderStatus, ProviderStatusSet, ProviderTokenSet,
+    Purge, RangeClosed, SecondPolicySet, ThirdPolicySet, TracerTokenSet, UserWithdrawn,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -126,7 +123,7 @@ pub fn go_on_without(
     }
     // The event that began the series of the last tick may be lost.
     let series = state.last_tick.map_or(0, |last| last.version.series);
-    let recovered = next_series(state, context, published.max(series), allow)?;
+    let recovered = recover(state, context, published.max(series), allow)?;
     let named: Vec<u64> = lost.iter().map(|lost| lost.position).collect();
     let named = named.chunks(EVENTS_PER_EVENT).map(<[u64]>::to_vec);
     let mut events: Vec<Event> = named.map(|events| BodiesLost { events }.into()).collect();
@@ -154,7 +151,7 @@ fn next_key_list(
     Ok(KeyListSet { signed: signed.to_json() }.into())
 }
 
-/// Tokens, providers and other authorities that lost events may have made void.
+/// Tokens and providers that lost events may have made void.
 fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
     let has = |kind: u16| lost.iter().any(|lost| lost.kind == kind);
     let mut events = Vec::new();
@@ -166,10 +163,6 @@ fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
     }
     if has(TracerTokenSet::KIND) {
         events.push(TracerTokenSet { token: NO_TOKEN }.into());
-    }
-    // One of them may have been removed, or have got another key.
-    if has(AuthoritySet::KIND) || has(AuthorityRemoved::KIND) {
-        events.extend(remove_authorities(state));
     }
     for (number, provider) in &state.providers {
         if has(ProviderTokenSet::KIND) {
@@ -186,7 +179,9 @@ fn made_void(state: &State, lost: &[LostBody]) -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::events::{AuthoritySet, BlueTraceBegun, UserRegistered};
+    use crate::domain::events::{
+        AuthorityRemoved, AuthoritySet, BlueTraceBegun, TickMade, UserRegistered,
+    };
     use crate::domain::keys::Secrets;
     use crate::domain::state::State;
     use gcs_core::live::FillerKey;
@@ -220,14 +215,17 @@ mod tests {
         assert!(matches!(refused, Unsalvageable::UsersReturn(_)), "{refused}");
         assert!(refused.to_string().contains("--users-return"), "{refused}");
         let allow = Recovery { users_return: true, ..Recovery::default() };
-        assert_eq!(kinds(&lost, allow).unwrap(), [BodiesLost::KIND, LogRecovered::KIND]);
+        let removed = AuthorityRemoved::KIND;
+        let expected = [BodiesLost::KIND, LogRecovered::KIND, removed, removed];
+        assert_eq!(kinds(&lost, allow).unwrap(), expected);
         // The flag allows nothing else.
         assert!(matches!(kinds(&[Purge::KIND], allow), Err(Unsalvageable::VoidCodes(_))));
     }
 
+    /// Whatever was lost: the end of the log may be lost too.
     #[test]
-    fn other_authorities_are_removed_if_one_of_them_may_have_been() {
-        for kind in [AuthoritySet::KIND, AuthorityRemoved::KIND] {
+    fn other_authorities_are_removed() {
+        for kind in [AuthoritySet::KIND, AuthorityRemoved::KIND, TickMade::KIND] {
             let events = kinds(&[kind], Recovery::default()).unwrap();
             let removed = AuthorityRemoved::KIND;
             assert_eq!(events, [BodiesLost::KIND, LogRecovered::KIND, removed, removed]);

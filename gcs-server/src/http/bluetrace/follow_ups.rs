@@ -132,6 +132,7 @@ async fn list_follow_ups(service: Services, _: Caller<Tracer>) -> Answer {
             contacts: to_call.contacts,
         })
         .collect();
+    drop(state);
     follow_ups.sort_unstable_by_key(|entry| entry.follow_up);
     Ok(not_stored(HttpResponse::Ok(), &FollowUpList { follow_ups }))
 }

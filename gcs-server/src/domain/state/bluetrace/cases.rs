@@ -111,12 +111,15 @@ impl Cases {
         }
     }
 
-    /// Adds an upload with its first piece.
-    pub(super) fn upload(&mut self, piece: &UploadAccepted, position: u64, time: u64) {
-        let case = self.by_position.get_mut(&piece.case).filter(|_| piece.piece == 0);
-        let Some(case) = case else { return };
-        let UploadAccepted { pieces, digest, counts, .. } = *piece;
-        case.upload = Some(Upload { first: position, pieces, digest, time, counts });
+    /// Adds a piece of an upload: the first one begins it. Says whether it is one of the case's upload; it is not
+    /// if the first one is lost, or the upload was undone.
+    pub(super) fn upload(&mut self, piece: &UploadAccepted, position: u64, time: u64) -> bool {
+        let Some(case) = self.by_position.get_mut(&piece.case) else { return false };
+        if piece.piece == 0 {
+            let UploadAccepted { pieces, digest, counts, .. } = *piece;
+            case.upload = Some(Upload { first: position, pieces, digest, time, counts });
+        }
+        case.upload.as_ref().is_some_and(|upload| upload.positions().any(|at| at == position))
     }
 
     /// Undoes an upload. Returns it, if there was one.

@@ -183,11 +183,10 @@ impl State {
             }
             Event::CodeBound(bound) => bluetrace.bind(bound, position, time),
             Event::UploadAccepted(piece) => match bluetrace.since(piece.case) {
-                Some(since) => {
-                    bluetrace.cases.upload(piece, position, time);
+                Some(since) if bluetrace.cases.upload(piece, position, time) => {
                     bluetrace.federation.upload(piece, position, time, since);
                 }
-                None => bluetrace.unneeded.extend([(position, None)]),
+                _ => bluetrace.unneeded.extend([(position, None)]),
             },
             Event::FollowUpMade(made) => match bluetrace.since(made.case) {
                 Some(since) => bluetrace.federation.follow_up(made, position, time, since),
