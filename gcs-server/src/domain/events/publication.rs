@@ -13,7 +13,7 @@ pub struct TickMade {
 
 /// A new series, begun to recall what is published or after a recovery. It also left serial numbers
 /// unused, which a lost end of the log may have brought out. New events are a [`SeriesStarted`] or a
-/// [`LogRecovered`].
+/// [`LogRecovered`](super::LogRecovered).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstSeriesStarted {
     /// The new series.
