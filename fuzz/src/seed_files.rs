@@ -29,7 +29,7 @@ pub fn seed_index(data: &[u8]) {
 }
 
 /// The input is a bundle: its frame is read as the naive reader reads it, and it is applied to the
-/// first lists of [`seeds`] with the same result, or the same class of error.
+/// first lists of `seeds` with the same result, or the same class of error.
 pub fn seed_bundle(data: &[u8]) {
     let (parsed, naive) = (SeedBundle::parse(data), seed_files::Bundle::parse(data));
     assert_eq!(class(&parsed), naive.as_ref().map(drop).map_err(Clone::clone));
