@@ -43,7 +43,7 @@ impl Client {
     /// Connects to a server.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if the network or the server fails.
     pub fn connect(address: SocketAddr) -> Checked<Client> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -54,7 +54,7 @@ impl Client {
     /// Sends the bytes of a request, and gives the status and body of the answer.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if the network or the server fails.
     pub fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
         self.0.get_mut().write_all(request)?;
         let (mut head, mut line) = (Head::default(), String::new());
@@ -79,7 +79,7 @@ impl SharingClient {
     /// Connects to a server.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if the network or the server fails.
     pub async fn connect(address: SocketAddr) -> Checked<SharingClient> {
         let stream = AsyncStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -89,7 +89,7 @@ impl SharingClient {
     /// Sends the bytes of a request, and gives the status and body of the answer.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if the network or the server fails.
     pub async fn send(&mut self, request: &[u8]) -> Checked<(u16, Vec<u8>)> {
         self.0.write_all(request).await?;
         let (mut head, mut line) = (Head::default(), String::new());

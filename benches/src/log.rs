@@ -37,7 +37,7 @@ impl Log {
     /// A new deployment in a data folder, or the log of one that is there.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn begin(config: &Config, clock: Clock, random: Random) -> Checked<Log> {
         let opened = DataFolder::open(config, clock.now(), &random)?;
         let Opened { folder, mut store, keys, .. } = opened;

@@ -28,7 +28,7 @@ impl Postgres {
     /// installed.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn start(place: &Path) -> Checked<Option<Postgres>> {
         let Some(programs) = programs() else { return Ok(None) };
         let folder = folder(place)?;
@@ -41,7 +41,7 @@ impl Postgres {
     /// Starts a standby of this server, for which it waits with every commit from now on.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn add_standby(&self, place: &Path) -> Checked<Postgres> {
         let folder = folder(place)?;
         run(command(&self.programs, "pg_basebackup")
@@ -61,7 +61,7 @@ impl Postgres {
     /// Makes a database, and says by which URL the server finds it.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn database(&self, name: &str) -> Checked<String> {
         self.query(&format!("CREATE DATABASE {name}"))?;
         let host = self.folder.path().display().to_string().replace('/', "%2F");
@@ -71,7 +71,7 @@ impl Postgres {
     /// Version of the server.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn version(&self) -> Checked<String> {
         Ok(format!("PostgreSQL {}", self.query("SHOW server_version")?.trim()))
     }

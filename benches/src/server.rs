@@ -98,7 +98,7 @@ impl Deployment {
     /// Lets a server make a deployment, and ends it.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn make(program: &Path, data: &Path, flags: &[&str]) -> Checked<Deployment> {
         let mut deployment = Deployment {
             program: program.to_owned(),
@@ -117,7 +117,7 @@ impl Deployment {
     /// Starts the server, and waits until it is ready.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn serve(&self) -> Checked<Server> {
         let version = Command::new(&self.program).arg("--version").output()?;
         let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
@@ -175,7 +175,7 @@ impl Server {
     /// Starts another node on the log of this server, with the keys of a data folder.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn join(
         &self,
         program: &Path,
@@ -193,7 +193,7 @@ impl Server {
     /// The token of backends, made anew.
     ///
     /// # Errors
-    /// What went wrong, as text.
+    /// An error as text, if a file, a process or the network fails.
     pub fn backend_token(&self) -> Checked<String> {
         let token = self.operate("/v1/admin/backend-token", "")?;
         Ok(token["token"].as_str().ok_or("no token")?.to_owned())

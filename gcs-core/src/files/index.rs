@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::table::{Table, table_len};
+use super::table::Table;
 use crate::bytes::{Cursor, Put, expect_at_most};
 use crate::digest::Digest;
 use crate::error::ParseError;
@@ -16,7 +16,7 @@ pub const SPANS: [u32; 4] = [1, 4, 24, 96];
 pub const KEPT_TICKS: u32 = 192;
 
 /// Most bundles an index lists: every multiple of each span within [`KEPT_TICKS`].
-pub(super) const MAX_BUNDLES: u64 = 192 + 48 + 8 + 2;
+const MAX_BUNDLES: u64 = 192 + 48 + 8 + 2;
 
 /// The entry of an index for one bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,35 +78,49 @@ impl PublicationIndex {
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].
     pub fn parse(bytes: &[u8]) -> Result<PublicationIndex, ParseError> {
-        let mut cursor = Cursor::open(bytes, MAGIC)?;
-        let (series, tick) = (cursor.u32()?, cursor.u32()?);
-        let (table_bytes, count) = (u64::from(cursor.u32()?), u64::from(cursor.u32()?));
-        expect_at_most("number of bundles", count, MAX_BUNDLES)?;
-        let table = Table::parse(cursor.take(table_bytes)?)?;
-        let mut bundles: Vec<BundleEntry> = Vec::new();
-        for _ in 0..count {
-            let entry = BundleEntry::parse(&mut cursor)?;
-            entry.expect_after(&bundles, tick)?;
-            bundles.push(entry);
-        }
-        cursor.finish()?;
+        let (series, tick, table, bundles) = parse_index(bytes, MAGIC, Table::parse)?;
         Ok(PublicationIndex { series, tick, table, bundles })
     }
 
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::open(MAGIC);
-        bytes
-            .put_u32(self.series)
-            .put_u32(self.tick)
-            .put_u32(table_len(self.table.rows().len()) as u32)
-            .put_u32(self.bundles.len() as u32)
-            .put(&self.table.to_bytes());
-        for entry in &self.bundles {
-            entry.append_to(&mut bytes);
-        }
-        bytes
+        index_bytes(MAGIC, (self.series, self.tick), &self.table.to_bytes(), &self.bundles)
     }
+}
+
+/// Series, tick, table and bundles of an index, of sets or of lists of seeds: they differ in magic and table only.
+pub(super) fn parse_index<T>(
+    bytes: &[u8],
+    magic: &[u8; 6],
+    parse_table: impl FnOnce(&[u8]) -> Result<T, ParseError>,
+) -> Result<(u32, u32, T, Vec<BundleEntry>), ParseError> {
+    let mut cursor = Cursor::open(bytes, magic)?;
+    let (series, tick) = (cursor.u32()?, cursor.u32()?);
+    let (table_bytes, count) = (u64::from(cursor.u32()?), u64::from(cursor.u32()?));
+    expect_at_most("number of bundles", count, MAX_BUNDLES)?;
+    let table = parse_table(cursor.take(table_bytes)?)?;
+    let mut bundles: Vec<BundleEntry> = Vec::new();
+    for _ in 0..count {
+        let entry = BundleEntry::parse(&mut cursor)?;
+        entry.expect_after(&bundles, tick)?;
+        bundles.push(entry);
+    }
+    cursor.finish()?;
+    Ok((series, tick, table, bundles))
+}
+
+/// The bytes of an index. A table has at most some thousand bytes, so its length fits.
+pub(super) fn index_bytes(
+    magic: &[u8; 6],
+    (series, tick): (u32, u32),
+    table: &[u8],
+    bundles: &[BundleEntry],
+) -> Vec<u8> {
+    let mut bytes = Vec::open(magic);
+    bytes.put_u32(series).put_u32(tick).put_u32(table.len() as u32).put_u32(bundles.len() as u32);
+    bytes.put(table);
+    bundles.iter().for_each(|entry| entry.append_to(&mut bytes));
+    bytes
 }
 
 /// Fails unless a bundle of `span` may lead to tick `to` and still be kept at `tick`.

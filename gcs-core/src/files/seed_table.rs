@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::index::{BundleEntry, MAX_BUNDLES};
+use super::index::{BundleEntry, index_bytes, parse_index};
 use crate::bytes::{Cursor, Put, expect_at_most};
 use crate::date::Date;
 use crate::digest::Digest;
@@ -10,8 +10,6 @@ use crate::error::ParseError;
 
 const MAGIC: &[u8; 6] = b"GCSSDT";
 const INDEX_MAGIC: &[u8; 6] = b"GCSSDI";
-const HEADER_LEN: u64 = 16;
-const ROW_LEN: u64 = 48;
 
 /// Most lists of seeds that a publication has.
 pub const MAX_SEED_LISTS: usize = 128;
@@ -150,32 +148,14 @@ impl SeedIndex {
     /// # Errors
     /// The first thing that is wrong, as a [`ParseError`].
     pub fn parse(bytes: &[u8]) -> Result<SeedIndex, ParseError> {
-        let mut cursor = Cursor::open(bytes, INDEX_MAGIC)?;
-        let (series, tick) = (cursor.u32()?, cursor.u32()?);
-        let (table_bytes, count) = (u64::from(cursor.u32()?), u64::from(cursor.u32()?));
-        expect_at_most("number of bundles", count, MAX_BUNDLES)?;
-        let table = SeedTable::parse(cursor.take(table_bytes)?)?;
-        let mut bundles: Vec<BundleEntry> = Vec::new();
-        for _ in 0..count {
-            let entry = BundleEntry::parse(&mut cursor)?;
-            entry.expect_after(&bundles, tick)?;
-            bundles.push(entry);
-        }
-        cursor.finish()?;
+        let (series, tick, table, bundles) = parse_index(bytes, INDEX_MAGIC, SeedTable::parse)?;
         Ok(SeedIndex { series, tick, table, bundles })
     }
 
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::open(INDEX_MAGIC);
-        bytes
-            .put_u32(self.series)
-            .put_u32(self.tick)
-            .put_u32((HEADER_LEN + ROW_LEN * self.table.0.len() as u64) as u32)
-            .put_u32(self.bundles.len() as u32)
-            .put(&self.table.to_bytes());
-        self.bundles.iter().for_each(|entry| entry.append_to(&mut bytes));
-        bytes
+        let ticks = (self.series, self.tick);
+        index_bytes(INDEX_MAGIC, ticks, &self.table.to_bytes(), &self.bundles)
     }
 
     /// SHA-256 of every file that it names, with the length of the file.

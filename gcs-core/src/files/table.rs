@@ -292,11 +292,6 @@ fn record_ranks(len: u32) -> u32 {
     len.div_ceil(MAX_RECORDS).next_power_of_two().max(MIN_RECORD_RANKS)
 }
 
-/// Length in bytes of the table of `rows` rows.
-pub(crate) fn table_len(rows: usize) -> usize {
-    HEADER_LEN + rows * ROW_LEN
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! What a BlueTrace authority can bear: registrations, five million users, uploads, and cases to publish.
+//! Measures how much load the server of a BlueTrace authority takes: registrations, five million users, uploads, and cases to publish.
 //!
 //! `cargo build --release -p gcs-server && cargo run --release -p gcs-benches --bin bluetrace`, with `--quick`
 //! for a tenth of it. It prints tables and writes them to `benches/report/BLUETRACE.md`.
@@ -28,7 +28,7 @@ Measures what a BlueTrace authority can bear, and writes tables to benches/repor
   --server PROGRAM  the server's program (default: gcs-server beside this program)
 ";
 
-/// What the command line says.
+/// The options of the command line.
 struct Options {
     is_quick: bool,
     only: Option<String>,

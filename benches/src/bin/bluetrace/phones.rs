@@ -36,7 +36,7 @@ pub(crate) struct Sent {
 #[derive(Default)]
 struct Read {
     file: Option<File>,
-    /// What is read of the file, and has no end of line yet.
+    /// The beginning of a line of the file whose end is not written yet.
     new: String,
     passwords: HashMap<String, String>,
 }
@@ -118,7 +118,7 @@ pub(crate) fn steps(visits: &[Visit]) -> [(&'static str, Times); 3] {
     ]
 }
 
-/// What a server has used of the processors since a moment.
+/// The processor time that a server has used since a moment.
 pub(crate) struct Load<'s> {
     server: &'s Server,
     seconds: f64,

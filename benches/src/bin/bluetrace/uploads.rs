@@ -24,7 +24,7 @@ const TIMES: u32 = 10;
 /// Uploads that are made.
 const COUNT: usize = 20;
 
-/// What uploads cost.
+/// The times and the processor time of uploads.
 pub(crate) struct Uploads {
     /// Records of each.
     records: usize,
@@ -89,7 +89,7 @@ pub(crate) fn measure(
     Ok(Uploads { records, bytes, times: Times::new(times), seconds })
 }
 
-/// What a phone records on a date on which it hears others, some in each quarter of an hour.
+/// The records of a phone for a date on which it hears some others in each quarter of an hour.
 fn recorded<'k>(
     ring: &KeyRing,
     date: Date,

@@ -21,7 +21,7 @@ use std::{env, fs};
 
 use gcs_benches::server::Checked;
 
-/// What the command line says.
+/// The options of the command line.
 struct Options {
     /// The server's program.
     server: PathBuf,

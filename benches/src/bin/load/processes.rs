@@ -1,4 +1,4 @@
-//! What is served, by the server and by nginx.
+//! The files and processes of a comparison: gcs-server, nginx, and what both serve.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
