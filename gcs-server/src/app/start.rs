@@ -172,10 +172,8 @@ impl Before {
         checkpoint: Result<State, Unusable>,
     ) -> Result<CaughtUp, StartError> {
         let saved = self.saved.unwrap_or_default();
-        let state = usable(checkpoint, &saved);
-        let state = state.unwrap_or_else(|| State::new(keys.filler()));
         let published = saved.position();
-        let mut caught_up = match catch_up_from(state, store, keys, saved, Cores::All) {
+        let mut caught_up = match go_on(checkpoint, store, keys, saved) {
             Err(StartError::Behind { tick }) if store.is_shared() => {
                 // After a recovery by another node, what was published here before counts no more.
                 let anew = catch_up(store, keys, Outbox::default())?;
@@ -216,21 +214,29 @@ impl Before {
     }
 }
 
-/// The state to go on from, if there is a checkpoint that can be used.
-fn usable(checkpoint: Result<State, Unusable>, saved: &Outbox) -> Option<State> {
+/// Catches up with the log from a checkpoint, or from the log's beginning where the checkpoint cannot be used.
+fn go_on(
+    checkpoint: Result<State, Unusable>,
+    store: &mut dyn Store,
+    keys: &DeploymentKeys,
+    saved: Outbox,
+) -> Result<CaughtUp, StartError> {
     let unused = "the checkpoint is not used: replaying the whole log";
     match checkpoint {
-        Ok(state) if can_go_on_from(&state, saved) => Some(state),
-        Ok(_) => {
-            tracing::warn!(reason = "the saved publisher is older", "{unused}");
-            None
+        Ok(state) if can_go_on_from(&state, &saved) => {
+            match catch_up_from(state, store, keys, saved.again(), Cores::All) {
+                // Whether the log is damaged, the log alone says.
+                Err(StartError::Replay(reason)) if reason.is_of_events() => {
+                    tracing::warn!(%reason, "{unused}");
+                }
+                caught_up => return caught_up,
+            }
         }
-        Err(Unusable::Missing) => None,
-        Err(reason) => {
-            tracing::warn!(%reason, "{unused}");
-            None
-        }
+        Ok(_) => tracing::warn!(reason = "the saved publisher is older", "{unused}"),
+        Err(Unusable::Missing) => {}
+        Err(reason) => tracing::warn!(%reason, "{unused}"),
     }
+    catch_up(store, keys, saved)
 }
 
 /// Where files are written to: in a data folder, or the public ones in a bucket. At most so many bytes of

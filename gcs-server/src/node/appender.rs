@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
@@ -197,39 +197,51 @@ impl Appender {
             Ok(()) | Err(AppendError::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
-        logged.iter().for_each(|logged| self.apply(logged, Decider::This));
+        self.apply(&logged, Decider::This);
         Ok(())
     }
 
-    fn apply(&mut self, logged: &LoggedEvent, decider: Decider) {
+    /// Applies the events of whole batches. Nobody sees the state between two events of a batch, which may be two
+    /// halves of one decision.
+    fn apply(&mut self, events: &[LoggedEvent], decider: Decider) {
+        // A tick is the last event of its batch.
+        for until_tick in events.split_inclusive(PublicationInput::is_due_after) {
+            let input = self.apply_at_once(until_tick, decider);
+            if let Some(input) = input {
+                self.store.settle();
+                // The publisher is only gone when the server stops; the tick is in the log.
+                let _gone = self.inputs.blocking_send(input);
+            }
+            let erased = until_tick.iter().filter_map(erased).filter(|_| self.erase.is_none());
+            for events in erased {
+                if let Err(error) = self.store.erase(events) {
+                    tracing::error!(%error, "bodies that were purged are still on disk");
+                }
+            }
+        }
+    }
+
+    /// Applies events, while nobody reads the state. Gives what a publication is computed from, if the last of them
+    /// is a tick.
+    fn apply_at_once(&self, events: &[LoggedEvent], decider: Decider) -> Option<PublicationInput> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = state.apply(logged) {
-            // The event was judged against this very state, so only a fault of this program leads
-            // here, and the event is in the log already. Stop rather than serve a wrong state.
-            tracing::error!(%error, "an event that this server wrote does not fit; stopping");
-            std::process::abort();
+        for logged in events {
+            if let Err(error) = state.apply(logged) {
+                // The event was judged against this very state, so only a fault of this program leads
+                // here, and the event is in the log already. Stop rather than serve a wrong state.
+                tracing::error!(%error, "an event that this server wrote does not fit; stopping");
+                std::process::abort();
+            }
+            if let (Some(erase), Some(events)) = (&self.erase, erased(logged)) {
+                // Before anyone can copy this state: a copy that has the purge must not pass for one of a log
+                // from which nothing is to be erased.
+                let purge = Seen { position: logged.header.position, head: logged.header.hash() };
+                erase(Erasure { events: events.to_vec(), purge, decider });
+            }
         }
-        let erased = logged.event.as_ref().and_then(Event::erased);
-        if let (Some(erase), Some(events)) = (&self.erase, erased) {
-            // Before anyone can copy this state: a copy that has the purge must not pass for one of a log
-            // from which nothing is to be erased.
-            let purge = Seen { position: logged.header.position, head: logged.header.hash() };
-            erase(Erasure { events: events.to_vec(), purge, decider });
-        }
-        drop(state);
-        // Nobody else writes, so this is the same state; and others may read it meanwhile.
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let input = PublicationInput::of(&state, logged);
-        drop(state);
-        if let Some(input) = input {
-            self.store.settle();
-            // The publisher is only gone when the server stops; the tick is in the log.
-            let _gone = self.inputs.blocking_send(input);
-        } else if let (None, Some(events)) = (&self.erase, erased)
-            && let Err(error) = self.store.erase(events)
-        {
-            tracing::error!(%error, "bodies that were purged are still on disk");
-        }
+        // Others may read it meanwhile.
+        let state = RwLockWriteGuard::downgrade(state);
+        PublicationInput::of(&state, events.last()?)
     }
 
     /// Looks at a log that other nodes append to: its time, and whether something is new. Reading it now is
@@ -264,7 +276,7 @@ impl Appender {
             if !events.is_empty() {
                 self.turns.others_appended();
             }
-            events.iter().for_each(|logged| self.apply(logged, Decider::Another));
+            self.apply(&events, Decider::Another);
         }
         self.is_at_end = end == Some(self.chain().position);
         Ok(self.is_at_end)
@@ -280,7 +292,7 @@ impl Appender {
         let mut pages = Pages::after(&mut *self.store, chain)?;
         loop {
             let (page, read) = pages.next(&mut *self.store);
-            page.iter().for_each(|logged| self.apply(logged, Decider::Another));
+            self.apply(&page, Decider::Another);
             if !read? {
                 return Ok(());
             }
@@ -314,6 +326,11 @@ impl Appender {
         }
         read
     }
+}
+
+/// Positions of the bodies that an event erases.
+fn erased(logged: &LoggedEvent) -> Option<&[u64]> {
+    logged.event.as_ref().and_then(Event::erased)
 }
 
 fn judge_one(

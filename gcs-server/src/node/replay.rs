@@ -51,8 +51,12 @@ pub struct PublicationInput {
 impl PublicationInput {
     /// The input of a tick that was just applied; `None` for other events.
     pub fn of(state: &State, logged: &LoggedEvent) -> Option<PublicationInput> {
-        let is_tick = matches!(logged.event, Some(Event::TickMade(_)));
-        is_tick.then(|| PublicationInput::of_last(state)).flatten()
+        Self::is_due_after(logged).then(|| PublicationInput::of_last(state)).flatten()
+    }
+
+    /// Whether there is a publication to compute after an event, which is a tick then.
+    pub(super) fn is_due_after(logged: &LoggedEvent) -> bool {
+        matches!(logged.event, Some(Event::TickMade(_)))
     }
 
     /// The input of a state's last event, which is a tick; `None` if there was no tick yet.
@@ -91,6 +95,13 @@ pub enum ReplayError {
         /// Position of the first such event.
         position: u64,
     },
+}
+
+impl ReplayError {
+    /// Whether events do not lead on from the state that the replay began with.
+    pub(crate) fn is_of_events(&self) -> bool {
+        matches!(self, ReplayError::Log(LogError::Broken { .. }) | ReplayError::Missing { .. })
+    }
 }
 
 /// What an operator does about an event that cannot be used.
@@ -227,15 +238,16 @@ impl Pages {
             return Ok(());
         }
         let batches = store.read(next, PAGE_BYTES)?;
-        match batches.first() {
-            Some(batch) if batch.first == next => {}
+        // The chain may end within a batch.
+        let known = match batches.first() {
+            Some(batch) if (batch.first..=batch.last()).contains(&next) => next - batch.first,
             Some(batch) => {
                 let what = format!("missing: the next event is {}", batch.first);
                 return Err(LogError::broken(next, what).into());
             }
             None => return Err(LogError::broken(next, "missing: the log has a gap").into()),
-        }
-        for stored in batches.into_iter().flat_map(|batch| batch.events) {
+        };
+        for stored in batches.into_iter().flat_map(|batch| batch.events).skip(known as usize) {
             if let Some(newer) = &self.newer {
                 self.chain.link(&stored.header).map_err(|error| error.behind(newer))?;
                 continue;

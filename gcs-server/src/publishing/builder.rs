@@ -42,6 +42,14 @@ impl Outbox {
         Outbox { plan: WritePlan::resume(publisher), position: Some(position) }
     }
 
+    /// What [`Outbox::resume`] gave, once more.
+    pub(crate) fn again(&self) -> Outbox {
+        match self.saved() {
+            Some(Saved { position, publisher }) => Outbox::resume(publisher, position),
+            None => Outbox::default(),
+        }
+    }
+
     /// What a restart goes on from; `None` if nothing was published.
     pub(super) fn saved(&self) -> Option<Saved> {
         Some(Saved { position: self.position?, publisher: self.plan.publisher()?.clone() })

@@ -8,11 +8,13 @@ use crate::common::process::{alone, text};
 use crate::common::shelf::Shelf;
 use crate::common::{HOUR, Ledger, policy, raw};
 use crate::publications::{Step, Town, any_step};
+use futures_util::future::join_all;
 use gcs_server::app::{Checkpoints, Unusable, catch_up, key_file};
+use gcs_server::domain::chain::LoggedEvent;
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::state::{LAYOUT, State};
-use gcs_server::node::replay;
+use gcs_server::node::{replay, replay_from};
 use gcs_server::publishing::Outbox;
 use gcs_server::store::{MemoryStore, SqliteStore, Store, StoreError};
 use proptest::prelude::*;
@@ -233,6 +235,74 @@ async fn a_checkpoint_later_than_the_saved_publisher_is_not_used() {
         fs::write(home.path("public/v1/manifest"), &before["v1/manifest"]).unwrap();
         assert_starts(&home, &state, &public).await;
     }
+}
+
+/// The state after each event.
+fn states(home: &Home) -> Vec<State> {
+    let mut images = Vec::new();
+    let each = |state: &State, _: &LoggedEvent| {
+        images.push(written(state));
+        Ok(())
+    };
+    replay(&mut open(home), Some(&keys(home)), each).unwrap();
+    images.iter().map(|image| State::read(image, keys(home).filler()).unwrap()).collect()
+}
+
+/// Also within a batch, where a server once copied its state.
+#[actix_web::test]
+async fn a_start_goes_on_from_a_checkpoint_of_any_event() {
+    let home = Home::new();
+    let running = home.begin().await;
+    for first in [0, 10, 20] {
+        let items: Vec<_> = (first..first + 6).map(|number| [raw(2, number)]).collect();
+        let sent =
+            items.iter().zip(first as u32..).map(|(items, code)| running.report(code, items));
+        assert!(join_all(sent).await.iter().all(Result::is_ok));
+        home.pass(HOUR);
+        running.tick().await;
+    }
+    running.stop().await;
+    let (public, state) = (home.public(), state(&home));
+    let batches = open(&home).read(1, usize::MAX).unwrap();
+    let states = states(&home);
+    assert!(batches.iter().filter(|batch| batch.events.len() > 1).count() > 2);
+    for at in &states {
+        assert!(checkpoints(&home).write(|| Some(at.image())).unwrap());
+        let caught_up = catch_up_from_checkpoint(&home);
+        assert_eq!(caught_up.digest(), state.digest(), "from event {}", at.position);
+        assert_starts(&home, &state, &public).await;
+    }
+    assert_eq!(states.len() as u64, state.position);
+}
+
+/// The state that follows from the checkpoint and what comes behind it alone.
+fn catch_up_from_checkpoint(home: &Home) -> State {
+    let (mut store, keys) = (open(home), keys(home));
+    let state = checkpoints(home).read(&mut store).unwrap();
+    let replayed = replay_from(state, &mut store, Some(&keys), |_, _| Ok(())).unwrap();
+    replayed.whole().unwrap()
+}
+
+/// Whatever is wrong with it: it is a short cut, and nothing depends on it.
+#[actix_web::test]
+async fn a_checkpoint_that_does_not_lead_on_is_not_used() {
+    let home = lived(1).await;
+    let (public, state) = (home.public(), state(&home));
+    let states = states(&home);
+    let mut led_nowhere = 0;
+    for (older, at) in states.iter().zip(&states[2..]) {
+        // A state of long ago that says it is of now.
+        let mut wrong = State::read(&written(older), keys(&home).filler()).unwrap();
+        (wrong.position, wrong.head) = (at.position, at.head);
+        assert!(checkpoints(&home).write(|| Some(wrong.image())).unwrap());
+        let (mut store, keys) = (open(&home), keys(&home));
+        let read = checkpoints(&home).read(&mut store).unwrap();
+        if replay_from(read, &mut store, Some(&keys), |_, _| Ok(())).is_err() {
+            assert_starts(&home, &state, &public).await;
+            led_nowhere += 1;
+        }
+    }
+    assert!(led_nowhere > 1, "{led_nowhere}");
 }
 
 #[actix_web::test]

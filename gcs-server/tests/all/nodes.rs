@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -111,6 +111,40 @@ fn open(path: &Path) -> SqliteStore {
 
 fn is_used(answer: &Result<ReportAnswer, Problem>) -> bool {
     matches!(answer, Err(Problem::CodeUsed))
+}
+
+/// Who reads the state, to answer, to publish or to copy it, must not see half a decision.
+#[actix_web::test]
+async fn nobody_sees_the_state_between_two_events_of_a_batch() {
+    const EVENTS: u64 = 40;
+    let mut store = MemoryStore::new();
+    let keys = furnish(&mut store);
+    let host = Host::on(Box::new(store), &keys);
+    let (before, view, is_over) =
+        (host.position(), host.node.view(), Arc::new(AtomicBool::new(false)));
+    let is_done = Arc::clone(&is_over);
+    let looking = std::thread::spawn(move || {
+        let mut seen = BTreeSet::new();
+        while !is_done.load(Ordering::Relaxed) {
+            seen.insert(view.read().position - before);
+        }
+        seen
+    });
+    let add = |number: u64| -> Event {
+        ProviderAdded { provider: 2 + number as u16, name: "a clinic".into(), token: [2; 32] }
+            .into()
+    };
+    for batch in 0..100 {
+        let numbers = batch * EVENTS..(batch + 1) * EVENTS;
+        let decide = move |_: &State, _| {
+            Ok(Decision { events: numbers.clone().map(add).collect(), answer: () })
+        };
+        host.node.act(decide).await.unwrap();
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let seen = looking.join().unwrap();
+    assert!(seen.len() > 3, "{seen:?}");
+    assert!(seen.iter().all(|position| position % EVENTS == 0), "{seen:?}");
 }
 
 #[actix_web::test]
