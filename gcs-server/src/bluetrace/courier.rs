@@ -52,6 +52,28 @@ pub enum Item {
     Batch(u64),
 }
 
+/// A kind of message that waits for an authority, of which it may take no more for some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ItemKind {
+    /// A withdrawal.
+    Withdrawal,
+    /// A follow-up.
+    FollowUp,
+    /// A batch.
+    Batch,
+}
+
+impl Item {
+    /// Its kind.
+    pub(super) fn kind(&self) -> ItemKind {
+        match self {
+            Item::Withdrawal(_) => ItemKind::Withdrawal,
+            Item::FollowUp(..) => ItemKind::FollowUp,
+            Item::Batch(_) => ItemKind::Batch,
+        }
+    }
+}
+
 /// Unix time from which a batch or follow-up is not sent any more: it would be refused.
 fn last_time(expires: u64) -> u64 {
     expires.saturating_sub(judge::LEAST_LIFETIME)
@@ -257,8 +279,10 @@ impl Courier {
         let answer = sent.await.map_err(|error| not_answered(&error))?;
         let status = answer.status().as_u16();
         if status != 200 {
+            let retry_after = answer.headers().get("retry-after");
+            let retry_after = retry_after.and_then(|text| text.to_str().ok()?.parse().ok());
             let body = read(answer, MOST_PROBLEM).await.unwrap_or_default();
-            return Err(answered(status, problem_code(&body)));
+            return Err(answered(status, problem_code(&body), retry_after));
         }
         let signature = answer.headers().get(SIGNATURE_HEADER);
         let signature =
@@ -329,14 +353,14 @@ fn not_answered(error: &reqwest::Error) -> Failure {
 }
 
 /// What it means that the answer is no success.
-fn answered(status: u16, code: Option<String>) -> Failure {
+fn answered(status: u16, code: Option<String>, retry_after: Option<u64>) -> Failure {
     let is_about_us = code.as_deref() == Some("sender_unknown");
     let shown = match code {
         Some(code) => format!("it answered {status} {code}"),
         None => format!("it answered {status}"),
     };
     match status {
-        429 => Failure::Away(shown),
+        429 => Failure::Limited(shown, retry_after),
         400..500 if is_about_us => Failure::Away(shown),
         400..500 => Failure::Refused(shown),
         _ => Failure::Failed(shown),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::courier::Item;
+use gcs_core::DAY_SECONDS;
+
+use super::courier::{Item, ItemKind};
 use crate::domain::state::bluetrace::Authority;
 
 /// Seconds until the second attempt.
@@ -21,6 +23,8 @@ pub struct Deliveries(Mutex<BTreeMap<String, Delivery>>);
 pub struct Delivery {
     /// The pause of the authority, if the last attempt has shown that it takes nothing.
     pause: Option<Pause>,
+    /// The pauses of kinds of messages of which the authority takes no more for some time.
+    kinds: BTreeMap<ItemKind, Pause>,
     /// The pauses of messages of which each has failed by itself.
     messages: BTreeMap<Item, Pause>,
     is_busy: bool,
@@ -37,13 +41,17 @@ pub struct Pause {
     pub error: String,
     /// Unix time of the next attempt in seconds.
     pub next: u64,
+    /// Unix time of the last one.
+    last: u64,
 }
 
 /// Why a message was not delivered, and what waits because of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The authority takes no message now: it cannot be reached, does not know us, or has no more room.
+    /// The authority takes no message now: it cannot be reached, or does not know us.
     Away(String),
+    /// It has had too many of this kind, and takes the next one after so many seconds, if it says that.
+    Limited(String, Option<u64>),
     /// It does not take this message, and may take the next one.
     Refused(String),
     /// It failed over this message, which may be the reason, or not.
@@ -53,8 +61,12 @@ pub enum Failure {
 impl Failure {
     /// What went wrong.
     pub fn error(&self) -> &str {
-        let (Failure::Away(error) | Failure::Refused(error) | Failure::Failed(error)) = self;
-        error
+        match self {
+            Failure::Away(error)
+            | Failure::Limited(error, _)
+            | Failure::Refused(error)
+            | Failure::Failed(error) => error,
+        }
     }
 }
 
@@ -64,20 +76,25 @@ impl Pause {
         let failures = before.map_or(0, |pause| pause.failures).saturating_add(1);
         let pause = (FIRST_PAUSE << (failures - 1).min(16)).min(LONGEST_PAUSE);
         let next = now.saturating_add(pause / 2 + pause * u64::from(random) / 255);
-        Pause { failures, error: error.to_owned(), next }
+        Pause { failures, error: error.to_owned(), next, last: now }
+    }
+
+    /// The same pause, but at least so many seconds long, up to a day.
+    fn at_least(self, seconds: u64) -> Pause {
+        Pause { next: self.next.max(self.last.saturating_add(seconds.min(DAY_SECONDS))), ..self }
     }
 
     fn lasts(&self, now: u64) -> bool {
         // The clock may have gone back.
-        now < self.next && self.next - now <= 2 * LONGEST_PAUSE
+        (self.last..self.next).contains(&now)
     }
 }
 
 impl Delivery {
-    /// The pause to show: that of the authority, or else the one of a message that ends first.
+    /// The pause to show: that of the authority, or else the one of a kind or message that ends first.
     pub fn pause(&self) -> Option<&Pause> {
-        let of_messages = self.messages.values().min_by_key(|pause| pause.next);
-        self.pause.as_ref().or(of_messages)
+        let of_some = self.kinds.values().chain(self.messages.values());
+        self.pause.as_ref().or(of_some.min_by_key(|pause| pause.next))
     }
 
     /// Number of messages that have failed by themselves, and are tried again each in its time.
@@ -126,7 +143,11 @@ impl Deliveries {
         if delivery.is_busy || delivery.pause.as_ref().is_some_and(|pause| pause.lasts(now)) {
             return None;
         }
-        let lasts = |item: &Item| delivery.messages.get(item).is_some_and(|pause| pause.lasts(now));
+        let lasts = |item: &Item| {
+            let of_kind = delivery.kinds.get(&item.kind());
+            let pauses = of_kind.into_iter().chain(delivery.messages.get(item));
+            pauses.into_iter().any(|pause| pause.lasts(now))
+        };
         let item = items.find(|item| !lasts(item))?;
         delivery.is_busy = true;
         Some(item)
@@ -152,14 +173,22 @@ impl Deliveries {
             Err(Failure::Away(error) | Failure::Failed(error)) => {
                 Some(next(delivery.pause.as_ref(), error))
             }
-            Ok(()) | Err(Failure::Refused(_)) => None,
+            Ok(()) | Err(Failure::Limited(..) | Failure::Refused(_)) => None,
         };
         match outcome {
+            Ok(()) => {
+                delivery.kinds.remove(&item.kind());
+                delivery.messages.remove(item);
+            }
+            Err(Failure::Limited(error, seconds)) => {
+                let pause = next(delivery.kinds.get(&item.kind()), error);
+                let pause = pause.at_least(seconds.unwrap_or(0));
+                delivery.kinds.insert(item.kind(), pause);
+            }
             Err(Failure::Refused(error) | Failure::Failed(error)) => {
                 let pause = next(delivery.messages.get(item), error);
                 delivery.messages.insert(item.clone(), pause);
             }
-            Ok(()) => drop(delivery.messages.remove(item)),
             Err(Failure::Away(_)) => {}
         }
         delivery.pause = of_authority;
@@ -287,6 +316,32 @@ mod tests {
         let next = begin_first(now);
         assert_eq!(test.begin(&items, next).as_ref(), Some(&items[1]));
         assert_eq!(test.0.of("A", &at("a")).messages[&items[0]].failures, 3);
+    }
+
+    /// Withdrawals go first, and there may be more of them than the authority takes in a day.
+    #[test]
+    fn a_limit_of_one_kind_keeps_no_other_kind_back_and_lasts_as_long_as_the_authority_says() {
+        let test = Test::default();
+        let [first, second, follow_up] =
+            [Item::Withdrawal([1; 16]), Item::Withdrawal([2; 16]), Item::FollowUp(3, 8)];
+        let all = [first.clone(), second, follow_up.clone()];
+        let limited = |seconds| Err(Failure::Limited("it answered 429".to_owned(), seconds));
+        assert_eq!(test.begin(&all, 100).as_ref(), Some(&first));
+        test.end(&first, &limited(Some(40_000)), 100, 0);
+        assert_eq!(test.begin(&all, 100).as_ref(), Some(&follow_up));
+        test.end(&follow_up, &Ok(()), 100, 0);
+        assert_eq!((test.pause().unwrap().next, test.begin(&all[..2], 40_099)), (40_100, None));
+        assert_eq!(test.begin(&all, 40_100).as_ref(), Some(&first));
+        // Once more, without a word of how long; and for longer than anybody may say.
+        test.end(&first, &limited(None), 40_100, 0);
+        assert_eq!(test.pause().unwrap().next, 40_105);
+        assert_eq!(test.begin(&all, 40_105).as_ref(), Some(&first));
+        test.end(&first, &limited(Some(u64::MAX)), 40_105, 0);
+        assert_eq!(test.pause().unwrap().next, 40_105 + DAY_SECONDS);
+        // A clock that went back makes nobody wait.
+        assert_eq!(test.begin(&all, 40_104).as_ref(), Some(&first));
+        test.end(&first, &Ok(()), 40_104, 0);
+        assert_eq!(test.pause(), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub use self::bluetrace::{
     FollowUpSeen, ForeignContact, ForeignSighting, ForeignVerdict, MessageNumber, MessageWithdrawn,
     MessagesWithdrawn, ShortCodeMade, Sighting, TracerTokenSet, UploadAccepted, UploadUndone,
     UserRegistered, UserTokenSet, UserWithdrawn, VerdictCounts, WithdrawalDelivered,
+    WithdrawnContent,
 };
 pub use self::deployment::{
     BackendTokenSet, BodiesLost, ClockResumed, Deployment, FirstPolicySet, KeyListSet, LogMoved,

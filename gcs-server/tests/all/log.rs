@@ -430,7 +430,18 @@ fn every_kind() -> Vec<Event> {
         }
         .into(),
         events::FollowUpSeen { follow_up: 54 }.into(),
-        events::MessageWithdrawn { hai: "AU_DTA".into(), id: [26; 16], expires }.into(),
+        events::MessageWithdrawn {
+            hai: "AU_DTA".into(),
+            id: [26; 16],
+            expires,
+            content: events::WithdrawnContent {
+                received: 57,
+                records: 58,
+                valid: 59,
+                contacts: 60,
+            },
+        }
+        .into(),
         events::MessagesWithdrawn {
             messages: vec![("NZ_MOH".into(), [27; 16]), ("NZ_MOH".into(), [28; 16])],
         }
@@ -506,11 +517,11 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     assert_eq!(
         (LAYOUT, [31, 44, 59].map(|event: usize| digests[event].as_str())),
         (
-            3,
+            4,
             [
                 "dd167ced34b1a2a043740114858d1bfa0f679990ef58f027cfbc6bb3b3ef14d5",
-                "32455ac3713a6cfbe787b3b9704438464ce4ecbf12cd6dde5802bde9f9618107",
-                "e741c44a6c993a6062485a3a93f1e447bce743a2cc8fb2536cb36eb7fd95bd44",
+                "6582bb663c3f93077506ef401a2cb891e516fc85b87b45765095afa37fd52471",
+                "ba0cf53db6cad60f236315d06aaa68b71b423fe8e8398a067a69ed3caecc269f",
             ]
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \

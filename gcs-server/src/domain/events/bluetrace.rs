@@ -259,6 +259,22 @@ pub struct MessageWithdrawn {
     pub id: MessageNumber,
     /// Unix time until which no copy of it is accepted.
     pub expires: u64,
+    /// What was in it.
+    pub content: WithdrawnContent,
+}
+
+/// What was in a message that its sender has withdrawn; nothing if it has not come. It is in the event, since the
+/// message itself is erased, and counts among what its sender has sent all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawnContent {
+    /// Unix time at which it came, in seconds.
+    pub received: u64,
+    /// Number of records.
+    pub records: u32,
+    /// Number of records for which the sender was told a PseudoID.
+    pub valid: u32,
+    /// Number of contacts.
+    pub contacts: u32,
 }
 
 /// A user of another authority whom a tracer judged to be a contact.

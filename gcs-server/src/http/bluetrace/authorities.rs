@@ -62,11 +62,11 @@ struct AuthorityEntry {
     refused: u64,
     /// Its batches and follow-ups here that have not expired.
     received: u64,
-    /// Records of these batches.
+    /// Records of its batches that have not expired, of those too that it has withdrawn.
     records: u64,
-    /// Records of these batches for which it was told whom they are of, by a PseudoID.
+    /// Records among these for which it was told whom they are of, by a PseudoID.
     valid: u64,
-    /// Contacts of these follow-ups.
+    /// Contacts of its follow-ups that have not expired, of those too that it has withdrawn.
     contacts: u64,
     /// Messages that it has withdrawn, and that have not expired.
     withdrawn: u64,

@@ -279,16 +279,28 @@ fn a_message_that_is_refused_keeps_no_other_from_the_authority() {
     let entry = list(&sg)["authorities"][0].clone();
     assert_eq!((&entry["waiting"], &entry["failures"]), (&json!(2), &json!(1)), "{entry}");
     assert_eq!(entry["error"], json!("it answered 422 message_invalid"));
-    // One that takes nothing now gets nothing more; at another URL nothing has failed yet.
-    let (busy, others) = foreign::server_of(foreign::json(429, r#"{"code":"limit_reached"}"#));
-    assert_eq!(set(busy).status, 204);
-    let first = others.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
-    assert!(first.starts_with(&format!("POST {WITHDRAWALS} ")));
-    until(|| list(&sg)["authorities"][0]["failures"] == 1);
-    send(&codes[2]);
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    assert!(others.try_recv().is_err());
-    assert_eq!(list(&sg)["authorities"][0]["refused"], 0);
+    // One that takes nothing now gets nothing more; at another URL nothing has failed yet. One that takes no more of
+    // a kind gets what is of other kinds.
+    let pause = std::time::Duration::from_secs(60);
+    for (status, code, kinds) in [
+        (403, "sender_unknown", &[WITHDRAWALS][..]),
+        (429, "limit_reached", &[WITHDRAWALS, BATCHES]),
+    ] {
+        let refusal = foreign::json(status, &format!(r#"{{"code":"{code}"}}"#));
+        let (port, requests) = foreign::server_of(refusal);
+        assert_eq!(set(port).status, 204);
+        for kind in kinds {
+            let request = requests.recv_timeout(pause).unwrap();
+            assert!(request.starts_with(&format!("POST {kind} ")), "{status}: {request}");
+        }
+        until(|| list(&sg)["authorities"][0]["failures"] == 1);
+        if status == 403 {
+            send(&codes[2]);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        assert!(requests.try_recv().is_err(), "{status}");
+        assert_eq!(list(&sg)["authorities"][0]["refused"], 0);
+    }
 }
 
 /// An authority that is put right needs not wait until a pause is over.

@@ -7,13 +7,14 @@ use super::{AuthorityIdentity, begin, expect_trusted_clock};
 use crate::domain::events::{
     AuthorityRemoved, AuthoritySet, BatchAnswered, BatchJudged, Event, FollowUpDelivered,
     FollowUpMade, FollowUpReceived, FollowUpSeen, ForeignContact, ForeignVerdict, MessageNumber,
-    MessageWithdrawn, MessagesWithdrawn, WithdrawalDelivered,
+    MessageWithdrawn, MessagesWithdrawn, WithdrawalDelivered, WithdrawnContent,
 };
 use crate::domain::judge::{Decision, Judgement, RequestContext};
 use crate::domain::problem::Problem;
 use crate::domain::state::State;
 use crate::domain::state::bluetrace::{
-    BlueTrace, Case, Federation, MESSAGE_DAYS, MessageKey, Upload, expiry,
+    BlueTrace, Case, Federation, IncomingBatch, IncomingFollowUp, MessageKey, Upload, expiry,
+    last_expiry,
 };
 
 /// Most other authorities.
@@ -254,7 +255,7 @@ fn expect_message<'s>(
     if message.expires <= context.now {
         return Err(Problem::MessageExpired);
     }
-    if message.expires > context.now.saturating_add((MESSAGE_DAYS + 1) * DAY_SECONDS) {
+    if message.expires > last_expiry(context.now) {
         let message = "a message expires 22 days from now at the latest".to_owned();
         return Err(Problem::MessageInvalid { message });
     }
@@ -322,17 +323,22 @@ pub fn withdraw_message(
     if known.withdrawn.contains_key(&key) {
         return Ok(Decision::nothing(()));
     }
-    let batch = known.received.get(&key).map(|batch| batch.expires);
-    let to_call = || known.to_call.get(&key).map(|to_call| to_call.expires);
-    let is_here = batch.or_else(to_call);
     expect_withdrawable(known, &key.0, context.now)?;
-    if is_here.is_none() {
+    let (mut expires, mut content) = (message.expires, WithdrawnContent::default());
+    // A copy must be refused for as long as it could be accepted.
+    if let Some(batch) = known.received.get(&key) {
+        let IncomingBatch { time: received, records, valid, .. } = *batch;
+        expires = expires.max(batch.expires);
+        content = WithdrawnContent { received, records, valid, contacts: 0 };
+    } else if let Some(to_call) = known.to_call.get(&key) {
+        let IncomingFollowUp { time: received, contacts, .. } = *to_call;
+        expires = expires.max(to_call.expires);
+        content = WithdrawnContent { received, contacts, ..content };
+    } else {
         expect_room(known, &key.0, 0, context.now)?;
     }
-    // A copy must be refused for as long as it could be accepted.
-    let expires = message.expires.max(is_here.unwrap_or(0));
     let (hai, id) = key;
-    Ok(Decision::one(MessageWithdrawn { hai, id, expires }, ()))
+    Ok(Decision::one(MessageWithdrawn { hai, id, expires, content }, ()))
 }
 
 /// Records whom another authority has us call, unless it has come before.
@@ -507,7 +513,14 @@ mod tests {
         assert_eq!(said(look_at_batch(&state, tomorrow, &one_more)), "ok");
         let sums = state.bluetrace.as_ref().unwrap().federation.received_of("NZ_MOH", 0);
         assert_eq!((sums.messages, sums.records, sums.valid), (100, 2_000_000, 0));
-        for number in 1000..3000 {
+        // What is withdrawn was judged all the same, and the operator sees it.
+        let withdrawn = withdraw_message(&state, context(), &numbered(7, 0)).unwrap();
+        take(&mut state, withdrawn.events);
+        assert_eq!(look(&state), "limit_reached");
+        assert_eq!(said(look_at_batch(&state, tomorrow, &one_more)), "ok");
+        let sums = state.bluetrace.as_ref().unwrap().federation.received_of("NZ_MOH", 0);
+        assert_eq!((sums.messages, sums.records, sums.withdrawn), (99, 2_000_000, 1));
+        for number in 1001..3000 {
             let withdrawn = withdraw_message(&state, context(), &numbered(number, 0)).unwrap();
             take(&mut state, withdrawn.events);
         }

@@ -21,7 +21,7 @@ pub fn purge_bluetrace(state: &State) -> Judgement<usize> {
     let nothing = Ok(Decision::nothing(0));
     let Some(bluetrace) = &state.bluetrace else { return nothing };
     let mut events: Vec<Event> = Vec::new();
-    let steady = steady_time(state, bluetrace);
+    let steady = state.last_tick.and_then(|last| bluetrace.steady_time(last.time));
     let over = erasable(bluetrace, steady);
     if !over.is_empty() {
         let stays_used = |code: &CodeId| {
@@ -45,12 +45,6 @@ pub fn purge_bluetrace(state: &State) -> Judgement<usize> {
         events.push(DayKeysAdvanced { date }.into());
     }
     Ok(Decision { events, answer: over.len() })
-}
-
-/// The time of the last tick, if there have been ticks for a day without a leap of the clock.
-fn steady_time(state: &State, bluetrace: &BlueTrace) -> Option<u64> {
-    let (last, since) = (state.last_tick?.time, bluetrace.steady_since?);
-    (last.saturating_sub(since) >= DAY_SECONDS).then_some(last)
 }
 
 /// Positions of bodies to erase, with the codes in them.

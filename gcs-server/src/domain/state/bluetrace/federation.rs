@@ -12,17 +12,22 @@ use serde::{Deserialize, Serialize};
 use super::waiting::{OutgoingBatch, WaitingBatches, of_piece};
 use crate::domain::events::{
     AuthoritySet, BatchAnswered, BatchJudged, Event, FollowUpMade, FollowUpReceived,
-    ForeignVerdict, MessageNumber, UploadAccepted,
+    ForeignVerdict, MessageNumber, MessageWithdrawn, UploadAccepted, WithdrawnContent,
 };
 
 /// Days after which a message expires.
-pub const MESSAGE_DAYS: u64 = 21;
+const MESSAGE_DAYS: u64 = 21;
 
 /// When a message about something of this Unix time expires: the beginning of the UTC date 21 days later. It is never
 /// after what it is about has been erased here, and does not tell the second of it.
 pub fn expiry(time: u64) -> u64 {
     let date = time.saturating_add(MESSAGE_DAYS * DAY_SECONDS) / DAY_SECONDS;
     date.saturating_mul(DAY_SECONDS)
+}
+
+/// The latest Unix time at which a message may expire that comes at a Unix time.
+pub fn last_expiry(time: u64) -> u64 {
+    time.saturating_add((MESSAGE_DAYS + 1) * DAY_SECONDS)
 }
 
 /// Whom a message is for or from, and its number.
@@ -87,12 +92,14 @@ pub struct WithdrawnMessage {
     pub expires: u64,
     /// Unix time at which it was withdrawn, in seconds.
     pub time: u64,
+    /// What was in it.
+    pub content: WithdrawnContent,
 }
 
-/// What is kept of another authority's messages.
+/// What another authority has sent, whether it has withdrawn it or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceivedSums {
-    /// Batches and follow-ups.
+    /// Batches and follow-ups that are kept.
     pub messages: u64,
     /// Records of batches.
     pub records: u64,
@@ -161,6 +168,7 @@ impl Federation {
             Event::AuthoritySet(AuthoritySet { hai, url, key }) => {
                 let set = Authority { url: url.clone(), key: *key };
                 self.authorities.insert(hai.clone(), set);
+                self.waiting.for_each(|of, batch| batch.may_be_sent |= of == hai);
             }
             Event::AuthorityRemoved(removed) => {
                 self.authorities.remove(&removed.hai);
@@ -186,7 +194,8 @@ impl Federation {
                 let message = (withdrawn.hai.clone(), withdrawn.id);
                 let batch = self.received.remove(&message).map(|batch| batch.position);
                 let to_call = self.to_call.remove(&message).map(|to_call| to_call.position);
-                let withdrawn = WithdrawnMessage { expires: withdrawn.expires, time };
+                let MessageWithdrawn { expires, content, .. } = *withdrawn;
+                let withdrawn = WithdrawnMessage { expires, time, content };
                 self.withdrawn.insert(message, withdrawn);
                 return batch.into_iter().chain(to_call).collect();
             }
@@ -213,7 +222,9 @@ impl Federation {
         let expires = expiry(since);
         for sighting in &piece.foreign {
             let id = batch_number(piece, &sighting.hai);
-            self.waiting.add(position, &sighting.hai, OutgoingBatch { id, time, expires });
+            let may_be_sent = self.authorities.contains_key(&sighting.hai);
+            let batch = OutgoingBatch { id, time, expires, may_be_sent };
+            self.waiting.add(position, &sighting.hai, batch);
         }
     }
 
@@ -235,11 +246,11 @@ impl Federation {
         Vec::new()
     }
 
-    /// The batches of a piece that an authority may have: those that are answered, and those that have been sent if
-    /// it is known.
+    /// The batches of a piece that an authority may have: those that are answered, and those that it may have been
+    /// sent.
     pub fn sent_of(&self, piece: u64) -> impl Iterator<Item = (&str, MessageNumber)> {
-        let waiting = self.waiting.of_piece(piece).map(|(hai, batch)| (hai, batch.id));
-        let may_be_sent = waiting.filter(|(hai, _)| self.authorities.contains_key(*hai));
+        let waiting = self.waiting.of_piece(piece).filter(|(_, batch)| batch.may_be_sent);
+        let may_be_sent = waiting.map(|(hai, batch)| (hai, batch.id));
         may_be_sent.chain(self.answered_of(piece).map(|(hai, batch)| (hai, batch.id)))
     }
 
@@ -282,7 +293,8 @@ impl Federation {
         self.to_call.retain(|_, to_call| stays(&to_call.position));
     }
 
-    /// What is kept of another authority's messages that came at this Unix time or later.
+    /// What is known of another authority's messages that came at this Unix time or later: what it withdraws was
+    /// judged all the same.
     pub fn received_of(&self, hai: &str, since: u64) -> ReceivedSums {
         let mut sums = ReceivedSums::default();
         let received = self.received.range(of_authority(hai)).map(|(_, batch)| batch);
@@ -296,8 +308,14 @@ impl Federation {
             sums.messages += 1;
             sums.contacts += u64::from(to_call.contacts);
         }
-        let withdrawn = self.withdrawn.range(of_authority(hai));
-        sums.withdrawn = withdrawn.filter(|(_, gone)| gone.time >= since).count() as u64;
+        for gone in self.withdrawn.range(of_authority(hai)).map(|(_, gone)| gone) {
+            sums.withdrawn += u64::from(gone.time >= since);
+            if gone.content.received >= since {
+                sums.records += u64::from(gone.content.records);
+                sums.valid += u64::from(gone.content.valid);
+                sums.contacts += u64::from(gone.content.contacts);
+            }
+        }
         sums
     }
 
@@ -308,9 +326,43 @@ impl Federation {
         received.map(|batch| batch.position).chain(to_call.map(|to_call| to_call.position))
     }
 
-    /// Forgets, at the time of a tick, withdrawals of what has expired.
-    pub(super) fn tick(&mut self, now: u64) {
-        let is_new = |time: u64| now < time.saturating_add((MESSAGE_DAYS + 1) * DAY_SECONDS);
+    /// Whatever has a later time is as old as if it came now, so that it is not kept for longer.
+    pub(super) fn put_clock_right(&mut self, now: u64) {
+        let earlier = |time: &mut u64| *time = now.min(*time);
+        let theirs = |expires: &mut u64| *expires = last_expiry(now).min(*expires);
+        // Nobody has accepted it. Another authority may have what it could accept, and must get the same bytes again.
+        let ours = |expires: &mut u64| {
+            if *expires > last_expiry(now) {
+                *expires = expiry(now);
+            }
+        };
+        self.waiting.for_each(|_, batch| {
+            earlier(&mut batch.time);
+            ours(&mut batch.expires);
+        });
+        for made in self.follow_ups.values_mut() {
+            earlier(&mut made.time);
+            ours(&mut made.expires);
+        }
+        self.withdrawals.values_mut().for_each(earlier);
+        for batch in self.received.values_mut() {
+            earlier(&mut batch.time);
+            theirs(&mut batch.expires);
+        }
+        for to_call in self.to_call.values_mut() {
+            earlier(&mut to_call.time);
+            theirs(&mut to_call.expires);
+        }
+        for gone in self.withdrawn.values_mut() {
+            earlier(&mut gone.time);
+            earlier(&mut gone.content.received);
+            theirs(&mut gone.expires);
+        }
+    }
+
+    /// Forgets withdrawals of what has expired, at the time of a tick of a steady clock.
+    pub(super) fn forget_withdrawals(&mut self, now: u64) {
+        let is_new = |time: u64| now < last_expiry(time);
         self.withdrawals.retain(|_, time| is_new(*time));
         // A clock that was a day ahead may accept what another one refuses.
         self.withdrawn.retain(|_, gone| now < gone.expires.saturating_add(DAY_SECONDS));
@@ -320,6 +372,92 @@ impl Federation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::events::{
+        AuthorityRemoved, ForeignContact, ForeignSighting, MessagesWithdrawn, VerdictCounts,
+    };
+
+    const NOW: u64 = 1_770_000_000;
+    const NZ: &str = "NZ_MOH";
+
+    fn known() -> Event {
+        AuthoritySet { hai: NZ.into(), url: "https://x.example".into(), key: [7; 32] }.into()
+    }
+
+    fn removed() -> Event {
+        AuthorityRemoved { hai: NZ.into() }.into()
+    }
+
+    fn piece() -> UploadAccepted {
+        let (hai, msg) = (NZ.into(), String::new());
+        let sighting = ForeignSighting { hai, msg, time: NOW as u32, rssi: None };
+        let (digest, counts) = ([1; 32], VerdictCounts::default());
+        let (own, foreign) = (Vec::new(), vec![sighting]);
+        UploadAccepted { case: 1, piece: 0, pieces: 1, digest, counts, sightings: own, foreign }
+    }
+
+    /// An authority that was removed may have what it was sent before.
+    #[test]
+    fn whoever_was_known_while_a_batch_waits_may_have_it() {
+        let known_then = |events: &[Event]| {
+            let mut federation = Federation::default();
+            federation.upload(&piece(), 3, NOW, NOW);
+            for (event, position) in events.iter().zip(4..) {
+                federation.apply(event, position, NOW);
+            }
+            federation.sent_of(3).count()
+        };
+        assert_eq!(known_then(&[]), 0);
+        assert_eq!(known_then(&[known()]), 1);
+        assert_eq!(known_then(&[known(), removed()]), 1);
+        let mut federation = Federation::default();
+        federation.apply(&known(), 1, NOW);
+        federation.upload(&piece(), 3, NOW, NOW);
+        federation.apply(&removed(), 4, NOW);
+        assert_eq!(federation.sent_of(3).count(), 1);
+    }
+
+    /// A federation with one of everything, made at a Unix time.
+    fn everything(time: u64) -> Federation {
+        let mut federation = Federation::default();
+        federation.upload(&piece(), 3, time, time);
+        let contacts = vec![ForeignContact { pseudo_id: [9; 16], day: 20_000 }];
+        let made =
+            FollowUpMade { case: 1, hai: NZ.into(), id: [2; 16], contacts: contacts.clone() };
+        federation.follow_up(&made, 4, time, time);
+        let (digest, expires) = ([5; 32], last_expiry(time));
+        let hai = || NZ.to_owned();
+        let events = [
+            MessagesWithdrawn { messages: vec![(NZ.into(), [3; 16])] }.into(),
+            BatchJudged { hai: hai(), id: [4; 16], digest, expires, verdicts: vec![] }.into(),
+            FollowUpReceived { hai: hai(), id: [5; 16], digest, expires, contacts }.into(),
+            MessageWithdrawn { hai: hai(), id: [6; 16], expires, content: Default::default() }
+                .into(),
+        ];
+        for (event, position) in events.iter().zip(5..) {
+            federation.apply(event, position, time);
+        }
+        federation
+    }
+
+    #[test]
+    fn what_a_wrong_clock_dated_is_not_kept_for_longer() {
+        for ahead in [40 * DAY_SECONDS, 4000 * DAY_SECONDS] {
+            let (mut right, mut wrong) = (everything(NOW), everything(NOW + ahead));
+            wrong.put_clock_right(NOW);
+            assert_eq!(wrong, right);
+            assert_eq!(wrong.expired(last_expiry(NOW)).count(), 2);
+            right.put_clock_right(NOW);
+            assert_eq!(wrong, right);
+        }
+        // Another authority may have it with these very bytes.
+        let before = everything(NOW + DAY_SECONDS);
+        let mut after = before.clone();
+        after.put_clock_right(NOW);
+        assert_eq!(
+            after.waiting.get(3, NZ).unwrap().expires,
+            before.waiting.get(3, NZ).unwrap().expires
+        );
+    }
 
     /// Otherwise the time would join the batches of one upload across the authorities that get them.
     #[test]

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cases::{Case, Cases, Upload};
 pub use self::federation::{
-    AnsweredBatch, Authority, Federation, IncomingBatch, IncomingFollowUp, MESSAGE_DAYS,
-    MessageKey, OutgoingFollowUp, ReceivedSums, WithdrawnMessage, batch_number, expiry,
+    AnsweredBatch, Authority, Federation, IncomingBatch, IncomingFollowUp, MessageKey,
+    OutgoingFollowUp, ReceivedSums, WithdrawnMessage, batch_number, expiry, last_expiry,
     of_authority,
 };
 pub use self::users::{User, Users};
@@ -134,6 +134,7 @@ impl BlueTrace {
     /// Whatever has a later time is as old as if it came now, so that it is not kept for longer.
     pub(super) fn put_clock_right(&mut self, time: u64) {
         self.cases.put_clock_right(time);
+        self.federation.put_clock_right(time);
         for made in self.short_codes.values_mut() {
             made.expires = made.expires.min(time.saturating_add(SHORT_CODE_SECONDS));
         }
@@ -145,7 +146,15 @@ impl BlueTrace {
         if !is_steady || self.steady_since.is_none() {
             self.steady_since = Some(time);
         }
-        self.federation.tick(time);
+        if let Some(time) = self.steady_time(time) {
+            self.federation.forget_withdrawals(time);
+        }
+    }
+
+    /// The time of the last tick, if there have been ticks for a day without a leap of the clock.
+    pub fn steady_time(&self, last: u64) -> Option<u64> {
+        let since = self.steady_since?;
+        (last.saturating_sub(since) >= DAY_SECONDS).then_some(last)
     }
 }
 
@@ -237,10 +246,37 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::events::{UploadAccepted, UserTokenSet, UserWithdrawn, VerdictCounts};
+    use crate::domain::events::{
+        MessageWithdrawn, MessagesWithdrawn, UploadAccepted, UserTokenSet, UserWithdrawn,
+        VerdictCounts,
+    };
     use gcs_core::live::FillerKey;
 
     const CODE: CodeId = CodeId { provider: 1, generation: 1, serial: 5 };
+
+    /// What an operator says of a clock may be wrong, and a withdrawal that is forgotten cannot be made again.
+    #[test]
+    fn withdrawals_are_forgotten_by_a_steady_clock_alone() {
+        const NOW: u64 = 1_770_000_000;
+        let begun = BlueTraceBegun { hai: "SG_OTC".into(), keys: [0; 32] };
+        let mut bluetrace = BlueTrace::new(&begun);
+        let (hai, id, expires) = ("NZ_MOH".to_owned(), [1; 16], last_expiry(NOW));
+        let ours = MessagesWithdrawn { messages: vec![(hai.clone(), id)] };
+        let theirs = MessageWithdrawn { hai, id, expires, content: Default::default() };
+        for event in [ours.into(), theirs.into()] {
+            bluetrace.federation.apply(&event, 3, NOW);
+        }
+        let mut tick = |before: u64, time: u64| {
+            bluetrace.tick(Some(before), time);
+            let Federation { withdrawals, withdrawn, .. } = &bluetrace.federation;
+            (withdrawals.len(), withdrawn.len())
+        };
+        let later = NOW + 40 * DAY_SECONDS;
+        assert_eq!(tick(NOW, NOW + 900), (1, 1));
+        assert_eq!(tick(NOW + 900, later), (1, 1), "the clock has leapt");
+        assert_eq!(tick(later, later + DAY_SECONDS - 1), (1, 1));
+        assert_eq!(tick(later + DAY_SECONDS - 1, later + DAY_SECONDS), (0, 0));
+    }
 
     /// A replay between two purges of one user: the registration is erased already, and the rest is not.
     #[test]

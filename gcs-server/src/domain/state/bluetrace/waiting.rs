@@ -16,6 +16,8 @@ pub struct OutgoingBatch {
     pub time: u64,
     /// Unix time at which it expires, as that of all batches and follow-ups of the case.
     pub expires: u64,
+    /// Whether the authority has been known since the upload, so that it may have the batch.
+    pub may_be_sent: bool,
 }
 
 /// Batches by the position of the piece and the HAI, and by the HAI and the position: what is next for an authority,
@@ -81,6 +83,11 @@ impl WaitingBatches {
         self.by_authority.insert((hai.to_owned(), piece));
     }
 
+    /// Changes every batch, as `change` says by the HAI.
+    pub(super) fn for_each(&mut self, mut change: impl FnMut(&str, &mut OutgoingBatch)) {
+        self.by_piece.iter_mut().for_each(|((_, hai), batch)| change(hai, batch));
+    }
+
     pub(super) fn remove(&mut self, piece: u64, hai: &str) -> Option<OutgoingBatch> {
         self.by_authority.remove(&(hai.to_owned(), piece));
         self.by_piece.remove(&(piece, hai.to_owned()))
@@ -105,7 +112,7 @@ mod tests {
     use super::*;
 
     fn batch(time: u64) -> OutgoingBatch {
-        OutgoingBatch { id: [1; 16], time, expires: 9 }
+        OutgoingBatch { id: [1; 16], time, expires: 9, may_be_sent: false }
     }
 
     #[test]
