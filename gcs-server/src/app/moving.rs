@@ -146,8 +146,7 @@ pub fn move_log(
 fn copy_rest(store: &mut dyn Store, place: &LogPlace, copy: &mut LogCopy) -> Result<(), MoveError> {
     copy.follow(|from| {
         let failed = |error| MoveError::Store { place: place.clone(), error };
-        let batches = store.read(from, PAGE_BYTES).map_err(failed)?;
-        Ok(Page { last: store.last().map_err(failed)?, batches })
+        Page::read(store, from, PAGE_BYTES).map_err(failed)
     })
 }
 
