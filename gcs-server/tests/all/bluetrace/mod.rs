@@ -4,6 +4,7 @@ mod commands;
 mod federation;
 mod nodes;
 mod off;
+mod processes;
 mod publishing;
 mod purging;
 mod retention;
