@@ -8,10 +8,12 @@ use std::time::Duration;
 use crate::common::s3::{TestBucket, variables};
 use crate::common::s3_proxy::{Fate, Proxy};
 use crate::common::{HOUR, Ledger, policy, raw};
+use crate::kinds::seeds::{items as seed_items, seeds_policy};
 use gcs_core::Version;
 use gcs_core::files::{Cache, Manifest, Path};
 use gcs_server::domain::events::Act;
 use gcs_server::domain::judge::{self, Selection};
+use gcs_server::domain::policy::Policy;
 use gcs_server::node::PublicationInput;
 use gcs_server::publishing::{
     Files, LocalFolder, Outbox, PublicationBuilder, Published, Publishing, PublishingError, Worker,
@@ -34,7 +36,16 @@ impl History {
     }
 
     fn seeded(seed: u64) -> History {
-        let mut ledger = Ledger::seeded(seed, &policy());
+        History::under(&policy(), seed)
+    }
+
+    /// With lists of seeds too.
+    fn with_seeds() -> History {
+        History::under(&seeds_policy(), 1)
+    }
+
+    fn under(policy: &Policy, seed: u64) -> History {
+        let mut ledger = Ledger::seeded(seed, policy);
         ledger.open(100, 365);
         let builder = PublicationBuilder::new(&ledger.keys, None);
         History { ledger, builder, serial: 0 }
@@ -55,7 +66,11 @@ impl History {
 
     /// The same, after a report of some elements.
     fn live(&mut self, elements: &[u64]) -> Outbox {
-        let items: Vec<_> = elements.iter().map(|element| raw(2, *element)).collect();
+        let items = elements.iter().map(|element| raw(2, *element));
+        let mut items: Vec<_> = items.collect();
+        if !self.ledger.state.policy.seeds.is_empty() {
+            items.extend(seed_items(2, self.serial as u8));
+        }
         self.ledger.report(self.serial, &items);
         self.serial += 1;
         self.tick()
@@ -146,13 +161,14 @@ fn tick_in(bucket: &TestBucket) -> u32 {
 async fn a_bucket_has_the_same_files_as_a_folder_under_the_same_paths() {
     for prefix in ["", "health/files"] {
         let Some(bucket) = TestBucket::new(prefix) else { return };
-        let mut history = History::new();
+        let mut history = History::with_seeds();
         let outboxes = history.days(5);
         let server = history.server(bucket.files(bucket.server));
         for outbox in &outboxes {
             server.write(outbox).await;
         }
         let contents = bucket.contents();
+        assert!(contents.keys().filter(|name| name.starts_with("v1/seeds/")).count() > 10);
         assert_eq!(contents, expected(&history, &outboxes).await);
         // What the server itself answers with.
         for name in contents.keys() {

@@ -11,14 +11,14 @@ use crate::common::authority::{Authority, day, now, position, tick, until_level,
 use crate::common::postgres::{Postgres, execute, postgres, url};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
 use crate::common::{begin, fold, keys, policy, seal};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use gcs_server::clock::{Clock, Machine};
 use gcs_server::domain::judge::{self, Decision};
 use gcs_server::domain::problem::Problem;
 use gcs_server::node::Node;
 use gcs_server::random::Random;
 use gcs_server::store::{PostgresStore, Store as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 #[test]
@@ -28,7 +28,9 @@ fn what_one_node_accepts_every_node_knows_and_publishes() {
     let a = authority.start("a");
     until_ticked(&a);
     let (_, provider) = a.provider("City hospital");
-    let codes = a.codes(&provider, 3);
+    let codes = a.codes(&provider, 4);
+    a.set("kinds", json!(["dp3t-low-cost", "dp3t-unlinkable"]));
+    a.set("seeds", json!(["dp3t-low-cost"]));
     let b = authority.join("b", &a);
 
     let first = a.report(&codes[0], vec![seed(day(), 1)]).ok();
@@ -50,6 +52,11 @@ fn what_one_node_accepts_every_node_knows_and_publishes() {
         assert_eq!(status["status"], "published");
         assert_eq!(node.elements(day()), 3);
     }
+    let key = BASE64.encode(&[7; 32]);
+    b.report(&codes[3], vec![json!({ "kind": "dp3t-low-cost", "date": day(), "key": key })]).ok();
+    tick(&a);
+    until_level(&b, &a);
+    until_published(&b, &a);
     // A node that joins later has nothing but the key file.
     let c = authority.join("c", &a);
     c.until_ready();
@@ -57,7 +64,7 @@ fn what_one_node_accepts_every_node_knows_and_publishes() {
     for node in [a, b, c] {
         node.stop();
     }
-    assert!(authority.public("a").len() > 5);
+    assert!(authority.public("a").keys().any(|name| name.starts_with("v1/seeds/")));
     assert_eq!(authority.public("a"), authority.public("b"));
     assert_eq!(authority.public("a"), authority.public("c"));
     // A node that was away catches up.
