@@ -7,6 +7,7 @@
 //! | [`memory`] | keep the files of a client, or of a server, in memory |
 //! | [`traffic`] | count what a client fetches |
 //! | [`people`] | make identifiers as DP-3T and Exposure Notification do |
+//! | [`seeds`] | find contacts in published lists of seeds |
 //! | [`phone`] | wake a client, and tell whether it found the right contacts |
 //!
 //! The programs are in `src/bin`: the demo, protocols beside each other, an app client, an
@@ -16,6 +17,7 @@ pub mod http;
 pub mod memory;
 pub mod people;
 pub mod phone;
+pub mod seeds;
 pub mod traffic;
 
 use std::error::Error;

@@ -1,12 +1,13 @@
 //! An app without a screen: wakes once, syncs over HTTP, matches, confirms, and prints the result.
 //!
 //! ```text
-//! app_client --server URL --root HEX --state FOLDER [--heard FILE] [--now SECONDS]
+//! app_client --server URL --root HEX --state FOLDER [--heard FILE] [--seeds KIND] [--now SECONDS]
 //! ```
 //!
 //! Run it as often as the system lets an app run in the background; each run prints when the
 //! next is due. Everything that it keeps between two runs is in the folder.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,9 +15,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use gcs_core::sync::{ClientSettings, Fetch as _, FolderDriver, Heard, Outcome, Session, Wake};
-use gcs_core::{Folder, PublicKey};
+use gcs_core::{Date, Element, Folder, PublicKey};
 use gcs_examples::Checked;
 use gcs_examples::http::HttpFetch;
+use gcs_examples::seeds::Seeds;
 use gcs_examples::traffic::{Counted, Traffic};
 use ureq::Proxy;
 
@@ -39,6 +41,9 @@ struct Options {
     /// File of heard identifiers, a line each: Unix time, a space, the element in hexadecimal or base64
     #[arg(long, value_name = "FILE")]
     heard: Option<PathBuf>,
+    /// Keep the published lists of this kind of seeds too, and look in what follows from them for what was heard
+    #[arg(long, value_name = "KIND")]
+    seeds: Option<Seeds>,
     /// Unix time instead of this machine's, for servers that run on a simulated clock
     #[arg(long, value_name = "SECONDS")]
     now: Option<u64>,
@@ -79,11 +84,16 @@ fn run(options: Options) -> Checked<bool> {
     // One wake. It needs the time, randomness, and what the phone heard.
     let mut http = Counted::new(HttpFetch::through(options.proxy, &options.server));
     let fetch = |path: &str, byte_range: Option<_>, limit| http.fetch(path, byte_range, limit);
-    let mut driver = FolderDriver::new(Folder::open(options.state)?, fetch);
-    let settings = ClientSettings::new(options.root);
-    let outcome = Session::new(&settings, Wake { now, entropy, heard }).run(&mut driver);
-
+    let mut driver = FolderDriver::new(Folder::open(&options.state)?, fetch);
+    let seeds = options.seeds.map(Seeds::kind);
+    let settings = ClientSettings { seeds, ..ClientSettings::new(options.root) };
+    let wake = Wake { now, entropy, heard: heard.clone() };
+    let outcome = Session::new(&settings, wake).run(&mut driver);
     print(&outcome, http.traffic);
+    if let Some(seeds) = options.seeds {
+        let found = seeds.find(&outcome, &Folder::open(options.state)?, &heard)?;
+        print_found(&outcome, found);
+    }
     Ok(outcome.up_to_date)
 }
 
@@ -134,4 +144,16 @@ fn print(outcome: &Outcome, traffic: Traffic) {
         println!("asked: {asked:?}");
     }
     println!("next wake: {}", outcome.next_wake);
+}
+
+/// Prints the contacts that follow from seeds, which are no false alarms.
+fn print_found(outcome: &Outcome, found: Option<BTreeSet<(Date, Element)>>) {
+    let Some(found) = found else {
+        return println!("contacts by seeds: unknown, the folder could not be read");
+    };
+    let lists = outcome.seeds.as_ref().map_or(0, Vec::len);
+    println!("contacts by seeds, in {lists} lists: {}", found.len());
+    for (date, element) in found {
+        println!("  {date}: {}", HEXLOWER.encode(&element));
+    }
 }
