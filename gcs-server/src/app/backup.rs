@@ -170,17 +170,17 @@ impl LogCopy {
         self.store.get()
     }
 
-    /// Makes a log of the copy, which has all of the other log.
+    /// Makes a log of the copy, which has all of the other log: in a database one that may be used, and in a folder one
+    /// file that has everything.
     ///
     /// # Errors
-    /// When the database does not say that it has done so.
+    /// When that is not certain.
     pub fn finish(&mut self) -> Result<(), CopyError> {
+        let failed = |error| CopyError::Store { place: self.place.clone(), error };
         match &mut self.store {
-            // A copy in a folder becomes a log when it is restored.
-            CopyStore::File(_) => Ok(()),
+            CopyStore::File(store) => store.gather().map_err(failed),
             CopyStore::Database(store) => {
                 store.settle();
-                let failed = |error| CopyError::Store { place: self.place.clone(), error };
                 store.finish().map_err(failed)
             }
         }

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::backup::{CopyError, LogCopy};
 use super::folder::{DataFolder, FolderError};
 use super::repair::{LOG, LOG_WAL, OnLoss, OpenLog, WITNESS};
-use super::restore::move_aside;
+use super::restore::{expect_one_file, move_aside};
 use crate::app::config::Config;
 use crate::app::key_file::{self, KeyFileError};
 use crate::domain::events::{Event, LogMoved};
@@ -195,6 +195,9 @@ fn settle(
     to: &LogPlace,
     now: u64,
 ) -> io::Result<Option<PathBuf>> {
+    if matches!(to, LogPlace::File(_)) {
+        expect_one_file(stage)?;
+    }
     let aside = match from {
         LogPlace::File(_) => move_aside(folder, "moved", now, &[LOG, LOG_WAL, WITNESS])?,
         LogPlace::Postgres(_) => None,

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::folder::{DataFolder, FolderError};
 use super::kept::keep_owner;
-use super::repair::{LOG, LOG_WAL, WITNESS, expect_undamaged};
+use super::repair::{LOG, LOG_WAL, WITNESS, expect_undamaged, has_wal};
 use crate::app::config::Config;
 use crate::app::key_file;
 use crate::domain::keys::DeploymentKeys;
@@ -145,7 +145,7 @@ impl Restore {
         let failed = |error| RestoreError::Store { path: ready.clone(), error };
         let mut store = SqliteStore::open(&ready).map_err(failed)?;
         go_on(&mut store, &self.state)?;
-        // One file is left, which has everything.
+        store.gather().map_err(failed)?;
         drop(store);
         let installed = install(&self.folder, now, &[LOG, LOG_WAL, WITNESS]);
         Ok(installed.map_err(io(&self.folder))?)
@@ -244,6 +244,7 @@ impl Present {
 /// folder, whose path is returned; `None` if there was none of them.
 pub(super) fn install(folder: &Path, now: u64, old: &[&str]) -> io::Result<Option<PathBuf>> {
     let (log, stage) = (folder.join(LOG), folder.join(STAGE));
+    expect_one_file(&stage)?;
     if log.exists() {
         keep_owner(&log, &File::open(stage.join(LOG))?)?;
     }
@@ -252,6 +253,14 @@ pub(super) fn install(folder: &Path, now: u64, old: &[&str]) -> io::Result<Optio
     sync_folder(folder)?;
     fs::remove_dir_all(&stage)?;
     Ok(aside)
+}
+
+/// Makes sure that a log which is about to be moved has everything in its file: see [`SqliteStore::gather`].
+pub(super) fn expect_one_file(folder: &Path) -> io::Result<()> {
+    match has_wal(folder) {
+        true => Err(io::Error::other("the log that was made ready is not all in one file")),
+        false => Ok(()),
+    }
 }
 
 /// Moves files of a data folder to a new folder, whose name begins with `why`, the log first: what is

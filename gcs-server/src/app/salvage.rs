@@ -203,7 +203,7 @@ impl Salvage {
         go_on(&mut store, &self)?;
         let replayed = replay(&mut store, Some(&self.keys), |_, _| Ok(()));
         replayed.and_then(crate::node::Replayed::whole).map_err(SalvageError::from)?;
-        // One file is left, which has everything.
+        store.gather().map_err(SalvageError::from)?;
         drop(store);
         let old = [LOG, LOG_WAL, WITNESS, CHECKPOINT];
         let installed = install(&self.path, now, &old);

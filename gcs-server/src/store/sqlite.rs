@@ -173,6 +173,14 @@ impl SqliteStore {
         Ok(is_empty)
     }
 
+    /// Moves all of the write-ahead log into the database, so that its file alone has the log and can be moved.
+    ///
+    /// # Errors
+    /// When that cannot be done, as on a full disk. The file alone is not the whole log then.
+    pub fn gather(&mut self) -> Result<(), StoreError> {
+        if self.checkpoint()? { Ok(()) } else { Err(StoreError::Busy) }
+    }
+
     /// Tries again to empty a write-ahead log that could not be emptied before.
     fn make_up_for_checkpoint(&mut self) {
         if self.is_checkpoint_due {

@@ -496,6 +496,27 @@ async fn a_log_that_is_put_right_goes_on_in_its_series() {
     assert_eq!(difference(&public, &home.public()), Vec::<String>::new());
 }
 
+/// The last events of a server that was killed are in the write-ahead log alone.
+#[actix_web::test]
+async fn what_a_kill_left_is_in_the_log_that_was_put_right() {
+    let varied = varied();
+    let home = varied.home.copy();
+    let running = home.start().await;
+    for _ in 0..3 {
+        home.pass(HOUR);
+        running.tick().await;
+    }
+    let killed = home.copy();
+    running.stop().await;
+    assert!(std::fs::metadata(killed.path("log.sqlite-wal")).unwrap().len() > 0);
+    let whole = batches(&home);
+    assert!(whole.last().unwrap().first > varied.last());
+    damage(&killed, 9, |event| event.header[41] ^= 3);
+    let (succeeded, said) = salvage(&killed, &["--yes"]);
+    assert!(succeeded, "{said}");
+    assert_eq!(batches(&killed), whole);
+}
+
 #[test]
 fn an_event_whose_header_nothing_proves_is_not_left_out() {
     let varied = varied();

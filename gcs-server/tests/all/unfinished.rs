@@ -104,6 +104,38 @@ fn a_move_that_was_cut_short_is_no_log_until_it_is_finished() {
     a.stop();
 }
 
+/// All is copied, into a file and its write-ahead log, and then the move was cut short.
+#[test]
+fn a_move_to_a_file_that_was_cut_short_loses_nothing() {
+    let Some(server) = postgres() else { return };
+    let authority = Authority::new(server);
+    let a = authority.start("a");
+    until_ticked(&a);
+    let (_, provider) = a.provider("City hospital");
+    a.codes(&provider, 3);
+    a.stop();
+    let (folder, place) = (authority.folder("a"), LogPlace::Postgres(url(&authority.place)));
+    let (stage, reader) = (folder.join("moving"), LogReader::new(place));
+    let last = reader.page(1, 1).unwrap().last;
+    let mut copy = LogCopy::open(&stage).unwrap();
+    copy.follow(|from| Ok::<_, CopyError>(reader.page(from, 1).unwrap())).unwrap();
+    assert_eq!(copy.position(), last);
+    let names = ["log.sqlite", "log.sqlite-wal"];
+    let cut_short = names.map(|name| fs::read(stage.join(name)).unwrap());
+    assert!(!cut_short[1].is_empty());
+    drop(copy);
+    for (name, bytes) in names.iter().zip(cut_short) {
+        fs::write(stage.join(name), bytes).unwrap();
+    }
+
+    let moved = authority.alone("a", &["move-log", "--to-file"]);
+    assert!(moved.status.success(), "{}", text(&moved.stderr));
+    let reader = LogReader::new(LogPlace::File(folder.join("log.sqlite")));
+    assert_eq!(reader.page(1, 1).unwrap().last, last);
+    let verified = alone(&folder, &["verify-log"]);
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
+}
+
 #[test]
 fn a_log_whose_source_is_lost_goes_on_with_what_was_copied() {
     let Some(server) = postgres() else { return };
