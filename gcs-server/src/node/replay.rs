@@ -334,19 +334,25 @@ fn fold(
         })
     };
     let mut are_ours = state.deployment.as_ref().is_none_or(is_ours);
-    let read = read_after(store, state.chain(), |logged| {
-        bodies.note(&logged)?;
-        if let Some(Event::Deployment(deployment)) = &logged.event {
-            are_ours = is_ours(deployment);
-        }
-        // What does not fit may do so because of a body that is missing.
-        state.apply(&logged).map_err(|error| bodies.why().unwrap_or(error))?;
-        if are_ours { each(&state, &logged) } else { Ok(()) }
-    });
-    let newer = match read {
-        Err(ReplayError::Log(error)) if error.is_newer() => Some(error),
-        read => read.map(|()| None)?,
-    };
+    let mut newer = None;
+    let mut begin = None;
+    // A body may have been erased while the log was read, for a purge that was appended meanwhile: it is in the log then.
+    while newer.is_none() && begin.is_none_or(|begin| bodies.are_missing_after(begin)) {
+        begin = Some(state.position);
+        let read = read_after(store, state.chain(), |logged| {
+            bodies.note(&logged)?;
+            if let Some(Event::Deployment(deployment)) = &logged.event {
+                are_ours = is_ours(deployment);
+            }
+            // What does not fit may do so because of a body that is missing.
+            state.apply(&logged).map_err(|error| bodies.why().unwrap_or(error))?;
+            if are_ours { each(&state, &logged) } else { Ok(()) }
+        });
+        newer = match read {
+            Err(ReplayError::Log(error)) if error.is_newer() => Some(error),
+            read => read.map(|()| None)?,
+        };
+    }
     if state.deployment.is_none() {
         let what = "missing: the log is empty. If the very first start was cut short, move the log \
                     and its key file to another folder, and start again";
@@ -388,6 +394,11 @@ impl Bodies {
             }
         }
         Ok(())
+    }
+
+    /// Whether a body of an event behind a position is missing.
+    fn are_missing_after(&self, position: u64) -> bool {
+        self.missing.range(position + 1..).next().is_some()
     }
 
     /// The first missing body that no purge can have erased.

@@ -13,15 +13,16 @@ use gcs_server::clock::Clock;
 use gcs_server::domain::events::Purge;
 use gcs_server::domain::judge::{self, Decision};
 use gcs_server::domain::keys::DeploymentKeys;
+use gcs_server::domain::policy::Policy;
 use gcs_server::domain::state::State;
-use gcs_server::node::{Decider, Erasure, Node, PublicationInput};
+use gcs_server::node::{Decider, Erasure, Node, PublicationInput, ReplayError, replay};
 use gcs_server::store::witness::Seen;
-use gcs_server::store::{MemoryStore, PostgresStore, Store, StoreError};
+use gcs_server::store::{AppendError, Batch, MemoryStore, PostgresStore, Store, StoreError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::common::postgres::{execute, postgres, url};
-use crate::common::{fold, raw, submission};
+use crate::common::{Ledger, fold, policy, raw, submission};
 use crate::nodes::{NOW, furnish, random};
 
 /// Long enough for a node to do something, and short enough to wait for.
@@ -273,4 +274,61 @@ async fn a_purge_is_announced_before_its_state_can_be_copied() {
     let judge = move |_: &State, _| Ok(Decision { events: vec![purge.clone().into()], answer: () });
     node.act(judge).await.unwrap();
     assert_eq!(is_announced.recv().unwrap(), None, "a state that was read meanwhile");
+}
+
+/// A log to which another node appends a purge, and erases, as soon as this one has asked where the log ends.
+struct Purged {
+    log: MemoryStore,
+    later: Option<(Vec<Batch>, Vec<u64>)>,
+}
+
+impl Store for Purged {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        let last = self.log.last();
+        if let Some((batches, purged)) = self.later.take() {
+            batches.iter().for_each(|batch| self.log.append(batch).unwrap());
+            self.log.erase(&purged).unwrap();
+        }
+        last
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.log.append(batch)
+    }
+
+    fn read(&mut self, from: u64, _: usize) -> Result<Vec<Batch>, StoreError> {
+        self.log.read(from, 1)
+    }
+
+    fn headers(&mut self, from: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.log.headers(from)
+    }
+
+    fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
+        self.log.erase(events)
+    }
+}
+
+/// A replay may take minutes.
+#[test]
+fn a_body_that_is_erased_while_the_log_is_read_is_not_taken_for_lost() {
+    let mut ledger = Ledger::with_codes(&Policy { retention_days: 1, ..policy() }, 10);
+    ledger.report(0, &[raw(2, 1), raw(3, 2)]);
+    ledger.live(7 * 86_400);
+    let before = ledger.batches();
+    let purged = ledger.purge(false);
+    assert!(!purged.is_empty());
+    ledger.tick();
+    let mut log = MemoryStore::new();
+    before.iter().for_each(|batch| log.append(batch).unwrap());
+    let after = ledger.batches().split_off(before.len());
+    let mut store = Purged { log, later: Some((after, purged.clone())) };
+    let replayed = replay(&mut store, Some(&ledger.keys), |_, _| Ok(())).unwrap();
+    assert_eq!(replayed.state.digest(), ledger.state.digest());
+    // One whose purge nobody has appended is.
+    let mut log = MemoryStore::new();
+    before.iter().for_each(|batch| log.append(batch).unwrap());
+    let mut store = Purged { log, later: Some((Vec::new(), purged.clone())) };
+    let lost = replay(&mut store, Some(&ledger.keys), |_, _| Ok(())).unwrap_err();
+    assert!(matches!(lost, ReplayError::Missing { position } if position == purged[0]), "{lost}");
 }
