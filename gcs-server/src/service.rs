@@ -1,6 +1,6 @@
 //! The service: what request handlers read from and act on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64;
@@ -172,13 +172,20 @@ impl Service {
         expect: impl Fn(&State) -> Result<(), Problem> + Send + 'static,
         drop_dates: bool,
     ) -> Result<(), Problem> {
-        let judge = move |state: &State, context| {
+        // The clock is trusted as it was judged: until that is in the log it may have been set again.
+        let (clock, judged) = (self.clock.clone(), Arc::new(Mutex::new(None)));
+        let here = Arc::clone(&judged);
+        let judge = move |state: &State, context: RequestContext| {
             expect(state)?;
+            let anchor = clock.here(context.now);
+            let anchor = anchor.map_err(|seconds| Problem::ClockMoved { seconds })?;
+            *here.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
             judge::resume_clock(state, context, drop_dates)
         };
         let resumed = self.node.act(judge).await;
         if matches!(resumed, Ok(()) | Err(Problem::ClockBehind { .. })) {
-            self.clock.trust();
+            let judged = judged.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.clock.trust(judged);
         }
         resumed
     }

@@ -355,6 +355,10 @@ impl Store for Guarded {
         Ok(())
     }
 
+    fn announce_erasure(&mut self, events: &[u64]) {
+        self.checkpoints.begin_erasing(events);
+    }
+
     fn is_shared(&self) -> bool {
         self.store.is_shared()
     }

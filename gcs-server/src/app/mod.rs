@@ -51,7 +51,7 @@ pub use self::restore::{Restore, RestoreError};
 pub use self::salvage::{DamagedEvent, Salvage, SalvageError};
 use self::start::{Bound, listen};
 pub use self::start::{StartError, publishing};
-use self::waiting::Waiting;
+use self::waiting::{Look, Waiting};
 use crate::app::config::Config;
 use crate::bluetrace::{Authority, Courier, keeper};
 use crate::clock::{Clock, WatchedClock};
@@ -101,7 +101,13 @@ impl Log {
                         () = opener.lost() => {}
                     }
                     work.end().await;
-                    Log::Refused(Box::new(Waiting::new(*opener, StartError::Lost, Duration::ZERO)))
+                    let looked = Look::of(&opener.data_dir);
+                    Log::Refused(Box::new(Waiting::new(
+                        *opener,
+                        StartError::Lost,
+                        Duration::ZERO,
+                        looked,
+                    )))
                 }
                 Log::Refused(waiting) => {
                     let (work, opener) = waiting.until_open(&hurry, &mut stopped).await?;
@@ -175,6 +181,7 @@ impl App {
             data_dir: config.data_dir.clone(),
             urls: certificates.urls(public.0, private.0),
         };
+        let looked = Look::of(&opener.data_dir);
         let (read, took) = opener.first(folder).await?;
         let log = match read {
             Ok(read) => Log::Open(opener.go_on(read), Box::new(opener)),
@@ -182,7 +189,7 @@ impl App {
                 if let Some(spool) = &service.spool {
                     spooling::remember(spool, &opener.checkpoints, &service.keys).await;
                 }
-                Log::Refused(Box::new(Waiting::new(opener, error, took)))
+                Log::Refused(Box::new(Waiting::new(opener, error, took, looked)))
             }
             Err(error) => return Err(error),
         };

@@ -39,14 +39,18 @@ pub(super) struct Waiting {
     took: Duration,
     /// Whether a database could not be reached in the last try.
     is_away: bool,
+    /// How the log's files looked before the last try: what is put right during it counts too.
+    looked: Look,
+    /// Whether the last pause was cut short because they had changed during the try. A try must not chase itself.
+    is_hurried: bool,
 }
 
 impl Waiting {
-    /// After a first try, which took so long.
-    pub(super) fn new(opener: Opener, why: StartError, took: Duration) -> Waiting {
+    /// After a first try, which took so long, and before which the log's files looked like this.
+    pub(super) fn new(opener: Opener, why: StartError, took: Duration, looked: Look) -> Waiting {
         let reason = why.to_string();
-        let is_away = is_away(&why);
-        let mut waiting = Waiting { opener, why, said: (String::new(), 0), took, is_away };
+        let (is_away, said, is_hurried) = (is_away(&why), (String::new(), 0), false);
+        let mut waiting = Waiting { opener, why, said, took, is_away, looked, is_hurried };
         waiting.say(reason);
         waiting
     }
@@ -64,6 +68,7 @@ impl Waiting {
                 () = self.pause() => {}
             }
             let began = Instant::now();
+            self.looked = Look::of(&self.opener.data_dir);
             let tried = tokio::select! {
                 _ = &mut *stopped => return None,
                 tried = self.opener.again() => tried,
@@ -84,15 +89,16 @@ impl Waiting {
     }
 
     /// Waits until the next try is due: after a time, or as soon as somebody has changed the log.
-    async fn pause(&self) {
+    async fn pause(&mut self) {
         let folder = &self.opener.data_dir;
-        let (began, seen) = (Instant::now(), Seen::of(folder));
-        let pause = pause_after(self.took);
+        let (began, seen) = (Instant::now(), Look::of(folder));
+        self.is_hurried = hurries(seen != self.looked, self.is_hurried);
+        let pause = if self.is_hurried { LOOK } else { pause_after(self.took) };
         // A try costs a database nothing that is not there.
         let pause = if self.is_away { pause.min(SHORT_PAUSE) } else { pause };
         while began.elapsed() < pause {
             tokio::time::sleep(LOOK.min(pause)).await;
-            if Seen::of(folder) != seen {
+            if Look::of(folder) != seen {
                 return;
             }
         }
@@ -125,17 +131,24 @@ fn pause_after(took: Duration) -> Duration {
     took.saturating_mul(PAUSE).clamp(LOOK, LONGEST_PAUSE)
 }
 
-/// How the files of a log look from outside: somebody who puts them right changes that.
-struct Seen([Option<Metadata>; 3]);
+/// Whether the next try comes soon: if the files have changed during the last one, but not twice in a row. It may be the try
+/// that changes them.
+fn hurries(has_changed: bool, was_hurried: bool) -> bool {
+    has_changed && !was_hurried
+}
 
-impl Seen {
-    fn of(folder: &Path) -> Seen {
-        Seen([LOG, LOG_WAL, WITNESS].map(|name| fs::metadata(folder.join(name)).ok()))
+/// How the files of a log look from outside: somebody who puts them right changes that.
+#[derive(Debug)]
+pub(super) struct Look([Option<Metadata>; 3]);
+
+impl Look {
+    pub(super) fn of(folder: &Path) -> Look {
+        Look([LOG, LOG_WAL, WITNESS].map(|name| fs::metadata(folder.join(name)).ok()))
     }
 }
 
-impl PartialEq for Seen {
-    fn eq(&self, other: &Seen) -> bool {
+impl PartialEq for Look {
+    fn eq(&self, other: &Look) -> bool {
         let look = |file: &Option<Metadata>| {
             file.as_ref().map(|file| (file.len(), file.modified().ok(), file.permissions()))
         };
@@ -158,13 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_right_during_a_try_is_tried_soon() {
+        assert!(hurries(true, false));
+        assert!(!hurries(false, false));
+        assert!(!hurries(true, true), "it chases itself");
+    }
+
+    #[test]
     fn a_change_of_the_log_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        let mut before = Seen::of(path);
+        let mut before = Look::of(path);
         let mut changes = 0;
         let mut has_changed = || {
-            let now = Seen::of(path);
+            let now = Look::of(path);
             let has = before != now;
             before = now;
             changes += u32::from(has);

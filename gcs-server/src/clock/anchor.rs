@@ -22,6 +22,9 @@ const FOLLOW: u64 = 1000;
 /// Seconds after the boot in which no anchor is taken: time services set the clock then.
 const SETTLING: u64 = 600;
 
+/// Seconds that are no more than a moment.
+const MOMENT: i64 = 5;
+
 /// How often the time is read again when the process was stopped meanwhile.
 const TRIES: usize = 5;
 
@@ -157,10 +160,23 @@ impl WatchedClock {
         Ok(())
     }
 
-    /// Takes the clock for right as it is.
-    pub fn trust(&self) {
-        if let (now, Some(uptime)) = self.moment() {
-            *self.lock() = Some(self.anchored(now, uptime));
+    /// The anchor of a clock that is right now; `None` if this clock has no leaps. Fails with the seconds by which the clock
+    /// has moved since it said `read`, a moment ago, if it has.
+    ///
+    /// # Errors
+    /// The clock was set meanwhile.
+    pub fn here(&self, read: u64) -> Result<Option<Anchor>, i64> {
+        let (now, uptime) = self.moment();
+        match difference(self.by_store(now), read) {
+            0..=MOMENT => Ok(uptime.map(|uptime| self.anchored(now, uptime))),
+            moved => Err(moved),
+        }
+    }
+
+    /// Takes the clock for right as it was when the anchor was made.
+    pub fn trust(&self, here: Option<Anchor>) {
+        if here.is_some() {
+            *self.lock() = here;
         }
     }
 
@@ -263,7 +279,7 @@ mod tests {
         assert_eq!(leap(&clock), None);
         machine.set(DAY);
         assert_eq!(leap(&clock), Some(DAY));
-        clock.trust();
+        clock.trust(clock.here(clock.now()).unwrap());
         assert_eq!(leap(&clock), None);
         machine.set(-DAY);
         assert_eq!(leap(&clock), Some(-DAY));
@@ -379,7 +395,7 @@ mod tests {
         assert!(clock.is_system() && leap(&clock).is_none() && leap(&clock).is_none());
         assert_eq!(cfg!(target_os = "linux"), Clock::System.uptime().is_some());
         let moved = WatchedClock::from(Clock::Manual(Arc::default()));
-        moved.trust();
+        moved.trust(moved.here(moved.now()).unwrap());
         assert_eq!((leap(&moved), moved.anchor()), (None, None));
     }
 }

@@ -223,7 +223,11 @@ impl Appender {
 
     /// Applies events, while nobody reads the state. Gives what a publication is computed from, if the last of them
     /// is a tick.
-    fn apply_at_once(&self, events: &[LoggedEvent], decider: Decider) -> Option<PublicationInput> {
+    fn apply_at_once(
+        &mut self,
+        events: &[LoggedEvent],
+        decider: Decider,
+    ) -> Option<PublicationInput> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         for logged in events {
             if let Err(error) = state.apply(logged) {
@@ -232,11 +236,13 @@ impl Appender {
                 tracing::error!(%error, "an event that this server wrote does not fit; stopping");
                 std::process::abort();
             }
-            if let (Some(erase), Some(events)) = (&self.erase, erased(logged)) {
-                // Before anyone can copy this state: a copy that has the purge must not pass for one of a log
-                // from which nothing is to be erased.
-                let purge = Seen { position: logged.header.position, head: logged.header.hash() };
-                erase(Erasure { events: events.to_vec(), purge, decider });
+            // Before anyone can copy this state: a copy that has the purge must not pass for one of a log
+            // from which nothing is to be erased.
+            let Some(events) = erased(logged) else { continue };
+            let purge = Seen { position: logged.header.position, head: logged.header.hash() };
+            match &self.erase {
+                Some(erase) => erase(Erasure { events: events.to_vec(), purge, decider }),
+                None => self.store.announce_erasure(events),
             }
         }
         // Others may read it meanwhile.

@@ -1,7 +1,7 @@
 //! How a node comes to its log, and why it accepts nothing as long as it has none.
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::{Notify, mpsc};
@@ -37,9 +37,19 @@ impl Gate {
         self.set(Some(why));
     }
 
+    pub(super) fn open(&self) {
+        self.set(None);
+    }
+
     fn set(&self, closed: Option<Closed>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = closed;
     }
+}
+
+/// A log for the node's thread, and where it says that the node accepts requests.
+pub(super) struct Opening {
+    pub(super) appender: Appender,
+    pub(super) is_open: SyncSender<()>,
 }
 
 /// What gives a node its log. Until then, and after the log is lost, the node answers every request with
@@ -47,12 +57,12 @@ impl Gate {
 #[derive(Debug)]
 pub struct Entry {
     node: Node,
-    appender: SyncSender<Appender>,
+    appender: SyncSender<Opening>,
     lost: Arc<Notify>,
 }
 
 impl Entry {
-    pub(super) fn new(node: Node, appender: SyncSender<Appender>) -> Entry {
+    pub(super) fn new(node: Node, appender: SyncSender<Opening>) -> Entry {
         Entry { node, appender, lost: Arc::default() }
     }
 
@@ -81,7 +91,8 @@ impl Entry {
         let Entry { node, appender, lost } = self;
         node.replace_state(state);
         node.is_writable.store(true, Ordering::Relaxed);
-        let given = appender.send(Appender {
+        let (is_open, opened) = sync_channel(1);
+        let with_log = Appender {
             store,
             state: Arc::clone(&node.state),
             clock,
@@ -96,10 +107,10 @@ impl Entry {
             postponed: None,
             turns: Turns::default(),
             is_at_end: false,
-        });
-        // The thread waits for this, and for nothing else.
-        if given.is_ok() {
-            node.gate.set(None);
+        };
+        // The thread waits for this, and for nothing else. It opens the gate itself: it may have to close it at once.
+        if appender.send(Opening { appender: with_log, is_open }).is_ok() {
+            let _gone = opened.recv();
         }
     }
 
@@ -108,5 +119,38 @@ impl Entry {
     pub fn open_read_only(&self, state: State) {
         self.node.replace_state(state);
         self.node.gate.close(Closed::Newer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gcs_core::live::FillerKey;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::judge::Decision;
+    use crate::domain::problem::Problem;
+    use crate::node::{PendingAct, Scope};
+    use crate::store::MemoryStore;
+
+    /// It came between the loss of a log and the opening of another one.
+    #[tokio::test]
+    async fn a_request_that_was_made_for_another_log_is_not_judged() {
+        let (node, entry, thread) = Node::without_log().unwrap();
+        let (job, answer) = PendingAct::of(Scope::Everything, |_: &State, _| {
+            panic!("judged against the log that was opened later")
+        });
+        let (job, answer): (_, super::super::Answered<()>) = (job, answer);
+        assert!(node.jobs.try_send(job).is_ok());
+        let (inputs, _queue) = mpsc::channel(1);
+        let state = State::new(FillerKey::new([0; 32]));
+        let clock = Clock::System.into();
+        entry.open(Box::new(MemoryStore::new()), state, clock, Random::seeded(1), inputs, None);
+        assert!(matches!(answer.await, Ok(Err(Problem::StorageUnavailable))));
+        // From then on it judges.
+        assert!(node.expect_current().is_ok());
+        assert!(matches!(node.act(|_, _| Ok(Decision::nothing(7))).await, Ok(7)));
+        drop((node, entry));
+        thread.join().unwrap();
     }
 }

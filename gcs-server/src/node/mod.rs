@@ -23,8 +23,7 @@ use std::thread::JoinHandle;
 use gcs_core::live::FillerKey;
 use tokio::sync::{mpsc, oneshot};
 
-use self::appender::Appender;
-use self::entry::{Closed, Gate};
+use self::entry::{Closed, Gate, Opening};
 use self::looks::Looks;
 use crate::clock::WatchedClock;
 use crate::domain::events::Event;
@@ -192,12 +191,18 @@ impl Node {
         let is_writable = Arc::default();
         let node =
             Node { state, jobs, is_writable, gate: Gate::default(), looks: Looks::default() };
-        let (appender, given) = std::sync::mpsc::sync_channel::<Appender>(1);
+        let (appender, given) = std::sync::mpsc::sync_channel::<Opening>(1);
         let work = move || {
             let mut queue = Some(queue);
-            while let Some(jobs) = queue.take()
-                && let Ok(appender) = given.recv()
+            while let Some(mut jobs) = queue.take()
+                && let Ok(Opening { appender, is_open }) = given.recv()
             {
+                // These came for a log that was lost, and what they say may be of that one alone.
+                while let Ok(job) = jobs.try_recv() {
+                    job.answer(false);
+                }
+                appender.gate.open();
+                let _nobody_waits = is_open.send(());
                 queue = appender.run(jobs);
             }
         };

@@ -156,6 +156,9 @@ pub trait Store: Send {
     /// error before any body is erased: [`StoreError::Missing`].
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError>;
 
+    /// Says that these bodies will be erased, before anybody can see the state that says so.
+    fn announce_erasure(&mut self, _events: &[u64]) {}
+
     /// Whether other nodes may append to the log too.
     fn is_shared(&self) -> bool {
         false

@@ -4,9 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use gcs_server::domain::problem::Problem;
+use gcs_server::domain::state::State;
 use serde_json::Value;
 
 use crate::common::home::Home;
+use crate::common::raw;
 use crate::common::server::{Answer, Server, ago, ask, noon, seed};
 
 const HOUR: i64 = 3600;
@@ -124,6 +127,29 @@ fn the_operators_word_ends_doubt() {
     server.report(&codes[1], vec![seed(ago(1), 2)]).ok();
     tick(&server).ok();
     assert_eq!(ready(&server), Ok(()));
+}
+
+/// The operator's word is about the time that it was judged by.
+#[actix_web::test]
+async fn a_clock_that_is_set_again_before_the_word_is_in_the_log_is_not_trusted() {
+    let home = Arc::new(Home::new());
+    home.uptime.store(3600, Ordering::SeqCst);
+    *home.boot.lock().unwrap() = Some("a boot".to_owned());
+    let running = home.begin().await;
+    running.tick().await;
+    home.set(home.now() + 2 * HOUR as u64);
+    let (set, later) = (Arc::clone(&home), home.now() + HOUR as u64);
+    let expect = move |_: &State| {
+        set.set(later);
+        Ok(())
+    };
+    let resumed = running.service().resume_clock(expect, true).await;
+    assert!(matches!(resumed, Err(Problem::ClockMoved { seconds: HOUR })), "{resumed:?}");
+    let refused = running.report(0, &[raw(2, 1)]).await;
+    assert!(matches!(refused, Err(Problem::ClockDoubt)), "{refused:?}");
+    running.service().resume_clock(|_| Ok(()), true).await.unwrap();
+    running.report(0, &[raw(2, 1)]).await.unwrap();
+    running.stop().await;
 }
 
 /// Only reports were made by a clock that was ahead: the operator's word is enough.

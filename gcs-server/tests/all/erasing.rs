@@ -15,7 +15,7 @@ use gcs_server::domain::judge::{self, Decision};
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::domain::policy::Policy;
 use gcs_server::domain::state::State;
-use gcs_server::node::{Decider, Erasure, Node, PublicationInput, ReplayError, replay};
+use gcs_server::node::{Decider, Erasure, Node, PublicationInput, ReplayError, StateView, replay};
 use gcs_server::store::witness::Seen;
 use gcs_server::store::{AppendError, Batch, MemoryStore, PostgresStore, Store, StoreError};
 use tempfile::TempDir;
@@ -274,6 +274,61 @@ async fn a_purge_is_announced_before_its_state_can_be_copied() {
     let judge = move |_: &State, _| Ok(Decision { events: vec![purge.clone().into()], answer: () });
     node.act(judge).await.unwrap();
     assert_eq!(is_announced.recv().unwrap(), None, "a state that was read meanwhile");
+}
+
+/// A log in a file whose server is killed when it erases, after a checkpoint has been written if one may be.
+struct Killed {
+    guarded: Box<dyn Store>,
+    checkpoints: Checkpoints,
+    view: Arc<Mutex<Option<StateView>>>,
+    written: std::sync::mpsc::Sender<bool>,
+}
+
+impl Store for Killed {
+    fn last(&mut self) -> Result<u64, StoreError> {
+        self.guarded.last()
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        self.guarded.append(batch)
+    }
+
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Batch>, StoreError> {
+        self.guarded.read(from, max_bytes)
+    }
+
+    fn erase(&mut self, _: &[u64]) -> Result<(), StoreError> {
+        let view = self.view.lock().unwrap().clone().unwrap();
+        let written = self.checkpoints.write(|| Some(view.read().image())).unwrap();
+        self.written.send(written).unwrap();
+        Err(StoreError::Busy)
+    }
+
+    fn announce_erasure(&mut self, events: &[u64]) {
+        self.guarded.announce_erasure(events);
+    }
+}
+
+/// A start would go on behind the purge, and never know that something is still to be erased.
+#[actix_web::test]
+async fn no_checkpoint_has_a_purge_whose_bodies_are_still_there() {
+    let mut store = MemoryStore::new();
+    let keys = furnish(&mut store);
+    let state = fold(&mut store, &keys);
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path(), Arc::clone(&keys));
+    let (written, is_written) = channel();
+    let view = Arc::default();
+    let guarded = checkpoints.guard(Box::new(store));
+    let killed = Killed { guarded, checkpoints, view: Arc::clone(&view), written };
+    let (inputs, _queue) = mpsc::channel(10);
+    let clock = Clock::Manual(Arc::new(NOW.into()));
+    let (node, _thread) = Node::start(Box::new(killed), state, clock, random(), inputs).unwrap();
+    *view.lock().unwrap() = Some(node.view());
+    let purge = Purge { reports: vec![1], used: Vec::new() };
+    let judge = move |_: &State, _| Ok(Decision { events: vec![purge.clone().into()], answer: () });
+    node.act(judge).await.unwrap();
+    assert!(!is_written.recv_timeout(Duration::from_secs(60)).unwrap());
 }
 
 /// A log to which another node appends a purge, and erases, as soon as this one has asked where the log ends.
