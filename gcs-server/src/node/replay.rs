@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gcs_core::live::{FillerKey, LiveDay, LiveSeedDay};
+use gcs_core::report::{Kind, Kinds};
 use gcs_core::{Digest, Version};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -19,6 +20,9 @@ pub(super) const PAGE_BYTES: usize = 1 << 20;
 
 /// Pages that are read ahead while the events of another are applied.
 const PAGES_AHEAD: usize = 2;
+
+/// The kind whose keys are in export files.
+const EXPORTED: Kinds = Kinds::of(&[Kind::Gaen]);
 
 /// The place of a tick in the log, and so of the publication that is computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +50,8 @@ pub struct PublicationInput {
     pub days: Vec<LiveDay>,
     /// The seeds to publish, by date and kind, shared as the elements are, if the settings say that some are published.
     pub seeds: Option<Vec<LiveSeedDay>>,
+    /// The keys of Exposure Notification of which there are export files, by date, if the settings say so.
+    pub exported: Option<Vec<LiveSeedDay>>,
 }
 
 impl PublicationInput {
@@ -70,6 +76,7 @@ impl PublicationInput {
             key_list: state.key_list.clone(),
             days: state.live.days(),
             seeds: (!kinds.is_empty()).then(|| state.live.seeds(kinds)),
+            exported: state.policy.exports.as_ref().map(|_| state.live.seeds(EXPORTED)),
         })
     }
 }
