@@ -112,6 +112,7 @@ impl Publisher {
             index: FileHash::of(&index_bytes),
             bundle: new_bundles.iter().find(|new| new.0.span == 1).map(|new| FileHash::of(&new.1)),
             seeds: seeds.named,
+            exports: None,
         };
         let signed = manifest.sign(&keys.online, &keys.key_list)?;
         let (_, key_list) = Manifest::verify(&signed, &keys.root, now, self.key_list)?;
@@ -150,6 +151,8 @@ impl Publisher {
             last: Some(last),
             known,
             next_seeds: None,
+            exported: None,
+            next_exports: None,
         };
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }

@@ -37,6 +37,9 @@ mod bundles;
 mod compute;
 mod day;
 mod error;
+#[cfg(feature = "gaen-export")]
+mod export_settings;
+mod exports;
 #[cfg(feature = "std")]
 mod folder;
 mod keys;
@@ -50,6 +53,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 pub use self::error::PublishError;
+#[cfg(feature = "gaen-export")]
+pub use self::export_settings::ExportSettings;
 #[cfg(feature = "std")]
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
@@ -57,6 +62,7 @@ pub use self::write::{Place, WriteError, WritePlan, WriteStep};
 pub use crate::element::{Day, DayElements};
 
 use self::day::KnownDay;
+use self::exports::{Exported, NextExports};
 use self::snapshot::Snapshot;
 use crate::date::Date;
 use crate::files::{BundleEntry, Cache, Manifest, Path, Table};
@@ -161,6 +167,10 @@ pub struct Publisher {
     known: BTreeMap<Date, KnownDay>,
     /// The lists of seeds of the next publication. They are not saved.
     next_seeds: Option<Vec<SeedDay>>,
+    /// What has been exported, if the last publication has export files.
+    exported: Option<Exported>,
+    /// What the next publication exports. It is not saved.
+    next_exports: Option<NextExports>,
 }
 
 /// What a publisher knows of its last publication, to finish writing it.
@@ -189,6 +199,8 @@ impl Publisher {
             last: None,
             known: BTreeMap::new(),
             next_seeds: None,
+            exported: None,
+            next_exports: None,
         }
     }
 

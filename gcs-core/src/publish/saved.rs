@@ -200,6 +200,8 @@ impl Publisher {
             last: publications.into_iter().next(),
             known: BTreeMap::new(),
             next_seeds: None,
+            exported: None,
+            next_exports: None,
         })
     }
 }

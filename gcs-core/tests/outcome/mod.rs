@@ -116,6 +116,11 @@ pub(crate) fn paths(case: &Case) -> Outcome {
         }
         Path::Checks { date, root } => json!({ "file": "checks", "date": date, "root": root }),
         Path::Seeds(digest) => json!({ "file": "seeds", "sha256": digest }),
+        Path::Export { date, sha256 } => {
+            json!({ "file": "export", "date": date, "sha256": sha256 })
+        }
+        Path::ExportList(digest) => json!({ "file": "exports", "sha256": digest }),
+        Path::ExportIndex => json!({ "file": "exports" }),
     })
 }
 

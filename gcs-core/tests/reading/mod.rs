@@ -72,6 +72,11 @@ fn read_path(path: &str) -> Outcome<Value> {
             json!({ "file": "bundle", "span": span, "series": series, "to": to })
         }
         Path::Seeds(digest) => json!({ "file": "seeds", "sha256": hex(&digest) }),
+        Path::Export(date, sha256) => {
+            json!({ "file": "export", "date": date_text(date), "sha256": hex(&sha256) })
+        }
+        Path::ExportList(digest) => json!({ "file": "exports", "sha256": hex(&digest) }),
+        Path::ExportIndex => json!({ "file": "exports" }),
         Path::Checks(date, root) => {
             json!({ "file": "checks", "date": date_text(date), "root": hex(&root) })
         }

@@ -59,6 +59,9 @@ fn names(home: &Home) -> Vec<String> {
         Path::Bundle { .. } => 4,
         Path::Checks { .. } => 5,
         Path::Seeds(_) => 6,
+        Path::Export { .. } => 7,
+        Path::ExportList(_) => 8,
+        Path::ExportIndex => 9,
     };
     let mut kinds: Vec<u8> = names.iter().map(kind).collect();
     kinds.dedup();

@@ -220,6 +220,9 @@ fn pattern(path: &Path) -> &'static str {
         Path::Bundle { .. } => "/v1/bundles/{span}/{to}",
         Path::Checks { .. } => "/v1/checks/{date}/{root}",
         Path::Seeds(_) => "/v1/seeds/{sha256}",
+        Path::Export { .. } => "/v1/exports/{date}/{sha256}",
+        Path::ExportList(_) => "/v1/exports/{sha256}",
+        Path::ExportIndex => "/v1/exports/index.txt",
     }
 }
 
