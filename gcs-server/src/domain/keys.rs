@@ -26,6 +26,7 @@ pub struct Secrets {
 }
 
 /// The keys of a deployment. Together with the log they are all that a restore needs.
+#[derive(Clone)]
 pub struct DeploymentKeys {
     root: SigningKey,
     online: SigningKey,

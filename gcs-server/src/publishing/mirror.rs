@@ -8,16 +8,21 @@ use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
 
 use gcs_core::files::{
-    MAX_MANIFEST_BYTES, Manifest, ManifestError, Path, PublicationIndex, SeedFiles, SeedIndex,
+    ExportList, ExportListError, MAX_MANIFEST_BYTES, Manifest, ManifestError, Path,
+    PublicationIndex, SeedFiles, SeedIndex,
 };
+use gcs_core::identifiers::gaen::export::MAX_CONTENT_BYTES;
 use gcs_core::{Folder, ParseError, PublicKey, Version};
 use thiserror::Error;
 
 use super::verify::{Names, Verdict};
 
 /// The folders that published files are in.
-const FOLDERS: [&str; 6] =
-    ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds"];
+const FOLDERS: [&str; 7] =
+    ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds", "v1/exports"];
+
+/// More bytes than any export file has.
+const MOST_OF_EXPORT: u64 = 2 * MAX_CONTENT_BYTES as u64;
 
 /// The file that is locked while a mirror is open.
 const LOCK: &str = "mirror.lock";
@@ -86,6 +91,9 @@ pub enum MirrorError {
     /// The index is not one that belongs to the manifest.
     #[error("the index is refused: {0}")]
     Index(#[from] ParseError),
+    /// The list of exports is none.
+    #[error("the list of exports is refused: {0}")]
+    Exports(#[from] ExportListError),
     /// The index belongs to another publication than the manifest that names it.
     #[error("the index belongs to another publication than the manifest")]
     OtherIndex,
@@ -179,13 +187,24 @@ impl Mirror {
             needed.insert(path, index.bytes);
             needed.extend(named_seeds(&seeds));
         }
+        let mut exports = Vec::new();
+        if let Some(list) = manifest.exports {
+            let path = Path::ExportList(list.sha256);
+            fetched += self.get(origin, path, list.bytes, &names)?;
+            exports = self.expect(&path, &names)?;
+            needed.insert(path, list.bytes);
+            needed.extend(ExportList::parse(&exports)?.paths().map(|path| (path, MOST_OF_EXPORT)));
+        }
         for (path, length) in &needed {
             fetched += self.get(origin, *path, *length, &names)?;
+        }
+        if manifest.exports.is_some() || self.look(&Path::ExportIndex).is_some() {
+            self.write(&Path::ExportIndex, &exports)?;
         }
         let kept = Path::KeptManifest { series: version.series, tick: version.tick };
         self.write(&kept, &bytes)?;
         self.write(&Path::Manifest, &bytes)?;
-        needed.extend([(kept, 0), (Path::Index(manifest.index.sha256), 0)]);
+        needed.extend([(kept, 0), (Path::Index(manifest.index.sha256), 0), (Path::ExportIndex, 0)]);
         let deleted = self.sweep(needed.into_keys().collect(), now)?;
         Ok(Pulled { manifest, fetched, deleted })
     }
@@ -250,14 +269,8 @@ impl Mirror {
                 // What it named is not known. It all goes when the manifest has expired.
                 _ => return Ok(0),
             }
-            let Some(seeds) = manifest.seeds else { continue };
-            let index = Path::Seeds(seeds.index.sha256);
-            needed.insert(index);
-            match self.read(&index)?.map(|bytes| SeedIndex::parse(&bytes)) {
-                Some(Ok(index)) => needed.extend(named_seeds(&index).map(|(path, _)| path)),
-                // A release that knew nothing of seeds fetched it. No file of seeds goes before it has expired.
-                _ => needed.extend(present.iter().filter(|path| matches!(path, Path::Seeds(_)))),
-            }
+            self.keep_seeds(&manifest, &present, &mut needed)?;
+            self.keep_exports(&manifest, &present, &mut needed)?;
         }
         let unneeded: Vec<&Path> = present.difference(&needed).collect();
         for path in &unneeded {
@@ -265,6 +278,46 @@ impl Mirror {
             self.verified.remove(path);
         }
         Ok(unneeded.len())
+    }
+
+    /// Adds the files of seeds that a manifest names.
+    fn keep_seeds(
+        &self,
+        manifest: &Manifest,
+        present: &BTreeSet<Path>,
+        needed: &mut BTreeSet<Path>,
+    ) -> Result<(), MirrorError> {
+        let Some(seeds) = manifest.seeds else { return Ok(()) };
+        let index = Path::Seeds(seeds.index.sha256);
+        needed.insert(index);
+        match self.read(&index)?.map(|bytes| SeedIndex::parse(&bytes)) {
+            Some(Ok(index)) => needed.extend(named_seeds(&index).map(|(path, _)| path)),
+            // A release that knew nothing of seeds fetched it. No file of seeds goes before it has expired.
+            _ => needed.extend(present.iter().filter(|path| matches!(path, Path::Seeds(_)))),
+        }
+        Ok(())
+    }
+
+    /// Adds the export files that a manifest names, and their list.
+    fn keep_exports(
+        &self,
+        manifest: &Manifest,
+        present: &BTreeSet<Path>,
+        needed: &mut BTreeSet<Path>,
+    ) -> Result<(), MirrorError> {
+        let Some(list) = manifest.exports else { return Ok(()) };
+        let list = Path::ExportList(list.sha256);
+        needed.insert(list);
+        match self.read(&list)?.map(|bytes| ExportList::parse(&bytes)) {
+            Some(Ok(list)) => needed.extend(list.paths()),
+            // As for seeds.
+            _ => needed.extend(
+                present
+                    .iter()
+                    .filter(|path| matches!(path, Path::Export { .. } | Path::ExportList(_))),
+            ),
+        }
+        Ok(())
     }
 
     /// Every published file in the folder but the manifest.

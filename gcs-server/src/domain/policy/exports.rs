@@ -1,5 +1,6 @@
 //! The settings of export files.
 
+use gcs_core::publish::ExportSettings;
 use serde::{Deserialize, Serialize};
 
 use super::PolicyError;
@@ -24,7 +25,12 @@ impl Default for ExportPolicy {
     /// Every four hours, with the first key. `region` and `key_id` have no default.
     fn default() -> ExportPolicy {
         let (region, key_id) = (String::new(), String::new());
-        ExportPolicy { region, interval: 4 * 3600, key_id, key_version: "v1".to_owned() }
+        ExportPolicy {
+            region,
+            interval: ExportSettings::DEFAULT_INTERVAL,
+            key_id,
+            key_version: "v1".to_owned(),
+        }
     }
 }
 
