@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::common::s3::{TestBucket, variables};
 use crate::common::s3_proxy::{Fate, Proxy};
-use crate::common::{HOUR, Ledger, policy, raw};
+use crate::common::{HOUR, Ledger, raw};
+use crate::kinds::exports::{exports_policy, key};
 use gcs_core::Version;
 use gcs_core::files::{Cache, Manifest, Path};
 use gcs_server::domain::events::Act;
@@ -34,7 +35,7 @@ impl History {
     }
 
     fn seeded(seed: u64) -> History {
-        let mut ledger = Ledger::seeded(seed, &policy());
+        let mut ledger = Ledger::seeded(seed, &exports_policy());
         ledger.open(100, 365);
         let builder = PublicationBuilder::new(&ledger.keys, None);
         History { ledger, builder, serial: 0 }
@@ -55,7 +56,8 @@ impl History {
 
     /// The same, after a report of some elements.
     fn live(&mut self, elements: &[u64]) -> Outbox {
-        let items: Vec<_> = elements.iter().map(|element| raw(2, *element)).collect();
+        let mut items: Vec<_> = elements.iter().map(|element| raw(2, *element)).collect();
+        items.push(key(2, self.serial as u8));
         self.ledger.report(self.serial, &items);
         self.serial += 1;
         self.tick()

@@ -1,6 +1,7 @@
 //! Kinds of reports: from the phone that reports to the phones that heard it.
 
 mod bad;
+pub mod exports;
 pub mod log;
 mod phones;
 mod publishing;
