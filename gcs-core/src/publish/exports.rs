@@ -123,15 +123,24 @@ impl Publisher {
         let Some(next) = &self.next_exports else { return Ok(None) };
         let mut exported = self.exported.clone().unwrap_or_default();
         exported.keep_dates(table);
-        #[cfg(feature = "gaen-export")]
         self.export_changes(now, table, next, &mut exported)?;
-        #[cfg(not(feature = "gaen-export"))]
-        match (now, *next) {}
         let (max, got) = (MAX_EXPORTS, exported.files.len());
         if got > max {
             return Err(PublishError::TooManyExports { max, got });
         }
         Ok(Some(exported))
+    }
+
+    /// Without the feature there is nothing that could be exported.
+    #[cfg(not(feature = "gaen-export"))]
+    fn export_changes(
+        &self,
+        _: u64,
+        _: &Table,
+        next: &NextExports,
+        _: &mut Exported,
+    ) -> Result<(), PublishError> {
+        match *next {}
     }
 
     /// The exports of a publication at `now`, whose sets are those of `table`.
