@@ -37,13 +37,13 @@ mod bundles;
 mod compute;
 mod day;
 mod error;
-#[cfg(feature = "gaen-export")]
-mod export_settings;
 mod exports;
 #[cfg(feature = "std")]
 mod folder;
 mod keys;
 mod lifetimes;
+#[cfg(feature = "gaen-export")]
+mod next_exports;
 mod saved;
 mod seeds;
 mod snapshot;
@@ -53,11 +53,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 pub use self::error::PublishError;
-#[cfg(feature = "gaen-export")]
-pub use self::export_settings::ExportSettings;
 #[cfg(feature = "std")]
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
+#[cfg(feature = "gaen-export")]
+pub use self::next_exports::ExportSettings;
 pub use self::write::{Place, WriteError, WritePlan, WriteStep};
 pub use crate::element::{Day, DayElements};
 
