@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use gcs_core::files::{ExportList, Manifest, Path};
-use gcs_core::publish::{Day, Place, Publication, Publisher, PublisherSettings, WritePlan};
+use gcs_core::publish::{
+    Day, Place, Publication, Publisher, PublisherSettings, WritePlan, WriteStep,
+};
 
 use crate::publication::keys;
 use crate::{date, list_of, settings};
@@ -102,6 +104,14 @@ fn after_a_crash_anywhere_the_list_under_both_names_is_the_same() {
             let is_over = made.write(&mut disk).is_ok();
             disk.ends_at = None;
             disk.expect_whole();
+            // Who sees the new manifest sees the new list too.
+            let bytes =
+                |path| made.files.iter().find(|file| file.path == path).map(|file| &file.bytes);
+            if disk.files.get(&Path::Manifest) == bytes(Path::Manifest)
+                && let Some(index) = bytes(Path::ExportIndex)
+            {
+                assert_eq!(disk.files.get(&Path::ExportIndex), Some(index));
+            }
             // What was saved is finished; if nothing was, the publication is written again.
             if let Some(saved) = &disk.saved {
                 let saved = Publisher::from_bytes(&saved.clone()).unwrap();
@@ -131,10 +141,8 @@ fn what_is_saved_finishes_the_list_that_changes() {
         let (mut cut, mut whole) = (Disk::default(), Disk::default());
         publications[..=number].iter().for_each(|made| made.write(&mut whole).unwrap());
         publications[..number].iter().for_each(|made| made.write(&mut cut).unwrap());
-        let is_save = |step: &gcs_core::publish::WriteStep<'_>| {
-            matches!(step, gcs_core::publish::WriteStep::Create { .. })
-        };
-        for step in made.steps().take_while(|step| !is_save(step)) {
+        let is_create = |step: &WriteStep<'_>| matches!(step, WriteStep::Create { .. });
+        for step in made.steps().take_while(|step| !is_create(step)) {
             step.execute(&mut cut).unwrap();
         }
         let saved = Publisher::from_bytes(&cut.saved.clone().unwrap()).unwrap();
