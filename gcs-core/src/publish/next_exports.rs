@@ -163,3 +163,70 @@ fn parts(changes: KeyChanges, max: usize) -> impl Iterator<Item = KeyChanges> {
         (part != KeyChanges::default()).then_some(part)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::files::{FileHash, MAX_EXPORTS};
+    use crate::identifiers::gaen::ExposureKey;
+    use crate::publish::{Day, Keys, PublisherSettings};
+    use alloc::vec;
+
+    fn date() -> Date {
+        Date::of_time(1_700_000_000)
+    }
+
+    fn key(byte: u8) -> ExportKey {
+        let start = (date().start() / 600) as u32;
+        ExposureKey::new([byte; 16], start, 144).unwrap().into()
+    }
+
+    #[test]
+    fn more_changes_than_a_file_holds_are_parted() {
+        let keys = |range: core::ops::Range<u8>| range.map(key).collect::<Vec<_>>();
+        for (new, revised, max, expected) in [
+            (0, 0, 3, vec![]),
+            (3, 0, 3, vec![(3, 0)]),
+            (4, 0, 3, vec![(3, 0), (1, 0)]),
+            (4, 5, 3, vec![(3, 0), (1, 2), (0, 3)]),
+            (0, 4, 3, vec![(0, 3), (0, 1)]),
+            (2, 1, 3, vec![(2, 1)]),
+        ] {
+            let changes = KeyChanges { new: keys(0..new), revised: keys(100..100 + revised) };
+            let parts: Vec<KeyChanges> = parts(changes.clone(), max).collect();
+            let lengths = parts.iter().map(|part| (part.new.len(), part.revised.len()));
+            assert_eq!(lengths.collect::<Vec<_>>(), expected);
+            let joined = |of: fn(&KeyChanges) -> &Vec<ExportKey>| -> Vec<ExportKey> {
+                parts.iter().flat_map(|part| of(part).clone()).collect()
+            };
+            let (new, revised) = (joined(|part| &part.new), joined(|part| &part.revised));
+            assert_eq!(KeyChanges { new, revised }, changes);
+        }
+    }
+
+    #[test]
+    fn more_files_than_a_list_names_are_refused() {
+        let now = date().entry();
+        let keys = Keys::from_secret([1; 32], now + 365 * DAY_SECONDS);
+        let days = [Day { date: date(), elements: vec![[7; 16]] }];
+        let settings = ExportSettings {
+            region: "US".into(),
+            interval: 900,
+            keys: vec![ExportSigningKey::from_bytes(&[9; 32], "310", "v1").unwrap()],
+        };
+        let publish = |files: usize| {
+            let list = SeedList::<ExportKey>::build([key(1)]).unwrap();
+            let mut publisher = Publisher::new(PublisherSettings::default(), 1)
+                .with_exports(settings.clone(), vec![SeedDay::new(date(), list)]);
+            let file = FileHash { bytes: 1, sha256: Digest::of(b"a file") };
+            let files = vec![(date(), file); files];
+            publisher.exported = Some(Exported { files, ..Exported::default() });
+            let publication = publisher.publish_next(now, &days, &keys)?;
+            Ok(publication.publisher.exports().map(|list| list.files.len()))
+        };
+        assert_eq!(publish(MAX_EXPORTS - 1), Ok(Some(MAX_EXPORTS)));
+        let (max, got) = (MAX_EXPORTS, MAX_EXPORTS + 1);
+        assert_eq!(publish(MAX_EXPORTS), Err(PublishError::TooManyExports { max, got }));
+    }
+}
