@@ -71,20 +71,16 @@ impl Publishing {
         Ok(())
     }
 
-    /// Writes the list of exports under the name that does not change, if there are exports, or were. Gives it if it is
-    /// that of a plan's publication.
+    /// Writes the list of exports under the name that does not change, if there is to be one. Gives it if it is that of
+    /// a plan's publication.
     async fn put_export_index(&self, plan: &WritePlan) -> Result<Option<Bytes>, PublishingError> {
-        let Some(manifest) = plan.manifest() else { return Ok(None) };
-        let has_exports = Manifest::verify_file(manifest, &self.root)
-            .is_ok_and(|manifest| manifest.exports.is_some());
-        let name = Path::ExportIndex.to_string();
-        let had_some = || plan.files().any(|(path, _)| *path == Path::ExportIndex);
-        if !has_exports && !had_some() && self.shelf.place(&name).is_none() {
+        let mut files = plan.publisher().into_iter().flat_map(Publisher::all_files);
+        if !files.any(|path| *path == Path::ExportIndex) {
             return Ok(None);
         }
-        let version = version_of(manifest, &self.root);
+        let version = plan.manifest().and_then(|manifest| version_of(manifest, &self.root));
         let put = put_export_index(&self.public, &self.root).await?;
-        Ok(put.filter(|(of, _)| Some(*of) == version).map(|(_, list)| list))
+        Ok(put.filter(|(of, _)| version == Some(*of)).map(|(_, list)| list))
     }
 
     /// As [`Publishing::write`], after the files that are there have been put on the shelf: a start could perhaps

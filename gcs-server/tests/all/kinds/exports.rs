@@ -364,9 +364,8 @@ fn exports_come_and_go_with_the_policy() {
     for _ in 0..8 {
         publish(&mut village);
     }
-    let left: Vec<&String> =
-        village.shelf.files.keys().filter(|name| name.starts_with("/v1/exports/")).collect();
-    assert_eq!(left, ["/v1/exports/index.txt"]);
+    // A day later nothing is left.
+    assert!(!village.shelf.files.keys().any(|name| name.starts_with("/v1/exports/")));
     assert_eq!(difference(&village.shelf.files, &village.rebuilt().files), Vec::<String>::new());
 
     // On again, all of it is new to phones.
@@ -480,7 +479,8 @@ async fn files_are_served_as_what_they_are() {
             let etag = answer.header("etag").to_owned();
             let known = ask(api.public, "GET", &path.to_string(), &[("If-None-Match", etag)], "");
             assert_eq!((known.status, known.body.len()), (304, 0), "{path}");
-            let part = ask(api.public, "GET", &path.to_string(), &[("Range", "bytes=1-3".to_owned())], "");
+            let part =
+                ask(api.public, "GET", &path.to_string(), &[("Range", "bytes=1-3".to_owned())], "");
             assert_eq!((part.status, &part.body[..]), (206, &files[&path.to_string()][1..4]));
         }
         for none in ["/v1/exports/", "/v1/exports/index.html", "/v1/exports/2026-01-05/index.txt"] {
