@@ -17,7 +17,7 @@ use crate::history::{History, Tick, before, keys};
 use crate::identifiers;
 use crate::reader::join;
 use crate::world::{Days, date, element};
-use crate::{seed_files, seed_lists};
+use crate::{export_lists, seed_files, seed_lists};
 
 /// A name and an input.
 pub type Seed = (String, Vec<u8>);
@@ -39,6 +39,7 @@ pub fn of(target: &str) -> Vec<Seed> {
         "seed_delta" => named(seed_lists::seeds::deltas()),
         "seed_index" => named(seed_files::seeds::indexes()),
         "seed_bundle" => named(seed_files::seeds::bundles()),
+        "export_list" => named(export_lists::seeds::lists()),
         "table" => {
             let tables = History::get().ticks.iter().step_by(10).map(|tick| tick.table.to_bytes());
             named(tables.chain([Table::default().to_bytes()]))
@@ -64,13 +65,19 @@ pub fn of(target: &str) -> Vec<Seed> {
         "manifest_resealed" => {
             named(files_of(20, |path| path == Path::Manifest).iter().map(|bytes| payload(bytes)))
         }
-        "path" => named(paths().into_iter().map(String::into_bytes).chain(numbers())),
+        "path" => {
+            let texts = paths().into_iter().map(String::into_bytes);
+            named(texts.chain(numbers()).chain(export_lists::seeds::paths()))
+        }
         "date" => {
             let texts = ["1970-01-01", "2020-02-29", "2100-02-28", "9999-12-31", "2023-02-29"];
             named(texts.map(|text| text.as_bytes().to_vec()).into_iter().chain(numbers()))
         }
         "exact" => named(requests().map(String::into_bytes)),
-        "publisher" => named(publishers().iter().map(|saved| unsealed(&saved.to_bytes()))),
+        "publisher" => {
+            let saved = publishers().into_iter().chain(export_lists::seeds::publishers());
+            named(saved.map(|saved| unsealed(&saved.to_bytes())))
+        }
         "sync" => named(scripts()),
         "code" => named([code(), code().to_lowercase().replace('-', "")].map(String::into_bytes)),
         "event" => named(

@@ -122,26 +122,26 @@ pub enum ManifestError {
 #[non_exhaustive]
 pub enum ExportListError {
     /// It does not consist of whole lines, which are all of one length.
-    #[error("a list of exports has {line} bytes for each file, got {got} bytes")]
+    #[error("a list of exports has {each} bytes for each file, got {got} bytes")]
     Length {
         /// Length of a line in bytes.
-        line: usize,
+        each: usize,
         /// Length of the list in bytes.
         got: usize,
     },
     /// It names more files than a list may.
     #[error("a list of exports names at most {max} files, got {got}")]
-    TooMany {
+    Limit {
         /// The limit.
         max: usize,
         /// How many it names.
         got: usize,
     },
     /// A line is not the path of an export file.
-    #[error("line {number} is not the path of an export file: {got:?}")]
-    Line {
+    #[error("line {line} is not the path of an export file: {got:?}")]
+    Path {
         /// The number of the line, from 1.
-        number: usize,
+        line: usize,
         /// The line.
         got: String,
     },

@@ -45,14 +45,14 @@ impl ExportList {
     pub fn parse(bytes: &[u8]) -> Result<ExportList, ExportListError> {
         let (lines, rest) = bytes.as_chunks::<LINE_LEN>();
         if !rest.is_empty() {
-            return Err(ExportListError::Length { line: LINE_LEN, got: bytes.len() });
+            return Err(ExportListError::Length { each: LINE_LEN, got: bytes.len() });
         }
         if lines.len() > MAX_EXPORTS {
-            return Err(ExportListError::TooMany { max: MAX_EXPORTS, got: lines.len() });
+            return Err(ExportListError::Limit { max: MAX_EXPORTS, got: lines.len() });
         }
-        let file = |(number, line): (usize, &[u8; LINE_LEN])| {
-            let got = || String::from_utf8_lossy(line).into_owned();
-            read_line(line).ok_or_else(|| ExportListError::Line { number, got: got() })
+        let file = |(line, text): (usize, &[u8; LINE_LEN])| {
+            let got = || String::from_utf8_lossy(text).into_owned();
+            read_line(text).ok_or_else(|| ExportListError::Path { line, got: got() })
         };
         Ok(ExportList { files: (1..).zip(lines).map(file).collect::<Result<_, _>>()? })
     }
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(ExportList::parse(whole.as_bytes()).unwrap().files.len(), 2);
         assert_eq!(ExportList::parse(b""), Ok(ExportList::default()));
         for got in [1, 91, 93, 183] {
-            let error = ExportListError::Length { line: 92, got };
+            let error = ExportListError::Length { each: 92, got };
             assert_eq!(ExportList::parse(&whole.as_bytes()[..got.min(184)]), Err(error), "{got}");
         }
         let bad = [
@@ -105,11 +105,11 @@ mod tests {
         ];
         for bad in bad {
             let bytes = whole.clone() + &bad;
-            let error = ExportListError::Line { number: 3, got: bad };
+            let error = ExportListError::Path { line: 3, got: bad };
             assert_eq!(ExportList::parse(bytes.as_bytes()), Err(error));
         }
         let many = line("2026-01-05", b"a").repeat(MAX_EXPORTS + 1);
-        let error = ExportListError::TooMany { max: MAX_EXPORTS, got: MAX_EXPORTS + 1 };
+        let error = ExportListError::Limit { max: MAX_EXPORTS, got: MAX_EXPORTS + 1 };
         assert_eq!(ExportList::parse(many.as_bytes()), Err(error));
         assert!(ExportList::parse(&many.as_bytes()[LINE_LEN..]).is_ok());
     }
