@@ -11,7 +11,7 @@ use gcs_core::{PublicKey, Version};
 use object_store::Error;
 
 use super::export_index::put_export_index;
-use super::files::Put;
+use super::files::{Put, read_back};
 use super::{Files, Outbox, Publishing, PublishingError, SAVED};
 
 impl Publishing {
@@ -80,7 +80,9 @@ impl Publishing {
         }
         let version = plan.manifest().and_then(|manifest| version_of(manifest, &self.root));
         let put = put_export_index(&self.public, &self.root).await?;
-        Ok(put.filter(|(of, _)| version == Some(*of)).map(|(_, list)| list))
+        // The manifest was there a moment ago, and what it names before that.
+        let (of, list) = put.ok_or_else(|| read_back(&Path::ExportIndex.to_string()))?;
+        Ok(Some(list).filter(|_| version == Some(of)))
     }
 
     /// As [`Publishing::write`], after the files that are there have been put on the shelf: a start could perhaps

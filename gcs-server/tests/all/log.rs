@@ -506,11 +506,11 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
     assert_eq!(
         (LAYOUT, [31, 44, 59].map(|event: usize| digests[event].as_str())),
         (
-            3,
+            4,
             [
-                "dd167ced34b1a2a043740114858d1bfa0f679990ef58f027cfbc6bb3b3ef14d5",
-                "32455ac3713a6cfbe787b3b9704438464ce4ecbf12cd6dde5802bde9f9618107",
-                "e741c44a6c993a6062485a3a93f1e447bce743a2cc8fb2536cb36eb7fd95bd44",
+                "64fbc4988b5e5af3e301d7f7adcd2f9b5d8d8ab03dacec7df9ee99ac6997deac",
+                "33ae3b9f79e15e8dce7baa681fce8e0662039158f2975b727cf27b794fecb58b",
+                "22316a65ea8be1b0921d741e8f41a3367ba55b821e55dfe3afb711fec7c65007",
             ]
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \

@@ -13,6 +13,7 @@ use gcs_core::Version;
 use gcs_core::files::{Cache, Manifest, Path};
 use gcs_server::domain::events::Act;
 use gcs_server::domain::judge::{self, Selection};
+use gcs_server::domain::policy::Policy;
 use gcs_server::node::PublicationInput;
 use gcs_server::publishing::{
     Files, LocalFolder, Outbox, PublicationBuilder, Published, Publishing, PublishingError, Worker,
@@ -35,7 +36,9 @@ impl History {
     }
 
     fn seeded(seed: u64) -> History {
-        let mut ledger = Ledger::seeded(seed, &exports_policy());
+        // No date outgrows its plan.
+        let policy = Policy { expected_per_date: 10_000, ..exports_policy() };
+        let mut ledger = Ledger::seeded(seed, &policy);
         ledger.open(100, 365);
         let builder = PublicationBuilder::new(&ledger.keys, None);
         History { ledger, builder, serial: 0 }

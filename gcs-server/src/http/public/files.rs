@@ -172,12 +172,12 @@ files! {
         "Get the list of exports"
         "Text: the path of each export file and a line feed, in the order in which phones take them. \
          gcs-core/FORMAT.md, section 23. Without the policy's `exports` there is no such file.";
-    get_export "/v1/exports/{date}/{sha256}.zip" (
+    get_export "/v1/exports/{date}/{file}" (
         ("date" = String, Path, description = "UTC date of the keys, as YYYY-MM-DD", format = Date,
             pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2026-01-19"),
-        ("sha256" = String, Path, description = "SHA-256 of the file, from the list of exports",
-            pattern = "^[0-9a-f]{64}$",
-            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
+        ("file" = String, Path, description = "SHA-256 of the file, and `.zip`, from the list of exports",
+            pattern = "^[0-9a-f]{64}\\.zip$",
+            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80.zip"),
     ) "application/zip" FileBytes,
         "Get an export file: keys of one date, for the systems of Apple and Google"
         "A zip archive (`export.zip`) of the keys of Exposure Notification that are new, revised or revoked since the \
@@ -249,7 +249,7 @@ fn pattern(path: &Path) -> &'static str {
         Path::Bundle { .. } => "/v1/bundles/{span}/{to}",
         Path::Checks { .. } => "/v1/checks/{date}/{root}",
         Path::Seeds(_) => "/v1/seeds/{sha256}",
-        Path::Export { .. } => "/v1/exports/{date}/{sha256}.zip",
+        Path::Export { .. } => "/v1/exports/{date}/{file}",
         Path::ExportList(_) => "/v1/exports/{sha256}",
         Path::ExportIndex => "/v1/exports/index.txt",
     }
