@@ -219,6 +219,49 @@ async fn a_server_that_was_held_up_puts_no_older_manifest_in_the_place_of_a_newe
     }
 }
 
+/// The same for the list of exports, which has no number.
+#[actix_web::test]
+async fn a_server_that_was_held_up_puts_no_older_list_of_exports_in_the_place_of_a_newer_one() {
+    let index = "v1/exports/index.txt";
+    for (held_at, nth) in [("GET", 1), ("PUT", 1), ("GET", 2)] {
+        let Some(bucket) = TestBucket::new("") else { return };
+        let mut history = History::new();
+        let outboxes: Vec<Outbox> = (0..5)
+            .map(|number| {
+                history.ledger.now += 3 * HOUR;
+                history.live(&[number])
+            })
+            .collect();
+        let outboxes = Arc::new(outboxes);
+        let quick = history.server(bucket.files(bucket.server));
+        let (files, proxy) = bucket.behind_proxy();
+        let slow = history.server(files);
+        slow.write(&outboxes[0]).await;
+        let first = bucket.get(index).body;
+        let mut held = proxy.hold(nth, format!("{held_at} /{}/{index} ", bucket.name));
+        let (publishing, second) = (slow.publishing.clone(), Arc::clone(&outboxes));
+        let writing = tokio::spawn(async move { publishing.write(&second[1]).await });
+        held.has_come().await;
+        for outbox in &outboxes[1..] {
+            quick.write(outbox).await;
+        }
+        let before = bucket.contents();
+        assert_eq!(before[index].len(), 5 * first.len(), "every publication has exports");
+        drop(held);
+        writing.await.unwrap().unwrap();
+        assert_eq!(bucket.contents(), before, "{held_at} {nth}");
+        // It serves what it has published itself, until it has gone on like the other.
+        let served =
+            |server: &Server| server.publishing.shelf.in_memory(&format!("/{index}")).unwrap();
+        assert_eq!(served(&slow).length(), 2 * first.len() as u64);
+        for outbox in &outboxes[2..] {
+            slow.write(outbox).await;
+        }
+        assert_eq!(served(&slow).etag(), served(&quick).etag());
+        assert_eq!(bucket.contents(), expected(&history, &outboxes).await, "{held_at} {nth}");
+    }
+}
+
 /// The check records of a date change and change back, after they were due for deletion.
 fn there_and_back(history: &mut History) -> Arc<Vec<Outbox>> {
     let mut outboxes = vec![history.live(&[1, 2]), history.live(&[3]), history.tick()];

@@ -483,10 +483,44 @@ async fn files_are_served_as_what_they_are() {
                 ask(api.public, "GET", &path.to_string(), &[("Range", "bytes=1-3".to_owned())], "");
             assert_eq!((part.status, &part.body[..]), (206, &files[&path.to_string()][1..4]));
         }
-        for none in ["/v1/exports/", "/v1/exports/index.html", "/v1/exports/2026-01-05/index.txt"] {
+        for none in [
+            "/v1/exports",
+            "/v1/exports/",
+            "/v1/exports/index.html",
+            "/v1/exports/2026-01-05/index.txt",
+        ] {
             assert_eq!(api.get(none).status, 404, "{none}");
         }
     });
     asked.await.unwrap();
     running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_list_that_ended_is_served_empty_and_is_gone_a_day_later() {
+    let home = Home::new();
+    let mut running = home.begin().await;
+    lived(&home, &running).await;
+    running.set_policy(seeds_policy()).await;
+    let mut seen = Vec::new();
+    for number in 0..4 {
+        home.pass(11 * HOUR);
+        running.tick().await;
+        running.settle().await;
+        let api = running.api("");
+        let asked = move || {
+            let answer = api.get("/v1/exports/index.txt");
+            (answer.status, answer.status == 200 && answer.body.is_empty())
+        };
+        seen.push(tokio::task::spawn_blocking(asked).await.unwrap());
+        // A start in between does not bring it back.
+        if number % 2 == 1 {
+            running.stop().await;
+            running = home.start().await;
+            running.settle().await;
+        }
+    }
+    running.stop().await;
+    assert_eq!(seen, [(200, true), (200, true), (200, true), (404, false)]);
+    assert!(!home.public().keys().any(|name| name.starts_with("v1/exports/")));
 }
