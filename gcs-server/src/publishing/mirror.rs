@@ -2,6 +2,8 @@
 //!
 //! Whoever serves the folder needs no key and no trust: phones verify the same bytes once more.
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs::{self, File, Metadata, TryLockError};
@@ -11,18 +13,15 @@ use gcs_core::files::{
     ExportList, ExportListError, MAX_MANIFEST_BYTES, Manifest, ManifestError, Path,
     PublicationIndex, SeedFiles, SeedIndex,
 };
-use gcs_core::identifiers::gaen::export::MAX_CONTENT_BYTES;
 use gcs_core::{Folder, ParseError, PublicKey, Version};
 use thiserror::Error;
 
+use self::named::{named, named_exports, named_seeds};
 use super::verify::{Names, Verdict};
 
 /// The folders that published files are in.
 const FOLDERS: [&str; 7] =
     ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds", "v1/exports"];
-
-/// More bytes than any export file has.
-const MOST_OF_EXPORT: u64 = 2 * MAX_CONTENT_BYTES as u64;
 
 /// The file that is locked while a mirror is open.
 const LOCK: &str = "mirror.lock";
@@ -193,7 +192,7 @@ impl Mirror {
             fetched += self.get(origin, path, list.bytes, &names)?;
             exports = self.expect(&path, &names)?;
             needed.insert(path, list.bytes);
-            needed.extend(ExportList::parse(&exports)?.paths().map(|path| (path, MOST_OF_EXPORT)));
+            needed.extend(named_exports(&ExportList::parse(&exports)?));
         }
         for (path, length) in &needed {
             fetched += self.get(origin, *path, *length, &names)?;
@@ -381,26 +380,4 @@ fn failed(path: &Path, source: io::Error) -> MirrorError {
 fn fetch<O: Origin>(origin: &mut O, path: Path, most: u64) -> Result<Vec<u8>, MirrorError> {
     let failed = |error: O::Error| MirrorError::Fetch { path, reason: error.to_string() };
     origin.fetch(&path, most).map_err(failed)
-}
-
-/// The files that an index of lists of seeds names, and their lengths.
-fn named_seeds(index: &SeedIndex) -> impl Iterator<Item = (Path, u64)> {
-    index.files().map(|(sha256, length)| (Path::Seeds(sha256), length))
-}
-
-/// The files that an index names, and their lengths.
-fn named(index: &PublicationIndex) -> BTreeMap<Path, u64> {
-    let mut named = BTreeMap::new();
-    for entry in &index.bundles {
-        let path = Path::Bundle { span: entry.span, series: index.series, to: entry.to };
-        named.insert(path, entry.bytes);
-    }
-    for row in index.table.rows() {
-        named.insert(Path::Set { date: row.date, identity: row.identity }, row.bytes);
-        if row.len > 0 {
-            let length = row.record_shape.record_len().saturating_mul(row.records().into());
-            named.insert(Path::Checks { date: row.date, root: row.check_root }, length);
-        }
-    }
-    named
 }

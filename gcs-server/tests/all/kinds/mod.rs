@@ -1,6 +1,7 @@
 //! Kinds of reports: from the phone that reports to the phones that heard it.
 
 mod bad;
+mod exporting;
 pub mod exports;
 pub mod log;
 mod phones;
