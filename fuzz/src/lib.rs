@@ -4,6 +4,7 @@
 //! reader of its tests does, a round trip, or a property of a whole deployment. None only
 //! looks for crashes.
 
+mod export_lists;
 mod files;
 mod history;
 mod identifiers;
@@ -24,6 +25,7 @@ mod text;
 #[path = "../../gcs-core/tests/world/mod.rs"]
 mod world;
 
+pub use export_lists::export_list;
 pub use files::{bundle, bundle_resealed, index, record, table};
 pub use identifiers::{export, export_zip, packet, tcn_report, temp_id, upload};
 pub use manifest::{manifest, manifest_resealed};
@@ -40,7 +42,7 @@ pub use text::{date, exact, path};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 31] = [
+pub const TARGETS: [Target; 32] = [
     ("set", set),
     ("set_resealed", set_resealed),
     ("set_index", set_index),
@@ -51,6 +53,7 @@ pub const TARGETS: [Target; 31] = [
     ("seed_delta", seed_delta),
     ("seed_index", seed_index),
     ("seed_bundle", seed_bundle),
+    ("export_list", export_list),
     ("table", table),
     ("index", index),
     ("bundle", bundle),

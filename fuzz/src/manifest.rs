@@ -2,10 +2,10 @@
 
 use ed25519_dalek::SigningKey;
 use gcs_core::DAY_SECONDS;
-use gcs_core::files::{FileHash, MAX_MANIFEST_BYTES, Manifest, SignedKeyList};
+use gcs_core::files::{FileHash, MAX_MANIFEST_BYTES, Manifest, SeedFiles, SignedKeyList};
 
 use crate::history::{History, KEYS_VERSION, keys, root};
-use crate::naive::manifest::{Known, Named};
+use crate::naive::manifest::{Known, Named, Seeds};
 use crate::naive::{self, class, dsse};
 use crate::world::ONLINE_SEED;
 
@@ -66,6 +66,13 @@ fn verify(envelope: &[u8], now: u64) -> Option<(Manifest, u32)> {
         assert_eq!(manifest.state.0, naive.state);
         let file = |file: FileHash| Named { bytes: file.bytes, sha256: file.sha256.0 };
         assert_eq!((file(manifest.index), manifest.bundle.map(file)), (naive.index, naive.bundle));
+        let seeds = |of: SeedFiles| Seeds {
+            state: of.state.0,
+            index: file(of.index),
+            bundle: of.bundle.map(file),
+        };
+        assert_eq!(manifest.seeds.map(seeds), naive.seeds);
+        assert_eq!(manifest.exports.map(file), naive.exports);
     }
     Some((manifest, version))
 }

@@ -5,19 +5,21 @@ use gcs_core::files::{Path, Table};
 use gcs_core::identifiers::dp3t::HybridWindow;
 use gcs_core::identifiers::tcn::{MemoType, ReportAuthorizationKey};
 use gcs_core::publish::{Publisher, PublisherSettings};
-use gcs_core::report::{Code, GaenKey, ProviderKey};
+use gcs_core::report::{Code, GaenKey, Kind, Kinds, ProviderKey};
 use gcs_core::report::{Item, ItemProblem};
 use gcs_core::{Delta, HashRange, Salt, Set};
 use gcs_server::domain::events;
 use gcs_server::domain::events::CodeId;
 use gcs_server::domain::events::Event;
-use gcs_server::domain::policy::{FirstPolicy, Policy, SecondPolicy};
+use gcs_server::domain::policy::{
+    ExportPolicy, FirstPolicy, FourthPolicy, Policy, SecondPolicy, ThirdPolicy,
+};
 
 use crate::history::{History, Tick, before, keys};
 use crate::identifiers;
 use crate::reader::join;
 use crate::world::{Days, date, element};
-use crate::{seed_files, seed_lists};
+use crate::{export_lists, seed_files, seed_lists};
 
 /// A name and an input.
 pub type Seed = (String, Vec<u8>);
@@ -39,6 +41,7 @@ pub fn of(target: &str) -> Vec<Seed> {
         "seed_delta" => named(seed_lists::seeds::deltas()),
         "seed_index" => named(seed_files::seeds::indexes()),
         "seed_bundle" => named(seed_files::seeds::bundles()),
+        "export_list" => named(export_lists::seeds::lists()),
         "table" => {
             let tables = History::get().ticks.iter().step_by(10).map(|tick| tick.table.to_bytes());
             named(tables.chain([Table::default().to_bytes()]))
@@ -64,13 +67,19 @@ pub fn of(target: &str) -> Vec<Seed> {
         "manifest_resealed" => {
             named(files_of(20, |path| path == Path::Manifest).iter().map(|bytes| payload(bytes)))
         }
-        "path" => named(paths().into_iter().map(String::into_bytes).chain(numbers())),
+        "path" => {
+            let texts = paths().into_iter().map(String::into_bytes);
+            named(texts.chain(numbers()).chain(export_lists::seeds::paths()))
+        }
         "date" => {
             let texts = ["1970-01-01", "2020-02-29", "2100-02-28", "9999-12-31", "2023-02-29"];
             named(texts.map(|text| text.as_bytes().to_vec()).into_iter().chain(numbers()))
         }
         "exact" => named(requests().map(String::into_bytes)),
-        "publisher" => named(publishers().iter().map(|saved| unsealed(&saved.to_bytes()))),
+        "publisher" => {
+            let saved = publishers().into_iter().chain(export_lists::seeds::publishers());
+            named(saved.map(|saved| unsealed(&saved.to_bytes())))
+        }
         "sync" => named(scripts()),
         "code" => named([code(), code().to_lowercase().replace('-', "")].map(String::into_bytes)),
         "event" => named(
@@ -332,6 +341,52 @@ fn publication(code: &str) -> String {
     )
 }
 
+fn exports() -> ExportPolicy {
+    ExportPolicy {
+        region: "NL".to_owned(),
+        interval: 14_400,
+        key_id: "204".to_owned(),
+        key_version: "v1".to_owned(),
+    }
+}
+
+fn fourth_policy() -> FourthPolicy {
+    FourthPolicy {
+        rate_bits: 20,
+        expected_per_date: 1000,
+        interval: 900,
+        min_reports: 10,
+        max_hold: 7200,
+        retention_days: 14,
+        kinds: Kinds::ALL,
+        hybrid_hours: 4,
+        max_elements_per_date: 512,
+        max_code_days: 400,
+        max_open_codes: 100_000,
+        max_filler: 100_000,
+        gaen_authority: "nl.example".to_owned(),
+        seeds: Kinds::of(&[Kind::Gaen]),
+    }
+}
+
+fn third_policy() -> ThirdPolicy {
+    ThirdPolicy {
+        rate_bits: 20,
+        expected_per_date: 1000,
+        interval: 900,
+        min_reports: 10,
+        max_hold: 7200,
+        retention_days: 14,
+        kinds: Kinds::ALL,
+        hybrid_hours: 4,
+        max_elements_per_date: 512,
+        max_code_days: 400,
+        max_open_codes: 100_000,
+        max_filler: 100_000,
+        gaen_authority: "nl.example".to_owned(),
+    }
+}
+
 fn second_policy() -> SecondPolicy {
     SecondPolicy {
         rate_bits: 20,
@@ -372,7 +427,8 @@ fn events() -> impl Iterator<Item = Event> {
     let signed = "{}".to_owned();
     [
         events::Deployment { id: [1; 16], root: [2; 32], master_check: [3; 32] }.into(),
-        events::PolicySet { policy: Policy::default() }.into(),
+        events::PolicySet { policy: Policy { exports: Some(exports()), ..Policy::default() } }
+            .into(),
         events::KeyListSet { signed }.into(),
         events::OperatorTokenSet { token }.into(),
         events::ProviderAdded { provider: 300, name: "City".to_owned(), token }.into(),
@@ -401,6 +457,8 @@ fn events() -> impl Iterator<Item = Event> {
         events::RangeClosed { provider: 300, generation: 2, first: 0 }.into(),
         events::FirstPolicySet { policy: first_policy() }.into(),
         events::SecondPolicySet { policy: second_policy() }.into(),
+        events::ThirdPolicySet { policy: third_policy() }.into(),
+        events::FourthPolicySet { policy: fourth_policy() }.into(),
         events::SeriesStarted { series: 2 }.into(),
         events::BlueTraceBegun { hai: "SG_OTC".to_owned(), keys: [1; 32] }.into(),
         events::UserRegistered { number: 6_591_234_567, id: [2; 21], token }.into(),

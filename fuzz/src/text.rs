@@ -20,16 +20,17 @@ pub fn path(data: &[u8]) {
     {
         assert_eq!(path.to_string(), text);
         assert!(text.starts_with("/v1/") && !text.contains("//") && !text.ends_with('/'));
-        let is_legal = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'/');
+        let is_legal = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'/' | b'.');
         assert!(text.bytes().all(is_legal), "{text}");
-        assert_eq!(path.is_immutable(), text != "/v1/manifest");
+        let changes = ["/v1/manifest", "/v1/exports/index.txt"].contains(&text);
+        assert_eq!(path.is_immutable(), !changes);
         for other in [&text[1..], &text[..text.len() - 1], &format!("{text}/")] {
             assert_ne!(other.parse(), Ok(path));
         }
     }
 
     let mut reader = Reader::new(data);
-    let kind = reader.u8() % 7;
+    let kind = reader.u8() % 10;
     let (series, number, digest) = (reader.u32(), reader.u32(), Digest(reader.array()));
     let date = Date::from_days(number).unwrap_or(Date::MAX);
     let path = match kind {
@@ -39,7 +40,10 @@ pub fn path(data: &[u8]) {
         3 => Path::Set { date, identity: digest },
         4 => Path::Bundle { span: SPANS[reader.position(4)], series, to: number },
         5 => Path::Checks { date, root: digest },
-        _ => Path::Seeds(digest),
+        6 => Path::Seeds(digest),
+        7 => Path::Export { date, sha256: digest },
+        8 => Path::ExportList(digest),
+        _ => Path::ExportIndex,
     };
     assert_eq!(path.to_string().parse(), Ok(path));
 }

@@ -19,9 +19,9 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
 /// A local folder of files by name, each written whole or not at all.
 ///
-/// A name is one or more parts of lower-case letters, digits and `-`, with `/` between
-/// them and optionally before the first: the names of a client's own files and the paths of
-/// published ones. Any other name is an error, so no file is ever read or written outside
+/// A name is one or more parts of lower-case letters, digits and `-`, and `.` between these, with
+/// `/` between parts and optionally before the first: the names of a client's own files and the
+/// paths of published ones. Any other name is an error, so no file is ever read or written outside
 /// of the folder.
 ///
 /// ```
@@ -176,7 +176,7 @@ impl Folder {
     fn place(&self, name: &str) -> io::Result<PathBuf> {
         let is_part = |part: &str| {
             let is_legal = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-            !part.is_empty() && part.bytes().all(is_legal)
+            part.split('.').all(|piece| !piece.is_empty() && piece.bytes().all(is_legal))
         };
         let relative = name.strip_prefix('/').unwrap_or(name);
         if relative.split('/').all(is_part) {
@@ -372,12 +372,14 @@ mod tests {
         let (_home, folder) = folder();
         for name in [
             "", "/", "//a", "a//b", "a/", ".", "..", "../a", "a/../b", ".partial", "A", "a\\b",
-            "a b", "ä",
+            "a b", "ä", "a.", "a..b", "a/.b",
         ] {
             assert!(folder.write(name, b"x").is_err(), "{name}");
             assert!(folder.create(name, b"x").is_err(), "{name}");
             assert!(folder.read(name).is_err() && folder.delete(name).is_err(), "{name}");
         }
+        folder.write("a/b.c-d.zip", b"x").unwrap();
+        assert_eq!(folder.read("/a/b.c-d.zip").unwrap().unwrap(), b"x");
     }
 
     #[test]

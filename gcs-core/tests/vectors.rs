@@ -117,6 +117,11 @@ fn seed_bundles() {
 }
 
 #[test]
+fn export_lists() {
+    decode_all("export_list", outcome::export_lists);
+}
+
+#[test]
 fn matches() {
     decode_all("match", outcome::matches);
 }
@@ -187,9 +192,10 @@ fn every_kind_and_class_has_a_case() {
     has("seed_index", &[&file[..], &["Order", "Padding"]].concat());
     has("seed_bundle", &[&file[..], &["Mismatch", "Order", "Padding", "Before", "After"]].concat());
     has("seed_bundle", &["NoSuchList", "Part.Digest", "SeedDelta.Base"]);
+    has("export_list", &["Length", "Path"]);
     let kinds = ["hash", "parameter", "path", "set", "match", "delta", "table", "index", "bundle"];
     let others = ["record", "manifest", "set_index", "seed_list", "seed_delta"];
-    let others = [&others[..], &["seed_index", "seed_bundle"]].concat();
+    let others = [&others[..], &["seed_index", "seed_bundle", "export_list"]].concat();
     let known = |case: &Case| kinds.contains(&case.kind()) || others.contains(&case.kind());
     assert!(all_cases().iter().all(known));
 }

@@ -32,8 +32,10 @@ mod tests {
     use crate::digest::Digest;
 
     #[test]
-    fn the_manifest_alone_changes() {
-        assert_eq!(Cache::of(&Path::Manifest).header(), "public, max-age=60");
+    fn what_changes_is_not_kept_for_long() {
+        for path in [Path::Manifest, Path::ExportIndex] {
+            assert_eq!(Cache::of(&path).header(), "public, max-age=60");
+        }
         let index = Cache::of(&Path::Index(Digest::ZERO));
         assert_eq!(index.header(), "public, max-age=31536000, immutable");
     }

@@ -117,6 +117,36 @@ pub enum ManifestError {
     },
 }
 
+/// Why bytes are no list of exports.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExportListError {
+    /// It does not consist of whole lines, which are all of one length.
+    #[error("a list of exports has {each} bytes for each file, got {got} bytes")]
+    Length {
+        /// Length of a line in bytes.
+        each: usize,
+        /// Length of the list in bytes.
+        got: usize,
+    },
+    /// It names more files than a list may.
+    #[error("a list of exports names at most {max} files, got {got}")]
+    Limit {
+        /// The limit.
+        max: usize,
+        /// How many it names.
+        got: usize,
+    },
+    /// A line is not the path of an export file.
+    #[error("line {line} is not the path of an export file: {got:?}")]
+    Path {
+        /// The number of the line, from 1.
+        line: usize,
+        /// The line.
+        got: String,
+    },
+}
+
 /// Why a bundle cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! The manifest: the one file that changes, and the one that is signed.
+//! The manifest, which names all other files and is signed.
 
 use alloc::vec::Vec;
 
@@ -72,6 +72,8 @@ pub struct Manifest {
     pub bundle: Option<FileHash>,
     /// The lists of seeds, if any are published.
     pub seeds: Option<SeedFiles>,
+    /// The list of exports, if any are published.
+    pub exports: Option<FileHash>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,6 +96,8 @@ struct ManifestJson {
     bundle: Option<Object<FileHash>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seeds: Option<Object<SeedFilesJson>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exports: Option<Object<FileHash>>,
     keys: Object<Envelope>,
 }
 
@@ -136,6 +140,7 @@ impl Manifest {
             index: Object(self.index),
             bundle: self.bundle.map(Object),
             seeds: self.seeds.map(|seeds| Object(seeds.into())),
+            exports: self.exports.map(Object),
             keys: Object(key_list.0.clone()),
         };
         let payload = json::to_vec("manifest", &members)?;
@@ -246,6 +251,7 @@ impl Verified {
             index: members.index.0,
             bundle: members.bundle.map(|Object(bundle)| bundle),
             seeds: members.seeds.map(|Object(seeds)| seeds.into()),
+            exports: members.exports.map(|Object(exports)| exports),
         };
         Ok(Verified { manifest, list, envelope })
     }

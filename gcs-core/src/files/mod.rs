@@ -1,6 +1,6 @@
 //! The files of a publication, as they are served.
 //!
-//! All but the manifest is little-endian binary: a magic of six bytes, a version, then
+//! All but the manifest and the files of exports is little-endian binary: a magic of six bytes, a version, then
 //! fixed fields. FORMAT.md is normative. Sets and deltas are files too, which can be used
 //! alone: [`Set`](crate::Set), [`Delta`](crate::Delta).
 //!
@@ -10,6 +10,7 @@
 //! | [`PublicationIndex`], with a [`Table`] in it | `/v1/index/{sha256}` |
 //! | [`Bundle`] | `/v1/bundles/{span}/{series}-{to}` |
 //! | [`CheckRecord`] | a part of `/v1/checks/{date}/{root}` |
+//! | [`ExportList`] | `/v1/exports/{sha256}`, `/v1/exports/index.txt` |
 //! | [`SeedIndex`], with a [`SeedTable`] in it; [`SeedBundle`]; [`SeedList`](crate::seeds::SeedList) | `/v1/seeds/{sha256}` |
 
 mod bundle;
@@ -17,6 +18,7 @@ mod cache;
 mod checks;
 mod dsse;
 mod error;
+mod export_list;
 mod index;
 mod json;
 mod key_list;
@@ -29,7 +31,8 @@ mod table;
 pub use self::bundle::Bundle;
 pub use self::cache::Cache;
 pub use self::checks::{CheckRecord, Verdict};
-pub use self::error::{BundleError, ManifestError, PathError};
+pub use self::error::{BundleError, ExportListError, ManifestError, PathError};
+pub use self::export_list::{ExportList, MAX_EXPORTS};
 pub use self::index::{BundleEntry, KEPT_TICKS, PublicationIndex, SPANS};
 pub use self::key_list::{KeyList, MAX_KEYS, SignedKeyList};
 pub use self::manifest::{FORMAT, FileHash, MAX_MANIFEST_BYTES, Manifest, SeedFiles};

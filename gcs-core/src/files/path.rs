@@ -22,7 +22,7 @@ use crate::digest::Digest;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Path {
-    /// The present manifest: the one file that changes.
+    /// The present manifest.
     Manifest,
     /// A manifest as it was published.
     KeptManifest {
@@ -58,12 +58,23 @@ pub enum Path {
     },
     /// The file of seeds with this SHA-256: an index, a list or a bundle.
     Seeds(Digest),
+    /// A file of keys of one date, as the systems of Apple and Google take them.
+    Export {
+        /// The date.
+        date: Date,
+        /// SHA-256 of the file.
+        sha256: Digest,
+    },
+    /// The list of exports with this SHA-256.
+    ExportList(Digest),
+    /// The present list of exports once more, under the name that apps of Google's server know.
+    ExportIndex,
 }
 
 impl Path {
     /// Whether the bytes at this path never change.
     pub fn is_immutable(&self) -> bool {
-        *self != Path::Manifest
+        !matches!(self, Path::Manifest | Path::ExportIndex)
     }
 }
 
@@ -77,6 +88,9 @@ impl fmt::Display for Path {
             Path::Bundle { span, series, to } => write!(f, "/v1/bundles/{span}/{series}-{to}"),
             Path::Checks { date, root } => write!(f, "/v1/checks/{date}/{root}"),
             Path::Seeds(digest) => write!(f, "/v1/seeds/{digest}"),
+            Path::Export { date, sha256 } => write!(f, "/v1/exports/{date}/{sha256}.zip"),
+            Path::ExportList(digest) => write!(f, "/v1/exports/{digest}"),
+            Path::ExportIndex => f.write_str("/v1/exports/index.txt"),
         }
     }
 }
@@ -114,6 +128,12 @@ fn parse(text: &str) -> Option<Path> {
             Some(Path::Checks { date: date.parse().ok()?, root: root.parse().ok()? })
         }
         ("seeds", Some(digest), None) => Some(Path::Seeds(digest.parse().ok()?)),
+        ("exports", Some("index.txt"), None) => Some(Path::ExportIndex),
+        ("exports", Some(digest), None) => Some(Path::ExportList(digest.parse().ok()?)),
+        ("exports", Some(date), Some(name)) => {
+            let sha256 = name.strip_suffix(".zip")?;
+            Some(Path::Export { date: date.parse().ok()?, sha256: sha256.parse().ok()? })
+        }
         _ => None,
     }
 }
@@ -134,9 +154,14 @@ mod tests {
             Path::Bundle { span: 96, series: 3, to: 192 },
             Path::Checks { date, root: digest },
             Path::Seeds(digest),
+            Path::Export { date, sha256: digest },
+            Path::ExportList(digest),
+            Path::ExportIndex,
         ] {
             assert_eq!(path.to_string().parse(), Ok(path));
             assert!(alloc::format!("{path}/").parse::<Path>().is_err());
+            let changes = [Path::Manifest, Path::ExportIndex].contains(&path);
+            assert_eq!(path.is_immutable(), !changes, "{path}");
         }
         for text in [
             "",
@@ -149,6 +174,9 @@ mod tests {
             "/v1/bundles/2/1-2",
             "/v1/sets/2020-01-01/..",
             "/v1/../manifest",
+            "/v1/exports/2020-01-01/index.txt",
+            "/v1/exports/2020-01-01",
+            "/v1/exports/index.html",
         ] {
             assert!(text.parse::<Path>().is_err(), "{text}");
         }

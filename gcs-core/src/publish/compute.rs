@@ -93,6 +93,7 @@ impl Publisher {
         let mut snapshot = Snapshot::of(number, &days)?;
         let seeds = self.publish_seeds(number, &snapshot.table)?;
         snapshot.seeds = seeds.side;
+        let exports = self.publish_exports(now, &snapshot.table)?;
         let new_bundles = self.write_bundles(&snapshot)?;
 
         let mut bundles: Vec<BundleEntry> = new_bundles.iter().map(|new| new.0).collect();
@@ -112,6 +113,7 @@ impl Publisher {
             index: FileHash::of(&index_bytes),
             bundle: new_bundles.iter().find(|new| new.0.span == 1).map(|new| FileHash::of(&new.1)),
             seeds: seeds.named,
+            exports: exports.named,
         };
         let signed = manifest.sign(&keys.online, &keys.key_list)?;
         let (_, key_list) = Manifest::verify(&signed, &keys.root, now, self.key_list)?;
@@ -121,6 +123,7 @@ impl Publisher {
         let index_path = Path::Index(manifest.index.sha256);
         let mut live = live_paths(self.series, index_path, &index);
         live.extend(seeds.live);
+        live.extend(exports.live);
         let mut files: Vec<File> = days.into_iter().flat_map(BuiltDay::into_files).collect();
         files.extend(new_bundles.into_iter().map(|(entry, bytes)| {
             let path = Path::Bundle { span: entry.span, series: self.series, to: entry.to };
@@ -128,7 +131,9 @@ impl Publisher {
         }));
         files.push(File { path: index_path, bytes: index_bytes });
         files.extend(seeds.files);
+        files.extend(exports.files);
         files.retain(|file| !self.was_written(&file.path));
+        files.extend(exports.index);
         let kept = Path::KeptManifest { series: self.series, tick: number };
         files.push(File { path: kept, bytes: signed.clone() });
         files.push(File { path: Path::Manifest, bytes: signed.clone() });
@@ -150,17 +155,21 @@ impl Publisher {
             last: Some(last),
             known,
             next_seeds: None,
+            exported: exports.exported,
+            next_exports: None,
         };
         Ok(Publication { files, delete, manifest, waiting, left_out, publisher })
     }
 
     /// Leaves out a publication of which nobody needs anything any more, for a publisher that
     /// computes its publications anew from a log of inputs. What later publications depend on is
-    /// computed, which are the salts and hash ranges of the dates, and no file is made.
+    /// computed, which are the salts and hash ranges of the dates, and export files, since these are
+    /// named for as long as their dates are published. No other file is made.
     ///
     /// Nothing is known of the files of a publication that was left out. So the next one has all its
-    /// files and no bundles; the 288th after it is as if none had been left out, but for the deletion
-    /// of older files.
+    /// files and no bundles, the export files of those that were left out among them (but not what an
+    /// earlier publication wrote); the 288th after it is as if none had been left out, but for the
+    /// deletion of older files.
     ///
     /// # Errors
     /// A [`PublishError`], though not all that [`Publisher::publish`] would give.
@@ -176,9 +185,12 @@ impl Publisher {
         let context = TickContext { derivation, series: self.series, tick: number };
         let row = |day: &&D| day::skipped_row(*day, self.table(), self.settings, &context);
         let rows = due.iter().map(row).collect::<Result<_, _>>()?;
+        let table = Table::from_rows(rows)?;
+        let exported = self.export(now, &table)?;
         Ok(Publisher {
-            table: Some(Table::from_rows(rows)?),
+            table: Some(table),
             issued: now,
+            exported,
             ..Publisher::new(self.settings, self.series)
         })
     }

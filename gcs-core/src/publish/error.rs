@@ -5,6 +5,8 @@ use thiserror::Error;
 use crate::date::Date;
 use crate::error::ParseError;
 use crate::files::{BundleError, ManifestError};
+#[cfg(feature = "gaen-export")]
+use crate::identifiers::gaen::export::ExportError;
 use crate::set::ParamsError;
 
 /// Why a publication cannot be made.
@@ -66,6 +68,33 @@ pub enum PublishError {
         max: usize,
         /// How many there are.
         got: usize,
+    },
+    /// The time from one export to the next is too short or too long.
+    #[error("exports are {least} to {most} seconds apart, got {got}")]
+    ExportInterval {
+        /// The least number of seconds.
+        least: u64,
+        /// The largest number of seconds.
+        most: u64,
+        /// The number of the settings.
+        got: u64,
+    },
+    /// More export files than a list of exports names.
+    #[error("a publication has at most {max} export files, got {got}")]
+    TooManyExports {
+        /// The limit.
+        max: usize,
+        /// How many there are.
+        got: usize,
+    },
+    /// The keys of a date cannot be exported.
+    #[cfg(feature = "gaen-export")]
+    #[error("exports of date {date}: {error}")]
+    Export {
+        /// The date.
+        date: Date,
+        /// What is wrong with them.
+        error: ExportError,
     },
     /// No hash range fits the date at the false-positive rate of the settings.
     #[error("date {date}: {error}")]

@@ -37,10 +37,13 @@ mod bundles;
 mod compute;
 mod day;
 mod error;
+mod exports;
 #[cfg(feature = "std")]
 mod folder;
 mod keys;
 mod lifetimes;
+#[cfg(feature = "gaen-export")]
+mod next_exports;
 mod saved;
 mod seeds;
 mod snapshot;
@@ -53,10 +56,13 @@ pub use self::error::PublishError;
 #[cfg(feature = "std")]
 pub use self::folder::FolderPlace;
 pub use self::keys::Keys;
+#[cfg(feature = "gaen-export")]
+pub use self::next_exports::ExportSettings;
 pub use self::write::{Place, WriteError, WritePlan, WriteStep};
 pub use crate::element::{Day, DayElements};
 
 use self::day::KnownDay;
+use self::exports::{Exported, NextExports};
 use self::snapshot::Snapshot;
 use crate::date::Date;
 use crate::files::{BundleEntry, Cache, Manifest, Path, Table};
@@ -161,6 +167,10 @@ pub struct Publisher {
     known: BTreeMap<Date, KnownDay>,
     /// The lists of seeds of the next publication. They are not saved.
     next_seeds: Option<Vec<SeedDay>>,
+    /// What has been exported, if the last publication has export files.
+    exported: Option<Exported>,
+    /// What the next publication exports. It is not saved.
+    next_exports: Option<NextExports>,
 }
 
 /// What a publisher knows of its last publication, to finish writing it.
@@ -189,6 +199,8 @@ impl Publisher {
             last: None,
             known: BTreeMap::new(),
             next_seeds: None,
+            exported: None,
+            next_exports: None,
         }
     }
 

@@ -8,6 +8,7 @@ use core::convert::Infallible;
 
 use sha2::{Digest as _, Sha256};
 
+use super::exports::Exported;
 use super::snapshot::Snapshot;
 use super::{LastPublication, Publisher, PublisherSettings};
 use crate::bytes::{self, Cursor, Put, TRAILER_LEN, expect_at_most};
@@ -22,8 +23,11 @@ const MAGIC: &[u8; 6] = b"GCSPUB";
 /// The layout before there were lists of seeds, which is still read.
 const WITHOUT_SEEDS: u16 = 1;
 
+/// The layout before there were exports, which is still read.
+const WITHOUT_EXPORTS: u16 = 2;
+
 /// The layout that is written.
-const LAYOUT: u16 = 2;
+const LAYOUT: u16 = 3;
 
 /// Most snapshots: one for each span.
 const MAX_SNAPSHOTS: u64 = 4;
@@ -77,6 +81,7 @@ impl Publisher {
             put(list)?;
         }
         put(&self.bytes_behind_sets())?;
+        put(&self.exported_bytes())?;
         let trailer: [u8; TRAILER_LEN] = hasher.finalize().into();
         write(&trailer)
     }
@@ -130,6 +135,13 @@ impl Publisher {
         bytes
     }
 
+    fn exported_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.put_u32(u32::from(self.exported.is_some()));
+        self.exported.iter().for_each(|exported| exported.append_to(&mut bytes));
+        bytes
+    }
+
     /// A publisher from what [`Publisher::to_bytes`] wrote, also that of an earlier version of the library.
     /// All bytes are validated, those of the sets too.
     ///
@@ -137,7 +149,8 @@ impl Publisher {
     /// The first thing that is wrong, as a [`ParseError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Publisher, ParseError> {
         let mut cursor = Cursor::new(bytes);
-        let has_seeds = take_layout(&mut cursor)? == LAYOUT;
+        let layout = take_layout(&mut cursor)?;
+        let (has_seeds, has_exports) = (layout > WITHOUT_SEEDS, layout > WITHOUT_EXPORTS);
         bytes::expect_trailer(bytes)?;
         let settings = PublisherSettings {
             rate_bits: cursor.u32()?,
@@ -175,6 +188,7 @@ impl Publisher {
         let retired =
             take_list(&mut cursor, u64::MAX, |cursor| Ok((take_path(cursor)?, cursor.u64()?)))?;
         let publications = take_list(&mut cursor, 1, take_last)?;
+        let exported = take_if(has_exports, &mut cursor, 1, Exported::take)?;
         cursor.take(TRAILER_LEN as u64)?;
         cursor.finish()?;
         let last = snapshots.last().map_or(0, |snapshot: &Snapshot| snapshot.tick);
@@ -200,6 +214,8 @@ impl Publisher {
             last: publications.into_iter().next(),
             known: BTreeMap::new(),
             next_seeds: None,
+            exported: exported.into_iter().next(),
+            next_exports: None,
         })
     }
 }
@@ -219,11 +235,11 @@ fn restore_seeds(
 }
 
 /// Appends bytes behind their length.
-fn put_block(bytes: &mut Vec<u8>, block: &[u8]) {
+pub(super) fn put_block(bytes: &mut Vec<u8>, block: &[u8]) {
     bytes.put_u64(block.len() as u64).put(block);
 }
 
-fn take_block<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
+pub(super) fn take_block<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
     let length = cursor.u64()?;
     cursor.take(length)
 }
@@ -263,7 +279,7 @@ fn take_if<'a, T>(
 }
 
 /// Reads a list behind its length. Nothing is allocated before its bytes are there.
-fn take_list<'a, T>(
+pub(super) fn take_list<'a, T>(
     cursor: &mut Cursor<'a>,
     max: u64,
     take: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
@@ -313,8 +329,19 @@ mod tests {
         bytes::seal(&mut bytes);
         bytes
     }
+
+    /// The bytes of the layout before there were exports, of a publisher without any.
+    fn without_exports(publisher: &Publisher) -> Vec<u8> {
+        let mut bytes = publisher.to_bytes();
+        bytes.truncate(bytes.len() - TRAILER_LEN);
+        assert_eq!(bytes.split_off(bytes.len() - 4), [0; 4]);
+        bytes[6] = 2;
+        bytes::seal(&mut bytes);
+        bytes
+    }
+
     #[test]
-    fn what_was_saved_before_there_were_seeds_is_still_read() {
+    fn what_earlier_releases_saved_is_still_read() {
         let date = Date::from_days(20_000).unwrap();
         let keys = Keys::from_secret([1; 32], date.start() + 400 * DAY_SECONDS);
         let mut publisher = Publisher::new(PublisherSettings::default(), 1);
@@ -323,12 +350,14 @@ mod tests {
             let now = date.entry() + u64::from(number) * 900;
             publisher = publisher.publish_next(now, &[day], &keys).unwrap().publisher;
         }
-        let restored = Publisher::from_bytes(&without_seeds(&publisher)).unwrap();
-        assert_eq!(restored.to_bytes(), publisher.to_bytes());
-        for layout in [0, 3] {
+        for earlier in [without_seeds(&publisher), without_exports(&publisher)] {
+            let restored = Publisher::from_bytes(&earlier).unwrap();
+            assert_eq!(restored.to_bytes(), publisher.to_bytes());
+        }
+        for layout in [0, 4] {
             let mut bytes = publisher.to_bytes();
             bytes[6] = layout;
-            let error = ParseError::Version { expected: 2, got: layout.into() };
+            let error = ParseError::Version { expected: 3, got: layout.into() };
             assert_eq!(Publisher::from_bytes(&bytes).unwrap_err(), error);
         }
     }

@@ -17,7 +17,8 @@ use crate::version::Version;
 /// 2. The files that it names are written.
 /// 3. The publisher is saved, to go on from; it knows the steps that follow.
 /// 4. The manifest is written under its own name, which must be new.
-/// 5. `/v1/manifest` is replaced: now clients see the publication.
+/// 5. `/v1/exports/index.txt` is replaced if exports have changed, then `/v1/manifest`: now clients
+///    see the publication.
 /// 6. Files whose time has come are deleted.
 ///
 /// Begin a step when the one before it is on disk. If a step before the last fails, clients
@@ -260,6 +261,8 @@ impl WritePlan {
             plan.files.insert(kept, Arc::clone(&manifest));
             plan.files.insert(Path::Manifest, manifest);
             plan.deletions.extend(deletions);
+            let index = publisher.export_index().map(|index| (Path::ExportIndex, Arc::new(index)));
+            plan.files.extend(index);
         }
         plan.publisher = Some(publisher);
         plan
@@ -336,10 +339,10 @@ fn steps<'p>(
     deletions: impl Iterator<Item = &'p Path>,
 ) -> impl Iterator<Item = WriteStep<'p>> {
     let is_kept = |path: &Path| matches!(path, Path::KeptManifest { .. });
-    let is_manifest = |path: &Path| matches!(path, Path::Manifest);
     let kept = files.clone().filter(move |(path, _)| is_kept(path));
-    let manifest = files.clone().filter(move |(path, _)| is_manifest(path));
-    let others = files.filter(move |(path, _)| !is_kept(path) && !is_manifest(path));
+    let changing = |which: Path| files.clone().filter(move |(path, _)| *path == which);
+    let (index, manifest) = (changing(Path::ExportIndex), changing(Path::Manifest));
+    let others = files.filter(move |(path, _)| !is_kept(path) && path.is_immutable());
     let put = |(path, bytes)| WriteStep::Put { path, bytes };
 
     let expect = kept.clone().map(|(path, bytes)| WriteStep::ExpectNoOther { path, bytes });
@@ -348,6 +351,7 @@ fn steps<'p>(
         .chain(others.map(put))
         .chain(publisher.map(WriteStep::Save))
         .chain(create)
+        .chain(index.map(put))
         .chain(manifest.map(put))
         .chain(deletions.copied().map(WriteStep::Delete))
 }

@@ -1,121 +1,43 @@
-//! Our export files read by other programs: Python's zipfile, Google's protobuf and OpenSSL.
+//! Export files: those that we write, and how they are published beside sets.
 #![cfg(all(feature = "gaen-export", feature = "protocol"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod crash;
+mod law;
+mod other_program;
+mod phone;
+mod publication;
 
-use gcs_core::identifiers::gaen::ExposureKey;
-use gcs_core::identifiers::gaen::export::{Export, ExportKey, ExportSigningKey, ReportType};
-use serde_json::{Value, json};
+use gcs_core::Date;
+use gcs_core::identifiers::gaen::export::ExportSigningKey;
+use gcs_core::identifiers::gaen::{ExportKey, ExposureKey};
+use gcs_core::publish::ExportSettings;
+use gcs_core::seeds::{SeedDay, SeedList};
 
-/// A Python that has protobuf, as `.ci/python` installs it, or that of the path; `None`, said
-/// aloud, where there is none.
-fn python() -> Option<PathBuf> {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/protobuf/bin/python");
-    let has_protobuf = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "import google.protobuf"]).output();
-        tried.is_ok_and(|tried| tried.status.success())
-    };
-    let python = [ours, PathBuf::from("python3")].into_iter().find(has_protobuf);
-    if python.is_none() {
-        let must = std::env::var_os("TEST_PROTOBUF").is_some();
-        assert!(!must, "TEST_PROTOBUF is set, and there is no Python with protobuf");
-        // Not captured, as what the macros print of a test that passes.
-        let _heard = writeln!(
-            std::io::stderr(),
-            "NOT TESTED: export files by another program. To test it: .ci/python protobuf==7.36.2"
-        );
-    }
-    python
+const FIRST: u32 = 20_000;
+
+/// A date, counted from the first one.
+fn date(at: u32) -> Date {
+    Date::from_days(FIRST + at).unwrap()
 }
 
-/// What the other program says of an export.
-fn read(python: &Path, zip: &[u8], public: &str) -> Value {
-    let folder = tempfile::tempdir().unwrap();
-    let (zip_file, key_file) = (folder.path().join("export.zip"), folder.path().join("public.pem"));
-    fs::write(&zip_file, zip).unwrap();
-    fs::write(&key_file, public).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exports/read.py");
-    let said = Command::new(python).arg(script).args([&zip_file, &key_file]).output().unwrap();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    serde_json::from_slice(&said.stdout).unwrap()
+/// The authority's key.
+fn signing_key() -> ExportSigningKey {
+    ExportSigningKey::from_bytes(&[9; 32], "310", "v1").unwrap()
 }
 
-fn key(data: u8, start: u32, period: u32) -> ExportKey {
-    ExportKey::from(ExposureKey::new([data; 16], start, period).unwrap())
+fn settings(interval: u64) -> ExportSettings {
+    ExportSettings { region: "US".to_string(), interval, keys: vec![signing_key()] }
 }
 
-#[test]
-fn another_program_accepts_our_export_file() {
-    let Some(python) = python() else { return };
-    let signing_keys = [[9; 32], [7; 32]]
-        .map(|secret| ExportSigningKey::from_bytes(&secret, "310", "v1").unwrap());
-    let revoked = ExportKey { report_type: Some(ReportType::Revoked), ..key(3, 2_649_600, 7) };
-    let export = Export {
-        start: 1_590_159_600,
-        end: 1_590_246_000,
-        region: "US".to_string(),
-        batch: 1,
-        batches: 2,
-        keys: vec![
-            ExportKey {
-                transmission_risk: Some(8),
-                report_type: Some(ReportType::ConfirmedTest),
-                days_since_onset: Some(-2),
-                variant: Some(4),
-                ..key(2, 2_649_888, 144)
-            },
-            key(1, 2_649_980, 1),
-        ],
-        revised_keys: vec![revoked],
-    };
-    let zip = export.to_zip(&signing_keys).unwrap();
+/// The key of a date.
+fn key_of(at: u32, secret: u8) -> ExportKey {
+    let start = (date(at).start() / 600) as u32;
+    ExposureKey::new([secret; 16], start, 144).unwrap().into()
+}
 
-    let info = json!({
-        "verification_key_version": "v1",
-        "verification_key_id": "310",
-        "signature_algorithm": "1.2.840.10045.4.3.2",
-    });
-    let signature = json!({"signature_info": info, "batch_num": 1, "batch_size": 2});
-    let (one, two, three) =
-        ("AQEBAQEBAQEBAQEBAQEBAQ==", "AgICAgICAgICAgICAgICAg==", "AwMDAwMDAwMDAwMDAwMDAw==");
-    let expected = |signed: [bool; 2]| {
-        json!({
-            "files": ["export.bin", "export.sig"],
-            "export": {
-                "start_timestamp": "1590159600",
-                "end_timestamp": "1590246000",
-                "region": "US",
-                "batch_num": 1,
-                "batch_size": 2,
-                "signature_infos": [info, info],
-                "keys": [
-                    {"key_data": one, "rolling_start_interval_number": 2_649_980, "rolling_period": 1},
-                    {
-                        "key_data": two,
-                        "transmission_risk_level": 8,
-                        "rolling_start_interval_number": 2_649_888,
-                        "rolling_period": 144,
-                        "report_type": 1,
-                        "days_since_onset_of_symptoms": -2,
-                        "variant_of_concern": 4,
-                    },
-                ],
-                "revised_keys": [{
-                    "key_data": three,
-                    "rolling_start_interval_number": 2_649_600,
-                    "rolling_period": 7,
-                    "report_type": 5,
-                }],
-            },
-            "signatures": [signature, signature],
-            "signed": signed,
-        })
-    };
-    let of = |key: &ExportSigningKey| read(&python, &zip, &key.public().to_pem());
-    assert_eq!(of(&signing_keys[0]), expected([true, false]));
-    assert_eq!(of(&signing_keys[1]), expected([false, true]));
+/// The list of some keys of a date.
+fn list_of(at: u32, secrets: &[u8]) -> SeedDay {
+    let keys = secrets.iter().map(|secret| key_of(at, *secret));
+    SeedDay::new(date(at), SeedList::<ExportKey>::build(keys).unwrap())
 }

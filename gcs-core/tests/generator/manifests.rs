@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 use ed25519_dalek::SigningKey;
-use gcs_core::files::{FileHash, Manifest};
+use gcs_core::files::{FileHash, Manifest, SeedFiles, SignedKeyList};
 use serde_json::{Value, json};
 
 use super::out::{Case, Vectors};
@@ -23,6 +23,7 @@ pub(crate) fn add(vectors: &mut Vectors, world: &World) {
     let made = Made::new(world);
     made.valid(vectors);
     made.valid_variants(vectors);
+    made.other_files(vectors);
     made.times(vectors);
     made.signers(vectors);
     made.key_lists(vectors);
@@ -118,12 +119,21 @@ impl<'w> Made<'w> {
     pub(super) fn expect(&self, manifest: &Manifest, keys: u32) -> Value {
         let file =
             |file: FileHash| json!({ "bytes": file.bytes, "sha256": file.sha256.to_string() });
-        json!({
+        let mut expect = json!({
             "series": manifest.series, "tick": manifest.tick, "issued": manifest.issued,
             "expires": manifest.expires, "next": manifest.next,
             "state": manifest.state.to_string(), "index": file(manifest.index),
             "bundle": manifest.bundle.map(file), "key_list_version": keys,
-        })
+        });
+        if let Some(seeds) = manifest.seeds {
+            let (state, bundle) = (seeds.state.to_string(), seeds.bundle.map(file));
+            expect["seeds"] =
+                json!({ "state": state, "index": file(seeds.index), "bundle": bundle });
+        }
+        if let Some(exports) = manifest.exports {
+            expect["exports"] = file(exports);
+        }
+        expect
     }
 
     fn valid(&self, vectors: &mut Vectors) {
@@ -201,6 +211,73 @@ impl<'w> Made<'w> {
         let case =
             self.changed(&member, "").case(vectors, "manifest-no-bundle", "bundle is missing");
         vectors.valid(case, self.expect(&without, 3));
+    }
+
+    /// What a manifest says of seeds and exports, if anything.
+    fn other_files(&self, vectors: &mut Vectors) {
+        let file = FileHash::of(b"");
+        let seeds = SeedFiles { state: file.sha256, index: file, bundle: Some(file) };
+        let first = SeedFiles { bundle: None, ..seeds };
+        let signed = |manifest: &Manifest| {
+            let keys: Value = serde_json::from_str(keys_of(&self.payload)).unwrap();
+            let keys = SignedKeyList::from_json(&keys.to_string()).unwrap();
+            let online = gcs_core::SigningKey::from_seed([ONLINE; 32]);
+            manifest.sign(&online, &keys).unwrap()
+        };
+        for (name, note, seeds, exports) in [
+            ("manifest-exports", "a list of exports", None, Some(file)),
+            ("manifest-seeds", "lists of seeds", Some(seeds), None),
+            ("manifest-seeds-and-exports", "both", Some(seeds), Some(file)),
+            ("manifest-first-seeds", "lists of seeds without a bundle", Some(first), None),
+        ] {
+            let mut manifest = self.manifest.clone();
+            (manifest.seeds, manifest.exports) = (seeds, exports);
+            let case = self.given(signed(&manifest)).case(vectors, name, note);
+            vectors.valid(case, self.expect(&manifest, 3));
+        }
+        let with = |member: &str| self.changed(r#""keys":"#, &format!(r#"{member},"keys":"#));
+        let null = with(r#""seeds":null,"exports":null"#);
+        let case = null.case(vectors, "manifest-null-exports", "both null");
+        vectors.valid(case, self.expect(self.manifest, 3));
+
+        let hash = format!(r#"{{"bytes":0,"sha256":"{}"}}"#, file.sha256);
+        let state = format!(r#""state":"{}""#, file.sha256);
+        for (name, note, member) in [
+            ("exports-twice", "exports twice", format!(r#""exports":{hash},"exports":{hash}"#)),
+            (
+                "exports-no-bytes",
+                "no length",
+                format!(r#""exports":{{"sha256":"{}"}}"#, file.sha256),
+            ),
+            ("exports-no-sha256", "no hash", r#""exports":{"bytes":0}"#.into()),
+            ("exports-array", "an array", format!(r#""exports":[0,"{}"]"#, file.sha256)),
+            ("exports-text", "a text", r#""exports":"/v1/exports/index.txt""#.into()),
+            (
+                "seeds-twice",
+                "seeds twice",
+                format!(r#""seeds":null,"seeds":{{{state},"index":{hash}}}"#),
+            ),
+            ("seeds-no-state", "seeds without a state", format!(r#""seeds":{{"index":{hash}}}"#)),
+            ("seeds-no-index", "seeds without an index", format!(r#""seeds":{{{state}}}"#)),
+            (
+                "seeds-state-twice",
+                "seeds with two states",
+                format!(r#""seeds":{{{state},{state},"index":{hash}}}"#),
+            ),
+            (
+                "seeds-index-twice",
+                "seeds with two indexes",
+                format!(r#""seeds":{{{state},"index":{hash},"index":{hash}}}"#),
+            ),
+            (
+                "seeds-bundle-twice",
+                "seeds with two bundles",
+                format!(r#""seeds":{{{state},"index":{hash},"bundle":null,"bundle":{hash}}}"#),
+            ),
+        ] {
+            let case = with(&member).case(vectors, &format!("manifest-{name}"), note);
+            vectors.invalid(case, "Json");
+        }
     }
 
     /// The manifest with the public keys of these seeds on its key list.

@@ -12,6 +12,7 @@
 mod base64;
 mod bundles;
 mod deltas;
+mod exports;
 mod indexes;
 mod json;
 mod manifests;
@@ -55,6 +56,7 @@ pub(crate) fn make() -> Vectors {
     set_indexes::add(&mut vectors);
     seeds::add(&mut vectors);
     seed_files::add(&mut vectors);
+    exports::add(&mut vectors);
     vectors
 }
 

@@ -74,6 +74,17 @@ fn valid_paths(vectors: &mut Vectors) {
             json!({ "file": "manifest", "series": 0, "tick": u32::MAX }),
         ),
         ("path-seeds", format!("/v1/seeds/{digest}"), json!({ "file": "seeds", "sha256": digest })),
+        (
+            "path-export",
+            format!("/v1/exports/2024-02-29/{digest}.zip"),
+            json!({ "file": "export", "date": "2024-02-29", "sha256": digest }),
+        ),
+        (
+            "path-exports",
+            format!("/v1/exports/{digest}"),
+            json!({ "file": "exports", "sha256": digest }),
+        ),
+        ("path-export-index", "/v1/exports/index.txt".to_string(), json!({ "file": "exports" })),
         ("path-index", format!("/v1/index/{digest}"), json!({ "file": "index", "sha256": digest })),
         (
             "path-set",
@@ -113,6 +124,13 @@ fn invalid_paths(vectors: &mut Vectors) {
         ("path-before-1970", "a date too early", format!("/v1/sets/1969-12-31/{digest}")),
         ("path-span-2", "no span is 2", "/v1/bundles/2/1-4".to_string()),
         ("path-dots", "dots", format!("/v1/sets/../{digest}")),
+        (
+            "path-export-upper-case",
+            "upper-case extension",
+            format!("/v1/exports/2024-02-29/{digest}.ZIP"),
+        ),
+        ("path-export-bare", "no extension", format!("/v1/exports/2024-02-29/{digest}")),
+        ("path-export-list-zip", "a list is no zip", format!("/v1/exports/{digest}.zip")),
         ("path-more", "one part too many", format!("/v1/index/{digest}/x")),
     ] {
         let case = vectors.case("path", name, note).with("path", Value::from(text));

@@ -11,6 +11,14 @@ pub(crate) struct Named {
     pub(crate) sha256: Digest,
 }
 
+/// What a manifest says of lists of seeds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Seeds {
+    pub(crate) state: Digest,
+    pub(crate) index: Named,
+    pub(crate) bundle: Option<Named>,
+}
+
 /// A manifest whose envelopes and members are all in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Manifest {
@@ -22,6 +30,8 @@ pub(crate) struct Manifest {
     pub(crate) state: Digest,
     pub(crate) index: Named,
     pub(crate) bundle: Option<Named>,
+    pub(crate) seeds: Option<Seeds>,
+    pub(crate) exports: Option<Named>,
     /// The version of the key list.
     pub(crate) keys: u32,
 }
@@ -43,6 +53,19 @@ fn named(value: &Json) -> Outcome<Named> {
     Ok(Named { bytes, sha256: digest(value.member("sha256")?)? })
 }
 
+fn seeds(value: &Json) -> Outcome<Seeds> {
+    Ok(Seeds {
+        state: digest(value.member("state")?)?,
+        index: named(value.member("index")?)?,
+        bundle: unless_null(value.optional("bundle")?, named)?,
+    })
+}
+
+/// A member that may be missing or null.
+fn unless_null<T>(value: Option<&Json>, read: impl Fn(&Json) -> Outcome<T>) -> Outcome<Option<T>> {
+    value.filter(|value| !matches!(value, Json::Null)).map(read).transpose()
+}
+
 impl Manifest {
     /// Reads and verifies a file, step by step as the table of section 10 has it.
     pub(crate) fn open(file: &[u8], known: Known) -> Outcome<Self> {
@@ -54,10 +77,6 @@ impl Manifest {
         let payload = Json::parse(&envelope.payload)?;
         expect(payload.member("format")?.u32()? == 1, "Format")?;
         // 5
-        let bundle = match payload.optional("bundle")? {
-            None | Some(Json::Null) => None,
-            Some(bundle) => Some(named(bundle)?),
-        };
         let mut manifest = Self {
             series: payload.member("series")?.u32()?,
             tick: payload.member("tick")?.u32()?,
@@ -66,7 +85,9 @@ impl Manifest {
             next: payload.member("next")?.integer()?,
             state: digest(payload.member("state")?)?,
             index: named(payload.member("index")?)?,
-            bundle,
+            bundle: unless_null(payload.optional("bundle")?, named)?,
+            seeds: unless_null(payload.optional("seeds")?, seeds)?,
+            exports: unless_null(payload.optional("exports")?, named)?,
             keys: 0,
         };
         // 6

@@ -11,6 +11,7 @@ pub(crate) mod bits;
 pub(crate) mod bundle;
 pub(crate) mod delta;
 pub(crate) mod dsse;
+pub(crate) mod exports;
 pub(crate) mod json;
 pub(crate) mod manifest;
 pub(crate) mod mutant;

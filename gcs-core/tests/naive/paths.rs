@@ -77,6 +77,10 @@ pub(crate) enum Path {
     /// Date, the check root.
     Checks(u32, Digest),
     Seeds(Digest),
+    /// Date, SHA-256.
+    Export(u32, Digest),
+    ExportList(Digest),
+    ExportIndex,
 }
 
 /// Reads a path.
@@ -91,6 +95,11 @@ pub(crate) fn path(text: &str) -> Option<Path> {
             Some(Path::Bundle(number(span)?, series, to))
         }
         ["", "v1", "seeds", name] => digest(name).map(Path::Seeds),
+        ["", "v1", "exports", "index.txt"] => Some(Path::ExportIndex),
+        ["", "v1", "exports", name] => digest(name).map(Path::ExportList),
+        ["", "v1", "exports", day, name] => {
+            Some(Path::Export(date(day)?, digest(name.strip_suffix(".zip")?)?))
+        }
         ["", "v1", "checks", day, name] => Some(Path::Checks(date(day)?, digest(name)?)),
         _ => None,
     }

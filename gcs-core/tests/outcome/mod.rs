@@ -10,7 +10,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{borrow::ToOwned, format};
 
-use gcs_core::files::{Bundle, FileHash, Manifest, Path, PublicationIndex, Row, Table};
+use gcs_core::files::{Bundle, ExportList, FileHash, Manifest, Path, PublicationIndex, Row, Table};
 use gcs_core::files::{
     BundleError, CheckRecord, SeedBundle, SeedIndex, SeedRow, SeedTable, Verdict,
 };
@@ -30,7 +30,7 @@ pub(crate) type Decode = fn(&Case) -> Outcome;
 
 /// The kinds of cases that need no std, each with what decodes it.
 #[allow(dead_code, reason = "the tests of this crate name them one by one")]
-pub(crate) const KINDS: [(&str, Decode); 15] = [
+pub(crate) const KINDS: [(&str, Decode); 16] = [
     ("hash", hashes),
     ("parameter", parameters),
     ("path", paths),
@@ -46,6 +46,7 @@ pub(crate) const KINDS: [(&str, Decode); 15] = [
     ("seed_delta", seed_deltas),
     ("seed_index", seed_indexes),
     ("seed_bundle", seed_bundles),
+    ("export_list", export_lists),
 ];
 
 /// Panics unless the case ends as it must.
@@ -116,6 +117,11 @@ pub(crate) fn paths(case: &Case) -> Outcome {
         }
         Path::Checks { date, root } => json!({ "file": "checks", "date": date, "root": root }),
         Path::Seeds(digest) => json!({ "file": "seeds", "sha256": digest }),
+        Path::Export { date, sha256 } => {
+            json!({ "file": "export", "date": date, "sha256": sha256 })
+        }
+        Path::ExportList(digest) => json!({ "file": "exports", "sha256": digest }),
+        Path::ExportIndex => json!({ "file": "exports" }),
     })
 }
 
@@ -366,10 +372,21 @@ pub(crate) fn manifests(case: &Case) -> Outcome {
     let verified = Manifest::verify(&case.bytes(), &root, now, least);
     let (manifest, keys) = verified.map_err(|error| class(&error))?;
     let file = |file: FileHash| json!({ "bytes": file.bytes, "sha256": file.sha256 });
+    let seeds = manifest.seeds.map(|seeds| {
+        let bundle = seeds.bundle.map(file);
+        json!({ "state": seeds.state, "index": file(seeds.index), "bundle": bundle })
+    });
     Ok(json!({
         "series": manifest.series, "tick": manifest.tick, "issued": manifest.issued,
         "expires": manifest.expires, "next": manifest.next, "state": manifest.state,
         "index": file(manifest.index), "bundle": manifest.bundle.map(file),
-        "key_list_version": keys,
+        "key_list_version": keys, "seeds": seeds, "exports": manifest.exports.map(file),
     }))
+}
+
+pub(crate) fn export_lists(case: &Case) -> Outcome {
+    let list = ExportList::parse(&case.bytes()).map_err(|error| class(&error))?;
+    assert_eq!(list.to_bytes(), case.bytes(), "{} is canonical", case.name());
+    let file = |(date, sha256): &(Date, Digest)| json!({ "date": date, "sha256": sha256 });
+    Ok(json!({ "files": list.files.iter().map(file).collect::<Vec<_>>() }))
 }

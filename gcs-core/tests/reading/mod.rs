@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::golden::{self, Case, file, hex};
 use crate::naive::bundle::{Bundle, State};
+use crate::naive::exports;
 use crate::naive::manifest::{Known, Manifest};
 use crate::naive::paths::{Path, date, date_text};
 use crate::naive::records::{CheckRecord, verdict};
@@ -33,6 +34,7 @@ pub(crate) fn read(case: &Case) -> Outcome<Value> {
         "seed_delta" => read_seed_delta(case),
         "seed_index" => read_seed_index(&case.bytes()),
         "seed_bundle" => read_seed_bundle(case),
+        "export_list" => read_export_list(&case.bytes()),
         "match" => read_match(case),
         "delta" => read_delta(case),
         "table" => Ok(table_json(&Table::parse(&case.bytes())?)),
@@ -72,6 +74,11 @@ fn read_path(path: &str) -> Outcome<Value> {
             json!({ "file": "bundle", "span": span, "series": series, "to": to })
         }
         Path::Seeds(digest) => json!({ "file": "seeds", "sha256": hex(&digest) }),
+        Path::Export(date, sha256) => {
+            json!({ "file": "export", "date": date_text(date), "sha256": hex(&sha256) })
+        }
+        Path::ExportList(digest) => json!({ "file": "exports", "sha256": hex(&digest) }),
+        Path::ExportIndex => json!({ "file": "exports" }),
         Path::Checks(date, root) => {
             json!({ "file": "checks", "date": date_text(date), "root": hex(&root) })
         }
@@ -339,11 +346,17 @@ fn known_of(case: &Case) -> Outcome<Known> {
     Ok(Known { root: array(&case.hex("root")), now: case.number("now"), highest_keys })
 }
 
+fn read_export_list(bytes: &[u8]) -> Outcome<Value> {
+    let files = exports::list(bytes)?;
+    let file = |(date, sha256): &(u32, naive::Digest)| json!({ "date": date_text(*date), "sha256": hex(sha256) });
+    Ok(json!({ "files": files.iter().map(file).collect::<Vec<_>>() }))
+}
+
 fn read_manifest(case: &Case) -> Outcome<Value> {
     let manifest = Manifest::open(&case.bytes(), known_of(case)?)?;
     let named =
         |of: &naive::manifest::Named| json!({ "bytes": of.bytes, "sha256": hex(&of.sha256) });
-    Ok(json!({
+    let mut read = json!({
         "series": manifest.series,
         "tick": manifest.tick,
         "issued": manifest.issued,
@@ -353,7 +366,16 @@ fn read_manifest(case: &Case) -> Outcome<Value> {
         "index": named(&manifest.index),
         "bundle": manifest.bundle.as_ref().map(named),
         "key_list_version": manifest.keys,
-    }))
+    });
+    if let Some(seeds) = &manifest.seeds {
+        let bundle = seeds.bundle.as_ref().map(named);
+        let state = hex(&seeds.state);
+        read["seeds"] = json!({ "state": state, "index": named(&seeds.index), "bundle": bundle });
+    }
+    if let Some(exports) = &manifest.exports {
+        read["exports"] = named(exports);
+    }
+    Ok(read)
 }
 
 /// Reads other bytes in place of those of a case, and applies what the case has something for.
@@ -369,6 +391,7 @@ pub(crate) fn accept(case: &Case, bytes: &[u8]) -> Outcome<()> {
             delta.apply(&SeedList::parse(&case.file("base"), kind)?).map(drop)
         }
         "seed_index" => seed_files::Index::parse(bytes).map(drop),
+        "export_list" => exports::list(bytes).map(drop),
         "seed_bundle" => {
             let bundle = seed_files::Bundle::parse(bytes)?;
             let Some(_) = case.get("table") else { return Ok(()) };

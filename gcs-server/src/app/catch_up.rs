@@ -105,8 +105,11 @@ pub(super) fn catch_up_from(
         let began = Instant::now();
         let Some(input) = PublicationInput::of(state, logged) else { return Ok(()) };
         let is_needed = position >= needed.first;
-        let built =
-            if is_needed { open.build_on(cores, &input, &mut outbox) } else { open.skip(&input) };
+        let built = if is_needed {
+            open.build_on(cores, &input, &mut outbox)
+        } else {
+            open.skip_on(cores, &input)
+        };
         if let Err(error) = built {
             failed = Some((position, error));
             builder = None;

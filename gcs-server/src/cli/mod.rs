@@ -6,6 +6,7 @@ mod bluetrace;
 mod codes;
 mod connection;
 mod corrections;
+mod export_key;
 mod mirror;
 mod move_log;
 mod offline;
@@ -137,6 +138,8 @@ enum Command {
     ResetToken(offline::ResetToken),
     /// Offline: continue with a log whose end is lost, or that is damaged, in a new series
     Recover(offline::Recover),
+    /// Print the public key that signs export files, which Apple and Google are given
+    ExportKey(export_key::ExportKey),
     /// Print the OpenAPI document
     Openapi(OutputArgs),
 }
@@ -213,6 +216,7 @@ fn dispatch(command: Command) -> CommandResult {
         Command::Restore(restore) => restore::restore(restore),
         Command::ResetToken(reset) => offline::reset_token(reset),
         Command::Recover(recover) => offline::recover(recover),
+        Command::ExportKey(key) => export_key::run(key),
         Command::Openapi(output) => {
             let document = crate::http::openapi().to_pretty_json()?;
             output.write(Readers::Anyone, &format!("{document}\n"))

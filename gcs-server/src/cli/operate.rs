@@ -5,19 +5,20 @@ use gcs_core::report::{Kind, KindError};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::CommandResult;
 use super::connection::{Ask, Private};
 use super::output::OutputArgs;
-use crate::domain::policy::Policy;
+use super::{CommandResult, Error};
+use crate::domain::policy::{ExportPolicy, Policy};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Show all settings of the policy
     Show(Private),
     /// Change settings of the policy
-    #[command(
-        after_help = "Example:\n  gcs-server policy set min_reports=10 kinds=dp3t-unlinkable,gaen"
-    )]
+    #[command(after_help = "Examples:\n  \
+            gcs-server policy set min_reports=10 kinds=dp3t-unlinkable,gaen\n  \
+            gcs-server policy set exports.region=NL exports.key_id=204   # export files\n  \
+            gcs-server policy set exports=                               # none any more")]
     Set(SetPolicy),
 }
 
@@ -84,7 +85,7 @@ fn set_policy(SetPolicy { settings, drop_dates, yes, server }: &SetPolicy) -> Co
     let before = filler_of_one_report(&policy);
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or("say SETTING=VALUE")?;
-        let known = policy.get_mut(name);
+        let known = place(&mut policy, name)?;
         let known =
             known.ok_or_else(|| format!("there is no setting {name}; see `policy show`"))?;
         *known = like(known, value).map_err(|wrong| format!("{name}: {wrong}"))?;
@@ -103,6 +104,20 @@ fn set_policy(SetPolicy { settings, drop_dates, yes, server }: &SetPolicy) -> Co
     client.act(&set, "The policy has been changed; `gcs-server policy show` shows it.")
 }
 
+/// Where a setting is in a policy; `None` if there is none of this name. The first setting of export files turns them
+/// on.
+fn place<'p>(policy: &'p mut Value, name: &str) -> Result<Option<&'p mut Value>, Error> {
+    let Some((group, name)) = name.split_once('.') else { return Ok(policy.get_mut(name)) };
+    let Some(exports) = policy.get_mut(group).filter(|_| group == EXPORTS) else { return Ok(None) };
+    if exports.is_null() {
+        *exports = serde_json::to_value(ExportPolicy::default())?;
+    }
+    Ok(exports.get_mut(name))
+}
+
+/// The settings of export files, together.
+const EXPORTS: &str = "exports";
+
 /// A value as it is typed, of the type that the setting has.
 fn like(known: &Value, typed: &str) -> Result<Value, String> {
     let kind = |name: &str| {
@@ -113,6 +128,11 @@ fn like(known: &Value, typed: &str) -> Result<Value, String> {
         // Lists are of kinds.
         Value::Array(_) if typed.is_empty() => Ok(Value::Array(Vec::new())),
         Value::Array(_) => typed.split(',').map(kind).collect(),
+        // Those of export files, which are set one by one.
+        Value::Object(_) | Value::Null if typed.is_empty() => Ok(Value::Null),
+        Value::Object(_) | Value::Null => {
+            Err(format!("say {EXPORTS}.region={typed} and so on, or {EXPORTS}= for none"))
+        }
         _ => serde_json::from_str(typed).map_err(|_| format!("{typed} is no number")),
     }
 }

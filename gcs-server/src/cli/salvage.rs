@@ -11,12 +11,12 @@ use crate::app::{DamagedEvent, Salvage, publishing};
 use crate::domain::events::{
     AuthorityRemoved, AuthoritySet, BackendTokenSet, BatchAnswered, BatchJudged, BlueTraceBegun,
     BlueTracePurge, ClockResumed, CodeBound, CodeRevoked, Correction, Deployment, FirstPolicySet,
-    FirstSeriesStarted, FollowUpDelivered, FollowUpMade, FollowUpReceived, KeyListSet, KeyRenewed,
-    LogRecovered, MessageWithdrawn, MessagesWithdrawn, OperatorTokenSet, PolicySet,
-    PresentRangeClosed, ProviderAdded, ProviderKeyRaised, ProviderStatusSet, ProviderTokenSet,
-    Purge, RangeClosed, RangeOpened, ReportAccepted, SecondPolicySet, SeriesStarted,
-    ThirdPolicySet, TickMade, TracerTokenSet, UploadAccepted, UploadUndone, UserRegistered,
-    UserTokenSet, UserWithdrawn, WithdrawalDelivered,
+    FirstSeriesStarted, FollowUpDelivered, FollowUpMade, FollowUpReceived, FourthPolicySet,
+    KeyListSet, KeyRenewed, LogRecovered, MessageWithdrawn, MessagesWithdrawn, OperatorTokenSet,
+    PolicySet, PresentRangeClosed, ProviderAdded, ProviderKeyRaised, ProviderStatusSet,
+    ProviderTokenSet, Purge, RangeClosed, RangeOpened, ReportAccepted, SecondPolicySet,
+    SeriesStarted, ThirdPolicySet, TickMade, TracerTokenSet, UploadAccepted, UploadUndone,
+    UserRegistered, UserTokenSet, UserWithdrawn, WithdrawalDelivered,
 };
 use crate::domain::judge::{self, Decision, LostBody, RequestContext};
 use crate::time::utc;
@@ -130,9 +130,11 @@ fn say_lost(salvage: &Salvage) -> Result<(), Error> {
 fn words(kind: u16) -> (&'static str, &'static str) {
     match kind {
         Deployment::KIND => ("the first event", NEEDED),
-        FirstPolicySet::KIND | SecondPolicySet::KIND | ThirdPolicySet::KIND | PolicySet::KIND => {
-            ("a change of the policy", NEEDED)
-        }
+        FirstPolicySet::KIND
+        | SecondPolicySet::KIND
+        | ThirdPolicySet::KIND
+        | FourthPolicySet::KIND
+        | PolicySet::KIND => ("a change of the policy", NEEDED),
         KeyListSet::KIND => ("a list of online keys", "a new list is signed"),
         OperatorTokenSet::KIND => (
             "a new operator's token",

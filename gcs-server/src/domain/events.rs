@@ -23,8 +23,9 @@ pub use self::bluetrace::{
     WithdrawnContent,
 };
 pub use self::deployment::{
-    BackendTokenSet, BodiesLost, ClockResumed, Deployment, FirstPolicySet, KeyListSet, LogMoved,
-    LogRecovered, OperatorTokenSet, PolicySet, SecondPolicySet, ThirdPolicySet,
+    BackendTokenSet, BodiesLost, ClockResumed, Deployment, FirstPolicySet, FourthPolicySet,
+    KeyListSet, LogMoved, LogRecovered, OperatorTokenSet, PolicySet, SecondPolicySet,
+    ThirdPolicySet,
 };
 pub use self::providers::{
     CodeId, CodeRevoked, KeyRenewed, PresentRangeClosed, ProviderAdded, ProviderKeyRaised,
@@ -182,8 +183,8 @@ events! {
     39 AuthoritySet;
     /// New settings, as they were before `seeds`.
     40 ThirdPolicySet;
-    /// New settings.
-    41 PolicySet;
+    /// New settings, as they were before `exports`.
+    41 FourthPolicySet;
     /// A health authority with which no messages are exchanged any more.
     42 AuthorityRemoved;
     /// Verdicts of another authority.
@@ -204,6 +205,8 @@ events! {
     50 FollowUpReceived;
     /// A tracer has looked at whom to call for another authority.
     51 FollowUpSeen;
+    /// New settings.
+    52 PolicySet;
 }
 
 impl Event {
@@ -260,7 +263,7 @@ mod tests {
     use gcs_core::Date;
     use gcs_core::report::{Item, ItemProblem};
 
-    use crate::domain::policy::{Policy, SecondPolicy, ThirdPolicy};
+    use crate::domain::policy::{ExportPolicy, FourthPolicy, Policy, SecondPolicy, ThirdPolicy};
 
     fn round_trip(event: &Event, golden: &str) {
         let bytes = event.encode();
@@ -348,8 +351,37 @@ mod tests {
         assert_eq!(Policy::from(third.clone()), Policy::default());
         let third = ThirdPolicySet { policy: third };
         round_trip(&third.into(), "14e80784070aa0380e010480049003a08d06a08d0600");
+        let fourth = FourthPolicy {
+            rate_bits: 20,
+            expected_per_date: 1000,
+            interval: 900,
+            min_reports: 10,
+            max_hold: 7200,
+            retention_days: 14,
+            kinds: Policy::default().kinds,
+            hybrid_hours: 4,
+            max_elements_per_date: 512,
+            max_code_days: 400,
+            max_open_codes: 100_000,
+            max_filler: 100_000,
+            gaen_authority: String::new(),
+            seeds: Policy::default().seeds,
+        };
+        assert_eq!(Policy::from(fourth.clone()), Policy::default());
+        let fourth = FourthPolicySet { policy: fourth };
+        round_trip(&fourth.into(), "14e80784070aa0380e010480049003a08d06a08d060000");
         let policy = PolicySet { policy: Policy::default() };
-        round_trip(&policy.into(), "14e80784070aa0380e010480049003a08d06a08d060000");
+        round_trip(&policy.into(), "14e80784070aa0380e010480049003a08d06a08d06000000");
+        let exports = ExportPolicy {
+            region: "NL".into(),
+            interval: 14_400,
+            key_id: "204".into(),
+            key_version: "v1".into(),
+        };
+        let policy = PolicySet { policy: Policy { exports: Some(exports), ..Policy::default() } };
+        let golden = "14e80784070aa0380e010480049003a08d06a08d06000001024e4cc0700332303402\
+                      7631";
+        round_trip(&policy.into(), golden);
         let recovered = LogRecovered { series: 300, generation: 301, void_codes: true };
         round_trip(&recovered.into(), "ac02ad0201");
         round_trip(&KeyRenewed { provider: 300, generation: 2 }.into(), "ac0202");
@@ -372,7 +404,7 @@ mod tests {
             round_trip(&of_spool(Verdict::Refused(refusal)), &golden);
         }
         let names = Event::KINDS.iter().map(|kind| Event::name_of(*kind));
-        assert!(names.clone().all(|name| name.is_some()) && names.count() == 51);
+        assert!(names.clone().all(|name| name.is_some()) && names.count() == 52);
         assert_eq!(Event::decode(999, &[]), Err(DecodeError::UnknownKind));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use gcs_core::files::{KeyList, ManifestError, SignedKeyList};
+use gcs_core::identifiers::gaen::export::{ExportError, ExportSigningKey};
 use gcs_core::live::FillerKey;
 use gcs_core::report::ProviderKey;
 use gcs_core::{DerivationKey, PublicKey, SigningKey};
@@ -25,6 +26,7 @@ pub struct Secrets {
 }
 
 /// The keys of a deployment. Together with the log they are all that a restore needs.
+#[derive(Clone)]
 pub struct DeploymentKeys {
     root: SigningKey,
     online: SigningKey,
@@ -98,6 +100,21 @@ impl DeploymentKeys {
         FillerKey::new(self.derive("gcs filler key v1"))
     }
 
+    /// The key of a version that signs export files, called as Apple and Google know it. Its number is the first of
+    /// 256 that is one of a key: all but one of 2^32 numbers are.
+    ///
+    /// # Errors
+    /// [`ExportError::KeyName`] if no key can have this id or version.
+    pub fn export(&self, id: &str, version: &str) -> Result<ExportSigningKey, ExportError> {
+        let number = |counter: u8| {
+            let info: [&[u8]; 3] = [b"gcs export key v1", version.as_bytes(), &[counter]];
+            Zeroizing::new(self.expand(&info))
+        };
+        let key = |counter| ExportSigningKey::from_bytes(&number(counter), id, version);
+        let is_one = |key: &Result<_, ExportError>| !matches!(key, Err(ExportError::NotAKey));
+        (0..=u8::MAX).map(key).find(is_one).unwrap_or(Err(ExportError::NotAKey))
+    }
+
     /// A value that only this master key gives. The first event of the log has it, so that a start
     /// with another key file is noticed.
     pub fn master_check(&self) -> [u8; 32] {
@@ -142,5 +159,34 @@ impl DeploymentKeys {
             .expand_multi_info(info, &mut key)
             .expect("HKDF-SHA256 gives up to 8160 bytes");
         key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(master: u8) -> DeploymentKeys {
+        DeploymentKeys::new(Secrets::new([1; 32], [2; 32], [master; 32]))
+    }
+
+    /// A key that Apple and Google have must stay the same for ever.
+    #[test]
+    fn the_key_of_export_files_follows_from_master_key_and_version_alone() {
+        let pem = |master, id: &str, version: &str| {
+            keys(master).export(id, version).unwrap().public().to_pem()
+        };
+        // Computed by another program, from RFC 5869 and the curve's equation.
+        let golden = "-----BEGIN PUBLIC KEY-----\n\
+            MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAENRbcSa4UiY2OCGIREbV5G3RqEP6C\n\
+            5mAejj39ifWHOnVfJQuqQoZ7foM7ifIinYwew4PNRRpDa2gvHmstfhKVbA==\n\
+            -----END PUBLIC KEY-----\n";
+        assert_eq!(pem(3, "204", "v1"), golden);
+        assert_eq!(pem(3, "310", "v1"), golden);
+        for other in [pem(3, "204", "v2"), pem(4, "204", "v1"), pem(3, "204", "v1_")] {
+            assert_ne!(other, golden);
+        }
+        assert!(matches!(keys(3).export("204", "v-1"), Err(ExportError::KeyName)));
+        assert!(matches!(keys(3).export("", "v1"), Err(ExportError::KeyName)));
     }
 }

@@ -1,12 +1,18 @@
 //! The policy: every setting that changes a published byte or what is accepted. It is in the
 //! log, so that every node that has the log does the same.
 
+mod earlier;
+mod exports;
+
 use gcs_core::identifiers::dp3t::HybridWindow;
 use gcs_core::live::LiveSettings;
 use gcs_core::report::{ItemRules, Kind, Kinds};
 use gcs_core::{DAY_SECONDS, ENTRY_DELAY, HashRange, publish};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use self::earlier::{FirstPolicy, FourthPolicy, SecondPolicy, ThirdPolicy};
+pub use self::exports::ExportPolicy;
 
 /// The settings of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,121 +51,11 @@ pub struct Policy {
     /// themselves. Everybody sees then which identifiers are one patient's. Of reports that were
     /// accepted before a kind was among them, no seeds are published.
     pub seeds: Kinds,
-}
-
-/// The settings as they were before `seeds`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "they are those of `Policy`")]
-pub struct ThirdPolicy {
-    pub rate_bits: u32,
-    pub expected_per_date: u32,
-    pub interval: u64,
-    pub min_reports: u32,
-    pub max_hold: u64,
-    pub retention_days: u32,
-    pub kinds: Kinds,
-    pub hybrid_hours: u32,
-    pub max_elements_per_date: u32,
-    pub max_code_days: u32,
-    pub max_open_codes: u32,
-    pub max_filler: u32,
-    pub gaen_authority: String,
-}
-
-impl From<ThirdPolicy> for Policy {
-    fn from(third: ThirdPolicy) -> Policy {
-        Policy {
-            rate_bits: third.rate_bits,
-            expected_per_date: third.expected_per_date,
-            interval: third.interval,
-            min_reports: third.min_reports,
-            max_hold: third.max_hold,
-            retention_days: third.retention_days,
-            kinds: third.kinds,
-            hybrid_hours: third.hybrid_hours,
-            max_elements_per_date: third.max_elements_per_date,
-            max_code_days: third.max_code_days,
-            max_open_codes: third.max_open_codes,
-            max_filler: third.max_filler,
-            gaen_authority: third.gaen_authority,
-            ..Policy::default()
-        }
-    }
-}
-
-/// The settings as they were before `kinds`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "they are those of `Policy`")]
-pub struct SecondPolicy {
-    pub rate_bits: u32,
-    pub expected_per_date: u32,
-    pub interval: u64,
-    pub min_reports: u32,
-    pub max_hold: u64,
-    pub retention_days: u32,
-    pub raw: bool,
-    pub max_items_per_date: u32,
-    pub max_code_days: u32,
-    pub max_open_codes: u32,
-    pub max_filler: u32,
-}
-
-impl From<SecondPolicy> for Policy {
-    /// Every item had one element then.
-    fn from(second: SecondPolicy) -> Policy {
-        let seeds = Kinds::of(&[Kind::Dp3tUnlinkable]);
-        let all = Kinds::of(&[Kind::Dp3tUnlinkable, Kind::Raw]);
-        Policy {
-            rate_bits: second.rate_bits,
-            expected_per_date: second.expected_per_date,
-            interval: second.interval,
-            min_reports: second.min_reports,
-            max_hold: second.max_hold,
-            retention_days: second.retention_days,
-            kinds: if second.raw { all } else { seeds },
-            max_elements_per_date: second.max_items_per_date,
-            max_code_days: second.max_code_days,
-            max_open_codes: second.max_open_codes,
-            max_filler: second.max_filler,
-            ..Policy::default()
-        }
-    }
-}
-
-/// The settings as they were before `max_filler`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "they are those of `Policy`")]
-pub struct FirstPolicy {
-    pub rate_bits: u32,
-    pub expected_per_date: u32,
-    pub interval: u64,
-    pub min_reports: u32,
-    pub max_hold: u64,
-    pub retention_days: u32,
-    pub raw: bool,
-    pub max_items_per_date: u32,
-    pub max_code_days: u32,
-    pub max_open_codes: u32,
-}
-
-impl From<FirstPolicy> for Policy {
-    fn from(first: FirstPolicy) -> Policy {
-        SecondPolicy {
-            rate_bits: first.rate_bits,
-            expected_per_date: first.expected_per_date,
-            interval: first.interval,
-            min_reports: first.min_reports,
-            max_hold: first.max_hold,
-            retention_days: first.retention_days,
-            raw: first.raw,
-            max_items_per_date: first.max_items_per_date,
-            max_code_days: first.max_code_days,
-            max_open_codes: first.max_open_codes,
-            // What was published then must be computed again byte for byte.
-            max_filler: u32::MAX,
-        }
-        .into()
-    }
+    /// How export files of the keys of Exposure Notification are published, for phones whose system takes only
+    /// these; `None` if none are. Everybody sees then which identifiers are one patient's. Of reports that were
+    /// accepted while neither this was set nor `gaen` among `seeds`, no keys are published.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub exports: Option<ExportPolicy>,
 }
 
 /// A setting that is out of its bounds.
@@ -193,6 +89,7 @@ impl Default for Policy {
             max_filler: 100_000,
             gaen_authority: String::new(),
             seeds: Kinds::default(),
+            exports: None,
         }
     }
 }
@@ -228,8 +125,19 @@ impl Policy {
                 let setting = "hybrid_hours (2 or 4)";
                 Err(PolicyError { setting, least: 2, most: 4, got: 3 })
             }
-            None => self.validate_plan().and_then(|()| self.validate_delay()),
+            None => {
+                self.validate_plan()?;
+                self.validate_delay()?;
+                self.exports.iter().try_for_each(ExportPolicy::validate)
+            }
         }
+    }
+
+    /// The kinds of items whose seeds are kept of new reports.
+    pub(crate) fn listed(&self) -> Kinds {
+        let exported = self.exports.as_ref().map(|_| Kind::Gaen);
+        let listed: Vec<Kind> = self.seeds.iter().chain(exported).collect();
+        Kinds::of(&listed)
     }
 
     /// Makes sure that what is accepted on its date can be published before the date expires.

@@ -31,6 +31,7 @@ mod recent;
 mod tls;
 mod transport;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -172,7 +173,12 @@ async fn nothing_here(
     let response = next.call(request).await?;
     let allow = response.headers().get(header::ALLOW).and_then(|allow| allow.to_str().ok());
     let problem = match allow {
-        Some(allow) => Problem::MethodNotAllowed { allow: allow.replace("GET", "GET, HEAD") },
+        Some(allow) => {
+            // Of a path that two patterns match, both have them.
+            let methods: BTreeSet<&str> = allow.split(", ").collect();
+            let methods: Vec<&str> = methods.into_iter().collect();
+            Problem::MethodNotAllowed { allow: methods.join(", ").replace("GET", "GET, HEAD") }
+        }
         None => Problem::NotFound,
     };
     Ok(response.into_response(HttpResponse::from_error(problem)))

@@ -38,7 +38,8 @@ use crate::store::witness::Seen;
 pub use self::batch::{BatchBuilder, SealedBatch, seal};
 pub use self::entry::Entry;
 pub use self::replay::{
-    PublicationInput, ReplayError, Replayed, TickPosition, replay, replay_from, replay_incomplete,
+    Exported, PublicationInput, ReplayError, Replayed, TickPosition, replay, replay_from,
+    replay_incomplete,
 };
 pub use self::survey::Survey;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gcs_core::live::{FillerKey, LiveDay, LiveSeedDay};
+use gcs_core::report::{Kind, Kinds};
 use gcs_core::{Digest, Version};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -10,7 +11,7 @@ use thiserror::Error;
 use crate::domain::chain::{Chain, LogError, LoggedEvent};
 use crate::domain::events::{Deployment, Event, LogMoved, is_erasable};
 use crate::domain::keys::DeploymentKeys;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{ExportPolicy, Policy};
 use crate::domain::state::{LastTick, State};
 use crate::store::{DAMAGED, Store, StoreError};
 
@@ -46,6 +47,17 @@ pub struct PublicationInput {
     pub days: Vec<LiveDay>,
     /// The seeds to publish, by date and kind, shared as the elements are, if the settings say that some are published.
     pub seeds: Option<Vec<LiveSeedDay>>,
+    /// What is in export files, if the settings say that there are some.
+    pub exported: Option<Exported>,
+}
+
+/// What is in export files.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// How they are published.
+    pub policy: ExportPolicy,
+    /// The keys of Exposure Notification, by date, shared as the elements are.
+    pub keys: Vec<LiveSeedDay>,
 }
 
 impl PublicationInput {
@@ -64,12 +76,15 @@ impl PublicationInput {
         let LastTick { version, time } = state.last_tick?;
         let Chain { position, head } = state.chain();
         let kinds = state.policy.seeds;
+        let exported = state.policy.exports.clone();
+        let keys = || state.live.seeds(Kinds::of(&[Kind::Gaen]));
         Some(PublicationInput {
             tick: TickPosition { version, time, position, head },
             policy: state.policy.clone(),
             key_list: state.key_list.clone(),
             days: state.live.days(),
             seeds: (!kinds.is_empty()).then(|| state.live.seeds(kinds)),
+            exported: exported.map(|policy| Exported { policy, keys: keys() }),
         })
     }
 }

@@ -4,16 +4,17 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gcs_core::Digest;
 use gcs_core::files::{ManifestError, Path, SignedKeyList};
+use gcs_core::identifiers::gaen::export::ExportError;
 use gcs_core::live::LiveSeedDay;
-use gcs_core::publish::{Keys, Publication, PublishError, Publisher, WritePlan};
-use gcs_core::seeds::SeedBuildError;
-use gcs_core::{DerivationKey, Digest, PublicKey, SigningKey};
+use gcs_core::publish::{ExportSettings, Keys, Publication, PublishError, Publisher, WritePlan};
+use gcs_core::seeds::{SeedBuildError, SeedDay};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::domain::keys::DeploymentKeys;
-use crate::node::{PublicationInput, TickPosition};
+use crate::node::{Exported, PublicationInput, TickPosition};
 
 /// Why a publication cannot be computed.
 #[derive(Debug, Error)]
@@ -27,6 +28,9 @@ pub enum PublicationError {
     /// A list of seeds cannot be built.
     #[error("a list of seeds: {0}")]
     Seeds(#[from] SeedBuildError),
+    /// Export files cannot be signed.
+    #[error("the key of export files: {0}")]
+    ExportKey(#[from] ExportError),
 }
 
 /// The files that have to be written, and the position of the last tick among them.
@@ -128,12 +132,19 @@ pub(crate) enum Cores {
     All,
 }
 
+impl Cores {
+    fn build(self, lists: &[LiveSeedDay]) -> Result<Vec<SeedDay>, SeedBuildError> {
+        match self {
+            Cores::One => LiveSeedDay::build_all(lists),
+            Cores::All => LiveSeedDay::build_all_parallel(lists),
+        }
+    }
+}
+
 /// Computes publications.
 #[derive(Debug)]
 pub struct PublicationBuilder {
-    root: PublicKey,
-    online: SigningKey,
-    derivation: DerivationKey,
+    keys: DeploymentKeys,
     publisher: Option<Publisher>,
 }
 
@@ -141,8 +152,7 @@ impl PublicationBuilder {
     /// A builder that goes on from a publisher, or begins with the first publication if there is
     /// none.
     pub fn new(keys: &DeploymentKeys, publisher: Option<Publisher>) -> PublicationBuilder {
-        let (root, online, derivation) = (keys.root(), keys.online(), keys.derivation());
-        PublicationBuilder { root, online, derivation, publisher }
+        PublicationBuilder { keys: keys.clone(), publisher }
     }
 
     /// Computes the publication of an input and puts it into the outbox.
@@ -185,10 +195,15 @@ impl PublicationBuilder {
     ///
     /// # Errors
     /// When it could not be computed; then the builder is unchanged.
-    pub fn skip(&mut self, input: &PublicationInput) -> Result<(), PublicationError> {
+    pub(crate) fn skip_on(
+        &mut self,
+        cores: Cores,
+        input: &PublicationInput,
+    ) -> Result<(), PublicationError> {
         let TickPosition { version, time, .. } = input.tick;
-        let publisher = self.publisher_for(input);
-        let skipped = publisher.skip(version.tick, time, &input.days, &self.derivation)?;
+        // Later publications name the export files of this one.
+        let publisher = self.with_exports(cores, self.publisher_for(input), input)?;
+        let skipped = publisher.skip(version.tick, time, &input.days, &self.keys.derivation())?;
         self.publisher = Some(skipped);
         Ok(())
     }
@@ -199,23 +214,39 @@ impl PublicationBuilder {
         input: &PublicationInput,
     ) -> Result<Publication, PublicationError> {
         let keys = Keys {
-            root: self.root,
+            root: self.keys.root(),
             key_list: SignedKeyList::from_json(&input.key_list)?,
-            online: self.online.clone(),
-            derivation: self.derivation.clone(),
+            online: self.keys.online(),
+            derivation: self.keys.derivation(),
         };
         let TickPosition { version, time, .. } = input.tick;
-        let mut publisher = self.publisher_for(input);
+        let mut publisher = self.with_exports(cores, self.publisher_for(input), input)?;
         if let Some(seeds) = &input.seeds {
-            publisher = publisher.with_seeds(match cores {
-                Cores::One => LiveSeedDay::build_all(seeds),
-                Cores::All => LiveSeedDay::build_all_parallel(seeds),
-            }?);
+            publisher = publisher.with_seeds(cores.build(seeds)?);
         }
         Ok(match cores {
             Cores::One => publisher.publish(version.tick, time, &input.days, &keys),
             Cores::All => publisher.publish_parallel(version.tick, time, &input.days, &keys),
         }?)
+    }
+
+    /// The same publisher, whose next publication has export files if the policy says so.
+    fn with_exports(
+        &self,
+        cores: Cores,
+        publisher: Publisher,
+        input: &PublicationInput,
+    ) -> Result<Publisher, PublicationError> {
+        let Some(Exported { policy, keys }) = &input.exported else { return Ok(publisher) };
+        // A list takes time to build, and at other times nobody looks at it.
+        let is_time = publisher.is_export_time(input.tick.time, policy.interval);
+        let lists = if is_time { cores.build(keys)? } else { Vec::new() };
+        let settings = ExportSettings {
+            region: policy.region.clone(),
+            interval: policy.interval,
+            keys: vec![self.keys.export(&policy.key_id, &policy.key_version)?],
+        };
+        Ok(publisher.with_exports(settings, lists))
     }
 
     fn publisher_for(&self, input: &PublicationInput) -> Publisher {

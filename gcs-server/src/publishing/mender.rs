@@ -10,7 +10,8 @@ use gcs_core::Digest;
 use gcs_core::files::Path;
 use tokio::task::JoinHandle;
 
-use super::shelf::{Place, Shelf};
+use super::export_index::put_export_index;
+use super::shelf::{Place, Shelf, path_of};
 use super::{Outbox, put_manifest, version_in};
 
 /// Pause between two looks at published files. A thousand files are looked at in some three minutes.
@@ -26,7 +27,8 @@ const REMOTE_PAUSE: Duration = Duration::from_secs(10);
 const LIST_EVERY: u32 = 6;
 
 /// The folders whose files all have to be there.
-const FOLDERS: [&str; 5] = ["v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds"];
+const FOLDERS: [&str; 6] =
+    ["v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds", "v1/exports"];
 
 /// Computes all publications from the log once more.
 #[derive(Clone)]
@@ -210,6 +212,10 @@ impl Mender {
 
     async fn mend(&mut self, name: Arc<str>, place: Place, state: &str) {
         self.shelf.is_wrong(&name, &place);
+        if path_of(&place) == Path::ExportIndex {
+            tracing::error!(%name, "a published file is {state} on disk");
+            return self.mend_export_index().await;
+        }
         let copy = match &place {
             Place::Checked(file) => file.good_copy().map(|bytes| (*file.path(), bytes)),
             _ => None,
@@ -223,6 +229,20 @@ impl Mender {
                 .remake
                 .clone()
                 .map(|Remake(compute)| tokio::task::spawn_blocking(move || compute()));
+        }
+    }
+
+    /// The list that it has to be is mended by itself, if that is damaged too.
+    async fn mend_export_index(&mut self) {
+        let put = put_export_index(&self.shelf.files, &self.shelf.root).await;
+        match put {
+            Ok(Some((version, list))) if self.shelf.version() == Some(version) => {
+                self.shelf.mended.inc();
+                self.shelf.restore(Path::ExportIndex, &list);
+                tracing::warn!(name = %Path::ExportIndex, "a published file is mended");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the list of exports cannot be mended"),
         }
     }
 
@@ -256,6 +276,10 @@ impl Mender {
         };
         for name in self.shelf.doubtful() {
             let Some(Place::Wrong(path, hash)) = self.shelf.place(&name) else { continue };
+            if path == Path::ExportIndex {
+                self.mend_export_index().await;
+                continue;
+            }
             let remade = outbox.plan().files().find(|(of, _)| **of == path);
             let remade = remade.map(|(_, bytes)| Bytes::copy_from_slice(bytes));
             match remade.filter(|bytes| hash.is_none_or(|hash| Digest::of(bytes) == hash)) {

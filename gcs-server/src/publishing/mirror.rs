@@ -2,22 +2,26 @@
 //!
 //! Whoever serves the folder needs no key and no trust: phones verify the same bytes once more.
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
 
 use gcs_core::files::{
-    MAX_MANIFEST_BYTES, Manifest, ManifestError, Path, PublicationIndex, SeedFiles, SeedIndex,
+    ExportList, ExportListError, MAX_MANIFEST_BYTES, Manifest, ManifestError, Path,
+    PublicationIndex, SeedFiles, SeedIndex,
 };
 use gcs_core::{Folder, ParseError, PublicKey, Version};
 use thiserror::Error;
 
+use self::named::{named, named_exports, named_seeds};
 use super::verify::{Names, Verdict};
 
 /// The folders that published files are in.
-const FOLDERS: [&str; 6] =
-    ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds"];
+const FOLDERS: [&str; 7] =
+    ["v1/manifests", "v1/index", "v1/sets", "v1/bundles", "v1/checks", "v1/seeds", "v1/exports"];
 
 /// The file that is locked while a mirror is open.
 const LOCK: &str = "mirror.lock";
@@ -86,6 +90,9 @@ pub enum MirrorError {
     /// The index is not one that belongs to the manifest.
     #[error("the index is refused: {0}")]
     Index(#[from] ParseError),
+    /// The list of exports is none.
+    #[error("the list of exports is refused: {0}")]
+    Exports(#[from] ExportListError),
     /// The index belongs to another publication than the manifest that names it.
     #[error("the index belongs to another publication than the manifest")]
     OtherIndex,
@@ -179,13 +186,24 @@ impl Mirror {
             needed.insert(path, index.bytes);
             needed.extend(named_seeds(&seeds));
         }
+        let mut exports = Vec::new();
+        if let Some(list) = manifest.exports {
+            let path = Path::ExportList(list.sha256);
+            fetched += self.get(origin, path, list.bytes, &names)?;
+            exports = self.expect(&path, &names)?;
+            needed.insert(path, list.bytes);
+            needed.extend(named_exports(&ExportList::parse(&exports)?));
+        }
         for (path, length) in &needed {
             fetched += self.get(origin, *path, *length, &names)?;
+        }
+        if manifest.exports.is_some() || self.look(&Path::ExportIndex).is_some() {
+            self.write(&Path::ExportIndex, &exports)?;
         }
         let kept = Path::KeptManifest { series: version.series, tick: version.tick };
         self.write(&kept, &bytes)?;
         self.write(&Path::Manifest, &bytes)?;
-        needed.extend([(kept, 0), (Path::Index(manifest.index.sha256), 0)]);
+        needed.extend([(kept, 0), (Path::Index(manifest.index.sha256), 0), (Path::ExportIndex, 0)]);
         let deleted = self.sweep(needed.into_keys().collect(), now)?;
         Ok(Pulled { manifest, fetched, deleted })
     }
@@ -250,14 +268,8 @@ impl Mirror {
                 // What it named is not known. It all goes when the manifest has expired.
                 _ => return Ok(0),
             }
-            let Some(seeds) = manifest.seeds else { continue };
-            let index = Path::Seeds(seeds.index.sha256);
-            needed.insert(index);
-            match self.read(&index)?.map(|bytes| SeedIndex::parse(&bytes)) {
-                Some(Ok(index)) => needed.extend(named_seeds(&index).map(|(path, _)| path)),
-                // A release that knew nothing of seeds fetched it. No file of seeds goes before it has expired.
-                _ => needed.extend(present.iter().filter(|path| matches!(path, Path::Seeds(_)))),
-            }
+            self.keep_seeds(&manifest, &present, &mut needed)?;
+            self.keep_exports(&manifest, &present, &mut needed)?;
         }
         let unneeded: Vec<&Path> = present.difference(&needed).collect();
         for path in &unneeded {
@@ -265,6 +277,46 @@ impl Mirror {
             self.verified.remove(path);
         }
         Ok(unneeded.len())
+    }
+
+    /// Adds the files of seeds that a manifest names.
+    fn keep_seeds(
+        &self,
+        manifest: &Manifest,
+        present: &BTreeSet<Path>,
+        needed: &mut BTreeSet<Path>,
+    ) -> Result<(), MirrorError> {
+        let Some(seeds) = manifest.seeds else { return Ok(()) };
+        let index = Path::Seeds(seeds.index.sha256);
+        needed.insert(index);
+        match self.read(&index)?.map(|bytes| SeedIndex::parse(&bytes)) {
+            Some(Ok(index)) => needed.extend(named_seeds(&index).map(|(path, _)| path)),
+            // A release that knew nothing of seeds fetched it. No file of seeds goes before it has expired.
+            _ => needed.extend(present.iter().filter(|path| matches!(path, Path::Seeds(_)))),
+        }
+        Ok(())
+    }
+
+    /// Adds the export files that a manifest names, and their list.
+    fn keep_exports(
+        &self,
+        manifest: &Manifest,
+        present: &BTreeSet<Path>,
+        needed: &mut BTreeSet<Path>,
+    ) -> Result<(), MirrorError> {
+        let Some(list) = manifest.exports else { return Ok(()) };
+        let list = Path::ExportList(list.sha256);
+        needed.insert(list);
+        match self.read(&list)?.map(|bytes| ExportList::parse(&bytes)) {
+            Some(Ok(list)) => needed.extend(list.paths()),
+            // As for seeds.
+            _ => needed.extend(
+                present
+                    .iter()
+                    .filter(|path| matches!(path, Path::Export { .. } | Path::ExportList(_))),
+            ),
+        }
+        Ok(())
     }
 
     /// Every published file in the folder but the manifest.
@@ -328,26 +380,4 @@ fn failed(path: &Path, source: io::Error) -> MirrorError {
 fn fetch<O: Origin>(origin: &mut O, path: Path, most: u64) -> Result<Vec<u8>, MirrorError> {
     let failed = |error: O::Error| MirrorError::Fetch { path, reason: error.to_string() };
     origin.fetch(&path, most).map_err(failed)
-}
-
-/// The files that an index of lists of seeds names, and their lengths.
-fn named_seeds(index: &SeedIndex) -> impl Iterator<Item = (Path, u64)> {
-    index.files().map(|(sha256, length)| (Path::Seeds(sha256), length))
-}
-
-/// The files that an index names, and their lengths.
-fn named(index: &PublicationIndex) -> BTreeMap<Path, u64> {
-    let mut named = BTreeMap::new();
-    for entry in &index.bundles {
-        let path = Path::Bundle { span: entry.span, series: index.series, to: entry.to };
-        named.insert(path, entry.bytes);
-    }
-    for row in index.table.rows() {
-        named.insert(Path::Set { date: row.date, identity: row.identity }, row.bytes);
-        if row.len > 0 {
-            let length = row.record_shape.record_len().saturating_mul(row.records().into());
-            named.insert(Path::Checks { date: row.date, root: row.check_root }, length);
-        }
-    }
-    named
 }

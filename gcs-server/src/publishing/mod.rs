@@ -9,6 +9,7 @@
 //! alone, and deletes nothing once there is one.
 
 mod builder;
+mod export_index;
 mod files;
 mod mender;
 mod mirror;
@@ -76,6 +77,8 @@ pub enum PublishingError {
 pub fn mime(path: &Path) -> &'static str {
     match path {
         Path::Manifest | Path::KeptManifest { .. } => "application/json",
+        Path::Export { .. } => "application/zip",
+        Path::ExportList(_) | Path::ExportIndex => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }

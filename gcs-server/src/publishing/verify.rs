@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use gcs_core::files::{CheckRecord, FileHash, Manifest, Path, PublicationIndex, Row};
+use gcs_core::files::{CheckRecord, ExportList, FileHash, Manifest, Path, PublicationIndex, Row};
 use gcs_core::{Date, Digest, PublicKey};
 
 /// What is known of a file's bytes.
@@ -51,7 +51,11 @@ impl Names {
         let is_right = match path {
             Path::Manifest => Manifest::verify_file(bytes, root).is_ok(),
             Path::KeptManifest { series, tick } => is_manifest(bytes, root, *series, *tick),
-            Path::Index(digest) | Path::Seeds(digest) => Digest::of(bytes) == *digest,
+            Path::Index(sha256)
+            | Path::Seeds(sha256)
+            | Path::ExportList(sha256)
+            | Path::Export { sha256, .. } => Digest::of(bytes) == *sha256,
+            Path::ExportIndex => ExportList::parse(bytes).is_ok(),
             Path::Set { identity, .. } => is_set(bytes, *identity),
             Path::Bundle { .. } => match self.bundles.get(path) {
                 Some(hash) => FileHash::of(bytes) == *hash,

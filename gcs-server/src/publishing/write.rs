@@ -2,14 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gcs_core::files::{Manifest, Path};
-use gcs_core::publish::{Publisher, WriteStep};
+use gcs_core::publish::{Publisher, WritePlan, WriteStep};
 use gcs_core::{PublicKey, Version};
 use object_store::Error;
 
-use super::files::Put;
+use super::export_index::put_export_index;
+use super::files::{Put, read_back};
 use super::{Files, Outbox, Publishing, PublishingError, SAVED};
 
 impl Publishing {
@@ -29,7 +31,7 @@ impl Publishing {
                 continue;
             }
             if let WriteStep::Put { path, bytes } = step
-                && path != Path::Manifest
+                && path.is_immutable()
             {
                 files.push((path, bytes));
                 continue;
@@ -42,6 +44,8 @@ impl Publishing {
                         return Err(PublishingError::Equivocation { path });
                     }
                 }
+                // It is written from the manifest.
+                WriteStep::Put { path: Path::ExportIndex, .. } => {}
                 WriteStep::Put { bytes, .. } => {
                     put_manifest(&self.public, &self.root, bytes).await?;
                 }
@@ -56,11 +60,29 @@ impl Publishing {
             }
         }
         self.put_all(files).await?;
+        let index = if is_overtaken { None } else { self.put_export_index(plan).await? };
         self.delete(outbox).await?;
         let live = plan.publisher().into_iter().flat_map(Publisher::live_files).copied().collect();
         self.shelf.publish(outbox.shared_files(), plan.deletions(), &live);
+        if let Some(index) = index {
+            self.shelf.restore(Path::ExportIndex, &index);
+        }
         self.public.works();
         Ok(())
+    }
+
+    /// Writes the list of exports under the name that does not change, if there is to be one. Gives it if it is that of
+    /// a plan's publication.
+    async fn put_export_index(&self, plan: &WritePlan) -> Result<Option<Bytes>, PublishingError> {
+        let mut files = plan.publisher().into_iter().flat_map(Publisher::all_files);
+        if !files.any(|path| *path == Path::ExportIndex) {
+            return Ok(None);
+        }
+        let version = plan.manifest().and_then(|manifest| version_of(manifest, &self.root));
+        let put = put_export_index(&self.public, &self.root).await?;
+        // The manifest was there a moment ago, and what it names before that.
+        let (of, list) = put.ok_or_else(|| read_back(&Path::ExportIndex.to_string()))?;
+        Ok(Some(list).filter(|_| version == Some(of)))
     }
 
     /// As [`Publishing::write`], after the files that are there have been put on the shelf: a start could perhaps

@@ -63,9 +63,8 @@ fn help_is_short_and_has_only_what_the_command_uses() {
         let first = name.split(' ').next().unwrap();
         let (serves, works_on_folder) = match first {
             "serve" | "show-config" => (true, true),
-            "verify-log" | "rebuild" | "reset-token" | "recover" | "restore" | "move-log" => {
-                (false, true)
-            }
+            "verify-log" | "rebuild" | "reset-token" | "recover" | "restore" | "move-log"
+            | "export-key" => (false, true),
             _ => (false, false),
         };
         assert_eq!((has(&server), has(&folder)), (serves, works_on_folder), "{name}: {help}");

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::common::api::{Api, ask};
 use crate::common::home::{Home, Running, difference};
 use crate::common::{HOUR, raw};
-use crate::kinds::seeds::{items, seeds_policy};
+use crate::kinds::exports::{exports_policy, key};
+use crate::kinds::seeds::items;
 use gcs_core::Digest;
 use gcs_core::files::Path;
 use gcs_server::app::config::Config;
@@ -37,11 +38,11 @@ const DAMAGES: [(&str, Damage); 7] = [
 
 /// A folder whose server has published three times, with every kind of file.
 async fn lived(home: &Home, running: &Running) {
-    running.set_policy(seeds_policy()).await;
+    running.set_policy(exports_policy()).await;
     for number in 0..3 {
         let element = u64::from(number) * 10;
-        let [.., of_window, _] = items(2, number as u8);
-        let items = [raw(2, element), raw(1, element + 1), of_window];
+        let [_, of_window, _] = items(2, number as u8);
+        let items = [raw(2, element), raw(1, element + 1), of_window, key(2, number as u8)];
         running.report(number, &items).await.unwrap();
         home.pass(HOUR);
         running.tick().await;
@@ -59,12 +60,15 @@ fn names(home: &Home) -> Vec<String> {
         Path::Bundle { .. } => 4,
         Path::Checks { .. } => 5,
         Path::Seeds(_) => 6,
+        Path::Export { .. } => 7,
+        Path::ExportList(_) => 8,
+        Path::ExportIndex => 9,
     };
     let mut kinds: Vec<u8> = names.iter().map(kind).collect();
     kinds.dedup();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(kinds, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     names
 }
 

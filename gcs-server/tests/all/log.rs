@@ -519,9 +519,9 @@ fn a_log_with_every_kind_of_event_is_the_golden_one() {
         (
             4,
             [
-                "dd167ced34b1a2a043740114858d1bfa0f679990ef58f027cfbc6bb3b3ef14d5",
-                "6582bb663c3f93077506ef401a2cb891e516fc85b87b45765095afa37fd52471",
-                "ba0cf53db6cad60f236315d06aaa68b71b423fe8e8398a067a69ed3caecc269f",
+                "64fbc4988b5e5af3e301d7f7adcd2f9b5d8d8ab03dacec7df9ee99ac6997deac",
+                "18746a54f0a98c92b2d570c4a2190989fec519e45bf7fd953ff0ba31b325472e",
+                "d28ff4fa79c4797f0432818c00321efed6179182e97be7184c71e34b93738a36",
             ]
         ),
         "the state has another layout, or other events give another one: if so, raise LAYOUT, \

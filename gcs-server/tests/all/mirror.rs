@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::common::HOUR;
 use crate::common::process::{Process, program, text, until_ticked};
 use crate::common::world::{Client, Files, hasty, serve};
+use crate::common::{HOUR, policy};
 use crate::publications::{Step, Town};
 use gcs_core::files::Path;
 use gcs_core::sync::ClientSettings;
@@ -212,18 +212,24 @@ fn files_of_a_publication_whose_index_is_damaged_stay() {
     assert!(before.keys().all(|path| folder.path().join(&path[1..]).exists()));
 }
 
-/// A mirror of a release that knew nothing of seeds kept manifests without the lists that they name.
+/// A mirror of a release that knew nothing of seeds, or of exports, kept manifests without the lists that they name.
 #[test]
-fn a_publication_whose_lists_of_seeds_are_unknown_keeps_only_files_of_seeds() {
+fn a_publication_whose_lists_are_unknown_keeps_only_files_of_their_kind() {
+    for kind in ["seeds", "exports"] {
+        lists_are_unknown(kind);
+    }
+}
+
+fn lists_are_unknown(kind: &str) {
     let mut town = town(3);
     let (folder, mut mirror) = mirror(&town);
     mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
     let place = |name: &str| folder.path().join("v1").join(name);
-    assert!(fs::read_dir(place("seeds")).unwrap().count() > 0);
-    fs::remove_dir_all(place("seeds")).unwrap();
+    assert!(fs::read_dir(place(kind)).unwrap().count() > 0);
+    fs::remove_dir_all(place(kind)).unwrap();
     let unneeded = format!("index/{}", "0".repeat(64));
-    let unknown = format!("seeds/{}", "0".repeat(64));
-    fs::create_dir(place("seeds")).unwrap();
+    let unknown = format!("{kind}/{}", "0".repeat(64));
+    fs::create_dir(place(kind)).unwrap();
     for name in [&unneeded, &unknown] {
         fs::write(place(name), "of nothing").unwrap();
     }
@@ -236,6 +242,31 @@ fn a_publication_whose_lists_of_seeds_are_unknown_keeps_only_files_of_seeds() {
         mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
     }
     assert!(!place(&unknown).exists());
+}
+
+/// Apps that read it see that there are none any more.
+#[test]
+fn a_list_of_exports_that_ended_is_empty() {
+    let mut town = town(6);
+    let (folder, mut mirror) = mirror(&town);
+    let mut pull = |town: &Town| {
+        mirror.pull(&mut server(&town.shelf.files), town.ledger.now).unwrap();
+        let mut mirrored = files(&folder);
+        mirrored.retain(|path, _| path.starts_with("/v1/exports/"));
+        mirrored
+    };
+    let before = pull(&town);
+    assert!(before["/v1/exports/index.txt"].len() > 92 && before.len() > 3);
+    town.step(&Step::Policy(policy()));
+    go_on(&mut town, 6, 1);
+    let ended = pull(&town);
+    assert_eq!(ended["/v1/exports/index.txt"], b"");
+    assert_eq!(ended.len(), before.len());
+    for number in 7..35 {
+        go_on(&mut town, number, 1);
+        pull(&town);
+    }
+    assert_eq!(pull(&town).into_keys().collect::<Vec<_>>(), ["/v1/exports/index.txt"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::common::api::{Answer, agent, seed_of, try_ask};
 use crate::common::process::{Process, alone, complaint, program, pure, text};
 use gcs_core::Date;
+use gcs_server::app::key_file;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,6 +70,46 @@ fn an_operators_day_on_the_command_line() {
     assert_eq!(less["min_reports"], 1, "less filler needs no question");
     let wrong = server.run(&operator, &["policy", "set", "min_report=1"]);
     assert!(text(&wrong.stderr).contains("there is no setting min_report"));
+
+    let exported =
+        server.json(&operator, &["policy", "set", "exports.region=NL", "exports.key_id=204"]);
+    let exports =
+        json!({ "region": "NL", "interval": 14_400, "key_id": "204", "key_version": "v1" });
+    assert_eq!(exported["exports"], exports);
+    let other = server.json(&operator, &["policy", "set", "exports.key_version=v2"]);
+    assert_eq!(
+        (&other["exports"]["key_version"], &other["exports"]["region"]),
+        (&json!("v2"), &json!("NL"))
+    );
+    for (setting, said) in [
+        ("exports=NL", "say exports.region=NL and so on, or exports= for none"),
+        ("exports.country=NL", "there is no setting exports.country"),
+        ("seeds.region=NL", "there is no setting seeds.region"),
+        ("exports.interval=often", "exports.interval: often is no number"),
+        ("exports.interval=60", "exports.interval is 60; it must be 3600 to 86400"),
+    ] {
+        let refused = complaint(&server.run(&operator, &["policy", "set", setting]));
+        assert!(refused.contains(said), "{refused}");
+    }
+    let none = server.json(&operator, &["policy", "set", "exports="]);
+    assert_eq!(none["exports"], json!(null));
+    assert!(
+        complaint(&server.run(&operator, &["policy", "set", "exports.region=NL"]))
+            .contains("exports.key_id")
+    );
+
+    // The key that signs export files, while the server runs.
+    let keys = key_file::read(&data.join("keys.json")).unwrap();
+    for (arguments, version) in
+        [(&["export-key"][..], "v1"), (&["export-key", "--key-version", "v2"], "v2")]
+    {
+        let printed = alone(&data, arguments);
+        assert!(printed.status.success(), "{}", text(&printed.stderr));
+        assert_eq!(text(&printed.stdout), keys.export("204", version).unwrap().public().to_pem());
+        assert!(text(&printed.stderr).contains(&format!("version {version}")));
+    }
+    let wrong = complaint(&alone(&data, &["export-key", "--key-version", "v-2"]));
+    assert!(wrong.contains("1 to 64 letters, digits or _"), "{wrong}");
 
     // Offline: the key, a range that is open, and the same codes.
     let key = server.run(&operator, &["provider", "key", "1"]);

@@ -6,8 +6,8 @@ use crate::common::home::difference;
 use crate::common::shelf::{Shelf, named};
 use crate::common::world::{Client, Files, hasty, serve};
 use crate::common::{HOUR, Ledger, START, date, element, policy, raw};
+use crate::kinds::exports::{exports_policy, key};
 use crate::kinds::hybrid;
-use crate::kinds::seeds::seeds_policy;
 use gcs_core::DAY_SECONDS;
 use gcs_core::sync::ClientSettings;
 use gcs_server::app::catch_up;
@@ -62,15 +62,16 @@ pub enum Step {
 pub fn any_step() -> impl Strategy<Value = Step> {
     let items = prop::collection::vec((-5..=0i64, 0..60u64), 1..20);
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
-    let numbers = (1..20u32, 1..100u32, 60..=21_600u64, 1..4u32, 0..80_000u64, 1..=28u32);
+    let numbers =
+        (1..20u32, 1..100u32, 60..=21_600u64, 1..4u32, 0..80_000u64, 1..=28u32, any::<bool>());
     prop_oneof![
         8 => items.prop_map(Step::Report),
         2 => (act, any::<u64>()).prop_map(|(act, from)| Step::Correct(act, from)),
         12 => (0..DAY_SECONDS).prop_map(Step::Tick),
         1 => (0..300 * DAY_SECONDS as i64).prop_map(Step::Leap),
         1 => (-20 * DAY_SECONDS as i64..DAY_SECONDS as i64).prop_map(Step::Series),
-        2 => numbers.prop_map(|(rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days)| {
-            let rest = policy();
+        2 => numbers.prop_map(|(rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days, exports)| {
+            let rest = if exports { exports_policy() } else { policy() };
             Policy { rate_bits, expected_per_date, interval, min_reports, max_hold, retention_days, ..rest }
         }).prop_filter("in bounds", |policy| policy.validate().is_ok()).prop_map(Step::Policy),
     ]
@@ -85,7 +86,7 @@ pub struct Town {
 
 impl Town {
     pub fn new() -> Town {
-        let mut ledger = Ledger::with_codes(&seeds_policy(), 1);
+        let mut ledger = Ledger::with_codes(&exports_policy(), 1);
         // Codes that outlive every leap.
         let expires = START + 100_000 * DAY_SECONDS;
         let range = gcs_server::domain::events::RangeOpened {
@@ -115,7 +116,7 @@ impl Town {
                 let mut items: Vec<_> = items.collect();
                 let window =
                     hybrid(START + today.saturating_sub(1) * DAY_SECONDS, self.serial as u8);
-                items.push(window.1);
+                items.extend([window.1, key(today.saturating_sub(1), self.serial as u8)]);
                 let sent = crate::common::submission(self.ledger.code(self.serial), &items);
                 self.serial += u32::from(self.ledger.submit(&sent).is_ok());
             }
@@ -277,7 +278,7 @@ fn files_stay_as_long_as_a_slow_phone_needs_them_and_no_longer() {
 #[test]
 fn what_phones_can_fetch_is_rebuilt_without_purged_bodies() {
     let mut town = Town::new();
-    let short = Policy { retention_days: 2, ..policy() };
+    let short = Policy { retention_days: 2, ..exports_policy() };
     town.step(&Step::Policy(short));
     let (mut purges, mut most) = (0, 0);
     for number in 0..1000u64 {

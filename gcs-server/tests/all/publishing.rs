@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::common::home::{Home, Running, difference, files};
 use crate::common::world::{Client, hasty, serve};
 use crate::common::{HOUR, Ledger, policy, raw};
+use crate::kinds::exports::{INTERVAL, exports_policy, key};
 use gcs_core::Version;
 use gcs_core::sync::ClientSettings;
 use gcs_server::app::{CaughtUp, catch_up};
@@ -102,21 +103,30 @@ impl Desk {
     /// With an element of its own in the second tick.
     fn with(own: u64) -> Desk {
         let home = Home::new();
-        let mut ledger = Ledger::with_codes(&policy(), 10);
-        ledger.report(0, &[raw(1, 1), raw(2, 1)]);
+        let mut ledger = Ledger::with_codes(&exports_policy(), 10);
+        ledger.report(0, &[raw(1, 1), raw(2, 1), key(2, 1)]);
         ledger.tick();
         let first = ledger_outbox(&ledger, Outbox::default());
         let publisher = first.plan().publisher().unwrap().clone();
         let saved = Outbox::resume(publisher, first.position().unwrap());
-        ledger.report(1, &[raw(2, own)]);
-        ledger.now += HOUR;
+        ledger.report(1, &[raw(2, own), key(2, 2)]);
+        ledger.now += INTERVAL;
         ledger.tick();
         let second = ledger_outbox(&ledger, saved);
-        let public = Files::local(&home.path("public")).unwrap();
-        let private = LocalFolder::at(&home.path("private")).unwrap();
-        let publishing = Publishing::new(public, private, ledger.keys.root(), 1 << 20);
+        let publishing = publishing(&home, &ledger);
         Desk { ledger, home, publishing, outboxes: [first, second] }
     }
+
+    /// What a server publishes with that starts in the same folder.
+    fn again(&self) -> Publishing {
+        publishing(&self.home, &self.ledger)
+    }
+}
+
+fn publishing(home: &Home, ledger: &Ledger) -> Publishing {
+    let public = Files::local(&home.path("public")).unwrap();
+    let private = LocalFolder::at(&home.path("private")).unwrap();
+    Publishing::new(public, private, ledger.keys.root(), 1 << 20)
 }
 
 #[test]
@@ -156,8 +166,9 @@ async fn wherever_writing_fails_phones_see_the_publication_before() {
     for outbox in &whole.outboxes {
         whole.publishing.write(outbox).await.unwrap();
     }
-    let names = ["public/v1/index", "public/v1/sets", "public/v1/bundles", "public/v1/checks"];
-    for broken in names.into_iter().chain(["public/v1/manifests", "private"]) {
+    let names = ["index", "sets", "bundles", "checks", "seeds", "exports", "manifests"];
+    let names = names.map(|name| format!("public/v1/{name}"));
+    for broken in names.iter().map(String::as_str).chain(["private"]) {
         let desk = Desk::new();
         desk.publishing.write(&desk.outboxes[0]).await.unwrap();
         let before = desk.home.contents();
@@ -238,6 +249,35 @@ async fn a_stop_while_a_tick_cannot_be_written_leaves_it_to_the_next_start() {
     again.settle().await;
     assert_eq!(difference(&copy.public(), &home.public()), Vec::<String>::new());
     again.stop().await;
+}
+
+/// The list of exports under its other name comes last: it is right after the next start, and nobody gets another one
+/// before.
+#[actix_web::test]
+async fn a_list_of_exports_that_a_crash_kept_from_being_replaced_is_replaced_then() {
+    let desk = Desk::new();
+    let index = desk.home.path("public/v1/exports/index.txt");
+    desk.publishing.write(&desk.outboxes[0]).await.unwrap();
+    let before = fs::read(&index).unwrap();
+    desk.publishing.write(&desk.outboxes[1]).await.unwrap();
+    let whole = desk.home.contents();
+    assert_ne!(fs::read(&index).unwrap(), before);
+    for left in [Some(&before), None] {
+        match left {
+            Some(before) => fs::write(&index, before).unwrap(),
+            None => fs::remove_file(&index).unwrap(),
+        }
+        let publishing = desk.again();
+        // Nothing is computed again for that.
+        let saved = publishing.saved().await.unwrap().unwrap();
+        assert_eq!(saved.position(), desk.outboxes[1].position());
+        let found = publishing.shelf.find("/v1/exports/index.txt").await;
+        assert!(!matches!(found, Ok(Some(_))), "{found:?}");
+        publishing.write(&saved).await.unwrap();
+        assert_eq!(difference(&desk.home.contents(), &whole), Vec::<String>::new());
+        let found = publishing.shelf.find("/v1/exports/index.txt").await.unwrap().unwrap();
+        assert_eq!(found.length(), 2 * before.len() as u64);
+    }
 }
 
 /// Everything of the second tick is written but its manifests, as a crash right after the publisher

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::common::s3::{TestBucket, variables};
 use crate::common::s3_proxy::{Fate, Proxy};
-use crate::common::{HOUR, Ledger, policy, raw};
-use crate::kinds::seeds::{items as seed_items, seeds_policy};
+use crate::common::{HOUR, Ledger, raw};
+use crate::kinds::exports::{exports_policy, key};
 use gcs_core::Version;
 use gcs_core::files::{Cache, Manifest, Path};
 use gcs_server::domain::events::Act;
@@ -36,16 +36,9 @@ impl History {
     }
 
     fn seeded(seed: u64) -> History {
-        History::under(&policy(), seed)
-    }
-
-    /// With lists of seeds too.
-    fn with_seeds() -> History {
-        History::under(&seeds_policy(), 1)
-    }
-
-    fn under(policy: &Policy, seed: u64) -> History {
-        let mut ledger = Ledger::seeded(seed, policy);
+        // No date outgrows its plan.
+        let policy = Policy { expected_per_date: 10_000, ..exports_policy() };
+        let mut ledger = Ledger::seeded(seed, &policy);
         ledger.open(100, 365);
         let builder = PublicationBuilder::new(&ledger.keys, None);
         History { ledger, builder, serial: 0 }
@@ -66,11 +59,8 @@ impl History {
 
     /// The same, after a report of some elements.
     fn live(&mut self, elements: &[u64]) -> Outbox {
-        let items = elements.iter().map(|element| raw(2, *element));
-        let mut items: Vec<_> = items.collect();
-        if !self.ledger.state.policy.seeds.is_empty() {
-            items.extend(seed_items(2, self.serial as u8));
-        }
+        let mut items: Vec<_> = elements.iter().map(|element| raw(2, *element)).collect();
+        items.push(key(2, self.serial as u8));
         self.ledger.report(self.serial, &items);
         self.serial += 1;
         self.tick()
@@ -161,14 +151,19 @@ fn tick_in(bucket: &TestBucket) -> u32 {
 async fn a_bucket_has_the_same_files_as_a_folder_under_the_same_paths() {
     for prefix in ["", "health/files"] {
         let Some(bucket) = TestBucket::new(prefix) else { return };
-        let mut history = History::with_seeds();
+        let mut history = History::new();
         let outboxes = history.days(5);
         let server = history.server(bucket.files(bucket.server));
         for outbox in &outboxes {
             server.write(outbox).await;
         }
         let contents = bucket.contents();
-        assert!(contents.keys().filter(|name| name.starts_with("v1/seeds/")).count() > 10);
+        for folder in ["v1/seeds/", "v1/exports/"] {
+            assert!(
+                contents.keys().filter(|name| name.starts_with(folder)).count() > 3,
+                "{folder}"
+            );
+        }
         assert_eq!(contents, expected(&history, &outboxes).await);
         // What the server itself answers with.
         for name in contents.keys() {
@@ -227,6 +222,49 @@ async fn a_server_that_was_held_up_puts_no_older_manifest_in_the_place_of_a_newe
             slow.write(outbox).await;
         }
         assert_eq!(bucket.contents(), expected(&history, &outboxes).await, "{held_at}");
+    }
+}
+
+/// The same for the list of exports, which has no number.
+#[actix_web::test]
+async fn a_server_that_was_held_up_puts_no_older_list_of_exports_in_the_place_of_a_newer_one() {
+    let index = "v1/exports/index.txt";
+    for (held_at, nth) in [("GET", 1), ("PUT", 1), ("GET", 2)] {
+        let Some(bucket) = TestBucket::new("") else { return };
+        let mut history = History::new();
+        let outboxes: Vec<Outbox> = (0..5)
+            .map(|number| {
+                history.ledger.now += 3 * HOUR;
+                history.live(&[number])
+            })
+            .collect();
+        let outboxes = Arc::new(outboxes);
+        let quick = history.server(bucket.files(bucket.server));
+        let (files, proxy) = bucket.behind_proxy();
+        let slow = history.server(files);
+        slow.write(&outboxes[0]).await;
+        let first = bucket.get(index).body;
+        let mut held = proxy.hold(nth, format!("{held_at} /{}/{index} ", bucket.name));
+        let (publishing, second) = (slow.publishing.clone(), Arc::clone(&outboxes));
+        let writing = tokio::spawn(async move { publishing.write(&second[1]).await });
+        held.has_come().await;
+        for outbox in &outboxes[1..] {
+            quick.write(outbox).await;
+        }
+        let before = bucket.contents();
+        assert_eq!(before[index].len(), 5 * first.len(), "every publication has exports");
+        drop(held);
+        writing.await.unwrap().unwrap();
+        assert_eq!(bucket.contents(), before, "{held_at} {nth}");
+        // It serves what it has published itself, until it has gone on like the other.
+        let served =
+            |server: &Server| server.publishing.shelf.in_memory(&format!("/{index}")).unwrap();
+        assert_eq!(served(&slow).length(), 2 * first.len() as u64);
+        for outbox in &outboxes[2..] {
+            slow.write(outbox).await;
+        }
+        assert_eq!(served(&slow).etag(), served(&quick).etag());
+        assert_eq!(bucket.contents(), expected(&history, &outboxes).await, "{held_at} {nth}");
     }
 }
 

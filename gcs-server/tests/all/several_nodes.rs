@@ -11,7 +11,10 @@ use crate::common::authority::{Authority, day, now, position, tick, until_level,
 use crate::common::postgres::{Postgres, execute, postgres, url};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
 use crate::common::{begin, fold, keys, policy, seal};
+use crate::kinds::{gaen, interval};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
+use gcs_core::files::ExportList;
+use gcs_core::report::Item;
 use gcs_server::clock::{Clock, Machine};
 use gcs_server::domain::judge::{self, Decision};
 use gcs_server::domain::problem::Problem;
@@ -29,13 +32,17 @@ fn what_one_node_accepts_every_node_knows_and_publishes() {
     until_ticked(&a);
     let (_, provider) = a.provider("City hospital");
     let codes = a.codes(&provider, 4);
-    a.set("kinds", json!(["dp3t-low-cost", "dp3t-unlinkable"]));
+    a.set("kinds", json!(["dp3t-low-cost", "dp3t-unlinkable", "gaen"]));
     a.set("seeds", json!(["dp3t-low-cost"]));
+    let exports = json!({ "region": "NL", "interval": 3600, "key_id": "204", "key_version": "v1" });
+    a.set("exports", exports);
     let b = authority.join("b", &a);
 
-    let first = a.report(&codes[0], vec![seed(day(), 1)]).ok();
+    let key = Item::Gaen(gaen(interval(day(), 0), 144, 1));
+    let items = || vec![seed(day(), 1), serde_json::to_value(&key).unwrap()];
+    let first = a.report(&codes[0], items()).ok();
     // Wherever it is sent again.
-    assert_eq!(b.report(&codes[0], vec![seed(day(), 1)]).ok(), first);
+    assert_eq!(b.report(&codes[0], items()).ok(), first);
     let other = b.report(&codes[0], vec![seed(day(), 2)]);
     assert_eq!(other.refused(), (409, "code_used".to_owned()));
     b.report(&codes[1], vec![seed(day(), 3)]).ok();
@@ -50,7 +57,12 @@ fn what_one_node_accepts_every_node_knows_and_publishes() {
     for node in [&a, &b] {
         let status = node.get(&format!("/v1/reports/{tracking}")).ok();
         assert_eq!(status["status"], "published");
-        assert_eq!(node.elements(day()), 3);
+        assert_eq!(node.elements(day()), 3 + 144);
+        let exports = node.get("/v1/exports/index.txt");
+        let list = ExportList::parse(&exports.body).unwrap();
+        assert_eq!((exports.status, list.files.len()), (200, 1));
+        let path = list.paths().next().unwrap().to_string();
+        assert_eq!(node.get(&path).header("content-type"), "application/zip");
     }
     let key = BASE64.encode(&[7; 32]);
     b.report(&codes[3], vec![json!({ "kind": "dp3t-low-cost", "date": day(), "key": key })]).ok();

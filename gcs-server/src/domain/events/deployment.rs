@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::policy::{FirstPolicy, Policy, SecondPolicy, ThirdPolicy};
+use crate::domain::policy::{FirstPolicy, FourthPolicy, Policy, SecondPolicy, ThirdPolicy};
 
 /// The end of a log, which goes on in another place. That one does not have this event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,13 @@ pub struct SecondPolicySet {
 pub struct ThirdPolicySet {
     /// All settings, changed or not.
     pub policy: ThirdPolicy,
+}
+
+/// New settings, as they were before `exports`. New events are a [`PolicySet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FourthPolicySet {
+    /// All settings, changed or not.
+    pub policy: FourthPolicy,
 }
 
 /// New settings. A log that has one is read by this release and later ones only, as are the kinds of items

@@ -10,9 +10,10 @@ use thiserror::Error;
 use super::{Decision, Recovery, RequestContext, recover};
 use crate::domain::events::{
     BackendTokenSet, BlueTraceBegun, BlueTracePurge, BodiesLost, CodeRevoked, Deployment, Event,
-    FirstPolicySet, KeyListSet, LogMoved, LogRecovered, OperatorTokenSet, PolicySet,
-    PresentRangeClosed, ProviderKeyRaised, ProviderStatus, ProviderStatusSet, ProviderTokenSet,
-    Purge, RangeClosed, SecondPolicySet, ThirdPolicySet, TracerTokenSet, UserWithdrawn,
+    FirstPolicySet, FourthPolicySet, KeyListSet, LogMoved, LogRecovered, OperatorTokenSet,
+    PolicySet, PresentRangeClosed, ProviderKeyRaised, ProviderStatus, ProviderStatusSet,
+    ProviderTokenSet, Purge, RangeClosed, SecondPolicySet, ThirdPolicySet, TracerTokenSet,
+    UserWithdrawn,
 };
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::problem::Problem;
@@ -47,6 +48,7 @@ impl LostBody {
                 | FirstPolicySet::KIND
                 | SecondPolicySet::KIND
                 | ThirdPolicySet::KIND
+                | FourthPolicySet::KIND
                 | PolicySet::KIND
                 | LogMoved::KIND
                 | BlueTraceBegun::KIND

@@ -178,6 +178,7 @@ impl State {
             Event::FirstPolicySet(set) => self.policy = set.policy.clone().into(),
             Event::SecondPolicySet(set) => self.policy = set.policy.clone().into(),
             Event::ThirdPolicySet(set) => self.policy = set.policy.clone().into(),
+            Event::FourthPolicySet(set) => self.policy = set.policy.clone().into(),
             Event::PolicySet(set) => self.policy = set.policy.clone(),
             Event::KeyListSet(set) => self.key_list.clone_from(&set.signed),
             Event::OperatorTokenSet(set) => self.operator = set.token,
@@ -305,7 +306,8 @@ impl State {
         self.live
             .add(position, time, elements)
             .map_err(|_| InconsistentEvent("a report before an earlier one"))?;
-        let listed = report.items.iter().filter(|item| self.policy.seeds.has(item.kind()));
+        let kinds = self.policy.listed();
+        let listed = report.items.iter().filter(|item| kinds.has(item.kind()));
         self.live.add_seeds(position, listed.filter_map(|item| item.seed(time)));
         match self.reports.add(position, report) {
             true => Err(InconsistentEvent("a second report by one code")),

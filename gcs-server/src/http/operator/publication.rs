@@ -155,6 +155,31 @@ struct PolicyFields {
     /// identifiers are one patient's.
     #[schema(example = json!([]))]
     seeds: Vec<KindName>,
+    /// How export files (`export.zip`) of keys of Exposure Notification are published, for phones whose system
+    /// takes only these; null if none are. Everybody sees then which identifiers are one patient's.
+    #[schema(required = true, example = json!(null))]
+    exports: Option<ExportFields>,
+}
+
+/// How export files are published.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExportPolicy)]
+#[expect(dead_code, reason = "for the document: the domain reads and writes it")]
+struct ExportFields {
+    /// Where the keys come from, as agreed with Apple and Google.
+    #[schema(pattern = "^[0-9A-Za-z_-]{1,32}$", example = "NL")]
+    region: String,
+    /// Seconds from one time of export files to the next. 3600 to 86400.
+    #[schema(minimum = 3600, maximum = 86_400, example = 14_400)]
+    interval: u64,
+    /// The id under which Apple and Google know the key that signs the files, mostly the country's number for
+    /// telephones (MCC).
+    #[schema(pattern = "^[0-9A-Za-z_]{1,64}$", example = "204")]
+    key_id: String,
+    /// The version of that key. Another version is another key: see `gcs-server export-key`.
+    #[schema(pattern = "^[0-9A-Za-z_]{1,64}$", example = "v1")]
+    key_version: String,
 }
 
 /// A kind of item.

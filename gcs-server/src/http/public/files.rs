@@ -39,6 +39,12 @@ const SLICE: u64 = 64 << 10;
 #[expect(dead_code, reason = "for the document")]
 struct FileBytes(Vec<u8>);
 
+/// Paths of export files, each with a line feed.
+#[derive(ToSchema)]
+#[schema(value_type = String, example = "/v1/exports/2026-01-19/ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80.zip\n")]
+#[expect(dead_code, reason = "for the document")]
+struct ExportLines(String);
+
 /// A part of a file's bytes.
 #[derive(ToSchema)]
 #[schema(value_type = serde_json::Value)]
@@ -153,6 +159,29 @@ files! {
         "Get an index, a list or a bundle of seeds"
         "Binary: gcs-core/FORMAT.md, sections 21 and 22. For phones that expand seeds themselves, of the \
          kinds that the policy's `seeds` names. Without these there is no such file.";
+    get_export_index "/v1/exports/index.txt" () "text/plain" ExportLines,
+        "Get the list of exports under a name that does not change"
+        "The same bytes as the list that the manifest names, for apps that were made for Google's server. It is not \
+         signed; every file that it names is. Before exports were first published the answer is 404; once they are \
+         published no more, the list is empty.";
+    get_export_list "/v1/exports/{sha256}" (
+        ("sha256" = String, Path, description = "SHA-256 of the list, from the manifest",
+            pattern = "^[0-9a-f]{64}$",
+            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
+    ) "text/plain" ExportLines,
+        "Get the list of exports"
+        "Text: the path of each export file and a line feed, in the order in which phones take them. \
+         gcs-core/FORMAT.md, section 23. Without the policy's `exports` there is no such file.";
+    get_export "/v1/exports/{date}/{file}" (
+        ("date" = String, Path, description = "UTC date of the keys, as YYYY-MM-DD", format = Date,
+            pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", example = "2026-01-19"),
+        ("file" = String, Path, description = "SHA-256 of the file, and `.zip`, from the list of exports",
+            pattern = "^[0-9a-f]{64}\\.zip$",
+            example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80.zip"),
+    ) "application/zip" FileBytes,
+        "Get an export file: keys of one date, for the systems of Apple and Google"
+        "A zip archive (`export.zip`) of the keys of Exposure Notification that are new, revised or revoked since the \
+         file before, and their signature.";
 }
 
 async fn serve(request: &HttpRequest, service: &Service) -> Answer {
@@ -220,6 +249,9 @@ fn pattern(path: &Path) -> &'static str {
         Path::Bundle { .. } => "/v1/bundles/{span}/{to}",
         Path::Checks { .. } => "/v1/checks/{date}/{root}",
         Path::Seeds(_) => "/v1/seeds/{sha256}",
+        Path::Export { .. } => "/v1/exports/{date}/{file}",
+        Path::ExportList(_) => "/v1/exports/{sha256}",
+        Path::ExportIndex => "/v1/exports/index.txt",
     }
 }
 

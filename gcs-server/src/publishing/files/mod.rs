@@ -286,7 +286,7 @@ fn object(path: &str) -> Result<object_store::path::Path, Error> {
     Ok(object_store::path::Path::parse(path.trim_start_matches('/'))?)
 }
 
-fn read_back(path: &str) -> Error {
+pub(super) fn read_back(path: &str) -> Error {
     let what = format!("{path} has other bytes after writing than were written");
     Error::Generic { store: "read back", source: what.into() }
 }

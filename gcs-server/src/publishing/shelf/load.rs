@@ -54,7 +54,10 @@ impl Shelf {
             }
         }
         drop(taken);
-        let is_needed = |path: &Path| live.contains(path) || *path == Path::Manifest;
+        // The list of exports is looked at when there is a manifest by which it can be told whether it is right.
+        let is_needed = |path: &Path| {
+            *path == Path::Manifest || (live.contains(path) && *path != Path::ExportIndex)
+        };
         let (needed, rest): (Vec<Path>, Vec<Path>) = rest.into_iter().partition(is_needed);
         kept.extend(&needed);
         let mut taken = self.take_all(&names, &known, needed);

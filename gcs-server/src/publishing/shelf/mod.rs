@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
-use gcs_core::files::Path;
+use gcs_core::files::{Manifest, Path};
 use gcs_core::{Digest, PublicKey, Version};
 use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 pub use self::sealed::Sealed;
 use self::shelved::{Contents, SLICE, most_held};
 pub use self::shelved::{Memory, Shelved};
+use super::export_index::is_named;
 use super::files::PATIENCE;
 use super::verify::{Names, Verdict};
 use super::{Files, version_of};
@@ -215,9 +216,9 @@ impl Shelf {
     /// A file that was wrong has its bytes again.
     pub(super) fn restore(&self, path: Path, bytes: &Bytes) {
         let before = self.in_memory(&path.to_string()).map_or(0, |before| before.held());
-        // The manifest changes on disk before it changes here.
+        // What changes does so on disk before it changes here.
         let needed = self.used() - before + most_held(&path, bytes.len() as u64);
-        let fits = path == Path::Manifest || needed <= self.most;
+        let fits = !path.is_immutable() || needed <= self.most;
         let file = Arc::new(Shelved::new(path, bytes, fits));
         self.lock_unmended().remove(&file.name);
         self.put(file);
@@ -289,7 +290,7 @@ impl Shelf {
             old.filter(|file| !new.contains_key(&file.name)).cloned().collect()
         };
         files.extend(new.values().cloned());
-        files.retain(|file| file.memory().is_some() && file.path != Path::Manifest);
+        files.retain(|file| file.memory().is_some() && file.path.is_immutable());
         files.sort_by_key(|file| (!live.contains(&file.path), file.length));
         let mut used = 0;
         let beyond = files.iter().filter(|file| {
@@ -326,8 +327,14 @@ impl Shelf {
         self.files.trouble()
     }
 
-    /// Whether a file has the bytes that its name, or an index that was there at the start, says.
+    /// Whether a file has the bytes that its name, the manifest that is served, or an index that was there at the
+    /// start, says.
     pub(super) fn is_as_written(&self, path: &Path, bytes: &[u8]) -> bool {
+        if *path == Path::ExportIndex {
+            let manifest = self.manifest();
+            let manifest = manifest.and_then(|it| Manifest::verify_file(&it, &self.root).ok());
+            return manifest.is_some_and(|manifest| is_named(&manifest, bytes));
+        }
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         names.verify(path, bytes, &self.root) == Verdict::Right
     }
@@ -345,7 +352,7 @@ fn held(place: &Place) -> u64 {
     in_memory(place).map_or(0, |file| file.held())
 }
 
-fn path_of(place: &Place) -> Path {
+pub(super) fn path_of(place: &Place) -> Path {
     match place {
         Place::Checked(file) => file.path,
         Place::Unchecked(path) | Place::Wrong(path, _) => *path,

@@ -271,6 +271,14 @@ fn exact_match_takes_what_the_library_takes() {
     }
 }
 
+/// Settings of export files, of which some are others.
+fn exports(others: Value) -> Value {
+    let mut exports =
+        json!({ "region": "NL", "interval": 14_400, "key_id": "204", "key_version": "v1" });
+    exports.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+    exports
+}
+
 #[test]
 fn policies_out_of_bounds_are_refused_by_name() {
     let server = Server::new();
@@ -281,6 +289,11 @@ fn policies_out_of_bounds_are_refused_by_name() {
         ("interval", json!(86_400), (422, "policy_invalid".to_owned())),
         ("expected_per_date", json!(100_000_001), (422, "policy_invalid".to_owned())),
         ("rate_bits", json!(33), (422, "policy_invalid".to_owned())),
+        ("exports", json!(0), (400, "json_shape".to_owned())),
+        ("exports", json!({ "region": "NL" }), (400, "json_shape".to_owned())),
+        ("exports", exports(json!({ "interval": 3599 })), (422, "policy_invalid".to_owned())),
+        ("exports", exports(json!({ "region": "" })), (422, "policy_invalid".to_owned())),
+        ("exports", exports(json!({ "key_version": "v-1" })), (422, "policy_invalid".to_owned())),
         ("min_reports", json!(0), (422, "policy_invalid".to_owned())),
         ("min_reports", json!(-1), (400, "json_shape".to_owned())),
         ("minimum", json!(1), (400, "json_shape".to_owned())),
@@ -289,6 +302,13 @@ fn policies_out_of_bounds_are_refused_by_name() {
         policy[setting] = value;
         let answer = server.operate("PUT", "/v1/admin/policy", policy);
         assert_eq!(answer.refused(), code, "{setting}");
+    }
+    // A setting that is left out is not one that is to be changed.
+    for setting in before.as_object().unwrap().keys() {
+        let mut policy = before.clone();
+        policy.as_object_mut().unwrap().remove(setting);
+        let answer = server.operate("PUT", "/v1/admin/policy", policy);
+        assert_eq!(answer.refused(), (400, "json_shape".to_owned()), "{setting}");
     }
     assert_eq!(server.operate("GET", "/v1/admin/policy", Value::Null).ok(), before);
 }

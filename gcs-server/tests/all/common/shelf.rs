@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gcs_core::PublicKey;
-use gcs_core::files::{Manifest, Path, PublicationIndex, SeedIndex};
+use gcs_core::files::{ExportList, Manifest, Path, PublicationIndex, SeedIndex};
 use gcs_core::publish::Publisher;
 use gcs_server::domain::keys::DeploymentKeys;
 use gcs_server::node::PublicationInput;
@@ -69,6 +69,12 @@ pub fn named(files: &Files, root: &PublicKey) -> (Manifest, BTreeSet<String>) {
         let seeds = SeedIndex::parse(&files[&index]).unwrap();
         names.insert(index);
         names.extend(seeds.files().map(|(sha256, _)| Path::Seeds(sha256).to_string()));
+    }
+    if let Some(list) = manifest.exports {
+        let path = Path::ExportList(list.sha256).to_string();
+        let list = ExportList::parse(&files[&path]).unwrap();
+        names.extend(list.paths().map(|path| path.to_string()));
+        names.extend([path, Path::ExportIndex.to_string()]);
     }
     (manifest, names)
 }

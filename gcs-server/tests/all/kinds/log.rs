@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use data_encoding::HEXLOWER;
 use gcs_core::DAY_SECONDS;
-use gcs_core::identifiers::dp3t::HybridWindow;
-use gcs_core::report::{Diagnosis, GaenKey, Item, ItemProblem, Kinds};
+use gcs_core::identifiers::dp3t::{DayKeys, HybridWindow};
+use gcs_core::identifiers::gaen::ExportKey;
+use gcs_core::live::LiveSeedDay;
+use gcs_core::report::{Diagnosis, GaenKey, Item, ItemProblem, Kind, Kinds};
+use gcs_core::seeds::SeedList;
 use gcs_server::domain::chain::{EventHeader, RULES};
 use gcs_server::domain::events::{self, CodeId, Event};
-use gcs_server::domain::policy::{Policy, ThirdPolicy};
+use gcs_server::domain::policy::{ExportPolicy, FourthPolicy, Policy, ThirdPolicy};
 use gcs_server::node::replay;
 use gcs_server::store::{Batch, MemoryStore, Store as _, StoredBody, StoredEvent};
 
@@ -74,12 +77,41 @@ pub fn events() -> Vec<Event> {
         max_filler: 100_000,
         gaen_authority: "nl.example".into(),
     };
-    let seeds = Policy { seeds: super::seeds::listed(), ..policy.clone().into() };
+    let seeds = FourthPolicy {
+        rate_bits: 20,
+        expected_per_date: 1000,
+        interval: 900,
+        min_reports: 1,
+        max_hold: 7200,
+        retention_days: 14,
+        kinds: Kinds::ALL,
+        hybrid_hours: 2,
+        max_elements_per_date: 512,
+        max_code_days: 400,
+        max_open_codes: 100_000,
+        max_filler: 100_000,
+        gaen_authority: "nl.example".into(),
+        seeds: super::seeds::listed(),
+    };
+    let exports = ExportPolicy {
+        region: "NL".into(),
+        interval: 14_400,
+        key_id: "204".into(),
+        key_version: "v1".into(),
+    };
+    let exports = Policy { exports: Some(exports), ..policy.clone().into() };
     let again = events::ReportAccepted {
         code: CodeId { serial: 1, ..code },
         tracking: [7; 16],
         problems: vec![],
         ..report.clone()
+    };
+    let other = Item::Gaen(GaenKey::new([9; 16], interval(date(3), 0), 144));
+    let third = events::ReportAccepted {
+        code: CodeId { serial: 2, ..code },
+        tracking: [8; 16],
+        items: vec![Item::Dp3tLowCost { date: date(2), key: [8; 32] }, other],
+        ..again.clone()
     };
     let expires = START + 400 * DAY_SECONDS;
     vec![
@@ -89,9 +121,12 @@ pub fn events() -> Vec<Event> {
         events::RangeOpened { provider: 1, generation: 1, first: 0, count: 5, expires }.into(),
         report.into(),
         events::TickMade { series: 1, number: 1 }.into(),
-        events::PolicySet { policy: seeds }.into(),
+        events::FourthPolicySet { policy: seeds }.into(),
         again.into(),
         events::TickMade { series: 1, number: 2 }.into(),
+        events::PolicySet { policy: exports }.into(),
+        third.into(),
+        events::TickMade { series: 1, number: 3 }.into(),
     ]
 }
 
@@ -138,8 +173,17 @@ fn a_log_with_every_kind_of_item_is_the_golden_one() {
         })
         .collect();
     // The key of the second date has 96 of each date that is published; that of Exposure Notification two halves;
-    // the window 8, and the TCN report 8.
-    assert_eq!(counts, [(1, 96), (2, 96 + 72), (3, 96 + 72 + 8 + 8)]);
+    // the window 8, and the TCN report 8. The key of the third date has 96 of each that is left, and the other key of
+    // Exposure Notification is of the last one alone.
+    assert_eq!(counts, [(1, 96), (2, 96 + 72 + 96), (3, 96 + 72 + 8 + 8 + 96 + 144)]);
+    // Keys are kept of the second report, and of the third, when they are exported.
+    let lists = state.live.seeds(Kinds::of(&[Kind::Gaen]));
+    assert_eq!(lists.iter().map(LiveSeedDay::date).collect::<Vec<_>>(), [date(3)]);
+    let list = lists[0].build().unwrap();
+    assert_eq!(SeedList::<ExportKey, _>::parse(list.as_bytes()).unwrap().len(), 2);
+    assert!(state.live.seeds(Kinds::of(&[Kind::Dp3tLowCost])).iter().all(|list| {
+        SeedList::<DayKeys, _>::parse(list.build().unwrap().as_bytes()).unwrap().len() == 1
+    }));
     assert_eq!(
         state.digest().to_string(),
         digest.trim(),

@@ -1,6 +1,8 @@
 //! Kinds of reports: from the phone that reports to the phones that heard it.
 
 mod bad;
+mod exporting;
+pub mod exports;
 pub mod log;
 mod phones;
 mod publishing;

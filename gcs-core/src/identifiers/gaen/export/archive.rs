@@ -2,14 +2,15 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use std::io::{Cursor, Read as _, Write as _};
+use std::io::{Cursor, Read as _};
 
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+use zip::ZipArchive;
 
 use super::MAX_CONTENT_BYTES;
+use super::deflate::deflate;
 use super::directory::expect_two_files;
 use super::error::ExportError;
+use crate::bytes::Put as _;
 
 const CONTENT: &str = "export.bin";
 const SIGNATURES: &str = "export.sig";
@@ -19,6 +20,16 @@ const MAX_SIGNATURE_BYTES: usize = 16 << 10;
 
 /// Most bytes of an archive. What cannot be compressed takes a little more in it.
 const MAX_ARCHIVE_BYTES: usize = MAX_CONTENT_BYTES + (MAX_CONTENT_BYTES >> 8);
+
+/// How the bytes of a file are written: as they are, or deflated.
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
+
+/// The version of the format that a reader must know: 2.0.
+const ZIP_2: u16 = 20;
+
+/// 1980-01-01, the first date that an archive can have.
+const FIRST_DAY: u16 = 0x21;
 
 /// The two files of an archive.
 pub(super) struct Files {
@@ -39,17 +50,35 @@ impl Files {
         Ok(Files { content, signatures })
     }
 
-    pub(super) fn pack(&self) -> Result<Vec<u8>, ExportError> {
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Deflated)
-            .last_modified_time(DateTime::default());
-        for (name, bytes) in [(CONTENT, &self.content), (SIGNATURES, &self.signatures)] {
-            archive.start_file(name, options).map_err(|e| unreadable(&e))?;
-            archive.write_all(bytes).map_err(|e| unreadable(&e))?;
+    /// An archive of the two. Its bytes are the same in every release.
+    pub(super) fn pack(&self) -> Vec<u8> {
+        let (mut archive, mut directory) = (Vec::new(), Vec::new());
+        let files = [(CONTENT, &self.content), (SIGNATURES, &self.signatures)];
+        for (name, bytes) in files {
+            let offset = archive.len() as u32;
+            let deflated = deflate(bytes);
+            let (method, data) =
+                if deflated.len() < bytes.len() { (DEFLATED, &deflated) } else { (STORED, bytes) };
+            let mut header = Vec::new();
+            header.put_u16(ZIP_2).put_u16(0).put_u16(method).put_u16(0).put_u16(FIRST_DAY);
+            header.put_u32(crc32(bytes)).put_u32(data.len() as u32).put_u32(bytes.len() as u32);
+            header.put_u16(name.len() as u16).put_u16(0);
+            archive.put(b"PK\x03\x04").put(&header).put(name.as_bytes()).put(data);
+            directory.put(b"PK\x01\x02").put_u16(ZIP_2).put(&header);
+            directory.put(&[0; 10]).put_u32(offset).put(name.as_bytes());
         }
-        Ok(archive.finish().map_err(|e| unreadable(&e))?.into_inner())
+        let offset = archive.len() as u32;
+        archive.put(&directory).put(b"PK\x05\x06").put_u32(0);
+        archive.put_u16(files.len() as u16).put_u16(files.len() as u16);
+        archive.put_u32(directory.len() as u32).put_u32(offset).put_u16(0);
+        archive
     }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
 }
 
 fn take(

@@ -97,7 +97,7 @@ impl Export {
             signature: Some(key.sign(&content)),
         };
         let list = SignatureList { signatures: signing_keys.iter().map(signature).collect() };
-        Files { signatures: list.encode_to_vec(), content }.pack()
+        Ok(Files { signatures: list.encode_to_vec(), content }.pack())
     }
 
     /// `export.bin`.

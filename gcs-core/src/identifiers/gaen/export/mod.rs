@@ -26,8 +26,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The bytes of `export.bin` and its signatures follow from the export and the signing keys
-//! alone. Those of the archive also depend on the release of the library that compresses it.
+//! Every byte of the archive follows from the export and the signing keys alone, whatever the release of
+//! this library.
 //!
 //! Few keys in a file tell who sent them together: the reference server adds made-up keys up to
 //! 1000. This module does not, since only the publisher can make them look like patients.
@@ -36,6 +36,7 @@
 
 mod archive;
 mod content;
+mod deflate;
 mod directory;
 mod error;
 mod proto;

@@ -81,7 +81,7 @@ fn any_changed_byte_is_refused() {
     let public = signer().public();
     let of = |content: &[u8], signatures: &[u8]| {
         let files = Files { content: content.to_vec(), signatures: signatures.to_vec() };
-        Export::from_zip(&files.pack().unwrap(), &public)
+        Export::from_zip(&files.pack(), &public)
     };
     assert!(of(&content, &signatures).is_ok());
     for at in 0..content.len() {
@@ -337,7 +337,7 @@ fn too_many_keys_are_refused_before_they_are_decoded() {
     }
     let signatures =
         |count| Files { content: content(|_| {}), signatures: [1 << 3 | 2, 0].repeat(count) };
-    let of = |count| Export::from_zip(&signatures(count).pack().unwrap(), &signer().public());
+    let of = |count| Export::from_zip(&signatures(count).pack(), &signer().public());
     assert_eq!((of(10), of(11)), (Err(ExportError::Signature), Err(infos)));
     let key = key([1; 16], 5, 144, 1);
     let export = Export { keys: vec![key; MAX_KEYS + 1], ..sample() };
@@ -385,4 +385,23 @@ proptest! {
         let _ = Export::from_bin(&[b"EK Export v1    ", bytes.as_slice()].concat());
         let _ = Export::from_zip(&bytes, &signer().public());
     }
+}
+
+#[test]
+fn a_key_takes_19_bytes() {
+    let bytes = |at: u32| crate::digest::Digest::of(&at.to_le_bytes()).0[..16].try_into().unwrap();
+    let keys: Vec<ExportKey> = (0..2000).map(|at| key(bytes(at), 2_649_888, 144, 3)).collect();
+    let export = Export { keys, ..sample() };
+    let zip = export.to_zip(&[signer()]).unwrap();
+    assert!(zip.len() < 2000 * 20, "{}", zip.len());
+}
+
+/// A published file is named by its SHA-256, and computed again from the log by later releases.
+#[test]
+fn the_bytes_of_an_archive_never_change() {
+    let keys = (0..100).map(|byte| ExposureKey::new([byte; 16], 2_649_888, 144).unwrap().into());
+    let export = Export { keys: keys.collect(), ..sample() };
+    let zip = export.to_zip(&[signer()]).unwrap();
+    let sha256 = crate::digest::Digest::of(&zip).to_string();
+    assert_eq!(sha256, "6b7100738c17c3ca5cebd48730e478bc2cd62dc9a7b3b8f41b827d46bf9a764d");
 }
