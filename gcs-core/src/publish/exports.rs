@@ -26,8 +26,8 @@ pub(super) struct Exported {
     pub end: u64,
     /// The keys of each published date as they were exported last, as files of lists.
     pub lists: BTreeMap<Date, Arc<Vec<u8>>>,
-    /// The files that are there, in the order in which phones must take them.
-    pub files: Vec<(Date, FileHash)>,
+    /// The files that are there.
+    pub list: ExportList,
     /// The bytes of files that no publication has written, since those that made them were left out.
     pub unwritten: BTreeMap<Digest, Arc<Vec<u8>>>,
 }
@@ -48,25 +48,19 @@ pub(super) struct ExportPart {
 }
 
 impl Exported {
-    /// The list of the files.
-    pub(super) fn list(&self) -> ExportList {
-        let files = self.files.iter().map(|(date, file)| (*date, file.sha256)).collect();
-        ExportList { files }
-    }
-
     /// Adds a file behind all others.
     #[cfg(feature = "gaen-export")]
     pub(super) fn push(&mut self, date: Date, bytes: Vec<u8>) {
-        let file = FileHash::of(&bytes);
-        self.files.push((date, file));
-        self.unwritten.insert(file.sha256, Arc::new(bytes));
+        let sha256 = Digest::of(&bytes);
+        self.list.files.push((date, sha256));
+        self.unwritten.insert(sha256, Arc::new(bytes));
     }
 
     /// Forgets the dates that are not published any more. What they had is not revoked.
     fn keep_dates(&mut self, table: &Table) {
         self.lists.retain(|date, _| table.row(*date).is_some());
-        self.files.retain(|(date, _)| table.row(*date).is_some());
-        let named: BTreeSet<Digest> = self.files.iter().map(|(_, file)| file.sha256).collect();
+        self.list.files.retain(|(date, _)| table.row(*date).is_some());
+        let named: BTreeSet<Digest> = self.list.files.iter().map(|(_, sha256)| *sha256).collect();
         self.unwritten.retain(|sha256, _| named.contains(sha256));
     }
 
@@ -77,9 +71,9 @@ impl Exported {
             bytes.put_u32(date.days());
             put_block(bytes, list);
         }
-        bytes.put_u32(self.files.len() as u32);
-        for (date, file) in &self.files {
-            bytes.put_u32(date.days()).put_u64(file.bytes).put(&file.sha256.0);
+        bytes.put_u32(self.list.files.len() as u32);
+        for (date, sha256) in &self.list.files {
+            bytes.put_u32(date.days()).put(&sha256.0);
         }
         bytes.put_u32(self.unwritten.len() as u32);
         self.unwritten.values().for_each(|file| put_block(bytes, file));
@@ -92,23 +86,21 @@ impl Exported {
             SeedList::<ExportKey, _>::parse(list)?;
             Ok((date, Arc::new(list.to_vec())))
         })?;
-        let files = take_list(cursor, MAX_EXPORTS as u64, |cursor| {
-            let (date, bytes) = (cursor.date()?, cursor.u64()?);
-            Ok((date, FileHash { bytes, sha256: cursor.digest()? }))
-        })?;
+        let files =
+            take_list(cursor, MAX_EXPORTS as u64, |cursor| Ok((cursor.date()?, cursor.digest()?)))?;
         let unwritten = take_list(cursor, MAX_EXPORTS as u64, |cursor| {
             let file = take_block(cursor)?;
             Ok((Digest::of(file), Arc::new(file.to_vec())))
         })?;
         let (lists, unwritten) = (lists.into_iter().collect(), unwritten.into_iter().collect());
-        Ok(Exported { end, lists, files, unwritten })
+        Ok(Exported { end, lists, list: ExportList { files }, unwritten })
     }
 }
 
 impl Publisher {
     /// The export files of the last publication; `None` if it has none.
     pub fn exports(&self) -> Option<ExportList> {
-        self.exported.as_ref().map(Exported::list)
+        self.exported.as_ref().map(|exported| exported.list.clone())
     }
 
     /// Whether a publication at the Unix time `now` exports what has changed: it is the first one in
@@ -124,7 +116,7 @@ impl Publisher {
         let mut exported = self.exported.clone().unwrap_or_default();
         exported.keep_dates(table);
         self.export_changes(now, table, next, &mut exported)?;
-        let (max, got) = (MAX_EXPORTS, exported.files.len());
+        let (max, got) = (MAX_EXPORTS, exported.list.files.len());
         if got > max {
             return Err(PublishError::TooManyExports { max, got });
         }
@@ -155,7 +147,8 @@ impl Publisher {
             let empty = || File { path: Path::ExportIndex, bytes: Vec::new() };
             return Ok(ExportPart { index: was_there.then(empty), ..ExportPart::default() });
         };
-        let (list, unwritten) = (exported.list(), core::mem::take(&mut exported.unwritten));
+        let unwritten = core::mem::take(&mut exported.unwritten);
+        let list = &exported.list;
         let bytes = list.to_bytes();
         let named = FileHash::of(&bytes);
         let path = Path::ExportList(named.sha256);

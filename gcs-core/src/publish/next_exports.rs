@@ -168,7 +168,7 @@ fn parts(changes: KeyChanges, max: usize) -> impl Iterator<Item = KeyChanges> {
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::files::{FileHash, MAX_EXPORTS};
+    use crate::files::{ExportList, MAX_EXPORTS};
     use crate::identifiers::gaen::ExposureKey;
     use crate::publish::{Day, Keys, PublisherSettings};
     use alloc::vec;
@@ -219,9 +219,8 @@ mod tests {
             let list = SeedList::<ExportKey>::build([key(1)]).unwrap();
             let mut publisher = Publisher::new(PublisherSettings::default(), 1)
                 .with_exports(settings.clone(), vec![SeedDay::new(date(), list)]);
-            let file = FileHash { bytes: 1, sha256: Digest::of(b"a file") };
-            let files = vec![(date(), file); files];
-            publisher.exported = Some(Exported { files, ..Exported::default() });
+            let list = ExportList { files: vec![(date(), Digest::of(b"a file")); files] };
+            publisher.exported = Some(Exported { list, ..Exported::default() });
             let publication = publisher.publish_next(now, &days, &keys)?;
             Ok(publication.publisher.exports().map(|list| list.files.len()))
         };

@@ -166,6 +166,20 @@ fn without_exports_nothing_speaks_of_them() {
     assert_eq!(town.exports(&again)[0].1.keys, [key_of(0, 1)]);
 }
 
+/// A saved publisher is written at every tick.
+#[test]
+fn a_publisher_keeps_no_file_that_is_written() {
+    let mut town = Town::new();
+    let ready = town.publisher.with_exports(settings(4 * HOUR), vec![list_of(0, &[1])]);
+    let skipped = ready.skip(1, town.now, &[day(0)], &keys().derivation).unwrap();
+    let made = town.publish(&ready, 0..1);
+    let path = made.publisher.exports().unwrap().paths().next().unwrap();
+    let zip = &town.shelf.0[&path];
+    let holds =
+        |publisher: &Publisher| publisher.to_bytes().windows(zip.len()).any(|part| part == zip);
+    assert!(holds(&skipped) && !holds(&made.publisher));
+}
+
 /// Also within the day for which the file stays.
 #[test]
 fn exports_that_are_turned_on_again_have_their_files() {

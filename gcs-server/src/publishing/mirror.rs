@@ -90,7 +90,7 @@ pub enum MirrorError {
     /// The index is not one that belongs to the manifest.
     #[error("the index is refused: {0}")]
     Index(#[from] ParseError),
-    /// The list of exports is none.
+    /// The list of exports cannot be read.
     #[error("the list of exports is refused: {0}")]
     Exports(#[from] ExportListError),
     /// The index belongs to another publication than the manifest that names it.

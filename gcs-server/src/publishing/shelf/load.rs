@@ -160,7 +160,7 @@ impl Shelf {
 }
 
 /// The manifests of the past that are not among some paths, although others of their series are from
-/// before and after them.
+/// before and after them; and the last one, which is written again before anything else is published.
 fn gaps(paths: &BTreeSet<Path>, last: Option<Version>) -> Vec<Path> {
     let versions = paths.iter().filter_map(|path| match *path {
         Path::KeptManifest { series, tick } => Some(Version { series, tick }),
@@ -173,5 +173,6 @@ fn gaps(paths: &BTreeSet<Path>, last: Option<Version>) -> Vec<Path> {
         (pair[0].tick + 1..pair[1].tick)
             .map(|tick| Path::KeptManifest { series: pair[0].series, tick })
     });
-    between.collect()
+    let last = last.map(|Version { series, tick }| Path::KeptManifest { series, tick });
+    between.chain(last).collect()
 }

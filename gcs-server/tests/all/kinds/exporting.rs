@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gcs_core::DAY_SECONDS;
 use gcs_core::files::{ExportList, Path};
-use gcs_core::identifiers::gaen::export::Export;
-use gcs_core::report::{Item, Kinds};
+use gcs_core::identifiers::gaen::export::{Export, ReportType};
+use gcs_core::report::{Diagnosis, GaenKey, Item, Kinds};
 use gcs_server::app::{catch_up, key_file};
 use gcs_server::domain::events::Act;
 use gcs_server::domain::judge::{self, Selection};
@@ -19,11 +19,12 @@ use super::exports::{
     ExportPhone, INTERVAL, dates, exports, exports_policy, key, list, live_keys, public_key,
 };
 use super::seeds::seeds_policy;
+use super::{gaen, interval};
 use crate::common::api::ask;
 use crate::common::home::{Home, Running, difference};
 use crate::common::shelf::{Shelf, named};
 use crate::common::world::Files;
-use crate::common::{HOUR, Ledger, START, policy, submission};
+use crate::common::{HOUR, Ledger, START, date, policy, submission};
 
 /// A ledger that publishes every tick, and a phone that takes its export files.
 struct Village {
@@ -48,9 +49,16 @@ impl Village {
 
     /// A report of keys, by how many days ago they were used, and their bytes.
     fn report(&mut self, keys: &[(u64, u8)]) -> u32 {
+        self.report_of(Diagnosis::Confirmed, keys)
+    }
+
+    fn report_of(&mut self, diagnosis: Diagnosis, keys: &[(u64, u8)]) -> u32 {
         let today = self.today();
-        let items: Vec<Item> =
-            keys.iter().map(|(ago, byte)| key(today.saturating_sub(*ago), *byte)).collect();
+        let item = |(ago, byte): &(u64, u8)| {
+            let key = gaen(interval(date(today.saturating_sub(*ago)), 0), 144, *byte);
+            Item::Gaen(GaenKey { diagnosis, ..key })
+        };
+        let items: Vec<Item> = keys.iter().map(item).collect();
         let code = self.ledger.code(self.serial);
         self.serial += u32::from(self.ledger.submit(&submission(code, &items)).is_ok());
         self.serial - 1
@@ -98,7 +106,7 @@ impl Village {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Report(Vec<(u64, u8)>),
+    Report(Diagnosis, Vec<(u64, u8)>),
     Correct(Act, u32),
     Tick(u64),
     Series,
@@ -106,8 +114,10 @@ enum Step {
 
 fn any_step() -> impl Strategy<Value = Step> {
     let act = prop_oneof![Just(Act::Retract), Just(Act::Reinstate)];
+    let diagnosis = prop_oneof![Just(Diagnosis::Likely), Just(Diagnosis::Confirmed)];
     prop_oneof![
-        6 => prop::collection::vec((0..5u64, 0..12u8), 1..6).prop_map(Step::Report),
+        6 => (diagnosis, prop::collection::vec((0..5u64, 0..12u8), 1..6))
+            .prop_map(|(diagnosis, keys)| Step::Report(diagnosis, keys)),
         4 => (act, any::<u32>()).prop_map(|(act, serial)| Step::Correct(act, serial)),
         8 => (0..DAY_SECONDS).prop_map(Step::Tick),
         1 => Just(Step::Series),
@@ -126,7 +136,7 @@ proptest! {
         let mut village = Village::new(&policy);
         for step in steps {
             match step {
-                Step::Report(keys) => drop(village.report(&keys)),
+                Step::Report(diagnosis, keys) => drop(village.report_of(diagnosis, &keys)),
                 Step::Correct(act, serial) if village.serial > 0 => {
                     village.correct(act, serial % village.serial);
                 }
@@ -165,6 +175,18 @@ fn what_was_a_mistake_is_revoked_at_the_next_time_and_nothing_when_it_expires() 
     assert_eq!((village.phone.revoked, village.phone.keys().len()), (2, 0));
     let root = village.ledger.keys.root();
     assert_eq!(list(&village.shelf.files, &root), Some(ExportList::default()));
+}
+
+#[test]
+fn what_was_likely_and_is_confirmed_is_revised() {
+    let mut village = Village::new(&exports_policy());
+    village.report_of(Diagnosis::Likely, &[(1, 1)]);
+    village.tick(900);
+    village.report(&[(1, 1)]);
+    assert_eq!(village.tick(INTERVAL), 1);
+    let types = village.phone.keys().into_values().flatten().map(|key| key.report_type);
+    assert_eq!(types.collect::<Vec<_>>(), [Some(ReportType::ConfirmedTest)]);
+    assert_eq!(village.phone.revoked, 0);
 }
 
 /// Export files are named for as long as their dates are published, which is longer than a rebuild of a purged log

@@ -389,7 +389,7 @@ proptest! {
 
 #[test]
 fn a_key_takes_19_bytes() {
-    let bytes = |at: u32| crate::digest::Digest::of(&at.to_le_bytes()).0[..16].try_into().unwrap();
+    let bytes = |at: u32| Digest::of(&at.to_le_bytes()).0[..16].try_into().unwrap();
     let keys: Vec<ExportKey> = (0..2000).map(|at| key(bytes(at), 2_649_888, 144, 3)).collect();
     let export = Export { keys, ..sample() };
     let zip = export.to_zip(&[signer()]).unwrap();
@@ -402,6 +402,6 @@ fn the_bytes_of_an_archive_never_change() {
     let keys = (0..100).map(|byte| ExposureKey::new([byte; 16], 2_649_888, 144).unwrap().into());
     let export = Export { keys: keys.collect(), ..sample() };
     let zip = export.to_zip(&[signer()]).unwrap();
-    let sha256 = crate::digest::Digest::of(&zip).to_string();
+    let sha256 = Digest::of(&zip).to_string();
     assert_eq!(sha256, "6b7100738c17c3ca5cebd48730e478bc2cd62dc9a7b3b8f41b827d46bf9a764d");
 }
