@@ -10,6 +10,8 @@
 
 mod builder;
 mod files;
+#[cfg(test)]
+mod held;
 mod mender;
 mod mirror;
 mod shelf;
