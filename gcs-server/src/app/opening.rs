@@ -17,6 +17,7 @@ use super::folder::{DataFolder, FolderError};
 use super::repair::{OnLoss, OpenLog};
 use super::start::{Before, StartError};
 use super::ticker;
+use crate::apart::apart;
 use crate::clock::WatchedClock;
 use crate::domain::state::State;
 use crate::node::{Decider, Entry, Erase, Erasure, Node, PublicationInput, Replayed, TickPosition};
@@ -29,6 +30,9 @@ use crate::store::{LogPlace, Store};
 /// Number of publications that may wait to be computed. No tick is made before the last one is
 /// published, so that few are enough.
 const INPUTS: usize = 2;
+
+/// The name of the threads that read the log.
+const THREAD: &str = "opening";
 
 /// How often a node looks for what other nodes have appended.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -129,7 +133,7 @@ impl Opener {
         folder: DataFolder,
     ) -> io::Result<oneshot::Receiver<Result<OpenedLog, StartError>>> {
         let (checkpoints, now) = (self.checkpoints.clone(), self.service.clock.now());
-        apart(move || {
+        apart(THREAD, move || {
             let OpenLog { store, repaired, .. } = folder.open_log(now, OnLoss::Refuse)?;
             if let Some(repaired) = repaired {
                 tracing::warn!("{repaired}");
@@ -144,7 +148,7 @@ impl Opener {
     async fn read(&self, opened: OpenedLog, mut before: Before) -> Result<ReadLog, StartError> {
         let published = mem::take(&mut before.published);
         let keys = Arc::clone(&self.service.keys);
-        let read = apart(move || {
+        let read = apart(THREAD, move || {
             let OpenedLog { mut store, checkpoint, folder } = opened;
             let caught_up = before.catch_up(&mut *store, &keys, checkpoint)?;
             if caught_up.replayed.newer.is_none() {
@@ -217,20 +221,6 @@ impl Opener {
     pub(super) async fn lost(&self) {
         self.entry.lost().await;
     }
-}
-
-/// Does something that may take minutes, in a thread that does not keep the process from ending: whatever it is about,
-/// a log is whole wherever that ends.
-fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<oneshot::Receiver<T>> {
-    let (done, result) = oneshot::channel();
-    let work = move || {
-        // Perhaps nobody waits any more.
-        let _unwanted = done.send(work());
-    };
-    std::thread::Builder::new().name("opening".into()).spawn(work)?;
-    Ok(result)
 }
 
 /// Keeps the state of a node up to date with a log that other nodes append to.

@@ -57,6 +57,11 @@ impl Held {
     pub(super) fn let_go(&self) {
         self.go.send(()).unwrap();
     }
+
+    /// Lets all requests go.
+    pub(super) fn let_go_all(self) {
+        drop(self.go);
+    }
 }
 
 fn read_head(stream: &TcpStream) -> std::io::Result<()> {
