@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gcs_core::live::Live;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::{LAYOUT, State, StateImage};
@@ -80,6 +80,8 @@ pub struct Checkpoints {
     path: PathBuf,
     keys: Arc<DeploymentKeys>,
     known: Arc<Mutex<Known>>,
+    /// Wakes whoever writes checkpoints, once nothing is left to erase.
+    is_erased: Arc<Notify>,
 }
 
 /// What is known of the file.
@@ -100,7 +102,8 @@ struct Known {
 impl Checkpoints {
     /// The checkpoint in the folder of private files.
     pub fn new(private: &Path, keys: Arc<DeploymentKeys>) -> Checkpoints {
-        Checkpoints { path: private.join("checkpoint"), keys, known: Arc::default() }
+        let (known, is_erased) = (Arc::default(), Arc::default());
+        Checkpoints { path: private.join("checkpoint"), keys, known, is_erased }
     }
 
     /// Where a checkpoint is while it is written.
@@ -231,6 +234,9 @@ impl Checkpoints {
             events.iter().for_each(|event| {
                 known.unerased.remove(event);
             });
+            if known.unerased.is_empty() {
+                self.is_erased.notify_one();
+            }
         }
     }
 
@@ -245,8 +251,8 @@ impl Checkpoints {
         }
     }
 
-    /// Writes checkpoints when they are due, after publications, until whoever could `stop` it does so or is
-    /// gone; and at the end once more.
+    /// Writes checkpoints when they are due, after publications and erasures, until whoever could `stop` it does so or
+    /// is gone; and at the end once more.
     pub(super) async fn run(
         self,
         state: StateView,
@@ -273,6 +279,8 @@ impl Checkpoints {
             }
             is_over = tokio::select! {
                 changed = published.changed() => changed.is_err(),
+                // None could be written since the purge, which may have come right before the publication.
+                () = self.is_erased.notified() => false,
                 _ = &mut stop => true,
             };
         }
