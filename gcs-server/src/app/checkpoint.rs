@@ -205,7 +205,7 @@ impl Checkpoints {
 
     /// A store that forgets the checkpoint before it erases bodies, which the checkpoint may have.
     pub fn guard(&self, store: Box<dyn Store>) -> Box<dyn Store> {
-        Box::new(Guarded { store, checkpoints: self.clone() })
+        Box::new(Guarded { store, checkpoints: self.clone(), left: BTreeSet::new() })
     }
 
     /// Lets no checkpoint be written until these bodies are erased. Gives a number that stands for the log as it is
@@ -332,6 +332,9 @@ fn overwrite(path: &Path) -> io::Result<()> {
 struct Guarded {
     store: Box<dyn Store>,
     checkpoints: Checkpoints,
+    /// Events whose bodies could not be erased, or may still be in the write-ahead log. Only of a log that nobody else
+    /// appends to: it still has what decided about them.
+    left: BTreeSet<u64>,
 }
 
 impl Store for Guarded {
@@ -358,8 +361,16 @@ impl Store for Guarded {
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
         let log = self.checkpoints.begin_erasing(events);
         self.checkpoints.forget();
-        self.store.erase(events)?;
+        if let Err(error) = self.store.erase(events) {
+            if !self.store.is_shared() {
+                self.left.extend(events);
+            }
+            return Err(error);
+        }
         self.checkpoints.end_erasing(log, events);
+        events.iter().for_each(|event| {
+            self.left.remove(event);
+        });
         Ok(())
     }
 
@@ -377,6 +388,12 @@ impl Store for Guarded {
 
     fn settle(&mut self) {
         self.store.settle();
+        let left: Vec<u64> = self.left.iter().copied().collect();
+        if !left.is_empty()
+            && let Err(error) = self.erase(&left)
+        {
+            tracing::error!(%error, "bodies that were purged are still on disk");
+        }
     }
 }
 
