@@ -178,28 +178,50 @@ impl Checkpoints {
         // Before the state is copied: what is erased from now on may be in the copy.
         let erasures = self.known().erasures;
         let Some(image) = copy() else { return Ok(false) };
+        let written = self.write_new(erasures, image.position(), |file| {
+            let mut hashed = HashedFile::new(file);
+            hashed.write_all(&start())?;
+            hashed.write_all(&place_of(image.position(), &image.head()))?;
+            image.write(|block| hashed.write_all(block))?;
+            let seal = self.keys.seal(&hashed.hash());
+            file.write_all(&seal)
+        })?;
+        sync_folder_of(&self.path)?;
+        Ok(written)
+    }
+
+    /// Writes a file with this content, and puts it in the place of the checkpoint, unless more was erased meanwhile.
+    /// What is not kept is overwritten.
+    fn write_new(
+        &self,
+        erasures: u64,
+        position: u64,
+        content: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<bool> {
         let new = self.new_path();
         forget(&new)?;
         let mut file = NewFile::create(&new, Readers::Owner)?;
-        let mut hashed = HashedFile::new(file.file());
-        hashed.write_all(&start())?;
-        hashed.write_all(&place_of(image.position(), &image.head()))?;
-        image.write(|block| hashed.write_all(block))?;
-        let seal = self.keys.seal(&hashed.hash());
-        file.file().write_all(&seal)?;
-        file.sync()?;
+        let written = content(file.file()).and_then(|()| file.sync());
+        let is_kept = written.and_then(|()| self.keep(&new, erasures, position));
+        if let Ok(true) = is_kept {
+            file.keep();
+        } else {
+            // Not by its path: whoever erased has deleted that, perhaps in the middle of the content.
+            overwrite(file.file())?;
+        }
+        is_kept
+    }
+
+    /// Puts a whole file in the place of the checkpoint, unless more was erased since it was begun.
+    fn keep(&self, new: &Path, erasures: u64, position: u64) -> io::Result<bool> {
         let mut known = self.known();
         if known.erasures != erasures || !known.unerased.is_empty() {
-            forget(&new)?;
             return Ok(false);
         }
         known.position = 0;
-        overwrite(&self.path)?;
-        fs::rename(&new, &self.path)?;
-        file.keep();
-        known.position = image.position();
-        drop(known);
-        sync_folder_of(&self.path)?;
+        overwrite_at(&self.path)?;
+        fs::rename(new, &self.path)?;
+        known.position = position;
         Ok(true)
     }
 
@@ -303,7 +325,7 @@ fn place_of(position: u64, head: &[u8; 32]) -> Vec<u8> {
 
 /// Overwrites a file and deletes it, if there is one.
 fn forget(path: &Path) -> io::Result<()> {
-    overwrite(path)?;
+    overwrite_at(path)?;
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Ok(()) => sync_folder_of(path),
@@ -311,12 +333,16 @@ fn forget(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Overwrites what a file has with zeros, on disk, if there is one.
-fn overwrite(path: &Path) -> io::Result<()> {
-    let mut file = match File::options().write(true).open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        opened => opened?,
-    };
+/// Overwrites the file at a path, if there is one.
+fn overwrite_at(path: &Path) -> io::Result<()> {
+    match File::options().write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        opened => overwrite(&mut opened?),
+    }
+}
+
+/// Overwrites what a file has with zeros, on disk.
+fn overwrite(file: &mut File) -> io::Result<()> {
     let mut left = file.seek(SeekFrom::End(0))?;
     file.rewind()?;
     let zeros = vec![0; UNSYNCED];
@@ -437,5 +463,72 @@ mod tests {
                 assert_eq!(checkpoints.is_due(&state), is_due, "{users} users, {since} events");
             }
         }
+    }
+
+    /// The purge comes right before a tick, and erasing may take longer than to publish it.
+    #[tokio::test]
+    async fn a_checkpoint_is_written_as_soon_as_nothing_is_left_to_erase() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Arc::new(crate::app::key_file::draw(&Random::seeded(1)).unwrap());
+        let checkpoints = Checkpoints::new(folder.path(), Arc::clone(&keys));
+        let (node, entry, _thread) = crate::node::Node::without_log().unwrap();
+        entry.open_read_only(state(&keys, 300));
+        let log = checkpoints.begin_erasing(&[5, 6]);
+        let (published, stop) = (watch::Sender::new(None), oneshot::channel());
+        let run = checkpoints.clone().run(node.view(), published.subscribe(), stop.1);
+        let run = tokio::spawn(run);
+        let in_time = |seconds| {
+            let path = folder.path().join("checkpoint");
+            let is_there = async move {
+                while !path.exists() {
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(seconds), is_there)
+        };
+        published.send_replace(None);
+        assert!(in_time(1).await.is_err());
+        checkpoints.end_erasing(log, &[5]);
+        assert!(in_time(1).await.is_err());
+        checkpoints.end_erasing(log, &[6]);
+        in_time(20).await.expect("a checkpoint without another publication");
+        drop(stop.0);
+        run.await.unwrap();
+    }
+
+    /// Whoever erases deletes it by its path, whatever is still to be written.
+    #[test]
+    fn nothing_is_left_on_disk_of_a_checkpoint_that_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Arc::new(crate::app::key_file::draw(&Random::seeded(1)).unwrap());
+        let checkpoints = Checkpoints::new(folder.path(), keys);
+        let on_disk = || File::open(checkpoints.new_path()).unwrap();
+        let bytes_of = |mut file: File| {
+            let mut bytes = Vec::new();
+            io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+            bytes
+        };
+        let mut left = None;
+        let erased = checkpoints.write_new(0, 1, |file| {
+            file.write_all(b"before")?;
+            left = Some(on_disk());
+            let log = checkpoints.begin_erasing(&[5]);
+            checkpoints.forget();
+            checkpoints.end_erasing(log, &[5]);
+            file.write_all(b"behind")
+        });
+        assert!(!erased.unwrap());
+        assert_eq!(bytes_of(left.unwrap()), [0; 12]);
+        let mut left = None;
+        let failed = checkpoints.write_new(1, 1, |file| {
+            file.write_all(b"before")?;
+            left = Some(on_disk());
+            Err(io::Error::other("the disk is full"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(bytes_of(left.unwrap()), [0; 6]);
+        assert!(checkpoints.write_new(1, 1, |file| file.write_all(b"whole")).unwrap());
+        assert_eq!(fs::read(&checkpoints.path).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
