@@ -199,6 +199,7 @@ impl Opener {
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             following,
             anchoring: tokio::spawn(anchor.run()),
+            publishing: publishing.clone(),
             clock,
             folder,
         }
@@ -240,6 +241,7 @@ pub(super) struct Work {
     ticker: Option<JoinHandle<()>>,
     following: Option<JoinHandle<()>>,
     anchoring: JoinHandle<()>,
+    publishing: Publishing,
     clock: WatchedClock,
     /// Locked until the end, so that no other server uses it.
     folder: DataFolder,
@@ -261,20 +263,26 @@ impl Work {
     pub(super) async fn end(mut self) {
         self.stop_acting().await;
         let Work {
-            mut worker, checkpointing, stop_checkpointing, anchoring, clock, folder, ..
+            mut worker,
+            checkpointing,
+            stop_checkpointing,
+            anchoring,
+            publishing,
+            clock,
+            folder,
+            ..
         } = self;
         anchoring.abort();
         // A publication that cannot be written now is written at the next start.
-        let is_written = tokio::time::timeout(Duration::from_secs(10), &mut worker).await.is_ok();
-        if !is_written {
-            // Nothing may be written any more once the log is opened again.
+        if tokio::time::timeout(Duration::from_secs(10), &mut worker).await.is_err() {
+            // Nothing may be written any more once the log is opened again, here or by another process. However long a
+            // disk hangs: nothing could be read from it either.
             worker.abort();
             let _aborted = worker.await;
+            publishing.until_idle().await;
         }
         drop(stop_checkpointing);
-        if is_written {
-            let _written = checkpointing.await;
-        }
+        let _written = checkpointing.await;
         anchor::save(&folder.anchor(), &clock);
     }
 }

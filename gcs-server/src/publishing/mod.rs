@@ -183,6 +183,13 @@ impl Publishing {
         Ok(is_out.then_some(published))
     }
 
+    /// Waits until nothing is being written to a folder. A worker that was aborted leaves behind what the disk is just
+    /// doing for it.
+    pub async fn until_idle(&self) {
+        self.public.until_idle().await;
+        self.private.until_idle().await;
+    }
+
     /// Whether there is no sign that anything was ever published from here.
     ///
     /// # Errors
