@@ -21,6 +21,7 @@
 // `println!` panics when standard output is closed or the disk is full; `cli::output` does not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod apart;
 pub mod app;
 pub mod bluetrace;
 pub mod cli;

@@ -18,7 +18,7 @@ use crate::domain::problem::Problem;
 use crate::domain::report_status::{ReportStatus, report_status};
 use crate::domain::revision::RevisionProblem;
 use crate::domain::spooled::{SpooledReport, is_spooled_tracking, spooled_tracking};
-use crate::domain::state::State;
+use crate::domain::state::{LastTick, State};
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::publishing::{Published, Shelf};
@@ -27,6 +27,10 @@ use crate::request_log::RequestLog;
 use crate::spool::{Spool, SpoolStatus};
 use crate::store::LogReader;
 use crate::time;
+
+/// How long the files of a tick may be written until the server is not ready. All nodes write them at the same time: a load
+/// balancer must not take them all out for that.
+const WRITING_SECONDS: u64 = 30;
 
 /// How long a request for a tick waits for the publication. After that it is answered with
 /// [`Problem::TickPending`].
@@ -197,17 +201,25 @@ impl Service {
         };
         let (logged, interval) = {
             let state = self.node.state();
-            (state.last_tick.map(|last| last.version), state.policy.interval)
+            (state.last_tick, state.policy.interval)
         };
         let mut reasons = Vec::new();
         let position = published.position;
-        let Version { tick, .. } = position.version;
-        let age = self.clock.now().saturating_sub(position.time);
+        let Version { series, tick } = position.version;
+        let now = self.clock.now();
+        let age = now.saturating_sub(position.time);
         if age > 2 * interval {
             reasons.push(format!("tick {tick}, the last one published, is {age} seconds old"));
         }
-        if let Some(logged) = logged.filter(|logged| position.version < *logged) {
-            reasons.push(format!("tick {} is made and not published", logged.tick));
+        let is_being_written = |logged: &LastTick| {
+            let is_next = logged.version == Version { series, tick: tick.saturating_add(1) };
+            is_next && now.saturating_sub(logged.time) < WRITING_SECONDS
+        };
+        if let Some(logged) = logged
+            && position.version < logged.version
+            && !is_being_written(&logged)
+        {
+            reasons.push(format!("tick {} is made and not published", logged.version.tick));
         }
         reasons
     }

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gcs_core::live::Live;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::domain::keys::DeploymentKeys;
 use crate::domain::state::{LAYOUT, State, StateImage};
@@ -80,6 +80,8 @@ pub struct Checkpoints {
     path: PathBuf,
     keys: Arc<DeploymentKeys>,
     known: Arc<Mutex<Known>>,
+    /// Wakes whoever writes checkpoints, once nothing is left to erase.
+    is_erased: Arc<Notify>,
 }
 
 /// What is known of the file.
@@ -100,7 +102,8 @@ struct Known {
 impl Checkpoints {
     /// The checkpoint in the folder of private files.
     pub fn new(private: &Path, keys: Arc<DeploymentKeys>) -> Checkpoints {
-        Checkpoints { path: private.join("checkpoint"), keys, known: Arc::default() }
+        let (known, is_erased) = (Arc::default(), Arc::default());
+        Checkpoints { path: private.join("checkpoint"), keys, known, is_erased }
     }
 
     /// Where a checkpoint is while it is written.
@@ -175,34 +178,56 @@ impl Checkpoints {
         // Before the state is copied: what is erased from now on may be in the copy.
         let erasures = self.known().erasures;
         let Some(image) = copy() else { return Ok(false) };
+        let written = self.write_new(erasures, image.position(), |file| {
+            let mut hashed = HashedFile::new(file);
+            hashed.write_all(&start())?;
+            hashed.write_all(&place_of(image.position(), &image.head()))?;
+            image.write(|block| hashed.write_all(block))?;
+            let seal = self.keys.seal(&hashed.hash());
+            file.write_all(&seal)
+        })?;
+        sync_folder_of(&self.path)?;
+        Ok(written)
+    }
+
+    /// Writes a file with this content, and puts it in the place of the checkpoint, unless more was erased meanwhile.
+    /// What is not kept is overwritten.
+    fn write_new(
+        &self,
+        erasures: u64,
+        position: u64,
+        content: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<bool> {
         let new = self.new_path();
         forget(&new)?;
         let mut file = NewFile::create(&new, Readers::Owner)?;
-        let mut hashed = HashedFile::new(file.file());
-        hashed.write_all(&start())?;
-        hashed.write_all(&place_of(image.position(), &image.head()))?;
-        image.write(|block| hashed.write_all(block))?;
-        let seal = self.keys.seal(&hashed.hash());
-        file.file().write_all(&seal)?;
-        file.sync()?;
+        let written = content(file.file()).and_then(|()| file.sync());
+        let is_kept = written.and_then(|()| self.keep(&new, erasures, position));
+        if let Ok(true) = is_kept {
+            file.keep();
+        } else {
+            // Not by its path: whoever erased has deleted that, perhaps in the middle of the content.
+            overwrite(file.file())?;
+        }
+        is_kept
+    }
+
+    /// Puts a whole file in the place of the checkpoint, unless more was erased since it was begun.
+    fn keep(&self, new: &Path, erasures: u64, position: u64) -> io::Result<bool> {
         let mut known = self.known();
         if known.erasures != erasures || !known.unerased.is_empty() {
-            forget(&new)?;
             return Ok(false);
         }
         known.position = 0;
-        overwrite(&self.path)?;
-        fs::rename(&new, &self.path)?;
-        file.keep();
-        known.position = image.position();
-        drop(known);
-        sync_folder_of(&self.path)?;
+        overwrite_at(&self.path)?;
+        fs::rename(new, &self.path)?;
+        known.position = position;
         Ok(true)
     }
 
     /// A store that forgets the checkpoint before it erases bodies, which the checkpoint may have.
     pub fn guard(&self, store: Box<dyn Store>) -> Box<dyn Store> {
-        Box::new(Guarded { store, checkpoints: self.clone() })
+        Box::new(Guarded { store, checkpoints: self.clone(), left: BTreeSet::new() })
     }
 
     /// Lets no checkpoint be written until these bodies are erased. Gives a number that stands for the log as it is
@@ -231,6 +256,9 @@ impl Checkpoints {
             events.iter().for_each(|event| {
                 known.unerased.remove(event);
             });
+            if known.unerased.is_empty() {
+                self.is_erased.notify_one();
+            }
         }
     }
 
@@ -245,8 +273,8 @@ impl Checkpoints {
         }
     }
 
-    /// Writes checkpoints when they are due, after publications, until whoever could `stop` it does so or is
-    /// gone; and at the end once more.
+    /// Writes checkpoints when they are due, after publications and erasures, until whoever could `stop` it does so or
+    /// is gone; and at the end once more.
     pub(super) async fn run(
         self,
         state: StateView,
@@ -273,6 +301,8 @@ impl Checkpoints {
             }
             is_over = tokio::select! {
                 changed = published.changed() => changed.is_err(),
+                // None could be written since the purge, which may have come right before the publication.
+                () = self.is_erased.notified() => false,
                 _ = &mut stop => true,
             };
         }
@@ -295,7 +325,7 @@ fn place_of(position: u64, head: &[u8; 32]) -> Vec<u8> {
 
 /// Overwrites a file and deletes it, if there is one.
 fn forget(path: &Path) -> io::Result<()> {
-    overwrite(path)?;
+    overwrite_at(path)?;
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Ok(()) => sync_folder_of(path),
@@ -303,12 +333,16 @@ fn forget(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Overwrites what a file has with zeros, on disk, if there is one.
-fn overwrite(path: &Path) -> io::Result<()> {
-    let mut file = match File::options().write(true).open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        opened => opened?,
-    };
+/// Overwrites the file at a path, if there is one.
+fn overwrite_at(path: &Path) -> io::Result<()> {
+    match File::options().write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        opened => overwrite(&mut opened?),
+    }
+}
+
+/// Overwrites what a file has with zeros, on disk.
+fn overwrite(file: &mut File) -> io::Result<()> {
     let mut left = file.seek(SeekFrom::End(0))?;
     file.rewind()?;
     let zeros = vec![0; UNSYNCED];
@@ -324,6 +358,9 @@ fn overwrite(path: &Path) -> io::Result<()> {
 struct Guarded {
     store: Box<dyn Store>,
     checkpoints: Checkpoints,
+    /// Events whose bodies could not be erased, or may still be in the write-ahead log. Only of a log that nobody else
+    /// appends to: it still has what decided about them.
+    left: BTreeSet<u64>,
 }
 
 impl Store for Guarded {
@@ -350,8 +387,16 @@ impl Store for Guarded {
     fn erase(&mut self, events: &[u64]) -> Result<(), StoreError> {
         let log = self.checkpoints.begin_erasing(events);
         self.checkpoints.forget();
-        self.store.erase(events)?;
+        if let Err(error) = self.store.erase(events) {
+            if !self.store.is_shared() {
+                self.left.extend(events);
+            }
+            return Err(error);
+        }
         self.checkpoints.end_erasing(log, events);
+        events.iter().for_each(|event| {
+            self.left.remove(event);
+        });
         Ok(())
     }
 
@@ -373,6 +418,12 @@ impl Store for Guarded {
 
     fn settle(&mut self) {
         self.store.settle();
+        let left: Vec<u64> = self.left.iter().copied().collect();
+        if !left.is_empty()
+            && let Err(error) = self.erase(&left)
+        {
+            tracing::error!(%error, "bodies that were purged are still on disk");
+        }
     }
 }
 
@@ -416,5 +467,72 @@ mod tests {
                 assert_eq!(checkpoints.is_due(&state), is_due, "{users} users, {since} events");
             }
         }
+    }
+
+    /// The purge comes right before a tick, and erasing may take longer than to publish it.
+    #[tokio::test]
+    async fn a_checkpoint_is_written_as_soon_as_nothing_is_left_to_erase() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Arc::new(crate::app::key_file::draw(&Random::seeded(1)).unwrap());
+        let checkpoints = Checkpoints::new(folder.path(), Arc::clone(&keys));
+        let (node, entry, _thread) = crate::node::Node::without_log().unwrap();
+        entry.open_read_only(state(&keys, 300));
+        let log = checkpoints.begin_erasing(&[5, 6]);
+        let (published, stop) = (watch::Sender::new(None), oneshot::channel());
+        let run = checkpoints.clone().run(node.view(), published.subscribe(), stop.1);
+        let run = tokio::spawn(run);
+        let in_time = |seconds| {
+            let path = folder.path().join("checkpoint");
+            let is_there = async move {
+                while !path.exists() {
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(seconds), is_there)
+        };
+        published.send_replace(None);
+        assert!(in_time(1).await.is_err());
+        checkpoints.end_erasing(log, &[5]);
+        assert!(in_time(1).await.is_err());
+        checkpoints.end_erasing(log, &[6]);
+        in_time(20).await.expect("a checkpoint without another publication");
+        drop(stop.0);
+        run.await.unwrap();
+    }
+
+    /// Whoever erases deletes it by its path, whatever is still to be written.
+    #[test]
+    fn nothing_is_left_on_disk_of_a_checkpoint_that_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Arc::new(crate::app::key_file::draw(&Random::seeded(1)).unwrap());
+        let checkpoints = Checkpoints::new(folder.path(), keys);
+        let on_disk = || File::open(checkpoints.new_path()).unwrap();
+        let bytes_of = |mut file: File| {
+            let mut bytes = Vec::new();
+            io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+            bytes
+        };
+        let mut left = None;
+        let erased = checkpoints.write_new(0, 1, |file| {
+            file.write_all(b"before")?;
+            left = Some(on_disk());
+            let log = checkpoints.begin_erasing(&[5]);
+            checkpoints.forget();
+            checkpoints.end_erasing(log, &[5]);
+            file.write_all(b"behind")
+        });
+        assert!(!erased.unwrap());
+        assert_eq!(bytes_of(left.unwrap()), [0; 12]);
+        let mut left = None;
+        let failed = checkpoints.write_new(1, 1, |file| {
+            file.write_all(b"before")?;
+            left = Some(on_disk());
+            Err(io::Error::other("the disk is full"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(bytes_of(left.unwrap()), [0; 6]);
+        assert!(checkpoints.write_new(1, 1, |file| file.write_all(b"whole")).unwrap());
+        assert_eq!(fs::read(&checkpoints.path).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -17,6 +17,7 @@ use super::folder::{DataFolder, FolderError};
 use super::repair::{OnLoss, OpenLog};
 use super::start::{Before, StartError};
 use super::ticker;
+use crate::apart::apart;
 use crate::clock::WatchedClock;
 use crate::domain::state::State;
 use crate::node::{Decider, Entry, Erase, Erasure, Node, PublicationInput, Replayed, TickPosition};
@@ -29,6 +30,9 @@ use crate::store::{LogPlace, Store};
 /// Number of publications that may wait to be computed. No tick is made before the last one is
 /// published, so that few are enough.
 const INPUTS: usize = 2;
+
+/// The name of the threads that read the log.
+const THREAD: &str = "opening";
 
 /// How often a node looks for what other nodes have appended.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -129,7 +133,7 @@ impl Opener {
         folder: DataFolder,
     ) -> io::Result<oneshot::Receiver<Result<OpenedLog, StartError>>> {
         let (checkpoints, now) = (self.checkpoints.clone(), self.service.clock.now());
-        apart(move || {
+        apart(THREAD, move || {
             let OpenLog { store, repaired, .. } = folder.open_log(now, OnLoss::Refuse)?;
             if let Some(repaired) = repaired {
                 tracing::warn!("{repaired}");
@@ -144,7 +148,7 @@ impl Opener {
     async fn read(&self, opened: OpenedLog, mut before: Before) -> Result<ReadLog, StartError> {
         let published = mem::take(&mut before.published);
         let keys = Arc::clone(&self.service.keys);
-        let read = apart(move || {
+        let read = apart(THREAD, move || {
             let OpenedLog { mut store, checkpoint, folder } = opened;
             let caught_up = before.catch_up(&mut *store, &keys, checkpoint)?;
             if caught_up.replayed.newer.is_none() {
@@ -195,6 +199,7 @@ impl Opener {
             ticker: ticks.then(|| tokio::spawn(ticker::run(service.clone()))),
             following,
             anchoring: tokio::spawn(anchor.run()),
+            publishing: publishing.clone(),
             clock,
             folder,
         }
@@ -219,20 +224,6 @@ impl Opener {
     }
 }
 
-/// Does something that may take minutes, in a thread that does not keep the process from ending: whatever it is about,
-/// a log is whole wherever that ends.
-fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<oneshot::Receiver<T>> {
-    let (done, result) = oneshot::channel();
-    let work = move || {
-        // Perhaps nobody waits any more.
-        let _unwanted = done.send(work());
-    };
-    std::thread::Builder::new().name("opening".into()).spawn(work)?;
-    Ok(result)
-}
-
 /// Keeps the state of a node up to date with a log that other nodes append to.
 async fn follow(node: Node) {
     loop {
@@ -250,6 +241,7 @@ pub(super) struct Work {
     ticker: Option<JoinHandle<()>>,
     following: Option<JoinHandle<()>>,
     anchoring: JoinHandle<()>,
+    publishing: Publishing,
     clock: WatchedClock,
     /// Locked until the end, so that no other server uses it.
     folder: DataFolder,
@@ -271,20 +263,26 @@ impl Work {
     pub(super) async fn end(mut self) {
         self.stop_acting().await;
         let Work {
-            mut worker, checkpointing, stop_checkpointing, anchoring, clock, folder, ..
+            mut worker,
+            checkpointing,
+            stop_checkpointing,
+            anchoring,
+            publishing,
+            clock,
+            folder,
+            ..
         } = self;
         anchoring.abort();
         // A publication that cannot be written now is written at the next start.
-        let is_written = tokio::time::timeout(Duration::from_secs(10), &mut worker).await.is_ok();
-        if !is_written {
-            // Nothing may be written any more once the log is opened again.
+        if tokio::time::timeout(Duration::from_secs(10), &mut worker).await.is_err() {
+            // Nothing may be written any more once the log is opened again, here or by another process. However long a
+            // disk hangs: nothing could be read from it either.
             worker.abort();
             let _aborted = worker.await;
+            publishing.until_idle().await;
         }
         drop(stop_checkpointing);
-        if is_written {
-            let _written = checkpointing.await;
-        }
+        let _written = checkpointing.await;
         anchor::save(&folder.anchor(), &clock);
     }
 }

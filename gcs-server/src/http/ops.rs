@@ -38,7 +38,7 @@ async fn healthz() -> &'static str {
 /// Ask whether the server works
 ///
 /// It works when the last tick is published and not late, no file is damaged or missing, the log can be
-/// written, and the clock lets the next tick be made.
+/// written, and the clock lets the next tick be made. The files of a tick may be written for 30 seconds.
 #[utoipa::path(
     operation_id = "get_readiness",
     tag = "operations",

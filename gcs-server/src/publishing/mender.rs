@@ -3,16 +3,19 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gcs_core::Digest;
 use gcs_core::files::Path;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::export_index::put_export_index;
 use super::shelf::{Place, Shelf, path_of};
 use super::{Outbox, put_manifest, version_in};
+use crate::apart::apart;
 
 /// Pause between two looks at published files. A thousand files are looked at in some three minutes.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -25,6 +28,16 @@ const REMOTE_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many looks there are between two lists of the files in a bucket.
 const LIST_EVERY: u32 = 6;
+
+/// How many pauses between two looks there are, at least, after a failure to compute from the log. It doubles with
+/// each failure.
+const RESTS: u32 = 25;
+
+/// How many times as long as the failure took the rest is, at least: reading a large log must not keep the disk busy.
+const REST: u32 = 20;
+
+/// Longest rest after a failure.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// The folders whose files all have to be there.
 const FOLDERS: [&str; 6] =
@@ -47,13 +60,26 @@ impl fmt::Debug for Remake {
     }
 }
 
+/// Publications that are being computed from the log, by a thread that a stop does not wait for.
+#[derive(Debug)]
+struct Remaking {
+    began: Instant,
+    outbox: oneshot::Receiver<Result<Outbox, String>>,
+}
+
 /// Compares the published files with their hashes, one after the other and over again. One that is
 /// wrong is written again from the memory or, if it is not there, from the log.
 #[derive(Debug)]
 pub(super) struct Mender {
     shelf: Arc<Shelf>,
     remake: Option<Remake>,
-    remaking: Option<JoinHandle<Result<Outbox, String>>>,
+    remaking: Option<Remaking>,
+    /// Failures to compute from the log, one after the other.
+    failures: u32,
+    /// When the log may be read again after a failure.
+    rests_until: Option<Instant>,
+    /// Pause between two looks, if it is not the usual one.
+    pub(super) pause: Option<Duration>,
     /// What is left of this round.
     queue: VecDeque<Arc<str>>,
     /// Number of looks at a bucket.
@@ -67,29 +93,42 @@ pub(super) struct Mender {
 impl Mender {
     pub(super) fn new(shelf: Arc<Shelf>, remake: Option<Remake>) -> Mender {
         let (queue, hopeless) = (VecDeque::new(), HashSet::new());
-        Mender { shelf, remake, remaking: None, queue, looks: 0, read: 0, hopeless }
+        let (remaking, failures, rests_until, pause) = (None, 0, None, None);
+        Mender {
+            shelf,
+            remake,
+            remaking,
+            failures,
+            rests_until,
+            pause,
+            queue,
+            looks: 0,
+            read: 0,
+            hopeless,
+        }
     }
 
     /// How long to wait between two steps.
     pub(super) fn pause(&self) -> Duration {
-        if self.shelf.files.is_remote() { REMOTE_PAUSE } else { pause_after(self.read) }
+        let usual = || {
+            if self.shelf.files.is_remote() { REMOTE_PAUSE } else { pause_after(self.read) }
+        };
+        self.pause.unwrap_or_else(usual)
     }
 
-    /// Looks at the doubtful files at once.
-    pub(super) async fn hurry(&mut self) {
+    /// Looks at the doubtful files at once, until something else `is_wanted`.
+    pub(super) async fn hurry(&mut self, is_wanted: &AtomicBool) {
         let doubtful = self.shelf.doubtful();
         if !doubtful.is_empty() && self.is_own().await {
-            self.look_at_all(doubtful).await;
+            self.look_at_all(doubtful, is_wanted).await;
         }
     }
 
-    /// Goes on with the round.
-    pub(super) async fn step(&mut self) {
+    /// Goes on with the round, until something else `is_wanted`.
+    pub(super) async fn step(&mut self, is_wanted: &AtomicBool) {
         self.read = 0;
-        if self.remaking.as_ref().is_some_and(JoinHandle::is_finished) {
-            self.take_remade().await;
-        }
-        if self.shelf.files.is_remote() && !self.look_at_bucket().await {
+        self.take_remade().await;
+        if self.shelf.files.is_remote() && !self.look_at_bucket(is_wanted).await {
             return;
         }
         match self.queue.pop_front() {
@@ -99,7 +138,7 @@ impl Mender {
     }
 
     /// Looks at what is most likely to be wrong in a bucket. Returns whether more can be looked at.
-    async fn look_at_bucket(&mut self) -> bool {
+    async fn look_at_bucket(&mut self, is_wanted: &AtomicBool) -> bool {
         if !self.is_own().await {
             return false;
         }
@@ -108,8 +147,8 @@ impl Mender {
         if self.looks.is_multiple_of(LIST_EVERY) {
             wrong.extend(self.missing().await);
         }
-        self.look_at_all(wrong).await;
-        self.shelf.trouble().is_none()
+        self.look_at_all(wrong, is_wanted).await;
+        self.shelf.trouble().is_none() && !is_wanted.load(Ordering::Relaxed)
     }
 
     /// Whether the newest publication in the place is the one that is served here. If it is an older one, as
@@ -150,11 +189,11 @@ impl Mender {
         missing
     }
 
-    /// Looks at some files, as long as the storage can be read.
-    async fn look_at_all(&mut self, names: Vec<Arc<str>>) {
+    /// Looks at some files, as long as the storage can be read and nothing else `is_wanted`.
+    async fn look_at_all(&mut self, names: Vec<Arc<str>>, is_wanted: &AtomicBool) {
         for name in names {
             self.look_at(name).await;
-            if self.shelf.trouble().is_some() {
+            if self.shelf.trouble().is_some() || is_wanted.load(Ordering::Relaxed) {
                 return;
             }
         }
@@ -223,12 +262,9 @@ impl Mender {
         if let Some((path, bytes)) = copy {
             tracing::error!(%name, "a published file is {state} on disk");
             self.write(path, bytes).await;
-        } else if !self.hopeless.contains(&name) && self.remaking.is_none() {
+        } else if !self.hopeless.contains(&name) && self.may_remake() {
             tracing::error!(%name, "a published file is {state} on disk: computing it from the log");
-            self.remaking = self
-                .remake
-                .clone()
-                .map(|Remake(compute)| tokio::task::spawn_blocking(move || compute()));
+            self.begin_remaking();
         }
     }
 
@@ -244,6 +280,35 @@ impl Mender {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the list of exports cannot be mended"),
         }
+    }
+
+    /// Whether the log may be read now.
+    fn may_remake(&self) -> bool {
+        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+        self.remake.is_some() && self.remaking.is_none() && !rests
+    }
+
+    fn begin_remaking(&mut self) {
+        let Some(Remake(compute)) = self.remake.clone() else { return };
+        let began = Instant::now();
+        match apart("remaking", move || compute()) {
+            Ok(outbox) => self.remaking = Some(Remaking { began, outbox }),
+            Err(error) => self.rest(Duration::ZERO, &error.to_string()),
+        }
+    }
+
+    /// Lets the log rest after a failure that took so long. It may be over soon: the log is away, or another server has
+    /// just erased from it.
+    fn rest(&mut self, took: Duration, error: &str) {
+        let doubled = 1 << self.failures.min(16);
+        let rest = (self.pause() * RESTS * doubled).max(took * REST).min(LONGEST_REST);
+        self.failures += 1;
+        self.rests_until = Some(Instant::now() + rest);
+        let seconds = rest.as_secs();
+        tracing::error!(
+            error,
+            "published files cannot be computed from the log; trying again in {seconds} seconds"
+        );
     }
 
     async fn write(&mut self, path: Path, bytes: Bytes) {
@@ -263,17 +328,21 @@ impl Mender {
         }
     }
 
-    /// Writes the wrong files anew from what the log gave.
+    /// Writes the wrong files anew from what the log gave, once it has.
     async fn take_remade(&mut self) {
-        let Some(remaking) = self.remaking.take() else { return };
-        let outbox = match remaking.await {
-            Ok(Ok(outbox)) => outbox,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "published files cannot be computed from the log");
-                return self.hopeless.extend(self.shelf.doubtful());
-            }
-            Err(error) => return tracing::error!(%error, "computing from the log has failed"),
+        let Some(Remaking { began, outbox }) = &mut self.remaking else { return };
+        let remade = match outbox.try_recv() {
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Closed) => Err("the thread that computes them has died".to_owned()),
+            Ok(remade) => remade,
         };
+        let took = began.elapsed();
+        self.remaking = None;
+        let outbox = match remade {
+            Ok(outbox) => outbox,
+            Err(error) => return self.rest(took, &error),
+        };
+        self.failures = 0;
         for name in self.shelf.doubtful() {
             let Some(Place::Wrong(path, hash)) = self.shelf.place(&name) else { continue };
             if path == Path::ExportIndex {

@@ -11,6 +11,8 @@
 mod builder;
 mod export_index;
 mod files;
+#[cfg(test)]
+mod held;
 mod mender;
 mod mirror;
 mod shelf;
@@ -182,6 +184,13 @@ impl Publishing {
             self.shelf.set_manifest(&published.manifest);
         }
         Ok(is_out.then_some(published))
+    }
+
+    /// Waits until nothing is being written to a folder. A worker that was aborted leaves behind what the disk is just
+    /// doing for it.
+    pub async fn until_idle(&self) {
+        self.public.until_idle().await;
+        self.private.until_idle().await;
     }
 
     /// Whether there is no sign that anything was ever published from here.

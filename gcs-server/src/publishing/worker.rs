@@ -1,5 +1,6 @@
 //! The task that publishes inputs as they come.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,8 +43,6 @@ pub struct Worker {
     builder: Option<PublicationBuilder>,
     published: watch::Sender<Option<Published>>,
     mender: Mender,
-    /// Pause between two looks at published files.
-    pause: Duration,
 }
 
 impl Worker {
@@ -57,13 +56,13 @@ impl Worker {
         remake: Option<Remake>,
     ) -> Worker {
         let mender = Mender::new(publishing.shelf.clone(), remake);
-        let pause = mender.pause();
-        Worker { publishing, builder, published, mender, pause }
+        Worker { publishing, builder, published, mender }
     }
 
     /// The same, with another pause between two looks at published files.
-    pub fn with_pause(self, pause: Duration) -> Worker {
-        Worker { pause, ..self }
+    pub fn with_pause(mut self, pause: Duration) -> Worker {
+        self.mender.pause = Some(pause);
+        self
     }
 
     /// Writes the files that the start has computed, then publishes until the senders of inputs
@@ -77,31 +76,46 @@ impl Worker {
     ) {
         let mut before = start;
         if !waits {
-            self.write(std::mem::take(&mut before), &mut inputs).await;
+            self.write(std::mem::take(&mut before), Vec::new(), &mut inputs).await;
         }
-        while let Some(input) = self.mend_until(&mut inputs).await {
+        while let Some((input, more)) = self.mend_until(&mut inputs).await {
             let Ok(outbox) = self.build(vec![input], std::mem::take(&mut before)).await else {
                 return;
             };
-            self.write(outbox, &mut inputs).await;
+            self.write(outbox, more, &mut inputs).await;
         }
     }
 
-    /// Looks at published files until an input comes. Only here: nothing may write a file that is just
-    /// being published or deleted.
+    /// Looks at published files until an input comes; gives those that came after it, too. Only here: nothing may
+    /// write a file that is just being published or deleted.
     async fn mend_until(
         &mut self,
         inputs: &mut mpsc::Receiver<PublicationInput>,
-    ) -> Option<PublicationInput> {
-        self.mender.hurry().await;
-        loop {
-            tokio::select! {
+    ) -> Option<(PublicationInput, Vec<PublicationInput>)> {
+        let (mut taken, is_wanted) = (Vec::new(), AtomicBool::new(false));
+        let mut take = |input| {
+            taken.push(input);
+            is_wanted.store(true, Ordering::Relaxed);
+        };
+        taking(inputs, &mut take, self.mender.hurry(&is_wanted)).await;
+        while !is_wanted.load(Ordering::Relaxed) {
+            let is_hurried = tokio::select! {
                 biased;
-                input = inputs.recv() => return input,
-                () = self.publishing.shelf.hurry.notified() => self.mender.hurry().await,
-                () = tokio::time::sleep(self.pause) => self.mender.step().await,
-            }
+                input = inputs.recv() => return input.map(|input| (input, Vec::new())),
+                () = self.publishing.shelf.hurry.notified() => true,
+                () = tokio::time::sleep(self.mender.pause()) => false,
+            };
+            let look = async {
+                if is_hurried {
+                    self.mender.hurry(&is_wanted).await;
+                } else {
+                    self.mender.step(&is_wanted).await;
+                }
+            };
+            taking(inputs, &mut take, look).await;
         }
+        let mut taken = taken.into_iter();
+        Some((taken.next()?, taken.collect()))
     }
 
     /// Adds publications to an outbox, away from the threads that serve requests. If one cannot be computed,
@@ -126,10 +140,15 @@ impl Worker {
         Ok(outbox)
     }
 
-    /// Writes the files of an outbox, however many tries that takes. What another server adds to the log
-    /// meanwhile is written with them.
-    async fn write(&mut self, mut outbox: Outbox, inputs: &mut mpsc::Receiver<PublicationInput>) {
-        let (mut pause, mut more) = (FIRST_PAUSE, Vec::new());
+    /// Writes the files of an outbox, however many tries that takes, and then `more` publications. What another server
+    /// adds to the log meanwhile is written with them.
+    async fn write(
+        &mut self,
+        mut outbox: Outbox,
+        mut more: Vec<PublicationInput>,
+        inputs: &mut mpsc::Receiver<PublicationInput>,
+    ) {
+        let mut pause = FIRST_PAUSE;
         while let Some(published) = Published::of(&outbox) {
             let tick = published.position.version.tick;
             let (publishing, own) = (self.publishing.clone(), outbox);
@@ -137,7 +156,7 @@ impl Worker {
                 let written = publishing.write_from_start(&own).await;
                 (own, written)
             };
-            let written = taking(inputs, &mut more, written).await;
+            let written = taking(inputs, |input| more.push(input), written).await;
             outbox = match written {
                 (own, Ok(())) => {
                     self.announce(&own, published);
@@ -146,7 +165,7 @@ impl Worker {
                 }
                 (own, Err(error)) => {
                     tracing::error!(%error, tick, "not published; trying again");
-                    taking(inputs, &mut more, tokio::time::sleep(pause)).await;
+                    taking(inputs, |input| more.push(input), tokio::time::sleep(pause)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     own
                 }
@@ -170,7 +189,7 @@ impl Worker {
 /// Waits for something, and takes the inputs that come meanwhile: the node must not wait for them to be taken.
 async fn taking<T>(
     inputs: &mut mpsc::Receiver<PublicationInput>,
-    taken: &mut Vec<PublicationInput>,
+    mut take: impl FnMut(PublicationInput),
     wait: impl Future<Output = T>,
 ) -> T {
     let mut wait = std::pin::pin!(wait);
@@ -178,7 +197,10 @@ async fn taking<T>(
         tokio::select! {
             biased;
             done = &mut wait => return done,
-            Some(input) = inputs.recv() => taken.push(input),
+            Some(input) = inputs.recv() => take(input),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

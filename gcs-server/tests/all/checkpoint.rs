@@ -445,3 +445,32 @@ async fn a_checkpoint_that_was_begun_before_an_erasure_is_not_kept() {
         "{left:?}"
     );
 }
+
+/// A reader of the log, such as a backup, keeps what was erased in the write-ahead log for a while.
+#[actix_web::test]
+async fn an_erasure_that_failed_is_made_up_for_and_checkpoints_are_written_again() {
+    let (ledger, home) = before_a_purge();
+    let checkpoints = checkpoints(&home);
+    let path = home.path("private/checkpoint");
+    let state = ledger.folded();
+    let copy = || Some(state.image());
+    let mut store = checkpoints.guard(Box::new(open(&home)));
+    let reader = rusqlite::Connection::open(home.path("log.sqlite")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM batch").unwrap();
+    let failed = store.erase(&[5]).unwrap_err();
+    assert!(matches!(failed, StoreError::Lingering), "{failed}");
+    store.settle();
+    assert!(!checkpoints.write(copy).unwrap() && !path.exists(), "bodies are still there");
+    reader.execute_batch("COMMIT").unwrap();
+    store.settle();
+    assert!(checkpoints.write(copy).unwrap() && path.exists());
+    // Nothing is left to do.
+    store.settle();
+    assert!(path.exists());
+
+    let mut store = checkpoints.guard(Box::new(Stuck(ledger.store.clone(), false)));
+    assert!(store.erase(&[5]).is_err());
+    assert!(!checkpoints.write(copy).unwrap() && !path.exists());
+    store.settle();
+    assert!(checkpoints.write(copy).unwrap() && path.exists());
+}

@@ -40,6 +40,7 @@ mod process;
 mod publications;
 mod publishing;
 mod recovery;
+mod remaking;
 mod restart;
 mod s3;
 mod s3_servers;

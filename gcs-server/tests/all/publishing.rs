@@ -225,6 +225,32 @@ async fn a_tick_that_cannot_be_written_is_retried_with_the_same_bytes() {
     running.stop().await;
 }
 
+/// Nodes write the files of a tick at the same time, and must not all be taken for broken then.
+#[actix_web::test]
+async fn a_server_is_ready_while_it_writes_the_files_of_a_tick_unless_that_takes_long() {
+    let home = Home::new();
+    let running = home.begin().await;
+    live(&home, &running, 0).await;
+    running.service().readiness().unwrap();
+    break_folder(&home.path("public/v1/manifests"));
+    home.pass(900);
+    running.report(10, &[raw(2, 100)]).await.unwrap();
+    let keys = running.service().keys.clone();
+    let node = running.service().node.clone();
+    node.act(move |state, now| gcs_server::domain::judge::tick(state, &keys, now)).await.unwrap();
+    drop(node);
+    running.service().readiness().unwrap();
+    home.pass(29);
+    running.service().readiness().unwrap();
+    home.pass(1);
+    let said = running.service().readiness().unwrap_err().to_string();
+    assert!(said.contains("tick 2 is made and not published"), "{said}");
+    mend(&home.path("public/v1/manifests"));
+    running.settle().await;
+    running.service().readiness().unwrap();
+    running.stop().await;
+}
+
 #[actix_web::test]
 async fn a_stop_while_a_tick_cannot_be_written_leaves_it_to_the_next_start() {
     let home = Home::new();

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use object_store::{Attributes, Error, PutMode, UpdateVersion};
 
 use super::{Files, PATIENCE};
@@ -72,6 +73,7 @@ impl Files {
         bytes: &[u8],
         mode: PutMode,
     ) -> Result<UpdateVersion, Error> {
+        let bytes = Bytes::copy_from_slice(bytes);
         Ok(self.put_opts(name, bytes, mode, Attributes::new()).await?.into())
     }
 }

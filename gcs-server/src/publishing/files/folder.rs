@@ -9,6 +9,7 @@ use gcs_core::Folder;
 use object_store::Error;
 use object_store::local::LocalFileSystem;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::RwLock;
 
 use super::read_back;
 use crate::hashed_file::HashedFile;
@@ -24,6 +25,8 @@ pub struct LocalFolder {
     path: PathBuf,
     /// Opened before anything is written, so that files can be read where nothing may be written.
     folder: Arc<OnceLock<Folder>>,
+    /// Held to read by whatever is being done in the folder. That goes on when nobody waits for it any more.
+    doing: Arc<RwLock<()>>,
 }
 
 impl LocalFolder {
@@ -33,7 +36,8 @@ impl LocalFolder {
     /// When it cannot be made. That it cannot be written to is found by what writes.
     pub fn at(path: &FolderPath) -> Result<LocalFolder, Error> {
         fs::create_dir_all(path).map_err(generic)?;
-        let folder = LocalFolder { path: path.to_owned(), folder: Arc::default() };
+        let (folder, doing) = (Arc::default(), Arc::default());
+        let folder = LocalFolder { path: path.to_owned(), folder, doing };
         if let Err(error) = folder.open().and_then(|_| sweep(path)) {
             let path = path.display();
             tracing::warn!(%path, %error, "nothing can be written to a folder of files");
@@ -105,8 +109,30 @@ impl LocalFolder {
         act: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let own = self.clone();
-        let act = move || own.open().and_then(act);
+        let doing = Arc::clone(&self.doing).read_owned().await;
+        let act = move || {
+            let _until_the_end = doing;
+            own.open().and_then(act)
+        };
         tokio::task::spawn_blocking(act).await?.map_err(generic)
+    }
+
+    /// Does what the store does in threads of its own, as far as the end, even if nobody waits for it any more.
+    pub(super) async fn finish<T: Send + 'static>(
+        &self,
+        act: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let doing = Arc::clone(&self.doing).read_owned().await;
+        let act = async move {
+            let _until_the_end = doing;
+            act.await
+        };
+        tokio::spawn(act).await?
+    }
+
+    /// Waits until nothing is being done in the folder.
+    pub(in crate::publishing) async fn until_idle(&self) {
+        let _nothing = self.doing.write().await;
     }
 }
 
@@ -163,4 +189,63 @@ fn is_left_over(name: &str) -> bool {
 
 fn generic(source: io::Error) -> Error {
     Error::Generic { store: "folder", source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whether a folder becomes idle in some time.
+    async fn is_idle(folder: &LocalFolder) -> bool {
+        tokio::time::timeout(Duration::from_millis(200), folder.until_idle()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nobody_waits_for_ends_before_the_folder_is_idle() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = LocalFolder::at(home.path()).unwrap();
+        assert!(is_idle(&folder).await);
+        let (release, is_released) = mpsc::channel::<()>();
+        let (began, has_begun) = tokio::sync::oneshot::channel();
+        let own = folder.clone();
+        let first = tokio::spawn(async move {
+            let slow = move |file: &mut dyn Write| {
+                let _heard = began.send(());
+                let _released = is_released.recv();
+                file.write_all(b"first")
+            };
+            own.write("publisher", slow).await
+        });
+        has_begun.await.unwrap();
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        assert!(!is_idle(&folder).await);
+        drop(release);
+        folder.until_idle().await;
+        assert_eq!(folder.read("publisher").await.unwrap().unwrap(), b"first");
+        folder.write("publisher", |file| file.write_all(b"second")).await.unwrap();
+        assert_eq!(folder.read("publisher").await.unwrap().unwrap(), b"second");
+    }
+
+    /// What the store does, too.
+    #[tokio::test]
+    async fn what_is_to_be_finished_is_finished() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = LocalFolder::at(home.path()).unwrap();
+        let (release, is_released) = tokio::sync::oneshot::channel::<()>();
+        let own = folder.clone();
+        let slow = async { Ok(is_released.await.is_err()) };
+        let waits = tokio::spawn(async move { own.finish(slow).await });
+        while folder.doing.try_write().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        waits.abort();
+        assert!(waits.await.unwrap_err().is_cancelled());
+        assert!(!is_idle(&folder).await);
+        drop(release);
+        folder.until_idle().await;
+    }
 }

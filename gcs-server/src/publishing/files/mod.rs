@@ -99,6 +99,13 @@ impl Files {
         }
     }
 
+    /// Waits until nothing is being written to a folder by what was given up. A write to a bucket goes by what is there.
+    pub(super) async fn until_idle(&self) {
+        if let Place::Folder(folder) = &self.place {
+            folder.until_idle().await;
+        }
+    }
+
     /// Everything that was to be read and written has been.
     pub(super) fn works(&self) {
         if let Place::Bucket(connection) = &self.place {
@@ -207,14 +214,19 @@ impl Files {
         bytes: &[u8],
         mode: PutMode,
     ) -> Result<(), Error> {
+        let bytes = Bytes::copy_from_slice(bytes);
         match &self.place {
             Place::Folder(folder) => {
                 folder.prepare().await?;
-                self.put_opts(name, bytes, mode, Attributes::new()).await.map(drop)
+                let (own, name) = (self.clone(), name.to_owned());
+                let put = async move {
+                    own.put_opts(&name, bytes, mode, Attributes::new()).await.map(drop)
+                };
+                folder.finish(put).await
             }
             Place::Bucket(connection) => {
                 let attributes = bucket::attributes(path);
-                let written = self.put_opts(name, bytes, mode, attributes.clone()).await;
+                let written = self.put_opts(name, bytes.clone(), mode, attributes.clone()).await;
                 let written = match written {
                     // The operator says that the storage knows no conditions.
                     Err(Error::NotImplemented { .. }) => {
@@ -230,11 +242,11 @@ impl Files {
     async fn put_opts(
         &self,
         name: &str,
-        bytes: &[u8],
+        bytes: Bytes,
         mode: PutMode,
         attributes: Attributes,
     ) -> Result<PutResult, Error> {
-        let payload = PutPayload::from(bytes.to_vec());
+        let payload = PutPayload::from(bytes);
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
         self.store.put_opts(&object(name)?, payload, options).await
     }

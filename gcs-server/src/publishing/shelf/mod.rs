@@ -7,6 +7,8 @@
 mod load;
 mod sealed;
 mod shelved;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -154,7 +156,9 @@ impl Shelf {
         let _one = turn.map_err(|_| Damaged)?;
         if let Some(Place::Unchecked(_)) = self.place(name) {
             match self.files.find_soon(name).await {
-                Ok(Some(bytes)) if self.is_as_written(&path, &bytes) => self.restore(path, &bytes),
+                Ok(Some(bytes)) if self.is_as_written(&path, &bytes) => {
+                    self.is_checked(path, &bytes);
+                }
                 _ => self.doubt(name),
             }
         }
@@ -213,15 +217,30 @@ impl Shelf {
         self.lock_unmended().remove(&file.name);
     }
 
+    /// A file that nobody had looked at is right, unless it was deleted or found wrong meanwhile.
+    fn is_checked(&self, path: Path, bytes: &Bytes) {
+        let file = self.shelved(path, bytes);
+        self.change(|places| {
+            if let Some(Place::Unchecked(_)) = places.by_name.get(&file.name) {
+                places.insert(Arc::clone(&file.name), Place::Checked(file));
+            }
+        });
+    }
+
     /// A file that was wrong has its bytes again.
     pub(super) fn restore(&self, path: Path, bytes: &Bytes) {
+        let file = self.shelved(path, bytes);
+        self.lock_unmended().remove(&file.name);
+        self.put(file);
+    }
+
+    /// A file in memory, if there is room for it.
+    fn shelved(&self, path: Path, bytes: &Bytes) -> Arc<Shelved> {
         let before = self.in_memory(&path.to_string()).map_or(0, |before| before.held());
         // What changes does so on disk before it changes here.
         let needed = self.used() - before + most_held(&path, bytes.len() as u64);
         let fits = !path.is_immutable() || needed <= self.most;
-        let file = Arc::new(Shelved::new(path, bytes, fits));
-        self.lock_unmended().remove(&file.name);
-        self.put(file);
+        Arc::new(Shelved::new(path, bytes, fits))
     }
 
     /// A file is wrong on disk; without a copy in memory nobody gets it any more.
@@ -262,10 +281,7 @@ impl Shelf {
         let new: HashMap<Arc<str>, Arc<Shelved>> = new.collect();
         let deleted: BTreeSet<String> = deleted.map(ToString::to_string).collect();
         let mut moved = self.beyond_memory(&new, live);
-        {
-            let mut unmended = self.lock_unmended();
-            unmended.retain(|name, _| !deleted.contains(&**name) && !new.contains_key(name));
-        }
+        let mut right: BTreeSet<Arc<str>> = new.keys().cloned().collect();
         self.change(|places| {
             for (name, file) in new {
                 let file = moved.remove(&name).unwrap_or(file);
@@ -276,6 +292,9 @@ impl Shelf {
             }
             deleted.iter().for_each(|name| places.remove(name));
         });
+        // Last: a file that has no place any more is doubted by nobody.
+        right.extend(deleted.into_iter().map(Arc::from));
+        self.lock_unmended().retain(|name, _| !right.contains(name));
     }
 
     /// Places that the files in memory are too many for, as they are on disk.
