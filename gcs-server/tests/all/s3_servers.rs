@@ -6,15 +6,15 @@ use std::io::{Read as _, Write as _};
 use std::ops::Deref as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::common::api::{ask, seed};
+use crate::common::authority::day;
 use crate::common::home::files;
 use crate::common::process::{Process, complaint, program, text};
 use crate::common::s3::{TestBucket, variables, with_tls};
 use crate::common::s3_proxy::{Fate, Proxy};
+use crate::common::wait::until;
 use crate::tls::Authority;
-use gcs_core::Date;
 
 /// The program, which reaches the storage through a proxy.
 fn through(proxy: &Proxy) -> Command {
@@ -45,11 +45,6 @@ fn offline(
         .unwrap()
 }
 
-fn day() -> Date {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    Date::from_days((now / 86_400 - 2) as u32).unwrap()
-}
-
 /// What `/readyz` says does not work; empty if everything works.
 fn unready(server: &Process) -> String {
     let answer = ask(server.private, "GET", "/readyz", &[], "");
@@ -62,9 +57,7 @@ fn unready(server: &Process) -> String {
 
 /// Waits until a server says that something does not work, or no longer does.
 fn until_unready(server: &Process, is_so: impl Fn(&str) -> bool) {
-    while !is_so(&unready(server)) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    until("/readyz says so", || is_so(&unready(server)));
 }
 
 /// Every object of the bucket is served, with the same bytes.

@@ -7,12 +7,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::common::api::{Answer, ask, bearer, seed};
+use crate::common::authority::day;
 use crate::common::home::{difference, files};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
 use crate::common::small_disk::SmallDisk;
+use crate::common::wait::until;
 use crate::common::wal::transactions;
 use crate::common::{ALL, seal};
 use gcs_core::Date;
@@ -41,8 +42,7 @@ fn deployed(folder: &Path) -> Deployment {
     let (_, provider) = server.provider("City hospital");
     let codes = server.codes(&provider, 5);
     let backend = server.backend_token();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let day = Date::from_days((now / 86_400 - 2) as u32).unwrap();
+    let day = day();
     let answer = server.report(&codes[0], vec![seed(day, 1)]).ok();
     server.tick();
     let operator = server.operator.clone();
@@ -163,9 +163,7 @@ impl Deployment {
         let tries = || server.logged().matches("still cannot be used").count();
         let before = tries();
         server.signal("-HUP");
-        while tries() == before {
-            std::thread::yield_now();
-        }
+        until("another try", || tries() > before);
     }
 }
 
