@@ -4,6 +4,7 @@
 
 use std::io::Read as _;
 use std::sync::Mutex;
+use std::thread::ScopedJoinHandle;
 
 use crate::common::api::{Answer, agent, seed_of, try_ask};
 use crate::common::authority::day;
@@ -308,7 +309,7 @@ fn submit(server: &Process, sheet: &[String], first: u64, acknowledged: &Acknowl
             parts.map(|(thread, part)| scope.spawn(move || send(thread, part))).collect();
         until("100 more reports", || {
             acknowledged.lock().unwrap().len() >= enough
-                || clients.iter().all(|client| client.is_finished())
+                || clients.iter().all(ScopedJoinHandle::is_finished)
         });
         server.signal("-KILL");
     });
