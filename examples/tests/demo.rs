@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest time without a line.
-const SILENCE: Duration = Duration::from_secs(3);
+/// Longest time without a line, which comes every two seconds where the machine has time for it.
+const SILENCE: Duration = Duration::from_secs(10);
 
 struct Demo {
     child: Child,

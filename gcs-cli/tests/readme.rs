@@ -82,7 +82,10 @@ fn grep_of_a_list_selects_the_same_lines() {
         grep.args(arguments).current_dir(home.folder()).output().map(common::Ran::of)
     };
     for options in [&[][..], &["-v"], &["-c"], &["-q"], &["-c", "-v"]] {
-        let Ok(wanted) = grep(options) else { return };
+        let wanted = match grep(options) {
+            Err(_) if !cfg!(unix) => return,
+            wanted => wanted.unwrap(),
+        };
         let asked = ["query", "list.gcs", "--format", "text", "--file", "file"];
         let got = home.run(&[&asked[..], options].concat());
         assert_eq!((got.status, got.out), (wanted.status, wanted.out), "{options:?}");

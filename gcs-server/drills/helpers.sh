@@ -97,9 +97,10 @@ traffic() {
     done
 }
 
-# Ends the traffic, and says how many reports were taken, and the longest time between two of them. With too few
-# reports the drill has shown nothing, and fails.
+# Ends the traffic once enough reports were taken, and says how many were, and the longest time between two of them. With
+# too few reports the drill would have shown nothing.
 end_traffic() {
+    while kill -0 "$TRAFFIC" && [ "$(cat taken | wc -l)" -lt 10 ]; do sleep 0.2; done
     touch enough
     wait "$TRAFFIC"
     TRAFFIC=''

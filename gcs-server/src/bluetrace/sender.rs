@@ -149,10 +149,13 @@ mod tests {
 
     #[cfg(unix)]
     fn script(folder: &std::path::Path, text: &str) -> Arc<dyn Sender> {
-        use std::os::unix::fs::PermissionsExt as _;
         let path = folder.join("send");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        // Another process writes it: while this one has it open, a child that another test begins has it too, and
+        // nobody may execute a file that somebody writes.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 700 "$1""#;
+        let mut shell = std::process::Command::new("sh");
+        let written = shell.args(["-c", write, "sh"]).arg(&path).arg(text).status();
+        assert!(written.unwrap().success());
         SenderSetting::Command(path).sender()
     }
 

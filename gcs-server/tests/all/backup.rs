@@ -9,11 +9,13 @@ use std::process::{Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::common::api::{agent, ask, bearer, seed_of, try_ask};
+use crate::common::authority::day;
 use crate::common::foreign::{json as answer, server_of};
 use crate::common::home::{difference, files};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
+use crate::common::wait::until;
 use crate::common::{ALL, Ledger, policy, raw};
-use gcs_core::{DAY_SECONDS, Date};
+use gcs_core::DAY_SECONDS;
 use gcs_server::domain::policy::Policy;
 use gcs_server::store::{Batch, SqliteStore, Store as _};
 
@@ -53,12 +55,11 @@ fn batches(log: &Path) -> Vec<Batch> {
     SqliteStore::open_read_only(log).unwrap().read(1, ALL).unwrap()
 }
 
-/// A report of yesterday by a code; `None` if no answer came.
+/// A report by a code; `None` if no answer came.
 fn report(agent: &ureq::Agent, server: &Process, code: &str, number: u64) -> Option<(u16, Value)> {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let items = [seed_of(Date::of_time(now - 2 * DAY_SECONDS), &seed)];
+    let items = [seed_of(day(), &seed)];
     let body = json!({ "code": code, "items": items }).to_string();
     let answer = try_ask(agent, server.public, "POST", "/v1/reports", &[], &body).ok()?;
     Some((answer.status, answer.json()))
@@ -135,9 +136,10 @@ fn a_copy_that_is_made_under_load_is_restored_on_another_machine() {
     assert!(!other.join("log.sqlite").exists());
     said(&alone(&other, &[&restore[..], &["--yes"]].concat()));
     let server = Process::start(&other, &[]);
-    while server.json(&operator, &["status"])["published"]["series"].as_u64() < Some(1_000_000) {
-        std::thread::yield_now();
-    }
+    until("a new series", || {
+        let status = server.json(&operator, &["status"]);
+        status["published"]["series"].as_u64() >= Some(1_000_000)
+    });
     let agent = agent();
     let (reports, elements) = (&status["reports"], &status["dates"][0]["elements"]);
     let now = server.json(&operator, &["status"]);
@@ -161,14 +163,17 @@ fn a_copy_that_follows_has_what_comes() {
     let place = copies.path();
     let backup = ["backup", "--follow", "--to", place.to_str().unwrap()];
     let mut follower = server.command(&operator, &backup).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut until = |position: u64| {
-        let has = format!("has events 1 to {position},");
-        assert!(lines.any(|line| line.contains(&has)), "it ended without event {position}");
+    let lines = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut ends = lines.filter_map(|line| {
+        let (end, _) = line.split_once("has events 1 to ")?.1.split_once(',')?;
+        Some(end.parse::<u64>().unwrap())
+    });
+    let mut until_copied = |position: u64| {
+        assert!(ends.any(|end| end >= position), "it ended without event {position}");
     };
-    until(server.status()["position"].as_u64().unwrap());
+    until_copied(server.status()["position"].as_u64().unwrap());
     report(&agent(), &server, &codes[0], 1).unwrap();
-    until(server.status()["position"].as_u64().unwrap());
+    until_copied(server.status()["position"].as_u64().unwrap());
     follower.kill().unwrap();
     follower.wait().unwrap();
     said(&program().arg("verify-log").arg(copies.log()).output().unwrap());
@@ -358,9 +363,10 @@ fn a_restore_deletes_nothing_and_begins_a_new_series() {
     let server = Process::start(home.path(), &[]);
     let status = server.json(&operator, &["status"]);
     assert_eq!(status["reports"], 1);
-    while server.json(&operator, &["status"])["published"]["series"].as_u64() < Some(1_000_000) {
-        std::thread::yield_now();
-    }
+    until("a new series", || {
+        let status = server.json(&operator, &["status"]);
+        status["published"]["series"].as_u64() >= Some(1_000_000)
+    });
     // The copy lacks this report, so it is made anew.
     assert_eq!(report(&agent, &server, &codes[1], 2).unwrap().0, 201);
     // The log goes on from the copy, and so does the copy.

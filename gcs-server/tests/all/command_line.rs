@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::common::foreign::server_of;
 use crate::common::process::{Process, alone, complaint, program, pure, text, until_ticked};
+use crate::common::wait::PATIENCE;
 use rustls::pki_types::PrivateKeyDer;
 
 // ---- help ----
@@ -235,12 +236,12 @@ fn no_proxy_is_used_unless_it_is_asked_for() {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{name}: {}", text(&output.stderr));
         assert!(text(&output.stdout).contains("\"position\": 7"));
-        assert!(requests.recv().unwrap().contains("Bearer secret-token"));
+        assert!(requests.recv_timeout(PATIENCE).unwrap().contains("Bearer secret-token"));
     }
     assert!(seen.try_recv().is_err());
     let refused = ask(&format!("http://127.0.0.1:{server}"), &["--proxy", &proxy]);
     assert!(complaint(&refused).contains("--proxy"));
-    let request = seen.recv().unwrap();
+    let request = seen.recv_timeout(PATIENCE).unwrap();
     assert!(request.starts_with("CONNECT ") && !request.contains("secret-token"), "{request}");
     assert!(
         complaint(&ask("http://127.0.0.1:1", &["--proxy", "::"])).contains("--proxy is not a URL")
@@ -249,22 +250,23 @@ fn no_proxy_is_used_unless_it_is_asked_for() {
 
 #[test]
 fn what_is_no_server_of_ours_is_named_with_the_next_step() {
-    let case = |url: &str, wanted: &[&str]| {
-        let output = ask(url, &["--timeout", "1"]);
+    let case_within = |seconds: &str, url: &str, wanted: &[&str]| {
+        let output = ask(url, &["--timeout", seconds]);
         let said = complaint(&output);
         for wanted in wanted {
             assert!(said.contains(wanted), "{url}: {wanted}: {said}");
         }
         assert!(!said.contains("secret-token"), "{said}");
     };
+    let case = |url: &str, wanted: &[&str]| case_within("60", url, wanted);
     case("127.0.0.1:8081", &["http://127.0.0.1:8081", "https://127.0.0.1:8081"]);
     case("htp://127.0.0.1:8081", &["http or https"]);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    case(&format!("http://{free}"), &["nothing listens there", "Is the server running"]);
+    case("http://127.0.0.1:1", &["nothing listens there", "Is the server running"]);
     case("http://no-such-host.invalid", &["no host of this name", "--url"]);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap();
-    case(&format!("http://{silent}"), &["no answer in time", &format!("https://{silent}")]);
+    let wanted = ["no answer in time", &format!("https://{silent}")];
+    case_within("1", &format!("http://{silent}"), &wanted);
     let at = |answer| format!("http://127.0.0.1:{}", server_of(answer).0);
     case(&at(b"SSH-2.0-OpenSSH_9.9\r\n"), &["not HTTP", "https://"]);
     case(&at(b""), &["https://"]);

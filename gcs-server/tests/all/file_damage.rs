@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
 
 use crate::common::api::{Api, ask};
 use crate::common::home::{Home, Running, difference};
+use crate::common::wait::until_async;
 use crate::common::{HOUR, raw};
 use crate::kinds::exports::{exports_policy, key};
 use crate::kinds::seeds::items;
@@ -110,9 +110,9 @@ async fn until_mended(home: &Home, running: &Running, right: &BTreeMap<String, V
     let is_right = |(name, bytes): (&String, &Vec<u8>)| {
         fs::read(home.path("public").join(name)).is_ok_and(|present| present == *bytes)
     };
-    while !(right.iter().all(is_right) && running.service().shelf.unmended().is_empty()) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_mended =
+        async || right.iter().all(is_right) && running.service().shelf.unmended().is_empty();
+    until_async("the files are mended", is_mended).await;
 }
 
 /// A server with so many MiB of memory for files.

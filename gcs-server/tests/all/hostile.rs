@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use crate::common::api::{Answer, ask, seed};
 use crate::common::process::{Process, resident};
+use crate::common::untested::not_tested;
+use crate::common::wait::until;
 
 /// How long to wait for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -301,10 +303,9 @@ fn thousands_of_idle_connections_stay_and_take_little_memory() {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
     if limit.current.is_some_and(|most| most < 3 * MANY as u64) {
-        eprintln!(
-            "SKIPPED: {MANY} connections, since this process may have few open files (ulimit -Hn)"
-        );
-        return;
+        let what =
+            "thousands of connections, since this process may have few open files (ulimit -Hn)";
+        return not_tested("TEST_MANY_FILES", what);
     }
     let (_folder, server) = start(&[]);
     assert_eq!(server.get("/v1/openapi.json").status, 200);
@@ -343,16 +344,24 @@ fn who_has_just_come_is_served_beside_heads_that_do_not_end() {
         stream
     };
     let mut heads: Vec<TcpStream> = (0..300).map(|_| begin()).collect();
-    for _ in 0..20 {
+    let mut is_served = || {
+        let begun = Instant::now();
         let mut honest = connect(server.public);
         // Before it asks, more come.
         thread::sleep(Duration::from_millis(100));
         heads.extend((0..2).map(|_| begin()));
         let request = b"GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        honest.write_all(request).unwrap();
+        let _let_go = honest.write_all(request);
+        let asked = begun.elapsed();
         let mut answer = Vec::new();
-        honest.read_to_end(&mut answer).unwrap();
-        assert!(answer.starts_with(b"HTTP/1.1 200"));
+        let _let_go = honest.read_to_end(&mut answer);
+        let is_served = answer.starts_with(b"HTTP/1.1 200");
+        // Who has not asked within a second has not just come. On a machine that is so slow, it is tried again.
+        assert!(is_served || asked > Duration::from_millis(500), "let go");
+        is_served
+    };
+    for _ in 0..20 {
+        until("who has just come is served", &mut is_served);
     }
 }
 

@@ -3,12 +3,13 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gcs_core::Digest;
 use tempfile::TempDir;
 
 use crate::common::process::{Process, place_set};
+use crate::common::wait::until;
 
 /// Sizes around those at which the server does something else.
 const SIZES: [usize; 9] = [
@@ -230,9 +231,7 @@ fn a_stop_waits_for_a_large_answer() {
     client.head();
     server.signal("-TERM");
     // New connections are refused from then on.
-    while TcpStream::connect(server.public).is_ok() {
-        thread::yield_now();
-    }
+    until("new connections are refused", || TcpStream::connect(server.public).is_err());
     client.expect_body(&large.bytes);
     client.expect_end();
     server.stop();
@@ -308,12 +307,8 @@ pub mod linux {
                 socket.set_linger(Some(Duration::ZERO)).unwrap();
             }
         }
-        let began = Instant::now();
         // The workers open a few of their own with the first requests.
-        while sockets(process) > idle + 10 {
-            assert!(began.elapsed() < Duration::from_secs(60), "connections of clients that left");
-            thread::yield_now();
-        }
+        until("connections of clients that left are gone", || sockets(process) <= idle + 10);
         assert_eq!(sealed(process), before);
     }
 }

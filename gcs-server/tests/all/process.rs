@@ -3,22 +3,22 @@
 #![cfg(unix)]
 
 use std::io::Read as _;
-use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Mutex;
+use std::thread::ScopedJoinHandle;
 
 use crate::common::api::{Answer, agent, seed_of, try_ask};
-use crate::common::process::{Process, alone, complaint, program, pure, text};
-use gcs_core::Date;
+use crate::common::authority::day;
+use crate::common::process::{Process, alone, complaint, program, pure, text, until_ticked};
+use crate::common::wait::until;
 use gcs_server::app::key_file;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A seed of yesterday.
+/// A seed of the day before yesterday.
 fn seed(number: u64) -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
-    seed_of(Date::of_time(now - 86_400), &seed)
+    seed_of(day(), &seed)
 }
 
 /// The answer to a report; `None` when none came.
@@ -46,6 +46,7 @@ fn an_operators_day_on_the_command_line() {
     let data = folder.path().join("data");
     let server = Process::start(&data, &[]);
     let operator = server.operator.clone();
+    until_ticked(&server);
     let provider = new_provider(&server, &operator);
     let sheet = codes(&server, &provider, 3);
     assert_eq!(sheet.len(), 3);
@@ -231,9 +232,7 @@ fn a_log_on_a_new_machine_starts_when_the_operator_says_what_it_is() {
     let server = Process::start(&older, &[]);
     // The new series's first tick comes at once, whatever the slot.
     let published = || server.json(&operator, &["status"])["published"]["series"].as_u64();
-    while published().unwrap_or(0) < 1_000_000 {
-        std::thread::yield_now();
-    }
+    until("a new series", || published().unwrap_or(0) >= 1_000_000);
 }
 
 /// A port that is taken at the very first start must not cost the operator the token.
@@ -311,11 +310,9 @@ fn a_hangup_changes_log_settings_and_ends_nothing() {
     set("none");
     let data = folder.path().join("data");
     let server = Process::start(&data, &["--config", config.to_str().unwrap()]);
-    let hang_up = |until: &str| {
+    let hang_up = |what: &str| {
         server.signal("-HUP");
-        while !server.logged().contains(until) {
-            std::thread::yield_now();
-        }
+        until(what, || server.logged().contains(what));
     };
     let is_logged = |path: &str| {
         assert_eq!(server.get(path).status, 404);
@@ -329,34 +326,33 @@ fn a_hangup_changes_log_settings_and_ends_nothing() {
     assert!(!is_logged("/v1/reports/0123456789abcdef0123456789abcdef"));
     set("all");
     hang_up("certificates read again");
-    while !is_logged("/v1/reports/0123456789abcdef0123456789abcdef") {}
+    until("requests are logged", || is_logged("/v1/reports/0123456789abcdef0123456789abcdef"));
     server.stop();
 }
 
 /// What was acknowledged, by code.
-type Acknowledged = Arc<Mutex<Vec<(String, u64, Value)>>>;
+type Acknowledged = Mutex<Vec<(String, u64, Value)>>;
 
 /// Reports from many threads until the server is gone.
 fn submit(server: &Process, sheet: &[String], first: u64, acknowledged: &Acknowledged) {
     std::thread::scope(|scope| {
-        for (thread, part) in (0u64..).zip(sheet.chunks(sheet.len().div_ceil(16))) {
-            let acknowledged = Arc::clone(acknowledged);
-            scope.spawn(move || {
-                let agent = agent();
-                for (number, code) in (first + thread * 1000..).zip(part) {
-                    let Some(answer) = report(&agent, server, code, number) else { return };
-                    assert_eq!(answer.status, 201, "{answer:?}");
-                    acknowledged.lock().unwrap().push((code.clone(), number, answer.json()));
-                }
-            });
-        }
-        scope.spawn(|| {
-            let enough = acknowledged.lock().unwrap().len() + 100;
-            while acknowledged.lock().unwrap().len() < enough {
-                std::thread::yield_now();
+        let enough = acknowledged.lock().unwrap().len() + 100;
+        let send = |thread: u64, part: &[String]| {
+            let agent = agent();
+            for (number, code) in (first + thread * 1000..).zip(part) {
+                let Some(answer) = report(&agent, server, code, number) else { return };
+                assert_eq!(answer.status, 201, "{answer:?}");
+                acknowledged.lock().unwrap().push((code.clone(), number, answer.json()));
             }
-            server.signal("-KILL");
+        };
+        let parts = (0..).zip(sheet.chunks(sheet.len().div_ceil(16)));
+        let clients: Vec<_> =
+            parts.map(|(thread, part)| scope.spawn(move || send(thread, part))).collect();
+        until("100 more reports", || {
+            acknowledged.lock().unwrap().len() >= enough
+                || clients.iter().all(ScopedJoinHandle::is_finished)
         });
+        server.signal("-KILL");
     });
 }
 

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::common::api::{Api, ask};
 use crate::common::home::{Home, Running, difference, files};
-use crate::common::process::{alone, text};
+use crate::common::process::{alone, complaint, program, text};
 use crate::common::shelf::named;
 use crate::common::{ALL, HOUR, Ledger, make_newer, policy, raw, submission};
 use gcs_core::Version;
@@ -278,21 +278,28 @@ async fn a_folder_that_cannot_be_made_is_refused() {
     home.start().await.stop().await;
 }
 
+/// Root may write to any folder, so this is a start by another user.
 #[cfg(unix)]
-#[actix_web::test]
-async fn a_folder_without_permission_to_write_is_refused() {
+#[test]
+fn a_folder_without_permission_to_write_is_refused() {
+    use crate::unusable_log::{home, nobody, owned_by_nobody, program_for_all};
     use std::os::unix::fs::PermissionsExt as _;
-    let home = Home::new();
-    let set = |mode| fs::set_permissions(home.folder.path(), fs::Permissions::from_mode(mode));
-    set(0o500).unwrap();
-    if fs::write(home.path("probe"), "").is_ok() {
-        eprintln!("SKIPPED: this user (root?) may write to any folder");
-        set(0o700).unwrap();
-        return;
+    let home = home();
+    let folder = home.path().join("data");
+    fs::create_dir(&folder).unwrap();
+    let mut start = program();
+    if rustix::process::geteuid().is_root() {
+        let Some([starter, arguments @ ..]) = nobody() else { return };
+        owned_by_nobody(&folder);
+        start = std::process::Command::new(starter);
+        start.args(arguments).arg(program_for_all(home.path()));
     }
-    let refusal = home.refusal().await;
-    set(0o700).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    start.arg("--data-dir").arg(&folder);
+    start.args(["--public-listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"]);
+    let refusal = complaint(&start.output().unwrap());
     assert!(refusal.contains("data folder") && refusal.contains("ermission"), "{refusal}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "a refused start changes nothing");
 }
 
 #[actix_web::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::common::s3::{TestBucket, variables};
 use crate::common::s3_proxy::{Fate, Proxy};
+use crate::common::wait::until_async;
 use crate::common::{HOUR, Ledger, raw};
 use crate::kinds::exports::{exports_policy, key};
 use gcs_core::Version;
@@ -336,9 +337,7 @@ async fn what_a_server_deletes_too_late_is_put_back() {
 
 /// Waits until something is so.
 async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_async("something of a bucket", async || is_so()).await;
 }
 
 #[actix_web::test]

@@ -2,25 +2,24 @@
 
 #![cfg(unix)]
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::ops::Deref as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::common::api::{ask, seed};
+use crate::common::authority::day;
 use crate::common::home::files;
 use crate::common::process::{Process, complaint, program, text};
 use crate::common::s3::{TestBucket, variables, with_tls};
 use crate::common::s3_proxy::{Fate, Proxy};
+use crate::common::wait::until;
 use crate::tls::Authority;
-use gcs_core::Date;
 
 /// The program, which reaches the storage through a proxy.
 fn through(proxy: &Proxy) -> Command {
     let mut program = program();
-    // Storage that says nothing is given up soon.
-    program.envs(variables(proxy.address)).env("AWS_TIMEOUT", "5s");
+    program.envs(variables(proxy.address));
     program
 }
 
@@ -45,11 +44,6 @@ fn offline(
         .unwrap()
 }
 
-fn day() -> Date {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    Date::from_days((now / 86_400 - 2) as u32).unwrap()
-}
-
 /// What `/readyz` says does not work; empty if everything works.
 fn unready(server: &Process) -> String {
     let answer = ask(server.private, "GET", "/readyz", &[], "");
@@ -62,9 +56,7 @@ fn unready(server: &Process) -> String {
 
 /// Waits until a server says that something does not work, or no longer does.
 fn until_unready(server: &Process, is_so: impl Fn(&str) -> bool) {
-    while !is_so(&unready(server)) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    until("/readyz says so", || is_so(&unready(server)));
 }
 
 /// Every object of the bucket is served, with the same bytes.
@@ -80,7 +72,7 @@ fn assert_serves(server: &Process, bucket: &TestBucket) {
 
 #[test]
 fn a_server_lives_with_a_bucket() {
-    let Some(bucket) = TestBucket::new("prefix") else { return };
+    let Some(bucket) = TestBucket::for_process("prefix") else { return };
     let home = tempfile::tempdir().unwrap();
     let (data, proxy) = (home.path().join("data"), Proxy::to(bucket.server));
     let server = start(&data, &bucket, &proxy);
@@ -122,10 +114,14 @@ fn a_server_lives_with_a_bucket() {
 
 #[test]
 fn while_storage_is_away_reports_are_accepted_and_files_are_served() {
-    let Some(bucket) = TestBucket::new("") else { return };
+    let Some(bucket) = TestBucket::for_process("") else { return };
     let home = tempfile::tempdir().unwrap();
     let proxy = Proxy::to(bucket.server);
-    let server = start(home.path(), &bucket, &proxy);
+    // Storage that says nothing is given up soon.
+    let mut program = through(&proxy);
+    program.env("AWS_TIMEOUT", "5s");
+    let flags = ["--public-files", &bucket.url().to_string()];
+    let server = Process::start_program(&[], program, home.path(), &flags);
     server.until_ready();
     let (_, provider) = server.provider("City hospital");
     let codes = server.codes(&provider, 10);
@@ -158,7 +154,7 @@ fn while_storage_is_away_reports_are_accepted_and_files_are_served() {
 /// A new deployment needs its storage: a bucket that is misspelt is noticed at once.
 #[test]
 fn a_first_start_without_storage_is_refused() {
-    let Some(bucket) = TestBucket::new("") else { return };
+    let Some(bucket) = TestBucket::for_process("") else { return };
     let home = tempfile::tempdir().unwrap();
     let (proxy, url) = (Proxy::to(bucket.server), bucket.url().to_string());
     let folder = home.path().to_str().unwrap();
@@ -180,7 +176,7 @@ fn a_first_start_without_storage_is_refused() {
 
 #[test]
 fn a_start_without_storage_accepts_reports_and_serves_files_once_it_is_there() {
-    let Some(bucket) = TestBucket::new("") else { return };
+    let Some(bucket) = TestBucket::for_process("") else { return };
     let home = tempfile::tempdir().unwrap();
     let proxy = Proxy::to(bucket.server);
     let server = start(home.path(), &bucket, &proxy);
@@ -211,7 +207,7 @@ fn a_start_without_storage_accepts_reports_and_serves_files_once_it_is_there() {
 
 #[test]
 fn storage_that_ignores_conditions_is_refused() {
-    let Some(bucket) = TestBucket::new("prefix") else { return };
+    let Some(bucket) = TestBucket::for_process("prefix") else { return };
     let home = tempfile::tempdir().unwrap();
     let (proxy, url) = (Proxy::to(bucket.server), bucket.url().to_string());
     let start_in_vain = || {
@@ -276,7 +272,10 @@ fn storage_is_reached_over_https_and_its_certificate_is_verified() {
         write!(stream, "{request} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         // It may end without a word.
-        let _ended = stream.read_to_end(&mut answer);
+        match stream.read_to_end(&mut answer) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
+            ended => drop(ended.unwrap()),
+        }
         text(&answer)
     };
     assert!(ask("PUT /files").contains(" 200 "));
@@ -285,7 +284,7 @@ fn storage_is_reached_over_https_and_its_certificate_is_verified() {
     let program = |trusted: &Authority| {
         let mut program = program();
         program.envs(variables(storage)).env("AWS_ENDPOINT_URL", &endpoint);
-        program.env("SSL_CERT_FILE", trusted.path("ca.pem")).env("AWS_TIMEOUT", "5s");
+        program.env("SSL_CERT_FILE", trusted.path("ca.pem"));
         program
     };
     // Another authority.

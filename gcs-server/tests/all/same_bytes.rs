@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant};
 
 use crate::common::api::{ask, seed};
 use crate::common::authority::{Authority, day, position, tick, until_level, until_published};
 use crate::common::postgres::{execute, postgres};
 use crate::common::process::{Process, alone, text, until_ticked};
+use crate::common::wait::until;
 
 /// Every file that two nodes have under one name is the same, and both have what the last manifest needs.
 fn assert_same(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u8>>) {
@@ -142,11 +142,7 @@ fn a_lost_tick_that_another_node_may_have_published_is_not_made_again() {
     a.stop();
     execute(&authority.place, &format!("DELETE FROM gcs_batch WHERE first > {end}"));
     let said = || text(&ask(b.private, "GET", "/readyz", &[], "").body);
-    let begun = Instant::now();
-    while !said().contains("gcs-server recover") {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{}", said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("/readyz says what to do", || said().contains("gcs-server recover"));
     assert_eq!(b.get("/v1/manifest").status, 200);
     b.stop();
 }

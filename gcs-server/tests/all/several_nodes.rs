@@ -6,10 +6,11 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::common::api::{ask, seed};
+use crate::common::api::{Answer, ask, bearer, seed};
 use crate::common::authority::{Authority, day, now, position, tick, until_level, until_published};
 use crate::common::postgres::{Postgres, execute, postgres, url};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
+use crate::common::wait::{until, until_async};
 use crate::common::{begin, fold, keys, policy, seal};
 use crate::kinds::{gaen, interval};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -195,12 +196,9 @@ fn commands_beside_the_nodes_read_the_same_log() {
     authority.give_keys("b");
     let reset = authority.alone("b", &["reset-token"]);
     assert!(reset.status.success(), "{}", text(&reset.stderr));
-    while ask(a.private, "GET", "/v1/admin/status", &[crate::common::api::bearer(&operator)], "")
-        .status
-        == 200
-    {
-        std::thread::yield_now();
-    }
+    until("the old token is void", || {
+        ask(a.private, "GET", "/v1/admin/status", &[bearer(&operator)], "").status != 200
+    });
     let token = text(&reset.stdout).trim().strip_prefix("operator token: ").unwrap().to_owned();
     a.with_tokens(&token, "").status();
 }
@@ -222,9 +220,7 @@ fn a_node_that_is_ahead_of_the_log_reads_it_again() {
     let status = |answer: &Value| {
         a.get(&format!("/v1/reports/{}", answer["tracking_id"].as_str().unwrap())).status
     };
-    while status(&lost) != 404 {
-        std::thread::yield_now();
-    }
+    until("what is lost is not there", || status(&lost) == 404);
     assert_eq!(status(&kept), 200);
     assert!(a.logged().contains("not the one that this node has followed"), "{}", a.logged());
     a.report(&codes[1], vec![seed(day(), 2)]).ok();
@@ -238,9 +234,7 @@ fn a_node_that_is_ahead_of_the_log_reads_it_again() {
     // One node sleeps while the other notices, and goes on in another way.
     a.signal("-STOP");
     execute(&authority.place, &format!("DELETE FROM gcs_batch WHERE first > {end}"));
-    while position(&b) != Some(end) {
-        std::thread::yield_now();
-    }
+    until("the other node has only what is left", || position(&b) == Some(end));
     // As long as the lost end: only its content tells.
     b.codes(&provider, 5);
     a.signal("-CONT");
@@ -272,9 +266,7 @@ fn a_lost_tick_needs_a_new_series() {
     execute(&authority.place, &format!("DELETE FROM gcs_batch WHERE first > {end}"));
     for node in [&a, &b] {
         let said = || text(&ask(node.private, "GET", "/readyz", &[], "").body);
-        while !said().contains("gcs-server recover") {
-            std::thread::yield_now();
-        }
+        until("/readyz says what to do", || said().contains("gcs-server recover"));
         assert_eq!(node.get("/v1/manifest").status, 200);
     }
     for node in [a, b] {
@@ -372,14 +364,10 @@ fn a_clock_is_compared_with_that_of_the_database() {
                 let Err(Problem::ClockMoved { seconds }) = looked else { return false };
                 seconds.abs_diff(i64::try_from(ahead).unwrap()) < 60
             };
-            while !is_noticed(look().await) {
-                std::thread::yield_now();
-            }
+            until_async("the clock is not trusted", async || is_noticed(look().await)).await;
         }
         time.store(on_time + 200, Ordering::SeqCst);
-        while look().await.is_err() {
-            std::thread::yield_now();
-        }
+        until_async("the clock is trusted again", async || look().await.is_ok()).await;
     });
 }
 
@@ -452,16 +440,14 @@ fn a_log_moves_to_a_database_and_back() {
     // Back, while another node still runs: it accepts nothing from then on, and says why.
     let moved = authority.alone("a", &["move-log", "--to-file"]);
     assert!(moved.status.success(), "{}", text(&moved.stderr));
-    let waits = |answer: &crate::common::api::Answer| {
-        answer.status == 503 && answer.json()["code"] == "log_unusable"
-    };
-    while !waits(&b.operate("GET", "/v1/admin/status", Value::Null)) {
-        std::thread::yield_now();
-    }
+    let waits = |answer: &Answer| answer.status == 503 && answer.json()["code"] == "log_unusable";
+    until("the log is no longer used", || {
+        waits(&b.operate("GET", "/v1/admin/status", Value::Null))
+    });
     let is_said = |text: String| text.contains("was moved to") && text.contains("log.sqlite");
-    while !is_said(text(&ask(b.private, "GET", "/readyz", &[], "").body)) {
-        std::thread::yield_now();
-    }
+    until("/readyz says where the log is", || {
+        is_said(text(&ask(b.private, "GET", "/readyz", &[], "").body))
+    });
     let again = complaint(&authority.alone("a", &["move-log", "--to-file"]));
     assert!(again.contains("there is a log"), "{again}");
     let a = Process::start(&folder, &[]).with_tokens(&operator, "");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::process::{Process, alone, complaint, place_set, text};
+use crate::common::wait::until;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -84,10 +85,10 @@ impl Authority {
     }
 }
 
-/// A connection whose server has to do something within half a minute.
+/// A connection whose server has to do something within minutes.
 fn tcp(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     stream
 }
 
@@ -105,9 +106,7 @@ fn head(stream: &mut (impl std::io::Read + std::io::Write), path: &str) -> Strin
 
 /// Waits until the server's log has a text.
 fn until_logged(server: &Process, what: &str) {
-    while !server.logged().contains(what) {
-        std::thread::yield_now();
-    }
+    until(what, || server.logged().contains(what));
 }
 
 #[test]
@@ -192,9 +191,9 @@ fn a_hangup_reads_certificates_again_and_a_wrong_one_changes_nothing() {
     assert_eq!(authority.shown(server.public), first);
     server.signal("-HUP");
     until_logged(&server, "certificates read again");
-    while authority.shown(server.public) != second || authority.shown(server.private) != second {
-        std::thread::yield_now();
-    }
+    until("the second certificate is shown", || {
+        authority.shown(server.public) == second && authority.shown(server.private) == second
+    });
     // Who was connected stays.
     assert!(head(&mut open, "/v1/openapi.json").contains("200"));
 

@@ -7,12 +7,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::common::api::{Answer, ask, bearer, seed};
+use crate::common::authority::day;
 use crate::common::home::{difference, files};
 use crate::common::process::{Process, alone, complaint, program, text, until_ticked};
 use crate::common::small_disk::SmallDisk;
+use crate::common::untested::not_tested;
+use crate::common::wait::until;
 use crate::common::wal::transactions;
 use crate::common::{ALL, seal};
 use gcs_core::Date;
@@ -41,8 +43,7 @@ fn deployed(folder: &Path) -> Deployment {
     let (_, provider) = server.provider("City hospital");
     let codes = server.codes(&provider, 5);
     let backend = server.backend_token();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let day = Date::from_days((now / 86_400 - 2) as u32).unwrap();
+    let day = day();
     let answer = server.report(&codes[0], vec![seed(day, 1)]).ok();
     server.tick();
     let operator = server.operator.clone();
@@ -163,14 +164,12 @@ impl Deployment {
         let tries = || server.logged().matches("still cannot be used").count();
         let before = tries();
         server.signal("-HUP");
-        while tries() == before {
-            std::thread::yield_now();
-        }
+        until("another try", || tries() > before);
     }
 }
 
 /// A folder below one that others may enter.
-fn home() -> tempfile::TempDir {
+pub fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     home
@@ -317,7 +316,10 @@ fn a_log_is_recovered_while_its_published_files_are_served() {
 /// The program where any user may run it.
 pub fn program_for_all(folder: &Path) -> PathBuf {
     let copy = folder.join("gcs-server");
-    fs::copy(program().get_program(), &copy).unwrap();
+    // Another process writes it: while this one has it open, a child that another test begins has it too, and
+    // nobody may execute a file that somebody writes.
+    let copied = Command::new("cp").arg(program().get_program()).arg(&copy).status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     copy
 }
@@ -329,7 +331,10 @@ pub fn nobody() -> Option<[&'static str; 4]> {
     if command.args(&nobody[1..]).arg("true").status().is_ok_and(|status| status.success()) {
         return Some(nobody);
     }
-    eprintln!("SKIPPED: this user may not run a program as another one");
+    not_tested(
+        "TEST_USERS",
+        "files without permission, which need programs of another user. To test them: run as root",
+    );
     None
 }
 

@@ -4,25 +4,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::common::api::{ask, seed};
+use crate::common::authority::{day, now};
 use crate::common::postgres::{Postgres, execute, url};
 use crate::common::process::{Process, text, until_ticked};
+use crate::common::wait::until;
 use crate::common::{make_newer, seal};
-use gcs_core::{Date, Digest};
+use gcs_core::Digest;
 use gcs_server::domain::events::ClockResumed;
 use gcs_server::store::{PostgresStore, Store as _};
 use serde_json::Value;
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-/// The day before yesterday.
-fn day() -> Date {
-    Date::from_days((now() / 86_400 - 2) as u32).unwrap()
-}
 
 fn start(folder: &Path, place: &str) -> Process {
     Process::start(folder, &["--store", place])
@@ -74,9 +66,7 @@ fn a_node_of_the_older_release_serves_files_and_keeps_its_spool() {
     let newer = write_newer(&place);
     let a = start(&one, &place).with_tokens(&operator, "");
     for node in [&a, &b] {
-        while !said(node, "/readyz").contains("newer release") {
-            std::thread::yield_now();
-        }
+        until("/readyz says why", || said(node, "/readyz").contains("newer release"));
         let read_only = (503, "read_only".to_owned());
         assert_eq!(node.report(&codes[2], vec![seed(day(), 3)]).refused(), read_only);
         assert_eq!(node.operate("POST", "/v1/admin/tick", Value::Null).refused(), read_only);

@@ -63,9 +63,7 @@ impl Disk {
     }
 
     fn try_mount(kind: Kind) -> Result<Disk, String> {
-        // In memory where that is possible: what a cut leaves is decided by the file system in the
-        // image alone.
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = place().unwrap();
         std::fs::create_dir(folder.path().join("mounted")).unwrap();
         let image = folder.path().join("image");
         File::create(&image).unwrap().set_len(kind.megabytes << 20).unwrap();
@@ -101,17 +99,23 @@ impl Disk {
     pub fn mount_again(&self) {
         let began = Instant::now();
         loop {
-            run(Command::new("umount").arg(self.path())).unwrap();
-            run(&mut self.mounting()).unwrap();
-            // Another process may still hold what was mounted, as one does that has a view of all mounts of its
-            // own. Then this is the old mount again, on which every call fails.
-            let probe = self.path().join("probe");
-            match File::create(&probe).and_then(|_| std::fs::remove_file(&probe)) {
+            match self.try_mount_again() {
                 Ok(()) => return,
                 Err(error) => assert!(began.elapsed() < PATIENCE, "mounted again: {error}"),
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    fn try_mount_again(&self) -> Result<(), String> {
+        // Who looks at new mounts may be in this one.
+        run(Command::new("umount").arg(self.path()))?;
+        run(&mut self.mounting()).unwrap();
+        // Another process may still hold what was mounted, as one does that has a view of all mounts of its
+        // own. Then this is the old mount again, on which every call fails.
+        let probe = self.path().join("probe");
+        let probed = File::create(&probe).and_then(|_| std::fs::remove_file(&probe));
+        probed.map_err(|error| error.to_string())
     }
 
     /// Fills the disk until less than a page is free.
@@ -132,6 +136,16 @@ impl Disk {
     pub fn clear(&self) {
         std::fs::remove_file(self.path().join("filler")).unwrap();
         run(Command::new("sync").arg("-f").arg(self.path())).unwrap();
+    }
+}
+
+/// A folder for an image: in memory where there is room, since what a cut leaves is decided by the file system in the
+/// image alone.
+fn place() -> io::Result<TempDir> {
+    let memory = "/dev/shm";
+    match rustix::fs::statvfs(memory) {
+        Ok(system) if system.f_bavail * system.f_frsize > 1 << 30 => tempfile::tempdir_in(memory),
+        _ => tempfile::tempdir(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 
 use crate::Dice;
 use crate::books::{Fate, Findings};
+use crate::common::wait::until;
 use crate::common::wal::transactions;
 use crate::rig::{Rig, send, tick_briefly};
 use crate::server::agent;
@@ -131,12 +132,12 @@ fn a_rename_that_is_not_done_leaves_phones_without_a_publication() {
         rig.books.note(report, fate);
     }
     let _never_published = tick_briefly(&server);
-    assert!(shim.clear() > 0);
     // The server knows.
-    assert!(server.logged().contains("not published; trying again"), "{}", server.logged());
+    until("not published", || server.logged().contains("not published; trying again"));
     rig.phone.sync(server.public).unwrap();
     let differences = rig.phone.differences(&rig.books.model());
     assert!(!differences.is_empty(), "the harness did not see that nothing was published");
+    assert!(shim.clear() > 0);
 }
 
 /// A server that is told that calls succeeded which were not made, and then killed: what the books

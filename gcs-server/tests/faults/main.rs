@@ -39,6 +39,7 @@ mod common {
     pub mod api;
     pub mod postgres;
     pub mod process;
+    pub mod wait;
     pub mod wal;
 }
 

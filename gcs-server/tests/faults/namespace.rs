@@ -61,6 +61,10 @@ impl Namespace {
         for link in [&namespace.front, &namespace.back] {
             namespace.connect(link)?;
         }
+        // Not every system can make a link narrow.
+        for bits in [Some(1 << 20), None] {
+            namespace.limit(bits)?;
+        }
         Ok(namespace)
     }
 
@@ -96,6 +100,10 @@ impl Namespace {
 
     /// Lets the link to the database carry so many bits a second towards the node, or as many as it can.
     pub fn narrow(&self, bits: Option<u64>) {
+        self.limit(bits).unwrap();
+    }
+
+    fn limit(&self, bits: Option<u64>) -> Result<(), String> {
         let device = ["dev", &self.back.name, "root"];
         let rate = bits.map(|bits| bits.to_string());
         let limits = ["tbf", "rate", rate.as_deref().unwrap_or_default(), "burst", "4kb"];
@@ -104,7 +112,7 @@ impl Namespace {
             Some(_) => [&["qdisc", "replace"][..], &device, &limits].concat(),
             None => [&["qdisc", "del"][..], &device].concat(),
         };
-        run("tc", &arguments).unwrap();
+        run("tc", &arguments)
     }
 }
 

@@ -148,7 +148,7 @@ impl Node {
             false => Value::Null,
         };
         let path = format!("http://{}/v1/manifest", api.public);
-        let manifest = agent_for(Duration::from_secs(10)).get(path).call();
+        let manifest = agent_for(Duration::from_secs(60)).get(path).call();
         let manifest = manifest.and_then(|mut answer| answer.body_mut().read_to_string());
         status["manifest"] = manifest.map_or(Value::Null, Value::from);
         status

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::Dice;
 use crate::books::{Fate, Report};
 use crate::cluster::Cluster;
+use crate::common::wait::until_some;
 use crate::node::Node;
 use crate::rig::{Rig, send};
 use crate::server::{agent, kill_process};
@@ -30,13 +31,22 @@ fn begin(name: &str) -> Option<(Dice, Rig, Cluster, Witness)> {
 
 /// Sends a report that must be accepted, and notes it.
 fn accepted(rig: &mut Rig, node: &Node, report: Report) {
-    let fate = Fate::of(send(&agent(), &node.seat().api.unwrap(), &report).as_ref());
+    // Where it takes long, it is only known when it is sent again.
+    let fate = until_some("a report is accepted, or refused", || {
+        let fate = Fate::of(send(&agent(), &node.seat().api.unwrap(), &report).as_ref());
+        (fate != Fate::Unknown).then_some(fate)
+    });
     assert!(matches!(fate, Fate::Acknowledged(_)), "{fate:?}");
     rig.note(report, fate);
 }
 
 fn ticked(node: &Node) {
-    assert_eq!(tick(&agent(), &node.seat().api.unwrap()), Some(200));
+    // One that has come by itself may not be published yet.
+    let status = until_some("no tick is pending", || {
+        let status = tick(&agent(), &node.seat().api.unwrap());
+        (status != Some(409)).then_some(status)
+    });
+    assert_eq!(status, Some(200));
 }
 
 /// The harness finds a node whose process is gone, one that serves an older publication again, and one that

@@ -146,7 +146,7 @@ fn version(manifest: &Manifest) -> Version {
 
 /// Reads from all nodes in turn until told to stop.
 pub fn read_all(witness: &Witness, cluster: &Cluster, is_over: impl Fn() -> bool) {
-    let agent = crate::server::agent_for(std::time::Duration::from_secs(10));
+    let agent = crate::server::agent_for(std::time::Duration::from_secs(60));
     while !is_over() {
         for node in cluster.nodes.iter().filter(|node| node.seat().serves) {
             witness.read(&agent, node);

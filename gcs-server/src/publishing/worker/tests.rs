@@ -15,6 +15,7 @@ fn input(tick: u32) -> PublicationInput {
         key_list: String::new(),
         days: Vec::new(),
         seeds: None,
+        exported: None,
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Authority, Phone, Stopped, until};
 use crate::common::api::Answer;
 use crate::common::foreign;
 use crate::common::server::{ask, today};
+use crate::common::wait::PATIENCE;
 
 const AUTHORITIES: &str = "/bluetrace/v1/admin/authorities";
 const BATCHES: &str = "/bluetrace/v1/federation/batches";
@@ -183,7 +184,7 @@ fn a_message_names_nobody_and_a_wrong_answer_changes_nothing() {
     sg.pass(50_000);
     let now = sg.home.now();
     upload(&sg, &codes[0], &patient, &json!([heard(now, "a foreign TempID", "NZ_MOH")]));
-    let request = requests.recv().unwrap();
+    let request = requests.recv_timeout(PATIENCE).unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with(&format!("POST {BATCHES} HTTP/1.1")), "{head}");
     let header = |name: &str| {
@@ -214,7 +215,7 @@ fn a_message_names_nobody_and_a_wrong_answer_changes_nothing() {
     assert!(entry["next_attempt"].as_u64().unwrap() > now);
     assert_eq!(count(&sg, BATCH_ANSWERED), 0);
     sg.pass(60);
-    let second = requests.recv().unwrap();
+    let second = requests.recv_timeout(PATIENCE).unwrap();
     assert_eq!(second.split_once("\r\n\r\n").unwrap().1, body);
     assert!(second.contains(&signature));
 }

@@ -207,10 +207,7 @@ impl Authority {
 }
 
 /// Waits for what is done beside requests.
-pub fn until(mut is_done: impl FnMut() -> bool) {
-    let began = std::time::Instant::now();
-    while !is_done() {
-        assert!(began.elapsed() < std::time::Duration::from_secs(60), "it does not come to that");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+#[track_caller]
+pub fn until(is_done: impl FnMut() -> bool) {
+    crate::common::wait::until("what is done beside requests", is_done);
 }

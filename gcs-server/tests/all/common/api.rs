@@ -10,6 +10,8 @@ use gcs_core::identifiers::dp3t;
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, Method, Request};
 
+use super::wait::{self, until, until_some};
+
 /// Where a server listens, and the tokens of its deployment.
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -50,14 +52,12 @@ impl Api {
     }
 
     /// A tick by hand, once the one is published that may just have come by itself.
+    #[track_caller]
     pub fn tick(&self) -> Value {
-        loop {
+        until_some("a tick is not pending", || {
             let answer = self.operate("POST", "/v1/admin/tick", Value::Null);
-            if answer.json()["code"] != "tick_pending" {
-                return answer.ok();
-            }
-            std::thread::yield_now();
-        }
+            (answer.json()["code"] != "tick_pending").then(|| answer.ok())
+        })
     }
 
     pub fn status(&self) -> Value {
@@ -123,10 +123,9 @@ impl Api {
     }
 
     /// Waits for the first tick, which comes by itself where the clock is the system's.
+    #[track_caller]
     pub fn until_ready(&self) {
-        while ask(self.private, "GET", "/readyz", &[], "").status != 200 {
-            std::thread::yield_now();
-        }
+        until("/readyz is 200", || ask(self.private, "GET", "/readyz", &[], "").status == 200);
     }
 }
 
@@ -232,8 +231,9 @@ pub fn try_ask(
     Ok(Answer { status, headers, body })
 }
 
-/// Connections to a server.
+/// Connections to a server, which answers in the end.
 pub fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    let config = config.timeout_global(Some(wait::PATIENCE));
     config.allow_non_standard_methods(true).build().into()
 }

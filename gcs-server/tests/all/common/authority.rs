@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gcs_core::Date;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 use super::home::files;
 use super::postgres::Postgres;
 use super::process::{Process, alone};
+use super::wait::{until, until_some};
 
 /// An authority whose log is in a database of its own.
 pub struct Authority {
@@ -58,16 +60,16 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// The day before yesterday.
+/// The day before yesterday, and the same after midnight: what is sent again must be the same.
 pub fn day() -> Date {
-    Date::from_days((now() / 86_400 - 2) as u32).unwrap()
+    static DAY: OnceLock<Date> = OnceLock::new();
+    *DAY.get_or_init(|| Date::from_days((now() / 86_400 - 2) as u32).unwrap())
 }
 
 /// Waits until a node has applied as much of the log as another.
+#[track_caller]
 pub fn until_level(node: &Process, other: &Process) {
-    while position(node) < position(other) {
-        std::thread::yield_now();
-    }
+    until("a node has applied as much as another", || position(node) >= position(other));
 }
 
 /// How much of the log a node has applied; `None` while it reads it again.
@@ -76,19 +78,18 @@ pub fn position(node: &Process) -> Option<u64> {
 }
 
 /// Makes a tick by hand, once the one is published that may just have come by itself, and the log is read.
+#[track_caller]
 pub fn tick(node: &Process) -> Value {
-    loop {
+    until_some("a tick is possible", || {
         let answer = node.operate("POST", "/v1/admin/tick", Value::Null);
-        if ![409, 503].contains(&answer.status) {
-            return answer.ok();
-        }
-        std::thread::yield_now();
-    }
+        (![409, 503].contains(&answer.status)).then(|| answer.ok())
+    })
 }
 
 /// Waits until phones can fetch the same publication from both.
+#[track_caller]
 pub fn until_published(node: &Process, other: &Process) {
-    while node.get("/v1/manifest").body != other.get("/v1/manifest").body {
-        std::thread::yield_now();
-    }
+    until("two nodes publish the same", || {
+        node.get("/v1/manifest").body == other.get("/v1/manifest").body
+    });
 }

@@ -15,6 +15,9 @@ pub mod server;
 pub mod shelf;
 #[path = "../../../../gcs-core/tests/small_disk/mod.rs"]
 pub mod small_disk;
+pub mod untested;
+#[allow(dead_code, reason = "the tests of faults use a part of it")]
+pub mod wait;
 pub mod wal;
 #[path = "../../../../gcs-core/tests/world/mod.rs"]
 pub mod world;

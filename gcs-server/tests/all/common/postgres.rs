@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 use std::{env, fs, thread};
 
 use gcs_server::store::PostgresUrl;
 use tempfile::TempDir;
+
+use super::wait::until;
 
 /// A running server, which ends with this program.
 pub struct Postgres {
@@ -130,9 +131,7 @@ impl Postgres {
         let killed = Command::new("kill").args(signals[1]).status().unwrap();
         assert!(stopped.success() && children.success() && killed.success());
         // Until it is gone, no other may use its data.
-        while Path::new("/proc").join(&process).exists() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        until("the database server is gone", || !Path::new("/proc").join(&process).exists());
     }
 
     /// Makes a standby the primary.
@@ -235,6 +234,8 @@ pub fn execute(place: &str, statements: &str) {
         let (client, connection) =
             tokio_postgres::connect(place, tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
+        // Some wait, and not for ever.
+        client.batch_execute("SET statement_timeout = '300s'").await.unwrap();
         client.batch_execute(statements).await.unwrap();
         drop(client);
         connection.await.unwrap().unwrap();

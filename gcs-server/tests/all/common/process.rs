@@ -8,9 +8,10 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use gcs_core::Digest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::api::Api;
+use super::wait::until;
 
 /// The program, whatever the environment of the tests says. `TEST_PROGRAM` names another build of it, such as
 /// a release.
@@ -161,6 +162,11 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _status = self.child.wait();
+        #[cfg(unix)]
+        if std::thread::panicking() {
+            // What it has to say about a test that fails.
+            println!("the log of server {}:\n{}", self.child.id(), self.logged());
+        }
     }
 }
 
@@ -210,9 +216,13 @@ pub fn complaint(output: &Output) -> String {
     said
 }
 
-/// Waits for the first tick, so that nothing but commands moves the log on.
+/// Waits for the first tick, and has the next one by itself come so late that nothing but commands moves the log
+/// on: at 0, 6, 12 and 18 o'clock, not every quarter of an hour.
+#[track_caller]
 pub fn until_ticked(server: &Process) {
-    while server.json(&server.operator, &["status"])["published"].is_null() {
-        std::thread::yield_now();
-    }
+    until("a first tick", || {
+        let status = server.operate("GET", "/v1/admin/status", Value::Null);
+        status.status == 200 && !status.json()["published"].is_null()
+    });
+    server.set("interval", json!(21_600));
 }

@@ -14,11 +14,8 @@ use gcs_server::publishing::{Bucket, Files};
 use super::api::{Answer, agent, ask};
 use super::s3_proxy::Proxy;
 
-/// Where moto's server listens; `None`, said aloud, where it is not installed. It ends with this program.
-fn moto() -> Option<SocketAddr> {
-    static SHARED: OnceLock<Option<SocketAddr>> = OnceLock::new();
-    *SHARED.get_or_init(|| program().map(|program| start(&program, &[])))
-}
+/// Where a server of moto listens; `None`, said aloud, where it is not installed. It ends with this program.
+type Moto = OnceLock<Option<SocketAddr>>;
 
 /// Another server, which speaks TLS with these files; `None`, said aloud, where it is not installed.
 pub fn with_tls(cert: &Path, key: &Path) -> Option<SocketAddr> {
@@ -80,8 +77,20 @@ pub struct TestBucket {
 impl TestBucket {
     /// A new bucket; `None`, said aloud, where there is no storage to test with.
     pub fn new(prefix: &'static str) -> Option<TestBucket> {
+        static SHARED: Moto = OnceLock::new();
+        TestBucket::on(&SHARED, prefix)
+    }
+
+    /// A new bucket for a server in a process of its own, which does not start where storage is busy for seconds: what
+    /// other tests ask for is asked for elsewhere.
+    pub fn for_process(prefix: &'static str) -> Option<TestBucket> {
+        static OF_PROCESSES: Moto = OnceLock::new();
+        TestBucket::on(&OF_PROCESSES, prefix)
+    }
+
+    fn on(moto: &Moto, prefix: &'static str) -> Option<TestBucket> {
         static BUCKETS: AtomicU32 = AtomicU32::new(1);
-        let server = moto()?;
+        let server = (*moto.get_or_init(|| program().map(|program| start(&program, &[]))))?;
         let name = format!("test-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
         assert_eq!(ask(server, "PUT", &format!("/{name}"), &[], "").status, 200);
         Some(TestBucket { server, name, prefix })

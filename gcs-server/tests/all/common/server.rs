@@ -4,13 +4,16 @@
 use std::ops::Deref;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use gcs_core::Date;
+use gcs_server::app::StartError;
 use gcs_server::app::config::Config;
 
 use super::api::Api;
-use super::home::Home;
+use super::home::{Home, Running};
+use super::wait::PATIENCE;
 
 pub use super::api::{Answer, ask, bearer, raw, seed};
 
@@ -67,7 +70,7 @@ impl Server {
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let running = of.start_with(&its).await.unwrap();
+                let running = start_once_free(&of, &its).await.unwrap();
                 let api = running.api(&operator);
                 started.send((api, running.handles.clone())).unwrap();
                 running.until_stopped().await;
@@ -105,6 +108,19 @@ impl Server {
 
     pub fn pass(&self, seconds: u64) {
         self.home.pass(seconds);
+    }
+}
+
+/// Starts a server, once the addresses that it may have had before are free: another test may have got one meanwhile.
+async fn start_once_free(home: &Home, config: &Config) -> Result<Running, StartError> {
+    let begun = Instant::now();
+    loop {
+        match home.start_with(config).await {
+            Err(StartError::Listen { .. }) if begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            started => return started,
+        }
     }
 }
 

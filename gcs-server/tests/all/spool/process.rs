@@ -10,9 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use gcs_core::Date;
 use gcs_server::domain::events::CodeId;
 use gcs_server::domain::spooled::{SpooledReport, spooled_tracking};
 use gcs_server::spool::{NotHeld, sealed};
@@ -20,10 +18,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common::api::{agent, ask, seed_of, try_ask};
+use crate::common::authority::day;
 use crate::common::home::Home;
 use crate::common::postgres::Postgres;
 use crate::common::process::{Process, alone, complaint, text, until_ticked};
 use crate::common::small_disk::SmallDisk;
+use crate::common::wait::{until, until_async};
 use crate::common::{raw, submission};
 use crate::unusable_log::{nobody, owned_by_nobody, program_for_all};
 
@@ -33,12 +33,6 @@ struct Authority {
     place: String,
     operator: String,
     codes: Vec<String>,
-}
-
-/// The day before yesterday.
-fn day() -> Date {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    Date::from_days((now / 86_400 - 2) as u32).unwrap()
 }
 
 /// A report by the code of a number.
@@ -205,9 +199,7 @@ async fn what_a_spool_was_left_with_is_judged_although_the_log_is_in_a_file() {
     fs::write(home.path("spool/1767571200-000001-aa.spool"), file).unwrap();
     let running = home.start().await;
     let spool = running.service().spool.clone().unwrap();
-    while !spool.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until_async("the spool is empty", async || spool.is_empty()).await;
     let state = running.service().node.state().clone();
     assert!(state.reports.by_tracking(&report.tracking).is_some());
     // It takes no others.
@@ -239,9 +231,7 @@ fn a_full_volume_refuses_and_what_it_holds_is_judged() {
     assert_eq!(refused.refused(), (503, "storage_unavailable".to_owned()));
     assert_eq!(refused.header("retry-after"), "10");
     assert!(held.len() > 3, "{}", held.len());
-    while !node.logged().contains("the spool cannot be written") {
-        thread::yield_now();
-    }
+    until("it is logged", || node.logged().contains("the spool cannot be written"));
     let server = server.again();
     node.until_ready();
     assert!(held.iter().all(|tracking| status(&node, tracking) != "received"));
