@@ -236,12 +236,14 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = LocalFolder::at(home.path()).unwrap();
         let (release, is_released) = tokio::sync::oneshot::channel::<()>();
+        let (began, has_begun) = tokio::sync::oneshot::channel();
         let own = folder.clone();
-        let slow = async { Ok(is_released.await.is_err()) };
+        let slow = async {
+            let _heard = began.send(());
+            Ok(is_released.await.is_err())
+        };
         let waits = tokio::spawn(async move { own.finish(slow).await });
-        while folder.doing.try_write().is_ok() {
-            tokio::task::yield_now().await;
-        }
+        has_begun.await.unwrap();
         waits.abort();
         assert!(waits.await.unwrap_err().is_cancelled());
         assert!(!is_idle(&folder).await);
