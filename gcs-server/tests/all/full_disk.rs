@@ -4,7 +4,7 @@
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -182,7 +182,7 @@ fn commands_on_a_full_data_folder_change_nothing_and_succeed_when_there_is_room(
 #[test]
 #[cfg(target_os = "linux")]
 fn what_cannot_be_told_of_is_not_done_to_a_data_folder() {
-    let full = File::options().write(true).open("/dev/full").unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let home = tempfile::tempdir().unwrap();
     let server = Process::start(home.path(), &[]);
     let operator = server.operator.clone();

@@ -3,7 +3,6 @@
 #![cfg(unix)]
 
 use std::fs;
-#[cfg(target_os = "linux")]
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -78,7 +77,6 @@ fn answered(at: &Process) -> u64 {
 
 /// Connections to a server on which something has come that it has not read. A node has one connection to another
 /// authority.
-#[cfg(target_os = "linux")]
 fn requests_waiting(server: SocketAddr) -> usize {
     let port = format!(":{:04X}", server.port());
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
@@ -93,7 +91,6 @@ fn requests_waiting(server: SocketAddr) -> usize {
 
 /// Both send what waits, and neither knows of the other.
 #[test]
-#[cfg(target_os = "linux")]
 fn what_two_nodes_send_at_once_is_judged_once() {
     let Some(server) = postgres() else { return };
     let sg = Authority::new(server);
