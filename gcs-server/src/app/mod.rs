@@ -80,7 +80,7 @@ pub struct App {
 /// How it stands with the log.
 enum Log {
     /// The log is open: what works on it, and what opens it again if it is lost.
-    Open(Work, Box<Opener>),
+    Open(Box<Work>, Box<Opener>),
     /// It cannot be used yet.
     Refused(Box<Waiting>),
 }
@@ -97,7 +97,7 @@ impl Log {
             self = match self {
                 Log::Open(work, opener) => {
                     tokio::select! {
-                        _ = &mut stopped => return Some(work),
+                        _ = &mut stopped => return Some(*work),
                         () = opener.lost() => {}
                     }
                     work.end().await;
@@ -111,7 +111,7 @@ impl Log {
                 }
                 Log::Refused(waiting) => {
                     let (work, opener) = waiting.until_open(&hurry, &mut stopped).await?;
-                    Log::Open(work, Box::new(opener))
+                    Log::Open(Box::new(work), Box::new(opener))
                 }
             }
         }
@@ -184,7 +184,7 @@ impl App {
         let looked = Look::of(&opener.data_dir);
         let (read, took) = opener.first(folder).await?;
         let log = match read {
-            Ok(read) => Log::Open(opener.go_on(read), Box::new(opener)),
+            Ok(read) => Log::Open(Box::new(opener.go_on(read)), Box::new(opener)),
             Err(error) if opener.serves() && !error.is_setting() => {
                 if let Some(spool) = &service.spool {
                     spooling::remember(spool, &opener.checkpoints, &service.keys).await;
