@@ -349,7 +349,7 @@ fn who_has_just_come_is_served_beside_heads_that_do_not_end() {
         let mut honest = connect(server.public);
         // Before it asks, more come.
         thread::sleep(Duration::from_millis(100));
-        heads.extend((0..2).map(|_| begin()));
+        heads.extend((0..8).map(|_| begin()));
         let request = b"GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         let _let_go = honest.write_all(request);
         let asked = begun.elapsed();

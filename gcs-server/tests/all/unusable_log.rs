@@ -315,10 +315,15 @@ fn a_log_is_recovered_while_its_published_files_are_served() {
 
 /// The program where any user may run it.
 pub fn program_for_all(folder: &Path) -> PathBuf {
+    copy_for_all(Path::new(program().get_program()), folder)
+}
+
+/// A copy of a program where any user may run it.
+pub fn copy_for_all(program: &Path, folder: &Path) -> PathBuf {
     let copy = folder.join("gcs-server");
     // Another process writes it: while this one has it open, a child that another test begins has it too, and
     // nobody may execute a file that somebody writes.
-    let copied = Command::new("cp").arg(program().get_program()).arg(&copy).status();
+    let copied = Command::new("cp").arg(program).arg(&copy).status();
     assert!(copied.unwrap().success());
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     copy
