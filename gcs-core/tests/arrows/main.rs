@@ -26,7 +26,7 @@ const LAYERS: &[Layer] = &[
     ("identifiers", &["set", "seeds"]),
     ("report", &["set", "seeds", "identifiers"]),
     ("live", &["set", "seeds", "identifiers", "report"]),
-    ("publish", &["set", "seeds", "files"]),
+    ("publish", &["set", "seeds", "files", "identifiers"]),
     ("sync", &["set", "seeds", "files"]),
     ("exact", &["set"]),
 ];

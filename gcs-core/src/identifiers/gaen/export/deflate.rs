@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn every_length_and_distance_is_read_back() {
-        let noise: Vec<u8> = (0..40_000u64).map(|at| ((at * at * 0x9E37_79B9) >> 17) as u8).collect();
+        let noise: Vec<u8> =
+            (0..40_000u64).map(|at| ((at * at * 0x9E37_79B9) >> 17) as u8).collect();
         for length in 3..=300 {
             let bytes = [&noise[..length], &[7; 2], &noise[..length]].concat();
             assert_eq!(inflate(&deflate(&bytes)), bytes, "{length}");
