@@ -212,7 +212,9 @@ impl Service {
             reasons.push(format!("tick {tick}, the last one published, is {age} seconds old"));
         }
         let is_being_written = |logged: &LastTick| {
-            let is_next = logged.version == Version { series, tick: tick.saturating_add(1) };
+            // The number of a tick goes on in a new series.
+            let Version { series: of, tick: next } = logged.version;
+            let is_next = of >= series && next == tick.saturating_add(1);
             is_next && now.saturating_sub(logged.time) < WRITING_SECONDS
         };
         if let Some(logged) = logged

@@ -13,12 +13,13 @@ use crate::digest::Digest;
 pub const MAX_EXPORTS: usize = 100_000;
 
 /// Length of a line: all paths of export files are equally long.
-const LINE_LEN: usize = 92;
+const LINE_LEN: usize = 91;
 
 /// Which export files there are, by their dates and SHA-256, in the order in which phones must
 /// take them: a key that a file adds may be revoked by a later one.
 ///
-/// As bytes it is text, of each file its path and a line feed.
+/// As bytes it is text, of each file its path without the first `/`, as apps of Exposure Notification put it behind the
+/// address of their server, and a line feed.
 ///
 /// ```
 /// use gcs_core::Digest;
@@ -27,7 +28,7 @@ const LINE_LEN: usize = 92;
 /// let (date, sha256) = ("2026-01-05".parse()?, Digest::of(b"a file"));
 /// let list = ExportList { files: vec![(date, sha256)] };
 /// assert_eq!(list.paths().next(), Some(Path::Export { date, sha256 }));
-/// assert!(list.to_bytes().starts_with(b"/v1/exports/2026-01-05/"));
+/// assert!(list.to_bytes().starts_with(b"v1/exports/2026-01-05/"));
 /// assert_eq!(ExportList::parse(&list.to_bytes())?, list);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -59,7 +60,7 @@ impl ExportList {
 
     /// The list as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.paths().flat_map(|path| alloc::format!("{path}\n").into_bytes()).collect()
+        self.paths().flat_map(|path| alloc::format!("{path}\n").into_bytes().split_off(1)).collect()
     }
 
     /// The paths of the files.
@@ -70,7 +71,7 @@ impl ExportList {
 
 fn read_line(line: &[u8]) -> Option<(Date, Digest)> {
     let path = core::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    match path.parse() {
+    match alloc::format!("/{path}").parse() {
         Ok(Path::Export { date, sha256 }) => Some((date, sha256)),
         _ => None,
     }
@@ -83,7 +84,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(date: &str, content: &[u8]) -> String {
-        alloc::format!("/v1/exports/{date}/{}.zip\n", Digest::of(content))
+        alloc::format!("v1/exports/{date}/{}.zip\n", Digest::of(content))
     }
 
     #[test]
@@ -91,9 +92,9 @@ mod tests {
         let whole = line("2026-01-05", b"a") + &line("2026-01-06", b"b");
         assert_eq!(ExportList::parse(whole.as_bytes()).unwrap().files.len(), 2);
         assert_eq!(ExportList::parse(b""), Ok(ExportList::default()));
-        for got in [1, 91, 93, 183] {
-            let error = ExportListError::Length { each: 92, got };
-            assert_eq!(ExportList::parse(&whole.as_bytes()[..got.min(184)]), Err(error), "{got}");
+        for got in [1, 90, 92, 181] {
+            let error = ExportListError::Length { each: 91, got };
+            assert_eq!(ExportList::parse(&whole.as_bytes()[..got]), Err(error), "{got}");
         }
         let bad = [
             line("2026-01-05", b"a").replace('\n', " "),

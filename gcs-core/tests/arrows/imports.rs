@@ -71,7 +71,9 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(path).unwrap() {
             collect(&entry.unwrap().path(), files);
         }
-    } else if path.extension().is_some_and(|extension| extension == "rs") {
+    } else if path.extension().is_some_and(|extension| extension == "rs")
+        && path.file_name().is_none_or(|name| name != "tests.rs")
+    {
         files.push(path.to_owned());
     }
 }

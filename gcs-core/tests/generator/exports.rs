@@ -7,7 +7,7 @@ use serde_json::json;
 use super::out::Vectors;
 
 fn line(date: &str, content: &[u8]) -> String {
-    format!("/v1/exports/{date}/{}.zip\n", Digest::of(content))
+    format!("v1/exports/{date}/{}.zip\n", Digest::of(content))
 }
 
 pub(crate) fn add(vectors: &mut Vectors) {
@@ -33,11 +33,12 @@ pub(crate) fn add(vectors: &mut Vectors) {
         assert_eq!(one.matches(from).count(), 1, "{from} in {one}");
         one.replace(from, to)
     };
-    let other = format!("/v1/index/{}", Digest::of(b"second"));
+    let other = format!("v1/index/{}", Digest::of(b"second"));
     let mut binary = one.clone().into_bytes();
     binary[30] = 0xff;
     for (name, note, bytes, error) in [
         ("cut", "the last line feed is missing", whole[..whole.len() - 1].into(), "Length"),
+        ("slash", "paths with their first slash", (String::from("/") + &one).into(), "Length"),
         ("empty-line", "an empty line at the end", (whole.clone() + "\n").into(), "Length"),
         (
             "carriage-return",
@@ -48,7 +49,7 @@ pub(crate) fn add(vectors: &mut Vectors) {
         ("no-line-feed", "a space in its place", changed("\n", " ").into(), "Path"),
         ("upper-case", "another case", changed(".zip", ".ZIP").into(), "Path"),
         ("no-such-date", "2026 has no 30 February", changed("01-05", "02-30").into(), "Path"),
-        ("other-file", "the path of an index, filled up", format!("{other:91}\n").into(), "Path"),
+        ("other-file", "the path of an index, filled up", format!("{other:90}\n").into(), "Path"),
         ("binary", "a byte that is no text", binary, "Path"),
         (
             "second-line",

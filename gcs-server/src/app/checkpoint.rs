@@ -111,6 +111,11 @@ impl Checkpoints {
         self.path.with_extension("new")
     }
 
+    /// Where the checkpoint before is until it is overwritten.
+    fn old_path(&self) -> PathBuf {
+        self.path.with_extension("old")
+    }
+
     /// No step leaves it half changed, so it is usable even after a panic of a holder.
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,6 +205,7 @@ impl Checkpoints {
     ) -> io::Result<bool> {
         let new = self.new_path();
         forget(&new)?;
+        forget(&self.old_path())?;
         let mut file = NewFile::create(&new, Readers::Owner)?;
         let written = content(file.file()).and_then(|()| file.sync());
         let is_kept = written.and_then(|()| self.keep(&new, erasures, position));
@@ -219,9 +225,15 @@ impl Checkpoints {
             return Ok(false);
         }
         known.position = 0;
-        overwrite_at(&self.path)?;
+        let old = self.old_path();
+        if self.path.exists() {
+            fs::rename(&self.path, &old)?;
+        }
         fs::rename(new, &self.path)?;
         known.position = position;
+        // Whoever is about to erase waits for this lock, and whoever reads the state for them.
+        drop(known);
+        forget(&old)?;
         Ok(true)
     }
 
@@ -266,7 +278,7 @@ impl Checkpoints {
     pub(super) fn forget(&self) {
         self.known().position = 0;
         // One that is being written, now or when the server was killed, has them too.
-        for path in [&self.path, &self.new_path()] {
+        for path in [&self.path, &self.new_path(), &self.old_path()] {
             if let Err(error) = forget(path) {
                 tracing::error!(%error, "reports that were purged are still in the checkpoint");
             }

@@ -7,11 +7,11 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gcs_core::files::{Manifest, Path};
 use gcs_core::publish::{Publisher, WritePlan, WriteStep};
-use gcs_core::{PublicKey, Version};
+use gcs_core::{Digest, PublicKey, Version};
 use object_store::Error;
 
 use super::export_index::put_export_index;
-use super::files::{Put, read_back};
+use super::files::Put;
 use super::{Files, Outbox, Publishing, PublishingError, SAVED};
 
 impl Publishing {
@@ -78,11 +78,15 @@ impl Publishing {
         if !files.any(|path| *path == Path::ExportIndex) {
             return Ok(None);
         }
+        // It may have been written many publications ago, and be damaged since.
+        if let Some(list) = plan.publisher().and_then(Publisher::exports) {
+            let bytes = list.to_bytes();
+            self.put(Path::ExportList(Digest::of(&bytes)), &bytes).await?;
+        }
         let version = plan.manifest().and_then(|manifest| version_of(manifest, &self.root));
+        // What is wrong with it otherwise is mended later.
         let put = put_export_index(&self.public, &self.root).await?;
-        // The manifest was there a moment ago, and what it names before that.
-        let (of, list) = put.ok_or_else(|| read_back(&Path::ExportIndex.to_string()))?;
-        Ok(Some(list).filter(|_| version == Some(of)))
+        Ok(put.filter(|(of, _)| version == Some(*of)).map(|(_, list)| list))
     }
 
     /// As [`Publishing::write`], after the files that are there have been put on the shelf: a start could perhaps

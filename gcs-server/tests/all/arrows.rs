@@ -10,6 +10,7 @@ const LAYERS: &[Layer] = &[
     ("domain", &[]),
     ("new_file", &[]),
     ("hashed_file", &[]),
+    ("apart", &[]),
     ("store", &["new_file"]),
     ("clock", &[]),
     ("random", &[]),
@@ -20,7 +21,7 @@ const LAYERS: &[Layer] = &[
     ("secret", &[]),
     ("node", &["domain", "store", "clock", "random"]),
     ("bluetrace", &["domain", "store", "node", "clock", "new_file", "random", "time"]),
-    ("publishing", &["domain", "node", "new_file", "hashed_file"]),
+    ("publishing", &["domain", "node", "new_file", "hashed_file", "apart"]),
     ("spool", &["domain", "node", "new_file", "random", "metrics"]),
     (
         "service",
@@ -58,6 +59,7 @@ const LAYERS: &[Layer] = &[
     (
         "app",
         &[
+            "apart",
             "domain",
             "store",
             "node",

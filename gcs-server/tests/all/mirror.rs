@@ -256,7 +256,7 @@ fn a_list_of_exports_that_ended_is_empty() {
         mirrored
     };
     let before = pull(&town);
-    assert!(before["/v1/exports/index.txt"].len() > 92 && before.len() > 3);
+    assert!(before["/v1/exports/index.txt"].len() > 91 && before.len() > 3);
     town.step(&Step::Policy(policy()));
     go_on(&mut town, 6, 1);
     let ended = pull(&town);

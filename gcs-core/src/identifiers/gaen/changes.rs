@@ -33,25 +33,44 @@ pub struct KeyChanges {
 }
 
 impl KeyChanges {
-    /// What changed from `base` to `target`. A key that is gone was a mistake, so give no lists from
-    /// which keys are missing because they expired. O(n log c) time for c changes.
+    /// What changed from `base` to `target`. Of several entries of one key in a list the last one counts: phones know a key
+    /// by its 16 bytes. A key that is gone was a mistake, so give no lists from which keys are missing because they expired.
+    /// O(n log c) time for c changes.
     pub fn between<A: AsRef<[u8]>, B: AsRef<[u8]>>(
         base: &SeedList<ExportKey, A>,
         target: &SeedList<ExportKey, B>,
     ) -> KeyChanges {
         let (gone, added) = (SeedDelta::between(target, base), SeedDelta::between(base, target));
-        let bytes = |key: ExportKey| (key.key.to_bytes(), key);
-        let mut gone: BTreeMap<[u8; 16], ExportKey> = gone.added().map(bytes).collect();
-        let is_known = |key: &ExportKey| gone.contains_key(&key.key.to_bytes());
-        let (mut revised, new): (Vec<_>, Vec<_>) = added.added().partition(is_known);
-        for key in target {
-            gone.remove(&key.key.to_bytes());
+        let changed = gone.added().chain(added.added());
+        let mut entries: BTreeMap<[u8; 16], Entries> =
+            changed.map(|key| (key.key.to_bytes(), Entries::default())).collect();
+        for key in base {
+            entries.entry(key.key.to_bytes()).and_modify(|of| of.before = Some(key));
         }
-        let is_news = |key: &ExportKey| key.report_type != Some(ReportType::Revoked);
-        let revoked = |key| ExportKey { report_type: Some(ReportType::Revoked), ..key };
-        revised.extend(gone.into_values().filter(is_news).map(revoked));
-        KeyChanges { new, revised }
+        for key in target {
+            entries.entry(key.key.to_bytes()).and_modify(|of| of.after = Some(key));
+        }
+        let mut changes = KeyChanges::default();
+        for Entries { before, after } in entries.into_values() {
+            match (before, after) {
+                (None, Some(after)) => changes.new.push(after),
+                (Some(before), Some(after)) if before != after => changes.revised.push(after),
+                (Some(before), None) if before.report_type != Some(ReportType::Revoked) => {
+                    let report_type = Some(ReportType::Revoked);
+                    changes.revised.push(ExportKey { report_type, ..before });
+                }
+                _ => {}
+            }
+        }
+        changes
     }
+}
+
+/// The last entry of a key in two versions of a list.
+#[derive(Default)]
+struct Entries {
+    before: Option<ExportKey>,
+    after: Option<ExportKey>,
 }
 
 #[cfg(test)]
@@ -67,6 +86,35 @@ mod tests {
 
     fn list(keys: &BTreeMap<u8, ReportType>) -> SeedList<ExportKey> {
         SeedList::build(keys.iter().map(|(byte, report_type)| key(*byte, *report_type))).unwrap()
+    }
+
+    /// A key that is reported before its period is over, and once more afterwards by another code.
+    #[test]
+    fn of_several_entries_of_a_key_the_last_one_counts() {
+        let of = |period: u32| ExportKey {
+            report_type: Some(ReportType::ConfirmedTest),
+            ..ExposureKey::new([1; 16], 2_649_888, period).unwrap().into()
+        };
+        let list =
+            |periods: &[u32]| SeedList::build(periods.iter().map(|period| of(*period))).unwrap();
+        let revoked = |period| ExportKey { report_type: Some(ReportType::Revoked), ..of(period) };
+        let cases: [(&[u32], &[u32], &[ExportKey], &[ExportKey]); 7] = [
+            (&[], &[60, 144], &[of(144)], &[]),
+            (&[60], &[60, 144], &[], &[of(144)]),
+            (&[60, 144], &[60], &[], &[of(60)]),
+            (&[60, 144], &[144], &[], &[]),
+            (&[144], &[60, 144], &[], &[]),
+            (&[60, 144], &[], &[], &[revoked(144)]),
+            (&[60, 144], &[60, 144], &[], &[]),
+        ];
+        for (base, target, new, revised) in cases {
+            let changes = KeyChanges::between(&list(base), &list(target));
+            assert_eq!(
+                (&changes.new[..], &changes.revised[..]),
+                (new, revised),
+                "{base:?} {target:?}"
+            );
+        }
     }
 
     fn keys() -> impl Strategy<Value = BTreeMap<u8, ReportType>> {

@@ -41,7 +41,7 @@ struct FileBytes(Vec<u8>);
 
 /// Paths of export files, each with a line feed.
 #[derive(ToSchema)]
-#[schema(value_type = String, example = "/v1/exports/2026-01-19/ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80.zip\n")]
+#[schema(value_type = String, example = "v1/exports/2026-01-19/ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80.zip\n")]
 #[expect(dead_code, reason = "for the document")]
 struct ExportLines(String);
 
@@ -106,7 +106,7 @@ macro_rules! files {
 files! {
     get_manifest "/v1/manifest" () "application/json" Envelope,
         "Get the signed manifest of the newest publication"
-        "The one file that changes: a client begins here. Its payload names the index, and the \
+        "A client begins here: every other file but /v1/exports/index.txt stays as it is. Its payload names the index, and the \
          index names sets, bundles and check records. Before the first publication the answer is 503.";
     get_kept_manifest "/v1/manifests/{version}" (
         ("version" = String, Path, description = "Series and tick of the publication, with `-` between them",
@@ -163,14 +163,14 @@ files! {
         "Get the list of exports under a name that does not change"
         "The same bytes as the list that the manifest names, for apps that were made for Google's server. It is not \
          signed; every file that it names is. Before exports were first published the answer is 404; once they are \
-         published no more, the list is empty.";
+         published no more, the list is empty for a day, and then 404.";
     get_export_list "/v1/exports/{sha256}" (
         ("sha256" = String, Path, description = "SHA-256 of the list, from the manifest",
             pattern = "^[0-9a-f]{64}$",
             example = "ffb70d2b45ba9408ff6e2c153684e84f7b7ffd0055e631fff729bbc506bb4f80"),
     ) "text/plain" ExportLines,
         "Get the list of exports"
-        "Text: the path of each export file and a line feed, in the order in which phones take them. \
+        "Text: the path of each export file without its first slash, and a line feed, in the order in which phones take them. \
          gcs-core/FORMAT.md, section 23. Without the policy's `exports` there is no such file.";
     get_export "/v1/exports/{date}/{file}" (
         ("date" = String, Path, description = "UTC date of the keys, as YYYY-MM-DD", format = Date,

@@ -15,7 +15,7 @@ fn token(authority: &Authority, phone: &Phone, code: &str) -> String {
 #[test]
 fn whatever_is_wrong_with_an_upload_code_has_one_answer() {
     let authority = Authority::new();
-    let [phone, other, third] = authority.phones();
+    let [phone, other, third, fourth] = authority.phones();
     let (_, codes) = authority.upload_codes(5);
     token(&authority, &other, &codes[0]);
     let revoke =
@@ -56,6 +56,17 @@ fn whatever_is_wrong_with_an_upload_code_has_one_answer() {
     // What brought an upload code cannot bring a report.
     let seed = crate::common::api::seed(crate::common::server::ago(1), 9);
     assert_eq!(authority.report(&codes[3], vec![seed]).refused().1, "code_used");
+    // A code of a provider who is suspended, and of a range that is over.
+    let (number, provider) = authority.provider("another clinic");
+    let late = authority.codes(&provider, 2);
+    let suspend = format!("/v1/admin/providers/{number}/suspend");
+    assert!(authority.operate("POST", &suspend, Value::Null).status < 300);
+    let suspended = authority.upload_token(&fourth, &late[0]);
+    let resume = suspend.replace("suspend", "resume");
+    assert!(authority.operate("POST", &resume, Value::Null).status < 300);
+    authority.days(21);
+    let expired = authority.upload_token(&fourth, &late[1]);
+    assert_eq!((&suspended.body, &expired.body), (&texts[0], &texts[0]));
 }
 
 #[test]
@@ -107,11 +118,17 @@ fn an_upload_token_is_good_for_two_hours_one_user_and_one_upload() {
     let (_, codes) = authority.upload_codes(3);
     let refused = (403, "upload_token_invalid".to_owned());
     let records = json!([{ "timestamp": authority.home.now(), "msg": authority.heard(&other) }]);
+    // Whoever sends it has a code of their own: what is refused is the token.
+    let (_, codes_of_other) = authority.upload_codes(1);
+    token(&authority, &other, &codes_of_other[0]);
     let upload =
         |phone: &Phone, token: &str, records: &Value| authority.upload(phone, token, records);
     let first = token(&authority, &phone, &codes[0]);
-    assert_eq!(upload(&other, &first, &records).refused(), refused);
-    assert_eq!(upload(&phone, "made-up", &records).refused(), refused);
+    let before = authority.events().len();
+    let others = upload(&other, &first, &records);
+    let made_up = upload(&phone, "made-up", &records);
+    assert_eq!((others.refused(), made_up.refused()), (refused.clone(), refused.clone()));
+    assert_eq!((&others.body, authority.events().len()), (&made_up.body, before));
     authority.pass(7200);
     let done = upload(&phone, &first, &records);
     assert_eq!(done.status, 201);
@@ -123,7 +140,8 @@ fn an_upload_token_is_good_for_two_hours_one_user_and_one_upload() {
     assert_eq!(upload(&phone, &first, &json!([])).refused(), refused);
     let second = token(&authority, &phone, &codes[1]);
     authority.pass(7201);
-    assert_eq!(upload(&phone, &second, &records).refused(), refused);
+    let expired = upload(&phone, &second, &records);
+    assert_eq!((expired.refused(), &expired.body), (refused, &made_up.body));
     // The code gives another one.
     let third = token(&authority, &phone, &codes[1]);
     upload(&phone, &third, &records).ok();
@@ -136,7 +154,7 @@ fn an_upload_token_is_good_for_two_hours_one_user_and_one_upload() {
 fn a_revoked_code_undoes_an_upload() {
     let authority = Authority::new();
     let [phone, met] = authority.phones();
-    let (_, codes) = authority.upload_codes(2);
+    let (_, codes) = authority.upload_codes(3);
     let tracer = authority.tracer();
     let upload = token(&authority, &phone, &codes[0]);
     let records = json!([{ "timestamp": authority.home.now(), "msg": authority.heard(&met) }]);
@@ -158,8 +176,12 @@ fn a_revoked_code_undoes_an_upload() {
     super::until(|| uploads().all(|(_, body)| body.is_none()));
     // Before an upload comes.
     let early = token(&authority, &phone, &codes[1]);
+    // The user has another code, so it is the token that is refused.
+    token(&authority, &phone, &codes[2]);
     assert!(revoke(&codes[1]).status < 300);
-    assert_eq!(authority.upload(&phone, &early, &records).refused().1, "upload_token_invalid");
+    let revoked = authority.upload(&phone, &early, &records);
+    assert_eq!(revoked.refused(), (403, "upload_token_invalid".to_owned()));
+    assert_eq!(revoked.body, authority.upload(&phone, "made-up", &records).body);
     let refused = authority.upload_token(&phone, &codes[1]).refused();
     assert_eq!((refused.0, refused.1.as_str()), REFUSED);
 }

@@ -355,6 +355,36 @@ fn right_of(public: &Files) -> Files {
     public.iter().map(|(name, bytes)| (format!("/{name}"), bytes.clone())).collect()
 }
 
+/// The list was written at the last export, many publications ago.
+#[actix_web::test]
+async fn a_list_that_is_lost_does_not_stop_the_next_publication() {
+    for is_lost in [true, false] {
+        let home = Home::new();
+        let running = home.begin().await;
+        running.set_policy(exports_policy()).await;
+        running.report(0, &[key(2, 1)]).await.unwrap();
+        running.tick().await;
+        running.settle().await;
+        let list = home.public().into_iter().find(|(name, bytes)| {
+            name.starts_with("v1/exports/")
+                && !name.ends_with("index.txt")
+                && bytes.ends_with(b"\n")
+        });
+        let (name, bytes) = list.unwrap();
+        let path = home.folder.path().join("public").join(&name);
+        match is_lost {
+            true => fs::remove_file(&path).unwrap(),
+            false => fs::write(&path, &bytes[1..]).unwrap(),
+        }
+        home.pass(900);
+        running.tick().await;
+        let settled = tokio::time::timeout(std::time::Duration::from_secs(60), running.settle());
+        settled.await.expect("the next publication is written");
+        assert_eq!(home.public()[&name], bytes);
+        running.stop().await;
+    }
+}
+
 #[actix_web::test]
 async fn files_are_served_as_what_they_are() {
     let home = Home::new();

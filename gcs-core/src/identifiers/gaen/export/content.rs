@@ -168,7 +168,8 @@ fn small(field: &'static str, value: Option<i32>, most: u8) -> Result<Option<u8>
 /// The messages of keys, sorted by the bytes of the keys.
 fn sorted(keys: &[ExportKey]) -> Result<Vec<proto::Key>, ExportError> {
     let mut messages = keys.iter().map(ExportKey::write).collect::<Result<Vec<_>, _>>()?;
-    messages.sort_unstable_by(|a, b| (&a.data, a.rolling_start).cmp(&(&b.data, b.rolling_start)));
+    // Stable: what is equal in both keeps its order, whatever the release of the compiler.
+    messages.sort_by(|a, b| (&a.data, a.rolling_start).cmp(&(&b.data, b.rolling_start)));
     Ok(messages)
 }
 
