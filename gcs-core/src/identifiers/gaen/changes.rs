@@ -98,7 +98,8 @@ mod tests {
         let list =
             |periods: &[u32]| SeedList::build(periods.iter().map(|period| of(*period))).unwrap();
         let revoked = |period| ExportKey { report_type: Some(ReportType::Revoked), ..of(period) };
-        let cases: [(&[u32], &[u32], &[ExportKey], &[ExportKey]); 7] = [
+        type Case<'c> = (&'c [u32], &'c [u32], &'c [ExportKey], &'c [ExportKey]);
+        let cases: [Case<'_>; 7] = [
             (&[], &[60, 144], &[of(144)], &[]),
             (&[60], &[60, 144], &[], &[of(144)]),
             (&[60, 144], &[60], &[], &[of(60)]),

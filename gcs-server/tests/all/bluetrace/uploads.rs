@@ -64,6 +64,7 @@ fn whatever_is_wrong_with_an_upload_code_has_one_answer() {
     let suspended = authority.upload_token(&fourth, &late[0]);
     let resume = suspend.replace("suspend", "resume");
     assert!(authority.operate("POST", &resume, Value::Null).status < 300);
+    authority.tick();
     authority.days(21);
     let expired = authority.upload_token(&fourth, &late[1]);
     assert_eq!((&suspended.body, &expired.body), (&texts[0], &texts[0]));
