@@ -276,7 +276,7 @@ fn another_program_reads_what_is_published() {
     town.now += 4 * HOUR;
     let made = town.export(vec![list_of(0, &[2, 3])], 0..1);
     let index = String::from_utf8(town.shelf.0[&Path::ExportIndex].clone()).unwrap();
-    let file = |line: &str| town.shelf.0[&line.parse::<Path>().unwrap()].clone();
+    let file = |line: &str| town.shelf.0[&format!("/{line}").parse::<Path>().unwrap()].clone();
     let files: Vec<Vec<u8>> = index.lines().map(file).collect();
     assert_eq!(files.len(), made.publisher.exports().unwrap().files.len());
     let said = read(&python, &files[1], &signing_key().public().to_pem());

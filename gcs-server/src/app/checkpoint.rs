@@ -233,7 +233,9 @@ impl Checkpoints {
         known.position = position;
         // Whoever is about to erase waits for this lock, and whoever reads the state for them.
         drop(known);
-        forget(&old)?;
+        if let Err(error) = forget(&old) {
+            tracing::warn!(%error, "the checkpoint before is still on disk");
+        }
         Ok(true)
     }
 
